@@ -1,0 +1,138 @@
+"""`network: auto`: every number of the network that the job leaves open, chosen from the panel."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from models.panel import Panel
+from models.settings import ForecastSettings, NetworkSettings, TrainingSettings
+
+LONGEST_SEGMENT = 48
+FEWEST_SEGMENTS = 8
+CYCLES = 3
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One network and its training, nothing left open; what is stored with its weights.
+
+    Attributes:
+        segment, steps, horizon, seasons, cycles, forking: See `WindowShape`.
+        level_window: Steps over which a series' level is taken.
+        quantile_levels: Ascending, with 0.5.
+        layers: Pairs (cell, units).
+        head: Hidden dense layers, or None for the per-step head of `head_units`.
+        tokens: (vocabulary, dimension) or None.
+        max_steps, batch_size, learning_rate, optimizer: The training.
+    """
+
+    segment: int
+    steps: int
+    horizon: int
+    seasons: tuple[int, ...]
+    cycles: tuple[int, ...]
+    forking: bool
+    level_window: int
+    quantile_levels: tuple[float, ...]
+    layers: tuple[tuple[str, int], ...]
+    head: tuple[int, ...] | None
+    head_units: int
+    tokens: tuple[int, int] | None
+    calendar: bool
+    residual: bool
+    series_embedding: int
+    static_embedding: int
+    dropout: float
+    max_steps: int
+    batch_size: int
+    optimizer: str
+    learning_rate: float
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> Plan:
+        def frozen(value: Any) -> Any:
+            return tuple(frozen(item) for item in value) if isinstance(value, list) else value
+
+        return cls(**{key: frozen(value) for key, value in content.items()})
+
+
+# What works at once for each optimizer, for windows of scaled values and clipped gradients.
+LEARNING_RATES = {"adam": 2e-3, "adamw": 2e-3, "nadam": 2e-3, "rmsprop": 1e-3, "adagrad": 3e-2, "sgd": 3e-1}
+
+
+def choose(
+    panel: Panel, forecast: ForecastSettings, network: NetworkSettings, training: TrainingSettings
+) -> tuple[Plan, list[str]]:
+    """Settle every open number, and say in words what was chosen and why.
+
+    Args:
+        panel: The series.
+        forecast: Horizon and quantile levels.
+        network: What the job says of the network; None where it leaves the choice.
+        training: What the job says of training.
+
+    Returns:
+        The plan, and one sentence per choice.
+    """
+    said: list[str] = []
+    counts = panel.observed_counts[panel.observed_counts > 0]
+    typical = int(np.median(counts)) if len(counts) else 1
+    season = panel.season_lengths[0]
+    seasons = tuple(length for length in panel.season_lengths if 2 * length <= typical) or (1,)
+    longest = max(seasons)
+
+    segment = network.segment
+    if segment is None:
+        segment = 1 if network.input.tokens else _segment(season, typical)
+        said.append(f"segment {segment}: a season is {season} steps and a typical series {typical}")
+    wanted = max(3 * longest, 2 * forecast.horizon, FEWEST_SEGMENTS * segment)
+    context = network.context_length or max(segment, min(wanted, max(typical - 1, 1)))
+    steps = max(1, round(context / segment))
+    if network.context_length is None:
+        said.append(f"context {steps * segment}: three of the longest season, {longest}, and two horizons")
+    layers = tuple((layer.cell, layer.units) for layer in network.layers or ())
+    if not layers:
+        units = 128 if panel.observed.sum() > 20_000 else 64
+        layers = (("gru", units),)
+        said.append(f"one gru layer of {units} units for {int(panel.observed.sum())} observed values")
+    embedding = network.input.series_embedding if typical >= 1_000 else 0
+    if network.input.series_embedding and not embedding:
+        said.append(f"no series embedding: {typical} values are too few to learn a series by heart")
+    tokens = network.input.tokens
+    plan = Plan(
+        segment=segment,
+        steps=steps,
+        horizon=forecast.horizon,
+        seasons=seasons,
+        cycles=(CYCLES,) * len(seasons),
+        forking=tokens is None,
+        level_window=max(longest, 4),
+        quantile_levels=tuple(sorted({0.5, *forecast.quantile_levels})),
+        layers=layers,
+        head=None if network.head is None else tuple(network.head),
+        head_units=32,
+        tokens=(tokens.vocabulary, tokens.dimension) if tokens else None,
+        calendar=network.input.calendar,
+        residual=network.residual == "seasonal",
+        series_embedding=embedding,
+        static_embedding=network.input.static_embedding,
+        dropout=network.dropout,
+        max_steps=training.max_steps or 600,
+        batch_size=training.batch_size or 64,
+        optimizer=training.optimizer,
+        learning_rate=training.learning_rate or LEARNING_RATES[training.optimizer],
+    )
+    said.append(f"at most {plan.max_steps} steps of {plan.batch_size} windows, at most {training.time_limit:g} s")
+    return plan, said
+
+
+def _segment(season: int, typical: int) -> int:
+    """The longest divisor of a season that still leaves a typical series a dozen segments."""
+    divisors = [size for size in range(1, min(season, LONGEST_SEGMENT) + 1) if season % size == 0]
+    return max((size for size in divisors if typical >= 12 * size), default=1)

@@ -1,0 +1,140 @@
+"""A panel as the flat arrays that windows are gathered from."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.preprocessing import StandardScaler
+
+from models.calendar_features import calendar_features
+from models.metrics import seasonal_error
+from models.panel import Panel
+from models.scaling import scale_panel
+from models.time_grid import TimeGrid
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+# Covariates beyond this many standard deviations say no more than the limit does.
+COVARIATE_LIMIT = 10.0
+
+
+@dataclass
+class Vocabulary:
+    """What a network has learnt rows for; it only ever grows, so that rows keep their meaning.
+
+    Attributes:
+        series: Series id to row of the series embedding; row 0 is for unknown series.
+        categories: For each static column, category to row; row 0 is for unknown ones.
+        known_future: For each such column, its mean and standard deviation.
+        observed_past: The same.
+    """
+
+    series: dict[str, int] = field(default_factory=dict)
+    categories: dict[str, dict[str, int]] = field(default_factory=dict)
+    known_future: dict[str, tuple[float, float]] = field(default_factory=dict)
+    observed_past: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, panel: Panel) -> Vocabulary:
+        """Rows for everything in a panel."""
+        return cls(
+            series={str(name): row for row, name in enumerate(panel.series_ids, start=1)},
+            categories={
+                column: {str(name): row for row, name in enumerate(np.unique(values[values != ""]), start=1)}
+                for column, values in panel.static.items()
+            },
+            known_future=_moments(panel.known_future, panel.known_future_names),
+            observed_past=_moments(panel.observed_past, panel.observed_past_names),
+        )
+
+    def grown(self, panel: Panel) -> Vocabulary:
+        """This vocabulary with rows added for the panel's new series and categories."""
+        series = dict(self.series)
+        for name in panel.series_ids:
+            series.setdefault(str(name), len(series) + 1)
+        categories = {column: dict(rows) for column, rows in self.categories.items()}
+        for column, rows in categories.items():
+            for name in np.unique(panel.static[column]):
+                if name:
+                    rows.setdefault(str(name), len(rows) + 1)
+        return Vocabulary(series, categories, self.known_future, self.observed_past)
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> Vocabulary:
+        pairs = [
+            {name: (float(mean), float(deviation)) for name, (mean, deviation) in content[key].items()}
+            for key in ("known_future", "observed_past")
+        ]
+        return cls(dict(content["series"]), dict(content["categories"]), *pairs)
+
+
+def _moments(values: npt.NDArray[np.float32] | None, names: tuple[str, ...]) -> dict[str, tuple[float, float]]:
+    if values is None:
+        return {}
+    seen = ~np.isnan(values).all(axis=0)
+    # The scaler leaves NaN out, but refuses a column of nothing else; a constant column gets a scale of 1.
+    scaler = StandardScaler().fit(np.where(seen, values, 0.0).astype(np.float64))
+    return {name: (float(scaler.mean_[i]), float(scaler.scale_[i])) for i, name in enumerate(names)}
+
+
+def flatten(panel: Panel, vocabulary: Vocabulary, *, level_window: int) -> Arrays:
+    """Everything that `windows.gather` reads, as NumPy arrays of float32 and int32.
+
+    Args:
+        panel: The series.
+        vocabulary: Rows of series and categories, and the scale of covariates.
+        level_window: Steps over which the trailing level is taken.
+
+    Returns:
+        `values`, `level`, `scale` (total,); `start`, `end`, `calendar_shift`, `weight`, `row` (series,);
+        `static` (series, column); `calendar` (grid position, feature); and, where the panel has covariates,
+        `future_covariates` (total + series * horizon, column), `covariate_tail` and `past_only` (total, column).
+    """
+    scaling = scale_panel(panel, level_window)
+    first = panel.cutoff_index + 1 - int(panel.lengths.max(initial=1))
+    grid = TimeGrid(panel.frequency, panel.time_zone)
+    calendar, _ = calendar_features(grid, first, panel.cutoff_index + panel.horizon)
+    # Losses count in units of what the seasonal naive errs by, so that no series speaks louder than another.
+    error = seasonal_error(panel.values, panel.offsets, panel.season_lengths[0])
+    error = np.where(np.isfinite(error) & (error > 0), error, scaling.spread)
+    arrays: Arrays = {
+        "values": panel.values,
+        "level": scaling.level,
+        "scale": scaling.scale,
+        "start": panel.offsets[:-1].astype(np.int32),
+        "end": panel.offsets[1:].astype(np.int32),
+        "calendar": calendar,
+        "calendar_shift": (panel.cutoff_index + 1 - panel.offsets[1:] - first).astype(np.int32),
+        "weight": (1.0 / error).astype(np.float32),
+        "row": np.array([vocabulary.series.get(str(name), 0) for name in panel.series_ids], np.int32),
+        "static": _codes(panel, vocabulary),
+    }
+    if panel.known_future is not None:
+        arrays["future_covariates"] = _scaled(panel.known_future, panel.known_future_names, vocabulary.known_future)
+        arrays["covariate_tail"] = np.int32(panel.horizon)  # type: ignore[assignment]
+    if panel.observed_past is not None:
+        arrays["past_only"] = _scaled(panel.observed_past, panel.observed_past_names, vocabulary.observed_past)
+    return arrays
+
+
+def _codes(panel: Panel, vocabulary: Vocabulary) -> npt.NDArray[np.int32]:
+    """Rows of the static categories, shape (series, column), in the vocabulary's order of columns."""
+    columns = [
+        [rows.get(str(value), 0) for value in panel.static[name]] for name, rows in vocabulary.categories.items()
+    ]
+    return np.array(columns, np.int32).reshape(len(columns), len(panel)).T.copy()
+
+
+def _scaled(
+    values: npt.NDArray[np.float32], names: tuple[str, ...], known: dict[str, tuple[float, float]]
+) -> npt.NDArray[np.float32]:
+    """Covariates in standard deviations from their mean; 0 where not known."""
+    moments = np.array([known[name] for name in names])
+    scaled = (values.astype(np.float64) - moments[:, 0]) / moments[:, 1]
+    return np.nan_to_num(np.clip(scaled, -COVARIATE_LIMIT, COVARIATE_LIMIT), nan=0.0).astype(np.float32)

@@ -1,0 +1,58 @@
+"""What a night says about the future of every series."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Forecasts of every series for every step, beside the seasonal naive of the same night.
+
+    Attributes:
+        series_ids: Shape (series,).
+        quantile_levels: Shape (level,), ascending; always holds 0.5.
+        quantiles: Shape (series, horizon, level), in the series' units; never NaN, never crossing.
+        mean: Shape (series, horizon).
+        baseline: Shape (series, horizon), the seasonal naive of this cutoff.
+        source: Shape (series,), "model" or "fallback".
+        reason: Shape (series,), why the fallback was taken, "" where the model forecast.
+    """
+
+    series_ids: npt.NDArray[np.str_]
+    quantile_levels: npt.NDArray[np.float64]
+    quantiles: npt.NDArray[np.float64]
+    mean: npt.NDArray[np.float64]
+    baseline: npt.NDArray[np.float64]
+    source: npt.NDArray[np.str_]
+    reason: npt.NDArray[np.str_]
+
+    @property
+    def median(self) -> npt.NDArray[np.float64]:
+        """Shape (series, horizon)."""
+        return self.quantiles[:, :, int(np.flatnonzero(self.quantile_levels == 0.5)[0])]
+
+
+def mean_of_quantiles(
+    quantiles: npt.NDArray[np.float64], quantile_levels: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """The mean of a distribution of which only some quantiles are known.
+
+    The quantile function is taken as straight between the levels and flat beyond the outermost ones.
+
+    Args:
+        quantiles: Shape (..., level), ascending.
+        quantile_levels: Shape (level,), ascending, each in (0, 1).
+
+    Returns:
+        Shape (...,).
+
+    >>> mean_of_quantiles(np.array([0.0, 10.0]), np.array([0.25, 0.75]))
+    np.float64(5.0)
+    """
+    edges = np.concatenate([[0.0], quantile_levels, [1.0]])
+    padded = np.concatenate([quantiles[..., :1], quantiles, quantiles[..., -1:]], axis=-1)
+    return np.asarray(np.sum((padded[..., 1:] + padded[..., :-1]) / 2 * np.diff(edges), axis=-1))

@@ -1,0 +1,284 @@
+"""The forecaster: what is trained, kept as a version, and asked every night.
+
+    panel --choose--> plan --flatten--> arrays --train--> weights --predict--> quantiles of every series
+
+A version is a folder: `forecaster.json` (the plan, the vocabulary, the time grid) and `network.weights.h5`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+import keras
+import numpy as np
+import numpy.typing as npt
+from keras import ops
+
+from models.baselines import fallback, seasonal_naive
+from models.choices import Plan, choose
+from models.errors import ModelError
+from models.flat_arrays import Arrays, Vocabulary, flatten
+from models.forecast import Forecast, mean_of_quantiles
+from models.network import RecurrentForecaster
+from models.panel import Panel
+from models.settings import ForecastSettings, NetworkSettings, TrainingSettings
+from models.training import Progress, TrainingReport, choose_windows, train
+from models.windows import Tensor, WindowShape, gather
+
+BATCH = 512
+FORMAT = 1
+
+
+class Forecaster:
+    """A trained recurrent network and all it needs to forecast.
+
+    Attributes:
+        plan: Every number of the network and its training.
+        vocabulary: Rows of series and categories, scales of covariates.
+        forecast: What is forecast.
+        choices: What was chosen where the job left it open, and why, one sentence each.
+        network: The network itself.
+    """
+
+    def __init__(self, plan: Plan, vocabulary: Vocabulary, forecast: ForecastSettings, choices: list[str]) -> None:
+        self.plan, self.vocabulary, self.forecast, self.choices = plan, vocabulary, forecast, choices
+        self.shape = WindowShape(plan.segment, plan.steps, plan.horizon, plan.seasons, plan.cycles, plan.forking)
+        self.network = RecurrentForecaster(
+            shape=self.shape,
+            quantile_levels=list(plan.quantile_levels),
+            layers=list(plan.layers),
+            head=None if plan.head is None else list(plan.head),
+            head_units=plan.head_units,
+            tokens=plan.tokens,
+            calendar=plan.calendar,
+            residual=plan.residual,
+            series_rows=max(vocabulary.series.values(), default=0) + 1 if plan.series_embedding else 1,
+            series_embedding=plan.series_embedding,
+            categories=tuple(max(rows.values(), default=0) + 1 for rows in vocabulary.categories.values()),
+            static_embedding=plan.static_embedding,
+            dropout=plan.dropout,
+            # Laid-out steps run in half the time on a CPU; cuDNN wants the loop.
+            unroll=keras.backend.backend() == "tensorflow" and not _on_gpu(),
+        )
+
+    @classmethod
+    def fit(
+        cls,
+        panel: Panel,
+        forecast: ForecastSettings,
+        network: NetworkSettings,
+        training: TrainingSettings,
+        *,
+        start_from: Forecaster | None = None,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> tuple[Forecaster, TrainingReport]:
+        """Train on a panel, from scratch or from another forecaster.
+
+        Args:
+            panel: The series; those refused are left out.
+            forecast: What is forecast.
+            network: The network, as far as the job says.
+            training: The training, as far as the job says.
+            start_from: The champion, for a warm start: its plan is kept, its weights are where training begins.
+            progress: Called now and then.
+
+        Returns:
+            The forecaster and how training went. Where a warm start finds nothing better, the champion itself.
+
+        Raises:
+            ModelError: where no series can be trained on, or the loss diverges.
+        """
+        panel = panel.without(panel.refused)
+        if not len(panel):
+            raise ModelError("Every series was refused, so there is nothing to train on; see the audit for reasons.")
+        keras.utils.set_random_seed(training.seed)
+        if start_from is None:
+            plan, choices = choose(panel, forecast, network, training)
+            trained = cls(plan, Vocabulary.of(panel), forecast, choices)
+        else:
+            trained = start_from.grown(panel)
+        arrays = flatten(panel, trained.vocabulary, level_window=trained.plan.level_window)
+        trained._build(arrays)
+        if start_from is not None:
+            trained._take_weights(start_from)
+        report = train(
+            trained.network,
+            arrays,
+            choose_windows(panel.offsets, panel.observed, trained.plan),
+            trained.plan,
+            shape=trained.shape,
+            seed=training.seed,
+            time_limit=training.time_limit,
+            patience=training.patience,
+            mode="scratch" if start_from is None else "warm",
+            progress=progress,
+        )
+        return (start_from if start_from is not None and report.kept_champion else trained), report
+
+    def predict(self, panel: Panel) -> Forecast:
+        """Forecast every series of a panel from its cutoff.
+
+        Series that are refused, that were not observed within the context, or for which the network gives no
+        finite value get the fallback, with the reason.
+
+        Raises:
+            ModelError: where the panel's grid is not the one that was trained on.
+        """
+        if (panel.frequency, panel.time_zone) != (self.forecast.frequency, self.forecast.time_zone):
+            raise ModelError(
+                f"The version forecasts on {self.forecast.frequency!r} in {self.forecast.time_zone}, the panel is on "
+                f"{panel.frequency!r} in {panel.time_zone}; train from scratch."
+            )
+        levels = np.array(self.plan.quantile_levels)
+        bounds = self.forecast.lower_bound, self.forecast.upper_bound
+        quantiles, mean = fallback(panel, self.plan.horizon, levels, *bounds)
+        reason = self._reasons(panel)
+        able = np.flatnonzero(reason == "")
+        if len(able):
+            predicted = self._quantiles(panel, able)
+            finite = np.isfinite(predicted).all(axis=(1, 2))
+            reason[able[~finite]] = "the network gave no finite value"
+            able = able[finite]
+            quantiles[able] = np.clip(predicted[finite], *bounds) if bounds != (None, None) else predicted[finite]
+            mean[able] = mean_of_quantiles(quantiles[able], levels)
+        return Forecast(
+            series_ids=panel.series_ids,
+            quantile_levels=levels,
+            quantiles=quantiles,
+            mean=mean,
+            baseline=seasonal_naive(panel, self.plan.horizon, panel.season_lengths[0]),
+            source=np.where(reason == "", "model", "fallback"),
+            reason=reason,
+        )
+
+    @property
+    def summary(self) -> str:
+        """Keras's own table of layers and numbers of weights."""
+        lines: list[str] = []
+        self.network.summary(print_fn=lines.append, line_length=100)
+        return "\n".join(lines)
+
+    def save(self, folder: Path) -> None:
+        """Write the version's files into an existing, empty folder."""
+        content = {
+            "format": FORMAT,
+            "keras": keras.version(),
+            "plan": self.plan.to_dict(),
+            "vocabulary": self.vocabulary.to_dict(),
+            "forecast": self.forecast.model_dump(mode="json"),
+            "choices": self.choices,
+        }
+        (folder / "forecaster.json").write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+        self.network.save_weights(folder / "network.weights.h5")
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read a version.
+
+        Raises:
+            ModelError: where a file is missing or damaged.
+        """
+        try:
+            content = json.loads((folder / "forecaster.json").read_text(encoding="utf-8"))
+            forecaster = cls(
+                Plan.from_dict(content["plan"]),
+                Vocabulary.from_dict(content["vocabulary"]),
+                ForecastSettings.model_validate(content["forecast"]),
+                content["choices"],
+            )
+            forecaster._build(forecaster._smallest_arrays())
+            forecaster.network.load_weights(folder / "network.weights.h5")
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            raise ModelError(
+                f"The model version in {folder} cannot be read: {error}. Restore the folder, or train with "
+                "`--train scratch`."
+            ) from error
+        return forecaster
+
+    def grown(self, panel: Panel) -> Forecaster:
+        """An untrained forecaster of the same plan that also has rows for the panel's new series and categories."""
+        return Forecaster(self.plan, self.vocabulary.grown(panel), self.forecast, self.choices)
+
+    def _take_weights(self, other: Forecaster) -> None:
+        """Copy weights; a row that the other has not starts as its row for unknown ones."""
+        copied = []
+        for mine, theirs in zip(self.network.get_weights(), other.network.get_weights(), strict=True):
+            if mine.shape != theirs.shape:
+                missing = np.repeat(theirs[:1], len(mine) - len(theirs), axis=0)
+                theirs = np.concatenate([theirs, missing])
+            copied.append(theirs)
+        self.network.set_weights(copied)
+
+    def _build(self, arrays: Arrays) -> None:
+        """Make the weights, by one call on one window."""
+        flat = {name: ops.convert_to_tensor(array) for name, array in arrays.items()}
+        first = ops.convert_to_tensor(np.zeros(1, np.int32))
+        self.network(gather(flat, first, first, self.shape, origins=1))
+
+    def _smallest_arrays(self) -> Arrays:
+        """Arrays of one series, of the widths that the network was trained on."""
+        known, past = tuple(self.vocabulary.known_future), tuple(self.vocabulary.observed_past)
+        count = 2 * self.plan.level_window
+        panel = Panel(
+            values=np.zeros(count, np.float32),
+            offsets=np.array([0, count]),
+            series_ids=np.array(["-"]),
+            frequency=self.forecast.frequency,
+            time_zone=self.forecast.time_zone,
+            cutoff_index=count,
+            season_lengths=self.plan.seasons,
+            horizon=self.plan.horizon,
+            static={name: np.array([""]) for name in self.vocabulary.categories},
+            known_future=np.zeros((count + self.plan.horizon, len(known)), np.float32) if known else None,
+            known_future_names=known,
+            observed_past=np.zeros((count, len(past)), np.float32) if past else None,
+            observed_past_names=past,
+        )
+        return flatten(panel, self.vocabulary, level_window=self.plan.level_window)
+
+    def _reasons(self, panel: Panel) -> npt.NDArray[np.str_]:
+        """Shape (series,): why a series is left to the fallback, "" where it is not."""
+        context = self.shape.context_length
+        unseen = np.isnan(panel.tail(context)).all(axis=1)
+        silent = f"no observed value in the last {context} steps"
+        return np.array(
+            [
+                panel.refused.get(str(name), silent if nothing else "")
+                for name, nothing in zip(panel.series_ids, unseen, strict=True)
+            ],
+            dtype=object,
+        )
+
+    def _quantiles(self, panel: Panel, able: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        """Quantiles of some series in their own units, shape (series, horizon, level)."""
+        arrays = flatten(panel, self.vocabulary, level_window=self.plan.level_window)
+        index = np.stack([able, panel.offsets[1:][able] - 1], axis=1).astype(np.int32)
+        asked = LastOrigin(self.network, arrays, self.shape)
+        asked.compile(jit_compile=keras.backend.backend() == "jax")
+        # A batch of one shape is compiled once; the last one is filled up with its own first window.
+        spare = -len(index) % min(BATCH, len(index))
+        padded = np.concatenate([index, np.repeat(index[:1], spare, axis=0)])
+        scaled = asked.predict(padded, batch_size=min(BATCH, len(index)), verbose=0)[: len(index)].astype(np.float64)
+        place = index[:, 1]
+        level, scale = arrays["level"][place].astype(np.float64), arrays["scale"][place].astype(np.float64)
+        return level[:, None, None] + scale[:, None, None] * scaled
+
+
+class LastOrigin(keras.Model):
+    """Scaled quantiles from the last origin of windows, from their numbers alone."""
+
+    def __init__(self, network: RecurrentForecaster, arrays: Arrays, shape: WindowShape) -> None:
+        super().__init__()
+        self.network, self.window = network, shape
+        self.flat = {name: ops.convert_to_tensor(array) for name, array in arrays.items()}
+
+    def call(self, index: Tensor) -> Tensor:
+        """Shape (window, horizon, level)."""
+        return self.network(gather(self.flat, index[:, 0], index[:, 1], self.window, origins=1))[:, 0]
+
+
+def _on_gpu() -> bool:
+    return bool(keras.distribution.list_devices("gpu"))

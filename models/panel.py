@@ -1,0 +1,118 @@
+"""The panel: many series in one flat array, all ending at the cutoff.
+
+Series `i` holds the grid positions `cutoff_index - length(i) + 1 .. cutoff_index`; its
+values lie at `values[offsets[i]:offsets[i + 1]]`. Known-future covariates go `horizon`
+steps further, so series `i` starts there at `offsets[i] + i * horizon`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float32]
+IntArray = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Series on one time grid, end to end in one float32 array.
+
+    Attributes:
+        values: Shape (total,), float32; NaN where not observed.
+        offsets: Shape (series + 1,); series `i` is `values[offsets[i]:offsets[i + 1]]`.
+        series_ids: Shape (series,), strings, sorted.
+        frequency: The grid's pandas offset alias.
+        time_zone: The zone in which the grid's days are meant.
+        cutoff_index: Grid position of every series' last value (see `TimeGrid`).
+        season_lengths: In steps, shortest first.
+        horizon: Steps that known-future covariates reach past the cutoff.
+        static: Column name to one category (string) per series, shape (series,).
+        known_future: Shape (total + series * horizon, columns); NaN where unknown.
+        known_future_names: The columns' names.
+        observed_past: Shape (total, columns); NaN where unknown.
+        observed_past_names: The columns' names.
+        refused: Series id to the reason why the model must not forecast it.
+    """
+
+    values: FloatArray
+    offsets: IntArray
+    series_ids: npt.NDArray[np.str_]
+    frequency: str
+    cutoff_index: int
+    season_lengths: tuple[int, ...]
+    horizon: int
+    time_zone: str = "UTC"
+    static: dict[str, npt.NDArray[np.str_]] = field(default_factory=dict)
+    known_future: FloatArray | None = None
+    known_future_names: tuple[str, ...] = ()
+    observed_past: FloatArray | None = None
+    observed_past_names: tuple[str, ...] = ()
+    refused: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.offsets[-1] != len(self.values) or len(self.offsets) != len(self.series_ids) + 1:
+            raise ValueError(
+                f"offsets {self.offsets.shape} ending at {self.offsets[-1]} do not cut {len(self.values)} values "
+                f"into {len(self.series_ids)} series; give series + 1 offsets, the last one the number of values."
+            )
+
+    def __len__(self) -> int:
+        return len(self.series_ids)
+
+    @cached_property
+    def lengths(self) -> IntArray:
+        """Number of grid steps of each series, shape (series,)."""
+        return np.diff(self.offsets)
+
+    @cached_property
+    def observed(self) -> npt.NDArray[np.bool_]:
+        """Where a value was observed, shape (total,)."""
+        return ~np.isnan(self.values)
+
+    @cached_property
+    def observed_counts(self) -> IntArray:
+        """Number of observed values of each series, shape (series,)."""
+        running = np.concatenate([[0], np.cumsum(self.observed)])
+        return (running[self.offsets[1:]] - running[self.offsets[:-1]]).astype(np.int64)
+
+    def series(self, i: int) -> FloatArray:
+        """The values of series `i`, oldest first, a view of shape (length,)."""
+        return self.values[self.offsets[i] : self.offsets[i + 1]]
+
+    def without(self, series_ids: Collection[str]) -> Panel:
+        """The panel without some series; itself where none of them is in it."""
+        keep = ~np.isin(self.series_ids, np.array(list(series_ids), dtype=str))
+        if keep.all():
+            return self
+        steps = np.repeat(keep, self.lengths)
+        known = None if self.known_future is None else self.known_future[np.repeat(keep, self.lengths + self.horizon)]
+        return replace(
+            self,
+            values=self.values[steps],
+            offsets=np.concatenate([[0], np.cumsum(self.lengths[keep])]).astype(np.int64),
+            series_ids=self.series_ids[keep],
+            static={name: column[keep] for name, column in self.static.items()},
+            known_future=known,
+            observed_past=None if self.observed_past is None else self.observed_past[steps],
+            refused={name: reason for name, reason in self.refused.items() if name not in series_ids},
+        )
+
+    def tail(self, steps: int, *, skip: int = 0) -> FloatArray:
+        """The last `steps` values of every series, aligned at their end.
+
+        Args:
+            steps: How many steps.
+            skip: How many of the newest steps to leave out first.
+
+        Returns:
+            Shape (series, steps), oldest first; NaN before a series began.
+        """
+        position = self.offsets[1:, None] - skip - steps + np.arange(steps)
+        inside = (position >= self.offsets[:-1, None]) & (position < self.offsets[1:, None])
+        rows = self.values[np.clip(position, 0, max(len(self.values) - 1, 0))]
+        return np.where(inside, rows, np.float32(np.nan)).astype(np.float32)

@@ -1,0 +1,122 @@
+"""Whether tonight trains a network, continues one or only loads it, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal, NamedTuple
+
+from models.errors import InputError
+from models.settings import ForecastSettings, NetworkSettings, TrainingSettings
+
+Policy = Literal["auto", "scratch", "warm", "never"]
+Mode = Literal["scratch", "warm", "load"]
+
+
+@dataclass(frozen=True)
+class ChampionFacts:
+    """What must be known of a champion to decide about it.
+
+    Attributes:
+        version: Its name.
+        trained_until: The newest timestamp that it has learnt from, with a zone.
+        built_for: What it was built for, as `built_for` gave it then; JSON.
+    """
+
+    version: str
+    trained_until: datetime
+    built_for: Mapping[str, Any]
+
+
+class TrainingDecision(NamedTuple):
+    """How to get tonight's network, and the reason in words."""
+
+    mode: Mode
+    reason: str
+
+
+def built_for(forecast: ForecastSettings, network: NetworkSettings) -> dict[str, Any]:
+    """All that a network is built for and cannot serve otherwise: JSON, kept with each version.
+
+    Bounds are not part of it; they are laid on the forecasts of any network.
+    """
+    shape = forecast.model_dump(
+        mode="json", include={"frequency", "horizon", "time_zone", "season_lengths", "quantile_levels"}
+    )
+    return shape | {f"network.{key}": value for key, value in network.model_dump(mode="json").items()}
+
+
+def decide_training(
+    policy: Policy,
+    champion: ChampionFacts | None,
+    *,
+    wanted: Mapping[str, Any],
+    cutoff: datetime,
+    unknown_share: float,
+    loss_state: str,
+    settings: TrainingSettings,
+) -> TrainingDecision:
+    """Decide how to get the network for one night.
+
+    Under "auto" the first that holds decides: no champion that fits, degraded forecasts or a champion of
+    `retrain_after_days`: from scratch. Many unknown series or a champion of `warm_after_days`: continue it.
+    Otherwise it is loaded.
+
+    Args:
+        policy: "scratch" always trains, "warm" continues where it can, "never" only loads.
+        champion: The facts of the job's champion, or None.
+        wanted: What tonight needs, from `built_for`.
+        cutoff: The last timestamp that tonight may see, with a zone.
+        unknown_share: Share of tonight's series that the champion has not learnt from, in [0, 1].
+        loss_state: What the watch last said: "degraded", "ok" or "not evaluated".
+        settings: The ages and the share at which "auto" trains.
+
+    Raises:
+        InputError: where "never" finds no champion that can serve tonight.
+    """
+    obstacle = _obstacle(champion, wanted, cutoff)
+    if policy == "scratch":
+        return TrainingDecision("scratch", "asked for")
+    if champion is None or obstacle is not None:
+        if policy == "never":
+            raise InputError(f"Training policy 'never' has nothing to load: {obstacle}. Run once with --train scratch.")
+        return TrainingDecision("scratch", str(obstacle))
+    if policy == "never":
+        return TrainingDecision("load", f"asked for: {champion.version} as it is")
+    if policy == "warm":
+        return TrainingDecision("warm", f"asked for: from {champion.version}")
+    age = (cutoff - champion.trained_until) / timedelta(days=1)
+    return _by_need(champion.version, age, unknown_share, loss_state, settings)
+
+
+def _by_need(
+    version: str, age: float, unknown_share: float, loss_state: str, settings: TrainingSettings
+) -> TrainingDecision:
+    """What "auto" does with a champion that can serve tonight and is `age` days old."""
+    if loss_state == "degraded":
+        return TrainingDecision("scratch", f"forecasts are degraded under {version}")
+    if age >= settings.retrain_after_days:
+        limit = settings.retrain_after_days
+        return TrainingDecision("scratch", f"{version} is {age:.0f} days old, retrain_after_days is {limit:g}")
+    if unknown_share >= settings.new_series_share:
+        return TrainingDecision("warm", f"{version} does not know {unknown_share:.0%} of the series")
+    if age >= settings.warm_after_days:
+        limit = settings.warm_after_days
+        return TrainingDecision("warm", f"{version} is {age:.0f} days old, warm_after_days is {limit:g}")
+    return TrainingDecision("load", f"{version} is {age:.0f} days old and knows the series")
+
+
+def _obstacle(champion: ChampionFacts | None, wanted: Mapping[str, Any], cutoff: datetime) -> str | None:
+    """Why the champion cannot serve tonight, or None where it can."""
+    if champion is None:
+        return "the job has no champion yet"
+    if champion.trained_until > cutoff:
+        return f"champion {champion.version} has learnt from {champion.trained_until}, after the cutoff {cutoff}"
+    names = [*wanted, *(name for name in champion.built_for if name not in wanted)]
+    changed = [
+        f"{name} {champion.built_for.get(name)} (now {wanted.get(name)})"
+        for name in names
+        if champion.built_for.get(name) != wanted.get(name)
+    ]
+    return f"champion {champion.version} was built for {', '.join(changed)}" if changed else None

@@ -1,0 +1,203 @@
+"""Past forecasts beside what came true: metrics of one night's forecasts, and the loss of one evening.
+
+A forecast of a night is judged on the steps whose actuals a later panel holds. The evening's
+loss takes only the steps that came true since the evening before, from every night that
+forecast them, so that each point counts on one evening.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from models.metrics import pinball_of_each
+from models.panel import Panel
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class PastNight:
+    """What one earlier night forecast, in the order of a later panel's series.
+
+    Attributes:
+        cutoff_index: Grid position of that night's cutoff.
+        quantile_levels: Shape (level,), ascending.
+        quantiles: Shape (series, horizon, level); NaN where that night did not forecast.
+        median: Shape (series, horizon).
+        baseline: Shape (series, horizon); NaN where there was none.
+        actual: Shape (series, horizon); NaN where not observed, or not yet.
+    """
+
+    cutoff_index: int
+    quantile_levels: FloatArray
+    quantiles: FloatArray
+    median: FloatArray
+    baseline: FloatArray
+    actual: FloatArray
+
+    @property
+    def realised(self) -> BoolArray:
+        """Where a forecast has its actual, shape (series, horizon)."""
+        return ~np.isnan(self.actual) & ~np.isnan(self.median)
+
+
+@dataclass(frozen=True)
+class EveningLoss:
+    """How far off the forecasts of newly realised points were, in units of each series' own scale.
+
+    Attributes:
+        loss: Mean pinball loss over points and levels, scaled; NaN where no point was realised.
+        baseline_loss: The same of the seasonal naive, on the points that have one.
+        coverage: Share of the points inside the widest central interval; NaN where there is none.
+        bias: Mean of median minus actual, scaled.
+        n: Number of points.
+    """
+
+    loss: float
+    baseline_loss: float
+    coverage: float
+    bias: float
+    n: int
+
+
+def place_night(
+    panel: Panel,
+    cutoff_index: int,
+    horizon: int,
+    series: IntArray,
+    step: IntArray,
+    quantile_levels: Sequence[float],
+    quantiles: FloatArray,
+    median: FloatArray,
+    baseline: FloatArray,
+) -> PastNight:
+    """Lay one night's stored rows beside the panel's actuals.
+
+    Args:
+        panel: Tonight's history.
+        cutoff_index: Grid position of the night's cutoff.
+        horizon: The longest step of the night.
+        series: Shape (row,), positions in `panel.series_ids`; -1 for a series that is no longer there.
+        step: Shape (row,), 1..horizon.
+        quantile_levels: Ascending.
+        quantiles: Shape (row, level).
+        median: Shape (row,).
+        baseline: Shape (row,), NaN where there was none.
+    """
+    here = series >= 0
+    where = series[here], step[here] - 1
+    filled = [np.full((len(panel), horizon), np.nan) for _ in range(2)]
+    stack = np.full((len(panel), horizon, len(quantile_levels)), np.nan)
+    filled[0][where], filled[1][where], stack[where] = median[here], baseline[here], quantiles[here]
+    actual = np.full((len(panel), horizon), np.nan)
+    realised = min(panel.cutoff_index - cutoff_index, horizon)
+    if realised > 0:
+        actual[:, :realised] = panel.tail(realised, skip=panel.cutoff_index - cutoff_index - realised)
+    actual[np.isnan(filled[0])] = np.nan
+    return PastNight(cutoff_index, np.asarray(quantile_levels, float), stack, *filled, actual)
+
+
+def scales_at(panel: Panel, season_length: int, cutoff_indices: Sequence[int]) -> FloatArray:
+    """Each series' in-sample mean of |y(t) - y(t - season)| as each night could know it.
+
+    Returns:
+        Shape (cutoff, series), NaN where a series had no such pair yet.
+    """
+    values = panel.values.astype(np.float64)
+    change = np.full(len(values), np.nan)
+    change[season_length:] = np.abs(values[season_length:] - values[:-season_length])
+    # The first season of a series would be compared with the end of the series before it.
+    starts = np.minimum(panel.offsets[:-1, None] + np.arange(season_length), panel.offsets[1:, None] - 1)
+    change[starts[panel.lengths > 0]] = np.nan
+    known = np.flatnonzero(~np.isnan(change))
+    owner = np.repeat(np.arange(len(panel)), panel.lengths)[known]
+    index = panel.cutoff_index + 1 - (panel.offsets[1:][owner] - known)
+    # Each pair goes to the first night that knew it, apart for each series: a running sum over
+    # all values would lose small series behind one of huge numbers.
+    nights, back = np.unique(np.asarray(cutoff_indices, np.int64), return_inverse=True)
+    bin_of = owner * (len(nights) + 1) + np.searchsorted(nights, index)
+    shape = (len(panel), len(nights) + 1)
+    size = shape[0] * shape[1]
+    sums = np.bincount(bin_of, change[known], size).reshape(shape)[:, :-1].cumsum(axis=1)
+    counts = np.bincount(bin_of, minlength=size).reshape(shape)[:, :-1].cumsum(axis=1)
+    scales = np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
+    return np.asarray(scales.T[back])
+
+
+def evening_losses(
+    nights: Sequence[PastNight], scales: FloatArray, after_index: int, segments: Mapping[str, BoolArray]
+) -> dict[str, EveningLoss]:
+    """The loss of each segment over the points that came true after grid position `after_index`.
+
+    Args:
+        nights: Past nights, all in the same order of series.
+        scales: Shape (night, series); where NaN or zero, the mean size of the forecast's actuals, else 1.
+        after_index: Points at or before it counted on an earlier evening.
+        segments: Name to a mask of shape (series,).
+    """
+    points: list[FloatArray] = [np.empty((0, 6))]
+    for night, scale in zip(nights, scales, strict=True):
+        steps = night.cutoff_index + 1 + np.arange(night.actual.shape[1])
+        series, step = np.nonzero(night.realised & (steps > after_index))
+        if len(series):
+            points.append(_judge_points(night, _usable(scale, night.actual), series, step))
+    table = np.concatenate(points)
+    owner = table[:, 0].astype(np.int64)
+    return {name: _summarise(table[mask[owner]]) for name, mask in segments.items()}
+
+
+def _judge_points(night: PastNight, scale: FloatArray, series: IntArray, step: IntArray) -> FloatArray:
+    """Columns series, loss, baseline loss, inside, has interval, bias; shape (point, 6)."""
+    actual, levels = night.actual[series, step], night.quantile_levels
+    quantiles, unit = night.quantiles[series, step], scale[series]
+    inside, has_interval = np.zeros(len(series)), np.zeros(len(series))
+    if len(levels) > 1 and np.isclose(levels[0] + levels[-1], 1.0):
+        inside = ((quantiles[:, 0] <= actual) & (actual <= quantiles[:, -1])).astype(float)
+        has_interval += 1
+    point = np.repeat(night.baseline[series, step][:, None], len(levels), axis=1)
+    return np.column_stack(
+        [
+            series,
+            pinball_of_each(actual, quantiles, levels) / unit,
+            pinball_of_each(actual, point, levels) / unit,
+            inside,
+            has_interval,
+            (night.median[series, step] - actual) / unit,
+        ]
+    )
+
+
+def _usable(scale: FloatArray, actual: FloatArray) -> FloatArray:
+    """Scales without zero and NaN: a constant series is judged by its own size."""
+    observed = ~np.isnan(actual)
+    size = np.where(observed, np.abs(actual), 0.0).sum(axis=1) / np.maximum(observed.sum(axis=1), 1)
+    size = np.where(size > 0, size, 1.0)
+    return np.where(np.isnan(scale) | (scale <= 0), size, scale)
+
+
+def _summarise(points: FloatArray) -> EveningLoss:
+    if not len(points):
+        return EveningLoss(float("nan"), float("nan"), float("nan"), float("nan"), 0)
+    with_interval, with_baseline = points[:, 4].sum(), ~np.isnan(points[:, 2])
+    return EveningLoss(
+        loss=float(points[:, 1].mean()),
+        baseline_loss=float(points[with_baseline, 2].mean()) if with_baseline.any() else float("nan"),
+        coverage=float(points[:, 3].sum() / with_interval) if with_interval else float("nan"),
+        bias=float(points[:, 5].mean()),
+        n=len(points),
+    )
+
+
+def segments_of(panel: Panel, columns: Sequence[str]) -> dict[str, BoolArray]:
+    """Masks of shape (series,) of the segment `all` and of each `column=value`."""
+    segments = {"all": np.ones(len(panel), bool)}
+    for column in columns:
+        for value in np.unique(panel.static[column]):
+            segments[f"{column}={value}"] = panel.static[column] == value
+    return segments

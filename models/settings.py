@@ -1,0 +1,139 @@
+"""What a job file may say about numbers: the forecast, the network, training, monitoring.
+
+These live apart from the code that obeys them in one respect only: nothing here imports
+Keras, so that reading a job file takes milliseconds.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+QuantileLevel = Annotated[float, Field(gt=0.0, lt=1.0)]
+PositiveInt = Annotated[int, Field(ge=1)]
+
+
+class Settings(BaseModel):
+    """Base of every part of a job: unknown keys are refused, and nothing changes after."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ForecastSettings(Settings):
+    """What is forecast: the time grid, how far ahead, and which quantiles."""
+
+    frequency: str = Field(description="Step of the time grid, a pandas offset alias such as h, D, W-SUN or MS.")
+    horizon: int = Field(ge=1, le=10_000, description="Number of steps ahead.")
+    time_zone: str = Field("UTC", description="Zone in which the source's naive timestamps and its days are meant.")
+    season_lengths: list[PositiveInt] | None = Field(
+        None, description="Seasons in steps, shortest first; left out, they follow from the frequency."
+    )
+    quantile_levels: list[QuantileLevel] = Field(
+        default=[0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95], min_length=1, description="Levels to forecast, each in (0, 1)."
+    )
+    lower_bound: float | None = Field(None, description="No forecast is below it, e.g. 0 for counts.")
+    upper_bound: float | None = Field(None, description="No forecast is above it.")
+    min_history: int = Field(
+        3, ge=1, description="Series with fewer observed values are left to the fallback."
+    )
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        if name not in available_timezones():
+            raise ValueError(f"{name!r} is not a time zone of the IANA database; use a name such as Europe/Madrid")
+        return name
+
+    @field_validator("quantile_levels")
+    @classmethod
+    def _sorted_levels(cls, levels: list[float]) -> list[float]:
+        if len(set(levels)) != len(levels):
+            raise ValueError(f"quantile_levels holds a level twice: {levels}")
+        return sorted(levels)
+
+    @model_validator(mode="after")
+    def _bounds_in_order(self) -> Self:
+        if self.lower_bound is not None and self.upper_bound is not None and self.lower_bound >= self.upper_bound:
+            raise ValueError(f"lower_bound {self.lower_bound} is not below upper_bound {self.upper_bound}")
+        return self
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.time_zone)
+
+
+class Layer(Settings):
+    """One recurrent layer of the stack."""
+
+    cell: Literal["simple_rnn", "lstm", "gru"] = "gru"
+    units: int = Field(128, ge=1, le=4096)
+
+
+class Tokens(Settings):
+    """Scaled values quantised into a vocabulary and embedded, as words are in text."""
+
+    vocabulary: int = Field(1000, ge=8, description="Number of tokens; the first one means 'not observed'.")
+    dimension: int = Field(64, ge=1, description="Width of the embedding.")
+
+
+class InputSettings(Settings):
+    """How a window reaches the recurrent layers."""
+
+    tokens: Tokens | None = Field(None, description="Embed quantised values instead of feeding numbers.")
+    calendar: bool = Field(True, description="Hour, weekday, day and month of each step.")
+    series_embedding: int = Field(
+        8, ge=0, description="Width of the embedding that identifies a series; 0 for none."
+    )
+    static_embedding: int = Field(4, ge=0, description="Width of the embedding of each static category.")
+
+
+class NetworkSettings(Settings):
+    """The recurrent network. What is left out is chosen from the panel and printed."""
+
+    layers: list[Layer] | None = Field(None, min_length=1, description="The recurrent stack, first layer first.")
+    segment: int | None = Field(None, ge=1, description="Time steps folded into one recurrent step.")
+    context_length: int | None = Field(None, ge=1, description="Time steps of the past that the network sees.")
+    head: list[PositiveInt] | None = Field(
+        None,
+        description="Hidden dense layers before one dense output; [] for that output alone; left out, the "
+        "per-step head, which also reads seasonal lags and known-future inputs.",
+    )
+    residual: Literal["seasonal", "none"] = Field(
+        "seasonal", description="Forecast the difference from a learnt mix of seasonal naives, or the value itself."
+    )
+    dropout: float = Field(0.0, ge=0.0, lt=1.0, description="Share of the inputs of each dense layer left out while training.")
+    members: int | None = Field(None, ge=1, le=20, description="Networks trained and averaged.")
+    input: InputSettings = InputSettings()
+
+
+class TrainingSettings(Settings):
+    """When and how the network is trained."""
+
+    policy: Literal["auto", "scratch", "warm", "never"] = Field(
+        "auto", description="Train anew, continue the champion, only load it, or decide by age, new series and loss."
+    )
+    time_limit: float = Field(120.0, gt=0, description="Seconds that training may take; the best weights so far are kept.")
+    seed: int = Field(0, ge=0, description="Same seed, data and backend: same forecasts.")
+    optimizer: Literal["adam", "adamw", "sgd", "rmsprop", "nadam", "adagrad"] = "adam"
+    learning_rate: float | None = Field(None, gt=0, description="Peak learning rate; left out, a good one for the optimizer.")
+    batch_size: int | None = Field(None, ge=1, description="Windows in one step.")
+    max_steps: int | None = Field(None, ge=1, description="Steps of the optimizer at most.")
+    patience: int = Field(8, ge=1, description="Validations without improvement before training stops.")
+    retrain_after_days: float = Field(30.0, gt=0, description="Age of the champion at which auto trains from scratch.")
+    warm_after_days: float = Field(7.0, gt=0, description="Age of the champion at which auto continues its training.")
+    new_series_share: float = Field(0.1, gt=0, le=1, description="Share of unknown series at which auto continues training.")
+
+
+class MonitorSettings(Settings):
+    """When a loss counts as degraded, and which groups of series are watched."""
+
+    segments: list[str] = Field(default=[], description="Static columns whose groups are scored apart from the whole.")
+    min_nights: int = Field(14, ge=3, description="Nights of past losses that the rule needs; before, 'not evaluated'.")
+    window: int = Field(7, ge=1, description="Recent nights whose median is compared with the past.")
+    threshold: float = Field(3.0, gt=0, description="Robust standard deviations above the past's median.")
+    min_effect: float = Field(0.05, ge=0, description="Smallest relative degradation worth a message.")
+    rescore_steps: int | None = Field(
+        None, ge=1, description="How many steps back late actuals are scored again; left out, one season."
+    )

@@ -1,0 +1,247 @@
+"""The time grid: timestamps to integers that differ by one from step to step, and back.
+
+Hours and minutes are counted as time that has passed, so a day on which the clocks change
+has 23 or 25 of them. Days, business days, weeks, months, quarters and years are counted on
+the calendar of the zone, whatever their length.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from functools import cached_property
+from math import gcd
+from typing import Literal, NamedTuple
+from zoneinfo import available_timezones
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from models.zone_offsets import ZoneOffsets, zone_offsets
+
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+Timestamps = npt.NDArray[np.datetime64]
+
+SECOND = 1_000_000
+DAY = 86_400 * SECOND
+DAYS_OF_YEAR = 365.2425
+# 1970-01-01 was a Thursday; the Monday of its week lies three days before.
+MONDAY = 3
+WEEKDAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
+MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+MONTHS_OF = {"MS": 1, "ME": 1, "QS": 3, "QE": 3, "YS": 12, "YE": 12}
+OLD_ALIASES = {"H": "h", "T": "min", "S": "s", "M": "MS or ME", "Q": "QS or QE", "A": "YS or YE", "Y": "YS or YE"}
+
+
+class Rule(NamedTuple):
+    """How positions are counted, from 1970-01-01.
+
+    Attributes:
+        unit: What is counted: time that has passed ("elapsed"), time on the zone's clock ("clock"),
+            business days, or months.
+        size: Length of a step: microseconds, business days or months.
+        phase: Where position 0 lies, in the same unit.
+        at_end: Whether a position is the last day of its months, not the first.
+    """
+
+    unit: Literal["elapsed", "clock", "business", "month"]
+    size: int
+    phase: int = 0
+    at_end: bool = False
+
+
+@dataclass(frozen=True)
+class TimeGrid:
+    """A regular grid of time in one zone.
+
+    Multiples such as 2h, 2W-MON or 2MS count from 1970-01-01, its week, its month. Steps that a
+    change of the clocks is no multiple of (2h in Madrid; h on Lord Howe, where clocks move by half an
+    hour) are counted on the zone's clock where they divide a day, so that they stay at the same hours.
+
+    Args:
+        frequency: A pandas offset alias: s, min, h, D, B, W-MON, MS, ME, QS, QE, YS, YE or a multiple.
+        time_zone: A name of the IANA database.
+
+    Raises:
+        ValueError: where the frequency is none of these, or the zone is unknown.
+
+    >>> index, on_grid = TimeGrid("D", "Europe/Madrid").to_index(np.array(["1970-01-02", "1970-01-02T12"], "M8[us]"))
+    >>> index, on_grid
+    (array([1, 1]), array([ True, False]))
+    """
+
+    frequency: str
+    time_zone: str = "UTC"
+
+    def __post_init__(self) -> None:
+        if self.time_zone not in available_timezones():
+            raise ValueError(
+                f"{self.time_zone!r} is not a time zone of the IANA database; use a name such as Europe/Madrid."
+            )
+        # Reading the rule now makes a wrong frequency fail here, not at the first timestamp.
+        _ = self.rule
+
+    def to_index(self, timestamps: Timestamps | pd.DatetimeIndex) -> tuple[IntArray, BoolArray]:
+        """Grid positions of timestamps, and which of them lie on the grid.
+
+        Args:
+            timestamps: Shape (n,), microseconds count and what is finer is cut off. Those with a zone are
+                converted; those without are meant on the grid's own zone's clock. There, an hour that comes
+                twice is the first one. NaT lies off the grid.
+
+        Returns:
+            Shape (n,) each: the newest position not after the timestamp (0 for NaT), and whether it is the
+            timestamp's own. An hour that the clocks skipped lies off the grid, at the first instant after it.
+        """
+        aware = isinstance(timestamps, pd.DatetimeIndex) and timestamps.tz is not None
+        moments = _microseconds(timestamps)
+        missing = np.isnat(moments)
+        time = np.where(missing, np.datetime64(0, "us"), moments).astype(np.int64)
+        if aware:
+            index = self._count(time if self.rule.unit == "elapsed" else self._offsets.to_clock(time))
+            on_grid = self._utc(index) == time
+        elif self.rule.unit == "elapsed":
+            utc, exists = self._offsets.from_clock(time)
+            index = self._count(utc)
+            on_grid = exists & (self._position(index) == utc)
+        else:
+            index = self._count(time)
+            on_grid = self._position(index) == time
+        return np.where(missing, 0, index), on_grid & ~missing
+
+    def to_utc(self, index: npt.ArrayLike) -> Timestamps:
+        """UTC instants of grid positions, datetime64[us], in the shape of `index`.
+
+        A day is the instant of its midnight in the zone, or the first instant after it where the clocks
+        skipped midnight. `to_index` of these, marked as UTC, gives `index` back.
+        """
+        return self._utc(np.asarray(index, np.int64)).astype("datetime64[us]")
+
+    def to_local(self, index: npt.ArrayLike) -> pd.DatetimeIndex:
+        """What the zone's clock shows at grid positions of shape (n,), without a zone."""
+        position = self._position(np.asarray(index, np.int64))
+        clock = self._offsets.to_clock(position) if self.rule.unit == "elapsed" else position
+        return pd.DatetimeIndex(clock.astype("datetime64[us]"))
+
+    @property
+    def step_seconds(self) -> float:
+        """Length of a step in seconds; the mean over many years where steps differ in length."""
+        unit, size, *_ = self.rule
+        if unit == "business":
+            return size * 7 / 5 * 86_400
+        if unit == "month":
+            return size / 12 * DAYS_OF_YEAR * 86_400
+        return size / SECOND
+
+    @property
+    def steps_per_day(self) -> float:
+        """Steps in a day; below 1 where steps are longer."""
+        return 86_400 / self.step_seconds
+
+    @property
+    def default_season_lengths(self) -> tuple[int, ...]:
+        """The seasons that people's doings follow, in steps, shortest first; (1,) where there is none.
+
+        >>> TimeGrid("15min").default_season_lengths, TimeGrid("MS").default_season_lengths
+        ((96, 672), (12,))
+        """
+        unit, size, *_ = self.rule
+        if unit == "business":
+            return (5 // gcd(5, size),)
+        if unit == "month":
+            return (12 // gcd(12, size),)
+        if size >= 7 * DAY:
+            return (max(1, round(DAYS_OF_YEAR * DAY / size)),)
+        if size < 60 * SECOND:
+            cycles = [3_600 * SECOND, DAY]
+        elif size < DAY:
+            cycles = [DAY, 7 * DAY]
+        else:
+            cycles = [7 * DAY]
+        # A cycle that is no whole number of steps comes round after several of them: 2D has a season of 7.
+        return tuple(sorted({cycle // gcd(cycle, size) for cycle in cycles}))
+
+    @cached_property
+    def rule(self) -> Rule:
+        """How this grid counts."""
+        offset = _offset(self.frequency)
+        anchor = offset.rule_code.partition("-")[2]
+        kind = offset.rule_code.partition("-")[0]
+        if kind in MONTHS_OF:
+            months = MONTHS_OF[kind]
+            phase = MONTHS.index(anchor) % months if anchor else 0
+            return Rule("month", offset.n * months, phase, at_end=kind.endswith("E"))
+        if kind == "W":
+            return Rule("clock", offset.n * 7 * DAY, (WEEKDAYS.index(anchor) - MONDAY) * DAY)
+        if kind == "B":
+            return Rule("business", offset.n)
+        if kind == "D":
+            return Rule("clock", offset.n * DAY)
+        size = offset.nanos // 1_000
+        shifts = self._offsets.recent
+        moves = np.abs(np.diff(shifts))
+        # A step shorter than a move would have two positions at the instant of a skipped hour.
+        if (moves % size).any() and size > moves.max() and DAY % size == 0:
+            return Rule("clock", size)
+        return Rule("elapsed", size, int(-shifts[-1] % size))
+
+    @cached_property
+    def _offsets(self) -> ZoneOffsets:
+        return zone_offsets(self.time_zone)
+
+    def _count(self, time: IntArray) -> IntArray:
+        """The newest positions not after `time`, which is UTC for "elapsed" and the zone's clock otherwise."""
+        unit, size, phase, at_end = self.rule
+        if unit == "business":
+            day = time // DAY + MONDAY
+            return (day // 7 * 5 + np.minimum(day % 7, 4)) // size
+        if unit == "month":
+            month = time.astype("datetime64[us]").astype("datetime64[M]").astype(np.int64)
+            index = (month - phase) // size
+            return index - (self._position(index) > time) if at_end else index
+        return (time - phase) // size
+
+    def _position(self, index: IntArray) -> IntArray:
+        """Microseconds of positions: UTC for "elapsed", the zone's clock otherwise."""
+        unit, size, phase, at_end = self.rule
+        if unit == "business":
+            day = index * size
+            return (day // 5 * 7 + day % 5 - MONDAY) * DAY
+        if unit == "month":
+            month = (index * size + phase + at_end).astype("datetime64[M]")
+            return month.astype("datetime64[us]").astype(np.int64) - at_end * DAY
+        return index * size + phase
+
+    def _utc(self, index: IntArray) -> IntArray:
+        position = self._position(index)
+        return position if self.rule.unit == "elapsed" else self._offsets.from_clock(position)[0]
+
+
+def _microseconds(timestamps: Timestamps | pd.DatetimeIndex) -> Timestamps:
+    """Shape (n,), datetime64[us]: UTC where the timestamps have a zone."""
+    if isinstance(timestamps, pd.DatetimeIndex):
+        utc = timestamps if timestamps.tz is None else timestamps.tz_convert("UTC").tz_localize(None)
+        return utc.to_numpy().astype("datetime64[us]")
+    return np.asarray(timestamps).astype("datetime64[us]")
+
+
+def _offset(frequency: str) -> pd.offsets.BaseOffset:
+    """The pandas offset of an alias that a grid can be made of."""
+    remedy = "use s, min, h, D, B, W-MON, MS, ME, QS, QE, YS, YE or a multiple such as 15min"
+    letters = frequency.strip().lstrip("0123456789")
+    if letters in OLD_ALIASES:
+        remedy = f"pandas now writes {OLD_ALIASES[letters]}"
+    try:
+        with warnings.catch_warnings():
+            # Aliases on their way out of pandas are refused too.
+            warnings.simplefilter("error")
+            offset = pd.tseries.frequencies.to_offset(frequency)
+    except (ValueError, TypeError, Warning) as error:
+        raise ValueError(f"frequency {frequency!r} is not a pandas offset alias; {remedy}.") from error
+    fine = isinstance(offset, pd.offsets.Tick) and offset.nanos < 1_000 * SECOND
+    known = isinstance(offset, pd.offsets.Tick) or offset.rule_code.partition("-")[0] in {*MONTHS_OF, "W", "B", "D"}
+    if offset.n < 1 or fine or not known:
+        raise ValueError(f"frequency {frequency!r} is not one that can be forecast on; {remedy}.")
+    return offset

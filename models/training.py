@@ -1,0 +1,355 @@
+"""Training one network: rounds of compiled steps, validation on the last windows, best weights kept.
+
+The flat arrays lie once on the device and a step is fed nothing but the numbers of its windows, so
+Keras's own training loop does the rest on every backend. A round is a few dozen steps; between rounds the
+weights are averaged, validated, and the loss is looked at.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+from keras import ops
+
+from models.choices import Plan
+from models.errors import ModelError
+from models.flat_arrays import Arrays
+from models.network import RecurrentForecaster, pinball
+from models.windows import Tensor, WindowShape, gather
+
+Weights = list[npt.NDArray[np.float32]]
+Index = npt.NDArray[np.int32]
+
+ROUND = 25
+VALIDATION_WINDOWS = 2_048
+WARM_UP_ROUNDS = 2
+# Share of windows whose series is hidden from the network, so that the row of unknown series learns too.
+UNKNOWN_SHARE = 0.1
+# Weights are averaged over about this many rounds (Polyak & Juditsky 1992).
+AVERAGED_ROUNDS = 4
+# After the best weights are found, this share of as many steps again includes the newest windows.
+SETTLING_SHARE = 0.2
+MOST_DIVERGENCES = 3
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far training is: `step` of `steps`, the loss of the last round, and seconds likely left."""
+
+    step: int
+    steps: int
+    loss: float
+    validation_loss: float
+    seconds_left: float
+
+
+@dataclass
+class TrainingReport:
+    """How training went; losses are mean pinball losses in units of the seasonal naive's error.
+
+    Attributes:
+        mode: "scratch" or "warm".
+        seconds: Wall time, compilation included.
+        steps: Steps of the optimizer.
+        steps_per_second: Without the first round, which compiles.
+        validation_loss: Of the weights that were kept.
+        champion_validation_loss: Of the weights that a warm start began from, on the same windows.
+        history: One entry a round: step, loss, validation_loss.
+        stopped: Why training ended.
+        kept_champion: Whether a warm start found nothing better than what it began from.
+    """
+
+    mode: str
+    seconds: float = 0.0
+    steps: int = 0
+    steps_per_second: float = 0.0
+    validation_loss: float = float("nan")
+    champion_validation_loss: float | None = None
+    history: list[dict[str, float]] = field(default_factory=list)
+    stopped: str = ""
+    kept_champion: bool = False
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Windows to learn from and to validate on, each a pair (series, origin) of shape (window, 2).
+
+    Attributes:
+        training: Windows whose targets end before the held-out steps begin.
+        validation: Windows whose targets are held out.
+        all: Both.
+        end: Shape (series,), where the held-out steps of each series begin; int32.
+        full_end: Shape (series,), where each series' observed values end; int32.
+    """
+
+    training: Index
+    validation: Index
+    all: Index
+    end: Index
+    full_end: Index
+
+
+def choose_windows(panel_offsets: npt.NDArray[np.int64], observed: npt.NDArray[np.bool_], plan: Plan) -> Windows:
+    """All windows of the series, the newest held out for validation.
+
+    Args:
+        panel_offsets: Shape (series + 1,).
+        observed: Shape (total,).
+        plan: Horizon, segment and seasons.
+    """
+    start = panel_offsets[:-1]
+    last = np.array([stretch[-1] if len(stretch := np.flatnonzero(observed[a:b])) else -1
+                     for a, b in zip(start, panel_offsets[1:], strict=True)])
+    full_end = start + last + 1
+    # A few weeks of hours are a better judge than two days; a short series gives up a sixth at most.
+    wanted = max(plan.horizon, 2 * max(plan.seasons))
+    hold = np.minimum(wanted, (last + 1) // 6)
+    end = full_end - hold
+    everything = _pairs(start + plan.segment - 1, full_end - 1)
+    training = everything[everything[:, 1] < end[everything[:, 0]] - 1]
+    first = np.maximum(end - 1, start)
+    validation = _pairs(first, np.maximum(full_end - np.minimum(plan.horizon, hold), first + (hold > 0)), plan.segment)
+    if len(validation) > VALIDATION_WINDOWS:
+        validation = validation[np.linspace(0, len(validation) - 1, VALIDATION_WINDOWS).astype(np.int64)]
+    return Windows(training, validation, everything, end.astype(np.int32), full_end.astype(np.int32))
+
+
+def _pairs(first: npt.NDArray[np.int64], end: npt.NDArray[np.int64], stride: int = 1) -> Index:
+    """(series, origin) for every origin first, first + stride, ... before `end` of every series."""
+    count = np.maximum(0, -((first - end) // stride))
+    series = np.repeat(np.arange(len(first)), count)
+    place = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+    return np.stack([series, first[series] + place * stride], axis=1).astype(np.int32)
+
+
+class Objective(keras.Model):
+    """The loss of windows, from their numbers alone; everything else lies on the device already."""
+
+    def __init__(self, network: RecurrentForecaster, arrays: Arrays, shape: WindowShape, levels: list[float], seed: int) -> None:
+        super().__init__()
+        self.network = network
+        self.window = shape
+        self.levels = np.array(levels, np.float32)
+        self.flat = {name: ops.convert_to_tensor(array) for name, array in arrays.items()}
+        self.noise = keras.random.SeedGenerator(seed)
+
+    def call(self, index: Tensor, training: bool | None = None) -> Tensor:
+        """Mean loss of each window, shape (window,)."""
+        origins = self.window.steps if training and self.window.forking else 1
+        batch = gather(self.flat, index[:, 0], index[:, 1], self.window, origins=origins)
+        if training:
+            hidden = keras.random.uniform(ops.shape(batch["row"]), seed=self.noise) < UNKNOWN_SHARE
+            batch["row"] = ops.where(hidden, 0, batch["row"])
+        predicted = self.network(batch, training=training)
+        level, scale = batch["level"][:, -origins:, None], batch["scale"][:, -origins:, None]
+        target = ops.clip((batch["target"] - level) / scale, -100.0, 100.0)
+        # An origin whose own segment is empty has nothing to go by, and is not asked.
+        asked = ops.cast(ops.max(batch["observed"][:, -origins:], axis=-1) > 0, "float32")[..., None]
+        counted = batch["target_observed"] * asked
+        weight = ops.clip(scale * batch["weight"][:, None, None], 0.1, 10.0)
+        loss = pinball(target, predicted, self.levels) * counted * weight
+        return ops.sum(loss, axis=(1, 2)) / (ops.sum(counted, axis=(1, 2)) + 1e-6)
+
+
+def train(
+    network: RecurrentForecaster,
+    arrays: Arrays,
+    windows: Windows,
+    plan: Plan,
+    *,
+    shape: WindowShape,
+    seed: int,
+    time_limit: float,
+    patience: int,
+    mode: str = "scratch",
+    clock: Callable[[], float] = time.monotonic,
+    progress: Callable[[Progress], None] | None = None,
+) -> TrainingReport:
+    """Train a built network in place, and leave the best weights in it.
+
+    Args:
+        network: Built; for a warm start it holds the champion's weights.
+        arrays: See `flat_arrays.flatten`.
+        windows: See `choose_windows`.
+        plan: Steps, batch size, optimizer and learning rate.
+        shape: The window's shape.
+        seed: Of the order of windows, and of what is left out.
+        time_limit: Seconds.
+        patience: Validations without improvement before training stops.
+        mode: "scratch" or "warm".
+        clock: Seconds that only go forward.
+        progress: Called after each round.
+
+    Raises:
+        ModelError: where the loss is not finite, however low the learning rate.
+    """
+    return _Course(network, arrays, windows, plan, shape, seed, time_limit, patience, mode, clock, progress).run()
+
+
+class _Course:
+    """One training from its first round to its last."""
+
+    def __init__(
+        self,
+        network: RecurrentForecaster,
+        arrays: Arrays,
+        windows: Windows,
+        plan: Plan,
+        shape: WindowShape,
+        seed: int,
+        time_limit: float,
+        patience: int,
+        mode: str,
+        clock: Callable[[], float],
+        progress: Callable[[Progress], None] | None,
+    ) -> None:
+        self.network, self.arrays, self.windows, self.plan, self.shape = network, arrays, windows, plan, shape
+        self.time_limit, self.patience, self.clock, self.progress = time_limit, patience, clock, progress
+        self.seed = seed
+        self.random = np.random.default_rng(seed)
+        self.report = TrainingReport(mode)
+        self.rate = plan.learning_rate * (0.3 if mode == "warm" else 1.0)
+        self.divergences = 0
+
+    def run(self) -> TrainingReport:
+        self.began = self.clock()
+        report = self.report
+        self._compile(self.windows.end)
+        best = self.network.get_weights()
+        lowest = self._validate() if report.mode == "warm" else np.inf
+        report.champion_validation_loss = lowest if report.mode == "warm" else None
+        champion, best_step = best, 0
+        rounds = max(1, self.plan.max_steps // ROUND)
+        waited = 0
+        report.stopped = f"all {rounds * ROUND} steps were made"
+        averaged = None
+        done = 0
+        while done < rounds:
+            fraction = max(done / rounds, self._elapsed() / self.time_limit)
+            loss = self._round(self.windows.training, self._learning_rate(done, fraction))
+            if not np.isfinite(loss):
+                self._recover(best)
+                averaged = None
+                continue
+            done += 1
+            averaged = _average(averaged, self.network.get_weights(), done)
+            current = self.network.get_weights()
+            self.network.set_weights(averaged)
+            validation = self._validate()
+            report.history.append({"step": done * ROUND, "loss": loss, "validation_loss": validation})
+            if validation < lowest:
+                best, lowest, best_step, waited = averaged, validation, done, 0
+            else:
+                waited += 1
+            self.network.set_weights(current)
+            self._tell(done, rounds, loss, validation)
+            if self._elapsed() > self.time_limit * (1 - SETTLING_SHARE / 2):
+                report.stopped = f"the time limit of {self.time_limit:g} s"
+                break
+            if waited >= self.patience:
+                report.stopped = f"{waited} validations without improvement"
+                break
+        self.network.set_weights(best)
+        report.steps = done * ROUND
+        report.validation_loss = float(lowest)
+        report.kept_champion = report.mode == "warm" and best is champion
+        if not report.kept_champion:
+            self._settle(best_step)
+        report.seconds = self._elapsed()
+        return report
+
+    def _elapsed(self) -> float:
+        return self.clock() - self.began
+
+    def _compile(self, end: Index) -> None:
+        """Make the training step for series that end at `end`."""
+        levels = list(self.plan.quantile_levels)
+        self.objective = Objective(self.network, {**self.arrays, "end": end}, self.shape, levels, self.seed)
+        # Validation looks at the held-out steps too; it shares the network, not the ends of the series.
+        ends = {**self.arrays, "end": self.windows.full_end}
+        self.judge = Objective(self.network, ends, self.shape, levels, self.seed)
+        optimizer = keras.optimizers.get(
+            {"class_name": self.plan.optimizer, "config": {"learning_rate": self.rate, "global_clipnorm": 1.0}}
+        )
+        jit = keras.backend.backend() == "jax"
+        self.objective.compile(optimizer=optimizer, loss=_mean_prediction, steps_per_execution=ROUND, jit_compile=jit)
+        self.judge.compile(loss=_mean_prediction, jit_compile=jit)
+
+    def _round(self, windows: Index, rate: float) -> float:
+        """A round of steps; the mean loss."""
+        if not len(windows):
+            raise ModelError(
+                "No series is long enough to train on: a window needs a segment of the past and a step after it. "
+                "Shorten network.segment or forecast.horizon, or set training.policy to never."
+            )
+        self.objective.optimizer.learning_rate = rate
+        chosen = windows[self.random.integers(0, len(windows), ROUND * self.plan.batch_size)]
+        logs = self.objective.fit(chosen, np.zeros(len(chosen), np.float32), batch_size=self.plan.batch_size, shuffle=False, verbose=0)
+        return float(logs.history["loss"][-1])
+
+    def _validate(self) -> float:
+        windows = self.windows.validation
+        if not len(windows):
+            return np.nan
+        return float(self.judge.evaluate(windows, np.zeros(len(windows), np.float32), batch_size=512, verbose=0))
+
+    def _learning_rate(self, done: int, fraction: float) -> float:
+        """Warm-up, then a cosine down to a fiftieth."""
+        warm = min(1.0, (done + 1) / (WARM_UP_ROUNDS + 1))
+        return self.rate * warm * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * min(fraction, 1.0))))
+
+    def _recover(self, best: Weights) -> None:
+        """After a loss that is not finite: back to the best weights, at a tenth of the rate."""
+        self.divergences += 1
+        if self.divergences > MOST_DIVERGENCES:
+            raise ModelError(
+                f"The training loss was not finite {self.divergences} times, the last time at a learning rate of "
+                f"{self.rate:g}. Lower training.learning_rate, or look for absurd values with `nightcast check`."
+            )
+        self.rate /= 10
+        self.network.set_weights(best)
+        self._compile(self.windows.end)
+
+    def _settle(self, best_step: int) -> None:
+        """A few steps at a low rate with the newest windows too, which validation held back."""
+        rounds = round(best_step * SETTLING_SHARE)
+        if not rounds or self._elapsed() > self.time_limit:
+            return
+        before = self.network.get_weights()
+        self._compile(self.windows.full_end)
+        for done in range(rounds):
+            loss = self._round(self.windows.all, self.rate * 0.1 * (1 - done / rounds))
+            if not np.isfinite(loss):
+                self.network.set_weights(before)
+                return
+            self.report.steps += ROUND
+            if self._elapsed() > self.time_limit:
+                break
+
+    def _tell(self, done: int, rounds: int, loss: float, validation: float) -> None:
+        seconds = self._elapsed()
+        if self.progress is not None:
+            left = min(seconds / done * (rounds - done), max(self.time_limit - seconds, 0.0))
+            self.progress(Progress(done * ROUND, rounds * ROUND, loss, validation, left))
+        if done == 1:
+            self.first_round = seconds
+        elif seconds > self.first_round:
+            self.report.steps_per_second = (done - 1) * ROUND / (seconds - self.first_round)
+
+
+def _mean_prediction(_: Tensor, loss: Tensor) -> Tensor:
+    """Keras asks for a loss of targets and predictions; the prediction is the loss already."""
+    return ops.mean(loss)
+
+
+def _average(averaged: Weights | None, current: Weights, done: int) -> Weights:
+    if averaged is None:
+        return current
+    keep = min(1 - 1 / AVERAGED_ROUNDS, done / (done + 1))
+    return [keep * old + (1 - keep) * new for old, new in zip(averaged, current, strict=True)]

@@ -1,0 +1,136 @@
+"""Windows of a panel, gathered by index where the network runs.
+
+A window is a pair (series, origin): `origin` is the flat position of the last value that
+the window may see. Nothing is copied per window beforehand: the flat arrays lie once on
+the device, and `gather` reads `context_length` steps before and `horizon` steps after each
+origin inside the compiled step.
+
+Each recurrent step of the window is a forecast origin of its own while training (forking
+sequences, Wen et al. 2017, arXiv 1711.11053), so everything an origin sees, its level and
+scale included, is taken from values up to that origin and never from later ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from keras import ops
+
+Tensor = Any
+
+
+@dataclass(frozen=True)
+class WindowShape:
+    """How long a window is and what it looks back to.
+
+    Attributes:
+        segment: Time steps folded into one recurrent step.
+        steps: Recurrent steps; the context is `segment * steps` time steps.
+        horizon: Time steps ahead.
+        seasons: Season lengths whose earlier cycles the head reads.
+        cycles: For each of `seasons`, how many cycles back.
+        forking: Whether every recurrent step is a training origin, or only the last.
+    """
+
+    segment: int
+    steps: int
+    horizon: int
+    seasons: tuple[int, ...]
+    cycles: tuple[int, ...]
+    forking: bool = True
+
+    @property
+    def context_length(self) -> int:
+        return self.segment * self.steps
+
+    @property
+    def lags(self) -> npt.NDArray[np.int32]:
+        """How far before each step of the horizon its seasonal lags lie.
+
+        Shape (horizon, lag). For step h and season m the newest whole cycle that the origin
+        has seen is m * ceil(h / m) back; older cycles lie one season further each.
+        """
+        step = np.arange(1, self.horizon + 1)[:, None]
+        columns = [
+            season * (np.ceil(step / season).astype(np.int32) + cycle)
+            for season, count in zip(self.seasons, self.cycles, strict=True)
+            for cycle in range(count)
+        ]
+        return np.concatenate(columns, axis=1).astype(np.int32)
+
+
+def gather(flat: dict[str, Tensor], series: Tensor, origin: Tensor, shape: WindowShape, *, origins: int) -> dict[str, Tensor]:
+    """Read one batch of windows from the flat arrays.
+
+    Args:
+        flat: The arrays of `flatten`, on the device.
+        series: Shape (window,), the row of each window's series.
+        origin: Shape (window,), the flat position of each window's last visible value.
+        shape: The window's shape.
+        origins: How many of the newest recurrent steps to forecast from: `shape.steps`
+            while training with forking, else 1.
+
+    Returns:
+        `segments`, `observed` (window, step, segment): values, in the series' units, zero where not
+        observed, and where they are. `level`, `scale` (window, step): what an origin knows of its
+        series' level and spread. `lags`, `lags_observed` (window, origin, horizon, lag). `target`,
+        `target_observed` (window, origin, horizon). `calendar` (window, step, feature) of the last time
+        step of each segment and `future_calendar` (window, origin, horizon, feature). `weight` (window,).
+        `row` (window,), `static` (window, column); `past_covariates` (window, step, feature) and
+        `future_covariates` (window, origin, horizon, feature) where the panel has any.
+    """
+    start = ops.take(flat["start"], series)
+    end = ops.take(flat["end"], series)
+    first = origin - (shape.context_length - 1)
+    last_of_segment = np.arange(1, shape.steps + 1, dtype=np.int32) * shape.segment - 1
+    step_position = first[:, None] + last_of_segment[None]
+    origin_position = step_position[:, shape.steps - origins :]
+
+    def read(name: str, position: Tensor) -> tuple[Tensor, Tensor]:
+        """Values at flat positions of shape (window, ...), and whether they lie in the series and were observed."""
+        ones = (1,) * (len(position.shape) - 1)
+        inside = (position >= ops.reshape(start, (-1, *ones))) & (position < ops.reshape(end, (-1, *ones)))
+        values = ops.take(flat[name], ops.where(inside, position, 0), axis=0)
+        good = inside & ops.logical_not(ops.isnan(values))
+        return ops.where(good, values, 0.0), ops.cast(good, values.dtype)
+
+    context = first[:, None] + np.arange(shape.context_length, dtype=np.int32)[None]
+    values, observed = read("values", context)
+    folded = (-1, shape.steps, shape.segment)
+    # A step before the series began borrows the level of its first value: it holds nothing observed.
+    known = ops.maximum(step_position, start[:, None])
+    future = origin_position[:, :, None] + np.arange(1, shape.horizon + 1, dtype=np.int32)
+    target, target_observed = read("values", future)
+    lags, lags_observed = read("values", future[..., None] - shape.lags[None, None])
+    shift = ops.take(flat["calendar_shift"], series)
+    batch = {
+        "segments": ops.reshape(values, folded),
+        "observed": ops.reshape(observed, folded),
+        "level": ops.take(flat["level"], known),
+        "scale": ops.take(flat["scale"], known),
+        "lags": lags,
+        "lags_observed": lags_observed,
+        "target": target,
+        "target_observed": target_observed,
+        "calendar": ops.take(flat["calendar"], ops.maximum(step_position + shift[:, None], 0), axis=0),
+        "future_calendar": ops.take(flat["calendar"], ops.maximum(future + shift[:, None, None], 0), axis=0),
+        "weight": ops.take(flat["weight"], series),
+        "row": ops.take(flat["row"], series),
+        "static": ops.take(flat["static"], series, axis=0),
+    }
+    if "future_covariates" in flat:
+        # The covariates of series i begin i * horizon later than its values: each series has a tail of its own.
+        offset = series * flat["covariate_tail"]
+        past = ops.maximum(step_position, start[:, None]) + offset[:, None]
+        batch["past_covariates"] = ops.take(flat["future_covariates"], past, axis=0)
+        beyond = ops.minimum(ops.maximum(future, start[:, None, None]), (end + flat["covariate_tail"] - 1)[:, None, None])
+        batch["future_covariates"] = ops.take(flat["future_covariates"], beyond + offset[:, None, None], axis=0)
+    if "past_only" in flat:
+        extra = ops.take(flat["past_only"], known, axis=0)
+        batch["past_covariates"] = (
+            ops.concatenate([batch["past_covariates"], extra], axis=-1) if "past_covariates" in batch else extra
+        )
+    return batch

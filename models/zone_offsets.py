@@ -1,0 +1,96 @@
+"""What a zone's clock shows, for millions of instants at once.
+
+pandas asks `zoneinfo` for one instant at a time, microseconds each. A zone changes its
+offset a few hundred times in two centuries, so the changes are found once and looked up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property, lru_cache
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import numpy.typing as npt
+
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+FIRST, LAST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2101, 1, 1, tzinfo=UTC)
+# Offsets in force before are history: local mean times of odd seconds, half hours given up.
+RECENT = datetime(1990, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class ZoneOffsets:
+    """A zone's offsets from UTC between 1900 and 2100; before and after, the first and the last one hold.
+
+    Attributes:
+        changes: Shape (change,), UTC microseconds since 1970 from which the next offset holds.
+        offsets: Shape (change + 1,), microseconds that the clock is ahead of UTC.
+    """
+
+    changes: IntArray
+    offsets: IntArray
+
+    @property
+    def recent(self) -> IntArray:
+        """The offsets that have held since 1990."""
+        return self.offsets[np.searchsorted(self.changes, _since_epoch(RECENT), side="right") :]
+
+    def to_clock(self, utc: IntArray) -> IntArray:
+        """What the clock shows at UTC instants; microseconds since 1970."""
+        return utc + self.offsets[np.searchsorted(self.changes, utc, side="right")]
+
+    def from_clock(self, clock: IntArray) -> tuple[IntArray, BoolArray]:
+        """UTC instants of what a clock showed, and whether it ever showed that.
+
+        Times shown twice are the first ones; times that were skipped become the instant of the change.
+        """
+        # In terms of the clock, a change comes when the old offset's time is reached, be it forward or back.
+        change = np.searchsorted(self._changes_on_clock, clock, side="right")
+        utc = clock - self.offsets[change]
+        earliest = self._starts[change]
+        return np.maximum(utc, earliest), utc >= earliest
+
+    @cached_property
+    def _changes_on_clock(self) -> IntArray:
+        return self.changes + self.offsets[:-1]
+
+    @cached_property
+    def _starts(self) -> IntArray:
+        """The instant from which each offset holds, shape (change + 1,)."""
+        return np.concatenate([[np.iinfo(np.int64).min], self.changes]).astype(np.int64)
+
+
+@lru_cache(maxsize=64)
+def zone_offsets(time_zone: str) -> ZoneOffsets:
+    """The offsets of a zone of the IANA database, found by asking `zoneinfo` once a day."""
+    zone = ZoneInfo(time_zone)
+
+    def offset(at: datetime) -> timedelta:
+        shift = at.astimezone(zone).utcoffset()
+        return shift if shift is not None else timedelta(0)
+
+    changes, offsets = [], [offset(FIRST)]
+    at = FIRST
+    while at < LAST:
+        later = at + timedelta(days=1)
+        if (new := offset(later)) != offsets[-1]:
+            low, high = at, later
+            while high - low > timedelta(seconds=1):
+                middle = low + timedelta(seconds=(high - low) // timedelta(seconds=1) // 2)
+                low, high = (middle, high) if offset(middle) == offsets[-1] else (low, middle)
+            changes.append(high)
+            offsets.append(new)
+        at = later
+    return ZoneOffsets(
+        np.array([_since_epoch(change) for change in changes], np.int64),
+        np.array([shift // timedelta(microseconds=1) for shift in offsets], np.int64),
+    )
+
+
+def _since_epoch(at: datetime) -> int:
+    return (at - EPOCH) // timedelta(microseconds=1)
