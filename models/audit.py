@@ -252,9 +252,7 @@ def _without_duplicates(placed: Rows, grid: TimeGrid, findings: list[Finding]) -
     return placed.take(~again)
 
 
-def _lay_out(
-    past: Rows, placed: Rows, end: int, grid: TimeGrid, forecast: ForecastSettings
-) -> tuple[Panel, IntArray]:
+def _lay_out(past: Rows, placed: Rows, end: int, grid: TimeGrid, forecast: ForecastSettings) -> tuple[Panel, IntArray]:
     """The flat panel of values, and for each series the flat place of grid position 0."""
     count = len(placed.series_ids)
     first = np.full(count, end + 1, np.int64)

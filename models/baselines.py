@@ -109,7 +109,8 @@ def grouped_quantiles(values: FloatArray, group: IntArray, groups: int, levels: 
     low = np.floor(rank).astype(np.int64)
     high = np.minimum(low + 1, np.maximum(count - 1, 0))
     bottom, top = (ordered[np.minimum(first + at, len(ordered) - 1)] for at in (low, high))
-    return np.where(count > 0, bottom + (top - bottom) * (rank - low), np.nan)
+    # Rounding must not lift a quantile above the next one.
+    return np.where(count > 0, np.minimum(bottom + (top - bottom) * (rank - low), top), np.nan)
 
 
 def _observed(panel: Panel) -> tuple[IntArray, IntArray, FloatArray]:
@@ -157,6 +158,6 @@ def _fill_unobserved(quantiles: FloatArray, middle: FloatArray, levels: FloatArr
     unknown = np.isnan(middle[:, 0])
     if not unknown.any():
         return
-    others = middle[~unknown]
-    quantiles[unknown] = np.quantile(others, levels, axis=0).T if len(others) else 0.0
-    middle[unknown] = np.median(others, axis=0) if len(others) else 0.0
+    others = middle[~unknown] if not unknown.all() else np.zeros((1, middle.shape[1]))
+    quantiles[unknown] = np.quantile(others, levels, axis=0).T
+    middle[unknown] = np.quantile(others, 0.5, axis=0)

@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from models.time_grid import DAY, DAYS_OF_YEAR, MONTHS, WEEKDAYS, TimeGrid
+from models.frequency import DAY, DAYS_OF_YEAR, MONTHS, WEEKDAYS
+from models.time_grid import TimeGrid
 
 FloatArray = npt.NDArray[np.float64]
 

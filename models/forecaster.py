@@ -127,9 +127,10 @@ class Forecaster:
         Raises:
             ModelError: where the panel's grid is not the one that was trained on.
         """
-        if (panel.frequency, panel.time_zone) != (self.forecast.frequency, self.forecast.time_zone):
+        mine = self.forecast.frequency, self.forecast.time_zone, self.plan.horizon
+        if (panel.frequency, panel.time_zone, panel.horizon) != mine:
             raise ModelError(
-                f"The version forecasts on {self.forecast.frequency!r} in {self.forecast.time_zone}, the panel is on "
+                f"The version forecasts {mine[2]} steps of {mine[0]!r} in {mine[1]}, the panel asks for {panel.horizon} of "
                 f"{panel.frequency!r} in {panel.time_zone}; train from scratch."
             )
         levels = np.array(self.plan.quantile_levels)

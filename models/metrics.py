@@ -229,8 +229,10 @@ def evaluate(
     statistics = _statistics(actual, quantiles, quantile_levels, scale)
     of_baseline: dict[str, FloatArray] = {}
     if baseline is not None:
-        seen, point = checked(np.where(np.isnan(baseline), np.nan, actual), baseline)
-        repeated = _statistics(seen, as_quantiles(point, quantile_levels), quantile_levels, scale)
+        if baseline.shape != actual.shape:
+            raise ValueError(f"baseline of shape {baseline.shape} is not for actuals of shape {actual.shape}.")
+        seen = np.where(np.isnan(baseline), np.nan, actual)
+        repeated = _statistics(seen, as_quantiles(baseline, quantile_levels), quantile_levels, scale)
         of_baseline = {
             metric: _values(metric, *sums, by_step)
             for metric, sums in repeated.items()

@@ -22,6 +22,7 @@ CELLS = {"simple_rnn": keras.layers.SimpleRNN, "lstm": keras.layers.LSTM, "gru":
 # Scaled values beyond this are compressed or cut: one absurd value must not drown a window.
 INPUT_LIMIT = 8.0
 TOKEN_LIMIT = 5.0
+LAG_LIMIT = 50.0
 
 
 @keras.saving.register_keras_serializable(package="nightcast")
@@ -94,13 +95,15 @@ class RecurrentForecaster(keras.Model):
             self.step_output = keras.layers.Dense(levels, kernel_initializer="zeros", name="step_output")
             self.output_dense = None
         else:
-            self.hidden = [keras.layers.Dense(units, activation="gelu", name=f"dense_{i}") for i, units in enumerate(head)]
+            self.hidden = [
+                keras.layers.Dense(units, activation="gelu", name=f"dense_{i}") for i, units in enumerate(head)
+            ]
             self.output_dense = keras.layers.Dense(horizon * levels, name="output")
         self.head_units = head_units
 
-    def build(self, input_shape: Any) -> None:  # noqa: D102 - Keras's own contract
+    def build(self, input_shape: Any) -> None:
         if self.residual:
-            lags = self.shape.lags.shape[1]
+            lags = 2 * self.shape.lags.shape[1]
             # One weight per horizon step and lag; the last one stands for the level itself.
             self.lag_logits = self.add_weight(
                 name="lag_logits", shape=(self.shape.horizon, lags + 1), initializer="zeros"
@@ -112,15 +115,14 @@ class RecurrentForecaster(keras.Model):
         origins = batch["target"].shape[1]
         level, scale = batch["level"][:, -origins:], batch["scale"][:, -origins:]
         state = self._encode(batch, training)[:, -origins:]
-        lags = (batch["lags"] - level[..., None, None]) / scale[..., None, None] * batch["lags_observed"]
-        lags = ops.clip(lags, -50.0, 50.0)
+        lags, observed = self._scaled_lags(batch, level, scale)
         if self.output_dense is not None:
             for layer in self.hidden:
                 state = layer(state)
             raw = ops.reshape(self.output_dense(state), (-1, origins, self.shape.horizon, len(self.quantile_levels)))
         else:
-            raw = self._per_step_head(batch, state, lags, training)
-        base = self._lag_mix(lags, batch["lags_observed"]) if self.residual else 0.0
+            raw = self._per_step_head(batch, state, lags, observed, training)
+        base = self._lag_mix(lags, observed) if self.residual else 0.0
         return self._spread_quantiles(raw, base)
 
     def _encode(self, batch: dict[str, Tensor], training: bool | None) -> Tensor:
@@ -172,10 +174,25 @@ class RecurrentForecaster(keras.Model):
             parts.append(self.series_embedding(batch["row"]))
         return ops.concatenate(parts, axis=-1) if parts else None
 
-    def _per_step_head(self, batch: dict[str, Tensor], state: Tensor, lags: Tensor, training: bool | None) -> Tensor:
+    def _scaled_lags(self, batch: dict[str, Tensor], level: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+        """Seasonal lags as they were, and moved to today's level, each (window, origin, horizon, 2 * lag).
+
+        A lag of two years ago measured from the level of two years ago shows the season without the trend.
+        """
+        observed = batch["lags_observed"]
+        plain = (batch["lags"] - level[..., None, None]) / scale[..., None, None]
+        moved = (batch["lags"] - batch["lag_level"][:, :, None]) / batch["lag_scale"][:, :, None]
+        lags = ops.clip(ops.concatenate([plain, moved], axis=-1), -LAG_LIMIT, LAG_LIMIT)
+        observed = ops.concatenate([observed, observed], axis=-1)
+        return lags * observed, observed
+
+    def _per_step_head(
+        self, batch: dict[str, Tensor], state: Tensor, lags: Tensor, observed: Tensor, training: bool | None
+    ) -> Tensor:
         """Shape (window, origin, horizon, level): the state, and what is known of each future step."""
         origins = state.shape[1]
-        known = [lags, batch["lags_observed"]]
+        # Whether a lag was observed is the same for both ways of scaling it.
+        known = [lags, observed[..., : observed.shape[-1] // 2]]
         if self.use_calendar:
             known.append(batch["future_calendar"])
         if "future_covariates" in batch:

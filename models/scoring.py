@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from models.metrics import pinball_of_each
+from models.elements import pinball_of_each
 from models.panel import Panel
 
 FloatArray = npt.NDArray[np.float64]
@@ -92,15 +92,15 @@ def place_night(
     """
     here = series >= 0
     where = series[here], step[here] - 1
-    filled = [np.full((len(panel), horizon), np.nan) for _ in range(2)]
+    middle, naive = (np.full((len(panel), horizon), np.nan) for _ in range(2))
     stack = np.full((len(panel), horizon, len(quantile_levels)), np.nan)
-    filled[0][where], filled[1][where], stack[where] = median[here], baseline[here], quantiles[here]
+    middle[where], naive[where], stack[where] = median[here], baseline[here], quantiles[here]
     actual = np.full((len(panel), horizon), np.nan)
     realised = min(panel.cutoff_index - cutoff_index, horizon)
     if realised > 0:
         actual[:, :realised] = panel.tail(realised, skip=panel.cutoff_index - cutoff_index - realised)
-    actual[np.isnan(filled[0])] = np.nan
-    return PastNight(cutoff_index, np.asarray(quantile_levels, float), stack, *filled, actual)
+    actual[np.isnan(middle)] = np.nan
+    return PastNight(cutoff_index, np.asarray(quantile_levels, np.float64), stack, middle, naive, actual)
 
 
 def scales_at(panel: Panel, season_length: int, cutoff_indices: Sequence[int]) -> FloatArray:

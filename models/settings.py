@@ -35,9 +35,7 @@ class ForecastSettings(Settings):
     )
     lower_bound: float | None = Field(None, description="No forecast is below it, e.g. 0 for counts.")
     upper_bound: float | None = Field(None, description="No forecast is above it.")
-    min_history: int = Field(
-        3, ge=1, description="Series with fewer observed values are left to the fallback."
-    )
+    min_history: int = Field(3, ge=1, description="Series with fewer observed values are left to the fallback.")
 
     @field_validator("time_zone")
     @classmethod
@@ -83,9 +81,7 @@ class InputSettings(Settings):
 
     tokens: Tokens | None = Field(None, description="Embed quantised values instead of feeding numbers.")
     calendar: bool = Field(True, description="Hour, weekday, day and month of each step.")
-    series_embedding: int = Field(
-        8, ge=0, description="Width of the embedding that identifies a series; 0 for none."
-    )
+    series_embedding: int = Field(8, ge=0, description="Width of the embedding that identifies a series; 0 for none.")
     static_embedding: int = Field(4, ge=0, description="Width of the embedding of each static category.")
 
 
@@ -103,7 +99,9 @@ class NetworkSettings(Settings):
     residual: Literal["seasonal", "none"] = Field(
         "seasonal", description="Forecast the difference from a learnt mix of seasonal naives, or the value itself."
     )
-    dropout: float = Field(0.0, ge=0.0, lt=1.0, description="Share of the inputs of each dense layer left out while training.")
+    dropout: float = Field(
+        0.0, ge=0.0, lt=1.0, description="Share of the inputs of each dense layer left out while training."
+    )
     members: int | None = Field(None, ge=1, le=20, description="Networks trained and averaged.")
     input: InputSettings = InputSettings()
 
@@ -114,16 +112,22 @@ class TrainingSettings(Settings):
     policy: Literal["auto", "scratch", "warm", "never"] = Field(
         "auto", description="Train anew, continue the champion, only load it, or decide by age, new series and loss."
     )
-    time_limit: float = Field(120.0, gt=0, description="Seconds that training may take; the best weights so far are kept.")
+    time_limit: float = Field(
+        120.0, gt=0, description="Seconds that training may take; the best weights so far are kept."
+    )
     seed: int = Field(0, ge=0, description="Same seed, data and backend: same forecasts.")
     optimizer: Literal["adam", "adamw", "sgd", "rmsprop", "nadam", "adagrad"] = "adam"
-    learning_rate: float | None = Field(None, gt=0, description="Peak learning rate; left out, a good one for the optimizer.")
+    learning_rate: float | None = Field(
+        None, gt=0, description="Peak learning rate; left out, a good one for the optimizer."
+    )
     batch_size: int | None = Field(None, ge=1, description="Windows in one step.")
     max_steps: int | None = Field(None, ge=1, description="Steps of the optimizer at most.")
     patience: int = Field(8, ge=1, description="Validations without improvement before training stops.")
     retrain_after_days: float = Field(30.0, gt=0, description="Age of the champion at which auto trains from scratch.")
     warm_after_days: float = Field(7.0, gt=0, description="Age of the champion at which auto continues its training.")
-    new_series_share: float = Field(0.1, gt=0, le=1, description="Share of unknown series at which auto continues training.")
+    new_series_share: float = Field(
+        0.1, gt=0, le=1, description="Share of unknown series at which auto continues training."
+    )
 
 
 class MonitorSettings(Settings):

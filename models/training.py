@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import keras
 import numpy as np
@@ -36,6 +35,8 @@ AVERAGED_ROUNDS = 4
 # After the best weights are found, this share of as many steps again includes the newest windows.
 SETTLING_SHARE = 0.2
 MOST_DIVERGENCES = 3
+# A rate that is still high shakes the validation loss; only after this share of the steps does patience run out.
+PATIENT_SHARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -104,8 +105,12 @@ def choose_windows(panel_offsets: npt.NDArray[np.int64], observed: npt.NDArray[n
         plan: Horizon, segment and seasons.
     """
     start = panel_offsets[:-1]
-    last = np.array([stretch[-1] if len(stretch := np.flatnonzero(observed[a:b])) else -1
-                     for a, b in zip(start, panel_offsets[1:], strict=True)])
+    last = np.array(
+        [
+            stretch[-1] if len(stretch := np.flatnonzero(observed[a:b])) else -1
+            for a, b in zip(start, panel_offsets[1:], strict=True)
+        ]
+    )
     full_end = start + last + 1
     # A few weeks of hours are a better judge than two days; a short series gives up a sixth at most.
     wanted = max(plan.horizon, 2 * max(plan.seasons))
@@ -131,7 +136,9 @@ def _pairs(first: npt.NDArray[np.int64], end: npt.NDArray[np.int64], stride: int
 class Objective(keras.Model):
     """The loss of windows, from their numbers alone; everything else lies on the device already."""
 
-    def __init__(self, network: RecurrentForecaster, arrays: Arrays, shape: WindowShape, levels: list[float], seed: int) -> None:
+    def __init__(
+        self, network: RecurrentForecaster, arrays: Arrays, shape: WindowShape, levels: list[float], seed: int
+    ) -> None:
         super().__init__()
         self.network = network
         self.window = shape
@@ -245,7 +252,7 @@ class _Course:
             report.history.append({"step": done * ROUND, "loss": loss, "validation_loss": validation})
             if validation < lowest:
                 best, lowest, best_step, waited = averaged, validation, done, 0
-            else:
+            elif done > rounds * PATIENT_SHARE:
                 waited += 1
             self.network.set_weights(current)
             self._tell(done, rounds, loss, validation)
@@ -290,7 +297,9 @@ class _Course:
             )
         self.objective.optimizer.learning_rate = rate
         chosen = windows[self.random.integers(0, len(windows), ROUND * self.plan.batch_size)]
-        logs = self.objective.fit(chosen, np.zeros(len(chosen), np.float32), batch_size=self.plan.batch_size, shuffle=False, verbose=0)
+        logs = self.objective.fit(
+            chosen, np.zeros(len(chosen), np.float32), batch_size=self.plan.batch_size, shuffle=False, verbose=0
+        )
         return float(logs.history["loss"][-1])
 
     def _validate(self) -> float:

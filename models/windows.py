@@ -61,8 +61,16 @@ class WindowShape:
         ]
         return np.concatenate(columns, axis=1).astype(np.int32)
 
+    @property
+    def cycle_starts(self) -> npt.NDArray[np.int32]:
+        """How far before the origin the cycle of each seasonal lag ended, shape (lag,)."""
+        pairs = zip(self.seasons, self.cycles, strict=True)
+        return np.concatenate([season * np.arange(count) for season, count in pairs]).astype(np.int32)
 
-def gather(flat: dict[str, Tensor], series: Tensor, origin: Tensor, shape: WindowShape, *, origins: int) -> dict[str, Tensor]:
+
+def gather(
+    flat: dict[str, Tensor], series: Tensor, origin: Tensor, shape: WindowShape, *, origins: int
+) -> dict[str, Tensor]:
     """Read one batch of windows from the flat arrays.
 
     Args:
@@ -76,8 +84,8 @@ def gather(flat: dict[str, Tensor], series: Tensor, origin: Tensor, shape: Windo
     Returns:
         `segments`, `observed` (window, step, segment): values, in the series' units, zero where not
         observed, and where they are. `level`, `scale` (window, step): what an origin knows of its
-        series' level and spread. `lags`, `lags_observed` (window, origin, horizon, lag). `target`,
-        `target_observed` (window, origin, horizon). `calendar` (window, step, feature) of the last time
+        series' level and spread. `lags`, `lags_observed` (window, origin, horizon, lag), and what their own
+        cycle's end knew, `lag_level` and `lag_scale` (window, origin, lag). `target`, `target_observed` (window, origin, horizon). `calendar` (window, step, feature) of the last time
         step of each segment and `future_calendar` (window, origin, horizon, feature). `weight` (window,).
         `row` (window,), `static` (window, column); `past_covariates` (window, step, feature) and
         `future_covariates` (window, origin, horizon, feature) where the panel has any.
@@ -106,6 +114,7 @@ def gather(flat: dict[str, Tensor], series: Tensor, origin: Tensor, shape: Windo
     target, target_observed = read("values", future)
     lags, lags_observed = read("values", future[..., None] - shape.lags[None, None])
     shift = ops.take(flat["calendar_shift"], series)
+    cycle_end = ops.maximum(origin_position[..., None] - shape.cycle_starts[None, None], start[:, None, None])
     batch = {
         "segments": ops.reshape(values, folded),
         "observed": ops.reshape(observed, folded),
@@ -113,6 +122,8 @@ def gather(flat: dict[str, Tensor], series: Tensor, origin: Tensor, shape: Windo
         "scale": ops.take(flat["scale"], known),
         "lags": lags,
         "lags_observed": lags_observed,
+        "lag_level": ops.take(flat["level"], cycle_end),
+        "lag_scale": ops.take(flat["scale"], cycle_end),
         "target": target,
         "target_observed": target_observed,
         "calendar": ops.take(flat["calendar"], ops.maximum(step_position + shift[:, None], 0), axis=0),
@@ -126,7 +137,9 @@ def gather(flat: dict[str, Tensor], series: Tensor, origin: Tensor, shape: Windo
         offset = series * flat["covariate_tail"]
         past = ops.maximum(step_position, start[:, None]) + offset[:, None]
         batch["past_covariates"] = ops.take(flat["future_covariates"], past, axis=0)
-        beyond = ops.minimum(ops.maximum(future, start[:, None, None]), (end + flat["covariate_tail"] - 1)[:, None, None])
+        beyond = ops.minimum(
+            ops.maximum(future, start[:, None, None]), (end + flat["covariate_tail"] - 1)[:, None, None]
+        )
         batch["future_covariates"] = ops.take(flat["future_covariates"], beyond + offset[:, None, None], axis=0)
     if "past_only" in flat:
         extra = ops.take(flat["past_only"], known, axis=0)

@@ -1,0 +1,63 @@
+"""Panels made by hand or from a seed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from models.panel import Panel
+
+MakePanel = Callable[..., Panel]
+
+
+def panel_of(series: dict[str, Sequence[float] | npt.NDArray[np.float64]], **facts: object) -> Panel:
+    """A panel of series that all end at grid position 1000."""
+    ids = sorted(series)
+    values = [np.asarray(series[name], np.float32) for name in ids]
+    settings = {"frequency": "D", "cutoff_index": 1_000, "season_lengths": (7,), "horizon": 7, **facts}
+    return Panel(
+        values=np.concatenate(values) if values else np.zeros(0, np.float32),
+        offsets=np.concatenate([[0], np.cumsum([len(each) for each in values])]).astype(np.int64),
+        series_ids=np.array(ids, dtype=str),
+        **settings,  # type: ignore[arg-type]
+    )
+
+
+def weekly_series(count: int, length: int, *, seed: int = 0, noise: float = 0.1) -> dict[str, npt.NDArray[np.float64]]:
+    """Series with a weekly season of their own, a level of their own, and noise."""
+    random = np.random.default_rng(seed)
+    day = np.arange(length)
+    series = {}
+    for i in range(count):
+        level = 10.0 * np.exp(random.normal())
+        season = random.normal(size=7)
+        values = level * (5 + season[day % 7] + noise * random.normal(size=length))
+        series[f"s{i:03d}"] = values
+    return series
+
+
+@pytest.fixture(scope="session")
+def make_panel() -> MakePanel:
+    """Series id to values, oldest first; facts of the panel by keyword."""
+    return panel_of
+
+
+@pytest.fixture(scope="session")
+def make_weekly() -> Callable[..., dict[str, npt.NDArray[np.float64]]]:
+    """Count and length to series with a weekly season."""
+    return weekly_series
+
+
+@pytest.fixture(scope="session")
+def weekly_panel() -> Panel:
+    """Twenty series of 140 days that a network learns in seconds."""
+    return panel_of(weekly_series(20, 140), horizon=10)
+
+
+@pytest.fixture(scope="session")
+def make_panel_of_lists() -> Callable[[Sequence[Sequence[float]]], Panel]:
+    """Values of each series, named by their place."""
+    return lambda arrays: panel_of({f"s{i}": array for i, array in enumerate(arrays)})

@@ -1,0 +1,184 @@
+"""The seasonal naive and the fallback, on series small enough to work out by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from models.baselines import fallback, grouped_quantiles, seasonal_naive
+from models.panel import Panel
+
+GAP = np.nan
+LEVELS = [0.05, 0.25, 0.5, 0.75, 0.95]
+
+
+def panel_of(*series: Sequence[float], season_length: int = 3) -> Panel:
+    return Panel(
+        values=np.concatenate([np.asarray(one, np.float32) for one in series]).astype(np.float32),
+        offsets=np.cumsum([0, *map(len, series)]).astype(np.int64),
+        series_ids=np.array([f"s{i:03}" for i in range(len(series))]),
+        frequency="D",
+        cutoff_index=1_000,
+        season_lengths=(season_length,),
+        horizon=4,
+    )
+
+
+def test_the_seasonal_naive_repeats_the_newest_season() -> None:
+    found = seasonal_naive(panel_of([9, 9, 9, 1, 2, 3], [7, 4, 5, 6]), 5, 3)
+
+    np.testing.assert_array_equal(found, [[1, 2, 3, 1, 2], [4, 5, 6, 4, 5]])
+
+
+def test_a_gap_is_filled_by_the_season_before_and_then_by_the_last_value() -> None:
+    # Second place: the season before; third place: never observed, so the last value there is.
+    found = seasonal_naive(panel_of([1, 8, GAP, 4, GAP, GAP]), 4, 3)
+
+    np.testing.assert_array_equal(found, [[4, 8, 4, 4]])
+
+
+def test_a_series_shorter_than_a_season_repeats_its_last_value_where_it_must() -> None:
+    np.testing.assert_array_equal(seasonal_naive(panel_of([5, 6]), 3, 3), [[6, 5, 6]])
+
+
+def test_a_series_that_was_never_observed_has_no_seasonal_naive() -> None:
+    found = seasonal_naive(panel_of([GAP, GAP], [], [1]), 2, 3)
+
+    np.testing.assert_array_equal(found, [[np.nan] * 2, [np.nan] * 2, [1, 1]])
+
+
+@settings(deadline=None)
+@given(st.data())
+def test_the_seasonal_naive_is_what_looking_back_season_by_season_finds(data: st.DataObject) -> None:
+    value = st.one_of(st.just(GAP), st.integers(-9, 9).map(float))
+    series = data.draw(st.lists(st.lists(value, max_size=12), min_size=1, max_size=4))
+    season, horizon = data.draw(st.integers(1, 5)), data.draw(st.integers(1, 8))
+
+    found = seasonal_naive(panel_of(*series), horizon, season)
+
+    for values, row in zip(series, found, strict=True):
+        seen = [each for each in values if not np.isnan(each)]
+        for step in range(1, horizon + 1):
+            back = range(len(values) - 1 + step - season * -(-step // season), -1, -season)
+            same_place = [values[i] for i in back if not np.isnan(values[i])]
+            expected = (same_place or seen[-1:] or [GAP])[0]
+            np.testing.assert_equal(row[step - 1], expected)
+
+
+@pytest.mark.parametrize(("horizon", "season_length"), [(0, 3), (3, 0)])
+def test_no_steps_are_refused(horizon: int, season_length: int) -> None:
+    with pytest.raises(ValueError, match="give 1 or more"):
+        seasonal_naive(panel_of([1.0]), horizon, season_length)
+
+
+@settings(deadline=None)
+@given(
+    arrays.arrays(np.float64, st.integers(0, 40), elements=st.floats(-1e6, 1e6)),
+    st.lists(st.floats(0, 1), min_size=1, max_size=4),
+    st.data(),
+)
+def test_grouped_quantiles_are_numpys_of_each_group(
+    values: np.ndarray, levels: list[float], data: st.DataObject
+) -> None:
+    group = np.array(data.draw(st.lists(st.integers(0, 3), min_size=len(values), max_size=len(values))), np.int64)
+
+    found = grouped_quantiles(values, group, 5, np.array(levels))
+
+    for i in range(5):
+        of_group = values[group == i]
+        expected = np.quantile(of_group, levels, method="weibull") if len(of_group) else np.full(len(levels), np.nan)
+        np.testing.assert_allclose(found[i], expected, rtol=1e-9, atol=1e-6)
+
+
+def test_quantiles_lie_by_the_seasonal_differences_around_the_naive_and_widen_by_season() -> None:
+    # Absolute seasonal differences 1, 2 and 3: the middle one is the quantile of half of them.
+    panel = panel_of([10, 20, 30, 11, 22, 33])
+
+    quantiles, mean = fallback(panel, 4, [0.25, 0.5, 0.75])
+
+    np.testing.assert_allclose(mean, [[11, 22, 33, 11]])
+    np.testing.assert_allclose(quantiles[0, :, 1], [11, 22, 33, 11])
+    np.testing.assert_allclose(quantiles[0, :, 2] - quantiles[0, :, 1], [2, 2, 2, 2 * np.sqrt(2)])
+    np.testing.assert_allclose(quantiles[0, :, 1] - quantiles[0, :, 0], [2, 2, 2, 2 * np.sqrt(2)])
+
+
+def test_a_series_without_seasons_takes_its_steps() -> None:
+    quantiles, _ = fallback(panel_of([5, 7], season_length=7), 4, [0.25, 0.5, 0.75])
+
+    np.testing.assert_allclose(quantiles[0, :, 2] - quantiles[0, :, 1], 2 * np.sqrt([1, 2, 3, 4]))
+
+
+def test_a_single_value_is_as_uncertain_as_the_others_are_for_their_size() -> None:
+    others = [[10, 20, 30, 11, 22, 33], [100, 200, 300, 110, 220, 330]]
+
+    quantiles, _ = fallback(panel_of([1000], *others), 1, [0.25, 0.5, 0.75])
+
+    # The others' distances are 2 for 11 and 20 for 110.
+    np.testing.assert_allclose(quantiles[0, 0], 1000 + np.array([-1, 0, 1]) * 1000 * 2 / 11)
+
+
+def test_a_series_never_observed_gets_the_quantiles_of_the_others() -> None:
+    levels = [0.05, 0.5, 0.95]
+
+    quantiles, mean = fallback(panel_of([GAP, GAP], [], [1] * 9, [2] * 9, [6] * 9), 2, levels)
+
+    np.testing.assert_allclose(quantiles[:2], np.broadcast_to(np.quantile([1, 2, 6], levels), (2, 2, 3)))
+    np.testing.assert_allclose(mean[:2], 2)
+
+
+def test_where_no_series_was_ever_observed_the_forecast_is_zero() -> None:
+    quantiles, mean = fallback(panel_of([GAP], []), 2, LEVELS)
+
+    assert not quantiles.any()
+    assert not mean.any()
+
+
+def test_all_zero_series_are_forecast_zero() -> None:
+    quantiles, mean = fallback(panel_of([0] * 20, [0], [3, 1, 4, 1, 5, 9, 2, 6]), 5, LEVELS, lower_bound=0)
+
+    assert not quantiles[:2].any()
+    assert not mean[:2].any()
+
+
+HUGE = float(np.float32(1e30))
+NUMBERS = st.one_of(st.just(GAP), st.floats(-HUGE, HUGE, width=32), st.integers(0, 3).map(float))
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.lists(NUMBERS, max_size=15), min_size=1, max_size=5),
+    st.integers(1, 6),
+    st.integers(1, 8),
+    st.sampled_from([(None, None), (0.0, None), (0.0, 2.0), (None, -5.0)]),
+)
+def test_whatever_the_series_the_fallback_is_whole_ordered_and_inside_its_bounds(
+    series: list[list[float]], season_length: int, horizon: int, bounds: tuple[float | None, float | None]
+) -> None:
+    quantiles, mean = fallback(panel_of(*series, season_length=season_length), horizon, LEVELS, *bounds)
+
+    assert quantiles.shape == (len(series), horizon, len(LEVELS))
+    assert mean.shape == (len(series), horizon)
+    assert np.isfinite(quantiles).all()
+    assert np.isfinite(mean).all()
+    assert (np.diff(quantiles, axis=-1) >= 0).all()
+    for forecast in (quantiles, mean):
+        assert bounds[0] is None or forecast.min() >= bounds[0]
+        assert bounds[1] is None or forecast.max() <= bounds[1]
+    np.testing.assert_array_equal(mean, quantiles[..., 2])
+
+
+def test_the_quantiles_of_noise_around_a_season_hold_what_they_promise() -> None:
+    random = np.random.default_rng(3)
+    season = np.tile([0, 50, 100, 20, 70, 10, 90], 60)
+    noisy = season + random.normal(0, 5, (200, len(season)))
+    past, future = noisy[:, :-7], noisy[:, -7:]
+
+    quantiles, _ = fallback(panel_of(*past, season_length=7), 7, LEVELS)
+
+    below = (future[..., None] <= quantiles).mean(axis=(0, 1))
+    np.testing.assert_allclose(below, LEVELS, atol=0.02)

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from models.choices import Plan, choose
+from models.settings import ForecastSettings, InputSettings, Layer, NetworkSettings, Tokens, TrainingSettings
+
+
+def chosen(panel, network=None, horizon=7, **training):
+    forecast = ForecastSettings(frequency=panel.frequency, horizon=horizon, quantile_levels=[0.9, 0.1])
+    return choose(panel, forecast, network or NetworkSettings(), TrainingSettings(**training))
+
+
+@pytest.mark.parametrize(
+    ("seasons", "length", "segment"),
+    [((24, 168), 5_000, 24), ((12,), 300, 12), ((7,), 140, 7), ((52,), 200, 13), ((7,), 20, 1), ((96, 672), 9_000, 48)],
+)
+def test_a_segment_is_a_season_or_a_part_of_one_that_leaves_a_dozen(make_panel, seasons, length, segment):
+    plan, said = chosen(make_panel({"a": np.arange(length)}, season_lengths=seasons))
+    assert plan.segment == segment
+    assert any(f"segment {segment}" in sentence for sentence in said)
+
+
+def test_the_median_is_always_among_the_levels(make_panel):
+    plan, _ = chosen(make_panel({"a": np.arange(50)}))
+    assert plan.quantile_levels == (0.1, 0.5, 0.9)
+
+
+def test_seasons_that_were_not_seen_twice_are_left_out(make_panel):
+    plan, _ = chosen(make_panel({"a": np.arange(100)}, season_lengths=(24, 168)))
+    assert plan.seasons == (24,)
+
+
+def test_what_the_job_says_is_not_chosen(make_panel):
+    network = NetworkSettings(
+        segment=1,
+        context_length=20,
+        layers=[Layer(cell="lstm", units=5), Layer(cell="simple_rnn", units=3)],
+        head=[8],
+        residual="none",
+        input=InputSettings(tokens=Tokens(vocabulary=50, dimension=4), calendar=False),
+    )
+    plan, said = chosen(
+        make_panel({"a": np.arange(50)}), network, max_steps=3, batch_size=2, optimizer="sgd", learning_rate=0.5
+    )
+    assert (plan.segment, plan.steps, plan.layers) == (1, 20, (("lstm", 5), ("simple_rnn", 3)))
+    assert (plan.head, plan.tokens, plan.calendar, plan.residual) == ((8,), (50, 4), False, False)
+    assert (plan.max_steps, plan.batch_size, plan.optimizer, plan.learning_rate) == (3, 2, "sgd", 0.5)
+    assert not any("segment" in sentence or "layer" in sentence for sentence in said)
+
+
+def test_a_plan_comes_back_from_json(make_panel):
+    plan, _ = chosen(make_panel({"a": np.arange(50)}))
+    assert Plan.from_dict(json.loads(json.dumps(plan.to_dict()))) == plan
+
+
+def test_a_panel_of_nothing_observed_still_gets_a_plan(make_panel):
+    plan, _ = chosen(make_panel({"a": np.full(3, np.nan)}))
+    assert plan.segment >= 1 and plan.steps >= 1

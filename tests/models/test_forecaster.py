@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from models.errors import ModelError
+from models.forecaster import Forecaster
+from models.settings import ForecastSettings, InputSettings, Layer, NetworkSettings, Tokens, TrainingSettings
+
+FORECAST = ForecastSettings(frequency="D", horizon=10, quantile_levels=[0.1, 0.25, 0.9], lower_bound=0)
+NETWORK = NetworkSettings(layers=[Layer(cell="gru", units=16)])
+TRAINING = TrainingSettings(max_steps=200)
+
+
+@pytest.fixture(scope="module")
+def trained(weekly_panel):
+    return Forecaster.fit(weekly_panel, FORECAST, NETWORK, TRAINING)[0]
+
+
+def assert_sane(forecast, series, *, lower=0.0):
+    assert forecast.quantiles.shape == (series, 10, 4)
+    for array in (forecast.quantiles, forecast.mean):
+        assert np.isfinite(array).all()
+        assert (array >= lower).all()
+    assert (np.diff(forecast.quantiles, axis=-1) >= 0).all()
+
+
+def test_forecasts_are_nearer_than_the_seasonal_naive(trained, make_panel, make_weekly):
+    whole = make_panel(make_weekly(20, 150), horizon=10)
+    actual = whole.tail(10)
+    past = make_panel({k: v[:-10] for k, v in make_weekly(20, 150).items()}, horizon=10)
+    forecast = trained.predict(past)
+    assert_sane(forecast, 20)
+    assert (forecast.source == "model").all()
+    assert np.abs(actual - forecast.median).mean() < 0.9 * np.abs(actual - forecast.baseline).mean()
+
+
+def test_a_saved_forecaster_forecasts_the_same(trained, weekly_panel, tmp_path):
+    trained.save(tmp_path)
+    again = Forecaster.load(tmp_path)
+    np.testing.assert_array_equal(again.predict(weekly_panel).quantiles, trained.predict(weekly_panel).quantiles)
+    assert again.choices == trained.choices and again.plan == trained.plan
+
+
+@pytest.mark.parametrize("file", ["forecaster.json", "network.weights.h5"])
+def test_a_truncated_file_is_named(trained, tmp_path, file):
+    trained.save(tmp_path)
+    (tmp_path / file).write_bytes((tmp_path / file).read_bytes()[:100])
+    with pytest.raises(ModelError, match=r"cannot be read.*--train scratch"):
+        Forecaster.load(tmp_path)
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(ModelError, match="nowhere"):
+        Forecaster.load(tmp_path / "nowhere")
+
+
+def test_a_series_is_forecast_the_same_whatever_series_are_beside_it(trained, weekly_panel):
+    together = trained.predict(weekly_panel)
+    alone = trained.predict(weekly_panel.without(set(weekly_panel.series_ids[:-3].tolist())))
+    np.testing.assert_allclose(alone.quantiles, together.quantiles[-3:], rtol=1e-6)
+
+
+def test_another_grid_or_horizon_is_refused(trained, weekly_panel):
+    with pytest.raises(ModelError, match="train from scratch"):
+        trained.predict(replace(weekly_panel, frequency="h"))
+    with pytest.raises(ModelError, match="train from scratch"):
+        trained.predict(replace(weekly_panel, horizon=3))
+
+
+def test_bad_series_get_the_fallback_with_the_reason_and_the_others_the_model(trained, make_panel, make_weekly):
+    series = make_weekly(5, 140)
+    series["dead"] = np.concatenate([np.full(40, 5.0), np.full(100, np.nan)])
+    series["empty"] = np.full(10, np.nan)
+    panel = make_panel(series, horizon=10, refused={"s000": "because we say so"})
+    forecast = trained.predict(panel)
+    assert_sane(forecast, 7)
+    reasons = dict(zip(forecast.series_ids, forecast.reason, strict=True))
+    assert reasons["s000"] == "because we say so"
+    assert "no observed value in the last" in reasons["dead"]
+    assert reasons["s001"] == "" and (forecast.source == np.where(forecast.reason == "", "model", "fallback")).all()
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.full(140, 3.0),
+        np.zeros(140),
+        np.where(np.arange(140) == 100, 1e30, 5.0),
+        np.where(np.arange(140) == 139, 1e30, 5.0),
+        np.where(np.arange(140) > 138, 500.0, 5.0 + np.arange(140) % 7),
+        1e9 * (5.0 + np.arange(140) % 7),
+        1e-9 * (5.0 + np.arange(140) % 7),
+        np.where(np.arange(140) % 20 == 0, 1.0, 0.0),
+        np.where(np.arange(140) % 2 == 0, np.nan, 4.0),
+        np.array([4.0, 5.0, 6.0]),
+    ],
+    ids=[
+        "constant",
+        "zero",
+        "one 1e30",
+        "last 1e30",
+        "shift at the cutoff",
+        "1e9",
+        "1e-9",
+        "intermittent",
+        "half missing",
+        "short",
+    ],
+)
+def test_an_odd_series_neither_breaks_its_own_forecast_nor_the_others(trained, values, make_panel, make_weekly):
+    usual = make_weekly(4, 140)
+    forecast = trained.predict(make_panel({**usual, "zz": values}, horizon=10))
+    assert_sane(forecast, 5)
+    alone = trained.predict(make_panel(usual, horizon=10))
+    np.testing.assert_allclose(forecast.quantiles[:4], alone.quantiles, rtol=1e-6)
+
+
+def test_odd_series_do_not_stop_training(make_panel, make_weekly):
+    series = make_weekly(6, 140)
+    series |= {"zero": np.zeros(140), "huge": np.where(np.arange(140) == 70, 1e30, 5.0), "tiny": 1e-9 * np.arange(140)}
+    series |= {"nan": np.full(140, np.nan), "one": np.array([1.0]), "flat": np.full(140, 1e9)}
+    forecaster, report = Forecaster.fit(
+        make_panel(series, horizon=10), FORECAST, NETWORK, TrainingSettings(max_steps=50)
+    )
+    assert np.isfinite(report.validation_loss)
+    assert_sane(forecaster.predict(make_panel(series, horizon=10)), 12)
+
+
+def test_forecasts_scale_with_the_series(trained, make_panel, make_weekly):
+    series = make_weekly(3, 140)
+    unit = trained.predict(make_panel(series, horizon=10)).quantiles
+    thousand = trained.predict(make_panel({k: 1000 * v for k, v in series.items()}, horizon=10)).quantiles
+    np.testing.assert_allclose(thousand, 1000 * unit, rtol=1e-4)
+
+
+def test_covariates_and_categories_are_learnt_and_unknown_ones_forgiven(make_panel):
+    random = np.random.default_rng(0)
+    promotion = (random.random((12, 150)) < 0.3).astype(np.float32)
+    series = {
+        f"s{i:02d}": 50
+        + 10 * np.sin(np.arange(140) / 7 * 2 * np.pi)
+        + 40 * promotion[i, :140]
+        + random.normal(size=140)
+        for i in range(12)
+    }
+    facts = {"known_future_names": ("promotion",), "static": {"kind": np.array(["x", "y"] * 6)}, "horizon": 10}
+    panel = make_panel(series, known_future=promotion.reshape(-1, 1), **facts)
+    forecaster, _ = Forecaster.fit(panel, FORECAST, NETWORK, TrainingSettings(max_steps=300))
+    median = forecaster.predict(panel).median
+    future = promotion[:, 140:]
+    # Days with a promotion lie 40 above days without: the network must have seen most of it.
+    assert median[future == 1].mean() - median[future == 0].mean() > 25
+    other = replace(panel, static={"kind": np.array(["never seen"] * 12)})
+    assert_sane(forecaster.predict(other), 12)
+
+
+@pytest.mark.parametrize(
+    "layers", [[("lstm", 128)], [("gru", 256), ("simple_rnn", 128)]], ids=["embedding-lstm", "embedding-gru-simple-rnn"]
+)
+def test_token_stacks_train_and_forecast(weekly_panel, layers):
+    network = NetworkSettings(
+        layers=[Layer(cell=cell, units=units) for cell, units in layers],
+        segment=1,
+        context_length=28,
+        head=[],
+        residual="none",
+        input=InputSettings(tokens=Tokens(), calendar=False, series_embedding=0, static_embedding=0),
+    )
+    forecast = ForecastSettings(frequency="D", horizon=10, quantile_levels=[0.5], lower_bound=0)
+    forecaster, report = Forecaster.fit(weekly_panel, forecast, network, TrainingSettings(max_steps=75))
+    first, last = report.history[0]["validation_loss"], report.validation_loss
+    assert last < first
+    assert forecaster.network.count_params() == {1: 164_106, 2: 361_866}[len(layers)]
+    assert forecaster.predict(weekly_panel).quantiles.shape == (20, 10, 1)
+
+
+def test_a_warm_start_keeps_old_rows_and_gives_new_series_the_unknown_one(weekly_panel, make_panel, make_weekly):
+    network = NetworkSettings(layers=[Layer(units=8)])
+    long = make_panel(make_weekly(4, 1_100), horizon=10)
+    champion, _ = Forecaster.fit(long, FORECAST, network, TrainingSettings(max_steps=25))
+    assert champion.plan.series_embedding > 0
+    grown = champion.grown(make_panel(make_weekly(6, 1_100), horizon=10))
+    grown._build(grown._smallest_arrays())
+    grown._take_weights(champion)
+    before, after = (
+        next(w.numpy() for w in each.network.weights if "series_embedding" in w.path) for each in (champion, grown)
+    )
+    np.testing.assert_array_equal(after[:5], before)
+    np.testing.assert_array_equal(after[5:], before[[0, 0]])
+    warm, report = Forecaster.fit(long, FORECAST, network, TrainingSettings(max_steps=25), start_from=champion)
+    assert report.mode == "warm" and (report.kept_champion or report.validation_loss < report.champion_validation_loss)
+    assert_sane(warm.predict(long), 4)
+
+
+def test_the_summary_names_the_layers(trained):
+    assert "gru_0" in trained.summary and "step_output" in trained.summary
+
+
+def test_nothing_to_train_on_is_an_error(make_panel):
+    panel = make_panel({"a": np.arange(5)}, horizon=10, refused={"a": "short"})
+    with pytest.raises(ModelError, match="Every series was refused"):
+        Forecaster.fit(panel, FORECAST, NETWORK, TRAINING)

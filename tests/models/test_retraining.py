@@ -1,0 +1,122 @@
+"""Every reason to train, and every reason not to."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from models.errors import InputError
+from models.retraining import ChampionFacts, TrainingDecision, built_for, decide_training
+from models.settings import ForecastSettings, Layer, NetworkSettings, TrainingSettings
+
+CUTOFF = datetime(2024, 3, 31, tzinfo=UTC)
+FORECAST = ForecastSettings(frequency="D", horizon=28)
+NETWORK = NetworkSettings()
+WANTED = built_for(FORECAST, NETWORK)
+
+
+def champion(days: float = 1, **changes: Any) -> ChampionFacts:
+    # Through JSON, as the store keeps it.
+    return ChampionFacts("v1", CUTOFF - timedelta(days=days), json.loads(json.dumps(WANTED | changes)))
+
+
+def decide(policy: Any = "auto", facts: ChampionFacts | None = None, **changes: Any) -> TrainingDecision:
+    arguments: dict[str, Any] = {
+        "wanted": WANTED, "cutoff": CUTOFF, "unknown_share": 0.0, "loss_state": "ok", "settings": TrainingSettings(),
+    }  # fmt: skip
+    return decide_training(policy, facts, **(arguments | changes))
+
+
+def test_a_young_champion_that_knows_the_series_is_loaded() -> None:
+    assert decide(facts=champion(1)) == ("load", "v1 is 1 days old and knows the series")
+
+
+@pytest.mark.parametrize(
+    ("days", "mode"), [(0, "load"), (6.9, "load"), (7, "warm"), (29.9, "warm"), (30, "scratch"), (400, "scratch")]
+)
+def test_age_decides_between_loading_continuing_and_starting_anew(days: float, mode: str) -> None:
+    assert decide(facts=champion(days)).mode == mode
+
+
+def test_many_unknown_series_continue_the_training() -> None:
+    assert decide(facts=champion(), unknown_share=0.09).mode == "load"
+    assert decide(facts=champion(), unknown_share=0.1) == ("warm", "v1 does not know 10% of the series")
+
+
+def test_degraded_forecasts_start_anew_even_under_a_young_champion() -> None:
+    assert decide(facts=champion(), loss_state="degraded") == ("scratch", "forecasts are degraded under v1")
+    assert decide(facts=champion(), loss_state="not evaluated").mode == "load"
+
+
+@pytest.mark.parametrize("policy", ["auto", "warm", "scratch"])
+def test_without_a_champion_training_starts_from_scratch(policy: str) -> None:
+    assert decide(policy).mode == "scratch"
+
+
+@pytest.mark.parametrize(("policy", "mode"), [("scratch", "scratch"), ("warm", "warm"), ("never", "load")])
+def test_a_policy_is_obeyed_whatever_the_age_and_the_loss(policy: str, mode: str) -> None:
+    for days in (1, 400):
+        found = decide(policy, champion(days), loss_state="degraded", unknown_share=1.0)
+
+        assert found.mode == mode
+        assert found.reason.startswith("asked for")
+
+
+@pytest.mark.parametrize(
+    ("forecast", "network", "reason"),
+    [
+        ({"horizon": 14}, {}, "horizon 28 (now 14)"),
+        ({"frequency": "h"}, {}, "frequency D (now h)"),
+        ({"quantile_levels": [0.1, 0.5]}, {}, "(now [0.1, 0.5])"),
+        ({"time_zone": "Asia/Kolkata"}, {}, "time_zone UTC (now Asia/Kolkata)"),
+        ({}, {"layers": [Layer(cell="lstm", units=8)]}, "network.layers None (now [{'cell': 'lstm', 'units': 8}])"),
+        ({}, {"segment": 7}, "network.segment None (now 7)"),
+    ],
+)
+@pytest.mark.parametrize("policy", ["auto", "warm"])
+def test_a_champion_built_for_something_else_is_replaced_and_the_reason_names_it(
+    policy: str, forecast: dict[str, Any], network: dict[str, Any], reason: str
+) -> None:
+    wanted = built_for(FORECAST.model_copy(update=forecast), NETWORK.model_copy(update=network))
+
+    found = decide(policy, champion(), wanted=wanted)
+
+    assert found.mode == "scratch"
+    assert found.reason.startswith("champion v1 was built for ")
+    assert reason in found.reason
+
+
+def test_a_key_that_settings_no_longer_have_replaces_the_champion_too() -> None:
+    assert "network.gone 1 (now None)" in decide(facts=champion(**{"network.gone": 1})).reason
+
+
+def test_bounds_are_laid_on_any_network() -> None:
+    bounded = built_for(FORECAST.model_copy(update={"lower_bound": 0.0, "upper_bound": 9.0}), NETWORK)
+
+    assert decide(facts=champion(), wanted=bounded).mode == "load"
+
+
+def test_a_past_night_never_uses_a_champion_that_has_learnt_from_its_future() -> None:
+    found = decide(facts=champion(-1))
+
+    assert found.mode == "scratch"
+    assert "after the cutoff 2024-03-31" in found.reason
+    assert decide(facts=champion(0)).mode == "load"
+
+
+@pytest.mark.parametrize(
+    ("facts", "reason"),
+    [
+        (None, "the job has no champion yet"),
+        (champion(horizon=7), "horizon 7 .now 28."),
+        (champion(-1), "after the cutoff"),
+    ],
+)
+def test_never_training_with_nothing_to_load_is_an_input_error_with_the_remedy(
+    facts: ChampionFacts | None, reason: str
+) -> None:
+    with pytest.raises(InputError, match=rf"{reason}.*--train scratch"):
+        decide("never", facts)
