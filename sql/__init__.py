@@ -1,0 +1,1 @@
+"""Storage only: tables, migrations, reads and writes."""

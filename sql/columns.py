@@ -1,0 +1,119 @@
+"""What a source's columns become: ids, instants and numbers, or an error that names the values in the way."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sql.errors import SourceError
+
+_OFFSET = r"\d:\d\d.*?(Z|[+-]\d\d(:?\d\d)?)$"
+_SHOWN = 5
+
+
+def series_ids(parts: list[pa.ChunkedArray], names: list[str], where: str) -> pa.ChunkedArray:
+    r"""One id per row: the parts joined by "/"; "/" and "\" within a part are escaped by "\".
+
+    Args:
+        parts: String columns; a single one is taken as it is.
+        names: Their names, for an error.
+        where: The table or query, for an error.
+
+    Returns:
+        dictionary<int32, string>.
+
+    Raises:
+        SourceError: where an id is missing.
+    """
+    for part, name in zip(parts, names, strict=True):
+        if part.null_count:
+            raise SourceError(
+                f"{part.null_count} of {len(part)} rows of {where} have no {name!r}, so belong to no series. "
+                "Fill it in, or leave these rows out with a query."
+            )
+    if len(parts) > 1:
+        escaped = [pc.replace_substring(pc.replace_substring(part, "\\", "\\\\"), "/", "\\/") for part in parts]
+        parts = [pc.binary_join_element_wise(*escaped, "/")]
+    return parts[0].cast(pa.string()).dictionary_encode().unify_dictionaries()
+
+
+def numbers(column: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArray:
+    """float64, null where nothing was observed; text counts where it is a number.
+
+    Raises:
+        SourceError: where it holds anything else; names a few such values.
+    """
+    if pa.types.is_floating(column.type) or pa.types.is_integer(column.type) or pa.types.is_decimal(column.type):
+        return column.cast(pa.float64(), safe=False)
+    if pa.types.is_boolean(column.type) or pa.types.is_null(column.type):
+        return column.cast(pa.float64())
+    if not pa.types.is_string(column.type):
+        raise SourceError(f"The column {name!r} of {where} holds {column.type}, not numbers. Convert it in a query.")
+    texts = column.dictionary_encode().unify_dictionaries()
+    values = pc.utf8_trim_whitespace(_dictionary(texts))
+    try:
+        parsed = values.cast(pa.float64())
+    except pa.ArrowInvalid:
+        raise SourceError(
+            f"The column {name!r} of {where} should hold numbers, but holds text: {_offending(texts, pa.float64())}. "
+            "Correct these rows; a value that was not observed is NULL."
+        ) from None
+    return _taken(parsed, texts)
+
+
+def instants(column: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArray:
+    """timestamp[us, UTC] where the source says which zone it means, else timestamp[us]; days are their midnight.
+
+    Raises:
+        SourceError: where it holds anything but times in ISO 8601, or some with an offset and some without.
+    """
+    if pa.types.is_timestamp(column.type):
+        return column.cast(pa.timestamp("us", "UTC" if column.type.tz else None), safe=False)
+    if pa.types.is_date(column.type):
+        return column.cast(pa.timestamp("us"))
+    if not pa.types.is_string(column.type):
+        raise SourceError(
+            f"The column {name!r} of {where} holds {column.type}, not times. Convert it in a query, "
+            "such as to_timestamp(...) or datetime(..., 'unixepoch')."
+        )
+    texts = column.dictionary_encode().unify_dictionaries()
+    values = pc.utf8_trim_whitespace(_dictionary(texts))
+    with_offset = pc.match_substring_regex(values, _OFFSET)
+    share = pc.sum(with_offset).as_py() or 0
+    target = pa.timestamp("us", "UTC" if share else None)
+    if 0 < share < len(values):
+        examples = [pc.filter(values, mask)[0].as_py() for mask in (with_offset, pc.invert(with_offset))]
+        raise SourceError(
+            f"The column {name!r} of {where} holds times both with and without an offset from UTC: {examples}. "
+            "Write all of them one way."
+        )
+    try:
+        parsed = values.cast(target)
+    except pa.ArrowInvalid:
+        raise SourceError(
+            f"The column {name!r} of {where} holds what is not a time: {_offending(texts, target)}. "
+            "Write times as 2024-01-31 or 2024-01-31 18:00:00, with an offset (+00:00) where they are not local."
+        ) from None
+    return _taken(parsed, texts)
+
+
+def _dictionary(texts: pa.ChunkedArray) -> pa.Array:
+    return texts.chunk(0).dictionary if texts.num_chunks else pa.array([], pa.string())
+
+
+def _taken(parsed: pa.Array, texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pa.chunked_array([parsed.take(chunk.indices) for chunk in texts.chunks], parsed.type)
+
+
+def _offending(texts: pa.ChunkedArray, target: pa.DataType) -> str:
+    """A few of the values that cannot be read, each with its number of rows."""
+    shown = []
+    for text in _dictionary(texts):
+        try:
+            pc.utf8_trim_whitespace(text).cast(target)
+        except pa.ArrowInvalid:
+            rows = pc.sum(pc.equal(texts.cast(pa.string()), text)).as_py()
+            shown.append(f"{text.as_py()[:40]!r} ({rows} {'row' if rows == 1 else 'rows'})")
+        if len(shown) == _SHOWN:
+            break
+    return ", ".join(shown)

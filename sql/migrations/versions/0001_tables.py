@@ -1,0 +1,116 @@
+"""The first tables."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+
+NAME = sa.String(255).with_variant(sa.Text(), "sqlite", "postgresql")
+INSTANT = sa.DateTime(timezone=True)
+
+
+def upgrade() -> None:
+    op.create_table(
+        "forecast",
+        sa.Column("job", NAME, primary_key=True),
+        sa.Column("cutoff", INSTANT, primary_key=True),
+        sa.Column("series_id", NAME, primary_key=True),
+        sa.Column("step", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("timestamp", INSTANT, nullable=False),
+        sa.Column("mean", sa.Double),
+        sa.Column("median", sa.Double),
+        sa.Column("baseline", sa.Double),
+        sa.Column("model_version", sa.Text),
+        sa.Column("source", sa.Text, nullable=False),
+        sa.Column("reason", sa.Text),
+        sa.Column("run_id", sa.Text, nullable=False),
+        sa.Column("created_at", INSTANT, nullable=False),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "publication",
+        sa.Column("job", NAME, primary_key=True),
+        sa.Column("cutoff", INSTANT, primary_key=True),
+        sa.Column("run_id", sa.Text, nullable=False),
+        sa.Column("rows", sa.BigInteger, nullable=False),
+        sa.Column("model_version", sa.Text),
+        sa.Column("first_timestamp", INSTANT, nullable=False),
+        sa.Column("last_timestamp", INSTANT, nullable=False),
+        sa.Column("published_at", INSTANT, nullable=False),
+    )
+    op.create_table(
+        "score",
+        sa.Column("job", NAME, primary_key=True),
+        sa.Column("cutoff", INSTANT, primary_key=True),
+        sa.Column("segment", NAME, primary_key=True),
+        sa.Column("step", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("metric", NAME, primary_key=True),
+        sa.Column("value", sa.Double),
+        sa.Column("baseline_value", sa.Double),
+        sa.Column("n", sa.BigInteger, nullable=False),
+    )
+    op.create_table(
+        "loss",
+        sa.Column("job", NAME, primary_key=True),
+        sa.Column("evaluated_on", INSTANT, primary_key=True),
+        sa.Column("segment", NAME, primary_key=True),
+        sa.Column("metric", sa.Text),
+        sa.Column("loss", sa.Double),
+        sa.Column("baseline_loss", sa.Double),
+        sa.Column("coverage", sa.Double),
+        sa.Column("bias", sa.Double),
+        sa.Column("n", sa.BigInteger),
+        sa.Column("statistic", sa.Double),
+        sa.Column("limit", sa.Double),
+        sa.Column("effect", sa.Double),
+        sa.Column("onset", INSTANT),
+        sa.Column("state", sa.Text, nullable=False),
+        sa.Column("run_id", sa.Text),
+    )
+    op.create_table(
+        "alert",
+        sa.Column("job", NAME, primary_key=True),
+        sa.Column("segment", NAME, primary_key=True),
+        sa.Column("signal", NAME, primary_key=True),
+        sa.Column("opened_at", INSTANT, primary_key=True),
+        sa.Column("onset", INSTANT),
+        sa.Column("effect", sa.Double),
+        sa.Column("state", sa.Text, nullable=False),
+        sa.Column("message", sa.Text),
+        sa.Column("last_sent_at", INSTANT),
+        sa.Column("acknowledged_by", sa.Text),
+        sa.Column("acknowledged_at", INSTANT),
+        sa.Column("closed_at", INSTANT),
+        sa.Column("run_id", sa.Text),
+    )
+    op.create_table(
+        "model",
+        sa.Column("job", NAME, primary_key=True),
+        sa.Column("version", NAME, primary_key=True),
+        sa.Column("created_at", INSTANT, nullable=False),
+        sa.Column("trained_until", INSTANT, nullable=False),
+        sa.Column("stage", sa.Text, nullable=False),
+        sa.Column("promoted_at", INSTANT),
+        sa.Column("metrics", sa.JSON, nullable=False),
+        sa.Column("uri", sa.Text, nullable=False),
+        sa.Column("digest", sa.Text, nullable=False),
+    )
+    op.create_table(
+        "run",
+        sa.Column("run_id", NAME, primary_key=True),
+        sa.Column("job", NAME, nullable=False, index=True),
+        sa.Column("cutoff", INSTANT, nullable=False),
+        sa.Column("started_at", INSTANT, nullable=False),
+        sa.Column("finished_at", INSTANT),
+        sa.Column("state", sa.Text, nullable=False),
+        sa.Column("train_mode", sa.Text),
+        sa.Column("train_reason", sa.Text),
+        sa.Column("model_version", sa.Text),
+        sa.Column("rows_read", sa.BigInteger),
+        sa.Column("series", sa.BigInteger),
+        sa.Column("fallback_series", sa.BigInteger),
+        sa.Column("seconds", sa.JSON),
+        sa.Column("error", sa.Text),
+        sa.Column("report", sa.Text),
+    )

@@ -1,0 +1,98 @@
+"""Finds the table or query that a job names, with all its columns, before anything is read from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy import exc
+
+from sql.connection import storage_errors
+from sql.errors import SourceError
+from sql.source import Source
+from sql.statement import quoted, single_select
+
+
+def what(source: Source) -> str:
+    """The table or query, in words."""
+    if source.table is not None:
+        return f"table {source.table!r}"
+    return f"query {source.query!r}" if _is_file(source.query or "") else "the query"
+
+
+def sentence(where: str) -> str:
+    """The same words at the beginning of a sentence."""
+    return where[0].upper() + where[1:]
+
+
+def _is_file(query: str) -> bool:
+    return query.strip().lower().endswith(".sql") and "\n" not in query.strip()
+
+
+def query_of(query: str, base: Path | None, where: str) -> str:
+    """The SELECT that a job names, from its file where it names one.
+
+    Raises:
+        SourceError: where the file cannot be read, or holds no single SELECT.
+    """
+    if _is_file(query):
+        path = (base or Path()) / query.strip()
+        try:
+            query = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise SourceError(
+                f"Cannot read the query file {path}: {error}. A relative path starts from the folder of the job file."
+            ) from error
+    return single_select(query, where)
+
+
+def table_clause(engine: sa.Engine, name: str, where: str) -> str:
+    """The FROM clause of a table or view, where it exists."""
+    with storage_errors(engine.url, "list the tables of"):
+        inspector = sa.inspect(engine)
+        if inspector.has_table(name):
+            return f"FROM {quoted(name, engine.dialect)}"
+        schema, dot, rest = name.partition(".")
+        if dot and schema in inspector.get_schema_names() and inspector.has_table(rest, schema):
+            return f"FROM {quoted(schema, engine.dialect)}.{quoted(rest, engine.dialect)}"
+        names = [*inspector.get_table_names(), *inspector.get_view_names()]
+    raise SourceError(f"There is no {where}. {_nearest(name, names, 'tables')}")
+
+
+def _nearest(name: str, names: Iterable[str], what: str) -> str:
+    known = sorted(names)
+    folded = {known_name.casefold(): known_name for known_name in known}
+    near = get_close_matches(name.casefold(), folded, n=1)
+    listed = ", ".join(known[:30]) + (", ..." if len(known) > 30 else "")
+    question = f"Did you mean {folded[near[0]]!r}? " if near else ""
+    return f"{question}The {what} there: {listed or 'none'}."
+
+
+def check_columns(engine: sa.Engine, source: Source, origin: str, where: str) -> None:
+    """Run the query for no rows, and look for every column that the job names."""
+    try:
+        with engine.connect().execution_options(no_parameters=True) as connection:
+            found = list(connection.exec_driver_sql(f"SELECT * {origin} WHERE 1 = 0").keys())
+    except exc.DBAPIError as error:
+        if source.query is None or error.connection_invalidated:
+            with storage_errors(engine.url, "read from"):
+                raise
+        reason = " ".join(str(error.orig).split())
+        raise SourceError(f"{sentence(where)} cannot be run: {reason}. Correct the query.") from error
+    wanted = {
+        "series_id": source.series_id,
+        "timestamp": [source.timestamp],
+        "value": [source.value],
+        "static": source.static,
+        "known_future": source.known_future,
+        "observed_past": source.observed_past,
+        "recorded_at": [source.recorded_at] if source.recorded_at else [],
+    }
+    for key, names in wanted.items():
+        for name in names:
+            if name not in found:
+                raise SourceError(
+                    f"There is no column {name!r} ({key}) in {where}. {_nearest(name, found, 'columns')}"
+                )

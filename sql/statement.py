@@ -1,0 +1,146 @@
+"""SQL text that is made or checked here: quoted names, one SELECT and no more, timestamps as literals."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+
+from sql.errors import SourceError
+
+_TOKEN = re.compile(
+    r"""(?P<quoted>'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$)
+      | (?P<comment>--[^\n]*|/\*.*?\*/)
+      | (?P<bound>(?<![:\w]):(?P<name>[A-Za-z_]\w*))
+      | (?P<end>;)
+      | (?P<other>.)""",
+    re.VERBOSE | re.DOTALL,
+)
+
+_UNBOUNDED = {"since": "-infinity", "until": "infinity"}
+
+
+def quoted(name: str, dialect: sa.Dialect) -> str:
+    """A name as the database wants it, whatever characters it holds.
+
+    >>> from sqlalchemy.dialects import sqlite
+    >>> quoted('or"der', sqlite.dialect())
+    '"or""der"'
+    """
+    if dialect.name in ("sqlite", "postgresql"):
+        # SQLAlchemy would double a percent sign for psycopg, which ADBC takes literally.
+        return '"' + name.replace('"', '""') + '"'
+    return dialect.identifier_preparer.quote_identifier(name)
+
+
+def text_literal(text: str) -> str:
+    """Text as an SQL literal.
+
+    >>> text_literal("it's")
+    "'it''s'"
+    """
+    return "'" + text.replace("'", "''") + "'"
+
+
+def single_select(query: str, where: str) -> str:
+    """The query without its last semicolon, where it is one SELECT (or WITH ... SELECT).
+
+    Args:
+        query: SQL as a person wrote it, comments included.
+        where: What to call it in an error.
+
+    Raises:
+        SourceError: where it is empty, another kind of statement, or several.
+    """
+    code = "".join(" " if token["comment"] else token[0] for token in _TOKEN.finditer(query))
+    statements = [part.strip() for part in _split(code) if part.strip()]
+    if not statements:
+        raise SourceError(f"{where} is empty; write a SELECT.")
+    if len(statements) > 1:
+        raise SourceError(f"{where} holds {len(statements)} statements; keep one SELECT.")
+    first = re.match(r"[\s(]*(\w*)", statements[0])
+    word = first[1].upper() if first else ""
+    if word not in ("SELECT", "WITH", "VALUES"):
+        raise SourceError(
+            f"{where} begins with {word or statements[0][:10]!r}, but the source is only read: write a SELECT."
+        )
+    return statements[0]
+
+
+def _split(code: str) -> list[str]:
+    parts = [""]
+    for token in _TOKEN.finditer(code):
+        if token["end"]:
+            parts.append("")
+        else:
+            parts[-1] += token[0]
+    return parts
+
+
+def with_bounds(
+    query: str, since: datetime | None, until: datetime | None, zone: ZoneInfo, dialect: sa.Dialect, where: str
+) -> str:
+    """The query with `:since` and `:until` as literals; a bound that is None leaves nothing out.
+
+    PostgreSQL gets instants. Elsewhere the literal is the wall clock of `zone`, as
+    `2024-01-31 18:00:00.000000`, and for a `:since` at midnight the day alone, so that it
+    compares well with days kept as text.
+
+    Raises:
+        SourceError: for any other `:name`.
+    """
+
+    def literal(token: re.Match[str]) -> str:
+        name = token["name"]
+        if name is None:
+            return token[0]
+        if name not in ("since", "until"):
+            raise SourceError(f"{where} uses :{name}, but only :since and :until are given to it.")
+        if dialect.name == "postgresql":
+            instant = since if name == "since" else until
+            return instant_literal(instant) if instant else f"TIMESTAMPTZ '{_UNBOUNDED[name]}'"
+        return text_literal(_since_text(since, zone) if name == "since" else _until_text(until, zone))
+
+    return "".join(literal(token) for token in _TOKEN.finditer(query))
+
+
+def instant_literal(instant: datetime) -> str:
+    """An aware timestamp as PostgreSQL writes it.
+
+    >>> instant_literal(datetime(2024, 1, 31, tzinfo=UTC))
+    "TIMESTAMPTZ '2024-01-31 00:00:00+00:00'"
+    """
+    return f"TIMESTAMPTZ '{instant.astimezone(UTC).isoformat(' ')}'"
+
+
+def _since_text(since: datetime | None, zone: ZoneInfo) -> str:
+    if since is None:
+        return "0001-01-01"
+    local = since.astimezone(zone).replace(tzinfo=None)
+    return str(local.date()) if local.time() == datetime.min.time() else local.isoformat(" ", "microseconds")
+
+
+def _until_text(until: datetime | None, zone: ZoneInfo) -> str:
+    if until is None:
+        return "9999-12-31 23:59:59.999999"
+    return until.astimezone(zone).replace(tzinfo=None).isoformat(" ", "microseconds")
+
+
+def literal(value: str | int | datetime | None, dialect: sa.Dialect) -> str:
+    """A value as the tables of this project hold it, as an SQL literal; timestamps are aware.
+
+    >>> from sqlalchemy.dialects import sqlite
+    >>> literal(datetime(2024, 1, 31, tzinfo=UTC), sqlite.dialect())
+    "'2024-01-31 00:00:00.000000'"
+    """
+    if value is None:
+        return "NULL"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, str):
+        return text_literal(value)
+    if dialect.name == "postgresql":
+        return instant_literal(value)
+    return text_literal(_until_text(value, ZoneInfo("UTC")))

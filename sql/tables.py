@@ -1,0 +1,187 @@
+"""The tables that a job writes, as they are after the newest migration."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+
+
+class UTCDateTime(sa.TypeDecorator[datetime]):
+    """An instant: timestamptz on PostgreSQL, on SQLite text such as `2024-01-31 18:00:00.000000`, in UTC.
+
+    The text sorts as time does. Only values with a time zone go in, and come out, in UTC.
+    """
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"The timestamp {value} has no time zone; give an instant, e.g. with tzinfo=UTC.")
+        instant = value.astimezone(UTC)
+        return instant if dialect.name == "postgresql" else instant.replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+Name = sa.String(255).with_variant(sa.Text(), "sqlite", "postgresql")
+"""Text that is part of a key: databases other than these two want a length for it."""
+
+metadata = sa.MetaData()
+
+# The order of the key is the order in which nights are written, read and replaced: a night is
+# one stretch of the primary key, which on SQLite is the table itself.
+forecast = sa.Table(
+    "forecast",
+    metadata,
+    sa.Column("job", Name, primary_key=True),
+    sa.Column("cutoff", UTCDateTime, primary_key=True),
+    sa.Column("series_id", Name, primary_key=True),
+    sa.Column("step", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("timestamp", UTCDateTime, nullable=False),
+    sa.Column("mean", sa.Double),
+    sa.Column("median", sa.Double),
+    sa.Column("baseline", sa.Double),
+    sa.Column("model_version", sa.Text),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text),
+    sa.Column("run_id", sa.Text, nullable=False),
+    sa.Column("created_at", UTCDateTime, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""One column per quantile level comes to it when the first night with that level is published."""
+
+FORECAST_COLUMNS = (
+    "job", "series_id", "cutoff", "step", "timestamp", "mean", "median", "baseline",
+    "model_version", "source", "reason", "run_id", "created_at",
+)  # fmt: skip
+"""What every published night holds, beside its quantiles."""
+
+publication = sa.Table(
+    "publication",
+    metadata,
+    sa.Column("job", Name, primary_key=True),
+    sa.Column("cutoff", UTCDateTime, primary_key=True),
+    sa.Column("run_id", sa.Text, nullable=False),
+    sa.Column("rows", sa.BigInteger, nullable=False),
+    sa.Column("model_version", sa.Text),
+    sa.Column("first_timestamp", UTCDateTime, nullable=False),
+    sa.Column("last_timestamp", UTCDateTime, nullable=False),
+    sa.Column("published_at", UTCDateTime, nullable=False),
+)
+
+score = sa.Table(
+    "score",
+    metadata,
+    sa.Column("job", Name, primary_key=True),
+    sa.Column("cutoff", UTCDateTime, primary_key=True),
+    sa.Column("segment", Name, primary_key=True),
+    sa.Column("step", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("metric", Name, primary_key=True),
+    sa.Column("value", sa.Double),
+    sa.Column("baseline_value", sa.Double),
+    sa.Column("n", sa.BigInteger, nullable=False),
+)
+"""`step` 0 stands for all steps of the horizon together."""
+
+loss = sa.Table(
+    "loss",
+    metadata,
+    sa.Column("job", Name, primary_key=True),
+    sa.Column("evaluated_on", UTCDateTime, primary_key=True),
+    sa.Column("segment", Name, primary_key=True),
+    sa.Column("metric", sa.Text),
+    sa.Column("loss", sa.Double),
+    sa.Column("baseline_loss", sa.Double),
+    sa.Column("coverage", sa.Double),
+    sa.Column("bias", sa.Double),
+    sa.Column("n", sa.BigInteger),
+    sa.Column("statistic", sa.Double),
+    sa.Column("limit", sa.Double),
+    sa.Column("effect", sa.Double),
+    sa.Column("onset", UTCDateTime),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("run_id", sa.Text),
+)
+
+alert = sa.Table(
+    "alert",
+    metadata,
+    sa.Column("job", Name, primary_key=True),
+    sa.Column("segment", Name, primary_key=True),
+    sa.Column("signal", Name, primary_key=True),
+    sa.Column("opened_at", UTCDateTime, primary_key=True),
+    sa.Column("onset", UTCDateTime),
+    sa.Column("effect", sa.Double),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("message", sa.Text),
+    sa.Column("last_sent_at", UTCDateTime),
+    sa.Column("acknowledged_by", sa.Text),
+    sa.Column("acknowledged_at", UTCDateTime),
+    sa.Column("closed_at", UTCDateTime),
+    sa.Column("run_id", sa.Text),
+)
+"""`state` is open, acknowledged or closed."""
+
+model = sa.Table(
+    "model",
+    metadata,
+    sa.Column("job", Name, primary_key=True),
+    sa.Column("version", Name, primary_key=True),
+    sa.Column("created_at", UTCDateTime, nullable=False),
+    sa.Column("trained_until", UTCDateTime, nullable=False),
+    sa.Column("stage", sa.Text, nullable=False),
+    sa.Column("promoted_at", UTCDateTime),
+    sa.Column("metrics", sa.JSON, nullable=False),
+    sa.Column("uri", sa.Text, nullable=False),
+    sa.Column("digest", sa.Text, nullable=False),
+)
+"""`stage` is champion (one per job at most), challenger or retired."""
+
+run = sa.Table(
+    "run",
+    metadata,
+    sa.Column("run_id", Name, primary_key=True),
+    sa.Column("job", Name, nullable=False, index=True),
+    sa.Column("cutoff", UTCDateTime, nullable=False),
+    sa.Column("started_at", UTCDateTime, nullable=False),
+    sa.Column("finished_at", UTCDateTime),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("train_mode", sa.Text),
+    sa.Column("train_reason", sa.Text),
+    sa.Column("model_version", sa.Text),
+    sa.Column("rows_read", sa.BigInteger),
+    sa.Column("series", sa.BigInteger),
+    sa.Column("fallback_series", sa.BigInteger),
+    sa.Column("seconds", sa.JSON(none_as_null=True)),
+    sa.Column("error", sa.Text),
+    sa.Column("report", sa.Text),
+)
+"""`state` is running, completed or failed; `seconds` holds the seconds of each stage."""
+
+
+def quantile_column(level: float) -> str:
+    """The column of a quantile level.
+
+    >>> quantile_column(0.05), quantile_column(0.5), quantile_column(0.975)
+    ('q0_05', 'q0_5', 'q0_975')
+    """
+    digits = f"{level:.10f}".rstrip("0")
+    if not 0.0 < level < 1.0 or digits == "0." or digits.startswith("1"):
+        raise ValueError(f"A quantile level lies between 0 and 1, but {level} does not; write 0.9, not 90 or P90.")
+    return "q" + digits.replace(".", "_")
+
+
+def is_quantile_column(name: str) -> bool:
+    """Whether a column holds a quantile: `q0_05` does, `quality` does not.
+
+    >>> is_quantile_column("q0_05"), is_quantile_column("quality")
+    (True, False)
+    """
+    return name.startswith("q0_") and name[3:].isdigit()

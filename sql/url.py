@@ -1,0 +1,93 @@
+"""Database URLs as people write them in a job file: variables, relative paths, hidden passwords."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import exc
+
+from sql.errors import SourceError
+
+_VARIABLE = re.compile(r"\$\{([^}]*)\}")
+_SECRET_KEY = re.compile(r"pass|secret|token", re.IGNORECASE)
+
+
+def resolve_url(url: str, base: Path | None = None) -> sa.URL:
+    """The URL with `${NAME}` read from the environment and the path of a SQLite file made absolute.
+
+    A variable is the whole URL or one part of it (such as the password, which then needs no
+    percent-encoding).
+
+    Args:
+        url: Any SQLAlchemy URL; `postgresql://` means psycopg.
+        base: The folder that relative paths of SQLite files start from; the working directory if left out.
+
+    Raises:
+        SourceError: where a variable is not set, the URL cannot be read, or the database would be
+            in memory, so gone as soon as it was written.
+
+    >>> resolve_url("sqlite:///example.db", Path("/data")).database
+    '/data/example.db'
+    """
+    resolved = _with_variables(url)
+    backend = resolved.get_backend_name()
+    if backend == "postgresql" and "+" not in resolved.drivername:
+        resolved = resolved.set(drivername="postgresql+psycopg")
+    if backend == "sqlite":
+        database = resolved.database
+        if not database or database == ":memory:" or database.startswith("file:"):
+            raise SourceError(
+                f"The database URL {url!r} names no SQLite file. Write sqlite:///name.db (relative) "
+                "or sqlite:////folder/name.db (absolute)."
+            )
+        resolved = resolved.set(database=os.path.abspath((base or Path()) / Path(database).expanduser()))
+    return resolved
+
+
+def _with_variables(url: str) -> sa.URL:
+    def value(match: re.Match[str]) -> str:
+        name = match[1]
+        if not os.environ.get(name):
+            raise SourceError(
+                f"The database URL {url!r} names the environment variable {name}, which is not set. "
+                f"Set it where the job runs: export {name}=..."
+            )
+        return os.environ[name]
+
+    try:
+        # First split, then fill in: a password may hold any character.
+        parts = sa.make_url(url)
+    except exc.ArgumentError:
+        parts = None
+    try:
+        if parts is None:
+            return sa.make_url(_VARIABLE.sub(value, url))
+        filled: dict[str, Any] = {
+            name: _VARIABLE.sub(value, text)
+            for name in ("username", "password", "host", "database")
+            if isinstance(text := getattr(parts, name), str)
+        }
+        query = {k: _VARIABLE.sub(value, v) if isinstance(v, str) else v for k, v in parts.query.items()}
+        return parts.set(**filled, query=query)
+    except (exc.ArgumentError, ValueError) as error:
+        if isinstance(error, SourceError):
+            raise
+        # The text with its variables filled in is never shown: it holds the password.
+        raise SourceError(
+            f"{_without_password(url)!r} is not a database URL. Write for example sqlite:///example.db or "
+            "postgresql://user:${PASSWORD}@host/database."
+        ) from None
+
+
+def _without_password(text: str) -> str:
+    return re.sub(r"(://[^:/@]*:).*@", r"\1***@", text)
+
+
+def describe(url: sa.URL) -> str:
+    """The URL without its password, for messages."""
+    query = {k: "***" if _SECRET_KEY.search(k) else v for k, v in url.query.items()}
+    return url.set(query=query).render_as_string(hide_password=True)

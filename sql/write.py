@@ -1,0 +1,214 @@
+"""Writes everything small: scores, losses, alerts, runs and model versions. Each write can be repeated."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from sql.connection import describe, transaction
+from sql.errors import SourceError, StorageError
+from sql.publish import publish_forecast
+from sql.tables import alert, loss, model, run, score
+
+__all__ = [
+    "add_model", "finish_run", "promote", "publish_forecast", "rollback", "start_run", "upsert_alerts", "upsert_losses",
+    "upsert_scores",
+]  # fmt: skip
+
+Row = Mapping[str, Any]
+
+
+def upsert_scores(engine: sa.Engine, rows: Sequence[Row]) -> int:
+    """Write rows of `score`, in one transaction; see `upsert`."""
+    return upsert(engine, score, rows)
+
+
+def upsert_losses(engine: sa.Engine, rows: Sequence[Row]) -> int:
+    """Write rows of `loss`, in one transaction; see `upsert`."""
+    return upsert(engine, loss, rows)
+
+
+def upsert_alerts(engine: sa.Engine, rows: Sequence[Row]) -> int:
+    """Write rows of `alert`, in one transaction; see `upsert`."""
+    return upsert(engine, alert, rows)
+
+
+def upsert(engine: sa.Engine, table: sa.Table, rows: Sequence[Row]) -> int:
+    """Insert rows; where a row of the same key exists, its named columns are overwritten.
+
+    Args:
+        engine: The output database, migrated.
+        table: One of `sql.tables`.
+        rows: Column name to value; NaN is written as NULL. Columns that are left out keep what they hold.
+
+    Returns:
+        The number of rows.
+
+    Raises:
+        ValueError: for a column that the table does not have, or a key column that is left out.
+        StorageError: where the database refuses; nothing is then written.
+    """
+    keys = [column.name for column in table.primary_key]
+    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for row in rows:
+        unknown, missing = set(row) - set(table.c.keys()), set(keys) - set(row)
+        if unknown or missing:
+            raise ValueError(
+                f"A row of {table.name} has unknown columns {sorted(unknown)} and lacks keys {sorted(missing)}."
+            )
+        groups.setdefault(tuple(sorted(row)), []).append({name: _plain(value) for name, value in row.items()})
+    if not groups:
+        return 0
+    with transaction(engine) as connection:
+        for names, group in groups.items():
+            _upsert(connection, table, keys, [name for name in names if name not in keys], group)
+    return len(rows)
+
+
+def _plain(value: Any) -> Any:
+    """NumPy scalars as Python ones, and NaN, which means not known, as None."""
+    if hasattr(value, "item"):
+        value = value.item()
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _upsert(
+    connection: sa.Connection, table: sa.Table, keys: list[str], others: list[str], rows: list[dict[str, Any]]
+) -> None:
+    if connection.dialect.name in ("sqlite", "postgresql"):
+        insert: Any = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(table)
+        if others:
+            newer = {name: insert.excluded[name] for name in others}
+            insert = insert.on_conflict_do_update(index_elements=keys, set_=newer)
+        else:
+            insert = insert.on_conflict_do_nothing()
+        connection.execute(insert, rows)
+        return
+    for row in rows:
+        here = sa.and_(*(table.c[key] == row[key] for key in keys))
+        exists = connection.execute(sa.select(sa.func.count()).select_from(table).where(here)).scalar_one()
+        if not exists:
+            connection.execute(table.insert(), row)
+        elif others:
+            connection.execute(table.update().where(here).values({name: row[name] for name in others}))
+
+
+def start_run(engine: sa.Engine, run_id: str, job: str, cutoff: datetime, started_at: datetime) -> None:
+    """Note that a run began."""
+    started = {"job": job, "cutoff": cutoff, "started_at": started_at, "state": "running", "finished_at": None}
+    upsert(engine, run, [{"run_id": run_id, **started}])
+
+
+def finish_run(
+    engine: sa.Engine, run_id: str, state: Literal["completed", "failed"], finished_at: datetime, **facts: Any
+) -> None:
+    """Note how a run ended.
+
+    Args:
+        engine: The output database.
+        run_id: As given to `start_run`.
+        state: Whether it did its work.
+        finished_at: When.
+        **facts: Further columns of `run`: train_mode, train_reason, model_version, rows_read, series,
+            fallback_series, seconds (of each stage), error, report.
+
+    Raises:
+        ValueError: for a column that `run` does not have.
+        StorageError: where no such run began.
+    """
+    if unknown := set(facts) - set(run.c.keys()):
+        raise ValueError(f"The table run has no columns {sorted(unknown)}.")
+    values = {name: _plain(value) for name, value in facts.items()} | {"state": state, "finished_at": finished_at}
+    with transaction(engine) as connection:
+        if not connection.execute(run.update().where(run.c.run_id == run_id).values(values)).rowcount:
+            raise StorageError(f"There is no run {run_id!r} in {describe(engine.url)} to finish.")
+
+
+def add_model(
+    engine: sa.Engine,
+    job: str,
+    version: str,
+    created_at: datetime,
+    trained_until: datetime,
+    uri: str,
+    digest: str,
+    metrics: Mapping[str, Any] | None = None,
+    stage: str = "challenger",
+) -> None:
+    """Register a version of a job's model; versions never change after.
+
+    Raises:
+        StorageError: where the job has that version already.
+    """
+    row = {
+        "job": job, "version": version, "created_at": created_at, "trained_until": trained_until, "uri": uri,
+        "digest": digest, "metrics": {key: _plain(value) for key, value in (metrics or {}).items()}, "stage": stage,
+    }  # fmt: skip
+    with transaction(engine) as connection:
+        if connection.execute(sa.select(model.c.version).where(_is_version(job, version))).first():
+            raise StorageError(
+                f"Version {version!r} of the model of job {job!r} is already in {describe(engine.url)}, and versions "
+                "do not change; give the new one another name."
+            )
+        connection.execute(model.insert(), row)
+
+
+def promote(engine: sa.Engine, job: str, version: str, promoted_at: datetime) -> None:
+    """Make a version the champion; the one before it is retired.
+
+    Raises:
+        SourceError: where the job has no such version; names those it has.
+    """
+    with transaction(engine) as connection:
+        versions = connection.scalars(
+            sa.select(model.c.version).where(model.c.job == job).order_by(model.c.created_at)
+        ).all()
+        if version not in versions:
+            known = ", ".join(versions[-10:]) or "none yet"
+            raise SourceError(
+                f"The job {job!r} has no model version {version!r} in {describe(engine.url)}; it has: {known}."
+            )
+        _make_champion(connection, job, version, {"promoted_at": promoted_at})
+
+
+def rollback(engine: sa.Engine, job: str) -> str:
+    """Make the champion before the present one the champion again; a second time goes further back.
+
+    Returns:
+        The version that is champion now.
+
+    Raises:
+        SourceError: where there was none before.
+    """
+    with transaction(engine) as connection:
+        promoted = connection.execute(
+            sa.select(model.c.version, model.c.stage)
+            .where(model.c.job == job, model.c.promoted_at.is_not(None))
+            .order_by(model.c.promoted_at, model.c.created_at)
+        ).all()
+        champion = next((i for i, row in enumerate(promoted) if row.stage == "champion"), 0)
+        if champion == 0:
+            raise SourceError(
+                f"The job {job!r} has no earlier champion in {describe(engine.url)} to go back to. "
+                "Promote a version by its name instead."
+            )
+        version: str = promoted[champion - 1].version
+        # It keeps the time of its own promotion: so the next rollback goes on to the one before it.
+        _make_champion(connection, job, version, {})
+        return version
+
+
+def _is_version(job: str, version: str) -> sa.ColumnElement[bool]:
+    return sa.and_(model.c.job == job, model.c.version == version)
+
+
+def _make_champion(connection: sa.Connection, job: str, version: str, values: dict[str, Any]) -> None:
+    connection.execute(
+        model.update().where(model.c.job == job, model.c.stage == "champion").values(stage="retired")
+    )
+    connection.execute(model.update().where(_is_version(job, version)).values(stage="champion", **values))

@@ -1,0 +1,57 @@
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sql import columns
+from sql.errors import SourceError
+
+
+def column(values, kind=None):
+    return pa.chunked_array([pa.array(values, kind)])
+
+
+@given(st.lists(st.tuples(st.text("ab/\\"), st.text("ab/\\")), min_size=1, max_size=20))
+def test_different_parts_never_give_the_same_id(parts):
+    left, right = (column(side, pa.string()) for side in zip(*parts, strict=True))
+    ids = columns.series_ids([left, right], ["x", "y"], "table").to_pylist()
+    assert len(set(ids)) == len(set(parts))
+
+
+@given(st.lists(st.floats(allow_nan=False) | st.none(), max_size=20))
+def test_numbers_survive_as_text(values):
+    texts = column([None if value is None else repr(value) for value in values], pa.string())
+    assert columns.numbers(texts, "value", "table").to_pylist() == values
+
+
+def test_integers_decimals_and_truth_values_are_numbers():
+    assert columns.numbers(column([1, None]), "value", "t").to_pylist() == [1.0, None]
+    assert columns.numbers(column([True, False]), "value", "t").to_pylist() == [1.0, 0.0]
+    assert columns.numbers(column(["1.50"]).cast(pa.decimal128(9, 2)), "value", "t").to_pylist() == [1.5]
+    assert columns.numbers(column([None], pa.null()), "value", "t").type == pa.float64()
+
+
+def test_at_most_five_offending_values_are_shown_and_long_ones_are_cut():
+    with pytest.raises(SourceError, match="holds text") as error:
+        columns.numbers(column([f"word{i}" * 50 for i in range(20)]), "value", "t")
+    assert str(error.value).count("word") <= 5 * 9
+    assert str(error.value).count("(1 row)") == 5
+
+
+def test_times_of_other_types_are_refused_with_a_way_out():
+    with pytest.raises(SourceError, match=r"holds int64, not times.*unixepoch"):
+        columns.instants(column([1]), "timestamp", "t")
+    with pytest.raises(SourceError, match="not numbers"):
+        columns.numbers(column([datetime(2024, 1, 1, tzinfo=UTC)]), "value", "t")
+
+
+@pytest.mark.parametrize("text", ["2024-01-01T06:00:00+02:00", "2024-01-01 04:00:00Z", "2024-01-01 09:30:00.000+0530"])
+def test_an_offset_makes_an_instant(text):
+    assert columns.instants(column([text]), "t", "t").to_pylist() == [datetime(2024, 1, 1, 4, tzinfo=UTC)]
+
+
+@pytest.mark.parametrize("text", ["2024-01-01", " 2024-01-01 00:00:00 ", "2024-01-01T00:00:00.000000"])
+def test_without_an_offset_a_time_is_local(text):
+    assert columns.instants(column([text]), "t", "t").to_pylist() == [datetime(2024, 1, 1)]

@@ -1,0 +1,287 @@
+import hashlib
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pytest
+from pydantic import ValidationError
+
+from sql import read
+from sql.errors import SourceError, StorageError
+from sql.read import Source, describe_source, read_observations
+
+UNTIL = datetime(2024, 1, 2, tzinfo=UTC)
+
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+
+
+@pytest.fixture
+def sales(run_sql):
+    """Three days of two shops, under names that only quotes can carry."""
+    run_sql(
+        'CREATE TABLE "order" (shop TEXT, item INTEGER, sold_at TIMESTAMP, "100% ""units""" NUMERIC(10, 2), '
+        "promotion INTEGER, visitors DOUBLE PRECISION, loaded_at TIMESTAMP)",
+        """INSERT INTO "order" VALUES
+        ('a/b', 1, '2024-01-01 00:00:00', 1.5, 0, 10.5, '2024-01-01 06:00:00'),
+        ('a/b', 1, '2024-01-02 00:00:00', NULL, 1, NULL, '2024-01-02 06:00:00'),
+        ('c\\d', 2, '2024-01-03 00:00:00', 3, NULL, 30, '2024-01-03 06:00:00')""",
+    )
+
+
+def source(url, **changes):
+    return Source(
+        **{"url": url, "table": "order", "series_id": ["shop", "item"], "timestamp": "sold_at"}
+        | {"value": '100% "units"'}
+        | changes
+    )
+
+
+def by_time(rows: pa.Table) -> list[dict[str, object]]:
+    return rows.sort_by("timestamp").to_pylist()
+
+
+@pytest.fixture(params=["over ADBC", "over SQLAlchemy"])
+def way(request, monkeypatch):
+    """Both ways that rows take: databases without an ADBC driver give theirs to SQLAlchemy."""
+    if request.param == "over SQLAlchemy":
+        monkeypatch.setattr(read, "adbc_source_connection", lambda url: None)
+
+
+@pytest.mark.usefixtures("sales", "way")
+def test_a_table_comes_with_ids_times_numbers_and_covariates_in_fixed_types(database_url):
+    rows = read_observations(
+        source(
+            database_url,
+            static="shop",
+            known_future=["promotion"],
+            observed_past=["visitors"],
+            recorded_at="loaded_at",
+        )
+    )
+
+    assert rows.schema == pa.schema(
+        {
+            "series_id": pa.dictionary(pa.int32(), pa.string()),
+            "timestamp": pa.timestamp("us"),
+            "value": pa.float64(),
+            "shop": pa.string(),
+            "promotion": pa.float64(),
+            "visitors": pa.float64(),
+            "recorded_at": pa.timestamp("us"),
+        }
+    )
+    first, second, third = by_time(rows)
+    assert first == {
+        "series_id": "a\\/b/1", "timestamp": datetime(2024, 1, 1), "value": 1.5, "shop": "a/b", "promotion": 0.0,
+        "visitors": 10.5, "recorded_at": datetime(2024, 1, 1, 6),
+    }  # fmt: skip
+    assert (second["value"], second["promotion"], second["visitors"]) == (None, 1.0, None)
+    assert (third["series_id"], third["value"], third["promotion"]) == ("c\\\\d/2", 3.0, None)
+
+
+@pytest.mark.usefixtures("sales")
+def test_a_single_id_column_is_taken_as_it_is(database_url):
+    rows = read_observations(source(database_url, series_id="shop"))
+    assert sorted(set(rows["series_id"].to_pylist())) == ["a/b", "c\\d"]
+
+
+@pytest.mark.usefixtures("sales", "way")
+def test_a_query_gets_its_bounds_and_keeps_its_comments(database_url):
+    query = '''
+        -- what was sold; not ':until'
+        SELECT shop, item, sold_at, "100% ""units""" AS units, ':until' AS note FROM "order"
+        WHERE sold_at > :since AND sold_at <= :until; -- the end'''
+    parts = source(database_url, table=None, query=query, value="units", static="note")
+    since = datetime(2023, 12, 31, tzinfo=UTC)
+    rows = by_time(read_observations(parts, since=since, until=UNTIL))
+    assert [(row["timestamp"].day, row["note"]) for row in rows] == [(1, ":until"), (2, ":until")]
+    assert read_observations(parts).num_rows == 3
+
+
+@pytest.mark.usefixtures("sales")
+def test_a_query_may_stand_in_a_file_beside_the_job(database_url, tmp_path):
+    (tmp_path / "sales.sql").write_text('WITH s AS (SELECT * FROM "order") SELECT * FROM s')
+    assert read_observations(source(database_url, table=None, query="sales.sql"), tmp_path).num_rows == 3
+    with pytest.raises(SourceError, match=r"Cannot read the query file .*gone\.sql"):
+        read_observations(source(database_url, table=None, query="gone.sql"), tmp_path)
+
+
+@pytest.mark.usefixtures("sales")
+@on_sqlite
+def test_times_kept_as_text_are_left_to_the_caller_to_bound(database_url):
+    assert read_observations(source(database_url), until=UNTIL).num_rows == 3
+
+
+@pytest.mark.usefixtures("sales")
+@on_postgresql
+def test_postgresql_sends_only_the_rows_within_the_bounds(database_url):
+    rows = by_time(read_observations(source(database_url), until=UNTIL))
+    assert [row["timestamp"].day for row in rows] == [1, 2]
+    # In New York, midnight of the second is five hours later than in UTC.
+    early = read_observations(source(database_url), until=UNTIL, time_zone="America/New_York")
+    assert [row["timestamp"].day for row in by_time(early)] == [1]
+
+
+def test_instants_stay_instants_and_days_are_their_midnight(database_url, run_sql):
+    kinds = ("TIMESTAMPTZ", "DATE") if database_url.startswith("postgresql") else ("TEXT", "TEXT")
+    run_sql(
+        f"CREATE TABLE t (series_id TEXT, timestamp {kinds[0]}, day {kinds[1]}, value REAL)",
+        "INSERT INTO t VALUES ('a', '2024-01-01 06:00:00+02:00', '2024-01-01', 1)",
+    )
+    rows = read_observations(Source(url=database_url, table="t"))
+    assert rows["timestamp"].to_pylist() == [datetime(2024, 1, 1, 4, tzinfo=UTC)]
+    rows = read_observations(Source(url=database_url, table="t", timestamp="day"))
+    assert rows["timestamp"].to_pylist() == [datetime(2024, 1, 1)]
+
+
+def test_a_table_may_be_a_view(run_sql, database_url):
+    run_sql("CREATE VIEW v AS SELECT 'a' AS series_id, '2024-01-01' AS timestamp, 1 AS value")
+    assert read_observations(Source(url=database_url, table="v")).num_rows == 1
+
+
+@on_postgresql
+def test_a_table_may_lie_in_another_schema(run_sql, database_url):
+    run_sql(
+        'CREATE SCHEMA "my sales"',
+        "CREATE VIEW \"my sales\".v AS SELECT 'a' AS series_id, DATE '2024-01-01' AS timestamp, 1 AS value",
+    )
+    assert read_observations(Source(url=database_url, table="my sales.v")).num_rows == 1
+
+
+@on_sqlite
+def test_what_sqlite_shows_first_does_not_decide_what_comes_later(run_sql, database_url):
+    run_sql(
+        "CREATE TABLE t (series_id, timestamp, value)",
+        """WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 4999)
+        INSERT INTO t SELECT i % 2, datetime('2024-01-01', i || ' hours'),
+        CASE WHEN i < 2000 THEN NULL WHEN i < 3000 THEN i ELSE i + 0.5 END FROM n""",
+    )
+    rows = by_time(read_observations(Source(url=database_url, table="t")))
+    assert [rows[i]["value"] for i in (0, 2000, 4000)] == [None, 2000.0, 4000.5]
+
+
+def table_of(run_sql, timestamp="'2024-01-01'", value="1", series_id="'a'", kind="TEXT"):
+    """A table whose last rows hold something else than the first ones."""
+    run_sql(
+        f"CREATE TABLE t (series_id TEXT, timestamp TEXT, value {kind})",
+        """WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 1999)
+        INSERT INTO t SELECT 'a', '2024-01-01', '1.25' FROM n""",
+        f"INSERT INTO t VALUES ({series_id}, {timestamp}, {value}), ({series_id}, {timestamp}, {value})",
+    )
+
+
+@pytest.mark.usefixtures("way")
+def test_text_in_the_value_column_is_named_with_the_number_of_its_rows(database_url, run_sql):
+    table_of(run_sql, value="'oops'")
+    with pytest.raises(SourceError, match=r"column 'value' of table 't' in .* holds text: 'oops' \(2 rows\)"):
+        read_observations(Source(url=database_url, table="t"))
+
+
+@on_sqlite
+def test_text_in_a_numeric_column_of_sqlite_is_found_after_many_numbers(database_url, run_sql):
+    table_of(run_sql, value="'oops'", kind="REAL")
+    with pytest.raises(SourceError, match=r"'oops' \(2 rows\)"):
+        read_observations(Source(url=database_url, table="t"))
+
+
+@pytest.mark.usefixtures("way")
+def test_numbers_kept_as_text_are_numbers(database_url, run_sql):
+    table_of(run_sql, value="' -0.1e3 '")
+    rows = read_observations(Source(url=database_url, table="t"))
+    assert sorted(set(rows["value"].to_pylist())) == [-100.0, 1.25]
+
+
+@pytest.mark.usefixtures("way")
+@pytest.mark.parametrize(
+    ("spoilt", "message"),
+    [
+        ({"timestamp": "'31/12/2024'"}, r"'timestamp' .* is not a time: '31/12/2024' \(2 rows\).*2024-01-31"),
+        ({"timestamp": "'2024-01-01T00:00:00Z'"}, "both with and without an offset"),
+        ({"timestamp": "NULL"}, r"2 of 2002 rows of .* have no 'timestamp'"),
+        ({"series_id": "NULL"}, r"2 of 2002 rows of .* have no 'series_id'"),
+    ],
+)
+def test_rows_that_cannot_be_placed_are_counted_and_shown(database_url, run_sql, spoilt, message):
+    table_of(run_sql, **spoilt)
+    with pytest.raises(SourceError, match=message):
+        read_observations(Source(url=database_url, table="t"))
+
+
+def test_a_time_that_is_a_number_is_refused(database_url, run_sql):
+    run_sql(
+        "CREATE TABLE t (series_id TEXT, timestamp BIGINT, value REAL)", "INSERT INTO t VALUES ('a', 1704067200, 1)"
+    )
+    with pytest.raises(SourceError, match=r"is not a time: '1704067200'|holds int64, not times"):
+        read_observations(Source(url=database_url, table="t"))
+
+
+@pytest.mark.usefixtures("sales")
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"table": "ordre"}, r"no table 'ordre' in .*Did you mean 'order'\? The tables there: order\."),
+        ({"value": "visitor"}, r"no column 'visitor' \(value\) in table 'order' .*Did you mean 'visitors'\?"),
+        ({"static": ["region"]}, r"no column 'region' \(static\)"),
+        ({"table": None, "query": 'DELETE FROM "order"'}, "begins with 'DELETE', but the source is only read"),
+        ({"table": None, "query": 'SELECT 1; DROP TABLE "order"'}, "holds 2 statements; keep one SELECT"),
+        ({"table": None, "query": "-- nothing"}, "is empty"),
+        ({"table": None, "query": "SELECT * FROM gone"}, r"The query in .* cannot be run: .*gone"),
+        ({"table": None, "query": "SELECT :cutoff"}, "uses :cutoff, but only :since and :until"),
+        ({"table": None, "query": 'SELECT * FROM "order" WHERE 1 = 0'}, "There are no rows in the query"),
+    ],
+)
+def test_what_is_not_there_is_named_beside_what_is(database_url, changes, message):
+    with pytest.raises(SourceError, match=message):
+        read_observations(source(database_url, **changes))
+
+
+def test_an_empty_table_is_told_so(database_url, run_sql):
+    run_sql("CREATE TABLE t (series_id TEXT, timestamp TIMESTAMP, value REAL)")
+    with pytest.raises(SourceError, match=r"There are no rows in table 't'.*nightcast import"):
+        read_observations(Source(url=database_url, table="t"))
+
+
+@pytest.mark.usefixtures("sales")
+def test_reading_leaves_the_source_as_it_was(database_url, engine):
+    def digest():
+        if engine.dialect.name == "sqlite":
+            with open(engine.url.database, "rb") as file:
+                return hashlib.sha256(file.read()).hexdigest()
+        with engine.connect() as connection:
+            written = "SELECT sum(n_tup_ins + n_tup_upd + n_tup_del), count(*) FROM pg_stat_user_tables"
+            return connection.exec_driver_sql(written).all()
+
+    before = digest()
+    read_observations(source(database_url))
+    for query in ('WITH gone AS (DELETE FROM "order" RETURNING *) SELECT * FROM gone', "SELECT * FROM nowhere"):
+        with pytest.raises(SourceError):
+            read_observations(source(database_url, table=None, query=query))
+    assert digest() == before
+
+
+def test_a_function_that_writes_is_refused_by_the_server(postgres_url):
+    query = "SELECT lo_create(0)::text AS series_id, now() AS timestamp, 1 AS value"
+    with pytest.raises((StorageError, SourceError), match="read-only transaction"):
+        read_observations(Source(url=postgres_url, query=query))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({}, "give either table or query"),
+        ({"table": "t", "query": "SELECT 1"}, "give either table or query"),
+        ({"table": "t", "series_id": ["a", "a"]}, "names a column twice"),
+        ({"table": "t", "known_future": ["value"]}, "stands under both value and known_future"),
+        ({"table": "t", "value": "units", "static": ["value"]}, "has a meaning of its own"),
+        ({"table": "t", "colour": "blue"}, "Extra inputs are not permitted"),
+        ({"table": "t", "series_id": []}, "at least 1 item"),
+    ],
+)
+def test_a_source_that_contradicts_itself_is_refused(settings, message):
+    with pytest.raises(ValidationError, match=message):
+        Source(url="sqlite:///example.db", **settings)
+
+
+def test_a_source_is_described_without_its_password():
+    described = describe_source(Source(url="postgresql://u:hunter2@h/d", query="sales.sql"))
+    assert described == "query 'sales.sql' in postgresql+psycopg://u:***@h/d"

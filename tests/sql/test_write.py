@@ -1,0 +1,157 @@
+import math
+from datetime import UTC, datetime, timedelta, timezone
+
+import numpy as np
+import pytest
+import sqlalchemy as sa
+
+from sql import history, write
+from sql.errors import SourceError, StorageError
+from sql.tables import loss
+
+NIGHT = datetime(2024, 1, 31, tzinfo=UTC)
+
+
+def score_row(**changes):
+    row = {"job": "sales", "cutoff": NIGHT, "segment": "all", "step": 0, "metric": "mase"}
+    return row | {"value": 0.8, "baseline_value": 1.0, "n": 100} | changes
+
+
+def test_scores_written_twice_stand_once_with_the_newer_value(output):
+    write.upsert_scores(output, [score_row(), score_row(step=1), score_row(metric="wape")])
+    assert write.upsert_scores(output, [score_row(value=0.7, n=120)]) == 1
+
+    assert history.scores(output, "sales", metric="mase") == [score_row(value=0.7, n=120), score_row(step=1)]
+    assert history.scores(output, "sales", segment="none") == []
+    assert len(history.scores(output, "sales", cutoff=NIGHT, segment="all")) == 3
+
+
+def test_numpy_scalars_and_nan_are_stored_as_numbers_and_null(output):
+    write.upsert_scores(
+        output, [score_row(step=np.int64(2), value=np.float32(0.5), baseline_value=math.nan, n=np.int32(7))]
+    )
+    assert history.scores(output, "sales") == [score_row(step=2, value=0.5, baseline_value=None, n=7)]
+
+
+def test_losses_come_oldest_first_in_utc_whatever_zone_they_were_given_in(output):
+    madrid = timezone(timedelta(hours=1))
+    rows = [
+        {"job": "sales", "evaluated_on": NIGHT + timedelta(days=day), "segment": "all", "loss": 0.5 + day, "limit": 2.0,
+         "state": "ok"}
+        for day in (2, 0, 1)
+    ]  # fmt: skip
+    rows[0]["evaluated_on"] = rows[0]["evaluated_on"].astimezone(madrid)
+    write.upsert_losses(output, rows)
+
+    found = history.losses(output, "sales", "all")
+
+    assert [row["loss"] for row in found] == [0.5, 1.5, 2.5]
+    assert found[2]["evaluated_on"] == NIGHT + timedelta(days=2)
+    assert found[2]["evaluated_on"].tzinfo is UTC
+    assert history.losses(output, "sales", "north") == []
+
+
+def test_a_timestamp_without_a_zone_is_refused(output):
+    with pytest.raises(StorageError, match="has no time zone"):
+        write.upsert_scores(output, [score_row(cutoff=datetime(2024, 1, 31))])
+
+
+def test_unknown_columns_and_missing_keys_are_named(output):
+    with pytest.raises(ValueError, match=r"unknown columns \['vlaue'\] and lacks keys \['metric'\]"):
+        write.upsert_scores(output, [{**{k: v for k, v in score_row().items() if k != "metric"}, "vlaue": 1}])
+
+
+def test_one_bad_row_keeps_all_of_them_out(output):
+    with pytest.raises(StorageError, match="Could not write to"):
+        write.upsert_scores(output, [score_row(), score_row(step=1, n=None)])
+    assert history.scores(output, "sales") == []
+
+
+def test_an_alert_keeps_what_a_later_write_does_not_name(output):
+    key = {"job": "sales", "segment": "all", "signal": "loss", "opened_at": NIGHT}
+    write.upsert_alerts(output, [key | {"state": "open", "effect": 0.3, "message": "30 % worse", "onset": NIGHT}])
+    write.upsert_alerts(output, [key | {"state": "acknowledged", "acknowledged_by": "ana"}])
+
+    (row,) = history.open_alerts(output, "sales")
+    assert (row["state"], row["acknowledged_by"], row["effect"], row["message"]) == (
+        "acknowledged", "ana", 0.3, "30 % worse",
+    )  # fmt: skip
+
+    write.upsert_alerts(output, [key | {"state": "closed", "closed_at": NIGHT + timedelta(days=1)}])
+    assert history.open_alerts(output, "sales") == []
+    assert history.alerts(output, "sales")[0]["closed_at"] == NIGHT + timedelta(days=1)
+
+
+def test_rows_are_replaced_on_databases_without_a_way_of_their_own_to_do_so(output, monkeypatch):
+    row = {"job": "sales", "evaluated_on": NIGHT, "segment": "all", "loss": 1.0, "bias": 0.1, "state": "ok"}
+    with output.begin() as connection:
+        monkeypatch.setattr(connection.dialect, "name", "another")
+        keys = ["job", "evaluated_on", "segment"]
+        write._upsert(connection, loss, keys, ["loss", "bias", "state"], [row])
+        write._upsert(connection, loss, keys, ["loss"], [row | {"loss": 2.0}])
+        assert connection.execute(sa.select(loss.c.loss, loss.c.bias)).all() == [(2.0, 0.1)]
+
+
+def test_a_run_is_noted_when_it_begins_and_when_it_ends(output):
+    write.start_run(output, "r1", "sales", NIGHT, NIGHT + timedelta(hours=3))
+    assert history.runs(output, "sales")[0]["state"] == "running"
+
+    ended = NIGHT + timedelta(hours=4)
+    write.finish_run(output, "r1", "completed", ended, series=np.int64(3), seconds={"train": 1.5}, train_mode="warm")
+
+    (row,) = history.runs(output, "sales")
+    assert (row["state"], row["finished_at"], row["series"]) == ("completed", ended, 3)
+    assert (row["seconds"], row["train_mode"], row["error"]) == ({"train": 1.5}, "warm", None)
+
+
+def test_a_run_that_never_began_cannot_end(output):
+    with pytest.raises(StorageError, match="no run 'r9'"):
+        write.finish_run(output, "r9", "failed", NIGHT)
+    with pytest.raises(ValueError, match=r"no columns \['mood'\]"):
+        write.finish_run(output, "r9", "failed", NIGHT, mood="bad")
+
+
+def add(output, version, day):
+    created = NIGHT + timedelta(days=day)
+    write.add_model(output, "sales", version, created, NIGHT, f"file:///models/{version}", "sha256:0", {"mase": 0.8})
+
+
+def test_a_model_version_never_changes(output):
+    add(output, "v1", 0)
+    with pytest.raises(StorageError, match=r"'v1' .* is already in .* give the new one another name"):
+        add(output, "v1", 1)
+    (row,) = history.models(output, "sales")
+    assert (row["created_at"], row["stage"], row["metrics"]) == (NIGHT, "challenger", {"mase": 0.8})
+
+
+def test_the_champion_is_the_one_that_was_promoted_last(output):
+    assert history.champion(output, "sales") is None
+    for day, version in enumerate(["v1", "v2"]):
+        add(output, version, day)
+        write.promote(output, "sales", version, NIGHT + timedelta(days=day))
+
+    assert history.champion(output, "sales")["version"] == "v2"
+    assert [(row["version"], row["stage"]) for row in history.models(output, "sales")] == [
+        ("v2", "champion"), ("v1", "retired"),
+    ]  # fmt: skip
+
+
+def test_rolling_back_twice_goes_back_twice_and_a_promotion_goes_on_from_there(output):
+    for day, version in enumerate(["v1", "v2", "v3"]):
+        add(output, version, day)
+        write.promote(output, "sales", version, NIGHT + timedelta(days=day))
+
+    assert [write.rollback(output, "sales"), write.rollback(output, "sales")] == ["v2", "v1"]
+    with pytest.raises(SourceError, match="no earlier champion"):
+        write.rollback(output, "sales")
+    assert history.champion(output, "sales")["version"] == "v1"
+
+    add(output, "v4", 4)
+    write.promote(output, "sales", "v4", NIGHT + timedelta(days=4))
+    assert history.champion(output, "sales")["version"] == "v4"
+
+
+def test_an_unknown_version_is_not_promoted_and_the_known_ones_are_named(output):
+    add(output, "v1", 0)
+    with pytest.raises(SourceError, match=r"no model version 'v7' .*it has: v1\."):
+        write.promote(output, "sales", "v7", NIGHT)
