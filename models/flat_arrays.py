@@ -137,4 +137,5 @@ def _scaled(
     """Covariates in standard deviations from their mean; 0 where not known."""
     moments = np.array([known[name] for name in names])
     scaled = (values.astype(np.float64) - moments[:, 0]) / moments[:, 1]
-    return np.nan_to_num(np.clip(scaled, -COVARIATE_LIMIT, COVARIATE_LIMIT), nan=0.0).astype(np.float32)
+    known_ones = np.clip(scaled, -COVARIATE_LIMIT, COVARIATE_LIMIT)
+    return np.where(np.isnan(known_ones), 0.0, known_ones).astype(np.float32)

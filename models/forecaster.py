@@ -26,7 +26,7 @@ from models.network import RecurrentForecaster
 from models.panel import Panel
 from models.settings import ForecastSettings, NetworkSettings, TrainingSettings
 from models.training import Progress, TrainingReport, choose_windows, train
-from models.windows import Tensor, WindowShape, gather
+from models.windows import WindowShape, gather
 
 BATCH = 512
 FORMAT = 1
@@ -130,8 +130,8 @@ class Forecaster:
         mine = self.forecast.frequency, self.forecast.time_zone, self.plan.horizon
         if (panel.frequency, panel.time_zone, panel.horizon) != mine:
             raise ModelError(
-                f"The version forecasts {mine[2]} steps of {mine[0]!r} in {mine[1]}, the panel asks for {panel.horizon} of "
-                f"{panel.frequency!r} in {panel.time_zone}; train from scratch."
+                f"The version forecasts {mine[2]} steps of {mine[0]!r} in {mine[1]}, the panel asks for "
+                f"{panel.horizon} of {panel.frequency!r} in {panel.time_zone}; train from scratch."
             )
         levels = np.array(self.plan.quantile_levels)
         bounds = self.forecast.lower_bound, self.forecast.upper_bound
@@ -152,7 +152,7 @@ class Forecaster:
             mean=mean,
             baseline=seasonal_naive(panel, self.plan.horizon, panel.season_lengths[0]),
             source=np.where(reason == "", "model", "fallback"),
-            reason=reason,
+            reason=reason.astype(str),
         )
 
     @property
@@ -240,45 +240,29 @@ class Forecaster:
         )
         return flatten(panel, self.vocabulary, level_window=self.plan.level_window)
 
-    def _reasons(self, panel: Panel) -> npt.NDArray[np.str_]:
+    def _reasons(self, panel: Panel) -> npt.NDArray[np.object_]:
         """Shape (series,): why a series is left to the fallback, "" where it is not."""
         context = self.shape.context_length
         unseen = np.isnan(panel.tail(context)).all(axis=1)
-        silent = f"no observed value in the last {context} steps"
-        return np.array(
-            [
-                panel.refused.get(str(name), silent if nothing else "")
-                for name, nothing in zip(panel.series_ids, unseen, strict=True)
-            ],
-            dtype=object,
-        )
+        reason = np.where(unseen, f"no observed value in the last {context} steps", "").astype(object)
+        for i, name in enumerate(panel.series_ids):
+            reason[i] = panel.refused.get(str(name), reason[i])
+        return reason
 
     def _quantiles(self, panel: Panel, able: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         """Quantiles of some series in their own units, shape (series, horizon, level)."""
         arrays = flatten(panel, self.vocabulary, level_window=self.plan.level_window)
         index = np.stack([able, panel.offsets[1:][able] - 1], axis=1).astype(np.int32)
-        asked = LastOrigin(self.network, arrays, self.shape)
-        asked.compile(jit_compile=keras.backend.backend() == "jax")
-        # A batch of one shape is compiled once; the last one is filled up with its own first window.
-        spare = -len(index) % min(BATCH, len(index))
-        padded = np.concatenate([index, np.repeat(index[:1], spare, axis=0)])
-        scaled = asked.predict(padded, batch_size=min(BATCH, len(index)), verbose=0)[: len(index)].astype(np.float64)
+        flat = {name: ops.convert_to_tensor(array) for name, array in arrays.items()}
+        # Called as it is: a graph of all recurrent steps takes longer to make than most nights to forecast.
+        batches = [
+            self.network(gather(flat, part[:, 0], part[:, 1], self.shape, origins=1))
+            for part in np.array_split(index, -(-len(index) // BATCH))
+        ]
+        scaled = np.concatenate([ops.convert_to_numpy(batch)[:, 0] for batch in batches]).astype(np.float64)
         place = index[:, 1]
         level, scale = arrays["level"][place].astype(np.float64), arrays["scale"][place].astype(np.float64)
         return level[:, None, None] + scale[:, None, None] * scaled
-
-
-class LastOrigin(keras.Model):
-    """Scaled quantiles from the last origin of windows, from their numbers alone."""
-
-    def __init__(self, network: RecurrentForecaster, arrays: Arrays, shape: WindowShape) -> None:
-        super().__init__()
-        self.network, self.window = network, shape
-        self.flat = {name: ops.convert_to_tensor(array) for name, array in arrays.items()}
-
-    def call(self, index: Tensor) -> Tensor:
-        """Shape (window, horizon, level)."""
-        return self.network(gather(self.flat, index[:, 0], index[:, 1], self.window, origins=1))[:, 0]
 
 
 def _on_gpu() -> bool:

@@ -128,7 +128,7 @@ class RecurrentForecaster(keras.Model):
     def _encode(self, batch: dict[str, Tensor], training: bool | None) -> Tensor:
         """The recurrent state after each segment, shape (window, step, units)."""
         segments, observed = batch["segments"], batch["observed"]
-        if self.token_embedding is not None:
+        if self.tokens is not None and self.token_embedding is not None:
             # Tokens are read relative to the window's last level, so that a level change stays visible.
             z = (segments - batch["level"][:, -1:, None]) / batch["scale"][:, -1:, None]
             count = self.tokens[0] - 1
@@ -219,6 +219,6 @@ class RecurrentForecaster(keras.Model):
 
 
 def pinball(target: Tensor, predicted: Tensor, quantile_levels: np.ndarray) -> Tensor:
-    """Pinball loss of each element, averaged over levels: (..., horizon) and (..., horizon, level) -> (..., horizon)."""
+    """Pinball loss averaged over levels: (..., horizon) and (..., horizon, level) to (..., horizon)."""
     error = target[..., None] - predicted
     return ops.mean(ops.maximum(quantile_levels * error, (quantile_levels - 1.0) * error), axis=-1)

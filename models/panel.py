@@ -67,7 +67,7 @@ class Panel:
     @cached_property
     def lengths(self) -> IntArray:
         """Number of grid steps of each series, shape (series,)."""
-        return np.diff(self.offsets)
+        return np.asarray(np.diff(self.offsets), np.int64)
 
     @cached_property
     def observed(self) -> npt.NDArray[np.bool_]:
@@ -78,7 +78,7 @@ class Panel:
     def observed_counts(self) -> IntArray:
         """Number of observed values of each series, shape (series,)."""
         running = np.concatenate([[0], np.cumsum(self.observed)])
-        return (running[self.offsets[1:]] - running[self.offsets[:-1]]).astype(np.int64)
+        return np.asarray(running[self.offsets[1:]] - running[self.offsets[:-1]], np.int64)
 
     def series(self, i: int) -> FloatArray:
         """The values of series `i`, oldest first, a view of shape (length,)."""

@@ -17,6 +17,10 @@ from models.panel import Panel
 FloatArray = npt.NDArray[np.float64]
 
 
+# Values that lie this many typical sizes from a series' first one are no longer followed.
+ABSURD = 1e5
+
+
 class Scaling(NamedTuple):
     """What is known of a series at each flat position, from that position and before.
 
@@ -49,12 +53,16 @@ def scale_panel(panel: Panel, window: int) -> Scaling:
     place = np.arange(len(values)) - panel.offsets[:-1][series]
     origin = _first_observed(panel)
     centred = np.where(observed, values - origin[series], 0.0)
+    # One running sum serves all series, so each is brought to size 1, and an absurd value is cut: neither a large
+    # series nor a large value may take the digits of those after it.
+    size = _typical_size(centred, series, len(panel))
+    centred = np.clip(centred / size[series], -ABSURD, ABSURD)
 
     def trailing(array: FloatArray, back: int) -> FloatArray:
         """Sum over the last `back` places of the same series, the place itself included."""
         running = np.concatenate([[0.0], np.cumsum(array)])
         end = np.arange(1, len(array) + 1)
-        return running[end] - running[end - np.minimum(back, place + 1)]
+        return np.asarray(running[end] - running[end - np.minimum(back, place + 1)])
 
     everything = int(length.max()) if len(panel) else 1
     ones = observed.astype(np.float64)
@@ -72,12 +80,19 @@ def scale_panel(panel: Panel, window: int) -> Scaling:
     wide, _ = deviation(everything)
     near, seen = deviation(2 * window)
     spread = np.where(seen >= max(2, min(window, 8) // 2), near, wide)
-    level = mean + origin[series]
-    # Flat stretches would make a scale of nothing: a tenth of the usual swing, a thousandth of the level, and 1 for zeros.
-    floor = np.maximum(0.1 * wide, 1e-3 * np.abs(level))
-    scale = np.maximum(spread, floor)
+    level = mean * size[series] + origin[series]
+    # A flat stretch would make a scale of nothing: at least a tenth of the usual swing and a thousandth of the level.
+    floor = np.maximum(0.1 * wide * size[series], 1e-3 * np.abs(level))
+    scale = np.maximum(spread * size[series], floor)
     scale = np.where(scale > 0, scale, 1.0)
     return Scaling(level.astype(np.float32), scale.astype(np.float32), _step_spread(panel).astype(np.float32))
+
+
+def _typical_size(centred: FloatArray, series: npt.NDArray[np.int64], count: int) -> FloatArray:
+    """Shape (series,): the geometric mean of what is not zero; a single wild value hardly moves it."""
+    there = centred != 0
+    total = np.bincount(series[there], weights=np.log(np.abs(centred[there])), minlength=count)
+    return np.asarray(np.exp(total / np.maximum(np.bincount(series[there], minlength=count), 1)))
 
 
 def _first_observed(panel: Panel) -> FloatArray:

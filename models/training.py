@@ -37,6 +37,9 @@ SETTLING_SHARE = 0.2
 MOST_DIVERGENCES = 3
 # A rate that is still high shakes the validation loss; only after this share of the steps does patience run out.
 PATIENT_SHARE = 0.5
+# Targets this many scales away are cut, and no window counts more than a hundred times another.
+TARGET_LIMIT = 100.0
+WEIGHT_LIMITS = 0.1, 10.0
 
 
 @dataclass(frozen=True)
@@ -134,32 +137,41 @@ def _pairs(first: npt.NDArray[np.int64], end: npt.NDArray[np.int64], stride: int
 
 
 class Objective(keras.Model):
-    """The loss of windows, from their numbers alone; everything else lies on the device already."""
+    """The loss of windows, from their numbers alone; everything else lies on the device already.
+
+    While training, series end where their held-out steps begin, and every recurrent step is an origin; otherwise
+    they end with their last value, and only the last step is one.
+    """
 
     def __init__(
-        self, network: RecurrentForecaster, arrays: Arrays, shape: WindowShape, levels: list[float], seed: int
+        self, network: RecurrentForecaster, arrays: Arrays, windows: Windows, shape: WindowShape, plan: Plan, seed: int
     ) -> None:
         super().__init__()
         self.network = network
         self.window = shape
-        self.levels = np.array(levels, np.float32)
-        self.flat = {name: ops.convert_to_tensor(array) for name, array in arrays.items()}
+        self.levels = np.array(plan.quantile_levels, np.float32)
+        self.flat = {name: ops.convert_to_tensor(array) for name, array in {**arrays, "end": windows.full_end}.items()}
+        self.training_end = self.add_weight(
+            name="training_end", shape=windows.end.shape, dtype="int32", initializer="zeros", trainable=False
+        )
+        self.training_end.assign(windows.end)
         self.noise = keras.random.SeedGenerator(seed)
 
     def call(self, index: Tensor, training: bool | None = None) -> Tensor:
         """Mean loss of each window, shape (window,)."""
         origins = self.window.steps if training and self.window.forking else 1
-        batch = gather(self.flat, index[:, 0], index[:, 1], self.window, origins=origins)
+        flat = {**self.flat, "end": ops.convert_to_tensor(self.training_end)} if training else self.flat
+        batch = gather(flat, index[:, 0], index[:, 1], self.window, origins=origins)
         if training:
             hidden = keras.random.uniform(ops.shape(batch["row"]), seed=self.noise) < UNKNOWN_SHARE
             batch["row"] = ops.where(hidden, 0, batch["row"])
         predicted = self.network(batch, training=training)
         level, scale = batch["level"][:, -origins:, None], batch["scale"][:, -origins:, None]
-        target = ops.clip((batch["target"] - level) / scale, -100.0, 100.0)
+        target = ops.clip((batch["target"] - level) / scale, -TARGET_LIMIT, TARGET_LIMIT)
         # An origin whose own segment is empty has nothing to go by, and is not asked.
         asked = ops.cast(ops.max(batch["observed"][:, -origins:], axis=-1) > 0, "float32")[..., None]
         counted = batch["target_observed"] * asked
-        weight = ops.clip(scale * batch["weight"][:, None, None], 0.1, 10.0)
+        weight = ops.clip(scale * batch["weight"][:, None, None], *WEIGHT_LIMITS)
         loss = pinball(target, predicted, self.levels) * counted * weight
         return ops.sum(loss, axis=(1, 2)) / (ops.sum(counted, axis=(1, 2)) + 1e-6)
 
@@ -227,7 +239,7 @@ class _Course:
     def run(self) -> TrainingReport:
         self.began = self.clock()
         report = self.report
-        self._compile(self.windows.end)
+        self._compile()
         best = self.network.get_weights()
         lowest = self._validate() if report.mode == "warm" else np.inf
         report.champion_validation_loss = lowest if report.mode == "warm" else None
@@ -274,19 +286,20 @@ class _Course:
     def _elapsed(self) -> float:
         return self.clock() - self.began
 
-    def _compile(self, end: Index) -> None:
-        """Make the training step for series that end at `end`."""
-        levels = list(self.plan.quantile_levels)
-        self.objective = Objective(self.network, {**self.arrays, "end": end}, self.shape, levels, self.seed)
-        # Validation looks at the held-out steps too; it shares the network, not the ends of the series.
-        ends = {**self.arrays, "end": self.windows.full_end}
-        self.judge = Objective(self.network, ends, self.shape, levels, self.seed)
+    def _compile(self) -> None:
+        """A training step with a fresh optimizer."""
+        objective = Objective(self.network, self.arrays, self.windows, self.shape, self.plan, self.seed)
         optimizer = keras.optimizers.get(
             {"class_name": self.plan.optimizer, "config": {"learning_rate": self.rate, "global_clipnorm": 1.0}}
         )
-        jit = keras.backend.backend() == "jax"
-        self.objective.compile(optimizer=optimizer, loss=_mean_prediction, steps_per_execution=ROUND, jit_compile=jit)
-        self.judge.compile(loss=_mean_prediction, jit_compile=jit)
+        objective.compile(
+            optimizer=optimizer,
+            loss=_mean_prediction,
+            steps_per_execution=ROUND,
+            # XLA takes most of a minute for recurrent steps that are laid out in the graph.
+            jit_compile=keras.backend.backend() == "jax",
+        )
+        self.objective = objective
 
     def _round(self, windows: Index, rate: float) -> float:
         """A round of steps; the mean loss."""
@@ -297,21 +310,21 @@ class _Course:
             )
         self.objective.optimizer.learning_rate = rate
         chosen = windows[self.random.integers(0, len(windows), ROUND * self.plan.batch_size)]
-        logs = self.objective.fit(
-            chosen, np.zeros(len(chosen), np.float32), batch_size=self.plan.batch_size, shuffle=False, verbose=0
-        )
+        nothing = np.zeros(len(chosen), np.float32)
+        logs = self.objective.fit(chosen, nothing, batch_size=self.plan.batch_size, shuffle=False, verbose=0)
         return float(logs.history["loss"][-1])
 
     def _validate(self) -> float:
         windows = self.windows.validation
         if not len(windows):
-            return np.nan
-        return float(self.judge.evaluate(windows, np.zeros(len(windows), np.float32), batch_size=512, verbose=0))
+            # Nothing long enough to hold anything back: the loss of training has to do.
+            windows = self.windows.training
+        return float(self.objective.evaluate(windows, np.zeros(len(windows), np.float32), batch_size=512, verbose=0))
 
     def _learning_rate(self, done: int, fraction: float) -> float:
         """Warm-up, then a cosine down to a fiftieth."""
         warm = min(1.0, (done + 1) / (WARM_UP_ROUNDS + 1))
-        return self.rate * warm * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * min(fraction, 1.0))))
+        return float(self.rate * warm * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * min(fraction, 1.0)))))
 
     def _recover(self, best: Weights) -> None:
         """After a loss that is not finite: back to the best weights, at a tenth of the rate."""
@@ -323,7 +336,7 @@ class _Course:
             )
         self.rate /= 10
         self.network.set_weights(best)
-        self._compile(self.windows.end)
+        self._compile()
 
     def _settle(self, best_step: int) -> None:
         """A few steps at a low rate with the newest windows too, which validation held back."""
@@ -331,7 +344,7 @@ class _Course:
         if not rounds or self._elapsed() > self.time_limit:
             return
         before = self.network.get_weights()
-        self._compile(self.windows.full_end)
+        self.objective.training_end.assign(self.windows.full_end)
         for done in range(rounds):
             loss = self._round(self.windows.all, self.rate * 0.1 * (1 - done / rounds))
             if not np.isfinite(loss):

@@ -82,13 +82,21 @@ def gather(
             while training with forking, else 1.
 
     Returns:
-        `segments`, `observed` (window, step, segment): values, in the series' units, zero where not
-        observed, and where they are. `level`, `scale` (window, step): what an origin knows of its
-        series' level and spread. `lags`, `lags_observed` (window, origin, horizon, lag), and what their own
-        cycle's end knew, `lag_level` and `lag_scale` (window, origin, lag). `target`, `target_observed` (window, origin, horizon). `calendar` (window, step, feature) of the last time
-        step of each segment and `future_calendar` (window, origin, horizon, feature). `weight` (window,).
-        `row` (window,), `static` (window, column); `past_covariates` (window, step, feature) and
-        `future_covariates` (window, origin, horizon, feature) where the panel has any.
+        Zero stands where nothing was observed, beside a mask.
+
+        | name | shape | what |
+        |---|---|---|
+        | `segments`, `observed` | (window, step, segment) | values, in the series' units |
+        | `level`, `scale` | (window, step) | what each step knows of its series' level and spread |
+        | `lags`, `lags_observed` | (window, origin, horizon, lag) | values whole seasons before each future step |
+        | `lag_level`, `lag_scale` | (window, origin, lag) | what was known when the lag's own cycle ended |
+        | `target`, `target_observed` | (window, origin, horizon) | what came after |
+        | `calendar` | (window, step, feature) | of the last time step of each segment |
+        | `future_calendar` | (window, origin, horizon, feature) | of each future step |
+        | `weight`, `row` | (window,) | of the series: its weight in the loss, its row of the embedding |
+        | `static` | (window, column) | rows of its static categories |
+        | `past_covariates` | (window, step, feature) | where the panel has any |
+        | `future_covariates` | (window, origin, horizon, feature) | where the panel has any |
     """
     start = ops.take(flat["start"], series)
     end = ops.take(flat["end"], series)

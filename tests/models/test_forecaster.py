@@ -41,7 +41,8 @@ def test_a_saved_forecaster_forecasts_the_same(trained, weekly_panel, tmp_path):
     trained.save(tmp_path)
     again = Forecaster.load(tmp_path)
     np.testing.assert_array_equal(again.predict(weekly_panel).quantiles, trained.predict(weekly_panel).quantiles)
-    assert again.choices == trained.choices and again.plan == trained.plan
+    assert again.choices == trained.choices
+    assert again.plan == trained.plan
 
 
 @pytest.mark.parametrize("file", ["forecaster.json", "network.weights.h5"])
@@ -80,7 +81,8 @@ def test_bad_series_get_the_fallback_with_the_reason_and_the_others_the_model(tr
     reasons = dict(zip(forecast.series_ids, forecast.reason, strict=True))
     assert reasons["s000"] == "because we say so"
     assert "no observed value in the last" in reasons["dead"]
-    assert reasons["s001"] == "" and (forecast.source == np.where(forecast.reason == "", "model", "fallback")).all()
+    assert reasons["s001"] == ""
+    assert (forecast.source == np.where(forecast.reason == "", "model", "fallback")).all()
 
 
 @pytest.mark.parametrize(
@@ -191,12 +193,14 @@ def test_a_warm_start_keeps_old_rows_and_gives_new_series_the_unknown_one(weekly
     np.testing.assert_array_equal(after[:5], before)
     np.testing.assert_array_equal(after[5:], before[[0, 0]])
     warm, report = Forecaster.fit(long, FORECAST, network, TrainingSettings(max_steps=25), start_from=champion)
-    assert report.mode == "warm" and (report.kept_champion or report.validation_loss < report.champion_validation_loss)
+    assert report.mode == "warm"
+    assert report.kept_champion or report.validation_loss < report.champion_validation_loss
     assert_sane(warm.predict(long), 4)
 
 
 def test_the_summary_names_the_layers(trained):
-    assert "gru_0" in trained.summary and "step_output" in trained.summary
+    assert "gru_0" in trained.summary
+    assert "step_output" in trained.summary
 
 
 def test_nothing_to_train_on_is_an_error(make_panel):

@@ -30,6 +30,15 @@ def test_a_series_knows_nothing_of_its_neighbour_in_the_flat_array(make_panel):
     np.testing.assert_allclose(beside.scale[20:], alone.scale, rtol=1e-5)
 
 
+def test_a_huge_neighbour_takes_no_digits_from_a_small_series(make_panel):
+    small = 1e-9 * (3 + np.tile([0.0, 1.0], 20))
+    alone = scale_panel(make_panel({"b": small}), 7)
+    huge = np.where(np.arange(40) == 20, 1e30, 1e9 * np.arange(40.0))
+    beside = scale_panel(make_panel({"a": huge, "b": small}), 7)
+    np.testing.assert_allclose(beside.level[40:], alone.level, rtol=1e-5)
+    np.testing.assert_allclose(beside.scale[40:], alone.scale, rtol=1e-5)
+
+
 def test_nothing_later_is_known_earlier(make_panel):
     values = np.random.default_rng(0).normal(size=50)
     poisoned = np.where(np.arange(50) > 30, 1e9, values)
@@ -56,5 +65,7 @@ def test_a_large_level_does_not_swallow_a_small_swing(make_panel):
 def test_scaling_is_finite_and_positive_whatever_the_panel_holds(make_panel_of_lists, arrays):
     scaling = scale_panel(make_panel_of_lists(arrays), 4)
     assert np.isfinite(scaling.level).all()
-    assert np.isfinite(scaling.scale).all() and (scaling.scale > 0).all()
-    assert np.isfinite(scaling.spread).all() and (scaling.spread > 0).all()
+    assert np.isfinite(scaling.scale).all()
+    assert (scaling.scale > 0).all()
+    assert np.isfinite(scaling.spread).all()
+    assert (scaling.spread > 0).all()
