@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ class Plan:
         head: Hidden dense layers, or None for the per-step head of `head_units`.
         tokens: (vocabulary, dimension) or None.
         max_steps, batch_size, learning_rate, optimizer: The training.
+        lower_bound: No forecast is below it; None for no bound.
     """
 
     segment: int
@@ -50,6 +51,7 @@ class Plan:
     batch_size: int
     optimizer: str
     learning_rate: float
+    lower_bound: float | None
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -127,7 +129,11 @@ def choose(
         batch_size=training.batch_size or 64,
         optimizer=training.optimizer,
         learning_rate=training.learning_rate or LEARNING_RATES[training.optimizer],
+        lower_bound=forecast.lower_bound,
     )
+    if forecast.lower_bound is None and not (panel.values < 0).any():
+        plan = replace(plan, lower_bound=0.0)
+        said.append("no forecast below 0, since no value of any series is; forecast.lower_bound says otherwise")
     said.append(f"at most {plan.max_steps} steps of {plan.batch_size} windows, at most {training.time_limit:g} s")
     return plan, said
 

@@ -134,7 +134,7 @@ class Forecaster:
                 f"{panel.horizon} of {panel.frequency!r} in {panel.time_zone}; train from scratch."
             )
         levels = np.array(self.plan.quantile_levels)
-        bounds = self.forecast.lower_bound, self.forecast.upper_bound
+        bounds = self.plan.lower_bound, self.forecast.upper_bound
         quantiles, mean = fallback(panel, self.plan.horizon, levels, *bounds)
         reason = self._reasons(panel)
         able = np.flatnonzero(reason == "")

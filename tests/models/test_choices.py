@@ -61,3 +61,11 @@ def test_a_panel_of_nothing_observed_still_gets_a_plan(make_panel):
     plan, _ = chosen(make_panel({"a": np.full(3, np.nan)}))
     assert plan.segment >= 1
     assert plan.steps >= 1
+
+
+@pytest.mark.parametrize(("lowest", "asked", "bound"), [(0.0, None, 0.0), (-1.0, None, None), (0.0, -5.0, -5.0)])
+def test_what_was_never_negative_is_not_forecast_so(make_panel, lowest, asked, bound):
+    panel = make_panel({"a": lowest + np.arange(50.0)})
+    forecast = ForecastSettings(frequency="D", horizon=7, lower_bound=asked)
+    plan, _ = choose(panel, forecast, NetworkSettings(), TrainingSettings())
+    assert plan.lower_bound == bound

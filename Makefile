@@ -1,0 +1,66 @@
+# make demo     from a clone to forecasts: environment, example database, two nights, a report
+# make setup    the environment only
+# make test     every test
+# make check    lint, types, import rules
+# make bench    accuracy and speed, kept in benchmarks/results/
+# make docs     the reference parts of docs/, from the code; every link tried
+# make clean    forget the environment and the demo
+
+PYTHON ?= python3
+DEMO   ?= demo
+DATA   ?= ../shared/data
+BIN    := .venv/bin
+UV     := $(BIN)/uv pip install --quiet --python $(BIN)/python
+SHELL  := /bin/bash
+
+.PHONY: help setup demo test check bench docs clean
+.DEFAULT_GOAL := help
+
+help:
+	@sed -n 's/^# make/make/p' Makefile
+
+setup: .venv/.base
+
+demo: .venv/.base
+	@$(BIN)/nightcast demo $(DEMO)
+
+test: .venv/.dev
+	@$(BIN)/python -m pytest $(TESTS)
+
+check: .venv/.dev
+	@echo "ruff";         $(BIN)/ruff check .
+	@echo "mypy";         $(BIN)/mypy
+	@echo "import rules"; $(BIN)/lint-imports --no-logo
+
+bench: .venv/.dev
+	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/accuracy.py --data $(DATA)
+
+docs: .venv/.base
+	@$(BIN)/python docs/build.py
+
+clean:
+	rm -rf .venv build *.egg-info $(DEMO)
+
+# The stamps say which requirements an environment holds: a second run finds them and goes on.
+.venv/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12), (3, 13)))' \
+	  || { echo "$(PYTHON) is $$($(PYTHON) --version 2>&1); this project needs Python 3.11, 3.12 or 3.13: make PYTHON=python3.11 ..."; exit 1; }
+	@echo "Making the environment in .venv"
+	@$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/.bootstrap: .venv/.python requirements/bootstrap.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
+	@touch $@
+
+.venv/.base: .venv/.bootstrap requirements/base.txt pyproject.toml
+	@echo "Installing $$(grep -c '==' requirements/base.txt) locked packages (TensorFlow is the big one)"
+	@$(UV) --require-hashes -r requirements/base.txt
+	@$(UV) --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/.dev: .venv/.base requirements/dev.txt
+	@echo "Installing the tools of the tests"
+	@$(UV) --require-hashes -r requirements/dev.txt
+	@touch $@

@@ -1,0 +1,115 @@
+"""Keep a benchmark's figures: the newest run as JSON, every run as a line of a history.
+
+    from record import record
+    record("speed", {"help_seconds": 0.21}, command="python benchmarks/speed.py")
+
+`results/<name>.json` is overwritten; `results/history.md` only grows.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+import subprocess
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+FOLDER = Path(__file__).parent / "results"
+FIGURES_IN_HISTORY = 12
+HISTORY_HEAD = """# Every benchmark run, oldest first
+
+| date | benchmark | commit | machine | figures |
+|---|---|---|---|---|
+"""
+
+
+def record(name: str, figures: Mapping[str, float | int | str | None], command: str, folder: Path = FOLDER) -> Path:
+    """Write `<folder>/<name>.json` and add a line to `<folder>/history.md`.
+
+    Args:
+        name: The benchmark, a file name without its ending.
+        figures: Name of a figure to its value; None for one that could not be measured.
+        command: What a reader types to get the figures again.
+        folder: Where results are kept.
+
+    Returns:
+        The path of the JSON file.
+
+    Raises:
+        ValueError: where there are no figures, or one of them is not finite; names it.
+    """
+    if not figures:
+        raise ValueError(f"benchmark {name!r} measured nothing; give at least one figure")
+    for key, value in figures.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"figure {key!r} of benchmark {name!r} is {value}; give None for what was not measured")
+    rounded = {key: _round(value) for key, value in figures.items()}
+    result = {
+        "commit": commit(),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": machine(),
+        "command": command,
+        "figures": rounded,
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.json"
+    aside = path.with_suffix(".json.part")
+    aside.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    os.replace(aside, path)
+    _add_line(folder / "history.md", name, result, rounded)
+    return path
+
+
+def commit() -> str:
+    """The commit that was measured, with `+changes` where the working tree differed from it."""
+    here = Path(__file__).parent
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(["git", "-C", str(here), *arguments], capture_output=True, text=True, check=False)
+        return done.stdout.strip()
+
+    name = git("rev-parse", "--short=12", "HEAD") or "uncommitted"
+    # Results themselves may differ: they are what a run writes.
+    changed = git("status", "--porcelain", "--", ":/", ":!/benchmarks/results")
+    return f"{name}+changes" if changed else name
+
+
+def machine() -> str:
+    """Processor, cores, memory, system and Python, in one line."""
+    gibibytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return (
+        f"{_processor()}, {cores} cores, {gibibytes:.0f} GiB, "
+        f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
+    )
+
+
+def _processor() -> str:
+    known = Path("/proc/cpuinfo")
+    if known.is_file():
+        for line in known.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or "unknown processor"
+
+
+def _round(value: float | int | str | None) -> float | int | str | None:
+    # Four significant digits: more would be noise, and would make every run a change.
+    return float(f"{value:.4g}") if isinstance(value, float) else value
+
+
+def _add_line(
+    path: Path, name: str, result: Mapping[str, object], figures: Mapping[str, float | int | str | None]
+) -> None:
+    shown = ", ".join(f"{key} {value}" for key, value in list(figures.items())[:FIGURES_IN_HISTORY])
+    if len(figures) > FIGURES_IN_HISTORY:
+        shown += f", and {len(figures) - FIGURES_IN_HISTORY} more"
+    cells = [str(result["date"]), name, str(result["commit"]), str(result["machine"]), shown]
+    line = "| " + " | ".join(cell.replace("|", "/") for cell in cells) + " |\n"
+    if not path.exists():
+        path.write_text(HISTORY_HEAD, encoding="utf-8")
+    with path.open("a", encoding="utf-8") as history:
+        history.write(line)

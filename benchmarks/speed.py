@@ -1,0 +1,144 @@
+"""Seconds and rows a second of each stage of a night, its peak memory, and the command's start.
+
+    python benchmarks/speed.py [--series 2000] [--days 730] [--train-seconds 30]
+
+Two nights of a made-up source on SQLite, each in a process of its own as a scheduler would run
+it: the first trains, the second, four weeks later, loads the champion and scores the first.
+TensorFlow starts inside the stage that first needs it: `fit` of the first, `predict` of the second.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from record import record
+
+LAST_DAY, HORIZON = date(2025, 2, 28), 28
+NIGHTCAST = [sys.executable, "-m", "flows.cli"]
+ROOT = Path(__file__).parents[1]
+JOB = """
+name: speed
+source: {{url: sqlite:///source.db, table: observations}}
+forecast: {{frequency: D, horizon: {horizon}, lower_bound: 0}}
+network: {{segment: 7, layers: [{{cell: gru, units: 128}}]}}
+training: {{time_limit: {seconds}, seed: 0}}
+"""
+# Rows that a stage handles: of history, or of the forecast.
+OF_HISTORY, OF_FORECAST = ("read", "audit"), ("predict", "publish", "score")
+STARTS = 5
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--series", type=int, default=2000)
+    parser.add_argument("--days", type=int, default=730)
+    parser.add_argument("--train-seconds", type=float, default=30.0)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        figures = measure(Path(folder), given.series, given.days, given.train_seconds)
+    for name, value in figures.items():
+        print(f"{name:<28}{value:>14,.2f}")
+    asked = " ".join(["python", "benchmarks/speed.py", *sys.argv[1:]])
+    print(f"Kept in {os.path.relpath(record('speed', figures, asked))}")
+
+
+def measure(folder: Path, series: int, days: int, train_seconds: float) -> dict[str, float]:
+    """Run both nights in a folder.
+
+    Args:
+        folder: Empty.
+        series: Number of series of the source.
+        days: Length of each.
+        train_seconds: The job's `training.time_limit`.
+
+    Returns:
+        Figure to value; names end in their unit.
+    """
+    figures: dict[str, float] = {"help_seconds": min(_run(["--help"])[1] for _ in range(STARTS))}
+    history = folder / "history.parquet"
+    pq.write_table(make_history(series, days), history)
+    _, seconds, _ = _run(["import", str(history), "--to", f"sqlite:///{folder}/source.db", "--table", "observations"])
+    figures |= {
+        "source_rows": series * days,
+        "import_seconds": seconds,
+        "import_rows_per_second": series * days / seconds,
+    }
+    job = folder / "speed.yaml"
+    job.write_text(JOB.format(horizon=HORIZON, seconds=train_seconds), encoding="utf-8")
+
+    first, wall, memory = _run(["run", str(job), "--cutoff", str(LAST_DAY - timedelta(days=HORIZON)), "--json"])
+    figures |= {
+        "training_night_seconds": wall,
+        "training_night_peak_mib": memory,
+        "fit_seconds": first["seconds"]["fit"],
+        "fit_steps_per_second": _training(first)["steps_per_second"],
+    }
+    second, wall, memory = _run(["run", str(job), "--cutoff", str(LAST_DAY), "--train", "never", "--json"])
+    figures |= {"night_seconds": wall, "night_peak_mib": memory}
+    for stage, spent in second["seconds"].items():
+        figures[f"{stage}_seconds"] = figures.get(f"{stage}_seconds", spent)
+        rows = second["rows_read"] if stage in OF_HISTORY else second["rows"] if stage in OF_FORECAST else None
+        if rows is not None and spent > 0:
+            figures[f"{stage}_rows_per_second"] = rows / spent
+    return figures
+
+
+def make_history(series: int, days: int) -> pa.Table:
+    """Daily counts with a week, a year and noise: series_id, timestamp, value, in the order of the series."""
+    random = np.random.default_rng(0)
+    day = np.arange(days)
+    level = np.exp(random.normal(3, 1, size=(series, 1)))
+    week = 1 + 0.4 * np.sin(2 * np.pi * day / 7 + random.uniform(0, 6, size=(series, 1)))
+    year = 1 + 0.3 * np.sin(2 * np.pi * day / 365.25 + random.uniform(0, 6, size=(series, 1)))
+    first = np.datetime64(LAST_DAY, "D") - (days - 1)
+    return pa.table(
+        {
+            "series_id": np.repeat([f"series-{number:06}" for number in range(series)], days),
+            "timestamp": np.tile((first + day).astype("datetime64[us]"), series),
+            "value": random.poisson(level * week * year).astype(np.float64).ravel(),
+        }
+    )
+
+
+def _run(arguments: list[str]) -> tuple[dict[str, Any], float, float]:
+    """Answer (where it is JSON), seconds and peak memory in MiB of the command, in a process of its own.
+
+    Raises:
+        RuntimeError: where the command fails; holds what it said.
+    """
+    with tempfile.TemporaryFile("w+") as answer, tempfile.TemporaryFile("w+") as said:
+        began = time.perf_counter()
+        process = subprocess.Popen([*NIGHTCAST, *arguments], cwd=ROOT, stdout=answer, stderr=said)
+        # wait4 tells the memory of this one process; getrusage would give the largest of all so far.
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - began
+        process.returncode = os.waitstatus_to_exitcode(status)
+        answer.seek(0)
+        said.seek(0)
+        if process.returncode:
+            words = said.read()[-2000:]
+            raise RuntimeError(f"nightcast {' '.join(arguments)} ended with {process.returncode}: {words}")
+        # Linux counts in KiB.
+        return json.loads(answer.read()) if "--json" in arguments else {}, seconds, usage.ru_maxrss / 1024
+
+
+def _training(summary: dict[str, Any]) -> dict[str, Any]:
+    details = Path(summary["report"]).with_suffix(".json")
+    training: dict[str, Any] = json.loads(details.read_text(encoding="utf-8"))["training"]
+    return training
+
+
+if __name__ == "__main__":
+    main()

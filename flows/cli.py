@@ -1,0 +1,31 @@
+"""The command `nightcast`; `flows/commands/` holds its verbs."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from flows.commands.alerts import alerts
+from flows.commands.models import models
+from flows.commands.night import backfill, backtest, check, report, run
+from flows.commands.place import demo, doctor, import_rows, serve
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="nightcast", message="%(prog)s %(version)s")
+def main() -> None:
+    """Forecast every series of a database each night, and say when the forecasts get worse.
+
+    JOB is the path of a job's YAML file, or the name of one in the jobs folder
+    ($NIGHTCAST_JOBS, else ./jobs).
+    """
+    # TensorFlow writes pages about the machine before it computes.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+for verb in (demo, import_rows, check, run, backtest, backfill, models, alerts, report, serve, doctor):
+    main.add_command(verb)
+
+if __name__ == "__main__":
+    main()

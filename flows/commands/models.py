@@ -1,0 +1,79 @@
+"""`models`: the versions of a job's model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from flows.commands.answer import Answer, answers, table
+
+JOB = click.argument("job")
+_COLUMNS = ["version", "stage", "trained_until", "created_at", "promoted_at"]
+
+
+@click.group()
+def models() -> None:
+    """List, show, promote and roll back the versions of a job's model."""
+
+
+@models.command("list")
+@JOB
+@answers
+def list_models(job: str) -> Answer:
+    """Every version, newest first."""
+    versions = _versions(job)
+    return Answer(table(versions, _COLUMNS, empty="No model version yet."), {"models": versions})
+
+
+@models.command()
+@JOB
+@click.argument("version", required=False)
+@answers
+def show(job: str, version: str | None) -> Answer:
+    """One version with its metrics and place; the champion where none is named."""
+    from flows.job import JobError
+
+    versions = _versions(job)
+    for each in versions:
+        if each["version"] == version or (version is None and each["stage"] == "champion"):
+            return Answer("\n".join(f"{name}: {value}" for name, value in each.items()), each)
+    names = [each["version"] for each in versions[:5]]
+    raise JobError(f"{job} has no model version {version or 'that is champion'}; it has {names}. Name one of these.")
+
+
+@models.command()
+@JOB
+@click.argument("version")
+@answers
+def promote(job: str, version: str) -> Answer:
+    """Make a version the champion; the next night forecasts with it."""
+    from datetime import UTC, datetime
+
+    from flows.job import load_job
+    from sql import write
+
+    loaded = load_job(job)
+    write.promote(loaded.places.ready_engine(), loaded.job.name, version, datetime.now(UTC))
+    return Answer(f"{version} is the champion of {loaded.job.name}.", {"champion": version})
+
+
+@models.command()
+@JOB
+@answers
+def rollback(job: str) -> Answer:
+    """Make the champion before the present one champion again."""
+    from flows.job import load_job
+    from sql import write
+
+    loaded = load_job(job)
+    version = write.rollback(loaded.places.ready_engine(), loaded.job.name)
+    return Answer(f"{version} is the champion of {loaded.job.name} again.", {"champion": version})
+
+
+def _versions(job: str) -> list[dict[str, Any]]:
+    from flows.job import load_job
+    from sql import history
+
+    loaded = load_job(job)
+    return history.models(loaded.places.ready_engine(), loaded.job.name)

@@ -1,0 +1,86 @@
+"""`run`, `check`, `backfill`, `report`: the nightly job, and what surrounds it."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import click
+
+from flows.commands.answer import Answer, answers, moment_option, table
+
+JOB = click.argument("job")
+
+
+@click.command()
+@JOB
+@moment_option("--cutoff", help="Last timestamp that the forecast may see, in the job's zone. Default: the newest.")
+@click.option(
+    "--train", type=click.Choice(["auto", "scratch", "warm", "never"]), help="Instead of the job's training.policy."
+)
+@answers
+def run(job: str, cutoff: str | None, train: Literal["auto", "scratch", "warm", "never"] | None) -> Answer:
+    """Run the nightly job once: read, train, forecast, publish, score, alert, report."""
+    from flows.job import load_job
+
+    # A misspelt key is told at once, not after the numerics have been imported.
+    load_job(job)
+    from flows.night import run_night
+
+    summary = run_night(job, cutoff=cutoff, train=train)
+    return Answer(summary.text(), summary.to_dict())
+
+
+@click.command()
+@JOB
+@answers
+def check(job: str) -> Answer:
+    """Read the job and its source, and report every problem with its remedy. Changes nothing."""
+    from flows.check import check_job
+
+    found = check_job(job)
+    return Answer(found.text(), found.to_dict(), exit_code=2 if found.problems else 0)
+
+
+@click.command()
+@JOB
+@moment_option("--from", "first", required=True, help="First cutoff.")
+@moment_option("--to", "last", required=True, help="Last cutoff.")
+@answers
+def backfill(job: str, first: str, last: str) -> Answer:
+    """Run the nightly job for each missed cutoff, oldest first, each as it would have run that night."""
+    from flows.backfill import backfill_nights
+
+    done = backfill_nights(job, first, last)
+    lines = [f"{night.cutoff:%Y-%m-%d %H:%M}  {night.message}" for night in done.nights]
+    text = f"{len(done.nights)} nights run, {done.skipped} were there already.\n" + "\n".join(lines)
+    return Answer(text.strip(), {"nights": [night.to_dict() for night in done.nights], "skipped": done.skipped})
+
+
+@click.command()
+@JOB
+@moment_option("--cutoff", help="The night to report on. Default: the newest that was published.")
+@answers
+def report(job: str, cutoff: str | None) -> Answer:
+    """Write the page of a night again: forecasts, scores, losses, alerts, with plots."""
+    from flows.job import load_job
+    from flows.moments import to_moment
+    from flows.report import report_on
+
+    loaded = load_job(job)
+    file = report_on(loaded, None if cutoff is None else to_moment(cutoff, loaded.job.forecast.zone))
+    return Answer(f"Wrote {file}", {"report": str(file)})
+
+
+@click.command()
+@JOB
+@click.option("--cutoffs", type=click.IntRange(1, 1000), default=4, show_default=True, help="Number of cutoffs.")
+@answers
+def backtest(job: str, cutoffs: int) -> Answer:
+    """Train once on an older past, forecast from several cutoffs, and compare with the seasonal naive."""
+    from flows.backtest import backtest_job
+
+    result = backtest_job(job, cutoffs)
+    rows: list[dict[str, Any]] = result.rows()
+    words = f"{result.cutoffs[0]:%Y-%m-%d %H:%M} to {result.cutoffs[-1]:%Y-%m-%d %H:%M}, {len(result.cutoffs)} cutoffs"
+    figures = table(rows, ["metric", "value", "baseline_value", "n"], empty="Nothing to score.")
+    return Answer(f"{result.job}: {words}\n{figures}", result.to_dict())

@@ -1,0 +1,160 @@
+"""The job: one YAML file, composed of the parts that sit beside the code that obeys them."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Self, get_args
+
+import yaml
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+
+from models.settings import ForecastSettings, MonitorSettings, NetworkSettings, Settings, TrainingSettings
+from models.time_grid import TimeGrid
+from sql.read import Source
+from tasks.notify import Notify
+from tasks.places import Output, Places
+
+# user:password@ where the password is written out.
+_PASSWORD = re.compile(r"://[^:/@]*:(?!\$\{)[^@/]+@")
+
+
+class JobError(ValueError):
+    """The job file cannot be used; the message says where and what to write instead."""
+
+
+class Job(Settings):
+    """One nightly forecast: where history comes from, what is forecast, and where it goes."""
+
+    name: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=100, description="Lower-case name, part of every row and path."
+    )
+    source: Source
+    forecast: ForecastSettings
+    network: NetworkSettings = NetworkSettings()
+    training: TrainingSettings = TrainingSettings()
+    output: Output = Output()
+    monitor: MonitorSettings = MonitorSettings()
+    notify: Notify = Notify()
+
+    @field_validator("network", mode="before")
+    @classmethod
+    def _auto_is_the_default(cls, value: Any) -> Any:
+        return {} if value == "auto" else value
+
+    @model_validator(mode="after")
+    def _frequency_has_a_grid(self) -> Self:
+        TimeGrid(self.forecast.frequency, self.forecast.time_zone)
+        return self
+
+    @model_validator(mode="after")
+    def _holds_no_password(self) -> Self:
+        for where, url in (("source.url", self.source.url), ("output.url", self.output.url)):
+            if _PASSWORD.search(url):
+                raise ValueError(f"{where} holds a password; write ${{NAME}} in its place and set that variable")
+        return self
+
+    @model_validator(mode="after")
+    def _segments_are_static_columns(self) -> Self:
+        unknown = [column for column in self.monitor.segments if column not in self.source.static]
+        if unknown:
+            raise ValueError(
+                f"monitor.segments names {unknown}, which source.static does not; "
+                f"source.static has {self.source.static}"
+            )
+        return self
+
+
+@dataclass(frozen=True)
+class LoadedJob:
+    """A job and the file that it was read from."""
+
+    job: Job
+    path: Path
+
+    @property
+    def base(self) -> Path:
+        """Folder from which the job's relative paths are meant."""
+        return self.path.parent
+
+    @property
+    def places(self) -> Places:
+        return Places(self.job.name, self.base, self.job.output)
+
+
+def load_job(path_or_name: str | Path) -> LoadedJob:
+    """Read a job from its file, or by its name from the jobs folder ($NIGHTCAST_JOBS, else ./jobs).
+
+    Raises:
+        JobError: no such file, not YAML, an unknown key (with the nearest known one), a value out of range.
+    """
+    path = find_job(path_or_name)
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or error
+        raise JobError(f"{path}{place}: not YAML: {problem}. Mend that line.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise JobError(f"{path} cannot be read: {error}. Give the path of a job's YAML file.") from None
+    if not isinstance(document, dict):
+        raise JobError(f"{path} holds no mapping, but {document!r:.40}. Write `name: ...`, `source: ...` and so on.")
+    try:
+        return LoadedJob(Job.model_validate(document), path)
+    except ValidationError as error:
+        problems = [_in_words(each) for each in error.errors(include_url=False)]
+        raise JobError(f"{path}: " + "\n  ".join(problems)) from None
+
+
+def find_job(path_or_name: str | Path) -> Path:
+    """The file of a job given as a path, or as a name in the jobs folder.
+
+    Raises:
+        JobError: neither is there; names the jobs that are.
+    """
+    given = Path(path_or_name)
+    if given.is_file():
+        return given.resolve()
+    folder = Path(os.environ.get("NIGHTCAST_JOBS", "jobs"))
+    for ending in (".yaml", ".yml"):
+        if (folder / f"{path_or_name}{ending}").is_file():
+            return (folder / f"{path_or_name}{ending}").resolve()
+    known = sorted(file.stem for file in folder.glob("*.y*ml"))
+    there = f"has {', '.join(known[:5])}" if known else "has no job"
+    raise JobError(
+        f"No job {str(path_or_name)!r}: no such file, and the jobs folder {folder.resolve()} {there}. "
+        "Give a path to a YAML file, or set NIGHTCAST_JOBS to the folder of your jobs."
+    )
+
+
+def _in_words(problem: Any) -> str:
+    """One validation problem as: where, found, remedy."""
+    where = ".".join(str(part) for part in problem["loc"]) or "job"
+    if problem["type"] == "extra_forbidden":
+        known = _known_keys(problem["loc"][:-1])
+        near = get_close_matches(str(problem["loc"][-1]), known, n=1)
+        remedy = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}."
+        return f"unknown key {where!r}; {remedy}"
+    if problem["type"] == "missing":
+        return f"{where} is missing; every job needs it."
+    found = "" if isinstance(problem["input"], dict) or "url" in where else f" (found {problem['input']!r})"
+    return f"{where}: {problem['msg'].removeprefix('Value error, ')}{found}"
+
+
+def _known_keys(way: tuple[int | str, ...]) -> list[str]:
+    """Keys that the part of a job at this way (such as `network`, `layers`, 0) may have."""
+    model: type[BaseModel] = Job
+    for key in way:
+        if isinstance(key, str) and key in model.model_fields:
+            model = _inner_model(model.model_fields[key].annotation) or model
+    return list(model.model_fields)
+
+
+def _inner_model(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _inner_model(part))), None)

@@ -1,0 +1,150 @@
+"""The night: in which order its steps run, whether as plain functions or as tasks of a Prefect flow."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+from flows.job import LoadedJob, load_job
+from flows.moments import to_moment
+from flows.summary import NightSummary
+from models.retraining import Policy
+from tasks.audit import audit_input
+from tasks.decide import decide
+from tasks.details import Details, write_details
+from tasks.fit_model import fit_model, promote_model
+from tasks.notify import announce_fallback, notify
+from tasks.places import check_places
+from tasks.predict import predict
+from tasks.publish import publish
+from tasks.read_series import read_series
+from tasks.report import write_report
+from tasks.run_log import begin_run, end_run, note_failure
+from tasks.score import score
+from tasks.watch import watch
+
+
+def run_night(
+    job: str | Path, *, cutoff: datetime | str | None = None, train: Policy | None = None, now: datetime | None = None
+) -> NightSummary:
+    """Run a job's night: as a Prefect flow where PREFECT_API_URL is set, else at once as plain functions.
+
+    Args:
+        job: Path of the job's file, or its name.
+        cutoff: Last timestamp that the forecast may see; the newest observed step where None.
+        train: Instead of the job's `training.policy`.
+        now: The moment that counts as now; the clock's where None.
+    """
+    if os.environ.get("PREFECT_API_URL"):
+        from flows.nightly import nightly
+
+        return nightly(str(job), None if cutoff is None else str(cutoff), train, now)
+    return night(load_job(job), cutoff=cutoff, train=train, now=now or datetime.now(UTC), run_id=uuid4().hex)
+
+
+def night(
+    loaded: LoadedJob, *, cutoff: datetime | str | None, train: Policy | None, now: datetime, run_id: str
+) -> NightSummary:
+    """One night of one job, from reading to report; a failure is noted in the table `run` and raised again."""
+    places, started_at = loaded.places, datetime.now(UTC)
+    asked = None if cutoff is None else to_moment(cutoff, loaded.job.forecast.zone)
+    try:
+        check_places(places)
+        with places.scratch(run_id) as scratch:
+            return _steps(loaded, asked, train, now, started_at, run_id, scratch)
+    except BaseException as error:
+        note_failure(places, run_id, asked or now, started_at, datetime.now(UTC), error)
+        raise
+
+
+def _steps(
+    loaded: LoadedJob,
+    asked: datetime | None,
+    train: Policy | None,
+    now: datetime,
+    started_at: datetime,
+    run_id: str,
+    scratch: Path,
+) -> NightSummary:
+    job, places = loaded.job, loaded.places
+    training = job.training if train is None else job.training.model_copy(update={"policy": train})
+    clock = Stopwatch()
+    with clock("read"):
+        rows_file = read_series(job.source, loaded.base, job.forecast, asked, scratch)
+    with clock("audit"):
+        audited = audit_input(rows_file, job.source, job.forecast, asked, now)
+    cutoff, panel_file = audited.audit.cutoff, audited.panel_file
+    begin_run(places, run_id, cutoff, started_at)
+    with clock("decide"):
+        decided = decide(places, panel_file, job.forecast, job.network, training, cutoff, scratch)
+    with clock("fit"):
+        fitted = fit_model(places, panel_file, decided, job.forecast, job.network, training, cutoff, started_at)
+    with clock("predict"):
+        predicted = predict(places, panel_file, fitted, job.forecast, cutoff, run_id, started_at)
+    with clock("publish"):
+        published = publish(places, predicted.file)
+        promote_model(places, fitted, cutoff, started_at)
+    with clock("score"):
+        scored = score(places, panel_file, job.monitor, cutoff)
+    with clock("watch"):
+        watched = watch(places, scored.losses, job.monitor, cutoff, run_id)
+    with clock("notify"):
+        delivery = notify(places, job.notify, cutoff, started_at)
+        announce_fallback(places, cutoff, predicted.fallback_series, predicted.series)
+    with clock("report"):
+        details = Details(job.model_dump(mode="json"), run_id, now, audited.audit, decided, fitted, predicted)
+        write_details(places, cutoff, details, clock.seconds, panel_file)
+        report = write_report(places, cutoff, run_id)
+    facts = {
+        "train_mode": fitted.mode,
+        "train_reason": decided.reason,
+        "model_version": fitted.version,
+        "rows_read": audited.audit.rows_read,
+        "series": predicted.series,
+        "fallback_series": predicted.fallback_series,
+        "seconds": clock.seconds,
+        "report": str(report),
+    }
+    end_run(places, run_id, datetime.now(UTC), facts)
+    return NightSummary(
+        run_id=run_id,
+        job=job.name,
+        cutoff=cutoff,
+        series=predicted.series,
+        rows=published.rows,
+        rows_read=audited.audit.rows_read,
+        fallback_series=predicted.fallback_series,
+        fallback_reasons=predicted.fallback_reasons,
+        train_mode=fitted.mode,
+        train_reason=decided.reason,
+        model_version=fitted.version,
+        findings=[str(finding) for finding in audited.audit.findings],
+        scores=scored.newest_scores,
+        losses=watched.losses,
+        alerts=list(watched.changes),
+        seconds=clock.seconds,
+        tables=places.url_text,
+        parquet=published.parquet,
+        report=str(report),
+        undelivered=list(delivery.undelivered),
+    )
+
+
+class Stopwatch:
+    """Seconds of each stage, in the order in which the stages ran."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = round(time.perf_counter() - began, 3)

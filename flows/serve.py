@@ -1,0 +1,109 @@
+"""A local Prefect server with its pools, workers and deployments, for as long as nobody interrupts."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+
+import httpx
+
+from flows.job import JobError
+
+POOLS = ("cpu", "gpu")
+_START_SECONDS = 120
+log = logging.getLogger("nightcast")
+
+
+class ServeError(Exception):
+    """The local server did not come up."""
+
+
+def serve_until_interrupted(host: str, port: int, folder: Path | None = None) -> None:
+    """Start server, pools, deployments of `folder`/prefect.yaml and a worker per pool; SIGINT or SIGTERM ends them.
+
+    Raises:
+        ServeError: the port is taken, or a part does not start.
+    """
+    api = f"http://{host}:{port}/api"
+    # Prefect reads this one before its own settings.
+    environment = os.environ | {"PREFECT_API_URL": api, "DO_NOT_TRACK": "1"}
+    if not ((folder or Path()) / "prefect.yaml").is_file():
+        raise JobError(f"{(folder or Path()).resolve()} has no prefect.yaml. Go to the folder that has the project's.")
+    if _is_healthy(api):
+        raise ServeError(f"A Prefect server already answers at {api}. Stop it, or take another --port.")
+    running: list[subprocess.Popen[bytes]] = []
+    previous = {number: signal.signal(number, _interrupt) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        running.append(_start(["server", "start", "--host", host, "--port", str(port)], environment, folder))
+        _wait_for(api, running[0])
+        for pool in POOLS:
+            _finish(["work-pool", "create", pool, "--type", "process", "--overwrite"], environment, folder)
+        _finish(["--no-prompt", "deploy", "--all"], environment, folder)
+        running += [_start(["worker", "start", "--pool", pool], environment, folder) for pool in POOLS]
+        log.info("Prefect is at http://%s:%d with the deployments of prefect.yaml. Ctrl-C stops it.", host, port)
+        _watch(running)
+    except KeyboardInterrupt:
+        log.info("Stopping.")
+    finally:
+        _stop(running)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _command(arguments: Sequence[str]) -> list[str]:
+    return [sys.executable, "-m", "prefect", *arguments]
+
+
+def _start(arguments: Sequence[str], environment: dict[str, str], folder: Path | None) -> subprocess.Popen[bytes]:
+    # A group of its own, so that Ctrl-C reaches this process alone and children are stopped in order.
+    return subprocess.Popen(
+        _command(arguments), env=environment, cwd=folder, stdout=sys.stderr, start_new_session=True
+    )
+
+
+def _finish(arguments: Sequence[str], environment: dict[str, str], folder: Path | None) -> None:
+    done = subprocess.run(_command(arguments), env=environment, cwd=folder, capture_output=True, text=True)
+    if done.returncode:
+        raise ServeError(f"prefect {' '.join(arguments)} failed: {(done.stderr or done.stdout).strip()[-2000:]}")
+
+
+def _is_healthy(api: str) -> bool:
+    try:
+        return httpx.get(f"{api}/health", timeout=2).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def _wait_for(api: str, server: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while not _is_healthy(api):
+        if server.poll() is not None or time.monotonic() > deadline:
+            raise ServeError(f"The Prefect server did not answer at {api}. Is the port free? Take another with --port.")
+        time.sleep(0.5)
+
+
+def _watch(running: Sequence[subprocess.Popen[bytes]]) -> None:
+    while all(process.poll() is None for process in running):
+        time.sleep(0.5)
+    raise ServeError("The Prefect server or a worker ended by itself; its last lines are above.")
+
+
+def _stop(running: Sequence[subprocess.Popen[bytes]]) -> None:
+    for process in reversed(running):
+        if process.poll() is None:
+            process.terminate()
+        try:
+            process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)

@@ -1,0 +1,87 @@
+"""Decide how tonight's model comes about: trained from scratch, continued, or loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from models.retraining import ChampionFacts, built_for, decide_training
+from models.settings import ForecastSettings, NetworkSettings, TrainingSettings
+from sql import history
+from tasks.model_store import StoredVersion, fetch_version
+from tasks.panel_store import load_panel
+from tasks.places import Places
+from tasks.step import logger, step
+
+SERIES_FILE = "series_ids.npy"
+
+
+@dataclass(frozen=True)
+class Decided:
+    """How to get tonight's model.
+
+    Attributes:
+        mode: scratch, warm, load, or none where there is nothing that a model could forecast.
+        reason: Why, in words.
+        champion: The version to continue or load; None for scratch and none.
+        folder: Its local folder, checked.
+    """
+
+    mode: str
+    reason: str
+    champion: StoredVersion | None = None
+    folder: Path | None = None
+
+
+@step("decide whether to train {places.job}", retries=2, retry_delay_seconds=(2, 10))
+def decide(
+    places: Places,
+    panel_file: Path,
+    forecast: ForecastSettings,
+    network: NetworkSettings,
+    training: TrainingSettings,
+    cutoff: datetime,
+    scratch: Path,
+) -> Decided:
+    """Weigh the champion's age, new series and the watched loss; says why."""
+    panel = load_panel(panel_file)
+    if len(panel.refused) == len(panel):
+        return Decided("none", f"each of {len(panel)} series is left to the fallback")
+    row = None if training.policy == "scratch" else champion_as_of(places, cutoff)
+    stored = None if row is None else StoredVersion(row["version"], row["uri"], row["digest"])
+    folder = None if stored is None else fetch_version(stored, scratch)
+    mode, reason = decide_training(
+        training.policy,
+        None if row is None else ChampionFacts(row["version"], row["trained_until"], row["metrics"]["built_for"]),
+        wanted=built_for(forecast, network),
+        cutoff=cutoff,
+        # Refused series stay unknown however often one trains.
+        unknown_share=0.0 if folder is None else _unknown_share(panel.without(panel.refused).series_ids, folder),
+        loss_state=_loss_state(places, cutoff),
+        settings=training,
+    )
+    logger().info("%s: %s", mode, reason)
+    return Decided(mode, reason) if mode == "scratch" else Decided(mode, reason, stored, folder)
+
+
+def champion_as_of(places: Places, cutoff: datetime) -> Mapping[str, Any] | None:
+    """The champion; where it has seen what came after the cutoff, the newest version that has not."""
+    champion = history.champion(places.engine(), places.job)
+    if champion is None or champion["trained_until"] <= cutoff:
+        return champion
+    older = [row for row in history.models(places.engine(), places.job) if row["trained_until"] <= cutoff]
+    return max(older, key=lambda row: (row["trained_until"], row["created_at"]), default=None)
+
+
+def _unknown_share(series_ids: Any, folder: Path) -> float:
+    return float(1 - np.isin(series_ids, np.load(folder / SERIES_FILE, allow_pickle=False)).mean())
+
+
+def _loss_state(places: Places, cutoff: datetime) -> str:
+    evenings = [row for row in history.losses(places.engine(), places.job, "all") if row["evaluated_on"] < cutoff]
+    return str(evenings[-1]["state"]) if evenings else "not evaluated"

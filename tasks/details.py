@@ -1,0 +1,124 @@
+"""What the tables have no room for, kept as JSON beside the report: audit, training, network, examples."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from models.audit import Audit
+from models.panel import Panel
+from models.time_grid import TimeGrid
+from sql.tables import is_quantile_column
+from tasks.decide import Decided
+from tasks.fit_model import Fitted
+from tasks.panel_store import load_panel
+from tasks.places import Places
+from tasks.predict import Predicted
+from tasks.read_series import load_rows
+from tasks.shown_series import choose_series_to_show
+
+_EXAMPLES = 6
+
+
+@dataclass(frozen=True)
+class Details:
+    """What the steps of a night found and did.
+
+    Attributes:
+        job: The whole job, as JSON.
+        run_id: The run.
+        now: The moment that counted as now.
+        audit, decided, fitted, predicted: What these steps gave.
+    """
+
+    job: dict[str, Any]
+    run_id: str
+    now: datetime
+    audit: Audit
+    decided: Decided
+    fitted: Fitted
+    predicted: Predicted
+
+
+def write_details(
+    places: Places, cutoff: datetime, details: Details, seconds: dict[str, float], panel_file: Path
+) -> Path:
+    """Write the details of a night beside its report; those of an earlier run of the same night are replaced."""
+    content = {
+        "job": details.job,
+        "run_id": details.run_id,
+        "cutoff": cutoff.isoformat(),
+        "now": details.now.isoformat(),
+        "audit": details.audit.to_dict(),
+        "decision": {"mode": details.decided.mode, "reason": details.decided.reason},
+        "model_version": details.fitted.version,
+        "training": details.fitted.training,
+        "network": {"summary": details.predicted.summary, "choices": details.predicted.choices},
+        "fallback": details.predicted.fallback_reasons,
+        "examples": _examples(load_panel(panel_file), load_rows(details.predicted.file)),
+        "seconds": seconds,
+    }
+    file = places.details_file(cutoff)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    aside = file.with_suffix(".json.part")
+    aside.write_text(json.dumps(_without_nan(content), ensure_ascii=False), encoding="utf-8")
+    os.replace(aside, file)
+    return file
+
+
+def read_details(places: Places, cutoff: datetime) -> dict[str, Any] | None:
+    """The details of a night; None where this machine has none."""
+    file = places.details_file(cutoff)
+    if not file.is_file():
+        return None
+    content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return content
+
+
+def _examples(panel: Panel, rows: pa.Table) -> list[dict[str, Any]]:
+    """A few series of different sizes, each with the end of its history and its forecast."""
+    first = rows.filter(pc.equal(rows["step"], 1)).sort_by("series_id")
+    chosen = choose_series_to_show(panel, first["source"].to_pylist(), _EXAMPLES)
+    grid = TimeGrid(panel.frequency, panel.time_zone)
+    return [_example(panel, grid, rows, int(position)) for position in chosen]
+
+
+def _example(panel: Panel, grid: TimeGrid, rows: pa.Table, position: int) -> dict[str, Any]:
+    name = str(panel.series_ids[position])
+    mine = rows.filter(pc.equal(rows["series_id"], name)).sort_by("step")
+    past = panel.series(position)[-3 * panel.horizon :]
+    moments = grid.to_utc(panel.cutoff_index + 1 - len(past) + np.arange(len(past)))
+    columns = {column: mine[column].to_pylist() for column in ("mean", "median", "baseline")}
+    return {
+        "series_id": name,
+        "source": mine["source"][0].as_py(),
+        "reason": mine["reason"][0].as_py() or "",
+        "history": {"timestamp": [f"{moment}+00:00" for moment in moments], "value": past.astype(float).tolist()},
+        "forecast": {
+            "timestamp": [moment.isoformat() for moment in mine["timestamp"].to_pylist()],
+            **columns,
+            "quantiles": {
+                column[1:].replace("_", "."): mine[column].to_pylist()
+                for column in sorted(mine.column_names)
+                if is_quantile_column(column)
+            },
+        },
+    }
+
+
+def _without_nan(value: Any) -> Any:
+    # JSON has no NaN: what was not observed or not measured is null.
+    if isinstance(value, dict):
+        return {key: _without_nan(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,115 @@
+"""Get the model that tonight forecasts with: trained now, or the champion as it is."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from models.retraining import built_for
+from models.settings import ForecastSettings, NetworkSettings, TrainingSettings
+from sql import history, write
+from tasks.decide import SERIES_FILE, Decided
+from tasks.keras_import import quiet_import
+from tasks.model_store import StoredVersion, store_version
+from tasks.panel_store import load_panel
+from tasks.places import Places
+from tasks.step import logger, step
+
+if TYPE_CHECKING:
+    from models.training import Progress
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Tonight's model.
+
+    Attributes:
+        mode: scratch, warm, load or none.
+        version: Name of the version; "" for none.
+        folder: Local folder of the version's files; None for none.
+        stored: The new version, None where none was made.
+        training: How training went, as JSON; None where nothing was trained.
+    """
+
+    mode: str
+    version: str = ""
+    folder: Path | None = None
+    stored: StoredVersion | None = None
+    training: dict[str, Any] | None = None
+
+
+@step("{decided.mode}: get the model of {places.job}", retries=1, retry_delay_seconds=(5,))
+def fit_model(
+    places: Places,
+    panel_file: Path,
+    decided: Decided,
+    forecast: ForecastSettings,
+    network: NetworkSettings,
+    training: TrainingSettings,
+    cutoff: datetime,
+    now: datetime,
+) -> Fitted:
+    """Train and store a version, or take the champion; a warm start that found nothing better is the champion."""
+    if decided.mode in ("load", "none"):
+        return Fitted(decided.mode, decided.champion.version if decided.champion else "", decided.folder)
+    # TensorFlow takes seconds to import: only here, where it computes.
+    with quiet_import():
+        from models.forecaster import Forecaster
+
+    panel = load_panel(panel_file)
+    start = Forecaster.load(decided.folder) if decided.folder else None
+    forecaster, report = Forecaster.fit(
+        panel, forecast, network, training, start_from=start, progress=_log_progress
+    )
+    logger().info("%s", forecaster.summary)
+    facts = asdict(report)
+    if report.kept_champion and decided.champion is not None:
+        return Fitted(decided.mode, decided.champion.version, decided.folder, training=facts)
+    folder = panel_file.with_name("model")
+    folder.mkdir(exist_ok=True)
+    forecaster.save(folder)
+    known = panel.without(panel.refused).series_ids
+    np.save(folder / SERIES_FILE, np.union1d(known, _known_before(decided)), allow_pickle=False)
+    stored = store_version(folder, places.versions, places.job, cutoff)
+    _list_version(places, stored, cutoff, now, facts | {"built_for": built_for(forecast, network)})
+    return Fitted(decided.mode, stored.version, folder, stored, facts)
+
+
+@step("promote {fitted.version}", retries=2, retry_delay_seconds=(2, 10))
+def promote_model(places: Places, fitted: Fitted, cutoff: datetime, now: datetime) -> None:
+    """Make tonight's new version the champion, unless the champion has seen more."""
+    if fitted.stored is None:
+        return
+    champion = history.champion(places.engine(), places.job)
+    if champion is None or champion["trained_until"] <= cutoff:
+        write.promote(places.engine(), places.job, fitted.stored.version, now)
+
+
+def _list_version(
+    places: Places, stored: StoredVersion, cutoff: datetime, now: datetime, metrics: dict[str, Any]
+) -> None:
+    # A night run again may train the very same version: it is listed once.
+    if stored.version not in {row["version"] for row in history.models(places.engine(), places.job)}:
+        metrics = {name: value for name, value in metrics.items() if name != "history"}
+        write.add_model(
+            places.engine(), places.job, stored.version, now, cutoff, stored.uri, stored.digest, metrics=metrics
+        )
+
+
+def _known_before(decided: Decided) -> Any:
+    return np.load(decided.folder / SERIES_FILE, allow_pickle=False) if decided.folder else np.array([], dtype=str)
+
+
+def _log_progress(progress: Progress) -> None:
+    logger().info(
+        "step %d of %d, loss %.4f, validation %.4f, about %.0f s left",
+        progress.step,
+        progress.steps,
+        progress.loss,
+        progress.validation_loss,
+        progress.seconds_left,
+    )

@@ -1,0 +1,120 @@
+"""Model versions as immutable folders, local or on any fsspec file system.
+
+`<versions>/<job>/<version>/` holds a model's own files and `manifest.json` with the
+SHA-256 digest of each. The manifest arrives last: a folder without it is no version.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from uuid import uuid4
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from models.errors import ModelError
+
+MANIFEST = "manifest.json"
+_LIBRARIES = ("keras", "tensorflow", "numpy")
+
+
+@dataclass(frozen=True)
+class StoredVersion:
+    """A model version in the store: its name, where it lies, and the digest of its manifest."""
+
+    version: str
+    uri: str
+    digest: str
+
+
+def store_version(folder: Path, versions: str, job: str, cutoff: datetime) -> StoredVersion:
+    """Publish a saved model under a name made of its cutoff and its digest; never overwrites.
+
+    Args:
+        folder: Local folder that holds the saved model, without a manifest.
+        versions: Folder of all versions, a path or an fsspec URL.
+        job: The job's name.
+        cutoff: Last timestamp that the model has seen.
+
+    Raises:
+        OSError: the store cannot be written.
+    """
+    digests = {str(file.relative_to(folder)): _digest(file) for file in sorted(folder.rglob("*")) if file.is_file()}
+    manifest = json.dumps({"files": digests, "libraries": {name: installed_version(name) for name in _LIBRARIES}})
+    digest = hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
+    version = f"{cutoff.astimezone(UTC):%Y%m%dT%H%M%SZ}-{digest[:8]}"
+    system, root = fsspec.core.url_to_fs(versions)
+    target = f"{root}/{job}/{version}"
+    if not system.exists(f"{target}/{MANIFEST}"):
+        if isinstance(system, LocalFileSystem):
+            _publish_local(folder, Path(target), manifest)
+        else:
+            for name in digests:
+                system.put_file(str(folder / name), f"{target}/{name}")
+            system.pipe_file(f"{target}/{MANIFEST}", manifest.encode())
+    return StoredVersion(version, system.unstrip_protocol(target), digest)
+
+
+def fetch_version(stored: StoredVersion, scratch: Path) -> Path:
+    """The local folder of a version, every file checked against its digest.
+
+    Args:
+        stored: The version.
+        scratch: Where files are copied to when the store is not a local folder.
+
+    Raises:
+        ModelError: a file is missing or is not the one that was stored; names it.
+    """
+    system, root = fsspec.core.url_to_fs(stored.uri)
+    digests = _read_manifest(system, root, stored)
+    if isinstance(system, LocalFileSystem):
+        folder = Path(root)
+    else:
+        folder = scratch / stored.version
+        for name in digests:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            if system.exists(f"{root}/{name}"):
+                system.get_file(f"{root}/{name}", str(folder / name))
+    for name, digest in digests.items():
+        if not (folder / name).is_file() or _digest(folder / name) != digest:
+            state = "damaged" if (folder / name).is_file() else "missing"
+            raise ModelError(f"{root}/{name} of model version {stored.version} is {state}. {_REMEDY}")
+    return folder
+
+
+_REMEDY = "Restore it from a backup, promote another version (nightcast models), or train anew (--train scratch)."
+
+
+def _read_manifest(system: fsspec.AbstractFileSystem, root: str, stored: StoredVersion) -> dict[str, str]:
+    try:
+        digests: dict[str, str] = json.loads(system.cat_file(f"{root}/{MANIFEST}"))["files"]
+    except FileNotFoundError:
+        raise ModelError(f"{root}/{MANIFEST} of model version {stored.version} is missing. {_REMEDY}") from None
+    except (ValueError, KeyError, TypeError):
+        raise ModelError(f"{root}/{MANIFEST} of model version {stored.version} is damaged. {_REMEDY}") from None
+    if hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest() != stored.digest:
+        raise ModelError(f"{root}/{MANIFEST} is not the one that version {stored.version} was stored with. {_REMEDY}")
+    return digests
+
+
+def _publish_local(folder: Path, target: Path, manifest: str) -> None:
+    aside = target.parent / f".{target.name}.{uuid4().hex[:8]}"
+    try:
+        shutil.copytree(folder, aside)
+        (aside / MANIFEST).write_text(manifest, encoding="utf-8")
+        if target.exists():  # left without a manifest by a copy that was cut short elsewhere
+            shutil.rmtree(target)
+        aside.rename(target)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

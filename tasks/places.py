@@ -1,0 +1,143 @@
+"""Where one job's things lie: tables, Parquet, model versions, reports, and the night's scratch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from shutil import rmtree
+
+from pydantic import Field
+from sqlalchemy import Engine
+
+from models.settings import Settings
+from sql.connection import connect, ping
+from sql.errors import SourceError
+from sql.migrations import migrate
+from sql.url import describe, resolve_url
+from tasks.step import step
+
+
+class Output(Settings):
+    """Where forecasts, scores, model versions and reports go."""
+
+    url: str = Field("sqlite:///forecasts.db", description="Database of the tables; ${NAME} is the environment's.")
+    parquet: str = Field("forecasts/", description="Folder of the Parquet files: local, or s3://, gs://, az://.")
+    versions: str = Field("versions/", description="Folder of the model versions: local, or s3://, gs://, az://.")
+    report: str = Field("reports/", description="Local folder of the reports.")
+
+
+@dataclass(frozen=True)
+class Places:
+    """One job's places; relative ones are meant from the folder of the job's file.
+
+    Attributes:
+        job: The job's name.
+        base: Folder of the job's file.
+        output: The job's `output` part, as written.
+    """
+
+    job: str
+    base: Path
+    output: Output
+
+    def engine(self) -> Engine:
+        """The database of the output tables.
+
+        Raises:
+            SourceError: the URL cannot be read, or names a variable that is not set.
+        """
+        return connect(resolve_url(self.output.url, self.base))
+
+    def has_tables(self) -> bool:
+        """Whether a night may have run before; a SQLite file is looked for and never made."""
+        url = resolve_url(self.output.url, self.base)
+        return url.get_backend_name() != "sqlite" or Path(str(url.database)).exists()
+
+    def ready_engine(self) -> Engine:
+        """The database of the output tables, with the tables as this version knows them.
+
+        Raises:
+            SourceError: no night has run yet, so there is no database.
+            StorageError: it does not answer.
+        """
+        if not self.has_tables():
+            raise SourceError(f"{self.url_text} is not there: no night of {self.job} has run yet. Try `nightcast run`.")
+        engine = self.engine()
+        migrate(engine)
+        return engine
+
+    @property
+    def url_text(self) -> str:
+        """The output URL for people, without a password."""
+        return describe(resolve_url(self.output.url, self.base))
+
+    @property
+    def parquet(self) -> str:
+        return self._absolute(self.output.parquet)
+
+    @property
+    def versions(self) -> str:
+        return self._absolute(self.output.versions)
+
+    @property
+    def report(self) -> Path:
+        return self.base / self.output.report / self.job
+
+    def report_file(self, cutoff: datetime) -> Path:
+        return self.report / f"{stamp(cutoff)}.html"
+
+    def details_file(self, cutoff: datetime) -> Path:
+        return self.report / f"{stamp(cutoff)}.json"
+
+    def _absolute(self, place: str) -> str:
+        return place.rstrip("/") if "://" in place else str((self.base / place).resolve())
+
+    @contextmanager
+    def scratch(self, run_id: str) -> Iterator[Path]:
+        """A folder beside the reports for what the steps of one run hand each other; gone when the run ends."""
+        reports = self.base / self.output.report
+        made_here = [folder for folder in (reports / ".nightcast", reports) if not folder.exists()]
+        folder = reports / ".nightcast" / run_id
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            yield folder
+        finally:
+            rmtree(folder, ignore_errors=True)
+            for empty in made_here:
+                with suppress(OSError):
+                    empty.rmdir()
+
+
+@step("look whether {places.job} can be written", retries=2, retry_delay_seconds=(2, 10))
+def check_places(places: Places) -> None:
+    """Find what could not be written before hours of work are spent on it; writes nothing.
+
+    Raises:
+        StorageError: the database does not answer.
+        OSError: a folder is not one, or may not be written; names it.
+    """
+    if places.has_tables():
+        ping(places.engine())
+    folders = [place for place in (places.parquet, places.versions, str(places.report)) if "://" not in place]
+    url = resolve_url(places.output.url, places.base)
+    if url.get_backend_name() == "sqlite":
+        folders.append(str(Path(str(url.database)).parent))
+    for folder in folders:
+        nearest = next(parent for parent in (Path(folder), *Path(folder).parents) if parent.exists())
+        if not nearest.is_dir():
+            raise NotADirectoryError(f"{nearest} is a file, and {folder} should be a folder. Name another in `output`.")
+        if not os.access(nearest, os.W_OK | os.X_OK):
+            raise PermissionError(f"{folder} cannot be written by this user. Grant it, or name another in `output`.")
+
+
+def stamp(moment: datetime) -> str:
+    """A UTC moment as part of a file's name.
+
+    >>> stamp(datetime(2024, 3, 1, tzinfo=UTC))
+    '2024-03-01T000000Z'
+    """
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H%M%SZ")

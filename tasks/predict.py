@@ -1,0 +1,135 @@
+"""Forecast every series, and lay the forecast out as the rows of the table `forecast`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from models.baselines import fallback, seasonal_naive
+from models.forecast import Forecast
+from models.panel import Panel
+from models.settings import ForecastSettings
+from models.time_grid import TimeGrid
+from sql.tables import quantile_column
+from tasks.fit_model import Fitted
+from tasks.keras_import import quiet_import
+from tasks.panel_store import load_panel
+from tasks.places import Places
+from tasks.read_series import save_rows
+from tasks.step import step
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Tonight's forecast.
+
+    Attributes:
+        file: Arrow file of its rows, one per series and step, series by series.
+        series: Number of series.
+        fallback_reasons: Why series were left to the fallback, and how many each.
+        summary: Table of the network's layers; "" without a network.
+        choices: What was chosen for the network and why.
+    """
+
+    file: Path
+    series: int
+    fallback_reasons: dict[str, int]
+    summary: str = ""
+    choices: list[str] = field(default_factory=list)
+
+    @property
+    def fallback_series(self) -> int:
+        return sum(self.fallback_reasons.values())
+
+
+@step("forecast every series of {places.job}")
+def predict(
+    places: Places,
+    panel_file: Path,
+    fitted: Fitted,
+    forecast: ForecastSettings,
+    cutoff: datetime,
+    run_id: str,
+    created_at: datetime,
+) -> Predicted:
+    """Forecast with tonight's model; series that it cannot forecast get the fallback and the reason."""
+    panel = load_panel(panel_file)
+    summary, choices = "", list[str]()
+    if fitted.folder is None:
+        tonight = fallback_forecast(panel, forecast)
+    else:
+        with quiet_import():
+            from models.forecaster import Forecaster
+
+        forecaster = Forecaster.load(fitted.folder)
+        summary, choices = forecaster.summary, forecaster.choices
+        tonight = forecaster.predict(panel)
+    rows = forecast_rows(tonight, panel, places.job, cutoff, fitted.version, run_id, created_at)
+    reasons = Counter(str(reason) for reason in tonight.reason if reason)
+    file = save_rows(rows, panel_file.with_name("forecast.arrow"))
+    return Predicted(file, len(panel), dict(reasons.most_common()), summary, choices)
+
+
+def fallback_forecast(panel: Panel, forecast: ForecastSettings) -> Forecast:
+    """The fallback for every series, each with the reason why it was refused."""
+    levels = np.array(sorted({*forecast.quantile_levels, 0.5}))
+    quantiles, mean = fallback(panel, forecast.horizon, levels, forecast.lower_bound, forecast.upper_bound)
+    return Forecast(
+        series_ids=panel.series_ids,
+        quantile_levels=levels,
+        quantiles=quantiles,
+        mean=mean,
+        baseline=seasonal_naive(panel, forecast.horizon, panel.season_lengths[0]),
+        source=np.full(len(panel), "fallback"),
+        reason=np.array([panel.refused.get(str(name), "no model") for name in panel.series_ids]),
+    )
+
+
+def forecast_rows(
+    tonight: Forecast,
+    panel: Panel,
+    job: str,
+    cutoff: datetime,
+    version: str,
+    run_id: str,
+    created_at: datetime,
+) -> pa.Table:
+    """Rows of the table `forecast`, series by series and step by step; NaN and empty text become null."""
+    series, horizon = tonight.mean.shape
+    count = series * horizon
+    ahead = TimeGrid(panel.frequency, panel.time_zone).to_utc(panel.cutoff_index + 1 + np.arange(horizon))
+    instant = pa.timestamp("us", "UTC")
+
+    def of_series(values: npt.NDArray[Any]) -> pa.Array:
+        labels, codes = np.unique(values.astype(str), return_inverse=True)
+        texts = pa.array([label or None for label in labels.tolist()], pa.string())
+        return texts.take(pa.array(np.repeat(codes, horizon)))
+
+    def same(value: object, kind: pa.DataType) -> pa.Array:
+        return pa.repeat(pa.scalar(value, kind), count)
+
+    columns = {
+        "job": same(job, pa.string()),
+        "series_id": of_series(tonight.series_ids),
+        "cutoff": same(cutoff, instant),
+        "step": pa.array(np.tile(np.arange(1, horizon + 1), series), pa.int32()),
+        "timestamp": pa.array(np.tile(ahead, series)).cast(pa.timestamp("us")).cast(instant),
+        "mean": pa.array(tonight.mean.ravel(), from_pandas=True),
+        "median": pa.array(tonight.median.ravel(), from_pandas=True),
+        "baseline": pa.array(tonight.baseline.ravel(), from_pandas=True),
+        "model_version": of_series(np.where(tonight.source == "model", version, "")),
+        "source": of_series(tonight.source),
+        "reason": of_series(tonight.reason),
+        "run_id": same(run_id, pa.string()),
+        "created_at": same(created_at, instant),
+    }
+    for position, level in enumerate(tonight.quantile_levels):
+        columns[quantile_column(float(level))] = pa.array(tonight.quantiles[:, :, position].ravel(), from_pandas=True)
+    return pa.table(columns)

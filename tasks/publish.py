@@ -1,0 +1,96 @@
+"""Publish a night whole or not at all: into the forecast table and as Parquet, in one transaction."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+from fsspec.implementations.local import LocalFileSystem
+
+from sql.write import publish_forecast
+from tasks.places import Places, stamp
+from tasks.read_series import load_rows
+from tasks.step import step
+
+# The path says these, and a reader would find them twice.
+_IN_THE_PATH = ("job", "cutoff")
+_FILE = "part-0.parquet"
+
+
+@dataclass(frozen=True)
+class Published:
+    """Number of rows in the table, and the folder (path or URL) of the night's Parquet file."""
+
+    rows: int
+    parquet: str
+
+
+@step("publish {places.job}", retries=2, retry_delay_seconds=(2, 10))
+def publish(places: Places, forecast_file: Path) -> Published:
+    """Write tonight's rows to both places; what fails leaves both as they were."""
+    rows = load_rows(forecast_file)
+    with _ParquetNight(places, rows) as night:
+        count = publish_forecast(places.engine(), rows, before_commit=night.show)
+    return Published(count, night_folder(places, rows))
+
+
+def night_folder(places: Places, rows: pa.Table) -> str:
+    """Folder (path or URL) of the Parquet file of the one night that the rows are of."""
+    return f"{places.parquet}/job={places.job}/cutoff={stamp(rows['cutoff'][0].as_py())}"
+
+
+class _ParquetNight:
+    """One night's Parquet file: written aside, shown by a rename, taken back where the transaction fails.
+
+    A night is one file, so that a single rename (or, on an object store, a single put) is all
+    that a reader can ever see of it.
+    """
+
+    def __init__(self, places: Places, rows: pa.Table) -> None:
+        self._rows = rows.drop_columns(list(_IN_THE_PATH))
+        self._system, folder = fsspec.core.url_to_fs(night_folder(places, rows))
+        self._target = f"{folder}/{_FILE}"
+        self._before: bytes | None = None
+        self._undo: Callable[[], None] | None = None
+
+    def __enter__(self) -> _ParquetNight:
+        if isinstance(self._system, LocalFileSystem):
+            Path(self._target).parent.mkdir(parents=True, exist_ok=True)
+            pq.write_table(self._rows, self._aside("new"))
+        return self
+
+    def show(self) -> None:
+        """Put the file in its place; called when all rows are in the table and only the commit is missing."""
+        if isinstance(self._system, LocalFileSystem):
+            if Path(self._target).exists():
+                os.link(self._target, self._aside("old"))
+                self._undo = lambda: os.replace(self._aside("old"), self._target)
+            else:
+                self._undo = Path(self._target).unlink
+            os.replace(self._aside("new"), self._target)
+            return
+        before = self._system.cat_file(self._target) if self._system.exists(self._target) else None
+        self._undo = lambda: self._system.pipe_file(self._target, before) if before else self._system.rm(self._target)
+        with self._system.open(self._target, "wb") as file:
+            pq.write_table(self._rows, file)
+
+    def __exit__(self, failure: object, *_: object) -> None:
+        if failure is not None and self._undo is not None:
+            self._undo()
+        if isinstance(self._system, LocalFileSystem):
+            for name in ("new", "old"):
+                Path(self._aside(name)).unlink(missing_ok=True)
+            # A night that failed leaves no empty folders behind.
+            with suppress(OSError):
+                Path(self._target).parent.rmdir()
+                Path(self._target).parent.parent.rmdir()
+
+    def _aside(self, name: str) -> str:
+        # A leading dot, and no ending that a reader of *.parquet would match.
+        return str(Path(self._target).with_name(f".{_FILE}.{name}-{os.getpid()}"))

@@ -1,0 +1,70 @@
+"""Read the history of every series from the source database into a file of Arrow rows."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.ipc
+
+from models.settings import ForecastSettings
+from models.time_grid import TimeGrid
+from sql.read import Source, read_observations
+from tasks.step import step
+
+
+@step("read {source.table}", retries=2, retry_delay_seconds=(2, 10))
+def read_series(
+    source: Source, base: Path, forecast: ForecastSettings, cutoff: datetime | None, scratch: Path
+) -> Path:
+    """The source's rows as one Arrow file in `scratch`: all, or those that a night at `cutoff` would have seen."""
+    grid = TimeGrid(forecast.frequency, forecast.time_zone)
+    steps_ahead = forecast.horizon if source.known_future else 0
+    until = None if cutoff is None else last_instant(grid, cutoff, steps_ahead)
+    rows = read_observations(source, base, until=until, time_zone=forecast.time_zone)
+    return save_rows(rows if until is None else not_after(rows, until, forecast), scratch / "observations.arrow")
+
+
+def last_instant(grid: TimeGrid, cutoff: datetime, steps_ahead: int) -> datetime:
+    """The instant of the grid step that lies `steps_ahead` after the newest one not after the cutoff.
+
+    >>> last_instant(TimeGrid("D"), datetime(2024, 2, 28, 5, tzinfo=UTC), 2)
+    datetime.datetime(2024, 3, 1, 0, 0, tzinfo=datetime.timezone.utc)
+    """
+    index, _ = grid.to_index(pd.DatetimeIndex([cutoff]))
+    return pd.Timestamp(grid.to_utc(index + steps_ahead)[0]).to_pydatetime().replace(tzinfo=UTC)
+
+
+def instants_between(grid: TimeGrid, first: datetime, last: datetime) -> list[datetime]:
+    """The instants of the grid's steps from `first` to `last`, both included."""
+    index, on_grid = grid.to_index(pd.DatetimeIndex([first, last]))
+    steps = np.arange(index[0] + (not on_grid[0]), index[1] + 1)
+    return [moment.to_pydatetime() for moment in pd.DatetimeIndex(grid.to_utc(steps), tz="UTC")]
+
+
+def not_after(rows: pa.Table, until: datetime, forecast: ForecastSettings) -> pa.Table:
+    """The rows up to an instant, of the series that had begun by then."""
+    # Databases without a timestamp type give every row, and a night run again must not see later ones.
+    times = rows["timestamp"]
+    limit = until if times.type.tz else until.astimezone(forecast.zone).replace(tzinfo=None)
+    seen = rows.filter(pc.less_equal(times, pa.scalar(limit, times.type)))
+    # Encoded anew, or series that begin later would still be named in the dictionary.
+    names = seen["series_id"].cast(pa.string()).dictionary_encode().unify_dictionaries()
+    return seen.set_column(seen.schema.get_field_index("series_id"), "series_id", names)
+
+
+def save_rows(rows: pa.Table, file: Path) -> Path:
+    """Write a table as an Arrow file; gives `file` back."""
+    with pa.ipc.new_file(str(file), rows.schema) as writer:
+        writer.write_table(rows)
+    return file
+
+
+def load_rows(file: Path) -> pa.Table:
+    """The table that `save_rows` wrote, mapped into memory rather than read."""
+    with pa.memory_map(str(file)) as source, pa.ipc.open_file(source) as reader:
+        return reader.read_all()

@@ -1,0 +1,235 @@
+"""Plots of the report: Matplotlib draws them, the page's own colours and fonts dress them.
+
+Each function gives one `<svg>` without a size of its own, to be set into HTML as it is. Text
+stays text, and colours are the page's CSS variables, so that a plot follows light and dark.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+# Stand-ins that Matplotlib can read; `_dress` puts the page's variables in their place.
+INK, MUTED, LINE, MODEL, NAIVE, ALARM = "#010201", "#010202", "#010203", "#010204", "#010205", "#010206"
+VARIABLES = {INK: "ink", MUTED: "muted", LINE: "line", MODEL: "model", NAIVE: "naive", ALARM: "alarm"}
+WIDTH, HEIGHT, FONT = 400, 222, 12.0
+STYLE: Any = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "nightcast",
+    "font.size": FONT,
+    "axes.formatter.use_mathtext": False,
+    "axes.unicode_minus": True,
+    "path.simplify": True,
+}
+
+Values = Sequence[float | None]
+
+
+def fan_chart(
+    history_times: Sequence[datetime],
+    history: Values,
+    times: Sequence[datetime],
+    median: Values,
+    baseline: Values,
+    quantiles: dict[float, Values],
+) -> str:
+    """History, the median, the central intervals around it, and the seasonal naive.
+
+    Args:
+        history_times: Shape (past,), naive local times.
+        history: Shape (past,); None where not observed.
+        times: Shape (horizon,), naive local times.
+        median: Shape (horizon,).
+        baseline: Shape (horizon,).
+        quantiles: Level to its forecast, shape (horizon,); levels p and 1 - p make an interval.
+    """
+
+    def draw(axes: Axes) -> None:
+        levels = sorted(quantiles)
+        ahead, middle = _dates(times), _numbers(median)
+        bands = [(_numbers(quantiles[p]), _numbers(quantiles[q])) for p, q in _pairs(levels)]
+        for low, high in bands:
+            if len(times) > 1:
+                axes.fill_between(ahead, low, high, color=MODEL, alpha=0.16, linewidth=0)
+            else:
+                # One step has no area: its intervals are bars.
+                axes.vlines(ahead, low, high, color=MODEL, alpha=0.3, linewidth=8)
+        marker = "o" if len(times) == 1 else ""
+        axes.plot(_dates(history_times), _numbers(history), color=INK, linewidth=1.1)
+        axes.plot(ahead, _numbers(baseline), color=NAIVE, linewidth=1.1, linestyle=(0, (4, 2)), marker=marker, ms=4)
+        axes.plot(ahead, middle, color=MODEL, linewidth=1.8, marker=marker, ms=4)
+        if len(history_times):
+            axes.axvline(_dates(history_times)[-1], color=MUTED, linewidth=0.8, linestyle=(0, (1, 2)))
+        _date_axis(axes)
+
+    return _svg(draw)
+
+
+def error_by_step(steps: Sequence[int], model: Values, baseline: Values, metric: str) -> str:
+    """The model's error at each step ahead beside the seasonal naive's."""
+
+    def draw(axes: Axes) -> None:
+        marker = "o" if len(steps) < 3 else ""
+        axes.plot(steps, _numbers(baseline), color=NAIVE, linewidth=1.3, linestyle=(0, (4, 2)), marker=marker, ms=4)
+        axes.plot(steps, _numbers(model), color=MODEL, linewidth=1.8, marker=marker, ms=4)
+        axes.set_ylim(bottom=0)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+        axes.set_xlabel("step ahead")
+        axes.set_ylabel(metric)
+
+    return _svg(draw)
+
+
+def loss_history(nights: Sequence[datetime], loss: Values, baseline: Values, degraded: Sequence[bool]) -> str:
+    """The loss of each night beside the seasonal naive's; nights judged degraded are marked."""
+
+    def draw(axes: Axes) -> None:
+        dates, values = _dates(nights), _numbers(loss)
+        marker = "o" if len(nights) < 15 else ""
+        axes.plot(dates, _numbers(baseline), color=NAIVE, linewidth=1.3, linestyle=(0, (4, 2)), marker=marker, ms=3.5)
+        axes.plot(dates, values, color=MODEL, linewidth=1.8, marker=marker, ms=3.5)
+        bad = np.asarray(degraded, dtype=bool)
+        axes.plot(dates[bad], values[bad], color=ALARM, linestyle="", marker="s", ms=6)
+        axes.set_ylim(bottom=0)
+        axes.set_ylabel("loss")
+        _date_axis(axes)
+
+    return _svg(draw)
+
+
+def coverage_plot(nights: Sequence[datetime], coverage: Values, nominal: float | None) -> str:
+    """The share of actuals inside the widest interval, night by night, beside the share promised."""
+
+    def draw(axes: Axes) -> None:
+        marker = "o" if len(nights) < 15 else ""
+        if nominal is not None:
+            axes.axhline(nominal, color=MUTED, linewidth=1.2, linestyle=(0, (4, 2)))
+        axes.plot(_dates(nights), _numbers(coverage), color=MODEL, linewidth=1.8, marker=marker, ms=3.5)
+        lowest = np.nanmin(_numbers(coverage)) if np.isfinite(_numbers(coverage)).any() else 0.0
+        axes.set_ylim(max(0.0, min(0.5, lowest - 0.05)), 1.02)
+        axes.yaxis.set_major_formatter(FuncFormatter(_percent))
+        axes.set_ylabel("inside the interval")
+        _date_axis(axes)
+
+    return _svg(draw)
+
+
+def calibration(promised: Sequence[float], seen: Sequence[float]) -> str:
+    """The share of actuals inside each central interval against the share that it promises."""
+
+    def draw(axes: Axes) -> None:
+        axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1.2, linestyle=(0, (4, 2)))
+        axes.plot(promised, seen, color=MODEL, linewidth=1.8, marker="o", ms=5)
+        axes.set_xlim(0, 1)
+        axes.set_ylim(0, 1.02)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(MaxNLocator(nbins=5))
+            axis.set_major_formatter(FuncFormatter(_percent))
+        axes.set_xlabel("promised")
+        axes.set_ylabel("seen")
+
+    return _svg(draw)
+
+
+def training_history(steps: Sequence[int], loss: Values, validation_loss: Values) -> str:
+    """Training and validation loss over the optimizer's steps; the best validation is marked."""
+
+    def draw(axes: Axes) -> None:
+        validation = _numbers(validation_loss)
+        marker = "o" if len(steps) < 3 else ""
+        axes.plot(steps, _numbers(loss), color=MUTED, linewidth=1.2, marker=marker, ms=3.5)
+        axes.plot(steps, validation, color=MODEL, linewidth=1.8, marker=marker, ms=3.5)
+        if np.isfinite(validation).any():
+            best = int(np.nanargmin(validation))
+            axes.plot([steps[best]], [validation[best]], color=MODEL, marker="o", ms=6)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+        axes.set_xlabel("optimizer step")
+        axes.set_ylabel("loss")
+
+    return _svg(draw)
+
+
+def _svg(draw: Callable[[Axes], None]) -> str:
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH / 72, HEIGHT / 72), layout="constrained")
+        axes = figure.add_subplot()
+        draw(axes)
+        _plain_axes(axes)
+        written = io.StringIO()
+        figure.savefig(
+            written,
+            format="svg",
+            transparent=True,
+            metadata={"Date": None, "Creator": None, "Format": None, "Type": None},
+        )
+    return _dress(written.getvalue())
+
+
+def _plain_axes(axes: Axes) -> None:
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["bottom"].set_color(LINE)
+    axes.tick_params(length=0, colors=MUTED, labelsize=FONT)
+    axes.grid(axis="y", color=LINE, linewidth=0.7)
+    axes.set_axisbelow(True)
+    axes.margins(x=0.01)
+    axes.xaxis.label.set_color(MUTED)
+    axes.yaxis.label.set_color(MUTED)
+    if not isinstance(axes.yaxis.get_major_formatter(), FuncFormatter):
+        axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
+        axes.yaxis.set_major_formatter(FuncFormatter(_short_number))
+    axes.xaxis.get_offset_text().set_color(MUTED)
+
+
+def _dress(svg: str) -> str:
+    """Only the `<svg>` element, without size and ids, in the page's colours."""
+    svg = svg[svg.index("<svg") :].strip()
+    svg = re.sub(r' (width|height)="[\d.]+pt"', "", svg, count=2)
+    # Several plots stand in one page: only the ids that something refers to stay, and those are
+    # digests of what they hold, so that equal ids mean equal things.
+    referred = set(re.findall(r'(?:#)([\w-]+)[)"]', svg))
+    svg = re.sub(r' id="([\w-]+)"', lambda found: found[0] if found[1] in referred else "", svg)
+    for colour, name in VARIABLES.items():
+        svg = svg.replace(colour, f"var(--{name})")
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    return svg.replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1)
+
+
+def _date_axis(axes: Axes) -> None:
+    locator = AutoDateLocator(minticks=3, maxticks=6)  # type: ignore[no-untyped-call]
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+
+
+def _pairs(levels: Sequence[float]) -> list[tuple[float, float]]:
+    """Levels p and 1 - p that are both there, widest first."""
+    return [(p, q) for p in levels for q in levels if p < 0.5 and abs(p + q - 1.0) < 1e-9]
+
+
+def _numbers(values: Values) -> Any:
+    return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+
+
+def _dates(times: Sequence[datetime]) -> Any:
+    return np.array(times, dtype="datetime64[us]")
+
+
+def _percent(share: float, _: object = None) -> str:
+    return f"{share:.0%}"
+
+
+def _short_number(value: float, _: object = None) -> str:
+    """1234567 as 1.23M: an axis has little room."""
+    for size, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if abs(value) >= size:
+            return f"{value / (1e3 if letter == 'k' else size):.3g}{letter}"
+    return f"{value:.4g}".replace("-", "\N{MINUS SIGN}")

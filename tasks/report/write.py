@@ -1,0 +1,73 @@
+"""Write one night as one HTML page that needs nothing beside it."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from sql import history
+from tasks.details import read_details
+from tasks.places import Places
+from tasks.report.accuracy import best_known_cutoff
+from tasks.report.night import Night
+from tasks.report.page import page
+from tasks.step import step
+
+
+@step("write report")
+def write_report(places: Places, cutoff: datetime, run_id: str) -> Path:
+    """Write the page of a night beside its job's other pages.
+
+    Args:
+        places: Where the job's tables and reports lie.
+        cutoff: The night, as an instant.
+        run_id: The run that the page describes.
+
+    Returns:
+        The page's path; a page of an earlier run of the same night is replaced whole.
+
+    Raises:
+        StorageError: where the database does not answer.
+        OSError: where the report's folder cannot be written.
+    """
+    path = places.report_file(cutoff)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_suffix(".html.part")
+    aside.write_text(render(read_night(places, cutoff, run_id)), encoding="utf-8")
+    os.replace(aside, path)
+    return path
+
+
+def read_night(places: Places, cutoff: datetime, run_id: str) -> Night:
+    """Everything that the page of a night is made from, from the tables and the kept details."""
+    engine, job = places.engine(), places.job
+    # One metric of one segment tells which forecast is known best; only that one is read whole.
+    overview = [row for row in history.scores(engine, job, segment="all", metric="mae") if row["cutoff"] < cutoff]
+    best = best_known_cutoff(overview)
+    return Night(
+        job=job,
+        cutoff=cutoff,
+        run=next((row for row in history.runs(engine, job) if row["run_id"] == run_id), {}),
+        scores=history.scores(engine, job, cutoff=best) if best else [],
+        losses=[row for row in history.losses(engine, job) if row["evaluated_on"] <= cutoff],
+        alerts=history.open_alerts(engine, job),
+        # A page made again later must not show versions that the night did not know.
+        versions=[row for row in history.models(engine, job) if row["trained_until"] <= cutoff],
+        places={"Tables": places.url_text, "Parquet": places.parquet, "Versions": places.versions},
+        details=read_details(places, cutoff),
+    )
+
+
+def render(night: Night) -> str:
+    """The page as HTML; every value from outside is escaped."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html").render(page(night))

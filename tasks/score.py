@@ -1,0 +1,132 @@
+"""Judge forecasts whose actuals have arrived: metrics per night, and tonight's loss per segment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from models.metrics import evaluate
+from models.panel import Panel
+from models.scoring import EveningLoss, PastNight, evening_losses, place_night, scales_at, segments_of
+from models.settings import MonitorSettings
+from models.time_grid import TimeGrid
+from sql import history, write
+from sql.tables import is_quantile_column
+from tasks.panel_store import load_panel
+from tasks.places import Places
+from tasks.step import step
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Tonight's judgement.
+
+    Attributes:
+        scores: Rows written to the table `score`.
+        losses: Segment to its loss over the points that came true since the evening before.
+        newest: Cutoff of the newest night that could be scored; None where none could.
+    """
+
+    scores: list[dict[str, Any]]
+    losses: dict[str, EveningLoss]
+    newest: datetime | None
+
+    @property
+    def newest_scores(self) -> list[dict[str, Any]]:
+        """Over all steps of the newest night that could be scored."""
+        return [row for row in self.scores if row["cutoff"] == self.newest and row["step"] == 0]
+
+
+@step("score past forecasts of {places.job}", retries=2, retry_delay_seconds=(2, 10))
+def score(places: Places, panel_file: Path, monitor: MonitorSettings, cutoff: datetime) -> Scored:
+    """Score every night that has a step in the part of the past that is judged tonight."""
+    panel = load_panel(panel_file)
+    grid = TimeGrid(panel.frequency, panel.time_zone)
+    before = last_evening(places, cutoff, grid, panel.cutoff_index)
+    window_start = min(before, panel.cutoff_index - (monitor.rescore_steps or panel.season_lengths[0]))
+    nights = past_nights(places, panel, grid, window_start)
+    scales = scales_at(panel, panel.season_lengths[0], [night.cutoff_index for night in nights])
+    segments = segments_of(panel, monitor.segments)
+    rows = [
+        {"job": places.job, "cutoff": instant(grid, night.cutoff_index), "segment": segment, **row}
+        for night, scale in zip(nights, scales, strict=True)
+        for segment, mask in segments.items()
+        for row in metric_rows(night, scale, mask)
+    ]
+    write.upsert_scores(places.engine(), rows)
+    newest = max((row["cutoff"] for row in rows), default=None)
+    return Scored(rows, evening_losses(nights, scales, before, segments), newest)
+
+
+def last_evening(places: Places, cutoff: datetime, grid: TimeGrid, cutoff_index: int) -> int:
+    """Grid position up to which losses were taken before tonight; a horizon's worth back where never."""
+    earlier = [row["evaluated_on"] for row in history.losses(places.engine(), places.job) if row["n"]]
+    earlier = [moment for moment in earlier if moment < cutoff]
+    if earlier:
+        return int(grid.to_index(pd.DatetimeIndex([max(earlier)]))[0][0])
+    nights = [row["cutoff"] for row in history.publications(places.engine(), places.job) if row["cutoff"] < cutoff]
+    return int(grid.to_index(pd.DatetimeIndex([min(nights)]))[0][0]) if nights else cutoff_index
+
+
+def past_nights(places: Places, panel: Panel, grid: TimeGrid, window_start: int) -> list[PastNight]:
+    """Published nights with a realised step after grid position `window_start`, oldest first."""
+    nights = []
+    for row in history.publications(places.engine(), places.job):
+        index = int(grid.to_index(pd.DatetimeIndex([row["cutoff"]]))[0][0])
+        last = int(grid.to_index(pd.DatetimeIndex([row["last_timestamp"]]))[0][0])
+        if index < panel.cutoff_index and last > window_start:
+            stored = history.forecast_of(places.engine(), places.job, row["cutoff"])
+            nights.append(read_night(stored, panel, index))
+    return nights
+
+
+def read_night(stored: pa.Table, panel: Panel, cutoff_index: int) -> PastNight:
+    """One night's rows of the table `forecast` beside the panel's actuals."""
+    levels = {
+        float(name[1:].replace("_", ".")): name
+        for name in stored.column_names
+        if is_quantile_column(name) and stored[name].null_count < stored.num_rows
+    }
+    ids = pc.dictionary_encode(stored["series_id"].cast(pa.string()).combine_chunks())
+    names = np.asarray(ids.dictionary.to_pylist(), dtype=str)
+    position = np.clip(np.searchsorted(panel.series_ids, names), 0, len(panel) - 1)
+    position = np.where(panel.series_ids[position] == names, position, -1)
+    steps = stored["step"].to_numpy()
+    return place_night(
+        panel,
+        cutoff_index,
+        horizon=int(steps.max()),
+        series=position[ids.indices.to_numpy(zero_copy_only=False)],
+        step=steps,
+        quantile_levels=sorted(levels),
+        quantiles=np.column_stack([_numbers(stored, levels[level]) for level in sorted(levels)]),
+        median=_numbers(stored, "median"),
+        baseline=_numbers(stored, "baseline"),
+    )
+
+
+def metric_rows(night: PastNight, scale: npt.NDArray[np.float64], mask: npt.NDArray[np.bool_]) -> list[dict[str, Any]]:
+    """Every metric of one night and segment, per step and (step 0) over all; none where nothing came true."""
+    if not night.realised[mask].any():
+        return []
+    figures = evaluate(
+        night.actual[mask], night.quantiles[mask], night.quantile_levels, scale[mask], night.baseline[mask]
+    )
+    return [figure._asdict() for figure in figures if figure.n]
+
+
+def instant(grid: TimeGrid, index: int) -> datetime:
+    """The UTC instant of one grid position."""
+    return pd.Timestamp(grid.to_utc(np.array([index]))[0]).to_pydatetime().replace(tzinfo=UTC)
+
+
+def _numbers(rows: pa.Table, name: str) -> npt.NDArray[np.float64]:
+    return np.asarray(pc.fill_null(rows[name].cast(pa.float64()), float("nan")).to_numpy(), np.float64)

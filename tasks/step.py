@@ -1,0 +1,103 @@
+"""A step of the night: a Prefect task inside a Prefect flow, the plain function anywhere else."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, ParamSpec, TypeVar
+
+from sql.errors import StorageError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+LocalError = (FileNotFoundError, FileExistsError, PermissionError, NotADirectoryError, IsADirectoryError)
+
+
+def is_worth_retrying(error: BaseException) -> bool:
+    """Whether the outside may answer differently in a while; bad input and folders never do."""
+    return isinstance(error, StorageError | OSError) and not isinstance(error, LocalError)
+
+
+def logger() -> logging.Logger | logging.LoggerAdapter[Any]:
+    """The log of the current Prefect run, or this project's own."""
+    if _inside_flow():
+        from prefect.logging import get_run_logger
+
+        return get_run_logger()
+    return logging.getLogger("nightcast")
+
+
+def step(
+    name: str, *, retries: int = 0, retry_delay_seconds: Sequence[float] = ()
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Make a function a step of the night.
+
+    Args:
+        name: What a person reads in the UI; `{argument}` and `{argument.attribute}` are filled in.
+        retries: How often to try again where the outside (database, network) failed.
+        retry_delay_seconds: Seconds before each retry; the last one repeats.
+
+    >>> @step("add {a} and {b}")
+    ... def add(a: int, b: int) -> int:
+    ...     return a + b
+    >>> add(1, 2)
+    3
+    """
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        delays = [*retry_delay_seconds][:retries] or [0.0]
+        delays += [delays[-1]] * (retries - len(delays))
+
+        @functools.wraps(function)
+        def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            if _inside_flow():
+                return _as_task(function, name, retries, delays)(*args, **kwargs)
+            for delay in delays[:retries]:
+                try:
+                    return function(*args, **kwargs)
+                except Exception as error:
+                    if not is_worth_retrying(error):
+                        raise
+                    logger().warning("%s Trying again in %g s.", error, delay)
+                    time.sleep(delay)
+            return function(*args, **kwargs)
+
+        return call
+
+    return decorate
+
+
+def _inside_flow() -> bool:
+    # Prefect takes 2 s to import: where nobody imported it, no flow can be running.
+    if "prefect" not in sys.modules:
+        return False
+    from prefect.context import FlowRunContext
+
+    return FlowRunContext.get() is not None
+
+
+def _as_task(function: Callable[P, R], name: str, retries: int, delays: list[float]) -> Callable[P, R]:
+    from prefect import task
+    from prefect.cache_policies import NO_CACHE
+
+    # Panels are big: no hashing of inputs, no copy of results, and references between steps.
+    return task(
+        name=function.__name__.replace("_", " "),
+        task_run_name=name,
+        retries=retries,
+        retry_delay_seconds=delays,
+        retry_condition_fn=_outside_failed,
+        cache_policy=NO_CACHE,
+        persist_result=False,
+    )(function)
+
+
+def _outside_failed(task: object, task_run: object, state: Any) -> bool:
+    try:
+        state.result(raise_on_failure=True)
+    except Exception as error:
+        return is_worth_retrying(error)
+    return False

@@ -1,0 +1,99 @@
+"""A small job on a real source: seven series, one of them too short for the model."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from flows.night import run_night
+from sql.import_file import import_file
+from sql.url import resolve_url
+
+DAYS = pd.date_range("2023-10-01", periods=140, freq="D")
+
+
+@pytest.fixture(scope="session")
+def history_frame() -> pd.DataFrame:
+    """Six weekly patterns with noise over 140 days, and a series of two days."""
+    rng = np.random.default_rng(7)
+    frames = []
+    for number, name in enumerate(["a", "b", "c", "d", "e", "f", "short"]):
+        values = 10 * (number + 1) + 5 * np.sin(2 * np.pi * np.arange(140) / 7 + number) + rng.normal(0, 0.5, 140)
+        kept = slice(100, 102) if name == "short" else slice(None)
+        region = "north" if number % 2 else "south"
+        columns = {"series_id": name, "day": DAYS[kept], "value": values[kept].round(3), "region": region}
+        frames.append(pd.DataFrame(columns))
+    return pd.concat(frames, ignore_index=True)
+
+
+@pytest.fixture(scope="session")
+def make_job_in(history_frame: pd.DataFrame) -> Callable[..., Path]:
+    """Writes a source and a job file; gives the file.
+
+    `url` is of the source and of the output (two SQLite files where left out); other arguments
+    are merged into the job's parts.
+    """
+
+    def make(folder: Path, frame: pd.DataFrame | None = None, url: str | None = None, **parts: Any) -> Path:
+        folder.mkdir(exist_ok=True)
+        rows = folder / "history.parquet"
+        (history_frame if frame is None else frame).to_parquet(rows, index=False)
+        source = url or "sqlite:///source.db"
+        import_file(rows, resolve_url(source, folder), "history", "replace")
+        job: dict[str, Any] = {
+            "name": "small",
+            "source": {"url": source, "table": "history", "timestamp": "day", "static": ["region"]},
+            "forecast": {"frequency": "D", "horizon": 7, "quantile_levels": [0.1, 0.5, 0.9]},
+            "network": {"layers": [{"cell": "gru", "units": 4}], "segment": 7, "context_length": 14, "members": 1},
+            "training": {"max_steps": 10, "time_limit": 20, "warm_after_days": 10},
+            "output": {"url": url or "sqlite:///forecasts.db"},
+            "monitor": {"segments": ["region"]},
+        }
+        for name, part in parts.items():
+            job[name] = {**job.get(name, {}), **part} if isinstance(part, dict) else part
+        file = folder / "small.yaml"
+        file.write_text(yaml.safe_dump(job), encoding="utf-8")
+        return file
+
+    return make
+
+
+@pytest.fixture
+def make_job(tmp_path: Path, make_job_in: Callable[..., Path]) -> Callable[..., Path]:
+    """As `make_job_in`, in this test's own folder unless another is named."""
+
+    def make(frame: pd.DataFrame | None = None, *, folder: Path = tmp_path, **settings: Any) -> Path:
+        return make_job_in(folder, frame, **settings)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def ran_twice(make_job_in: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A job that was trained on 3 February and ran again on the 10th; not to be changed, but copied."""
+    job = make_job_in(tmp_path_factory.mktemp("ran_twice"))
+    for cutoff in ("2024-02-03", "2024-02-10"):
+        run_night(job, cutoff=cutoff)
+    return job
+
+
+@pytest.fixture
+def two_nights(ran_twice: Path, tmp_path: Path) -> Path:
+    """A job of this test's own that ran two nights, a week apart; its model versions stay where they were made."""
+    shutil.copytree(ran_twice.parent, tmp_path / "copy")
+    return tmp_path / "copy" / ran_twice.name
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_server() -> Iterator[None]:
+    """Nights run as plain functions unless a test says otherwise."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("PREFECT_API_URL", raising=False)
+        yield

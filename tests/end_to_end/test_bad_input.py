@@ -1,0 +1,171 @@
+"""Each bad input: one clear error, the right exit code, no traceback, and everything left as it was."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from flows.cli import main
+from flows.job import load_job
+from sql import history
+
+
+def snapshot(folder: Path) -> dict[str, object]:
+    """Every file by its content; a database by its rows, without the note of the failed run."""
+    kept: dict[str, object] = {}
+    for file in sorted(folder.rglob("*")):
+        if file.is_file() and not file.name.endswith(("-wal", "-shm", ".yaml")):
+            kept[str(file.relative_to(folder))] = rows_of(file) if file.suffix == ".db" else file.read_bytes()
+    return kept
+
+
+def rows_of(database: Path) -> dict[str, list]:
+    with closing(sqlite3.connect(database)) as connection:
+        names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return {name: connection.execute(f'SELECT * FROM "{name}"').fetchall() for name in names if name != "run"}
+
+
+def refused(job: Path, *arguments: str, code: int) -> str:
+    result = CliRunner().invoke(main, ["run", str(job), *arguments])
+    assert result.exit_code == code, result.output
+    assert "Traceback" not in result.output
+    assert result.stderr.count("Error: ") == 1
+    return result.stderr
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch):
+    monkeypatch.setattr("tasks.step.time.sleep", lambda seconds: None)
+
+
+@pytest.fixture
+def job(make_job):
+    """A job that has run one night, by the fallback alone, which takes no training."""
+    file = make_job(forecast={"min_history": 10_000})
+    assert CliRunner().invoke(main, ["run", str(file), "--cutoff", "2024-02-01"]).exit_code == 0
+    return file
+
+
+def change(job: Path, **parts) -> Path:
+    content = yaml.safe_load(job.read_text(encoding="utf-8"))
+    for name, part in parts.items():
+        content[name] = {**content[name], **part}
+    job.write_text(yaml.safe_dump(content), encoding="utf-8")
+    return job
+
+
+@pytest.mark.parametrize(
+    ("parts", "words"),
+    [
+        ({"source": {"table": "histroy"}}, "'history'"),
+        ({"source": {"value": "valeu"}}, "'value'"),
+        ({"source": {"static": ["regoin"]}, "monitor": {"segments": []}}, "'region'"),
+        ({"source": {"url": "sqlite:///elsewhere.db"}}, "elsewhere.db"),
+        ({"source": {"url": "${NOT_SET_ANYWHERE}"}}, "NOT_SET_ANYWHERE"),
+        ({"source": {"url": "nonsense"}}, "nonsense"),
+        ({"forecast": {"horizon": 0}}, "forecast.horizon"),
+        ({"forecast": {"horzion": 7}}, "did you mean 'horizon'"),
+        ({"forecast": {"frequency": "MS"}}, "off the grid"),
+        ({"training": {"policy": "never"}, "forecast": {"min_history": 3}}, "--train scratch"),
+    ],
+)
+def test_a_job_that_does_not_fit_its_source_is_wrong_use_and_changes_nothing(job, parts, words):
+    before = snapshot(job.parent)
+    assert words in refused(change(job, **parts), code=2)
+    assert snapshot(job.parent) == before
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda frame: frame.head(0), "no rows|empty"),
+        (lambda frame: frame.assign(value=["twelve", *map(str, frame["value"][1:])]), "twelve"),
+        (lambda frame: frame.assign(day=["31/12/2O23", *frame["day"][1:]]), "31/12/2O23"),
+        (lambda frame: pd.concat([frame, frame.head(1).assign(value=-1.0)]), "two different values"),
+    ],
+    ids=["empty", "text in the value column", "a timestamp that does not parse", "two values for one timestamp"],
+)
+def test_a_source_that_nobody_could_forecast_from_is_bad_input_and_changes_nothing(job, history_frame, spoil, words):
+    rows = spoil(history_frame.assign(day=history_frame["day"].astype(str)))
+    with closing(sqlite3.connect(job.parent / "source.db")) as connection, connection:
+        rows.to_sql("history", connection, if_exists="replace", index=False)
+    before = snapshot(job.parent)
+    assert re.search(words, refused(job, code=2))
+    assert snapshot(job.parent) == before
+
+
+def test_a_first_night_that_fails_makes_nothing_at_all(make_job):
+    job = make_job(source={"table": "nowhere"})
+    before = sorted(path.name for path in job.parent.iterdir())
+    refused(job, code=2)
+    after = sorted(path.name for path in job.parent.iterdir())
+    assert set(after) - set(before) <= {"source.db-shm", "source.db-wal"}
+
+
+def test_a_failed_night_is_noted_with_its_reason(job):
+    refused(change(job, source={"table": "nowhere"}), code=2)
+    run = history.runs(load_job(job).places.engine(), "small")[0]
+    assert run["state"] == "failed"
+    assert "nowhere" in run["error"]
+
+
+@pytest.mark.parametrize("part", ["source", "output"])
+def test_a_database_that_does_not_answer_is_a_failure(job, part):
+    before = snapshot(job.parent)
+    message = refused(change(job, **{part: {"url": "postgresql://me@127.0.0.1:1/db"}}), code=1)
+    assert "127.0.0.1" in message
+    assert snapshot(job.parent) == before
+
+
+@pytest.mark.parametrize("place", ["parquet", "report", "versions"])
+def test_an_output_folder_that_cannot_be_one_is_a_failure(job, place):
+    (job.parent / "occupied").write_text("in the way", encoding="utf-8")
+    before = snapshot(job.parent)
+    assert "occupied is a file" in refused(change(job, output={place: "occupied/folder"}), code=1)
+    assert snapshot(job.parent) == before
+
+
+def test_a_file_that_is_no_database_is_a_failure(job):
+    (job.parent / "noise.db").write_bytes(b"no database at all" * 100)
+    assert "noise.db" in refused(change(job, output={"url": "sqlite:///noise.db"}), code=1)
+    assert (job.parent / "noise.db").read_bytes() == b"no database at all" * 100
+
+
+def test_a_model_folder_with_a_truncated_file_is_a_failure_that_names_it(make_job):
+    job = make_job()
+    assert CliRunner().invoke(main, ["run", str(job), "--cutoff", "2024-02-01"]).exit_code == 0
+    for name in ("forecaster.json", "network.weights.h5", "manifest.json"):
+        [file] = (job.parent / "versions").rglob(name)
+        whole = file.read_bytes()
+        file.write_bytes(whole[:50])
+        before = snapshot(job.parent)
+        message = refused(job, "--cutoff", "2024-02-02", code=1)
+        assert name in message
+        assert "--train scratch" in message
+        assert snapshot(job.parent) == before
+        file.write_bytes(whole)
+    file.write_bytes(whole[:50])
+    assert CliRunner().invoke(main, ["run", str(job), "--cutoff", "2024-02-02", "--train", "scratch"]).exit_code == 0
+
+
+def test_check_tells_every_problem_and_changes_nothing(make_job):
+    job = make_job(source={"table": "nowhere"}, output={"parquet": "small.yaml/forecasts"})
+    before = snapshot(job.parent)
+    result = CliRunner().invoke(main, ["check", str(job)])
+    assert result.exit_code == 2
+    assert "output: " in result.stdout
+    assert "source: " in result.stdout
+    assert snapshot(job.parent) == before
+
+
+def test_check_of_a_job_that_is_well_describes_its_source(make_job):
+    result = CliRunner().invoke(main, ["check", str(make_job())])
+    assert result.exit_code == 0
+    assert "842 rows, 7 series" in result.stdout

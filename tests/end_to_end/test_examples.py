@@ -1,0 +1,52 @@
+"""The job files of examples/: each is a job, and the two founding stacks train and forecast as such."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.job import load_job
+from flows.night import run_night
+from sql import history
+from tasks.example_source import make_example_source
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*.yaml")), ids=lambda file: file.stem)
+def test_an_example_is_a_job_named_like_its_file(file: Path) -> None:
+    assert load_job(file).job.name == file.stem
+
+
+def test_the_demos_job_is_the_example_that_people_read() -> None:
+    import flows
+
+    packaged = Path(flows.__file__).with_name("store-sales.yaml")
+    assert packaged.read_bytes() == (EXAMPLES / "store-sales.yaml").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"), [("embedding-lstm", "164,106"), ("embedding-gru-simple-rnn", "361,866")]
+)
+def test_a_founding_stack_trains_and_forecasts(name: str, parameters: str, tmp_path: Path) -> None:
+    make_example_source(tmp_path / "demo")
+    (tmp_path / "examples").mkdir()
+    job = tmp_path / "examples" / f"{name}.yaml"
+    written = (EXAMPLES / f"{name}.yaml").read_text(encoding="utf-8")
+    # A test wants to see it work, not to wait until it is good.
+    job.write_text(re.sub(r"time_limit: \d+", "max_steps: 3", written), encoding="utf-8")
+
+    night = run_night(job)
+
+    details: dict[str, Any] = json.loads(Path(night.report).with_suffix(".json").read_text(encoding="utf-8"))
+    assert f"Total params: {parameters} " in details["network"]["summary"]
+    assert details["training"]["steps"] > 0
+    loaded = load_job(job)
+    rows = history.latest_forecast(loaded.places.engine(), loaded.job.name).to_pandas()
+    assert len(rows) == 60 * 10
+    assert (rows["source"] == "model").sum() >= 58 * 10
+    assert rows["median"].between(0, 3000).all()

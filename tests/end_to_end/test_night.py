@@ -1,0 +1,190 @@
+"""Whole nights on real databases: what is published, scored and kept, and what a second run changes."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+from sklearn.metrics import mean_absolute_error
+
+from flows.cli import main
+from flows.job import load_job
+from flows.night import run_night
+from sql import history
+
+
+def run(*arguments: str) -> dict:
+    """The JSON answer of a verb that ended well."""
+    result = CliRunner().invoke(main, [*arguments, "--json"])
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def forecast_frame(job: Path, cutoff: datetime) -> pd.DataFrame:
+    loaded = load_job(job)
+    return history.forecast_of(loaded.places.engine(), "small", cutoff).to_pandas()
+
+
+def test_a_night_gives_every_series_every_step_and_says_why_one_fell_back(make_job, database_url):
+    job = make_job(url=database_url)
+    night = run("run", str(job))
+    assert (night["series"], night["rows"], night["fallback_series"]) == (7, 49, 1)
+    rows = forecast_frame(job, datetime(2024, 2, 17, tzinfo=UTC))
+    assert (rows.groupby("series_id").size() == 7).all()
+    assert rows.notna().loc[:, ["mean", "median", "baseline", "q0_1", "q0_5", "q0_9", "timestamp"]].all(axis=None)
+    assert (rows["q0_1"] <= rows["q0_5"]).all()
+    assert (rows["q0_5"] <= rows["q0_9"]).all()
+    short = rows[rows["series_id"] == "short"]
+    assert set(short["source"]) == {"fallback"}
+    assert short["reason"].str.contains("2 observed values").all()
+    assert set(rows[rows["series_id"] != "short"]["source"]) == {"model"}
+    assert rows["timestamp"].min() == pd.Timestamp("2024-02-18", tz="UTC")
+    parquet = pd.read_parquet(night["parquet"])
+    pd.testing.assert_series_equal(
+        parquet.sort_values(["series_id", "step"])["median"].reset_index(drop=True),
+        rows.sort_values(["series_id", "step"])["median"].reset_index(drop=True),
+    )
+    assert Path(night["report"]).read_text(encoding="utf-8").lstrip().lower().startswith("<!doctype html")
+
+
+def test_a_later_night_loads_the_champion_and_scores_the_earlier_forecast(two_nights, history_frame):
+    engine = load_job(two_nights).places.engine()
+    assert [night["train_mode"] for night in history.runs(engine, "small")] == ["load", "scratch"]
+    earlier = datetime(2024, 2, 3, tzinfo=UTC)
+    [mae] = [row for row in history.scores(engine, "small", earlier, "all", "mae") if row["step"] == 0]
+    forecast = forecast_frame(two_nights, earlier).set_index(["series_id", "timestamp"])
+    actual = history_frame.assign(timestamp=history_frame["day"].dt.tz_localize("UTC"))
+    joined = forecast.join(actual.set_index(["series_id", "timestamp"])["value"], how="inner")
+    assert mae["n"] == len(joined) == 6 * 7
+    assert mae["value"] == pytest.approx(mean_absolute_error(joined["value"], joined["median"]), rel=1e-5)
+    assert mae["baseline_value"] == pytest.approx(mean_absolute_error(joined["value"], joined["baseline"]), rel=1e-5)
+
+
+def test_the_evening_loss_is_kept_per_segment_and_not_judged_before_there_is_a_past(two_nights):
+    losses = history.losses(load_job(two_nights).places.engine(), "small")
+    tonight = [row for row in losses if row["evaluated_on"] == datetime(2024, 2, 10, tzinfo=UTC)]
+    assert {row["segment"] for row in tonight} == {"all", "region=north", "region=south"}
+    assert {row["state"] for row in tonight} == {"not evaluated"}
+    assert sum(row["n"] for row in tonight if row["segment"] != "all") == 42
+    first = [row for row in losses if row["evaluated_on"] == datetime(2024, 2, 3, tzinfo=UTC)]
+    assert {(row["state"], row["n"], row["loss"]) for row in first} == {("not evaluated", 0, None)}
+
+
+def test_the_same_night_twice_leaves_the_same_rows_once(two_nights):
+    loaded = load_job(two_nights)
+    engine, cutoff = loaded.places.engine(), datetime(2024, 2, 10, tzinfo=UTC)
+
+    def kept():
+        rows = forecast_frame(two_nights, cutoff).drop(columns=["run_id", "created_at"])
+        losses = [{**row, "run_id": None} for row in history.losses(engine, "small")]
+        return rows, history.scores(engine, "small"), losses, history.models(engine, "small")
+
+    before = kept()
+    run("run", str(two_nights), "--cutoff", "2024-02-10", "--train", "never")
+    after = kept()
+    pd.testing.assert_frame_equal(after[0], before[0])
+    assert after[1:] == before[1:]
+    assert len(history.runs(engine, "small")) == 3
+
+
+def test_a_past_night_is_never_forecast_by_a_model_that_saw_its_future(two_nights):
+    answer = run("run", str(two_nights), "--cutoff", "2024-01-27")
+    assert answer["train_mode"] == "scratch"
+    versions = history.models(load_job(two_nights).places.engine(), "small")
+    [past] = [row for row in versions if row["version"] == answer["model_version"]]
+    assert past["trained_until"] == datetime(2024, 1, 27, tzinfo=UTC)
+    assert past["stage"] == "challenger"
+
+
+def test_no_night_sees_what_came_after_its_cutoff(make_job, history_frame, tmp_path):
+    later = history_frame["day"] > "2024-02-03"
+    changed = history_frame.assign(value=history_frame["value"].where(~later, 1e6))
+    rows = []
+    for name, frame in (("as_it_was", history_frame[~later]), ("with_a_future", changed)):
+        job = make_job(frame, folder=tmp_path / name)
+        night = run_night(job, cutoff="2024-02-03", now=datetime(2024, 2, 4, tzinfo=UTC))
+        rows.append(forecast_frame(job, night.cutoff).drop(columns=["run_id", "created_at", "model_version"]))
+    pd.testing.assert_frame_equal(rows[0], rows[1])
+
+
+def test_a_night_without_a_cutoff_takes_nothing_after_now(make_job):
+    assert run_night(make_job(), now=datetime(2024, 1, 31, 12, tzinfo=UTC)).cutoff == datetime(2024, 1, 31, tzinfo=UTC)
+
+
+def test_a_source_of_short_series_only_is_forecast_by_the_fallback(make_job, history_frame):
+    job = make_job(history_frame[history_frame["series_id"] == "short"])
+    night = run("run", str(job))
+    assert (night["train_mode"], night["rows"], night["fallback_series"]) == ("none", 7, 1)
+
+
+def test_one_bad_series_never_stops_a_night(make_job, history_frame):
+    days = pd.date_range("2023-10-01", periods=140, freq="D")
+    bad = {
+        "huge": np.full(140, 1e30),
+        "infinite": np.where(np.arange(140) % 5 == 0, np.inf, 3.0),
+        "nothing": np.full(140, np.nan),
+        "zero": np.zeros(140),
+        "long ago": np.where(np.arange(140) < 60, 5.0, np.nan),
+    }
+    frames = [pd.DataFrame({"series_id": name, "day": days, "value": values}) for name, values in bad.items()]
+    night = run("run", str(job := make_job(pd.concat([history_frame, *frames]))))
+    rows = forecast_frame(job, datetime(2024, 2, 17, tzinfo=UTC))
+    assert night["series"] == 12
+    assert (rows.groupby("series_id").size() == 7).all()
+    assert np.isfinite(rows[["mean", "median", "q0_1", "q0_9"]]).all(axis=None)
+    assert rows.loc[rows["source"] == "fallback", "reason"].notna().all()
+    assert {"nothing", "short"} <= set(rows.loc[rows["source"] == "fallback", "series_id"])
+
+
+def test_models_can_be_listed_promoted_and_rolled_back(two_nights):
+    first = run("models", "show", str(two_nights))["version"]
+    run("run", str(two_nights), "--cutoff", "2024-02-11", "--train", "scratch")
+    versions = run("models", "list", str(two_nights))["models"]
+    champion = next(row["version"] for row in versions if row["stage"] == "champion")
+    assert champion != first
+    assert run("models", "rollback", str(two_nights))["champion"] == first
+    assert run("run", str(two_nights), "--cutoff", "2024-02-12", "--train", "never")["model_version"] == first
+    assert run("models", "promote", str(two_nights), champion)["champion"] == champion
+    assert CliRunner().invoke(main, ["models", "promote", str(two_nights), "nothing"]).exit_code == 2
+
+
+def test_backfill_runs_only_the_nights_that_are_missing(two_nights):
+    done = run("backfill", str(two_nights), "--from", "2024-02-10", "--to", "2024-02-12")
+    assert done["skipped"] == 1
+    assert [night["cutoff"][:10] for night in done["nights"]] == ["2024-02-11", "2024-02-12"]
+    assert run("backfill", str(two_nights), "--from", "2024-02-10", "--to", "2024-02-12")["nights"] == []
+
+
+def test_a_report_can_be_written_again(two_nights):
+    page = two_nights.parent / "reports/small/2024-02-10T000000Z.html"
+    page.unlink()
+    assert run("report", str(two_nights))["report"] == str(page)
+    assert page.is_file()
+    assert CliRunner().invoke(main, ["report", str(two_nights), "--cutoff", "2020-01-01"]).exit_code == 2
+
+
+def test_a_backtest_compares_with_the_seasonal_naive_and_publishes_nothing(make_job):
+    job = make_job()
+    before = {file.name for file in job.parent.iterdir()}
+    answer = run("backtest", str(job), "--cutoffs", "2")
+    figures = {row["metric"]: row for row in answer["scores"] if row["step"] == 0}
+    assert figures["mase"]["value"] > 0
+    assert figures["mase"]["baseline_value"] > 0
+    assert figures["mae"]["n"] == 2 * 6 * 7
+    assert {file.name for file in job.parent.iterdir()} - before <= {"source.db-shm", "source.db-wal"}
+    assert CliRunner().invoke(main, ["backtest", str(job), "--cutoffs", "99"]).exit_code == 2
+
+
+def test_alerts_of_a_quiet_job_are_none(two_nights):
+    assert run("alerts", "list", str(two_nights)) == {"alerts": []}
+    assert run("alerts", "replay", str(two_nights))["degraded"] == 0
+
+
+def test_doctor_finds_everything_well(make_job):
+    checks = run("doctor", str(make_job()))["checks"]
+    assert all(check["ok"] for check in checks), checks

@@ -1,0 +1,117 @@
+"""Does what the README says: every command and program in its code blocks is run, or known to be run elsewhere."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from datetime import date, timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+EXAMPLE = (ROOT / "examples" / "store-sales.yaml").read_text(encoding="utf-8")
+
+# Commands that would fetch, install or start again what runs this test, and where each is tried instead.
+ELSEWHERE = {
+    "git clone <this repository> nightcast": ".ci/run",
+    "cd nightcast": ".ci/run",
+    "source .venv/bin/activate": "every other command here runs in the environment",
+    "make test": "this is one of its tests",
+    "make check": ".ci/run",
+    ".venv/bin/uv pip install --python .venv/bin/python --require-hashes -r requirements/postgres.txt": (
+        "requirements/dev.txt, which this test runs with, holds the same"
+    ),
+}
+# The Makefile's recipe, without making the environment that this test runs in.
+INSTEAD = {"make demo": "nightcast demo demo"}
+
+
+class Block(NamedTuple):
+    language: str
+    text: str
+
+
+BLOCKS = [Block(*found) for found in re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder in which the README's reader has a history of their own, and little patience for training."""
+    days = [date(2024, 1, 1) + timedelta(days=i) for i in range(120)]
+    lines = [f"{name},{day},{10 + day.weekday()}" for name in ("apples", "pears") for day in days]
+    (tmp_path / "history.csv").write_text("\n".join(["series_id,timestamp,value", *lines]) + "\n", encoding="utf-8")
+    (tmp_path / "demo").mkdir()
+    short = re.sub(r"time_limit: \d+", "time_limit: 5", EXAMPLE)
+    assert short != EXAMPLE
+    (tmp_path / "demo" / "store-sales.yaml").write_text(short, encoding="utf-8")
+    return tmp_path
+
+
+def run(command: list[str], folder: Path) -> str:
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("PREFECT_")}
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{shlex.join(command)}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def test_every_command_of_the_readme_does_what_it_says(folder: Path) -> None:
+    said: dict[str, str] = {}
+    for block in BLOCKS:
+        if block.language == "sh":
+            for command in block.text.strip().splitlines():
+                if command not in ELSEWHERE:
+                    said[command] = run(shlex.split(INSTEAD.get(command, command)), folder)
+        elif block.language == "python":
+            said[block.text] = run([sys.executable, "-c", block.text], folder)
+        elif block.language == "yaml" and "name: mine" in block.text:
+            quick = yaml.safe_load(block.text) | {"training": {"time_limit": 5}}
+            (folder / "mine.yaml").write_text(yaml.safe_dump(quick), encoding="utf-8")
+
+    assert "Night         model         series" in said["make demo"]
+    assert "2025-01-31    scratch           60" in said["make demo"]
+    assert re.search(r"mean absolute error \(MAE\) +\d", said["make demo"])
+    table = next(output for program, output in said.items() if "latest_forecast" in program)
+    assert table.count("Madrid/coffee") == 5
+    parquet = next(output for program, output in said.items() if "read_parquet" in program)
+    assert "2025-02-27T230000Z" in parquet
+    assert "champion" in said["nightcast models list demo/store-sales.yaml"]
+    assert (folder / "demo" / "reports" / "store-sales" / "2025-02-27T230000Z.html").is_file()
+
+
+def test_the_demo_pasted_into_the_readme_has_the_lines_of_a_real_one() -> None:
+    pasted = next(block.text for block in BLOCKS if block.language == "text" and "Night  " in block.text)
+    for line in (
+        "Where it lies",
+        "seasonal naive",
+        "inside the 90 % interval",
+        "  report    demo/reports/store-sales/",
+    ):
+        assert line in pasted
+
+
+def test_every_verb_of_the_command_is_in_the_readme() -> None:
+    from flows.cli import main
+
+    for verb in main.commands:
+        assert f"`nightcast {verb}" in README, verb
+
+
+def test_the_drivers_that_the_readme_installs_are_those_that_are_tested() -> None:
+    def locked(name: str) -> set[str]:
+        return set(re.findall(r"^\S+==\S+", (ROOT / "requirements" / name).read_text(encoding="utf-8"), re.MULTILINE))
+
+    assert locked("base.txt") < locked("postgres.txt") < locked("dev.txt")
+
+
+def test_yaml_of_the_readme_is_yaml() -> None:
+    for block in BLOCKS:
+        if block.language == "yaml":
+            assert isinstance(yaml.safe_load(block.text), dict)

@@ -1,0 +1,102 @@
+"""Job files: what is understood, and what is refused with which words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from flows.job import JobError, load_job
+
+SMALLEST = """
+name: small
+source: {url: "sqlite:///source.db", table: history}
+forecast: {frequency: D, horizon: 7}
+"""
+
+
+def load(folder: Path, text: str):
+    file = folder / "job.yaml"
+    file.write_text(text, encoding="utf-8")
+    return load_job(file)
+
+
+def test_a_job_needs_only_name_source_frequency_and_horizon(tmp_path):
+    loaded = load(tmp_path, SMALLEST)
+    assert loaded.job.output.url == "sqlite:///forecasts.db"
+    assert loaded.job.training.policy == "auto"
+    assert loaded.base == tmp_path
+
+
+def test_a_relative_place_is_meant_from_the_folder_of_the_job_file(tmp_path, monkeypatch):
+    monkeypatch.chdir("/")
+    places = load(tmp_path, SMALLEST).places
+    assert places.parquet == str(tmp_path / "forecasts")
+    assert places.url_text == f"sqlite:///{tmp_path}/forecasts.db"
+
+
+def test_network_auto_is_the_same_as_no_network(tmp_path):
+    assert load(tmp_path, SMALLEST + "network: auto\n").job == load(tmp_path, SMALLEST).job
+
+
+def test_a_job_is_found_by_its_name_in_the_jobs_folder(tmp_path, monkeypatch):
+    load(tmp_path, SMALLEST)
+    monkeypatch.setenv("NIGHTCAST_JOBS", str(tmp_path))
+    assert load_job("job").job.name == "small"
+
+
+def test_a_job_that_is_nowhere_is_answered_with_the_jobs_that_are_there(tmp_path, monkeypatch):
+    load(tmp_path, SMALLEST)
+    monkeypatch.setenv("NIGHTCAST_JOBS", str(tmp_path))
+    with pytest.raises(JobError, match=r"No job 'jib'.* has job"):
+        load_job("jib")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (SMALLEST.replace("horizon: 7", "horizn: 7"), "unknown key 'forecast.horizn'; did you mean 'horizon'"),
+        (SMALLEST + "trainig: {}\n", "unknown key 'trainig'; did you mean 'training'"),
+        (SMALLEST + "network: {layers: [{cel: gru}]}\n", "unknown key 'network.layers.0.cel'; did you mean 'cell'"),
+        (SMALLEST + "network: {input: {token: {}}}\n", "unknown key 'network.input.token'; did you mean 'tokens'"),
+        (SMALLEST + "colour: red\n", "unknown key 'colour'; known keys: name, source"),
+        (SMALLEST.replace("horizon: 7", "horizon: 0"), "forecast.horizon: .*greater than or equal to 1 .found 0"),
+        (SMALLEST.replace(", horizon: 7", ""), "forecast.horizon is missing"),
+        (SMALLEST.replace("frequency: D", "frequency: daily"), "frequency 'daily' is not a pandas offset alias"),
+        (SMALLEST.replace("name: small", "name: Small Job"), "name: .*found 'Small Job'"),
+        (SMALLEST.replace(", table: history", ""), "source"),
+        (SMALLEST + "monitor: {segments: [region]}\n", "monitor.segments names .*, which source.static does not"),
+        (SMALLEST + "forecast: [\n", "line 6.*not YAML"),
+        ("- a\n- b\n", "holds no mapping"),
+        ("", "holds no mapping"),
+    ],
+)
+def test_a_wrong_job_file_is_refused_with_the_place_and_the_remedy(tmp_path, text, words):
+    with pytest.raises(JobError, match=f"(?s){words}"):
+        load(tmp_path, text)
+
+
+def test_every_problem_of_a_job_file_is_told_at_once(tmp_path):
+    with pytest.raises(JobError) as told:
+        load(tmp_path, SMALLEST.replace("horizon: 7", "horizon: 0").replace("table:", "tabel:"))
+    assert "forecast.horizon" in str(told.value)
+    assert "did you mean 'table'" in str(told.value)
+
+
+@pytest.mark.parametrize("where", ["source", "output"])
+def test_a_password_in_the_file_is_refused_and_not_repeated(tmp_path, where):
+    url = "postgresql://me:hunter2@host/db"
+    text = SMALLEST.replace("sqlite:///source.db", url) if where == "source" else SMALLEST + f"output: {{url: '{url}'}}"
+    with pytest.raises(JobError, match=rf"{where}.url holds a password; write \$\{{NAME\}}") as told:
+        load(tmp_path, text)
+    assert "hunter2" not in str(told.value)
+
+
+def test_a_password_from_the_environment_is_taken(tmp_path):
+    text = SMALLEST + "output: {url: 'postgresql://me:${SECRET}@host/db'}"
+    assert load(tmp_path, text).job.output.url == "postgresql://me:${SECRET}@host/db"
+
+
+@pytest.mark.parametrize("example", sorted(Path("examples").glob("*.yaml")), ids=lambda file: file.stem)
+def test_every_example_is_a_job(example):
+    assert load_job(example).job.name

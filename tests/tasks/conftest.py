@@ -1,0 +1,50 @@
+"""Places of a job with real tables, and forecasts to publish."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pyarrow as pa
+import pytest
+
+from sql.migrations import migrate
+from tasks.places import Output, Places
+
+CUTOFF = datetime(2024, 3, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def places(tmp_path, database_url):
+    """Places of the job `sales`, its tables migrated; on SQLite and on PostgreSQL."""
+    found = Places("sales", tmp_path, Output(url=database_url))
+    migrate(found.engine())
+    return found
+
+
+@pytest.fixture
+def forecast_rows():
+    """Makes the forecast rows of a night: so many series, three steps, all values the same."""
+
+    def make(cutoff: datetime = CUTOFF, series: int = 2, value: float = 1.0, run_id: str = "r1") -> pa.Table:
+        keys = [(f"s{i}", step) for i in range(series) for step in (1, 2, 3)]
+        instant = pa.timestamp("us", "UTC")
+        return pa.table(
+            {
+                "job": pa.array(["sales"] * len(keys)),
+                "series_id": pa.array([name for name, _ in keys]),
+                "cutoff": pa.array([cutoff] * len(keys), instant),
+                "step": pa.array([step for _, step in keys], pa.int32()),
+                "timestamp": pa.array([cutoff + timedelta(days=step) for _, step in keys], instant),
+                **{name: pa.array([value] * len(keys)) for name in ("mean", "median", "baseline")},
+                "model_version": pa.array(["v1"] * len(keys)),
+                "source": pa.array(["model"] * len(keys)),
+                "reason": pa.array([None] * len(keys), pa.string()),
+                "run_id": pa.array([run_id] * len(keys)),
+                "created_at": pa.array([cutoff] * len(keys), instant),
+                "q0_1": pa.array([value - 1] * len(keys)),
+                "q0_5": pa.array([value] * len(keys)),
+                "q0_9": pa.array([value + 1] * len(keys)),
+            }
+        )
+
+    return make

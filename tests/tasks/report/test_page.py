@@ -1,0 +1,329 @@
+"""The page of a night: what it says, that it needs nothing beside it, and that nothing can break it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sql import tables
+from sql.migrations import migrate
+from tasks.places import Output, Places
+from tasks.report.accuracy import accuracy, gain, widest_interval
+from tasks.report.night import Night
+from tasks.report.page import page, verdict
+from tasks.report.plots import calibration, error_by_step, fan_chart
+from tasks.report.write import render, write_report
+
+CUTOFF = datetime(2025, 2, 27, 23, tzinfo=UTC)  # midnight of 28 February in Madrid
+DAY = timedelta(days=1)
+LEVELS = [0.05, 0.25, 0.5, 0.75, 0.95]
+
+
+def loss_row(nights_ago: int, loss: float | None, state: str = "ok", segment: str = "all") -> dict[str, Any]:
+    return {
+        "job": "store-sales", "evaluated_on": CUTOFF - nights_ago * DAY, "segment": segment, "loss": loss,
+        "baseline_loss": 0.2, "coverage": 0.88, "bias": -0.01, "n": 60, "statistic": 0.1, "limit": 0.3, "state": state,
+    }  # fmt: skip
+
+
+def score_row(days_ago: int, step: int, metric: str, value: float | None, baseline: float | None) -> dict[str, Any]:
+    return {
+        "job": "store-sales", "cutoff": CUTOFF - days_ago * DAY, "segment": "all", "step": step, "metric": metric,
+        "value": value, "baseline_value": baseline, "n": 60,
+    }  # fmt: skip
+
+
+def example(series_id: str, source: str = "model", reason: str = "", horizon: int = 28) -> dict[str, Any]:
+    random = np.random.default_rng(len(series_id))
+    past = 40 + 12 * np.sin(np.arange(120) * 2 * np.pi / 7) + random.normal(0, 3, 120)
+    ahead = 40 + 12 * np.sin(np.arange(120, 120 + horizon) * 2 * np.pi / 7)
+    values: list[float | None] = past.tolist()
+    values[50] = None
+    return {
+        "series_id": series_id,
+        "source": source,
+        "reason": reason,
+        "history": {"timestamp": [(CUTOFF - (119 - i) * DAY).isoformat() for i in range(120)], "value": values},
+        "forecast": {
+            "timestamp": [(CUTOFF + (i + 1) * DAY).isoformat() for i in range(horizon)],
+            "mean": ahead.tolist(), "median": ahead.tolist(), "baseline": (ahead + 4).tolist(),
+            "quantiles": {str(level): (ahead + (level - 0.5) * 24).tolist() for level in LEVELS},
+        },
+    }  # fmt: skip
+
+
+@pytest.fixture
+def night() -> Night:
+    """A night as a job of some weeks leaves it."""
+    return Night(
+        job="store-sales",
+        cutoff=CUTOFF,
+        run={
+            "run_id": "3f2a", "started_at": CUTOFF + timedelta(hours=3), "state": "completed", "series": 60,
+            "fallback_series": 2, "rows_read": 55189, "seconds": {}, "train_mode": "warm", "error": None,
+            "train_reason": "the champion is 28 days old", "model_version": "20250227T230000Z-1a2b3c4d",
+        },
+        scores=[
+            *(score_row(28, step, "mae", 4 + step / 20, 6 + step / 20) for step in range(1, 29)),
+            score_row(28, 0, "mae", 4.7, 6.7),
+            score_row(28, 0, "smape", 0.213, 0.281),
+            *(score_row(28, 0, f"coverage_{width}", width / 100 - 0.03, float("nan")) for width in (50, 90)),
+            score_row(1, 1, "mae", 3.0, 6.0),
+            score_row(1, 0, "mae", 3.0, 6.0),
+        ],
+        losses=[loss_row(ago, 0.13 + 0.02 * np.sin(ago)) for ago in range(30, -1, -1)]
+        + [loss_row(0, 0.15, segment=f"region={region}") for region in ("north", "south")],
+        versions=[
+            {"version": "20250227T230000Z-1a2b3c4d", "stage": "champion", "trained_until": CUTOFF, "created_at": CUTOFF}
+        ],
+        places={"Tables": "sqlite:///forecasts.db", "Parquet": "forecasts"},
+        details={
+            "job": {"forecast": {
+                "time_zone": "Europe/Madrid", "horizon": 28, "frequency": "D", "quantile_levels": LEVELS,
+            }},
+            "audit": {
+                "rows_read": 55189, "series": 60, "observed": 53432, "first": "2022-08-31T22:00:00+00:00",
+                "last": "2025-02-27T23:00:00+00:00", "findings": [
+                    {"kind": "gaps", "count": 131, "examples": ["Madrid/tea"], "action": "left unobserved"},
+                ],
+            },
+            "decision": {"mode": "warm", "reason": "the champion is 28 days old"},
+            "model_version": "20250227T230000Z-1a2b3c4d",
+            "training": {
+                "mode": "warm", "seconds": 31.4, "steps": 600, "steps_per_second": 19.1, "validation_loss": 0.231,
+                "champion_validation_loss": 0.242, "stopped": "no improvement in 8 validations", "kept_champion": False,
+                "history": [
+                    {"step": 50 * i, "loss": 0.2 + 0.2 / i, "validation_loss": 0.22 + 0.1 / i} for i in range(1, 13)
+                ],
+            },
+            "network": {"summary": "gru 128\ndense 196", "choices": ["context of 91 steps: 13 segments of 7"]},
+            "fallback": {"nothing observed in the last season": 1, "2 observed values, 3 needed": 1},
+            "examples": [
+                example("Madrid/coffee"), example("Sevilla/ice cream"), example("Bilbao/soup"),
+                example("Cadiz/beer"), example("Gijon/umbrella"),
+                example("Gijon/ice cream", "fallback", "nothing observed in the last season"),
+            ],
+            "seconds": {"read": 1.2, "fit": 31.9, "predict": 3.4, "publish": 0.4},
+        },
+    )  # fmt: skip
+
+
+class Outline(HTMLParser):
+    """Ids, addresses, tags left open and the texts of a page."""
+
+    VOID = frozenset({"meta", "br", "hr", "img", "link", "input"})
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.ids: list[str] = []
+        self.tags: list[str] = []
+        self.addresses: list[str] = []
+        self.open: list[str] = []
+        self.texts: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        for name, value in attrs:
+            if name == "id":
+                self.ids.append(str(value))
+            if name in ("src", "href", "xlink:href"):
+                self.addresses.append(str(value))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in self.VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+def words(text: str) -> str:
+    return re.sub(r"\s+", " ", " ".join(Outline(text).texts))
+
+
+def test_the_page_says_how_the_night_went(night: Night) -> None:
+    said = words(render(night))
+    # Tonight's loss: 0.13 + 0.02 sin 0 = 0.13 against 0.2, 35 % lower.
+    for fact in (
+        "store-sales", "Friday 2025-02-28 (Europe/Madrid)", "28 steps of D ahead", "1,680 rows published",
+        "35 % lower", "0.13 against 0.2", "88 %", "3.3 % of series", "the champion is 28 days old",
+        "Published; the loss is as before", "Madrid/coffee", "nothing observed in the last season",
+        "gaps", "left unobserved", "21.3 %", "No alert is open", "context of 91 steps", "gru 128", "1a2b3c4d",
+        "sqlite:///forecasts.db",
+    ):  # fmt: skip
+        assert fact in said, fact
+
+
+def test_the_page_is_whole_and_needs_nothing_beside_it(night: Night) -> None:
+    text = render(night)
+    outline = Outline(text)
+    assert outline.open == []
+    assert not {"script", "link", "img", "iframe"} & set(outline.tags)
+    # Addresses lead to parts of the page only; names of XML vocabularies are not fetched.
+    assert all(address.startswith("#") for address in outline.addresses)
+    assert {address[1:] for address in outline.addresses} <= set(outline.ids)
+    assert not re.search(r"url\((?!#)", text)
+    assert not re.search(r"@import|https?://(?!www\.w3\.org/)", text)
+
+
+def test_every_plot_has_words_for_those_who_do_not_see_it(night: Night) -> None:
+    text = render(night)
+    described = re.findall(r'role="img" aria-label="[^"]{20,}"><svg aria-hidden="true"', text)
+    assert text.count("<svg") == len(described) == 10
+
+
+def test_values_from_outside_cannot_become_markup(night: Night) -> None:
+    evil = "<script>alert('x')</script>\"><b>"
+    assert night.details is not None
+    details = night.details | {
+        "examples": [example(evil, "fallback", evil)],
+        "fallback": {evil: 1},
+        "network": {"summary": evil, "choices": [evil]},
+        "decision": {"mode": evil, "reason": evil},
+    }
+    text = render(
+        replace(night, job=evil, details=details, places={evil: evil}, run=night.run | {"error": evil, "run_id": evil})
+    )
+    assert "<script" not in text
+    assert "<b>" not in text
+    assert Outline(text).open == []
+    assert evil in words(text)
+
+
+def test_a_first_night_says_that_nothing_is_scored_yet(night: Night) -> None:
+    said = words(render(replace(night, scores=[], losses=[])))
+    assert "No forecast has met its actuals yet" in said
+    assert "Published; not scored yet" in said
+    assert "lower" not in said.replace("Lower is better", "")
+
+
+def test_a_night_whose_details_lie_elsewhere_still_has_a_page(night: Night) -> None:
+    said = words(render(replace(night, details=None)))
+    assert "details of this night are not on this machine" in said
+    assert "Mean absolute error" in said
+
+
+def test_a_night_of_which_nothing_is_known_has_a_page() -> None:
+    assert "store-sales" in words(render(Night("store-sales", CUTOFF)))
+
+
+def test_a_missing_number_is_never_shown_as_one(night: Night) -> None:
+    rows = [loss_row(1, 0.1), loss_row(0, float("nan"), state="not evaluated")]
+    text = render(replace(night, losses=rows))
+    assert ">nan" not in text
+    assert page(replace(night, losses=rows))["gain"] is None
+
+
+def test_an_open_alert_is_the_first_thing_the_page_says(night: Night) -> None:
+    alert = {
+        "segment": "all", "signal": "loss", "opened_at": CUTOFF, "onset": CUTOFF - 4 * DAY, "effect": 0.31,
+        "state": "open", "message": "The loss is 31 % above its past", "acknowledged_by": None,
+    }  # fmt: skip
+    degraded = replace(night, alerts=[alert])
+    assert verdict(degraded, None) == ("The loss has degraded", "bad")
+    assert "The loss is 31 % above its past" in words(render(degraded))
+
+
+@pytest.mark.parametrize(
+    ("state", "tone"), [("ok", "good"), ("not evaluated", "watch"), ("degraded", "bad")], ids=lambda value: str(value)
+)
+def test_the_verdict_follows_the_state_of_tonights_loss(night: Night, state: str, tone: str) -> None:
+    assert verdict(night, loss_row(0, 0.1, state))[1] == tone
+
+
+def test_the_accuracy_shown_is_of_the_forecast_with_most_steps_known(night: Night) -> None:
+    shown = accuracy(night)
+    assert shown is not None
+    assert shown["steps"] == 28
+    assert shown["cutoff"] == datetime(2025, 1, 31)
+    assert next(row for row in shown["overall"] if row["metric"] == "mae")["gain"] == pytest.approx(1 - 4.7 / 6.7)
+
+
+def test_gain_is_the_share_by_which_the_loss_is_lower() -> None:
+    assert gain(0.15, 0.2) == pytest.approx(0.25)
+    assert gain(0.3, 0.2) == pytest.approx(-0.5)
+    assert gain(0.3, 0.0) is None
+    assert gain(None, 0.2) is None
+
+
+def test_the_widest_interval_is_that_of_the_outermost_pair() -> None:
+    assert widest_interval([0.05, 0.1, 0.5, 0.9, 0.95]) == pytest.approx(0.9)
+    assert widest_interval([0.1, 0.5]) is None
+
+
+def test_a_plot_takes_the_pages_colours_and_keeps_its_text_as_text() -> None:
+    drawn = calibration([0.5, 0.9], [0.45, 0.88])
+    assert drawn.startswith("<svg ")
+    assert "var(--model)" in drawn
+    assert "#0102" not in drawn
+    assert ">promised</text>" in drawn
+    assert 'pt"' not in drawn
+
+
+def test_the_same_figures_give_the_same_plot() -> None:
+    first, second = (error_by_step([1, 2], [1.0, 2.0], [2.0, 2.5], "error") for _ in range(2))
+    assert first == second
+
+
+@pytest.mark.parametrize(("past", "horizon"), [(0, 3), (1, 1), (40, 1)])
+def test_a_fan_is_drawn_for_the_shortest_series_and_horizons(past: int, horizon: int) -> None:
+    start = datetime(2025, 1, 1)
+    times = [start + i * DAY for i in range(past + horizon)]
+    flat = [5.0] * horizon
+    drawn = fan_chart(times[:past], [None] * past, times[past:], flat, flat, {0.1: flat, 0.5: flat, 0.9: flat})
+    assert drawn.count("<svg") == 1
+
+
+def test_the_page_of_a_night_is_written_from_the_tables_of_its_database(database_url: str, tmp_path: Path) -> None:
+    places = Places("store-sales", tmp_path, Output(url=database_url))
+    engine = places.engine()
+    migrate(engine)
+    rows = {
+        tables.run: [
+            {"run_id": "a1", "job": "store-sales", "cutoff": CUTOFF, "started_at": CUTOFF, "state": "running"},
+            {"run_id": "b2", "job": "other", "cutoff": CUTOFF, "started_at": CUTOFF, "state": "running"},
+        ],
+        tables.score: [score_row(28, 0, "mae", 4.0, 8.0), score_row(28, 1, "mae", 4.0, 8.0)],
+        tables.loss: [loss_row(1, 0.12), loss_row(0, 0.1), loss_row(-1, 0.9)],
+        tables.model: [
+            {"job": "store-sales", "version": version, "created_at": CUTOFF, "trained_until": until, "stage": stage,
+             "metrics": {}, "uri": "versions/x", "digest": "0"}
+            for version, until, stage in (("known", CUTOFF, "champion"), ("newer", CUTOFF + DAY, "challenger"))
+        ],
+    }  # fmt: skip
+    with engine.begin() as connection:
+        for table, content in rows.items():
+            connection.execute(table.insert(), content)
+
+    for _ in range(2):
+        path = write_report(places, CUTOFF, "a1")
+
+    assert [file.name for file in path.parent.iterdir()] == ["2025-02-27T230000Z.html"]
+    said = words(path.read_text(encoding="utf-8"))
+    # The night's own loss, 0.1 against 0.2: what a later night wrote is not this night's.
+    assert "50 % lower 0.1 against 0.2" in said
+    assert "Mean absolute error (MAE) 4 8 50 % lower 60" in said
+    assert "known" in said
+    assert "newer" not in said
+    assert "details of this night are not on this machine" in said
+
+
+def test_the_report_does_not_import_keras() -> None:
+    program = "import sys, tasks.report; sys.exit('keras' in sys.modules or 'tensorflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

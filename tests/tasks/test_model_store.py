@@ -1,0 +1,103 @@
+"""The model store: immutable versions, checked files."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import fsspec
+import pytest
+
+from models.errors import ModelError
+from tasks.model_store import MANIFEST, StoredVersion, fetch_version, store_version
+
+CUTOFF = datetime(2024, 3, 1, 6, tzinfo=UTC)
+
+
+@pytest.fixture
+def saved(tmp_path):
+    folder = tmp_path / "saved"
+    folder.mkdir()
+    (folder / "forecaster.json").write_text('{"plan": 1}', encoding="utf-8")
+    (folder / "network.weights.h5").write_bytes(bytes(range(256)) * 40)
+    return folder
+
+
+@pytest.fixture(params=["local", "memory"])
+def versions(request, tmp_path):
+    """A store in a local folder, and one on a file system that is none."""
+    if request.param == "local":
+        yield str(tmp_path / "versions")
+        return
+    yield "memory://versions"
+    fsspec.filesystem("memory").rm("/versions", recursive=True)
+
+
+def test_a_version_comes_back_as_it_was_stored(saved, versions, tmp_path):
+    stored = store_version(saved, versions, "sales", CUTOFF)
+    assert stored.version == f"20240301T060000Z-{stored.digest[:8]}"
+    folder = fetch_version(stored, tmp_path / "scratch")
+    assert (folder / "network.weights.h5").read_bytes() == (saved / "network.weights.h5").read_bytes()
+
+
+def test_the_same_files_are_the_same_version_and_are_stored_once(saved, versions):
+    assert store_version(saved, versions, "sales", CUTOFF) == store_version(saved, versions, "sales", CUTOFF)
+
+
+def test_other_weights_are_another_version(saved, versions):
+    before = store_version(saved, versions, "sales", CUTOFF)
+    (saved / "network.weights.h5").write_bytes(b"other")
+    assert store_version(saved, versions, "sales", CUTOFF).version != before.version
+
+
+@pytest.mark.parametrize("name", ["forecaster.json", "network.weights.h5"])
+def test_a_truncated_file_is_named_with_what_to_do(saved, versions, tmp_path, name):
+    stored = store_version(saved, versions, "sales", CUTOFF)
+    with fsspec.open(f"{stored.uri}/{name}", "rb") as file:
+        whole = file.read()
+    with fsspec.open(f"{stored.uri}/{name}", "wb") as file:
+        file.write(whole[: len(whole) // 2])
+    with pytest.raises(ModelError, match=f"{name} of model version .* is damaged.*--train scratch"):
+        fetch_version(stored, tmp_path / "scratch")
+
+
+def test_a_missing_file_is_named(saved, versions, tmp_path):
+    stored = store_version(saved, versions, "sales", CUTOFF)
+    system, root = fsspec.core.url_to_fs(stored.uri)
+    system.rm(f"{root}/network.weights.h5")
+    with pytest.raises(ModelError, match=r"network.weights.h5 of model version .* is missing"):
+        fetch_version(stored, tmp_path / "scratch")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"), [(b"{", "damaged"), (b'{"files": {}}', "is not the one"), (None, "missing")]
+)
+def test_a_manifest_that_is_not_the_stored_one_is_refused(saved, versions, tmp_path, content, words):
+    stored = store_version(saved, versions, "sales", CUTOFF)
+    system, root = fsspec.core.url_to_fs(stored.uri)
+    system.rm(f"{root}/{MANIFEST}")
+    if content is not None:
+        system.pipe_file(f"{root}/{MANIFEST}", content)
+    with pytest.raises(ModelError, match=words):
+        fetch_version(stored, tmp_path / "scratch")
+
+
+def test_a_copy_that_was_cut_short_is_no_version_and_is_replaced(saved, tmp_path):
+    stored = store_version(saved, str(tmp_path / "versions"), "sales", CUTOFF)
+    folder = tmp_path / "versions" / "sales" / stored.version
+    (folder / MANIFEST).unlink()
+    (folder / "network.weights.h5").write_bytes(b"half")
+    assert store_version(saved, str(tmp_path / "versions"), "sales", CUTOFF) == stored
+    assert fetch_version(stored, tmp_path) == folder
+    assert sorted(file.name for file in folder.parent.iterdir()) == [stored.version]
+
+
+def test_a_store_that_cannot_be_written_is_an_error_that_leaves_nothing(saved, tmp_path):
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
+    with pytest.raises(OSError, match="file"):
+        store_version(saved, str(tmp_path / "file"), "sales", CUTOFF)
+
+
+def test_a_version_of_a_store_that_is_gone_is_a_missing_manifest(tmp_path):
+    gone = StoredVersion("20240301T060000Z-00000000", f"file://{tmp_path}/gone", "0" * 64)
+    with pytest.raises(ModelError, match="missing"):
+        fetch_version(gone, tmp_path)

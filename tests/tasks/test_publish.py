@@ -1,0 +1,98 @@
+"""Publishing: both places whole, or both as they were."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import fsspec
+import pandas as pd
+import polars as pl
+import pyarrow.dataset as ds
+import pytest
+import sqlalchemy as sa
+
+from sql import history
+from sql.errors import StorageError
+from tasks.places import Output, Places
+from tasks.publish import publish
+from tasks.read_series import save_rows
+
+CUTOFF = datetime(2024, 3, 1, tzinfo=UTC)
+
+
+def files_under(folder: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def test_a_night_is_in_the_table_and_in_the_file(places, forecast_rows, tmp_path):
+    published = publish(places, save_rows(forecast_rows(), tmp_path / "f.arrow"))
+    assert published.rows == 6
+    assert published.parquet == str(tmp_path / "forecasts/job=sales/cutoff=2024-03-01T000000Z")
+    assert history.forecast_of(places.engine(), "sales", CUTOFF).num_rows == 6
+    assert list(files_under(Path(published.parquet))) == ["part-0.parquet"]
+
+
+def test_the_same_night_twice_leaves_the_newest_rows_once(places, forecast_rows, tmp_path):
+    publish(places, save_rows(forecast_rows(value=1.0), tmp_path / "a.arrow"))
+    published = publish(places, save_rows(forecast_rows(value=5.0, run_id="r2"), tmp_path / "b.arrow"))
+    assert set(history.forecast_of(places.engine(), "sales", CUTOFF)["median"].to_pylist()) == {5.0}
+    frame = pd.read_parquet(published.parquet)
+    assert (len(frame), set(frame["median"])) == (6, {5.0})
+
+
+def test_what_fails_in_the_table_leaves_both_as_they_were(places, forecast_rows, tmp_path, monkeypatch):
+    publish(places, save_rows(forecast_rows(value=1.0), tmp_path / "a.arrow"))
+    before = files_under(Path(places.parquet))
+
+    def interrupted(engine, rows, before_commit):
+        before_commit()
+        raise StorageError("the connection broke at the commit")
+
+    monkeypatch.setattr("tasks.publish.publish_forecast", interrupted)
+    monkeypatch.setattr("tasks.step.time.sleep", lambda seconds: None)
+    for rows in (forecast_rows(value=5.0), forecast_rows(cutoff=CUTOFF + timedelta(days=1))):
+        with pytest.raises(StorageError):
+            publish(places, save_rows(rows, tmp_path / "b.arrow"))
+    assert files_under(Path(places.parquet)) == before
+    assert [night["cutoff"] for night in history.publications(places.engine(), "sales")] == [CUTOFF]
+
+
+def test_a_parquet_folder_that_cannot_be_written_leaves_the_table_as_it_was(places, forecast_rows, tmp_path):
+    (tmp_path / "forecasts").write_text("in the way", encoding="utf-8")
+    with pytest.raises(OSError, match="forecasts"):
+        publish(places, save_rows(forecast_rows(), tmp_path / "f.arrow"))
+    with places.engine().connect() as connection:
+        assert connection.scalar(sa.text("SELECT count(*) FROM forecast")) == 0
+
+
+def test_pandas_pyarrow_duckdb_and_polars_read_all_nights_without_options(places, forecast_rows, tmp_path):
+    for day in range(2):
+        publish(places, save_rows(forecast_rows(cutoff=CUTOFF + timedelta(days=day)), tmp_path / "f.arrow"))
+    frame = pd.read_parquet(places.parquet)
+    assert (len(frame), frame["cutoff"].nunique(), set(frame["job"])) == (12, 2, {"sales"})
+    assert ds.dataset(places.parquet, partitioning="hive").count_rows() == 12
+    query = f"SELECT count(*) FROM '{places.parquet}/**/*.parquet' WHERE job = 'sales'"
+    assert duckdb.sql(query).fetchall() == [(12,)]
+    assert pl.read_parquet(places.parquet).shape[0] == 12
+
+
+def test_a_folder_on_another_file_system_gets_the_file_too(forecast_rows, tmp_path, places):
+    remote = Places("sales", tmp_path, Output(url=places.output.url, parquet="memory://lake/forecasts"))
+    published = publish(remote, save_rows(forecast_rows(), tmp_path / "f.arrow"))
+    assert published.parquet == "memory://lake/forecasts/job=sales/cutoff=2024-03-01T000000Z"
+    with fsspec.open(f"{published.parquet}/part-0.parquet", "rb") as file:
+        assert len(pd.read_parquet(file)) == 6
+
+
+def test_a_reader_of_a_night_sees_no_aside_file(places, forecast_rows, tmp_path, monkeypatch):
+    seen = []
+
+    def look(engine, rows, before_commit):
+        seen.extend(path.name for path in Path(places.parquet).rglob("*.parquet"))
+        return 0
+
+    monkeypatch.setattr("tasks.publish.publish_forecast", look)
+    publish(places, save_rows(forecast_rows(), tmp_path / "f.arrow"))
+    assert seen == []

@@ -1,0 +1,65 @@
+"""Steps: the plain function without a flow, a Prefect task in one, the same retries both ways."""
+
+from __future__ import annotations
+
+import pytest
+
+from models.errors import InputError
+from sql.errors import StorageError
+from tasks.step import is_worth_retrying, step
+
+
+def failing(times: int, error: Exception, **settings):
+    """A step that fails so many times before it gives "done", and the list of its calls."""
+    calls = []
+
+    @step("try {what}", **settings)
+    def attempt(what):
+        calls.append(what)
+        if len(calls) <= times:
+            raise error
+        return "done"
+
+    return attempt, calls
+
+
+@pytest.fixture
+def pauses(monkeypatch):
+    made = []
+    monkeypatch.setattr("tasks.step.time.sleep", made.append)
+    return made
+
+
+def test_a_step_outside_a_flow_is_the_plain_function(pauses):
+    attempt, calls = failing(0, StorageError("away"))
+    assert attempt("it") == "done"
+    assert calls == ["it"]
+
+
+def test_what_the_outside_failed_at_is_tried_again_after_the_given_seconds(pauses):
+    attempt, calls = failing(2, StorageError("away"), retries=3, retry_delay_seconds=(2, 10))
+    assert attempt("it") == "done"
+    assert len(calls) == 3
+    assert pauses == [2, 10]
+
+
+def test_after_the_last_retry_the_error_comes_through(pauses):
+    attempt, calls = failing(9, StorageError("away"), retries=2, retry_delay_seconds=(1,))
+    with pytest.raises(StorageError, match="away"):
+        attempt("it")
+    assert len(calls) == 3
+    assert pauses == [1, 1]
+
+
+@pytest.mark.parametrize("error", [InputError("bad"), PermissionError("no"), KeyError("x")])
+def test_what_would_fail_again_is_not_tried_again(pauses, error):
+    attempt, calls = failing(9, error, retries=3, retry_delay_seconds=(1,))
+    with pytest.raises(type(error)):
+        attempt("it")
+    assert len(calls) == 1
+
+
+def test_a_lost_connection_is_worth_a_retry_and_a_missing_folder_is_not():
+    assert is_worth_retrying(ConnectionResetError("gone"))
+    assert is_worth_retrying(TimeoutError("slow"))
+    assert not is_worth_retrying(FileNotFoundError("folder"))
