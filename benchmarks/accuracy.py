@@ -203,8 +203,9 @@ def scales(this: Set, known: pd.DataFrame, keys: list[tuple[str, pd.Timestamp]])
 
 def show(name: str, means: dict[str, float], apart: float) -> None:
     print(f"\n{name:<30}{'MASE':>9}{'sMAPE':>9}{'wQL':>9}{'cov. 80':>9}")
+    own = [means[key] for key in ("mase", "smape", "wql")]
     print(
-        f"{'this product':<30}{means['mase']:>9.4f}{means['smape']:>9.4f}{means['wql']:>9.4f}{means['coverage_80']:>9.3f}"
+        f"{'this product':<30}{own[0]:>9.4f}{own[1]:>9.4f}{own[2]:>9.4f}{means['coverage_80']:>9.3f}"
         f"   trained in {means['train_seconds']:.0f} s, seeds within {apart:.1%}"
     )
     naive = [means[f"seasonal_naive.{key}"] for key in ("mase", "smape", "wql")]
