@@ -25,7 +25,7 @@ demo: .venv/.base
 	@$(BIN)/nightcast demo $(DEMO)
 
 test: .venv/.dev
-	@$(BIN)/python -m pytest $(TESTS)
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(TESTS)
 
 check: .venv/.dev
 	@echo "ruff";         $(BIN)/ruff check .

@@ -67,9 +67,7 @@ def _command(arguments: Sequence[str]) -> list[str]:
 
 def _start(arguments: Sequence[str], environment: dict[str, str], folder: Path | None) -> subprocess.Popen[bytes]:
     # A group of its own, so that Ctrl-C reaches this process alone and children are stopped in order.
-    return subprocess.Popen(
-        _command(arguments), env=environment, cwd=folder, stdout=sys.stderr, start_new_session=True
-    )
+    return subprocess.Popen(_command(arguments), env=environment, cwd=folder, stdout=sys.stderr, start_new_session=True)
 
 
 def _finish(arguments: Sequence[str], environment: dict[str, str], folder: Path | None) -> None:

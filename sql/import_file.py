@@ -23,9 +23,7 @@ _BATCH_ROWS = 10_000
 _STAGE = "nightcast_import"
 
 
-def import_file(
-    path: Path, url: sa.URL, table: str, mode: Literal["create", "append", "replace"] = "create"
-) -> int:
+def import_file(path: Path, url: sa.URL, table: str, mode: Literal["create", "append", "replace"] = "create") -> int:
     """Load all rows of a file, in one transaction.
 
     A column called `series_id` is text (00123 stays 00123), one called `timestamp` a time, one called

@@ -93,6 +93,4 @@ def check_columns(engine: sa.Engine, source: Source, origin: str, where: str) ->
     for key, names in wanted.items():
         for name in names:
             if name not in found:
-                raise SourceError(
-                    f"There is no column {name!r} ({key}) in {where}. {_nearest(name, found, 'columns')}"
-                )
+                raise SourceError(f"There is no column {name!r} ({key}) in {where}. {_nearest(name, found, 'columns')}")

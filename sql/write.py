@@ -208,7 +208,5 @@ def _is_version(job: str, version: str) -> sa.ColumnElement[bool]:
 
 
 def _make_champion(connection: sa.Connection, job: str, version: str, values: dict[str, Any]) -> None:
-    connection.execute(
-        model.update().where(model.c.job == job, model.c.stage == "champion").values(stage="retired")
-    )
+    connection.execute(model.update().where(model.c.job == job, model.c.stage == "champion").values(stage="retired"))
     connection.execute(model.update().where(_is_version(job, version)).values(stage="champion", **values))

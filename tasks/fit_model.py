@@ -62,9 +62,7 @@ def fit_model(
 
     panel = load_panel(panel_file)
     start = Forecaster.load(decided.folder) if decided.folder else None
-    forecaster, report = Forecaster.fit(
-        panel, forecast, network, training, start_from=start, progress=_log_progress
-    )
+    forecaster, report = Forecaster.fit(panel, forecast, network, training, start_from=start, progress=_log_progress)
     logger().info("%s", forecaster.summary)
     facts = asdict(report)
     if report.kept_champion and decided.champion is not None:

@@ -18,9 +18,7 @@ from tasks.step import step
 
 
 @step("read {source.table}", retries=2, retry_delay_seconds=(2, 10))
-def read_series(
-    source: Source, base: Path, forecast: ForecastSettings, cutoff: datetime | None, scratch: Path
-) -> Path:
+def read_series(source: Source, base: Path, forecast: ForecastSettings, cutoff: datetime | None, scratch: Path) -> Path:
     """The source's rows as one Arrow file in `scratch`: all, or those that a night at `cutoff` would have seen."""
     grid = TimeGrid(forecast.frequency, forecast.time_zone)
     steps_ahead = forecast.horizon if source.known_future else 0

@@ -155,7 +155,7 @@ def test_forecasts_between_two_times_come_from_every_night_that_spoke_of_them(ou
 
 
 def test_a_job_may_have_any_name(output, make_night):
-    name = "it's 100% \"theirs\"; DROP TABLE forecast --"
+    name = 'it\'s 100% "theirs"; DROP TABLE forecast --'
     publish_forecast(output, make_night(job=name))
     publish_forecast(output, make_night(job=name))
     assert latest_forecast(output, name)["job"].to_pylist() == [name] * 6
