@@ -21,7 +21,7 @@ class Plan:
 
     Attributes:
         segment, steps, horizon, seasons, cycles, forking: See `WindowShape`.
-        level_window: Steps over which a series' level is taken.
+        level_window, scale_window: Steps over which a series' level and spread are taken.
         quantile_levels: Ascending, with 0.5.
         layers: Pairs (cell, units).
         head: Hidden dense layers, or None for the per-step head of `head_units`.
@@ -37,6 +37,7 @@ class Plan:
     cycles: tuple[int, ...]
     forking: bool
     level_window: int
+    scale_window: int
     quantile_levels: tuple[float, ...]
     layers: tuple[tuple[str, int], ...]
     head: tuple[int, ...] | None
@@ -114,7 +115,9 @@ def choose(
         seasons=seasons,
         cycles=(CYCLES,) * len(seasons),
         forking=tokens is None,
-        level_window=max(longest, 4),
+        # A mean over one season is free of it; what is longer would lag behind a level that moves.
+        level_window=max(min(seasons), 4),
+        scale_window=2 * max(longest, 4),
         quantile_levels=tuple(sorted({0.5, *forecast.quantile_levels})),
         layers=layers,
         head=None if network.head is None else tuple(network.head),

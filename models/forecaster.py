@@ -100,7 +100,7 @@ class Forecaster:
             trained = cls(plan, Vocabulary.of(panel), forecast, choices)
         else:
             trained = start_from.grown(panel)
-        arrays = flatten(panel, trained.vocabulary, level_window=trained.plan.level_window)
+        arrays = trained._flatten(panel)
         trained._build(arrays)
         if start_from is not None:
             trained._take_weights(start_from)
@@ -219,6 +219,10 @@ class Forecaster:
         first = ops.convert_to_tensor(np.zeros(1, np.int32))
         self.network(gather(flat, first, first, self.shape, origins=1))
 
+    def _flatten(self, panel: Panel) -> Arrays:
+        windows = {"level_window": self.plan.level_window, "scale_window": self.plan.scale_window}
+        return flatten(panel, self.vocabulary, **windows)
+
     def _smallest_arrays(self) -> Arrays:
         """Arrays of one series, of the widths that the network was trained on."""
         known, past = tuple(self.vocabulary.known_future), tuple(self.vocabulary.observed_past)
@@ -238,7 +242,7 @@ class Forecaster:
             observed_past=np.zeros((count, len(past)), np.float32) if past else None,
             observed_past_names=past,
         )
-        return flatten(panel, self.vocabulary, level_window=self.plan.level_window)
+        return self._flatten(panel)
 
     def _reasons(self, panel: Panel) -> npt.NDArray[np.object_]:
         """Shape (series,): why a series is left to the fallback, "" where it is not."""
@@ -251,7 +255,7 @@ class Forecaster:
 
     def _quantiles(self, panel: Panel, able: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         """Quantiles of some series in their own units, shape (series, horizon, level)."""
-        arrays = flatten(panel, self.vocabulary, level_window=self.plan.level_window)
+        arrays = self._flatten(panel)
         index = np.stack([able, panel.offsets[1:][able] - 1], axis=1).astype(np.int32)
         flat = {name: ops.convert_to_tensor(array) for name, array in arrays.items()}
         # Called as it is: a graph of all recurrent steps takes longer to make than most nights to forecast.

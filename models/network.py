@@ -42,7 +42,7 @@ class RecurrentForecaster(keras.Model):
         series_embedding: Its width, 0 for none.
         categories: Number of rows for each static column, row 0 for unknown categories.
         static_embedding: Width of each static column's embedding.
-        dropout: Share of head inputs left out while training.
+        dropout: Share of the recurrent state that the head does not see while training.
         unroll: Whether recurrent steps are laid out in the graph (faster on a CPU, no cuDNN).
     """
 
@@ -116,12 +116,14 @@ class RecurrentForecaster(keras.Model):
         level, scale = batch["level"][:, -origins:], batch["scale"][:, -origins:]
         state = self._encode(batch, training)[:, -origins:]
         lags, observed = self._scaled_lags(batch, level, scale)
+        if self.drop is not None:
+            state = self.drop(state, training=training)
         if self.output_dense is not None:
             for layer in self.hidden:
                 state = layer(state)
             raw = ops.reshape(self.output_dense(state), (-1, origins, self.shape.horizon, len(self.quantile_levels)))
         else:
-            raw = self._per_step_head(batch, state, lags, observed, training)
+            raw = self._per_step_head(batch, state, lags, observed)
         base = self._lag_mix(lags, observed) if self.residual else 0.0
         return self._spread_quantiles(raw, base)
 
@@ -186,9 +188,7 @@ class RecurrentForecaster(keras.Model):
         observed = ops.concatenate([observed, observed], axis=-1)
         return lags * observed, observed
 
-    def _per_step_head(
-        self, batch: dict[str, Tensor], state: Tensor, lags: Tensor, observed: Tensor, training: bool | None
-    ) -> Tensor:
+    def _per_step_head(self, batch: dict[str, Tensor], state: Tensor, lags: Tensor, observed: Tensor) -> Tensor:
         """Shape (window, origin, horizon, level): the state, and what is known of each future step."""
         origins = state.shape[1]
         # Whether a lag was observed is the same for both ways of scaling it.
@@ -197,8 +197,6 @@ class RecurrentForecaster(keras.Model):
             known.append(batch["future_calendar"])
         if "future_covariates" in batch:
             known.append(batch["future_covariates"])
-        if self.drop is not None:
-            state = self.drop(state, training=training)
         steps = ops.reshape(self.state_to_steps(state), (-1, origins, self.shape.horizon, self.head_units))
         hidden = ops.gelu(steps + self.step_inputs(ops.concatenate(known, axis=-1)))
         return self.step_output(hidden + self.step_hidden(hidden))

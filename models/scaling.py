@@ -35,12 +35,13 @@ class Scaling(NamedTuple):
     spread: npt.NDArray[np.float32]
 
 
-def scale_panel(panel: Panel, window: int) -> Scaling:
-    """Level and scale over the last `window` steps, and over all steps so far where those hold too little.
+def scale_panel(panel: Panel, level_window: int, scale_window: int) -> Scaling:
+    """Level and scale over the last steps, and over all steps so far where those hold too little.
 
     Args:
         panel: The series.
-        window: Steps that the level looks back; the scale looks back twice as far.
+        level_window: Steps that the level looks back.
+        scale_window: Steps that the scale looks back.
 
     Returns:
         Finite everywhere, whatever the panel holds.
@@ -66,9 +67,9 @@ def scale_panel(panel: Panel, window: int) -> Scaling:
 
     everything = int(length.max()) if len(panel) else 1
     ones = observed.astype(np.float64)
-    count, count_all = trailing(ones, window), trailing(ones, everything)
-    total, total_all = trailing(centred, window), trailing(centred, everything)
-    enough = count >= max(2, min(window, 8) // 2)
+    count, count_all = trailing(ones, level_window), trailing(ones, everything)
+    total, total_all = trailing(centred, level_window), trailing(centred, everything)
+    enough = count >= _enough(level_window)
     mean_all = total_all / np.maximum(count_all, 1)
     mean = np.where(enough, total / np.maximum(count, 1), mean_all)
 
@@ -78,14 +79,19 @@ def scale_panel(panel: Panel, window: int) -> Scaling:
         return np.sqrt(np.maximum(trailing(centred**2, back) / np.maximum(n, 1) - average**2, 0.0)), n
 
     wide, _ = deviation(everything)
-    near, seen = deviation(2 * window)
-    spread = np.where(seen >= max(2, min(window, 8) // 2), near, wide)
+    near, seen = deviation(scale_window)
+    spread = np.where(seen >= _enough(scale_window), near, wide)
     level = mean * size[series] + origin[series]
     # A flat stretch would make a scale of nothing: at least a tenth of the usual swing and a thousandth of the level.
     floor = np.maximum(0.1 * wide * size[series], 1e-3 * np.abs(level))
     scale = np.maximum(spread * size[series], floor)
     scale = np.where(scale > 0, scale, 1.0)
     return Scaling(level.astype(np.float32), scale.astype(np.float32), _step_spread(panel).astype(np.float32))
+
+
+def _enough(window: int) -> int:
+    """How many observed values in a window are worth more than all before it."""
+    return max(2, min(window, 8) // 2)
 
 
 def _typical_size(centred: FloatArray, series: npt.NDArray[np.int64], count: int) -> FloatArray:

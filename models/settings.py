@@ -100,9 +100,8 @@ class NetworkSettings(Settings):
         "seasonal", description="Forecast the difference from a learnt mix of seasonal naives, or the value itself."
     )
     dropout: float = Field(
-        0.0, ge=0.0, lt=1.0, description="Share of the inputs of each dense layer left out while training."
+        0.0, ge=0.0, lt=1.0, description="Share of the recurrent state that the head does not see while training."
     )
-    members: int | None = Field(None, ge=1, le=20, description="Networks trained and averaged.")
     input: InputSettings = InputSettings()
 
 

@@ -13,7 +13,7 @@ LEVELS = [0.05, 0.5, 0.9]
 
 @pytest.fixture
 def batch(weekly_panel):
-    arrays = flatten(weekly_panel, Vocabulary.of(weekly_panel), level_window=7)
+    arrays = flatten(weekly_panel, Vocabulary.of(weekly_panel), level_window=7, scale_window=14)
     flat = {name: ops.convert_to_tensor(array) for name, array in arrays.items()}
     series = np.arange(len(weekly_panel), dtype=np.int32)
     origin = (weekly_panel.offsets[1:] - 1).astype(np.int32)

@@ -26,7 +26,7 @@ def course(weekly_panel):
         plan, choices = choose(panel, FORECAST, NETWORK, TrainingSettings(max_steps=150))
         plan = replace(plan, **(plan_facts or {}))
         forecaster = Forecaster(plan, Vocabulary.of(panel), FORECAST, choices)
-        arrays = flatten(panel, forecaster.vocabulary, level_window=plan.level_window)
+        arrays = flatten(panel, forecaster.vocabulary, level_window=plan.level_window, scale_window=plan.scale_window)
         forecaster._build(arrays)
         if weights is not None:
             forecaster.network.set_weights(weights)
