@@ -90,7 +90,7 @@ def main() -> None:
         figures |= {f"{name}.{key}": value for key, value in means.items()}
         figures[f"{name}.mase_seeds_apart"] = apart
         show(name, means, apart)
-    asked = " ".join(["python", "benchmarks/accuracy.py", *(a for a in sys.argv[1:] if a != str(given.data))])
+    asked = f"python benchmarks/accuracy.py --seeds {given.seeds} --sets {' '.join(given.sets)}"
     print(f"Kept in {os.path.relpath(record('accuracy', figures, asked))}")
 
 
