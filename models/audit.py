@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -15,32 +15,19 @@ import pyarrow.compute as pc
 
 from models.errors import InputError
 from models.panel import Panel
+from models.rows import (
+    EXAMPLES,
+    BoolArray,
+    Finding,
+    IntArray,
+    Rows,
+    instant_of,
+    place_on_grid,
+    without_duplicates,
+    without_infinities,
+)
 from models.settings import ForecastSettings
 from models.time_grid import TimeGrid
-
-IntArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
-EXAMPLES = 5
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One kind of oddity in the input.
-
-    Attributes:
-        kind: What it is, in a few words.
-        count: How many rows, steps or series.
-        examples: Five of them at most.
-        action: What the night did about it.
-    """
-
-    kind: str
-    count: int
-    examples: tuple[str, ...]
-    action: str
-
-    def __str__(self) -> str:
-        return f"{self.count} {self.kind} ({', '.join(self.examples)}): {self.action}"
 
 
 @dataclass(frozen=True)
@@ -68,31 +55,6 @@ class Audit:
     def to_dict(self) -> dict[str, Any]:
         """JSON-able, times as ISO text."""
         return {key: item.isoformat() if isinstance(item, datetime) else item for key, item in asdict(self).items()}
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Rows on the grid: parallel arrays of shape (row,).
-
-    Attributes:
-        series: Row numbers into `series_ids`.
-        index: Grid positions.
-        value: float64, NaN where not observed.
-        row: Places in the source's table.
-    """
-
-    series_ids: npt.NDArray[np.str_]
-    series: IntArray
-    index: IntArray
-    value: npt.NDArray[np.float64]
-    row: IntArray
-
-    def take(self, keep: BoolArray | IntArray) -> Rows:
-        return Rows(self.series_ids, self.series[keep], self.index[keep], self.value[keep], self.row[keep])
-
-    def names(self, keep: BoolArray) -> tuple[str, ...]:
-        """Ids of the series of the first kept rows."""
-        return tuple(str(name) for name in self.series_ids[pd.unique(self.series[keep])[:EXAMPLES]])
 
 
 def build_panel(
@@ -128,15 +90,15 @@ def build_panel(
         raise InputError("The source gave no rows; check source.table or source.query, and its filters.")
     grid = TimeGrid(forecast.frequency, forecast.time_zone)
     findings: list[Finding] = []
-    placed = _place_on_grid(rows, grid, findings)
-    placed = _without_infinities(placed, findings)
+    placed = place_on_grid(rows, grid, findings)
+    placed = without_infinities(placed, findings)
     end = _cutoff_index(grid, placed, cutoff, now)
-    placed = _without_duplicates(placed, grid, findings)
+    placed = without_duplicates(placed, grid, findings)
     past = placed.take((placed.index <= end) & ~np.isnan(placed.value))
     if not len(past.index):
         raise InputError(
-            f"No value was observed up to the cutoff {_instant(grid, end)}; the source's rows begin "
-            f"{_instant(grid, int(placed.index.min()))}. Choose a later cutoff."
+            f"No value was observed up to the cutoff {instant_of(grid, end)}; the source's rows begin "
+            f"{instant_of(grid, int(placed.index.min()))}. Choose a later cutoff."
         )
     panel, place = _lay_out(past, placed, end, grid, forecast)
     later = (placed.index > end) & ~np.isnan(placed.value)
@@ -158,56 +120,12 @@ def build_panel(
         rows_read=rows.num_rows,
         series=len(panel),
         observed=len(past.index),
-        first=_instant(grid, first),
-        last=_instant(grid, int(past.index.max())),
-        cutoff=_instant(grid, end),
+        first=instant_of(grid, first),
+        last=instant_of(grid, int(past.index.max())),
+        cutoff=instant_of(grid, end),
         findings=tuple(findings),
     )
     return panel, audit
-
-
-def _instant(grid: TimeGrid, index: int) -> datetime:
-    """The UTC instant of one grid position."""
-    return pd.Timestamp(grid.to_utc(np.array([index]))[0]).to_pydatetime().replace(tzinfo=UTC)
-
-
-def _place_on_grid(rows: pa.Table, grid: TimeGrid, findings: list[Finding]) -> Rows:
-    """Rows with their grid positions, those off the grid left out."""
-    ids = rows["series_id"].combine_chunks()
-    if not pa.types.is_dictionary(ids.type):
-        ids = pc.dictionary_encode(ids)
-    if isinstance(ids, pa.ChunkedArray):
-        ids = ids.unify_dictionaries().chunk(0)
-    names = np.asarray(ids.dictionary.to_pylist(), dtype=str)
-    order = np.argsort(names, kind="stable")
-    rank = np.empty_like(order)
-    rank[order] = np.arange(len(order))
-    series = rank[ids.indices.to_numpy(zero_copy_only=False)].astype(np.int64)
-    times = rows["timestamp"]
-    moments = times.cast(pa.timestamp("us", times.type.tz)).to_numpy().astype("datetime64[us]")
-    index, on_grid = grid.to_index(pd.DatetimeIndex(moments, tz="UTC") if times.type.tz else moments)
-    value = pc.fill_null(rows["value"].cast(pa.float64()), float("nan")).to_numpy()
-    placed = Rows(names[order], series, index, value, np.arange(rows.num_rows))
-    off = ~on_grid
-    if 2 * off.sum() > len(off):
-        examples = [str(moment) for moment in moments[off][:EXAMPLES]]
-        raise InputError(
-            f"{int(off.sum())} of {len(off)} timestamps lie off the grid of frequency {grid.frequency!r} in "
-            f"{grid.time_zone}: {examples}. Set forecast.frequency and forecast.time_zone to the source's own."
-        )
-    if off.any():
-        findings.append(Finding("timestamps off the grid", int(off.sum()), placed.names(off), "left out"))
-    return placed.take(on_grid)
-
-
-def _without_infinities(placed: Rows, findings: list[Finding]) -> Rows:
-    """Values that no float32 holds become 'not observed'."""
-    with np.errstate(over="ignore"):
-        wild = np.isinf(placed.value.astype(np.float32))
-    if not wild.any():
-        return placed
-    findings.append(Finding("infinite values", int(wild.sum()), placed.names(wild), "taken as not observed"))
-    return Rows(placed.series_ids, placed.series, placed.index, np.where(wild, np.nan, placed.value), placed.row)
 
 
 def _cutoff_index(grid: TimeGrid, placed: Rows, cutoff: datetime | None, now: datetime) -> int:
@@ -221,35 +139,6 @@ def _cutoff_index(grid: TimeGrid, placed: Rows, cutoff: datetime | None, now: da
     if not len(seen):
         raise InputError(f"The source holds no observed value up to now, {now.isoformat()}; check source.value.")
     return int(seen.max())
-
-
-def _without_duplicates(placed: Rows, grid: TimeGrid, findings: list[Finding]) -> Rows:
-    """Rows in order of series and time, equal ones once.
-
-    Raises:
-        InputError: where two rows of one series and timestamp hold different values.
-    """
-    # A missing value sorts last, so an observed one of the same key comes first and stays.
-    order = np.lexsort((placed.value, placed.index, placed.series))
-    placed = placed.take(order)
-    again = np.zeros(len(order), bool)
-    again[1:] = (placed.series[1:] == placed.series[:-1]) & (placed.index[1:] == placed.index[:-1])
-    differs = np.zeros(len(order), bool)
-    differs[1:] = again[1:] & (placed.value[1:] != placed.value[:-1]) & ~np.isnan(placed.value[1:])
-    if differs.any():
-        where = np.flatnonzero(differs)[:EXAMPLES]
-        examples = [
-            f"{placed.series_ids[placed.series[i]]} at {_instant(grid, int(placed.index[i])):%Y-%m-%dT%H:%MZ}: "
-            f"{placed.value[i - 1]:g} and {placed.value[i]:g}"
-            for i in where
-        ]
-        raise InputError(
-            f"{int(differs.sum())} (series, timestamp) pairs have two different values: {examples}. "
-            "Keep one row for each, or let source.query choose, e.g. by max() and GROUP BY."
-        )
-    if again.any():
-        findings.append(Finding("rows given twice", int(again.sum()), placed.names(again), "counted once"))
-    return placed.take(~again)
 
 
 def _lay_out(past: Rows, placed: Rows, end: int, grid: TimeGrid, forecast: ForecastSettings) -> tuple[Panel, IntArray]:

@@ -25,7 +25,8 @@ from models.forecast import Forecast, mean_of_quantiles
 from models.network import RecurrentForecaster
 from models.panel import Panel
 from models.settings import ForecastSettings, NetworkSettings, TrainingSettings
-from models.training import Progress, TrainingReport, choose_windows, train
+from models.training import Progress, TrainingReport, train
+from models.training_windows import choose_windows
 from models.windows import WindowShape, gather
 
 BATCH = 512

@@ -19,17 +19,15 @@ from keras import ops
 from models.choices import Plan
 from models.errors import ModelError
 from models.flat_arrays import Arrays
-from models.network import RecurrentForecaster, pinball
-from models.windows import Tensor, WindowShape, gather
+from models.network import RecurrentForecaster
+from models.objective import Objective
+from models.training_windows import Index, Windows
+from models.windows import Tensor, WindowShape
 
 Weights = list[npt.NDArray[np.float32]]
-Index = npt.NDArray[np.int32]
 
 ROUND = 25
-VALIDATION_WINDOWS = 2_048
 WARM_UP_ROUNDS = 2
-# Share of windows whose series is hidden from the network, so that the row of unknown series learns too.
-UNKNOWN_SHARE = 0.1
 # Weights are averaged over about this many rounds (Polyak & Juditsky 1992).
 AVERAGED_ROUNDS = 4
 # After the best weights are found, this share of as many steps again includes the newest windows.
@@ -37,9 +35,6 @@ SETTLING_SHARE = 0.2
 MOST_DIVERGENCES = 3
 # A rate that is still high shakes the validation loss; only after this share of the steps does patience run out.
 PATIENT_SHARE = 0.5
-# Targets this many scales away are cut, and no window counts more than a hundred times another.
-TARGET_LIMIT = 100.0
-WEIGHT_LIMITS = 0.1, 10.0
 
 
 @dataclass(frozen=True)
@@ -78,102 +73,6 @@ class TrainingReport:
     history: list[dict[str, float]] = field(default_factory=list)
     stopped: str = ""
     kept_champion: bool = False
-
-
-@dataclass(frozen=True)
-class Windows:
-    """Windows to learn from and to validate on, each a pair (series, origin) of shape (window, 2).
-
-    Attributes:
-        training: Windows whose targets end before the held-out steps begin.
-        validation: Windows whose targets are held out.
-        all: Both.
-        end: Shape (series,), where the held-out steps of each series begin; int32.
-        full_end: Shape (series,), where each series' observed values end; int32.
-    """
-
-    training: Index
-    validation: Index
-    all: Index
-    end: Index
-    full_end: Index
-
-
-def choose_windows(panel_offsets: npt.NDArray[np.int64], observed: npt.NDArray[np.bool_], plan: Plan) -> Windows:
-    """All windows of the series, the newest held out for validation.
-
-    Args:
-        panel_offsets: Shape (series + 1,).
-        observed: Shape (total,).
-        plan: Horizon, segment and seasons.
-    """
-    start = panel_offsets[:-1]
-    last = np.array(
-        [
-            stretch[-1] if len(stretch := np.flatnonzero(observed[a:b])) else -1
-            for a, b in zip(start, panel_offsets[1:], strict=True)
-        ]
-    )
-    full_end = start + last + 1
-    # A few weeks of hours are a better judge than two days; a short series gives up a sixth at most.
-    wanted = max(plan.horizon, 2 * max(plan.seasons))
-    hold = np.minimum(wanted, (last + 1) // 6)
-    end = full_end - hold
-    everything = _pairs(start + plan.segment - 1, full_end - 1)
-    training = everything[everything[:, 1] < end[everything[:, 0]] - 1]
-    first = np.maximum(end - 1, start)
-    validation = _pairs(first, np.maximum(full_end - np.minimum(plan.horizon, hold), first + (hold > 0)), plan.segment)
-    if len(validation) > VALIDATION_WINDOWS:
-        validation = validation[np.linspace(0, len(validation) - 1, VALIDATION_WINDOWS).astype(np.int64)]
-    return Windows(training, validation, everything, end.astype(np.int32), full_end.astype(np.int32))
-
-
-def _pairs(first: npt.NDArray[np.int64], end: npt.NDArray[np.int64], stride: int = 1) -> Index:
-    """(series, origin) for every origin first, first + stride, ... before `end` of every series."""
-    count = np.maximum(0, -((first - end) // stride))
-    series = np.repeat(np.arange(len(first)), count)
-    place = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
-    return np.stack([series, first[series] + place * stride], axis=1).astype(np.int32)
-
-
-class Objective(keras.Model):
-    """The loss of windows, from their numbers alone; everything else lies on the device already.
-
-    While training, series end where their held-out steps begin, and every recurrent step is an origin; otherwise
-    they end with their last value, and only the last step is one.
-    """
-
-    def __init__(
-        self, network: RecurrentForecaster, arrays: Arrays, windows: Windows, shape: WindowShape, plan: Plan, seed: int
-    ) -> None:
-        super().__init__()
-        self.network = network
-        self.window = shape
-        self.levels = np.array(plan.quantile_levels, np.float32)
-        self.flat = {name: ops.convert_to_tensor(array) for name, array in {**arrays, "end": windows.full_end}.items()}
-        self.training_end = self.add_weight(
-            name="training_end", shape=windows.end.shape, dtype="int32", initializer="zeros", trainable=False
-        )
-        self.training_end.assign(windows.end)
-        self.noise = keras.random.SeedGenerator(seed)
-
-    def call(self, index: Tensor, training: bool | None = None) -> Tensor:
-        """Mean loss of each window, shape (window,)."""
-        origins = self.window.steps if training and self.window.forking else 1
-        flat = {**self.flat, "end": ops.convert_to_tensor(self.training_end)} if training else self.flat
-        batch = gather(flat, index[:, 0], index[:, 1], self.window, origins=origins)
-        if training:
-            hidden = keras.random.uniform(ops.shape(batch["row"]), seed=self.noise) < UNKNOWN_SHARE
-            batch["row"] = ops.where(hidden, 0, batch["row"])
-        predicted = self.network(batch, training=training)
-        level, scale = batch["level"][:, -origins:, None], batch["scale"][:, -origins:, None]
-        target = ops.clip((batch["target"] - level) / scale, -TARGET_LIMIT, TARGET_LIMIT)
-        # An origin whose own segment is empty has nothing to go by, and is not asked.
-        asked = ops.cast(ops.max(batch["observed"][:, -origins:], axis=-1) > 0, "float32")[..., None]
-        counted = batch["target_observed"] * asked
-        weight = ops.clip(scale * batch["weight"][:, None, None], *WEIGHT_LIMITS)
-        loss = pinball(target, predicted, self.levels) * counted * weight
-        return ops.sum(loss, axis=(1, 2)) / (ops.sum(counted, axis=(1, 2)) + 1e-6)
 
 
 def train(

@@ -83,6 +83,13 @@ def test_two_different_values_for_one_timestamp_are_an_error_that_names_them():
         build(rows(("a", "2024-01-01", 1), ("a", "2024-01-02", 3), ("a", "2024-01-02", 2)))
 
 
+def test_an_hour_that_comes_twice_when_the_clocks_go_back_gets_its_own_remedy():
+    settings = ForecastSettings(frequency="h", horizon=2, time_zone="Europe/Madrid")
+    table = rows(("a", "2023-10-29T02:00", 1), ("a", "2023-10-29T02:00", 2))
+    with pytest.raises(InputError, match=r"clocks of Europe/Madrid go back.*with their zone"):
+        build(table, settings)
+
+
 def test_no_rows_are_an_error():
     with pytest.raises(InputError, match="gave no rows"):
         build(rows())

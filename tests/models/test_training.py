@@ -11,7 +11,8 @@ from models.errors import ModelError
 from models.flat_arrays import Vocabulary, flatten
 from models.forecaster import Forecaster
 from models.settings import ForecastSettings, Layer, NetworkSettings, TrainingSettings
-from models.training import ROUND, choose_windows, train
+from models.training import ROUND, train
+from models.training_windows import choose_windows
 
 FORECAST = ForecastSettings(frequency="D", horizon=10, quantile_levels=[0.1, 0.5, 0.9])
 NETWORK = NetworkSettings(layers=[Layer(cell="gru", units=16)])

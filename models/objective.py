@@ -1,0 +1,59 @@
+"""What training makes small: the pinball loss of windows, from every origin in them."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+from keras import ops
+
+from models.choices import Plan
+from models.flat_arrays import Arrays
+from models.network import RecurrentForecaster, pinball
+from models.training_windows import Windows
+from models.windows import Tensor, WindowShape, gather
+
+# Share of windows whose series is hidden from the network, so that the row of unknown series learns too.
+UNKNOWN_SHARE = 0.1
+# Targets this many scales away are cut, and no window counts more than a hundred times another.
+TARGET_LIMIT = 100.0
+WEIGHT_LIMITS = 0.1, 10.0
+
+
+class Objective(keras.Model):
+    """The loss of windows, from their numbers alone; everything else lies on the device already.
+
+    While training, series end where their held-out steps begin, and every recurrent step is an origin; otherwise
+    they end with their last value, and only the last step is one.
+    """
+
+    def __init__(
+        self, network: RecurrentForecaster, arrays: Arrays, windows: Windows, shape: WindowShape, plan: Plan, seed: int
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.window = shape
+        self.levels = np.array(plan.quantile_levels, np.float32)
+        self.flat = {name: ops.convert_to_tensor(array) for name, array in {**arrays, "end": windows.full_end}.items()}
+        self.training_end = self.add_weight(
+            name="training_end", shape=windows.end.shape, dtype="int32", initializer="zeros", trainable=False
+        )
+        self.training_end.assign(windows.end)
+        self.noise = keras.random.SeedGenerator(seed)
+
+    def call(self, index: Tensor, training: bool | None = None) -> Tensor:
+        """Mean loss of each window, shape (window,)."""
+        origins = self.window.steps if training and self.window.forking else 1
+        flat = {**self.flat, "end": ops.convert_to_tensor(self.training_end)} if training else self.flat
+        batch = gather(flat, index[:, 0], index[:, 1], self.window, origins=origins)
+        if training:
+            hidden = keras.random.uniform(ops.shape(batch["row"]), seed=self.noise) < UNKNOWN_SHARE
+            batch["row"] = ops.where(hidden, 0, batch["row"])
+        predicted = self.network(batch, training=training)
+        level, scale = batch["level"][:, -origins:, None], batch["scale"][:, -origins:, None]
+        target = ops.clip((batch["target"] - level) / scale, -TARGET_LIMIT, TARGET_LIMIT)
+        # An origin whose own segment is empty has nothing to go by, and is not asked.
+        asked = ops.cast(ops.max(batch["observed"][:, -origins:], axis=-1) > 0, "float32")[..., None]
+        counted = batch["target_observed"] * asked
+        weight = ops.clip(scale * batch["weight"][:, None, None], *WEIGHT_LIMITS)
+        loss = pinball(target, predicted, self.levels) * counted * weight
+        return ops.sum(loss, axis=(1, 2)) / (ops.sum(counted, axis=(1, 2)) + 1e-6)
