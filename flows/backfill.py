@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from flows.job import JobError, LoadedJob, load_job
-from flows.moments import to_moment
+from flows.moments import to_cutoff, to_moment
 from flows.night import run_night
 from flows.summary import NightSummary
 from models.time_grid import TimeGrid
@@ -27,12 +27,12 @@ def backfill_nights(job: str | Path, first: str, last: str) -> Backfilled:
     """The nightly job for each grid step from `first` to `last` that was not published, each as of that night.
 
     Raises:
-        JobError: no step of the job's grid lies between the two.
+        JobError: no step of the job's grid lies between the two, or `last` has not come yet.
     """
     loaded = load_job(job)
     forecast = loaded.job.forecast
     zone, grid = forecast.zone, TimeGrid(forecast.frequency, forecast.time_zone)
-    cutoffs = instants_between(grid, to_moment(first, zone), to_moment(last, zone))
+    cutoffs = instants_between(grid, to_moment(first, zone), to_cutoff(last, zone, datetime.now(UTC)))
     if not cutoffs:
         raise JobError(f"No step of {forecast.frequency} lies from {first} to {last}; put --from before --to.")
     published = published_cutoffs(loaded)

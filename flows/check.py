@@ -14,7 +14,7 @@ from models.errors import InputError
 from sql.errors import SourceError, StorageError
 from tasks.audit import audit_input
 from tasks.notify import NotifyError, fill_in_environment
-from tasks.places import check_places
+from tasks.places import PlaceError, check_places
 from tasks.read_series import read_series
 
 
@@ -64,7 +64,7 @@ def check_job(job: str | Path) -> Checked:
     problems, audit = [], None
     try:
         check_places(loaded.places)
-    except (SourceError, StorageError, OSError) as error:
+    except (PlaceError, SourceError, StorageError, OSError) as error:
         problems.append(f"output: {error}")
     try:
         fill_in_environment(loaded.job.notify.webhook or "")

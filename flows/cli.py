@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
+from types import FrameType
 
 import click
 
@@ -22,6 +25,13 @@ def main() -> None:
     """
     # TensorFlow writes pages about the machine before it computes.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _end)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    # Python's own answer to SIGTERM is to vanish: the run would stay "running", and its scratch on the disk.
+    raise KeyboardInterrupt(f"ended by {signal.Signals(number).name}")
 
 
 for verb in (demo, import_rows, check, run, backtest, backfill, models, alerts, report, serve, doctor):

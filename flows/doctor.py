@@ -74,10 +74,12 @@ def _sqlite() -> str:
 
 
 def _postgresql_driver() -> str:
+    from sql.connection import POSTGRESQL_SETUP
+
     try:
         return f"adbc {version('adbc-driver-postgresql')}, psycopg {version('psycopg')}"
     except PackageNotFoundError as missing:
-        return f"{missing.name} is not installed; only needed for PostgreSQL: pip install 'nightcast[postgres]'"
+        return f"{missing.name} is not installed; only needed for PostgreSQL: {POSTGRESQL_SETUP}"
 
 
 def _source(job: str) -> str:

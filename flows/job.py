@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -15,11 +14,9 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 from models.settings import ForecastSettings, MonitorSettings, NetworkSettings, Settings, TrainingSettings
 from models.time_grid import TimeGrid
 from sql.read import Source
+from sql.url import holds_password
 from tasks.notify import Notify
 from tasks.places import Output, Places
-
-# user:password@ where the password is written out.
-_PASSWORD = re.compile(r"://[^:/@]*:(?!\$\{)[^@/]+@")
 
 
 class JobError(ValueError):
@@ -53,7 +50,7 @@ class Job(Settings):
     @model_validator(mode="after")
     def _holds_no_password(self) -> Self:
         for where, url in (("source.url", self.source.url), ("output.url", self.output.url)):
-            if _PASSWORD.search(url):
+            if holds_password(url):
                 raise ValueError(f"{where} holds a password; write ${{NAME}} in its place and set that variable")
         return self
 
@@ -133,7 +130,7 @@ def find_job(path_or_name: str | Path) -> Path:
 
 def _in_words(problem: Any) -> str:
     """One validation problem as: where, found, remedy."""
-    where = ".".join(str(part) for part in problem["loc"]) or "job"
+    where = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         known = _known_keys(problem["loc"][:-1])
         near = get_close_matches(str(problem["loc"][-1]), known, n=1)
@@ -142,7 +139,9 @@ def _in_words(problem: Any) -> str:
     if problem["type"] == "missing":
         return f"{where} is missing; every job needs it."
     found = "" if isinstance(problem["input"], dict) or "url" in where else f" (found {problem['input']!r})"
-    return f"{where}: {problem['msg'].removeprefix('Value error, ')}{found}"
+    message = problem["msg"].removeprefix("Value error, ")
+    # What concerns several keys names them itself.
+    return f"{where}: {message}{found}" if where else f"{message}"
 
 
 def _known_keys(way: tuple[int | str, ...]) -> list[str]:

@@ -22,3 +22,18 @@ def to_moment(written: str | datetime, zone: ZoneInfo) -> datetime:
     except ValueError:
         raise JobError(f"{written!r} is not a timestamp; write 2024-03-01 or 2024-03-01T06:00.") from None
     return moment if moment.tzinfo else moment.replace(tzinfo=zone)
+
+
+def to_cutoff(written: str | datetime, zone: ZoneInfo, now: datetime) -> datetime:
+    """The cutoff of a night: a moment that has come.
+
+    Raises:
+        JobError: it does not read as a timestamp, or lies after `now`: its night would stay the newest, and
+            every night until then would count as a past one.
+    """
+    moment = to_moment(written, zone)
+    if moment > now:
+        raise JobError(
+            f"The cutoff {moment.isoformat()} has not come yet: it is {now:%Y-%m-%dT%H:%M%z}. Give an earlier one."
+        )
+    return moment

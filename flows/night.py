@@ -11,14 +11,14 @@ from pathlib import Path
 from uuid import uuid4
 
 from flows.job import LoadedJob, load_job
-from flows.moments import to_moment
+from flows.moments import to_cutoff, to_moment
 from flows.summary import NightSummary
 from models.retraining import Policy
 from tasks.audit import audit_input
 from tasks.decide import decide
 from tasks.details import Details, write_details
 from tasks.fit_model import fit_model, promote_model
-from tasks.notify import announce_fallback, notify
+from tasks.notify import announce_fallback, fill_in_environment, notify
 from tasks.places import check_places
 from tasks.predict import predict
 from tasks.publish import publish
@@ -52,8 +52,12 @@ def night(
 ) -> NightSummary:
     """One night of one job, from reading to report; a failure is noted in the table `run` and raised again."""
     places, started_at = loaded.places, datetime.now(UTC)
-    asked = None if cutoff is None else to_moment(cutoff, loaded.job.forecast.zone)
+    zone = loaded.job.forecast.zone
+    now = to_moment(now, zone)
+    asked = None if cutoff is None else to_cutoff(cutoff, zone, now)
     try:
+        # A target that cannot be filled in must not first be found when there is an alert to tell.
+        fill_in_environment(loaded.job.notify.webhook or "")
         check_places(places)
         with places.scratch(run_id) as scratch:
             return _steps(loaded, asked, train, now, started_at, run_id, scratch)
@@ -92,12 +96,13 @@ def _steps(
     with clock("score"):
         scored = score(places, panel_file, job.monitor, cutoff)
     with clock("watch"):
-        watched = watch(places, scored.losses, job.monitor, cutoff, run_id)
+        watched = watch(places, scored.losses, job.monitor, job.forecast.zone, cutoff, run_id)
     with clock("notify"):
         delivery = notify(places, job.notify, cutoff, started_at)
         announce_fallback(places, cutoff, predicted.fallback_series, predicted.series)
     with clock("report"):
-        details = Details(job.model_dump(mode="json"), run_id, now, audited.audit, decided, fitted, predicted)
+        settings = job.model_dump(mode="json", exclude={"notify"})
+        details = Details(settings, run_id, now, audited.audit, decided, fitted, predicted)
         write_details(places, cutoff, details, clock.seconds, panel_file)
         report = write_report(places, cutoff, run_id)
     facts = {

@@ -20,7 +20,7 @@ import adbc_driver_manager.dbapi
 import sqlalchemy as sa
 from sqlalchemy import exc, pool
 
-from sql.errors import SourceError, StorageError
+from sql.errors import SourceError, StorageError, Unreachable
 from sql.url import describe, resolve_url
 
 __all__ = [
@@ -30,6 +30,14 @@ __all__ = [
 
 BUSY_SECONDS = 30
 """How long a writer waits for another writer of the same SQLite file."""
+
+POSTGRESQL_SETUP = ".venv/bin/uv pip install --python .venv/bin/python --require-hashes -r requirements/postgres.txt"
+"""Installs the drivers of PostgreSQL, in the project's folder."""
+
+_REMEDIES = {
+    "database is locked": "Another process is writing to it: try again later.",
+    "file is not a database": "Name another file in the URL, or move this one away.",
+}
 
 _POSTGRESQL_DEFAULTS = {
     "connect_timeout": "5",
@@ -103,8 +111,8 @@ def _create_engine(url: sa.URL, **options: Any) -> sa.Engine:
             "Check the URL's beginning, or install the database's SQLAlchemy dialect."
         ) from None
     except ImportError as error:
-        extra = "pip install 'nightcast[postgres]'" if url.get_backend_name() == "postgresql" else "pip install it"
-        raise SourceError(f"The driver for {describe(url)} is not installed ({error}): {extra}.") from None
+        remedy = POSTGRESQL_SETUP if url.get_backend_name() == "postgresql" else "install it"
+        raise SourceError(f"The driver for {describe(url)} is not installed ({error}): {remedy}.") from None
 
 
 def _sqlite_engine(url: sa.URL, open_file: Callable[[str], sqlite3.Connection]) -> sa.Engine:
@@ -184,12 +192,15 @@ def ping(engine: sa.Engine) -> None:
     """Ask the database for an answer.
 
     Raises:
-        StorageError: where none comes within seconds.
+        Unreachable: where none comes within seconds.
     """
-    with storage_errors(engine.url, "reach"), engine.connect() as connection:
-        # SQLite would answer SELECT 1 without opening the file.
-        schema = "sqlite_master" if engine.dialect.name == "sqlite" else None
-        connection.exec_driver_sql(f"SELECT 1 FROM {schema} WHERE 1 = 0" if schema else "SELECT 1")
+    # SQLite would answer SELECT 1 without opening the file.
+    question = "SELECT 1 FROM sqlite_master WHERE 1 = 0" if engine.dialect.name == "sqlite" else "SELECT 1"
+    try:
+        with engine.connect() as connection:
+            connection.exec_driver_sql(question)
+    except exc.SQLAlchemyError as error:
+        raise Unreachable(str(storage_error(engine.url, "reach", error)), describe(engine.url)) from error
 
 
 @contextmanager
@@ -220,12 +231,9 @@ def storage_errors(url: sa.URL, doing: str) -> Iterator[None]:
 def storage_error(url: sa.URL, doing: str, error: Exception) -> StorageError:
     """The error to raise for a driver's own, without the password and the statement."""
     cause = getattr(error, "orig", None) or error
-    reason = " ".join(str(cause).split()).rstrip(". ")
+    reason = " ".join(str(cause).split()).rstrip(".? ")
     if url.password:
         reason = reason.replace(str(url.password), "***")
-    remedy = (
-        "Another process is writing to it: try again later."
-        if "database is locked" in reason
-        else "Check that it runs, can be reached from here, and grants what is needed."
-    )
+    remedies = (remedy for words, remedy in _REMEDIES.items() if words in reason)
+    remedy = next(remedies, "Check that it runs, can be reached from here, and grants what is needed.")
     return StorageError(f"Could not {doing} the database {describe(url)}: {reason}. {remedy}")

@@ -3,7 +3,8 @@
 ValueError
 └── SourceError     what was asked of a database is wrong: mend the job file or the source
 Exception
-└── StorageError    a database does not answer, or cannot be written: mend the machine, or wait
+└── StorageError    a database cannot be read or written: mend the machine, or wait
+    └── Unreachable a database does not answer at all
 """
 
 
@@ -13,3 +14,11 @@ class SourceError(ValueError):
 
 class StorageError(Exception):
     """A database did not do what it was asked; nothing was changed in it."""
+
+
+class Unreachable(StorageError):
+    """A database did not answer; `database` is its URL without the password."""
+
+    def __init__(self, message: str, database: str = "") -> None:
+        super().__init__(message)
+        self.database = database

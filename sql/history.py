@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import closing, nullcontext
 from datetime import datetime
 from typing import Any
@@ -12,9 +13,12 @@ import sqlalchemy as sa
 from sql.bulk import Column, Kind, select
 from sql.connection import adbc_connection, storage_errors
 from sql.statement import literal, quoted
-from sql.tables import UTCDateTime, alert, forecast, loss, model, publication, run, score
+from sql.tables import UTCDateTime, alert, forecast, is_quantile_column, loss, model, publication, run, score
 
 Row = dict[str, Any]
+
+# Texts are most of what a night weighs, and its figures are judged again night after night.
+_FIGURES = ("series_id", "step", "median", "baseline")
 
 _KINDS: dict[Kind, pa.DataType] = {
     "text": pa.string(),
@@ -48,15 +52,33 @@ def forecast_of(engine: sa.Engine, job: str, cutoff: datetime) -> pa.Table:
     return _forecasts(engine, job, f"AND p.cutoff = {literal(cutoff, engine.dialect)}")
 
 
+def figures_of(engine: sa.Engine, job: str, cutoff: datetime, last_step: int) -> pa.Table:
+    """What it takes to judge one published night: `series_id`, `step`, `median`, `baseline` and the quantiles.
+
+    Args:
+        engine: The output database.
+        job: The job's name.
+        cutoff: The night.
+        last_step: Steps after it are left out.
+
+    Raises:
+        StorageError: where the database does not answer.
+    """
+    night = f"AND p.cutoff = {literal(cutoff, engine.dialect)} AND f.step <= {int(last_step)}"
+    return _forecasts(engine, job, night, lambda name: name in _FIGURES or is_quantile_column(name))
+
+
 def latest_forecast(engine: sa.Engine, job: str) -> pa.Table:
     """The newest published night, in the columns of `forecasts_between`; no rows where there is none."""
     newest = f"SELECT MAX(cutoff) FROM publication WHERE job = {literal(job, engine.dialect)}"
     return _forecasts(engine, job, f"AND p.cutoff = ({newest})")
 
 
-def _forecasts(engine: sa.Engine, job: str, condition: str) -> pa.Table:
+def _forecasts(
+    engine: sa.Engine, job: str, condition: str, is_wanted: Callable[[str], bool] = lambda name: True
+) -> pa.Table:
     with storage_errors(engine.url, "read from"):
-        names = [column["name"] for column in sa.inspect(engine).get_columns("forecast")]
+        names = [column["name"] for column in sa.inspect(engine).get_columns("forecast") if is_wanted(column["name"])]
         columns = [Column(f"f.{quoted(name, engine.dialect)}", name, _kind(name)) for name in names]
         tail = (
             "FROM publication p JOIN forecast f ON f.job = p.job AND f.cutoff = p.cutoff "

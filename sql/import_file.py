@@ -52,7 +52,8 @@ def import_file(path: Path, url: sa.URL, table: str, mode: Literal["create", "ap
         exists = inspector.has_table(name, schema)
         if exists and mode == "create":
             raise SourceError(
-                f"There is a table {table!r} in {describe(url)} already. Append to it, replace it, or name another."
+                f"There is a table {table!r} in {describe(url)} already. "
+                "Append to it or replace it (--mode append, --mode replace), or name another."
             )
         if mode == "append":
             where = f"table {table!r} in {describe(url)}"

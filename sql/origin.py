@@ -58,16 +58,21 @@ def table_clause(engine: sa.Engine, name: str, where: str) -> str:
         if dot and schema in inspector.get_schema_names() and inspector.has_table(rest, schema):
             return f"FROM {quoted(schema, engine.dialect)}.{quoted(rest, engine.dialect)}"
         names = [*inspector.get_table_names(), *inspector.get_view_names()]
-    raise SourceError(f"There is no {where}. {_nearest(name, names, 'tables')}")
+    near = _near(name, names)
+    question = f"Did you mean {near!r}? " if near else ""
+    raise SourceError(f"There is no {where}. {question}{_there(names, 'tables')}")
 
 
-def _nearest(name: str, names: Iterable[str], what: str) -> str:
+def _near(name: str, names: Iterable[str]) -> str | None:
+    folded = {known.casefold(): known for known in names}
+    found = get_close_matches(name.casefold(), sorted(folded), n=1)
+    return folded[found[0]] if found else None
+
+
+def _there(names: Iterable[str], what: str) -> str:
     known = sorted(names)
-    folded = {known_name.casefold(): known_name for known_name in known}
-    near = get_close_matches(name.casefold(), folded, n=1)
     listed = ", ".join(known[:30]) + (", ..." if len(known) > 30 else "")
-    question = f"Did you mean {folded[near[0]]!r}? " if near else ""
-    return f"{question}The {what} there: {listed or 'none'}."
+    return f"The {what} there: {listed or 'none'}."
 
 
 def check_columns(engine: sa.Engine, source: Source, origin: str, where: str) -> None:
@@ -90,7 +95,9 @@ def check_columns(engine: sa.Engine, source: Source, origin: str, where: str) ->
         "observed_past": source.observed_past,
         "recorded_at": [source.recorded_at] if source.recorded_at else [],
     }
-    for key, names in wanted.items():
-        for name in names:
-            if name not in found:
-                raise SourceError(f"There is no column {name!r} ({key}) in {where}. {_nearest(name, found, 'columns')}")
+    missing = [(key, name) for key, names in wanted.items() for name in names if name not in found]
+    if missing:
+        listed = " or ".join(f"{name!r} ({key})" for key, name in missing)
+        near = [near for _, name in missing if (near := _near(name, found))]
+        question = f"Did you mean {' and '.join(repr(name) for name in near)}? " if near else ""
+        raise SourceError(f"There is no column {listed} in {where}. {question}{_there(found, 'columns')}")

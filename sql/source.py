@@ -34,7 +34,7 @@ class Source(BaseModel):
     known_future: Columns = Field([], description="Numeric columns that are known over the horizon (promotions).")
     observed_past: Columns = Field([], description="Numeric columns that are known up to the cutoff (visitors).")
     recorded_at: str | None = Field(
-        None, description="Column of the time at which a row became known, for reading as of a past night."
+        None, description="Column of the time at which a row became known; read and checked, but no night uses it yet."
     )
 
     @model_validator(mode="after")

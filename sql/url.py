@@ -13,6 +13,7 @@ from sqlalchemy import exc
 from sql.errors import SourceError
 
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
+_PASSWORD = re.compile(r"://[^:/@]*:(?!\$\{)[^@/]+@")
 _SECRET_KEY = re.compile(r"pass|secret|token", re.IGNORECASE)
 
 
@@ -81,6 +82,22 @@ def _with_variables(url: str) -> sa.URL:
             f"{_without_password(url)!r} is not a database URL. Write for example sqlite:///example.db or "
             "postgresql://user:${PASSWORD}@host/database."
         ) from None
+
+
+def holds_password(url: str) -> bool:
+    """Whether a URL has its password written out, before the host or as an option, instead of as ${NAME}.
+
+    >>> holds_password("postgresql://me:secret@host/db"), holds_password("postgresql://me:${PASSWORD}@host/db")
+    (True, False)
+    """
+    try:
+        parts = sa.make_url(url)
+    except (exc.ArgumentError, ValueError):
+        return _PASSWORD.search(url) is not None
+    # A file of passwords (`passfile`) is the server's own way to keep them out of the URL.
+    options = (value for key, value in parts.query.items() if _SECRET_KEY.search(key) and not key.endswith("file"))
+    secrets = [parts.password, *options]
+    return any(secret and not _VARIABLE.search(str(secret)) for secret in secrets)
 
 
 def _without_password(text: str) -> str:

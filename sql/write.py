@@ -100,7 +100,10 @@ def _upsert(
 
 def start_run(engine: sa.Engine, run_id: str, job: str, cutoff: datetime, started_at: datetime) -> None:
     """Note that a run began."""
-    started = {"job": job, "cutoff": cutoff, "started_at": started_at, "state": "running", "finished_at": None}
+    # A run that is tried again under its own name leaves its first error behind.
+    started = {
+        "job": job, "cutoff": cutoff, "started_at": started_at, "state": "running", "finished_at": None, "error": None,
+    }  # fmt: skip
     upsert(engine, run, [{"run_id": run_id, **started}])
 
 
@@ -140,22 +143,22 @@ def add_model(
     metrics: Mapping[str, Any] | None = None,
     stage: str = "challenger",
 ) -> None:
-    """Register a version of a job's model; versions never change after.
+    """Register a version of a job's model; versions never change after, and one that is there already stays.
 
     Raises:
-        StorageError: where the job has that version already.
+        StorageError: where the job has that version already, with another digest.
     """
     row = {
         "job": job, "version": version, "created_at": created_at, "trained_until": trained_until, "uri": uri,
         "digest": digest, "metrics": {key: _plain(value) for key, value in (metrics or {}).items()}, "stage": stage,
     }  # fmt: skip
     with transaction(engine) as connection:
-        if connection.execute(sa.select(model.c.version).where(_is_version(job, version))).first():
+        _upsert(connection, model, [column.name for column in model.primary_key], [], [row])
+        if connection.scalar(sa.select(model.c.digest).where(_is_version(job, version))) != digest:
             raise StorageError(
                 f"Version {version!r} of the model of job {job!r} is already in {describe(engine.url)}, and versions "
                 "do not change; give the new one another name."
             )
-        connection.execute(model.insert(), row)
 
 
 def promote(engine: sa.Engine, job: str, version: str, promoted_at: datetime) -> None:
@@ -165,8 +168,9 @@ def promote(engine: sa.Engine, job: str, version: str, promoted_at: datetime) ->
         SourceError: where the job has no such version; names those it has.
     """
     with transaction(engine) as connection:
+        # Locked: two promotions at once would otherwise each retire the old champion, and leave two.
         versions = connection.scalars(
-            sa.select(model.c.version).where(model.c.job == job).order_by(model.c.created_at)
+            sa.select(model.c.version).where(model.c.job == job).order_by(model.c.created_at).with_for_update()
         ).all()
         if version not in versions:
             known = ", ".join(versions[-10:]) or "none yet"
@@ -179,6 +183,9 @@ def promote(engine: sa.Engine, job: str, version: str, promoted_at: datetime) ->
 def rollback(engine: sa.Engine, job: str) -> str:
     """Make the champion before the present one the champion again; a second time goes further back.
 
+    The version that is left is no former champion from then on: it has no `promoted_at` any more, and
+    no later rollback comes back to it.
+
     Returns:
         The version that is champion now.
 
@@ -190,6 +197,7 @@ def rollback(engine: sa.Engine, job: str) -> str:
             sa.select(model.c.version, model.c.stage)
             .where(model.c.job == job, model.c.promoted_at.is_not(None))
             .order_by(model.c.promoted_at, model.c.created_at)
+            .with_for_update()
         ).all()
         champion = next((i for i, row in enumerate(promoted) if row.stage == "champion"), 0)
         if champion == 0:
@@ -200,6 +208,8 @@ def rollback(engine: sa.Engine, job: str) -> str:
         version: str = promoted[champion - 1].version
         # It keeps the time of its own promotion: so the next rollback goes on to the one before it.
         _make_champion(connection, job, version, {})
+        left = _is_version(job, promoted[champion].version)
+        connection.execute(model.update().where(left).values(promoted_at=None))
         return version
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from models.retraining import ChampionFacts, built_for, decide_training
 from models.settings import ForecastSettings, NetworkSettings, TrainingSettings
 from sql import history
-from tasks.model_store import StoredVersion, fetch_version
+from tasks.model_store import StoredVersion, fetch_version, locate_version
 from tasks.panel_store import load_panel
 from tasks.places import Places
 from tasks.step import logger, step
@@ -53,7 +53,7 @@ def decide(
     if len(panel.refused) == len(panel):
         return Decided("none", f"each of {len(panel)} series is left to the fallback")
     row = None if training.policy == "scratch" else champion_as_of(places, cutoff)
-    stored = None if row is None else StoredVersion(row["version"], row["uri"], row["digest"])
+    stored = None if row is None else _stored(places, row)
     folder = None if stored is None else fetch_version(stored, scratch)
     mode, reason = decide_training(
         training.policy,
@@ -76,6 +76,11 @@ def champion_as_of(places: Places, cutoff: datetime) -> Mapping[str, Any] | None
         return champion
     older = [row for row in history.models(places.engine(), places.job) if row["trained_until"] <= cutoff]
     return max(older, key=lambda row: (row["trained_until"], row["created_at"]), default=None)
+
+
+def _stored(places: Places, row: Mapping[str, Any]) -> StoredVersion:
+    noted = StoredVersion(row["version"], row["uri"], row["digest"])
+    return locate_version(noted, places.versions, places.job)
 
 
 def _unknown_share(series_ids: Any, folder: Path) -> float:

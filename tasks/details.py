@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -21,7 +20,7 @@ from sql.tables import is_quantile_column
 from tasks.decide import Decided
 from tasks.fit_model import Fitted
 from tasks.panel_store import load_panel
-from tasks.places import Places
+from tasks.places import Places, write_whole
 from tasks.predict import Predicted
 from tasks.read_series import load_rows
 from tasks.shown_series import choose_series_to_show
@@ -34,7 +33,7 @@ class Details:
     """What the steps of a night found and did.
 
     Attributes:
-        job: The whole job, as JSON.
+        job: The job as JSON, without its targets: the address of a webhook is often its secret.
         run_id: The run.
         now: The moment that counted as now.
         audit, decided, fitted, predicted: What these steps gave.
@@ -68,10 +67,7 @@ def write_details(
         "seconds": seconds,
     }
     file = places.details_file(cutoff)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    aside = file.with_suffix(".json.part")
-    aside.write_text(json.dumps(_without_nan(content), ensure_ascii=False), encoding="utf-8")
-    os.replace(aside, file)
+    write_whole(file, json.dumps(_without_nan(content), ensure_ascii=False))
     return file
 
 

@@ -90,12 +90,10 @@ def promote_model(places: Places, fitted: Fitted, cutoff: datetime, now: datetim
 def _list_version(
     places: Places, stored: StoredVersion, cutoff: datetime, now: datetime, metrics: dict[str, Any]
 ) -> None:
-    # A night run again may train the very same version: it is listed once.
-    if stored.version not in {row["version"] for row in history.models(places.engine(), places.job)}:
-        metrics = {name: value for name, value in metrics.items() if name != "history"}
-        write.add_model(
-            places.engine(), places.job, stored.version, now, cutoff, stored.uri, stored.digest, metrics=metrics
-        )
+    metrics = {name: value for name, value in metrics.items() if name != "history"}
+    write.add_model(
+        places.engine(), places.job, stored.version, now, cutoff, stored.uri, stored.digest, metrics=metrics
+    )
 
 
 def _known_before(decided: Decided) -> Any:

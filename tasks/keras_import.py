@@ -47,4 +47,5 @@ def gpu_names() -> list[str]:
     """The GPUs that Keras would use."""
     with quiet_import():
         import keras
-    return [str(name) for name in keras.distribution.list_devices("gpu")]
+
+        return [str(name) for name in keras.distribution.list_devices("gpu")]

@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version as installed_version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 import fsspec
@@ -51,14 +52,24 @@ def store_version(folder: Path, versions: str, job: str, cutoff: datetime) -> St
     version = f"{cutoff.astimezone(UTC):%Y%m%dT%H%M%SZ}-{digest[:8]}"
     system, root = fsspec.core.url_to_fs(versions)
     target = f"{root}/{job}/{version}"
-    if not system.exists(f"{target}/{MANIFEST}"):
+    stored = StoredVersion(version, system.unstrip_protocol(target), digest)
+    if not _is_whole(stored):
         if isinstance(system, LocalFileSystem):
-            _publish_local(folder, Path(target), manifest)
+            _publish_local(folder, Path(target), manifest, stored)
         else:
             for name in digests:
                 system.put_file(str(folder / name), f"{target}/{name}")
             system.pipe_file(f"{target}/{MANIFEST}", manifest.encode())
-    return StoredVersion(version, system.unstrip_protocol(target), digest)
+    return stored
+
+
+def locate_version(stored: StoredVersion, versions: str, job: str) -> StoredVersion:
+    """The version where it lies now: where it was stored, or where the job's versions have been moved to."""
+    for uri in (stored.uri, f"{versions}/{job}/{stored.version}"):
+        system, root = fsspec.core.url_to_fs(uri)
+        if system.exists(f"{root}/{MANIFEST}"):
+            return replace(stored, uri=system.unstrip_protocol(root))
+    return stored
 
 
 def fetch_version(stored: StoredVersion, scratch: Path) -> Path:
@@ -103,14 +114,29 @@ def _read_manifest(system: fsspec.AbstractFileSystem, root: str, stored: StoredV
     return digests
 
 
-def _publish_local(folder: Path, target: Path, manifest: str) -> None:
+def _is_whole(stored: StoredVersion) -> bool:
+    """Whether all of a version is there: training anew must mend one that was damaged, not take it as done."""
+    with TemporaryDirectory() as copies:
+        try:
+            fetch_version(stored, Path(copies))
+        except ModelError:
+            return False
+        return True
+
+
+def _publish_local(folder: Path, target: Path, manifest: str, stored: StoredVersion) -> None:
     aside = target.parent / f".{target.name}.{uuid4().hex[:8]}"
     try:
         shutil.copytree(folder, aside)
         (aside / MANIFEST).write_text(manifest, encoding="utf-8")
-        if target.exists():  # left without a manifest by a copy that was cut short elsewhere
+        if target.exists() and not _is_whole(stored):  # damaged, or left by a copy that was cut short elsewhere
             shutil.rmtree(target)
-        aside.rename(target)
+        try:
+            aside.rename(target)
+        except OSError:
+            # Another run of the same night may have stored the very same version meanwhile.
+            if not (target / MANIFEST).exists():
+                raise
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 

@@ -120,15 +120,17 @@ def _post(url: str, message: dict[str, Any]) -> bool:
             httpx.post(url, json=message, timeout=10).raise_for_status()
             return True
         except httpx.HTTPError as error:
-            logger().warning("The webhook did not take %s: %s", message["event"], _without_address(error, url))
+            logger().warning("The webhook did not take %s: %s", message["event"], _without_address(error))
             if seconds is not None:
                 time.sleep(seconds)
-        except httpx.InvalidURL as error:
-            logger().warning("notify.webhook is not a URL: %s", error)
+        except httpx.InvalidURL:
+            logger().warning("notify.webhook is not a URL. Write it as https://host/path.")
             return False
     return False
 
 
-def _without_address(error: Exception, url: str) -> str:
-    # The address of a webhook is often its secret.
-    return str(error).replace(url, "<webhook>") or type(error).__name__
+def _without_address(error: httpx.HTTPError) -> str:
+    # The address of a webhook is often its secret, and httpx writes it anew in its own way.
+    if isinstance(error, httpx.HTTPStatusError):
+        return f"it answered {error.response.status_code} {error.response.reason_phrase}"
+    return str(error) or type(error).__name__

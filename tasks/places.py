@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from shutil import rmtree
+from tempfile import TemporaryDirectory
+from uuid import uuid4
 
+import fsspec
 from pydantic import Field
 from sqlalchemy import Engine
 
@@ -19,6 +23,12 @@ from sql.errors import SourceError
 from sql.migrations import migrate
 from sql.url import describe, resolve_url
 from tasks.step import step
+
+_LEFT_OVER_AFTER = timedelta(days=7)
+
+
+class PlaceError(ValueError):
+    """A folder of `output` is on a file system that is not known here."""
 
 
 class Output(Settings):
@@ -103,6 +113,7 @@ class Places:
         made_here = [folder for folder in (reports / ".nightcast", reports) if not folder.exists()]
         folder = reports / ".nightcast" / run_id
         folder.mkdir(parents=True, exist_ok=True)
+        _remove_left_over(folder.parent)
         try:
             yield folder
         finally:
@@ -112,14 +123,25 @@ class Places:
                     empty.rmdir()
 
 
-@step("look whether {places.job} can be written", retries=2, retry_delay_seconds=(2, 10))
+def _remove_left_over(scratches: Path) -> None:
+    """Remove what killed runs left: each folder holds a whole panel, and nobody would come back for it."""
+    for folder in scratches.iterdir():
+        with suppress(OSError):
+            if time.time() - folder.stat().st_mtime > _LEFT_OVER_AFTER.total_seconds():
+                rmtree(folder, ignore_errors=True)
+
+
+@step("look whether {places.job} can be written", retries=1, retry_delay_seconds=(4,))
 def check_places(places: Places) -> None:
-    """Find what could not be written before hours of work are spent on it; writes nothing.
+    """Find what could not be written before hours of work are spent on it; leaves nothing behind.
 
     Raises:
-        StorageError: the database does not answer.
+        PlaceError: a folder is a URL that nothing installed can open; names the package.
+        Unreachable: the database does not answer.
         OSError: a folder is not one, or may not be written; names it.
     """
+    for place in (places.parquet, places.versions):
+        _check_protocol(place)
     if places.has_tables():
         ping(places.engine())
     folders = [place for place in (places.parquet, places.versions, str(places.report)) if "://" not in place]
@@ -130,8 +152,36 @@ def check_places(places: Places) -> None:
         nearest = next(parent for parent in (Path(folder), *Path(folder).parents) if parent.exists())
         if not nearest.is_dir():
             raise NotADirectoryError(f"{nearest} is a file, and {folder} should be a folder. Name another in `output`.")
-        if not os.access(nearest, os.W_OK | os.X_OK):
-            raise PermissionError(f"{folder} cannot be written by this user. Grant it, or name another in `output`.")
+        try:
+            # Permissions do not tell of disks that are full or mounted for reading only: try.
+            with TemporaryDirectory(prefix=".nightcast-", dir=nearest):
+                pass
+        except OSError as error:
+            reason = error.strerror or error
+            raise PermissionError(
+                f"{folder} cannot be written: {reason}. Mend it, or name another in `output`."
+            ) from error
+
+
+def _check_protocol(place: str) -> None:
+    try:
+        fsspec.get_filesystem_class(place.partition("://")[0] if "://" in place else "file")
+    except ImportError as error:
+        raise PlaceError(f"Cannot open {place} of `output`: {error}. Install that package, or name a folder.") from None
+    except ValueError:
+        raise PlaceError(f"Cannot open {place} of `output`: write a folder, or an s3://, gs:// or az:// URL.") from None
+
+
+def write_whole(file: Path, text: str) -> None:
+    """Write a text file, its folder too, so that a reader finds the former text or all of the new one."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    # A name of its own: the same night may run twice at once.
+    aside = file.with_name(f".{file.name}.{uuid4().hex}")
+    try:
+        aside.write_text(text, encoding="utf-8")
+        os.replace(aside, file)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def stamp(moment: datetime) -> str:

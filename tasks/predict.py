@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from models.baselines import fallback, seasonal_naive
 from models.forecast import Forecast
@@ -101,7 +102,7 @@ def forecast_rows(
     run_id: str,
     created_at: datetime,
 ) -> pa.Table:
-    """Rows of the table `forecast`, series by series and step by step; NaN and empty text become null."""
+    """Rows of the table `forecast`, series by series and step by step; NaN, no version and no reason become null."""
     series, horizon = tonight.mean.shape
     count = series * horizon
     ahead = TimeGrid(panel.frequency, panel.time_zone).to_utc(panel.cutoff_index + 1 + np.arange(horizon))
@@ -109,8 +110,11 @@ def forecast_rows(
 
     def of_series(values: npt.NDArray[Any]) -> pa.Array:
         labels, codes = np.unique(values.astype(str), return_inverse=True)
-        texts = pa.array([label or None for label in labels.tolist()], pa.string())
-        return texts.take(pa.array(np.repeat(codes, horizon)))
+        return pa.array(labels.tolist(), pa.string()).take(pa.array(np.repeat(codes, horizon)))
+
+    def where_said(values: npt.NDArray[Any]) -> pa.Array:
+        texts = of_series(values)
+        return pc.if_else(pc.equal(texts, ""), pa.scalar(None, pa.string()), texts)
 
     def same(value: object, kind: pa.DataType) -> pa.Array:
         return pa.repeat(pa.scalar(value, kind), count)
@@ -124,9 +128,9 @@ def forecast_rows(
         "mean": pa.array(tonight.mean.ravel(), from_pandas=True),
         "median": pa.array(tonight.median.ravel(), from_pandas=True),
         "baseline": pa.array(tonight.baseline.ravel(), from_pandas=True),
-        "model_version": of_series(np.where(tonight.source == "model", version, "")),
+        "model_version": where_said(np.where(tonight.source == "model", version, "")),
         "source": of_series(tonight.source),
-        "reason": of_series(tonight.reason),
+        "reason": where_said(tonight.reason),
         "run_id": same(run_id, pa.string()),
         "created_at": same(created_at, instant),
     }

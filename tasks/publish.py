@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 import fsspec
 import pyarrow as pa
@@ -56,8 +57,8 @@ class _ParquetNight:
         self._rows = rows.drop_columns(list(_IN_THE_PATH))
         self._system, folder = fsspec.core.url_to_fs(night_folder(places, rows))
         self._target = f"{folder}/{_FILE}"
-        self._before: bytes | None = None
         self._undo: Callable[[], None] | None = None
+        self._name = uuid4().hex
 
     def __enter__(self) -> _ParquetNight:
         if isinstance(self._system, LocalFileSystem):
@@ -92,5 +93,6 @@ class _ParquetNight:
                 Path(self._target).parent.parent.rmdir()
 
     def _aside(self, name: str) -> str:
-        # A leading dot, and no ending that a reader of *.parquet would match.
-        return str(Path(self._target).with_name(f".{_FILE}.{name}-{os.getpid()}"))
+        # A leading dot, and no ending that a reader of *.parquet would match. Process numbers would not do
+        # as names: in containers that share a folder, every process may be number 1.
+        return str(Path(self._target).with_name(f".{_FILE}.{name}-{self._name}"))

@@ -17,7 +17,8 @@ from sql.read import Source, read_observations
 from tasks.step import step
 
 
-@step("read {source.table}", retries=2, retry_delay_seconds=(2, 10))
+# Nothing is lost yet: whoever mistyped a host waits for seconds, and the scheduler may try the night again.
+@step("read history", retries=1, retry_delay_seconds=(4,))
 def read_series(source: Source, base: Path, forecast: ForecastSettings, cutoff: datetime | None, scratch: Path) -> Path:
     """The source's rows as one Arrow file in `scratch`: all, or those that a night at `cutoff` would have seen."""
     grid = TimeGrid(forecast.frequency, forecast.time_zone)

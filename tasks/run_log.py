@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from sql import history, write
-from sql.errors import StorageError
+from sql.errors import StorageError, Unreachable
 from sql.migrations import migrate
 from tasks.places import Places
 from tasks.step import logger, step
@@ -31,6 +31,9 @@ def note_failure(
     places: Places, run_id: str, cutoff: datetime, started_at: datetime, finished_at: datetime, error: BaseException
 ) -> None:
     """Note that the run failed and why, where tables are; makes none, and never hides the failure itself."""
+    if isinstance(error, Unreachable) and error.database == places.url_text:
+        # What does not answer takes no note either, and asking again would only take more time.
+        return
     try:
         if not places.has_tables() or not sa.inspect(places.engine()).has_table("run"):
             return

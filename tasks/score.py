@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +23,7 @@ from sql import history, write
 from sql.tables import is_quantile_column
 from tasks.panel_store import load_panel
 from tasks.places import Places
-from tasks.step import step
+from tasks.step import logger, step
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,8 @@ def score(places: Places, panel_file: Path, monitor: MonitorSettings, cutoff: da
     grid = TimeGrid(panel.frequency, panel.time_zone)
     before = last_evening(places, cutoff, grid, panel.cutoff_index)
     window_start = min(before, panel.cutoff_index - (monitor.rescore_steps or panel.season_lengths[0]))
-    nights = past_nights(places, panel, grid, window_start)
+    published = history.publications(places.engine(), places.job)
+    nights = past_nights(places, panel, grid, published, window_start)
     scales = scales_at(panel, panel.season_lengths[0], [night.cutoff_index for night in nights])
     segments = segments_of(panel, monitor.segments)
     rows = [
@@ -61,13 +63,14 @@ def score(places: Places, panel_file: Path, monitor: MonitorSettings, cutoff: da
         for segment, mask in segments.items()
         for row in metric_rows(night, scale, mask)
     ]
-    write.upsert_scores(places.engine(), rows)
+    is_past = any(night["cutoff"] > cutoff for night in published)
+    write.upsert_scores(places.engine(), without_fewer_actuals(places, rows) if is_past else rows)
     newest = max((row["cutoff"] for row in rows), default=None)
     return Scored(rows, evening_losses(nights, scales, before, segments), newest)
 
 
 def last_evening(places: Places, cutoff: datetime, grid: TimeGrid, cutoff_index: int) -> int:
-    """Grid position up to which losses were taken before tonight; a horizon's worth back where never."""
+    """Grid position up to which losses were taken before tonight; the first night's cutoff where never."""
     earlier = [row["evaluated_on"] for row in history.losses(places.engine(), places.job) if row["n"]]
     earlier = [moment for moment in earlier if moment < cutoff]
     if earlier:
@@ -76,20 +79,50 @@ def last_evening(places: Places, cutoff: datetime, grid: TimeGrid, cutoff_index:
     return int(grid.to_index(pd.DatetimeIndex([min(nights)]))[0][0]) if nights else cutoff_index
 
 
-def past_nights(places: Places, panel: Panel, grid: TimeGrid, window_start: int) -> list[PastNight]:
-    """Published nights with a realised step after grid position `window_start`, oldest first."""
+def past_nights(
+    places: Places, panel: Panel, grid: TimeGrid, published: list[dict[str, Any]], window_start: int
+) -> list[PastNight]:
+    """Published nights with a realised step after grid position `window_start`, oldest first.
+
+    Nights of another grid (the job had another frequency or time zone then) are left out: their
+    steps are not this grid's.
+    """
+    ends = ("cutoff", "first_timestamp", "last_timestamp")
+    places_of = [grid.to_index(pd.DatetimeIndex([row[end] for row in published])) for end in ends]
     nights = []
-    for row in history.publications(places.engine(), places.job):
-        index = int(grid.to_index(pd.DatetimeIndex([row["cutoff"]]))[0][0])
-        last = int(grid.to_index(pd.DatetimeIndex([row["last_timestamp"]]))[0][0])
-        if index < panel.cutoff_index and last > window_start:
-            stored = history.forecast_of(places.engine(), places.job, row["cutoff"])
+    for i, row in enumerate(published):
+        index, first, last = (int(position[i]) for position, _ in places_of)
+        if index >= panel.cutoff_index or last <= window_start:
+            continue
+        realised = panel.cutoff_index - index
+        stored = history.figures_of(places.engine(), places.job, row["cutoff"], last_step=realised)
+        if not stored.num_rows:  # cleared away by somebody, as old nights may be
+            continue
+        # Every series has every step, so the rows left out tell the night's own horizon.
+        horizon = int(pc.max(stored["step"]).as_py()) * row["rows"] // stored.num_rows
+        if all(on_grid[i] for _, on_grid in places_of) and (first, last) == (index + 1, index + horizon):
             nights.append(read_night(stored, panel, index))
+        else:
+            logger().info("The night of %s was of another time grid, and is not scored.", row["cutoff"])
     return nights
 
 
+def without_fewer_actuals(places: Places, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows that know at least as many actuals as the stored ones of the same key.
+
+    A past night run again sees less than later nights have seen, and must not undo their scores.
+    """
+    key = operator.itemgetter("cutoff", "segment", "step", "metric")
+    stored = {
+        key(row): row["n"]
+        for cutoff in {row["cutoff"] for row in rows}
+        for row in history.scores(places.engine(), places.job, cutoff=cutoff)
+    }
+    return [row for row in rows if row["n"] >= stored.get(key(row), 0)]
+
+
 def read_night(stored: pa.Table, panel: Panel, cutoff_index: int) -> PastNight:
-    """One night's rows of the table `forecast` beside the panel's actuals."""
+    """One night's rows, from `history.figures_of`, beside the panel's actuals."""
     levels = {
         float(name[1:].replace("_", ".")): name
         for name in stored.column_names

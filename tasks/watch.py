@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import Any
 
 import numpy as np
@@ -36,9 +36,17 @@ class Watched:
 
 @step("watch the loss of {places.job}", retries=2, retry_delay_seconds=(2, 10))
 def watch(
-    places: Places, losses: Mapping[str, EveningLoss], monitor: MonitorSettings, evaluated_on: datetime, run_id: str
+    places: Places,
+    losses: Mapping[str, EveningLoss],
+    monitor: MonitorSettings,
+    zone: tzinfo,
+    evaluated_on: datetime,
+    run_id: str,
 ) -> Watched:
-    """Judge each segment against its past nights, keep the verdicts, and open or close alerts."""
+    """Judge each segment against its past nights, keep the verdicts, and open or close alerts.
+
+    Days in messages are those of `zone`, the job's: a day's midnight in Madrid is the evening before in UTC.
+    """
     stored = history.losses(places.engine(), places.job)
     rows = [
         loss_row(places.job, segment, loss, stored, monitor, evaluated_on) | {"run_id": run_id}
@@ -49,7 +57,8 @@ def watch(
         # A past night run again says nothing about today.
         return Watched(rows, ())
     alerts = history.alerts(places.engine(), places.job)
-    changed = [alert for row in rows if (alert := alert_after(row, alerts))]
+    changed = [alert for row in rows if (alert := alert_after(row, alerts, zone))]
+    changed += [without_segment(alert, evaluated_on) for alert in alerts if is_orphan(alert, losses)]
     write.upsert_alerts(places.engine(), changed)
     news = [alert["message"] for alert in changed if evaluated_on in (alert["opened_at"], alert["closed_at"])]
     for message in news:
@@ -95,10 +104,11 @@ def judge_nights(nights: Sequence[Mapping[str, Any]], monitor: MonitorSettings) 
     return judge(losses, baseline, monitor, [str(row["state"]) for row in nights])
 
 
-def alert_after(row: Mapping[str, Any], alerts: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+def alert_after(row: Mapping[str, Any], alerts: Sequence[Mapping[str, Any]], zone: tzinfo) -> dict[str, Any] | None:
     """The alert that a segment's verdict opens, updates or closes; None where nothing changes.
 
-    Tonight's own alert is found again when the night is run twice, so it opens once.
+    Tonight's own alert is found again when the night is run twice, so it opens once; one that the first
+    run closed is opened again where the second says otherwise.
     """
     mine = [alert for alert in alerts if alert["segment"] == row["segment"] and alert["signal"] == SIGNAL]
     opened = next((alert for alert in mine if alert["closed_at"] in (None, row["evaluated_on"])), None)
@@ -108,31 +118,46 @@ def alert_after(row: Mapping[str, Any], alerts: Sequence[Mapping[str, Any]]) -> 
             "segment": row["segment"],
             "signal": SIGNAL,
             "opened_at": row["evaluated_on"],
-            "state": "open",
-            "last_sent_at": None,
             "acknowledged_by": None,
             "acknowledged_at": None,
-            "closed_at": None,
         }
+        untold = {"state": "open", "closed_at": None, "last_sent_at": None}
         return {
-            **(opened if opened and opened["closed_at"] is None else fresh),
+            **(opened if opened and opened["closed_at"] is None else {**(opened or fresh), **untold}),
             "onset": row["onset"],
             "effect": row["effect"],
             "run_id": row["run_id"],
             "message": (
                 f"{row['job']}, {row['segment']}: the loss relative to the seasonal naive's is {row['effect']:.0%} "
-                f"above its past, probably since {row['onset']:%Y-%m-%d}"
+                f"above its past, probably since {row['onset'].astimezone(zone):%Y-%m-%d}"
             ),
         }
     if row["state"] == "ok" and opened and opened["closed_at"] is None:
+        since = f"{opened['onset'].astimezone(zone):%Y-%m-%d}"
         return {
             **opened,
             "state": "closed",
             "closed_at": row["evaluated_on"],
             "last_sent_at": None,
-            "message": f"{row['job']}, {row['segment']}: the loss is what it was before {opened['onset']:%Y-%m-%d}",
+            "message": f"{row['job']}, {row['segment']}: the loss is what it was before {since}",
         }
     return None
+
+
+def is_orphan(alert: Mapping[str, Any], losses: Mapping[str, EveningLoss]) -> bool:
+    """Whether an open alert is of a segment that is no longer there: no verdict will ever close it."""
+    return alert["signal"] == SIGNAL and alert["closed_at"] is None and alert["segment"] not in losses
+
+
+def without_segment(alert: Mapping[str, Any], evaluated_on: datetime) -> dict[str, Any]:
+    """An alert closed because its segment is gone; nobody is told that anything recovered."""
+    return {
+        **alert,
+        "state": "closed",
+        "closed_at": evaluated_on,
+        "last_sent_at": alert["last_sent_at"] or evaluated_on,
+        "message": f"{alert['job']}, {alert['segment']}: watched no longer, for the segment is gone",
+    }
 
 
 def acknowledge_alert(places: Places, segment: str, by: str, at: datetime) -> dict[str, Any]:

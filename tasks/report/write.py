@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import datetime
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from sql import history
 from tasks.details import read_details
-from tasks.places import Places
+from tasks.places import Places, write_whole
 from tasks.report.accuracy import best_known_cutoff
 from tasks.report.night import Night
 from tasks.report.page import page
@@ -34,10 +33,7 @@ def write_report(places: Places, cutoff: datetime, run_id: str) -> Path:
         OSError: where the report's folder cannot be written.
     """
     path = places.report_file(cutoff)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_suffix(".html.part")
-    aside.write_text(render(read_night(places, cutoff, run_id)), encoding="utf-8")
-    os.replace(aside, path)
+    write_whole(path, render(read_night(places, cutoff, run_id)))
     return path
 
 
@@ -53,8 +49,12 @@ def read_night(places: Places, cutoff: datetime, run_id: str) -> Night:
         run=next((row for row in history.runs(engine, job) if row["run_id"] == run_id), {}),
         scores=history.scores(engine, job, cutoff=best) if best else [],
         losses=[row for row in history.losses(engine, job) if row["evaluated_on"] <= cutoff],
-        alerts=history.open_alerts(engine, job),
-        # A page made again later must not show versions that the night did not know.
+        # A page made again later must not show alerts and versions that the night did not know.
+        alerts=[
+            row
+            for row in history.alerts(engine, job)
+            if row["opened_at"] <= cutoff and not (row["closed_at"] and row["closed_at"] <= cutoff)
+        ],
         versions=[row for row in history.models(engine, job) if row["trained_until"] <= cutoff],
         places={"Tables": places.url_text, "Parquet": places.parquet, "Versions": places.versions},
         details=read_details(places, cutoff),

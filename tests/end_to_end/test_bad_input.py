@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import socket
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -116,12 +118,41 @@ def test_a_failed_night_is_noted_with_its_reason(job):
     assert "nowhere" in run["error"]
 
 
+def test_a_webhook_whose_variable_is_not_set_is_found_before_there_is_an_alert_to_tell(job):
+    before = snapshot(job.parent)
+    content = yaml.safe_load(job.read_text(encoding="utf-8"))
+    job.write_text(yaml.safe_dump(content | {"notify": {"webhook": "${NOT_SET_ANYWHERE}"}}), encoding="utf-8")
+    assert "NOT_SET_ANYWHERE" in refused(job, code=2)
+    assert snapshot(job.parent) == before
+
+
+def test_a_cutoff_that_has_not_come_yet_is_wrong_use_and_changes_nothing(job):
+    before = snapshot(job.parent)
+    assert "has not come yet" in refused(job, "--cutoff", "2199-02-02", code=2)
+    result = CliRunner().invoke(main, ["backfill", str(job), "--from", "2024-02-01", "--to", "2199-02-02"])
+    assert (result.exit_code, snapshot(job.parent)) == (2, before)
+
+
 @pytest.mark.parametrize("part", ["source", "output"])
 def test_a_database_that_does_not_answer_is_a_failure(job, part):
     before = snapshot(job.parent)
     message = refused(change(job, **{part: {"url": "postgresql://me@127.0.0.1:1/db"}}), code=1)
     assert "127.0.0.1" in message
     assert snapshot(job.parent) == before
+
+
+@pytest.mark.parametrize("part", ["source", "output"])
+def test_a_database_that_never_answers_is_given_up_in_seconds(job, monkeypatch, part):
+    pauses: list[float] = []
+    monkeypatch.setattr("tasks.step.time.sleep", pauses.append)
+    with closing(socket.create_server(("127.0.0.1", 0))) as silent:
+        url = f"postgresql://me@127.0.0.1:{silent.getsockname()[1]}/db?connect_timeout=2"
+        began = time.monotonic()
+        message = refused(change(job, **{part: {"url": url}}), code=1)
+    assert "could not be noted" not in message
+    # Left to itself, a connection is given up after 5 s: 15 s for two tries and the pause between them.
+    assert sum(pauses) <= 5
+    assert time.monotonic() - began < 2 * 2 + 3
 
 
 @pytest.mark.parametrize("place", ["parquet", "report", "versions"])

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +19,8 @@ from flows.cli import main
 from flows.job import load_job
 from flows.night import run_night
 from sql import history
+from sql.connection import transaction
+from sql.tables import forecast
 
 
 def run(*arguments: str) -> dict:
@@ -188,3 +193,78 @@ def test_alerts_of_a_quiet_job_are_none(two_nights):
 def test_doctor_finds_everything_well(make_job):
     checks = run("doctor", str(make_job()))["checks"]
     assert all(check["ok"] for check in checks), checks
+
+
+@pytest.fixture
+def untrained(make_job):
+    """A job that forecasts by the fallback alone, which takes no training."""
+    return lambda **settings: make_job(**{"forecast": {"min_history": 10_000}, **settings})
+
+
+def test_ids_of_any_text_are_forecast_scored_and_reported(untrained, history_frame, database_url):
+    odd = {"a": "", "b": "it's", "c": 'q"x%s {y}', "d": "new\nline", "e": "<b>😀</b>", "f": "$x_$^" + "y" * 3000}
+    job = untrained(
+        frame=history_frame.replace({"series_id": odd, "region": {"north": "it's", "south": ""}}), url=database_url
+    )
+    for cutoff in ("2024-02-01", "2024-02-02"):
+        night = run("run", str(job), "--cutoff", cutoff)
+    assert set(forecast_frame(job, datetime(2024, 2, 2, tzinfo=UTC))["series_id"]) == {*odd.values(), "short"}
+    assert {row["segment"]: row["n"] for row in night["losses"]} == {"all": 6, "region=it's": 3, "region=": 3}
+    assert "<b>😀" not in Path(night["report"]).read_text(encoding="utf-8")
+
+
+def test_a_past_night_run_again_undoes_no_score_of_a_later_one(untrained):
+    job = untrained()
+    for cutoff in ("2024-02-01", "2024-02-02", "2024-02-06"):
+        run("run", str(job), "--cutoff", cutoff)
+    engine = load_job(job).places.engine()
+    before = history.scores(engine, "small")
+    assert max(row["n"] for row in before if row["cutoff"] == datetime(2024, 2, 1, tzinfo=UTC)) == 6 * 5
+    run("run", str(job), "--cutoff", "2024-02-02")
+    assert history.scores(engine, "small") == before
+
+
+def test_forecasts_that_somebody_cleared_away_are_not_scored_and_stop_no_night(untrained):
+    job = untrained()
+    run("run", str(job), "--cutoff", "2024-02-05")
+    engine = load_job(job).places.engine()
+    with transaction(engine) as connection:
+        connection.execute(forecast.delete())
+    run("run", str(job), "--cutoff", "2024-02-06")
+    assert history.scores(engine, "small") == []
+
+
+def test_a_night_of_another_time_grid_is_not_scored_against_steps_that_it_did_not_forecast(untrained):
+    job = untrained()
+    # From a Monday on: the first business day is the first day, and only the horizons differ.
+    run("run", str(job), "--cutoff", "2024-02-05")
+    text = job.read_text(encoding="utf-8").replace("frequency: D", "frequency: B")
+    job.write_text(text, encoding="utf-8")
+    night = run("run", str(job), "--cutoff", "2024-02-06")
+    assert history.scores(load_job(job).places.engine(), "small") == []
+    assert {row["state"] for row in night["losses"]} == {"not evaluated"}
+
+
+def test_no_file_of_a_night_holds_the_address_of_a_webhook(untrained):
+    job = untrained(notify={"webhook": "https://127.0.0.1:1/hunter2"})
+    run("run", str(job))
+    written = [path for path in job.parent.rglob("*") if path.is_file() and path != job]
+    assert not [path.name for path in written if b"hunter2" in path.read_bytes()]
+
+
+def test_a_night_that_is_told_to_end_is_noted_as_failed_and_leaves_no_scratch(untrained):
+    job = untrained()
+    run("run", str(job), "--cutoff", "2024-02-01")
+    endless = (
+        "import flows.night as n, time; n.fit_model = lambda *a: time.sleep(600); from flows.cli import main; main()"
+    )
+    command = [sys.executable, "-c", endless, "run", str(job), "--cutoff", "2024-02-02"]
+    engine = load_job(job).places.engine()
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        while history.runs(engine, "small")[0]["state"] != "running":
+            assert process.poll() is None
+            time.sleep(0.1)
+        process.terminate()
+    newest = history.runs(engine, "small")[0]
+    assert (process.returncode, newest["state"], newest["error"]) == (1, "failed", "ended by SIGTERM")
+    assert [path.name for path in (job.parent / "reports").iterdir()] == ["small"]

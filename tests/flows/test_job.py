@@ -62,7 +62,10 @@ def test_a_job_that_is_nowhere_is_answered_with_the_jobs_that_are_there(tmp_path
         (SMALLEST + "colour: red\n", "unknown key 'colour'; known keys: name, source"),
         (SMALLEST.replace("horizon: 7", "horizon: 0"), "forecast.horizon: .*greater than or equal to 1 .found 0"),
         (SMALLEST.replace(", horizon: 7", ""), "forecast.horizon is missing"),
-        (SMALLEST.replace("frequency: D", "frequency: daily"), "frequency 'daily' is not a pandas offset alias"),
+        (
+            SMALLEST.replace("frequency: D", "frequency: daily"),
+            "job.yaml: frequency 'daily' is not a pandas offset alias",
+        ),
         (SMALLEST.replace("name: small", "name: Small Job"), "name: .*found 'Small Job'"),
         (SMALLEST.replace(", table: history", ""), "source"),
         (SMALLEST + "monitor: {segments: [region]}\n", "monitor.segments names .*, which source.static does not"),
@@ -84,17 +87,33 @@ def test_every_problem_of_a_job_file_is_told_at_once(tmp_path):
 
 
 @pytest.mark.parametrize("where", ["source", "output"])
-def test_a_password_in_the_file_is_refused_and_not_repeated(tmp_path, where):
-    url = "postgresql://me:hunter2@host/db"
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:hunter2@host/db",
+        "postgresql://me:hunter2/x@host/db",
+        "postgresql://host/db?password=hunter2",
+        "postgresql://me:hunter2@host:${PORT}/db",
+    ],
+)
+def test_a_password_in_the_file_is_refused_and_not_repeated(tmp_path, where, url):
     text = SMALLEST.replace("sqlite:///source.db", url) if where == "source" else SMALLEST + f"output: {{url: '{url}'}}"
     with pytest.raises(JobError, match=rf"{where}.url holds a password; write \$\{{NAME\}}") as told:
         load(tmp_path, text)
     assert "hunter2" not in str(told.value)
 
 
-def test_a_password_from_the_environment_is_taken(tmp_path):
-    text = SMALLEST + "output: {url: 'postgresql://me:${SECRET}@host/db'}"
-    assert load(tmp_path, text).job.output.url == "postgresql://me:${SECRET}@host/db"
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:${SECRET}@host/db",
+        "postgresql://host/db?password=${SECRET}",
+        "postgresql://host/db?passfile=/run/secrets/pgpass",
+        "${URL}",
+    ],
+)
+def test_a_password_from_elsewhere_is_taken(tmp_path, url):
+    assert load(tmp_path, SMALLEST + f"output: {{url: '{url}'}}").job.output.url == url
 
 
 @pytest.mark.parametrize("example", sorted(Path("examples").glob("*.yaml")), ids=lambda file: file.stem)

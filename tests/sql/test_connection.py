@@ -11,11 +11,12 @@ from sql.connection import (
     adbc_source_connection,
     connect,
     connect_source,
+    describe,
     ping,
     resolve_url,
     transaction,
 )
-from sql.errors import SourceError, StorageError
+from sql.errors import SourceError, StorageError, Unreachable
 
 
 def test_a_database_that_is_there_answers(engine):
@@ -63,7 +64,7 @@ def test_an_output_below_a_file_cannot_be_made(tmp_path):
 def test_a_file_that_is_no_database_is_told_so(tmp_path):
     (tmp_path / "notes.db").write_text("not a database, but longer than the header of one" * 50)
     for way in (connect, connect_source):
-        with pytest.raises(StorageError, match="file is not a database"):
+        with pytest.raises(StorageError, match=r"file is not a database\. Name another file"):
             ping(way(resolve_url("sqlite:///notes.db", tmp_path)))
 
 
@@ -72,8 +73,10 @@ def test_a_server_that_is_not_there_gives_an_error_in_seconds_without_the_passwo
         port = taken.getsockname()[1]
     url = resolve_url(f"postgresql://user:hunter2@127.0.0.1:{port}/d")
     began = time.monotonic()
-    with pytest.raises(StorageError, match="Could not reach the database postgresql") as error:
+    with pytest.raises(Unreachable, match="Could not reach the database postgresql") as error:
         ping(connect(url))
+    assert error.value.database == describe(url)
+    assert "?." not in str(error.value)
     assert time.monotonic() - began < 5
     assert "hunter2" not in str(error.value)
     assert "user" in str(error.value)

@@ -74,7 +74,7 @@ def test_a_parquet_file_keeps_instants_days_and_categories(database_url, tmp_pat
 def test_a_table_is_not_overwritten_unless_that_is_asked_for(database_url, csv):
     url = resolve_url(database_url)
     import_file(csv, url, "t")
-    with pytest.raises(SourceError, match=r"There is a table 't' .* Append to it, replace it"):
+    with pytest.raises(SourceError, match=r"There is a table 't' .*--mode append, --mode replace"):
         import_file(csv, url, "t")
     import_file(csv, url, "t", "append")
     assert rows_of(database_url) == sorted(HISTORY * 2, key=lambda row: row[:2])

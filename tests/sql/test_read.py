@@ -222,6 +222,10 @@ def test_a_time_that_is_a_number_is_refused(database_url, run_sql):
         ({"table": "ordre"}, r"no table 'ordre' in .*Did you mean 'order'\? The tables there: order\."),
         ({"value": "visitor"}, r"no column 'visitor' \(value\) in table 'order' .*Did you mean 'visitors'\?"),
         ({"static": ["region"]}, r"no column 'region' \(static\)"),
+        (
+            {"value": "visitor", "static": ["region"]},
+            r"no column 'visitor' \(value\) or 'region' \(static\) in .*Did you mean 'visitors'\?",
+        ),
         ({"table": None, "query": 'DELETE FROM "order"'}, "begins with 'DELETE', but the source is only read"),
         ({"table": None, "query": 'SELECT 1; DROP TABLE "order"'}, "holds 2 statements; keep one SELECT"),
         ({"table": None, "query": "-- nothing"}, "is empty"),

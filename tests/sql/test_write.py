@@ -1,4 +1,5 @@
 import math
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
 
 import numpy as np
@@ -6,8 +7,10 @@ import pytest
 import sqlalchemy as sa
 
 from sql import history, write
+from sql.connection import connect, resolve_url, transaction
 from sql.errors import SourceError, StorageError
-from sql.tables import loss
+from sql.migrations import migrate
+from sql.tables import loss, model
 
 NIGHT = datetime(2024, 1, 31, tzinfo=UTC)
 
@@ -111,15 +114,24 @@ def test_a_run_that_never_began_cannot_end(output):
         write.finish_run(output, "r9", "failed", NIGHT, mood="bad")
 
 
-def add(output, version, day):
+def test_a_run_that_is_tried_again_under_its_own_name_forgets_its_first_error(output):
+    for state, facts in (("failed", {"error": "no answer"}), ("completed", {"series": 3})):
+        write.start_run(output, "r1", "sales", NIGHT, NIGHT)
+        write.finish_run(output, "r1", state, NIGHT, **facts)
+    (row,) = history.runs(output, "sales")
+    assert (row["state"], row["error"]) == ("completed", None)
+
+
+def add(output, version, day, digest="sha256:0"):
     created = NIGHT + timedelta(days=day)
-    write.add_model(output, "sales", version, created, NIGHT, f"file:///models/{version}", "sha256:0", {"mase": 0.8})
+    write.add_model(output, "sales", version, created, NIGHT, f"file:///models/{version}", digest, {"mase": 0.8})
 
 
 def test_a_model_version_never_changes(output):
     add(output, "v1", 0)
     with pytest.raises(StorageError, match=r"'v1' .* is already in .* give the new one another name"):
-        add(output, "v1", 1)
+        add(output, "v1", 1, digest="sha256:1")
+    add(output, "v1", 2)
     (row,) = history.models(output, "sales")
     assert (row["created_at"], row["stage"], row["metrics"]) == (NIGHT, "challenger", {"mase": 0.8})
 
@@ -149,6 +161,36 @@ def test_rolling_back_twice_goes_back_twice_and_a_promotion_goes_on_from_there(o
     add(output, "v4", 4)
     write.promote(output, "sales", "v4", NIGHT + timedelta(days=4))
     assert history.champion(output, "sales")["version"] == "v4"
+
+
+def test_a_rollback_never_comes_back_to_a_version_that_was_rolled_back(output):
+    for day, version in enumerate(["v1", "v2", "bad"]):
+        add(output, version, day)
+        write.promote(output, "sales", version, NIGHT + timedelta(days=day))
+    assert write.rollback(output, "sales") == "v2"
+    add(output, "v3", 3)
+    write.promote(output, "sales", "v3", NIGHT + timedelta(days=3))
+    assert write.rollback(output, "sales") == "v2"
+
+
+def test_two_promotions_at_once_leave_one_champion(postgres_url):
+    engine = connect(resolve_url(postgres_url))
+    migrate(engine)
+    for day, version in enumerate(["v1", "v2", "v3"]):
+        add(engine, version, day)
+    write.promote(engine, "sales", "v1", NIGHT)
+    with transaction(engine) as first, ThreadPoolExecutor() as pool:
+        first.execute(sa.select(model).where(model.c.job == "sales").with_for_update())
+        write._make_champion(first, "sales", "v2", {"promoted_at": NIGHT})
+        second = pool.submit(write.promote, engine, "sales", "v3", NIGHT)
+        waiting = sa.text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+        with engine.connect() as observer:
+            while not observer.scalar(waiting):
+                observer.rollback()
+        first.commit()
+        second.result(timeout=30)
+    stages = {row["version"]: row["stage"] for row in history.models(engine, "sales")}
+    assert stages == {"v1": "retired", "v2": "retired", "v3": "champion"}
 
 
 def test_an_unknown_version_is_not_promoted_and_the_known_ones_are_named(output):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, datetime
 
 import fsspec
 import pytest
 
 from models.errors import ModelError
-from tasks.model_store import MANIFEST, StoredVersion, fetch_version, store_version
+from tasks.model_store import MANIFEST, StoredVersion, fetch_version, locate_version, store_version
 
 CUTOFF = datetime(2024, 3, 1, 6, tzinfo=UTC)
 
@@ -101,3 +102,43 @@ def test_a_version_of_a_store_that_is_gone_is_a_missing_manifest(tmp_path):
     gone = StoredVersion("20240301T060000Z-00000000", f"file://{tmp_path}/gone", "0" * 64)
     with pytest.raises(ModelError, match="missing"):
         fetch_version(gone, tmp_path)
+
+
+def test_two_runs_that_store_the_same_version_at_once_both_find_it(saved, tmp_path, monkeypatch):
+    versions = str(tmp_path / "versions")
+    copy, first = shutil.copytree, []
+
+    def slower(source, aside):
+        copy(source, aside)
+        monkeypatch.setattr(shutil, "copytree", copy)
+        other = store_version(saved, versions, "sales", CUTOFF)
+        first.append(fetch_version(other, tmp_path).stat().st_ino)
+
+    monkeypatch.setattr(shutil, "copytree", slower)
+    stored = store_version(saved, versions, "sales", CUTOFF)
+    # The first run may be reading the folder that it stored: the very same one is still there.
+    assert [fetch_version(stored, tmp_path).stat().st_ino] == first
+    assert [path.name for path in (tmp_path / "versions/sales").iterdir()] == [stored.version]
+
+
+@pytest.mark.parametrize("name", ["network.weights.h5", MANIFEST])
+def test_storing_a_version_again_mends_a_damaged_one(saved, versions, tmp_path, name):
+    stored = store_version(saved, versions, "sales", CUTOFF)
+    with fsspec.open(f"{stored.uri}/{name}", "wb") as file:
+        file.write(b"half")
+    assert store_version(saved, versions, "sales", CUTOFF) == stored
+    folder = fetch_version(stored, tmp_path / "scratch")
+    assert (folder / "network.weights.h5").read_bytes() == (saved / "network.weights.h5").read_bytes()
+
+
+def test_a_version_is_found_where_the_versions_were_moved_to(saved, tmp_path):
+    stored = store_version(saved, str(tmp_path / "versions"), "sales", CUTOFF)
+    assert locate_version(stored, str(tmp_path / "elsewhere"), "sales") == stored
+    (tmp_path / "versions").rename(tmp_path / "elsewhere")
+    found = locate_version(stored, str(tmp_path / "elsewhere"), "sales")
+    assert fetch_version(found, tmp_path) == tmp_path / "elsewhere/sales" / stored.version
+
+
+def test_a_version_that_is_nowhere_stays_where_it_was_noted(tmp_path):
+    gone = StoredVersion("20240301T060000Z-00000000", f"file://{tmp_path}/gone", "0" * 64)
+    assert locate_version(gone, str(tmp_path / "versions"), "sales") == gone

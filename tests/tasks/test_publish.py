@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sql import history
 from sql.errors import StorageError
 from tasks.places import Output, Places
-from tasks.publish import publish
+from tasks.publish import _ParquetNight, night_folder, publish
 from tasks.read_series import save_rows
 
 CUTOFF = datetime(2024, 3, 1, tzinfo=UTC)
@@ -96,3 +96,12 @@ def test_a_reader_of_a_night_sees_no_aside_file(places, forecast_rows, tmp_path,
     monkeypatch.setattr("tasks.publish.publish_forecast", look)
     publish(places, save_rows(forecast_rows(), tmp_path / "f.arrow"))
     assert seen == []
+
+
+def test_two_runs_of_one_night_with_the_same_process_number_do_not_share_a_file(places, forecast_rows, tmp_path):
+    # Every container's only process is number 1.
+    first, second = (forecast_rows(value=value, run_id=run) for value, run in ((1.0, "r1"), (5.0, "r2")))
+    with _ParquetNight(places, first) as night, _ParquetNight(places, second) as later:
+        later.show()
+        night.show()
+    assert set(pd.read_parquet(night_folder(places, first))["median"]) == {1.0}

@@ -6,6 +6,7 @@ import json
 import threading
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -25,11 +26,11 @@ RULE = MonitorSettings(min_nights=5, window=3)
 def run_nights(places):
     """Runs evenings of the given losses (the baseline's is 1), one a day from `first` on."""
 
-    def run(losses, first=FIRST):
+    def run(losses, first=FIRST, zone=UTC, segment="all"):
         changes = []
         for day, loss in enumerate(losses):
             evening = EveningLoss(loss, 1.0 if loss == loss else float("nan"), 0.8, 0.0, 10 if loss == loss else 0)
-            changes += watch(places, {"all": evening}, RULE, first + timedelta(days=day), "r1").changes
+            changes += watch(places, {segment: evening}, RULE, zone, first + timedelta(days=day), "r1").changes
         return changes
 
     return run
@@ -97,6 +98,32 @@ def test_the_same_night_twice_opens_one_alert(places, run_nights):
     assert len(history.losses(places.engine(), "sales")) == len(losses)
 
 
+def test_an_alert_that_a_first_run_closed_is_open_again_where_the_second_run_says_otherwise(places, run_nights):
+    run_nights([*STEADY, 0.9, 0.9, 0.9, 0.5, 0.5])
+    assert history.alerts(places.engine(), "sales")[0]["state"] == "closed"
+    run_nights([0.9], first=FIRST + timedelta(days=12))
+    [alert] = history.alerts(places.engine(), "sales")
+    assert (alert["state"], alert["closed_at"]) == ("open", None)
+
+
+def test_the_alert_of_a_segment_that_is_gone_ends_without_a_word_of_recovery(places, run_nights, webhook):
+    url, received, _ = webhook
+    run_nights([*STEADY, 0.9, 0.9, 0.9], segment="region=north")
+    run_nights([0.5], first=FIRST + timedelta(days=11))
+    [alert] = history.alerts(places.engine(), "sales")
+    assert alert["state"] == "closed"
+    assert "the segment is gone" in alert["message"]
+    notify(places, Notify(webhook=url), FIRST + timedelta(days=11), NOW)
+    assert received == []
+
+
+def test_a_message_names_days_of_the_jobs_own_zone(run_nights):
+    # Midnight in Madrid is 23:00 of the day before in UTC.
+    midnight = datetime(2024, 1, 1, tzinfo=ZoneInfo("Europe/Madrid"))
+    changes = run_nights([*STEADY, 0.9, 0.9, 0.9, 0.5, 0.5, 0.5], first=midnight, zone=midnight.tzinfo)
+    assert [message[-10:] for message in changes] == ["2024-01-09", "2024-01-09"]
+
+
 def test_a_past_night_run_again_changes_no_alert(places, run_nights):
     run_nights([*STEADY, 0.9, 0.9, 0.9])
     assert run_nights([0.5], first=FIRST + timedelta(days=9)) == []
@@ -134,6 +161,19 @@ def test_a_webhook_that_is_not_there_fails_no_night(places, run_nights, monkeypa
     run_nights([*STEADY, 0.9, 0.9, 0.9])
     for url in ("http://127.0.0.1:1/hook", "no url"):
         assert notify(places, Notify(webhook=url), FIRST + timedelta(days=10), NOW).sent == ()
+
+
+@pytest.mark.parametrize("path", ["?token=hunter2", "/a b/hunter2"])
+def test_what_a_webhook_refuses_is_logged_without_its_address(places, run_nights, webhook, monkeypatch, caplog, path):
+    monkeypatch.setattr("tasks.notify.time.sleep", lambda seconds: None)
+    url, _, status = webhook
+    status[0] = 500
+    run_nights([*STEADY, 0.9, 0.9, 0.9])
+    for target in (url.removesuffix("/hook") + path, "http://127.0.0.1:hunter2/"):
+        assert notify(places, Notify(webhook=target), FIRST + timedelta(days=10), NOW).sent == ()
+    said = [record.getMessage() for record in caplog.records if record.name == "nightcast"]
+    assert any("500" in message for message in said)
+    assert not any("hunter2" in message for message in said)
 
 
 def test_a_webhook_that_is_set_up_later_gets_no_old_news(places, run_nights, webhook):
