@@ -268,3 +268,12 @@ def test_a_night_that_is_told_to_end_is_noted_as_failed_and_leaves_no_scratch(un
     newest = history.runs(engine, "small")[0]
     assert (process.returncode, newest["state"], newest["error"]) == (1, "failed", "ended by SIGTERM")
     assert [path.name for path in (job.parent / "reports").iterdir()] == ["small"]
+
+
+def test_a_job_that_is_moved_with_everything_it_made_goes_on_with_its_champion(make_job, tmp_path):
+    job = make_job(folder=tmp_path / "here")
+    before = run("run", str(job), "--cutoff", "2024-02-10")["model_version"]
+    moved = job.parent.rename(tmp_path / "there") / job.name
+    after = run("run", str(moved), "--cutoff", "2024-02-11", "--train", "never")
+    assert (after["model_version"], after["fallback_series"]) == (before, 1)
+    assert str(tmp_path / "here") not in json.dumps(after)
