@@ -1,7 +1,10 @@
-"""The steps of a backtest: choose cutoffs, train once, forecast from each, score together."""
+"""The steps of a backtest: choose cutoffs, train once, forecast from each, let others do so too, score together."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,7 +13,9 @@ import numpy as np
 import pandas as pd
 
 from models.audit import build_panel
+from models.challengers import Challenge, challenge
 from models.errors import InputError
+from models.forecast import Forecast
 from models.metrics import evaluate
 from models.panel import Panel
 from models.scoring import scales_at
@@ -20,6 +25,26 @@ from sql.read import Source
 from tasks.keras_import import quiet_import
 from tasks.read_series import last_instant, load_rows, not_after
 from tasks.step import logger, step
+from tasks.workers import spread_over, worker_count
+
+NETWORK = "model"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """How good the network, the seasonal naive and the challengers were, over all series and cutoffs.
+
+    Attributes:
+        scores: One entry per step (0 for all) and metric: the network's `value`, the seasonal naive's
+            `baseline_value`, and under `challengers` the value of each by its name.
+        forecasts: Series times cutoffs: how many forecasts each of them made.
+        by_fallback: Of the network ("model") and of each challenger: why the seasonal naive, with quantiles
+            around it, stood in for it, and how many times.
+    """
+
+    scores: list[dict[str, Any]]
+    forecasts: int
+    by_fallback: dict[str, dict[str, int]]
 
 
 @step("choose cutoffs")
@@ -51,30 +76,59 @@ def backtest(
     network: NetworkSettings,
     training: TrainingSettings,
     cutoffs: list[datetime],
-) -> list[dict[str, Any]]:
-    """Train at the first cutoff, forecast from each, and give every metric per step and over all."""
+    challengers: Sequence[str] = (),
+) -> Judged:
+    """Train at the first cutoff, forecast from each, and give every metric per step and over all.
+
+    Challengers forecast the same panels, at the network's own quantile levels and bounds.
+    """
     with quiet_import():
         from models.forecaster import Forecaster
 
     after = datetime.now(UTC) + timedelta(days=1)
-    whole = _panel(rows_file, source, forecast, None, after)
     panels = [_panel(rows_file, source, forecast, cutoff, after) for cutoff in cutoffs]
+    forecaster, _ = Forecaster.fit(panels[0], forecast, network, training)
+    nights = [forecaster.predict(panel) for panel in _one_by_one(NETWORK, panels, cutoffs)]
+    levels, bounds = nights[0].quantile_levels, (forecaster.plan.lower_bound, forecast.upper_bound)
+    others: dict[str, list[Challenge]] = {}
+    with spread_over(worker_count(len(challengers) * sum(len(panel.values) for panel in panels))) as spread:
+        for name in challengers:
+            turn = _one_by_one(name, panels, cutoffs)
+            others[name] = [challenge(name, panel, levels, *bounds, spread) for panel in turn]
+    return _judge(_panel(rows_file, source, forecast, None, after), panels, nights, others)
+
+
+def _one_by_one(name: str, panels: list[Panel], cutoffs: list[datetime]) -> Iterator[Panel]:
+    """The panels in turn, each told to who waits."""
+    for panel, cutoff in zip(panels, cutoffs, strict=True):
+        logger().info("%s: forecasting %d series from %s", name, len(panel), f"{cutoff:%Y-%m-%d %H:%M}")
+        yield panel
+
+
+def _judge(whole: Panel, panels: list[Panel], nights: list[Forecast], others: dict[str, list[Challenge]]) -> Judged:
+    """Metrics of the network and of each challenger, against what came after each panel as the whole one has it."""
     # Series that begin between two cutoffs are in the later panel only.
     places = [np.searchsorted(whole.series_ids, panel.series_ids) for panel in panels]
-    forecaster, _ = Forecaster.fit(panels[0], forecast, network, training)
-    nights = []
-    for panel in panels:
-        logger().info("forecasting from grid position %d", panel.cutoff_index)
-        nights.append((panel, forecaster.predict(panel)))
     scales = scales_at(whole, whole.season_lengths[0], [panel.cutoff_index for panel in panels])
-    figures = evaluate(
-        np.concatenate([_actual(whole, panel)[place] for panel, place in zip(panels, places, strict=True)]),
-        np.concatenate([night.quantiles for _, night in nights]),
-        nights[0][1].quantile_levels,
-        np.concatenate([scale[place] for scale, place in zip(scales, places, strict=True)]),
-        np.concatenate([night.baseline for _, night in nights]),
+    actual = np.concatenate([_actual(whole, panel)[place] for panel, place in zip(panels, places, strict=True)])
+    scale = np.concatenate([scale[place] for scale, place in zip(scales, places, strict=True)])
+    baseline = np.concatenate([night.baseline for night in nights])
+    forecasts: dict[str, Sequence[Forecast | Challenge]] = {NETWORK: nights, **others}
+    found = {
+        name: evaluate(
+            actual, np.concatenate([each.quantiles for each in made]), nights[0].quantile_levels, scale, baseline
+        )
+        for name, made in forecasts.items()
+    }
+    reasons = {name: [why for each in made for why in each.reason.tolist() if why] for name, made in forecasts.items()}
+    return Judged(
+        scores=[
+            {**score._asdict(), "challengers": {name: found[name][i].value for name in others}}
+            for i, score in enumerate(found[NETWORK])
+        ],
+        forecasts=len(actual),
+        by_fallback={name: dict(Counter(each)) for name, each in reasons.items()},
     )
-    return [figure._asdict() for figure in figures]
 
 
 def _panel(

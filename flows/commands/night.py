@@ -74,13 +74,21 @@ def report(job: str, cutoff: str | None) -> Answer:
 @click.command()
 @JOB
 @click.option("--cutoffs", type=click.IntRange(1, 1000), default=4, show_default=True, help="Number of cutoffs.")
+@click.option(
+    "--challengers",
+    metavar="NAMES",
+    default="",
+    help="Compare with these too, separated by commas: auto_ets, theta. They need requirements/challengers.txt.",
+)
 @answers
-def backtest(job: str, cutoffs: int) -> Answer:
-    """Train once on an older past, forecast from several cutoffs, and compare with the seasonal naive."""
+def backtest(job: str, cutoffs: int, challengers: str) -> Answer:
+    """Train once on an older past, forecast from several cutoffs, and compare with the seasonal naive and others."""
     from flows.backtest import backtest_job
 
-    result = backtest_job(job, cutoffs)
+    # A name given twice is one column.
+    names = list(dict.fromkeys(name.strip() for name in challengers.split(",") if name.strip()))
+    result = backtest_job(job, cutoffs, names)
     rows: list[dict[str, Any]] = result.rows()
     words = f"{result.cutoffs[0]:%Y-%m-%d %H:%M} to {result.cutoffs[-1]:%Y-%m-%d %H:%M}, {len(result.cutoffs)} cutoffs"
-    figures = table(rows, ["metric", "value", "baseline_value", "n"], empty="Nothing to score.")
-    return Answer(f"{result.job}: {words}\n{figures}", result.to_dict())
+    figures = table(rows, ["metric", "model", "seasonal naive", *names, "n"], empty="Nothing to score.")
+    return Answer("\n".join([f"{result.job}: {words}", figures, *result.notes()]), result.to_dict())

@@ -173,18 +173,6 @@ def test_a_report_can_be_written_again(two_nights):
     assert CliRunner().invoke(main, ["report", str(two_nights), "--cutoff", "2020-01-01"]).exit_code == 2
 
 
-def test_a_backtest_compares_with_the_seasonal_naive_and_publishes_nothing(make_job):
-    job = make_job()
-    before = {file.name for file in job.parent.iterdir()}
-    answer = run("backtest", str(job), "--cutoffs", "2")
-    figures = {row["metric"]: row for row in answer["scores"] if row["step"] == 0}
-    assert figures["mase"]["value"] > 0
-    assert figures["mase"]["baseline_value"] > 0
-    assert figures["mae"]["n"] == 2 * 6 * 7
-    assert {file.name for file in job.parent.iterdir()} - before <= {"source.db-shm", "source.db-wal"}
-    assert CliRunner().invoke(main, ["backtest", str(job), "--cutoffs", "99"]).exit_code == 2
-
-
 def test_alerts_of_a_quiet_job_are_none(two_nights):
     assert run("alerts", "list", str(two_nights)) == {"alerts": []}
     assert run("alerts", "replay", str(two_nights))["degraded"] == 0

@@ -28,6 +28,9 @@ ELSEWHERE = {
     ".venv/bin/uv pip install --python .venv/bin/python --require-hashes -r requirements/postgres.txt": (
         "requirements/dev.txt, which this test runs with, holds the same"
     ),
+    ".venv/bin/uv pip install --python .venv/bin/python --require-hashes -r requirements/challengers.txt": (
+        "requirements/dev.txt, which this test runs with, holds the same"
+    ),
 }
 # The Makefile's recipe, without making the environment that this test runs in.
 INSTEAD = {"make demo": "nightcast demo demo"}
@@ -104,11 +107,12 @@ def test_every_verb_of_the_command_is_in_the_readme() -> None:
         assert f"`nightcast {verb}" in README, verb
 
 
-def test_the_drivers_that_the_readme_installs_are_those_that_are_tested() -> None:
+@pytest.mark.parametrize("extra", ["postgres.txt", "challengers.txt"])
+def test_what_the_readme_installs_is_what_is_tested(extra: str) -> None:
     def locked(name: str) -> set[str]:
         return set(re.findall(r"^\S+==\S+", (ROOT / "requirements" / name).read_text(encoding="utf-8"), re.MULTILINE))
 
-    assert locked("base.txt") < locked("postgres.txt") < locked("dev.txt")
+    assert locked("base.txt") < locked(extra) < locked("dev.txt")
 
 
 def test_yaml_of_the_readme_is_yaml() -> None:

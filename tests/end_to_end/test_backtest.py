@@ -1,0 +1,98 @@
+"""A backtest as a user sees it: the network, the seasonal naive and challengers on the same past."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+from statsforecast.models import AutoETS, Theta
+
+from flows.cli import main
+
+HORIZON, CUTOFFS = 7, 2
+
+
+def run(*arguments: str) -> dict:
+    result = CliRunner().invoke(main, ["backtest", *arguments, "--cutoffs", str(CUTOFFS), "--json"])
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def overall(answer: dict) -> dict[str, dict]:
+    return {row["metric"]: row for row in answer["scores"] if row["step"] == 0}
+
+
+def test_a_backtest_compares_with_the_seasonal_naive_and_publishes_nothing(make_job):
+    job = make_job()
+    before = {file.name for file in job.parent.iterdir()}
+    answer = run(str(job))
+    figures = overall(answer)
+    assert figures["mase"]["value"] > 0
+    assert figures["mase"]["baseline_value"] > 0
+    assert figures["mase"]["challengers"] == {}
+    assert figures["mae"]["n"] == CUTOFFS * 6 * HORIZON
+    assert {file.name for file in job.parent.iterdir()} - before <= {"source.db-shm", "source.db-wal"}
+    assert CliRunner().invoke(main, ["backtest", str(job), "--cutoffs", "99"]).exit_code == 2
+
+
+def test_challengers_forecast_the_same_past_beside_the_network(make_job, history_frame, monkeypatch):
+    job = make_job(forecast={"upper_bound": 45})
+    monkeypatch.setattr("tasks.backtest.worker_count", lambda values: 2)
+
+    answer = run(str(job), "--challengers", "auto_ets, theta")
+
+    figures = overall(answer)
+    assert {name for row in answer["scores"] for name in row["challengers"]} == {"auto_ets", "theta"}
+    for name, model in (("auto_ets", AutoETS), ("theta", Theta)):
+        errors, losses = [], []
+        for series_id in "abcdef":
+            values = history_frame.loc[history_frame["series_id"] == series_id, "value"].to_numpy()
+            for end in (len(values) - 2 * HORIZON, len(values) - HORIZON):
+                theirs = model(season_length=7).forecast(y=values[:end], h=HORIZON, level=[80])
+                for level, quantile in ((0.1, "lo-80"), (0.5, "mean"), (0.9, "hi-80")):
+                    above = values[end : end + HORIZON] - np.minimum(theirs[quantile], 45)
+                    losses.append(np.maximum(level * above, (level - 1) * above))
+                    errors += [np.abs(above)] if level == 0.5 else []
+        assert figures["mae"]["challengers"][name] == pytest.approx(np.mean(errors), rel=1e-4)
+        assert figures["pinball_loss"]["challengers"][name] == pytest.approx(np.mean(losses), rel=1e-4)
+    assert answer["forecasts"] == CUTOFFS * 7
+    assert {name: sum(reasons.values()) for name, reasons in answer["by_fallback"].items()} == {
+        "model": CUTOFFS,
+        "auto_ets": CUTOFFS,
+        "theta": CUTOFFS,
+    }
+
+
+def test_the_table_has_a_column_for_each_and_says_where_the_seasonal_naive_stood_in(make_job, history_frame):
+    new = history_frame[history_frame["series_id"] == "a"].query("day >= '2024-02-09'").assign(series_id="new")
+    # Two values are enough for this job, and for the network, but not for Theta.
+    job = make_job(pd.concat([history_frame, new]), forecast={"min_history": 2})
+
+    result = CliRunner().invoke(main, ["backtest", str(job), "--cutoffs", "1", "--challengers", "theta,theta"])
+
+    title, head, *lines = result.stdout.splitlines()
+    assert title == "small: 2024-02-10 00:00 to 2024-02-10 00:00, 1 cutoffs"
+    assert re.split(r" {2,}", head) == ["metric", "model", "seasonal naive", "theta", "n"]
+    _, *figures, n = next(line for line in lines if line.startswith("mae")).split()
+    assert int(n) == 7 * HORIZON
+    assert len(figures) == 3
+    assert all(float(figure) > 0 for figure in figures)
+    stands_in = "the seasonal naive stands in for 1 of 8 forecasts: "
+    # Nothing was seen of "short" for a month.
+    assert sum(line.startswith(f"model: {stands_in}") for line in lines) == 1
+    assert f"theta: {stands_in}theta failed: tiny datasets (1)" in lines
+
+
+def test_a_challenger_that_is_not_installed_is_told_before_anything_is_read(make_job, monkeypatch):
+    monkeypatch.setitem(sys.modules, "statsforecast", None)
+    job = make_job(source={"table": "nowhere"})
+    result = CliRunner().invoke(main, ["backtest", str(job), "--challengers", "theta"])
+    assert result.exit_code == 2
+    assert result.output.count("Error: ") == 1
+    assert "requirements/challengers.txt" in result.stderr
+    assert "nowhere" not in result.output
