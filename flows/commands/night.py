@@ -83,10 +83,14 @@ def report(job: str, cutoff: str | None) -> Answer:
 @answers
 def backtest(job: str, cutoffs: int, challengers: str) -> Answer:
     """Train once on an older past, forecast from several cutoffs, and compare with the seasonal naive and others."""
-    from flows.backtest import backtest_job
+    from models.challengers import require_challengers
 
     # A name given twice is one column.
     names = list(dict.fromkeys(name.strip() for name in challengers.split(",") if name.strip()))
+    # What is not installed is told at once, not after all that a backtest needs has been imported.
+    require_challengers(names)
+    from flows.backtest import backtest_job
+
     result = backtest_job(job, cutoffs, names)
     rows: list[dict[str, Any]] = result.rows()
     words = f"{result.cutoffs[0]:%Y-%m-%d %H:%M} to {result.cutoffs[-1]:%Y-%m-%d %H:%M}, {len(result.cutoffs)} cutoffs"
