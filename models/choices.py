@@ -13,6 +13,9 @@ from models.settings import ForecastSettings, NetworkSettings, TrainingSettings
 LONGEST_SEGMENT = 48
 FEWEST_SEGMENTS = 8
 CYCLES = 3
+# Origins of one window are much alike; with few of each, a step sees more series for the same work.
+ORIGINS = 3
+MEMBERS = 3
 
 
 @dataclass(frozen=True)
@@ -20,12 +23,16 @@ class Plan:
     """One network and its training, nothing left open; what is stored with its weights.
 
     Attributes:
-        segment, steps, horizon, seasons, cycles, forking: See `WindowShape`.
+        segment, steps, horizon, seasons, cycles: See `WindowShape`.
+        origins: Newest recurrent steps of a window that are origins while training.
         level_window, scale_window: Steps over which a series' level and spread are taken.
         quantile_levels: Ascending, with 0.5.
         layers: Pairs (cell, units).
         head: Hidden dense layers, or None for the per-step head of `head_units`.
         tokens: (vocabulary, dimension) or None.
+        calendar, residual, mix_by_state, error_units, series_embedding, static_embedding, dropout: See
+            `RecurrentForecaster`.
+        half_life: Age of a window, in lengths of a typical series, at which it is drawn half as often; 0 for never.
         max_steps, batch_size, learning_rate, optimizer: The training.
         lower_bound: No forecast is below it; None for no bound.
     """
@@ -35,7 +42,7 @@ class Plan:
     horizon: int
     seasons: tuple[int, ...]
     cycles: tuple[int, ...]
-    forking: bool
+    origins: int
     level_window: int
     scale_window: int
     quantile_levels: tuple[float, ...]
@@ -45,9 +52,12 @@ class Plan:
     tokens: tuple[int, int] | None
     calendar: bool
     residual: bool
+    mix_by_state: bool
+    error_units: bool
     series_embedding: int
     static_embedding: int
     dropout: float
+    half_life: float
     max_steps: int
     batch_size: int
     optimizer: str
@@ -71,7 +81,7 @@ LEARNING_RATES = {"adam": 2e-3, "adamw": 2e-3, "nadam": 2e-3, "rmsprop": 1e-3, "
 
 def choose(
     panel: Panel, forecast: ForecastSettings, network: NetworkSettings, training: TrainingSettings
-) -> tuple[Plan, list[str]]:
+) -> tuple[list[Plan], list[str]]:
     """Settle every open number, and say in words what was chosen and why.
 
     Args:
@@ -81,7 +91,7 @@ def choose(
         training: What the job says of training.
 
     Returns:
-        The plan, and one sentence per choice.
+        A plan for each member of the ensemble, and one sentence per choice.
     """
     said: list[str] = []
     counts = panel.observed_counts[panel.observed_counts > 0]
@@ -114,7 +124,7 @@ def choose(
         horizon=forecast.horizon,
         seasons=seasons,
         cycles=(CYCLES,) * len(seasons),
-        forking=tokens is None,
+        origins=1 if tokens else min(ORIGINS, steps),
         # A mean over one season is free of it; what is longer would lag behind a level that moves.
         level_window=max(min(seasons), 4),
         scale_window=2 * max(longest, 4),
@@ -125,10 +135,13 @@ def choose(
         tokens=(tokens.vocabulary, tokens.dimension) if tokens else None,
         calendar=network.input.calendar,
         residual=network.residual == "seasonal",
+        mix_by_state=True,
+        error_units=True,
         series_embedding=embedding,
         static_embedding=network.input.static_embedding,
         dropout=network.dropout,
-        max_steps=training.max_steps or 600,
+        half_life=0.3,
+        max_steps=training.max_steps or _steps(int(panel.observed.sum())),
         batch_size=training.batch_size or 64,
         optimizer=training.optimizer,
         learning_rate=training.learning_rate or LEARNING_RATES[training.optimizer],
@@ -138,10 +151,31 @@ def choose(
         plan = replace(plan, lower_bound=0.0)
         said.append("no forecast below 0, since no value of any series is; forecast.lower_bound says otherwise")
     said.append(f"at most {plan.max_steps} steps of {plan.batch_size} windows, at most {training.time_limit:g} s")
-    return plan, said
+    return _members(plan, network, season, said), said
+
+
+def _steps(values: int) -> int:
+    """More to learn takes longer; a small panel is soon learnt by heart."""
+    return 400 if values < 200_000 else 600
 
 
 def _segment(season: int, typical: int) -> int:
     """The longest divisor of a season that still leaves a typical series a dozen segments."""
     divisors = [size for size in range(1, min(season, LONGEST_SEGMENT) + 1) if season % size == 0]
     return max((size for size in divisors if typical >= 12 * size), default=1)
+
+
+def _members(plan: Plan, network: NetworkSettings, season: int, said: list[str]) -> list[Plan]:
+    """Plans that differ in what a series looks like to them; seeds of one network err alike (see docs/methods.md)."""
+    count = network.members or (MEMBERS if network.layers is None and network.head is None else 1)
+    near = replace(plan, level_window=max(plan.level_window // 4, 2), scale_window=max(max(plan.seasons), 4))
+    finer = replace(plan, level_window=2 * plan.level_window)
+    if network.segment is None and plan.segment % 2 == 0 and plan.segment > 2:
+        finer = replace(finer, segment=plan.segment // 2, steps=2 * plan.steps)
+    members = [plan, near, finer, replace(near, scale_window=plan.scale_window), replace(finer, cycles=plan.cycles)]
+    if network.members is None and count > 1:
+        said.append(
+            f"{count} members: the first as said; one whose level follows the last {near.level_window} steps; one of "
+            f"segments of {finer.segment} whose level is taken over {finer.level_window}"
+        )
+    return members[:count]

@@ -3,7 +3,8 @@
 ValueError
 └── InputError      the source holds something that nobody can forecast from: mend the input
 Exception
-└── ModelError      a model version is damaged, or training failed: mend the work
+└── ModelError      a model version is damaged: mend the work
+    └── TrainingFailed  there is nothing to learn from, or the loss diverged: the night goes on without it
 """
 
 
@@ -13,3 +14,7 @@ class InputError(ValueError):
 
 class ModelError(Exception):
     """A model version cannot be used, or training failed; the message says why and what to do."""
+
+
+class TrainingFailed(ModelError):
+    """Nothing could be trained; the message says why and what to do."""

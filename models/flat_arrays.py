@@ -83,21 +83,25 @@ def _moments(values: npt.NDArray[np.float32] | None, names: tuple[str, ...]) -> 
     return {name: (float(scaler.mean_[i]), float(scaler.scale_[i])) for i, name in enumerate(names)}
 
 
-def flatten(panel: Panel, vocabulary: Vocabulary, *, level_window: int, scale_window: int) -> Arrays:
+def flatten(
+    panel: Panel, vocabulary: Vocabulary, *, level_window: int, scale_window: int, seasons: tuple[int, ...]
+) -> Arrays:
     """Everything that `windows.gather` reads, as NumPy arrays of float32 and int32.
 
     Args:
         panel: The series.
         vocabulary: Rows of series and categories, and the scale of covariates.
         level_window: Steps over which the trailing level is taken.
-        scale_window: Steps over which the trailing scale is taken.
+        scale_window: Steps over which trailing scale and seasonal error are taken.
+        seasons: Season lengths in steps.
 
     Returns:
-        `values`, `level`, `scale` (total,); `start`, `end`, `calendar_shift`, `weight`, `row` (series,);
-        `static` (series, column); `calendar` (grid position, feature); and, where the panel has covariates,
-        `future_covariates` (total + series * horizon, column), `covariate_tail` and `past_only` (total, column).
+        `values`, `level`, `scale` (total,); `error`, `change` (total, season); `start`, `end`, `calendar_shift`,
+        `weight`, `row` (series,); `static` (series, column); `calendar` (grid position, feature); and, where the
+        panel has covariates, `future_covariates` (total + series * horizon, column), `covariate_tail` and
+        `past_only` (total, column).
     """
-    scaling = scale_panel(panel, level_window, scale_window)
+    scaling = scale_panel(panel, level_window, scale_window, seasons)
     first = panel.cutoff_index + 1 - int(panel.lengths.max(initial=1))
     grid = TimeGrid(panel.frequency, panel.time_zone)
     calendar, _ = calendar_features(grid, first, panel.cutoff_index + panel.horizon)
@@ -108,6 +112,8 @@ def flatten(panel: Panel, vocabulary: Vocabulary, *, level_window: int, scale_wi
         "values": panel.values,
         "level": scaling.level,
         "scale": scaling.scale,
+        "error": scaling.error,
+        "change": scaling.change,
         "start": panel.offsets[:-1].astype(np.int32),
         "end": panel.offsets[1:].astype(np.int32),
         "calendar": calendar,

@@ -1,69 +1,57 @@
 """The forecaster: what is trained, kept as a version, and asked every night.
 
-    panel --choose--> plan --flatten--> arrays --train--> weights --predict--> quantiles of every series
+    panel --choose--> plans --train--> members --predict--> quantiles of every series
 
-A version is a folder: `forecaster.json` (the plan, the vocabulary, the time grid) and `network.weights.h5`.
+A few different networks forecast together; the mean of their quantiles is the forecast. A version is a
+folder: `forecaster.json` (the plans, the vocabulary, the time grid) and `member-<n>.weights.h5`.
 """
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
 import keras
 import numpy as np
 import numpy.typing as npt
-from keras import ops
 
 from models.baselines import fallback, seasonal_naive
 from models.choices import Plan, choose
-from models.errors import ModelError
-from models.flat_arrays import Arrays, Vocabulary, flatten
+from models.errors import ModelError, TrainingFailed
+from models.flat_arrays import Vocabulary
 from models.forecast import Forecast, mean_of_quantiles
-from models.network import RecurrentForecaster
+from models.member import Member
 from models.panel import Panel
 from models.settings import ForecastSettings, NetworkSettings, TrainingSettings
-from models.training import Progress, TrainingReport, train
-from models.training_windows import choose_windows
-from models.windows import WindowShape, gather
+from models.training import Progress, TrainingReport, merged
 
-BATCH = 512
-FORMAT = 1
+FORMAT = 2
 
 
 class Forecaster:
-    """A trained recurrent network and all it needs to forecast.
+    """Trained recurrent networks and all they need to forecast.
 
     Attributes:
-        plan: Every number of the network and its training.
-        vocabulary: Rows of series and categories, scales of covariates.
+        members: The networks, one or more.
+        vocabulary: Rows of series and categories, scales of covariates; all members share it.
         forecast: What is forecast.
         choices: What was chosen where the job left it open, and why, one sentence each.
-        network: The network itself.
     """
 
-    def __init__(self, plan: Plan, vocabulary: Vocabulary, forecast: ForecastSettings, choices: list[str]) -> None:
-        self.plan, self.vocabulary, self.forecast, self.choices = plan, vocabulary, forecast, choices
-        self.shape = WindowShape(plan.segment, plan.steps, plan.horizon, plan.seasons, plan.cycles, plan.forking)
-        self.network = RecurrentForecaster(
-            shape=self.shape,
-            quantile_levels=list(plan.quantile_levels),
-            layers=list(plan.layers),
-            head=None if plan.head is None else list(plan.head),
-            head_units=plan.head_units,
-            tokens=plan.tokens,
-            calendar=plan.calendar,
-            residual=plan.residual,
-            series_rows=max(vocabulary.series.values(), default=0) + 1 if plan.series_embedding else 1,
-            series_embedding=plan.series_embedding,
-            categories=tuple(max(rows.values(), default=0) + 1 for rows in vocabulary.categories.values()),
-            static_embedding=plan.static_embedding,
-            dropout=plan.dropout,
-            # Laid-out steps run in half the time on a CPU; cuDNN wants the loop.
-            unroll=keras.backend.backend() == "tensorflow" and not _on_gpu(),
-        )
+    def __init__(
+        self, plans: list[Plan], vocabulary: Vocabulary, forecast: ForecastSettings, choices: list[str]
+    ) -> None:
+        self.vocabulary, self.forecast, self.choices = vocabulary, forecast, choices
+        self.members = [Member(plan, vocabulary) for plan in plans]
+
+    @property
+    def plan(self) -> Plan:
+        """The plan of the first member; horizon, levels and bounds are those of all."""
+        return self.members[0].plan
 
     @classmethod
     def fit(
@@ -74,6 +62,7 @@ class Forecaster:
         training: TrainingSettings,
         *,
         start_from: Forecaster | None = None,
+        change_plan: Callable[[Plan], Plan] = lambda plan: plan,
         progress: Callable[[Progress], None] | None = None,
     ) -> tuple[Forecaster, TrainingReport]:
         """Train on a panel, from scratch or from another forecaster.
@@ -83,47 +72,39 @@ class Forecaster:
             forecast: What is forecast.
             network: The network, as far as the job says.
             training: The training, as far as the job says.
-            start_from: The champion, for a warm start: its plan is kept, its weights are where training begins.
+            start_from: The champion, for a warm start: its plans are kept, its weights are where training begins.
+            change_plan: Overrules what was chosen; how an ablation leaves one thing out.
             progress: Called now and then.
 
         Returns:
             The forecaster and how training went. Where a warm start finds nothing better, the champion itself.
 
         Raises:
-            ModelError: where no series can be trained on, or the loss diverges.
+            TrainingFailed: where no series can be trained on, or the loss of every member diverges.
         """
         panel = panel.without(panel.refused)
         if not len(panel):
-            raise ModelError("Every series was refused, so there is nothing to train on; see the audit for reasons.")
+            raise TrainingFailed(
+                "Every series was refused, so there is nothing to train on; see the audit for reasons."
+            )
         keras.utils.set_random_seed(training.seed)
         if start_from is None:
-            plan, choices = choose(panel, forecast, network, training)
-            trained = cls(plan, Vocabulary.of(panel), forecast, choices)
+            plans, choices = choose(panel, forecast, network, training)
+            trained = cls([change_plan(plan) for plan in plans], Vocabulary.of(panel), forecast, choices)
         else:
             trained = start_from.grown(panel)
-        arrays = trained._flatten(panel)
-        trained._build(arrays)
-        if start_from is not None:
-            trained._take_weights(start_from)
-        report = train(
-            trained.network,
-            arrays,
-            choose_windows(panel.offsets, panel.observed, trained.plan),
-            trained.plan,
-            shape=trained.shape,
-            seed=training.seed,
-            time_limit=training.time_limit,
-            patience=training.patience,
-            mode="scratch" if start_from is None else "warm",
-            progress=progress,
-        )
+        report = trained._train(panel, training, start_from, progress)
         return (start_from if start_from is not None and report.kept_champion else trained), report
 
-    def predict(self, panel: Panel) -> Forecast:
+    def predict(self, panel: Panel, forecast: ForecastSettings | None = None) -> Forecast:
         """Forecast every series of a panel from its cutoff.
 
         Series that are refused, that were not observed within the context, or for which the network gives no
         finite value get the fallback, with the reason.
+
+        Args:
+            panel: The series.
+            forecast: What the job asks for now, whose bounds hold; what was trained for where None.
 
         Raises:
             ModelError: where the panel's grid is not the one that was trained on.
@@ -135,17 +116,19 @@ class Forecaster:
                 f"{panel.horizon} of {panel.frequency!r} in {panel.time_zone}; train from scratch."
             )
         levels = np.array(self.plan.quantile_levels)
-        bounds = self.plan.lower_bound, self.forecast.upper_bound
+        bounds = self.bounds(panel, forecast or self.forecast)
         quantiles, mean = fallback(panel, self.plan.horizon, levels, *bounds)
         reason = self._reasons(panel)
         able = np.flatnonzero(reason == "")
         if len(able):
-            predicted = self._quantiles(panel, able)
+            predicted = np.mean([member.quantiles(panel, able) for member in self.members], axis=0)
             finite = np.isfinite(predicted).all(axis=(1, 2))
             reason[able[~finite]] = "the network gave no finite value"
             able = able[finite]
-            quantiles[able] = np.clip(predicted[finite], *bounds) if bounds != (None, None) else predicted[finite]
-            mean[able] = mean_of_quantiles(quantiles[able], levels)
+            # Quantiles are sums of positive distances; rounding alone could make neighbours cross.
+            quantiles[able] = np.clip(np.maximum.accumulate(predicted[finite], axis=-1), *bounds)
+            # Rounding must not carry the mean of equal quantiles over the bound that they lie on.
+            mean[able] = np.clip(mean_of_quantiles(quantiles[able], levels), *bounds)
         return Forecast(
             series_ids=panel.series_ids,
             quantile_levels=levels,
@@ -156,43 +139,55 @@ class Forecaster:
             reason=reason.astype(str),
         )
 
+    def bounds(self, panel: Panel, forecast: ForecastSettings) -> tuple[float | None, float | None]:
+        """What no forecast is below and above: what the job names now, else what was chosen when this was trained.
+
+        A bound that the job named then and names no longer was no choice: the panel decides, as for a new network.
+        """
+        lower = self.plan.lower_bound
+        if self.forecast.lower_bound is not None:
+            lower = None if (panel.values < 0).any() else 0.0
+        return lower if forecast.lower_bound is None else forecast.lower_bound, forecast.upper_bound
+
     @property
     def summary(self) -> str:
-        """Keras's own table of layers and numbers of weights."""
-        lines: list[str] = []
-        self.network.summary(print_fn=lines.append, line_length=100)
-        return "\n".join(lines)
+        """Keras's own tables of layers and numbers of weights."""
+        return "\n".join(member.summary for member in self.members)
 
     def save(self, folder: Path) -> None:
         """Write the version's files into an existing, empty folder."""
         content = {
             "format": FORMAT,
             "keras": keras.version(),
-            "plan": self.plan.to_dict(),
+            "plans": [member.plan.to_dict() for member in self.members],
             "vocabulary": self.vocabulary.to_dict(),
             "forecast": self.forecast.model_dump(mode="json"),
             "choices": self.choices,
         }
         (folder / "forecaster.json").write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
-        self.network.save_weights(folder / "network.weights.h5")
+        for number, member in enumerate(self.members):
+            member.network.save_weights(folder / _weights_file(number))
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read a version.
 
         Raises:
-            ModelError: where a file is missing or damaged.
+            ModelError: where a file is missing or damaged, or the version is of another format.
         """
         try:
             content = json.loads((folder / "forecaster.json").read_text(encoding="utf-8"))
+            if content["format"] != FORMAT:
+                raise ValueError(f"it has format {content['format']}, this release reads {FORMAT}")
             forecaster = cls(
-                Plan.from_dict(content["plan"]),
+                [Plan.from_dict(plan) for plan in content["plans"]],
                 Vocabulary.from_dict(content["vocabulary"]),
                 ForecastSettings.model_validate(content["forecast"]),
                 content["choices"],
             )
-            forecaster._build(forecaster._smallest_arrays())
-            forecaster.network.load_weights(folder / "network.weights.h5")
+            for number, member in enumerate(forecaster.members):
+                member.build(forecaster._smallest_panel())
+                member.network.load_weights(folder / _weights_file(number))
         except (OSError, KeyError, TypeError, ValueError) as error:
             raise ModelError(
                 f"The model version in {folder} cannot be read: {error}. Restore the folder, or train with "
@@ -201,34 +196,49 @@ class Forecaster:
         return forecaster
 
     def grown(self, panel: Panel) -> Forecaster:
-        """An untrained forecaster of the same plan that also has rows for the panel's new series and categories."""
-        return Forecaster(self.plan, self.vocabulary.grown(panel), self.forecast, self.choices)
+        """An untrained forecaster of the same plans that also has rows for the panel's new series and categories."""
+        plans = [member.plan for member in self.members]
+        return Forecaster(plans, self.vocabulary.grown(panel), self.forecast, self.choices)
 
-    def _take_weights(self, other: Forecaster) -> None:
-        """Copy weights; a row that the other has not starts as its row for unknown ones."""
-        copied = []
-        for mine, theirs in zip(self.network.get_weights(), other.network.get_weights(), strict=True):
-            if mine.shape != theirs.shape:
-                missing = np.repeat(theirs[:1], len(mine) - len(theirs), axis=0)
-                theirs = np.concatenate([theirs, missing])
-            copied.append(theirs)
-        self.network.set_weights(copied)
+    def _train(
+        self,
+        panel: Panel,
+        training: TrainingSettings,
+        start_from: Forecaster | None,
+        progress: Callable[[Progress], None] | None,
+    ) -> TrainingReport:
+        """Train every member in a fair share of the time; those whose loss diverges are left out, and named."""
+        began, count = time.monotonic(), len(self.members)
+        reports, failures, remaining = list[TrainingReport](), list[str](), list[Member]()
+        for number, member in enumerate(self.members):
+            member.build(panel)
+            if start_from is not None:
+                member.take_weights(start_from.members[number])
+            limit = (training.time_limit - (time.monotonic() - began)) / (count - number)
+            try:
+                report = member.train(
+                    panel,
+                    training,
+                    mode="scratch" if start_from is None else "warm",
+                    time_limit=limit,
+                    progress=_of_all(progress, number, count),
+                )
+            except TrainingFailed as error:
+                failures.append(f"member {number + 1} of {count} was left out: {error}")
+                continue
+            reports.append(report)
+            remaining.append(member)
+        if not reports:
+            raise TrainingFailed(failures[0].partition(": ")[2])
+        self.members = remaining
+        self.choices = self.choices + failures
+        return merged(reports)
 
-    def _build(self, arrays: Arrays) -> None:
-        """Make the weights, by one call on one window."""
-        flat = {name: ops.convert_to_tensor(array) for name, array in arrays.items()}
-        first = ops.convert_to_tensor(np.zeros(1, np.int32))
-        self.network(gather(flat, first, first, self.shape, origins=1))
-
-    def _flatten(self, panel: Panel) -> Arrays:
-        windows = {"level_window": self.plan.level_window, "scale_window": self.plan.scale_window}
-        return flatten(panel, self.vocabulary, **windows)
-
-    def _smallest_arrays(self) -> Arrays:
-        """Arrays of one series, of the widths that the network was trained on."""
+    def _smallest_panel(self) -> Panel:
+        """One series of zeros, with covariates of the widths that the networks were trained on."""
         known, past = tuple(self.vocabulary.known_future), tuple(self.vocabulary.observed_past)
         count = 2 * self.plan.level_window
-        panel = Panel(
+        return Panel(
             values=np.zeros(count, np.float32),
             offsets=np.array([0, count]),
             series_ids=np.array(["-"]),
@@ -243,32 +253,36 @@ class Forecaster:
             observed_past=np.zeros((count, len(past)), np.float32) if past else None,
             observed_past_names=past,
         )
-        return self._flatten(panel)
 
     def _reasons(self, panel: Panel) -> npt.NDArray[np.object_]:
         """Shape (series,): why a series is left to the fallback, "" where it is not."""
-        context = self.shape.context_length
+        context = self.members[0].shape.context_length
         unseen = np.isnan(panel.tail(context)).all(axis=1)
         reason = np.where(unseen, f"no observed value in the last {context} steps", "").astype(object)
         for i, name in enumerate(panel.series_ids):
             reason[i] = panel.refused.get(str(name), reason[i])
         return reason
 
-    def _quantiles(self, panel: Panel, able: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        """Quantiles of some series in their own units, shape (series, horizon, level)."""
-        arrays = self._flatten(panel)
-        index = np.stack([able, panel.offsets[1:][able] - 1], axis=1).astype(np.int32)
-        flat = {name: ops.convert_to_tensor(array) for name, array in arrays.items()}
-        # Called as it is: a graph of all recurrent steps takes longer to make than most nights to forecast.
-        batches = [
-            self.network(gather(flat, part[:, 0], part[:, 1], self.shape, origins=1))
-            for part in np.array_split(index, -(-len(index) // BATCH))
-        ]
-        scaled = np.concatenate([ops.convert_to_numpy(batch)[:, 0] for batch in batches]).astype(np.float64)
-        place = index[:, 1]
-        level, scale = arrays["level"][place].astype(np.float64), arrays["scale"][place].astype(np.float64)
-        return level[:, None, None] + scale[:, None, None] * scaled
+
+def _weights_file(number: int) -> str:
+    return f"member-{number}.weights.h5"
 
 
-def _on_gpu() -> bool:
-    return bool(keras.distribution.list_devices("gpu"))
+def _of_all(progress: Callable[[Progress], None] | None, number: int, count: int) -> Callable[[Progress], None] | None:
+    """Tell the progress of one member as part of all of them."""
+    if progress is None:
+        return None
+    tell = progress
+
+    def told(part: Progress) -> None:
+        ahead = (count - 1 - number) * part.seconds_left / max(1 - part.step / part.steps, 1e-9)
+        tell(
+            replace(
+                part,
+                step=number * part.steps + part.step,
+                steps=count * part.steps,
+                seconds_left=part.seconds_left + (ahead if part.step < part.steps else 0.0),
+            )
+        )
+
+    return told

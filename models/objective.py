@@ -22,8 +22,8 @@ WEIGHT_LIMITS = 0.1, 10.0
 class Objective(keras.Model):
     """The loss of windows, from their numbers alone; everything else lies on the device already.
 
-    While training, series end where their held-out steps begin, and every recurrent step is an origin; otherwise
-    they end with their last value, and only the last step is one.
+    While training, series end where their held-out steps begin, and the plan's number of recurrent steps are origins;
+    otherwise they end with their last value, and only the last step is one.
     """
 
     def __init__(
@@ -32,6 +32,7 @@ class Objective(keras.Model):
         super().__init__()
         self.network = network
         self.window = shape
+        self.origins = plan.origins
         self.levels = np.array(plan.quantile_levels, np.float32)
         self.flat = {name: ops.convert_to_tensor(array) for name, array in {**arrays, "end": windows.full_end}.items()}
         self.training_end = self.add_weight(
@@ -42,7 +43,7 @@ class Objective(keras.Model):
 
     def call(self, index: Tensor, training: bool | None = None) -> Tensor:
         """Mean loss of each window, shape (window,)."""
-        origins = self.window.steps if training and self.window.forking else 1
+        origins = self.origins if training else 1
         flat = {**self.flat, "end": ops.convert_to_tensor(self.training_end)} if training else self.flat
         batch = gather(flat, index[:, 0], index[:, 1], self.window, origins=origins)
         if training:

@@ -80,6 +80,21 @@ class Panel:
         running = np.concatenate([[0], np.cumsum(self.observed)])
         return np.asarray(running[self.offsets[1:]] - running[self.offsets[:-1]], np.int64)
 
+    @cached_property
+    def first_observed(self) -> npt.NDArray[np.float64]:
+        """The first observed value of each series, 0 where there is none; shape (series,)."""
+        place = np.where(self.observed, np.arange(len(self.values)), len(self.values))
+        first = np.minimum.reduceat(np.append(place, len(place)), self.offsets[:-1]) if len(self) else place
+        inside = (first < self.offsets[1:]) & (self.lengths > 0)
+        return np.where(inside, np.append(self.values, 0.0).astype(np.float64)[np.where(inside, first, -1)], 0.0)
+
+    @cached_property
+    def constant(self) -> npt.NDArray[np.bool_]:
+        """Where all observed values of a series are one and the same, shape (series,)."""
+        other = self.observed & (self.values != np.repeat(self.first_observed, self.lengths))
+        series = np.repeat(np.arange(len(self)), self.lengths)
+        return np.asarray(np.bincount(series[other], minlength=len(self)) == 0)
+
     def series(self, i: int) -> FloatArray:
         """The values of series `i`, oldest first, a view of shape (length,)."""
         return self.values[self.offsets[i] : self.offsets[i + 1]]

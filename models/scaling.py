@@ -1,8 +1,8 @@
-"""Level and scale of every series at every time step, from the past alone.
+"""Level, scale and predictability of every series at every time step, from the past alone.
 
 Networks learn shapes; how high a series lies and how far it swings is kept outside them
 (in the M4 competition that was most of the gain over a plain recurrent network: Smyl 2020,
-doi 10.1016/j.ijforecast.2019.03.017).
+doi 10.1016/j.ijforecast.2019.03.017), and so is how well its own past foretells it.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from models.panel import Panel
-
-FloatArray = npt.NDArray[np.float64]
-
+from models.trailing import FloatArray, Trailing
 
 # Values that lie this many typical sizes from a series' first one are no longer followed.
 ABSURD = 1e5
+# In scales: a series that repeats itself to the digit is still not known better than this.
+ERROR_LIMITS = 0.02, 3.0
+CHANGE_LIMIT = 8.0
 
 
 class Scaling(NamedTuple):
@@ -27,71 +28,82 @@ class Scaling(NamedTuple):
     Attributes:
         level: Shape (total,), the trailing mean; 0 before the first observed value.
         scale: Shape (total,), the trailing standard deviation, never below a floor; > 0.
+        error: Shape (total, season), the trailing mean absolute difference from one season before, in scales:
+            what the seasonal naive errs by; > 0.
+        change: Shape (total, season), the mean difference from one season before over the last quarter of a
+            season, in scales: where the series is heading.
         spread: Shape (series,), mean absolute difference from the step before; > 0.
     """
 
     level: npt.NDArray[np.float32]
     scale: npt.NDArray[np.float32]
+    error: npt.NDArray[np.float32]
+    change: npt.NDArray[np.float32]
     spread: npt.NDArray[np.float32]
 
 
-def scale_panel(panel: Panel, level_window: int, scale_window: int) -> Scaling:
-    """Level and scale over the last steps, and over all steps so far where those hold too little.
+def scale_panel(panel: Panel, level_window: int, scale_window: int, seasons: tuple[int, ...]) -> Scaling:
+    """Level, scale and seasonal differences over the last steps, and over all so far where those hold too little.
 
     Args:
         panel: The series.
         level_window: Steps that the level looks back.
-        scale_window: Steps that the scale looks back.
+        scale_window: Steps that scale and error look back.
+        seasons: Season lengths in steps.
 
     Returns:
         Finite everywhere, whatever the panel holds.
     """
+    back = Trailing(panel)
     # Sums of squares lose digits far from zero, so every series is measured from its own first value.
-    values = panel.values.astype(np.float64)
     observed = panel.observed
-    length = panel.lengths
-    series = np.repeat(np.arange(len(panel)), length)
-    place = np.arange(len(values)) - panel.offsets[:-1][series]
-    origin = _first_observed(panel)
-    centred = np.where(observed, values - origin[series], 0.0)
+    origin = panel.first_observed[back.series]
+    centred = np.where(observed, panel.values.astype(np.float64) - origin, 0.0)
     # One running sum serves all series, so each is brought to size 1, and an absurd value is cut: neither a large
     # series nor a large value may take the digits of those after it.
-    size = _typical_size(centred, series, len(panel))
-    centred = np.clip(centred / size[series], -ABSURD, ABSURD)
+    size = _typical_size(centred, back.series, len(panel))[back.series]
+    centred = np.clip(centred / size, -ABSURD, ABSURD)
 
-    def trailing(array: FloatArray, back: int) -> FloatArray:
-        """Sum over the last `back` places of the same series, the place itself included."""
-        running = np.concatenate([[0.0], np.cumsum(array)])
-        end = np.arange(1, len(array) + 1)
-        return np.asarray(running[end] - running[end - np.minimum(back, place + 1)])
-
-    everything = int(length.max()) if len(panel) else 1
-    ones = observed.astype(np.float64)
-    count, count_all = trailing(ones, level_window), trailing(ones, everything)
-    total, total_all = trailing(centred, level_window), trailing(centred, everything)
-    enough = count >= _enough(level_window)
-    mean_all = total_all / np.maximum(count_all, 1)
-    mean = np.where(enough, total / np.maximum(count, 1), mean_all)
-
-    def deviation(back: int) -> tuple[FloatArray, FloatArray]:
-        n = trailing(ones, back)
-        average = trailing(centred, back) / np.maximum(n, 1)
-        return np.sqrt(np.maximum(trailing(centred**2, back) / np.maximum(n, 1) - average**2, 0.0)), n
-
-    wide, _ = deviation(everything)
-    near, seen = deviation(scale_window)
-    spread = np.where(seen >= _enough(scale_window), near, wide)
-    level = mean * size[series] + origin[series]
+    level = back.mean_of_enough(centred, observed, level_window) * size + origin
+    square, wide = _deviations(back, centred, observed, scale_window)
     # A flat stretch would make a scale of nothing: at least a tenth of the usual swing and a thousandth of the level.
-    floor = np.maximum(0.1 * wide * size[series], 1e-3 * np.abs(level))
-    scale = np.maximum(spread * size[series], floor)
+    scale = np.maximum(square * size, np.maximum(0.1 * wide * size, 1e-3 * np.abs(level)))
     scale = np.where(scale > 0, scale, 1.0)
-    return Scaling(level.astype(np.float32), scale.astype(np.float32), _step_spread(panel).astype(np.float32))
+    seasonal = [_seasonal(back, centred, observed, season, scale_window, size / scale) for season in seasons]
+    error, change = (np.stack(each, axis=1).astype(np.float32) for each in zip(*seasonal, strict=True))
+    return Scaling(level.astype(np.float32), scale.astype(np.float32), error, change, _step_spread(panel))
 
 
-def _enough(window: int) -> int:
-    """How many observed values in a window are worth more than all before it."""
-    return max(2, min(window, 8) // 2)
+def _deviations(
+    back: Trailing, centred: FloatArray, observed: npt.NDArray[np.bool_], window: int
+) -> tuple[FloatArray, FloatArray]:
+    """Trailing standard deviation over the window, and over all so far; shape (total,) each."""
+
+    def deviation(mean: FloatArray, mean_square: FloatArray) -> FloatArray:
+        return np.asarray(np.sqrt(np.maximum(mean_square - mean**2, 0.0)))
+
+    near = deviation(*(back.mean_of_enough(each, observed, window) for each in (centred, centred**2)))
+    wide = deviation(*(back.mean(each, observed, back.longest) for each in (centred, centred**2)))
+    return near, wide
+
+
+def _seasonal(
+    back: Trailing,
+    centred: FloatArray,
+    observed: npt.NDArray[np.bool_],
+    season: int,
+    window: int,
+    in_scales: FloatArray,
+) -> tuple[FloatArray, FloatArray]:
+    """What the seasonal naive errs by, and where the series is heading; shape (total,) each, in scales."""
+    before = back.before(season)
+    both = observed & observed[before] & (back.place >= season)
+    difference = np.where(both, centred - centred[before], 0.0)
+    error = back.mean_of_enough(np.abs(difference), both, window) * in_scales
+    # Before a whole season was seen, nothing is known to be better than the scale.
+    error = np.where(back.total(both, back.longest) > 0, error, 1.0)
+    change = back.mean(difference, both, max(1, season // 4)) * in_scales
+    return np.clip(error, *ERROR_LIMITS), np.clip(change, -CHANGE_LIMIT, CHANGE_LIMIT)
 
 
 def _typical_size(centred: FloatArray, series: npt.NDArray[np.int64], count: int) -> FloatArray:
@@ -101,16 +113,7 @@ def _typical_size(centred: FloatArray, series: npt.NDArray[np.int64], count: int
     return np.asarray(np.exp(total / np.maximum(np.bincount(series[there], minlength=count), 1)))
 
 
-def _first_observed(panel: Panel) -> FloatArray:
-    """Shape (series,): each series' first observed value, 0 where there is none."""
-    place = np.where(panel.observed, np.arange(len(panel.values)), len(panel.values))
-    first = np.minimum.reduceat(np.append(place, len(place)), panel.offsets[:-1]) if len(panel) else place
-    padded = np.append(panel.values.astype(np.float64), 0.0)
-    inside = (first < panel.offsets[1:]) & (panel.lengths > 0)
-    return np.where(inside, padded[np.where(inside, first, -1)], 0.0)
-
-
-def _step_spread(panel: Panel) -> FloatArray:
+def _step_spread(panel: Panel) -> npt.NDArray[np.float32]:
     """Shape (series,): how far neighbouring observed values lie apart on average, 1 where they never differ."""
     values = panel.values.astype(np.float64)
     step = np.abs(np.diff(values, prepend=np.nan))
@@ -120,4 +123,4 @@ def _step_spread(panel: Panel) -> FloatArray:
     total = np.bincount(series[good], weights=step[good], minlength=len(panel))
     count = np.bincount(series[good], minlength=len(panel))
     spread = total / np.maximum(count, 1)
-    return np.where(spread > 0, spread, 1.0)
+    return np.where(spread > 0, spread, 1.0).astype(np.float32)

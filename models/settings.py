@@ -6,7 +6,7 @@ Keras, so that reading a job file takes milliseconds.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -99,10 +99,22 @@ class NetworkSettings(Settings):
     residual: Literal["seasonal", "none"] = Field(
         "seasonal", description="Forecast the difference from a learnt mix of seasonal naives, or the value itself."
     )
+    members: int | None = Field(
+        None,
+        ge=1,
+        le=5,
+        description="Different networks whose forecasts are averaged; left out, three, or one of the layers named.",
+    )
     dropout: float = Field(
         0.0, ge=0.0, lt=1.0, description="Share of the recurrent state that the head does not see while training."
     )
     input: InputSettings = InputSettings()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _auto(cls, value: Any) -> Any:
+        # `network: auto` in a job says in words that everything is left open.
+        return {} if value == "auto" else value
 
 
 class TrainingSettings(Settings):

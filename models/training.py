@@ -17,11 +17,11 @@ import numpy.typing as npt
 from keras import ops
 
 from models.choices import Plan
-from models.errors import ModelError
+from models.errors import TrainingFailed
 from models.flat_arrays import Arrays
 from models.network import RecurrentForecaster
 from models.objective import Objective
-from models.training_windows import Index, Windows
+from models.training_windows import VALIDATION_WINDOWS, Origins, Windows
 from models.windows import Tensor, WindowShape
 
 Weights = list[npt.NDArray[np.float32]]
@@ -35,6 +35,8 @@ SETTLING_SHARE = 0.2
 MOST_DIVERGENCES = 3
 # A rate that is still high shakes the validation loss; only after this share of the steps does patience run out.
 PATIENT_SHARE = 0.5
+# A warm start begins near the end: less of everything.
+WARM_SHARE, WARM_RATE = 0.25, 0.3
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ def train(
         progress: Called after each round.
 
     Raises:
-        ModelError: where the loss is not finite, however low the learning rate.
+        TrainingFailed: where the loss is not finite, however low the learning rate.
     """
     return _Course(network, arrays, windows, plan, shape, seed, time_limit, patience, mode, clock, progress).run()
 
@@ -132,7 +134,9 @@ class _Course:
         self.seed = seed
         self.random = np.random.default_rng(seed)
         self.report = TrainingReport(mode)
-        self.rate = plan.learning_rate * (0.3 if mode == "warm" else 1.0)
+        warm = mode == "warm"
+        self.rate = plan.learning_rate * (WARM_RATE if warm else 1.0)
+        self.steps = max(1, round(plan.max_steps * WARM_SHARE)) if warm else plan.max_steps
         self.divergences = 0
 
     def run(self) -> TrainingReport:
@@ -143,30 +147,28 @@ class _Course:
         lowest = self._validate() if report.mode == "warm" else np.inf
         report.champion_validation_loss = lowest if report.mode == "warm" else None
         champion, best_step = best, 0
-        rounds = max(1, self.plan.max_steps // ROUND)
-        waited = 0
-        report.stopped = f"all {rounds * ROUND} steps were made"
+        waited = done = 0
+        report.stopped = f"all {self.steps} steps were made"
         averaged = None
-        done = 0
-        while done < rounds:
-            fraction = max(done / rounds, self._elapsed() / self.time_limit)
-            loss = self._round(self.windows.training, self._learning_rate(done, fraction))
+        while done < self.steps:
+            size = min(ROUND, self.steps - done)
+            loss = self._round(self.windows.training, size, self._learning_rate(done))
             if not np.isfinite(loss):
                 self._recover(best)
                 averaged = None
                 continue
-            done += 1
-            averaged = _average(averaged, self.network.get_weights(), done)
+            done += size
             current = self.network.get_weights()
+            averaged = _average(averaged, current, done)
             self.network.set_weights(averaged)
             validation = self._validate()
-            report.history.append({"step": done * ROUND, "loss": loss, "validation_loss": validation})
+            report.history.append({"step": done, "loss": loss, "validation_loss": validation})
             if validation < lowest:
                 best, lowest, best_step, waited = averaged, validation, done, 0
-            elif done > rounds * PATIENT_SHARE:
+            elif done > self.steps * PATIENT_SHARE:
                 waited += 1
             self.network.set_weights(current)
-            self._tell(done, rounds, loss, validation)
+            self._tell(done, loss, validation)
             if self._elapsed() > self.time_limit * (1 - SETTLING_SHARE / 2):
                 report.stopped = f"the time limit of {self.time_limit:g} s"
                 break
@@ -174,7 +176,7 @@ class _Course:
                 report.stopped = f"{waited} validations without improvement"
                 break
         self.network.set_weights(best)
-        report.steps = done * ROUND
+        report.steps = done
         report.validation_loss = float(lowest)
         report.kept_champion = report.mode == "warm" and best is champion
         if not report.kept_champion:
@@ -200,15 +202,15 @@ class _Course:
         )
         self.objective = objective
 
-    def _round(self, windows: Index, rate: float) -> float:
+    def _round(self, origins: Origins, steps: int, rate: float) -> float:
         """A round of steps; the mean loss."""
-        if not len(windows):
-            raise ModelError(
+        if not len(origins):
+            raise TrainingFailed(
                 "No series is long enough to train on: a window needs a segment of the past and a step after it. "
                 "Shorten network.segment or forecast.horizon, or set training.policy to never."
             )
         self.objective.optimizer.learning_rate = rate
-        chosen = windows[self.random.integers(0, len(windows), ROUND * self.plan.batch_size)]
+        chosen = origins.draw(self.random, steps * self.plan.batch_size)
         nothing = np.zeros(len(chosen), np.float32)
         logs = self.objective.fit(chosen, nothing, batch_size=self.plan.batch_size, shuffle=False, verbose=0)
         return float(logs.history["loss"][-1])
@@ -217,19 +219,28 @@ class _Course:
         windows = self.windows.validation
         if not len(windows):
             # Nothing long enough to hold anything back: the loss of training has to do.
-            windows = self.windows.training
+            windows = self.windows.training.draw(np.random.default_rng(self.seed), VALIDATION_WINDOWS)
         return float(self.objective.evaluate(windows, np.zeros(len(windows), np.float32), batch_size=512, verbose=0))
 
-    def _learning_rate(self, done: int, fraction: float) -> float:
-        """Warm-up, then a cosine down to a fiftieth."""
-        warm = min(1.0, (done + 1) / (WARM_UP_ROUNDS + 1))
-        return float(self.rate * warm * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * min(fraction, 1.0)))))
+    def _learning_rate(self, done: int) -> float:
+        """Warm-up, then a cosine down to a fiftieth, at the last step or when time will have run out.
+
+        Only where time will not suffice for all steps does the clock have a say: the same seed gives the same rates
+        on a slow machine and a fast one.
+        """
+        steps = float(self.steps)
+        if done > ROUND:
+            seconds_a_step = (self._elapsed() - self.first_round) / (done - ROUND)
+            left = self.time_limit * (1 - SETTLING_SHARE / 2) - self._elapsed()
+            steps = min(steps, done + max(left, 0.0) / max(seconds_a_step, 1e-9))
+        warm = min(1.0, (done / ROUND + 1) / (WARM_UP_ROUNDS + 1))
+        return float(self.rate * warm * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * min(done / steps, 1.0)))))
 
     def _recover(self, best: Weights) -> None:
         """After a loss that is not finite: back to the best weights, at a tenth of the rate."""
         self.divergences += 1
         if self.divergences > MOST_DIVERGENCES:
-            raise ModelError(
+            raise TrainingFailed(
                 f"The training loss was not finite {self.divergences} times, the last time at a learning rate of "
                 f"{self.rate:g}. Lower training.learning_rate, or look for absurd values with `nightcast check`."
             )
@@ -239,29 +250,50 @@ class _Course:
 
     def _settle(self, best_step: int) -> None:
         """A few steps at a low rate with the newest windows too, which validation held back."""
-        rounds = round(best_step * SETTLING_SHARE)
-        if not rounds or self._elapsed() > self.time_limit:
+        steps = round(best_step * SETTLING_SHARE)
+        if not steps or self._elapsed() > self.time_limit:
             return
         before = self.network.get_weights()
         self.objective.training_end.assign(self.windows.full_end)
-        for done in range(rounds):
-            loss = self._round(self.windows.all, self.rate * 0.1 * (1 - done / rounds))
+        done = 0
+        while done < steps and self._elapsed() < self.time_limit:
+            size = min(ROUND, steps - done)
+            loss = self._round(self.windows.everything, size, self.rate * 0.1 * (1 - done / steps))
             if not np.isfinite(loss):
                 self.network.set_weights(before)
                 return
-            self.report.steps += ROUND
-            if self._elapsed() > self.time_limit:
-                break
+            done += size
+            self.report.steps += size
 
-    def _tell(self, done: int, rounds: int, loss: float, validation: float) -> None:
+    def _tell(self, done: int, loss: float, validation: float) -> None:
         seconds = self._elapsed()
         if self.progress is not None:
-            left = min(seconds / done * (rounds - done), max(self.time_limit - seconds, 0.0))
-            self.progress(Progress(done * ROUND, rounds * ROUND, loss, validation, left))
-        if done == 1:
+            left = min(seconds / done * (self.steps - done), max(self.time_limit - seconds, 0.0))
+            self.progress(Progress(done, self.steps, loss, validation, left))
+        if done <= ROUND:
             self.first_round = seconds
         elif seconds > self.first_round:
-            self.report.steps_per_second = (done - 1) * ROUND / (seconds - self.first_round)
+            self.report.steps_per_second = (done - ROUND) / (seconds - self.first_round)
+
+
+def merged(reports: list[TrainingReport]) -> TrainingReport:
+    """What several members' trainings were as one; losses are means, and `history` is the first one's."""
+    first = reports[0]
+    if len(reports) == 1:
+        return first
+    steps = sum(report.steps for report in reports)
+    champions = [r.champion_validation_loss for r in reports if r.champion_validation_loss is not None]
+    return TrainingReport(
+        mode=first.mode,
+        seconds=sum(report.seconds for report in reports),
+        steps=steps,
+        steps_per_second=sum(report.steps_per_second * report.steps for report in reports) / max(steps, 1),
+        validation_loss=float(np.mean([report.validation_loss for report in reports])),
+        champion_validation_loss=float(np.mean(champions)) if champions else None,
+        history=first.history,
+        stopped="; ".join(report.stopped for report in reports),
+        kept_champion=all(report.kept_champion for report in reports),
+    )
 
 
 def _mean_prediction(_: Tensor, loss: Tensor) -> Tensor:
@@ -272,5 +304,5 @@ def _mean_prediction(_: Tensor, loss: Tensor) -> Tensor:
 def _average(averaged: Weights | None, current: Weights, done: int) -> Weights:
     if averaged is None:
         return current
-    keep = min(1 - 1 / AVERAGED_ROUNDS, done / (done + 1))
+    keep = min(1 - 1 / AVERAGED_ROUNDS, done / (done + ROUND))
     return [keep * old + (1 - keep) * new for old, new in zip(averaged, current, strict=True)]

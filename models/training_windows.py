@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -10,36 +11,81 @@ import numpy.typing as npt
 from models.choices import Plan
 
 Index = npt.NDArray[np.int32]
+IntArray = npt.NDArray[np.int64]
 
 VALIDATION_WINDOWS = 2_048
 
 
 @dataclass(frozen=True)
-class Windows:
-    """Windows to learn from and to validate on, each a pair (series, origin) of shape (window, 2).
+class Origins:
+    """The origins of every series from which windows are drawn, the newest more often than the old.
+
+    Nothing is as long as the panel here, however large that is.
 
     Attributes:
-        training: Windows whose targets end before the held-out steps begin.
-        validation: Windows whose targets are held out.
-        all: Both.
+        newest: Shape (series,), flat position of the newest origin.
+        count: Shape (series,), number of origins, each a step apart; 0 for none.
+        half_life: Age in steps at which an origin is drawn half as often; 0 for never.
+    """
+
+    newest: IntArray
+    count: IntArray
+    half_life: float
+
+    def __len__(self) -> int:
+        return int(self.count.sum())
+
+    @cached_property
+    def _remaining(self) -> npt.NDArray[np.float64]:
+        """Shape (series,): what is left of an origin's weight at the age of the series' oldest one."""
+        return np.asarray(0.5 ** (self.count / self.half_life), np.float64)
+
+    @cached_property
+    def _cumulative(self) -> npt.NDArray[np.float64]:
+        """Shape (series,): the share of draws that go to a series or one before it."""
+        weight = 1 - self._remaining if self.half_life else self.count.astype(np.float64)
+        return np.asarray(np.cumsum(weight) / weight.sum())
+
+    def draw(self, random: np.random.Generator, count: int) -> Index:
+        """Pairs (series, origin), shape (count, 2)."""
+        # Series without origins weigh nothing; searching to the right steps over them.
+        series = np.searchsorted(self._cumulative, random.random(count), side="right")
+        uniform = random.random(count)
+        if self.half_life:
+            # The inverse of the distribution function of an age that is cut off where the series begins.
+            age = -self.half_life * np.log2(1 - uniform * (1 - self._remaining[series]))
+        else:
+            age = uniform * self.count[series]
+        whole = np.minimum(age.astype(np.int64), self.count[series] - 1)
+        return np.stack([series, self.newest[series] - whole], axis=1).astype(np.int32)
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Windows to learn from and to validate on.
+
+    Attributes:
+        training: Origins whose targets begin before the held-out steps.
+        everything: Origins with at least one step after them.
+        validation: Pairs (series, origin) whose targets are held out, shape (window, 2).
         end: Shape (series,), where the held-out steps of each series begin; int32.
         full_end: Shape (series,), where each series' observed values end; int32.
     """
 
-    training: Index
+    training: Origins
+    everything: Origins
     validation: Index
-    all: Index
     end: Index
     full_end: Index
 
 
-def choose_windows(panel_offsets: npt.NDArray[np.int64], observed: npt.NDArray[np.bool_], plan: Plan) -> Windows:
+def choose_windows(panel_offsets: IntArray, observed: npt.NDArray[np.bool_], plan: Plan) -> Windows:
     """All windows of the series, the newest held out for validation.
 
     Args:
         panel_offsets: Shape (series + 1,).
         observed: Shape (total,).
-        plan: Horizon, segment and seasons.
+        plan: Horizon, segment, seasons and half-life.
     """
     start = panel_offsets[:-1]
     last = np.array(
@@ -53,16 +99,19 @@ def choose_windows(panel_offsets: npt.NDArray[np.int64], observed: npt.NDArray[n
     wanted = max(plan.horizon, 2 * max(plan.seasons))
     hold = np.minimum(wanted, (last + 1) // 6)
     end = full_end - hold
-    everything = _pairs(start + plan.segment - 1, full_end - 1)
-    training = everything[everything[:, 1] < end[everything[:, 0]] - 1]
-    first = np.maximum(end - 1, start)
-    validation = _pairs(first, np.maximum(full_end - np.minimum(plan.horizon, hold), first + (hold > 0)), plan.segment)
+    first = start + plan.segment - 1
+    half_life = plan.half_life * float(np.median((last + 1)[last >= 0])) if (last >= 0).any() else 0.0
+    training, everything = (Origins(stop - 2, np.maximum(stop - 1 - first, 0), half_life) for stop in (end, full_end))
+    judged = np.maximum(end - 1, start)
+    validation = _pairs(
+        judged, np.maximum(full_end - np.minimum(plan.horizon, hold), judged + (hold > 0)), plan.segment
+    )
     if len(validation) > VALIDATION_WINDOWS:
         validation = validation[np.linspace(0, len(validation) - 1, VALIDATION_WINDOWS).astype(np.int64)]
-    return Windows(training, validation, everything, end.astype(np.int32), full_end.astype(np.int32))
+    return Windows(training, everything, validation, end.astype(np.int32), full_end.astype(np.int32))
 
 
-def _pairs(first: npt.NDArray[np.int64], end: npt.NDArray[np.int64], stride: int = 1) -> Index:
+def _pairs(first: IntArray, end: IntArray, stride: int) -> Index:
     """(series, origin) for every origin first, first + stride, ... before `end` of every series."""
     count = np.maximum(0, -((first - end) // stride))
     series = np.repeat(np.arange(len(first)), count)

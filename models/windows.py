@@ -5,9 +5,9 @@ the window may see. Nothing is copied per window beforehand: the flat arrays lie
 the device, and `gather` reads `context_length` steps before and `horizon` steps after each
 origin inside the compiled step.
 
-Each recurrent step of the window is a forecast origin of its own while training (forking
-sequences, Wen et al. 2017, arXiv 1711.11053), so everything an origin sees, its level and
-scale included, is taken from values up to that origin and never from later ones.
+While training, several of the newest recurrent steps of a window are forecast origins of their
+own (forking sequences, Wen et al. 2017, arXiv 1711.11053), so everything an origin sees, its
+level and scale included, is taken from values up to that origin and never from later ones.
 """
 
 from __future__ import annotations
@@ -32,7 +32,6 @@ class WindowShape:
         horizon: Time steps ahead.
         seasons: Season lengths whose earlier cycles the head reads.
         cycles: For each of `seasons`, how many cycles back.
-        forking: Whether every recurrent step is a training origin, or only the last.
     """
 
     segment: int
@@ -40,7 +39,6 @@ class WindowShape:
     horizon: int
     seasons: tuple[int, ...]
     cycles: tuple[int, ...]
-    forking: bool = True
 
     @property
     def context_length(self) -> int:
@@ -62,6 +60,11 @@ class WindowShape:
         return np.concatenate(columns, axis=1).astype(np.int32)
 
     @property
+    def newest_lags(self) -> npt.NDArray[np.int32]:
+        """The columns of `lags` with the newest cycle of each season, shape (horizon, season)."""
+        return self.lags[:, np.cumsum([0, *self.cycles])[:-1]]
+
+    @property
     def cycle_starts(self) -> npt.NDArray[np.int32]:
         """How far before the origin the cycle of each seasonal lag ended, shape (lag,)."""
         pairs = zip(self.seasons, self.cycles, strict=True)
@@ -78,8 +81,7 @@ def gather(
         series: Shape (window,), the row of each window's series.
         origin: Shape (window,), the flat position of each window's last visible value.
         shape: The window's shape.
-        origins: How many of the newest recurrent steps to forecast from: `shape.steps`
-            while training with forking, else 1.
+        origins: How many of the newest recurrent steps to forecast from: 1 but while training.
 
     Returns:
         Zero stands where nothing was observed, beside a mask.
@@ -88,6 +90,7 @@ def gather(
         |---|---|---|
         | `segments`, `observed` | (window, step, segment) | values, in the series' units |
         | `level`, `scale` | (window, step) | what each step knows of its series' level and spread |
+        | `error`, `change` | (window, step, season) | what it knows of its seasonal differences, in scales |
         | `lags`, `lags_observed` | (window, origin, horizon, lag) | values whole seasons before each future step |
         | `lag_level`, `lag_scale` | (window, origin, lag) | what was known when the lag's own cycle ended |
         | `target`, `target_observed` | (window, origin, horizon) | what came after |
@@ -95,8 +98,9 @@ def gather(
         | `future_calendar` | (window, origin, horizon, feature) | of each future step |
         | `weight`, `row` | (window,) | of the series: its weight in the loss, its row of the embedding |
         | `static` | (window, column) | rows of its static categories |
-        | `past_covariates` | (window, step, feature) | where the panel has any |
+        | `past_covariates` | (window, step, segment * feature) | where the panel has any |
         | `future_covariates` | (window, origin, horizon, feature) | where the panel has any |
+        | `lag_covariates` | (window, origin, horizon, season * feature) | the same at the newest seasonal lags |
     """
     start = ops.take(flat["start"], series)
     end = ops.take(flat["end"], series)
@@ -128,6 +132,8 @@ def gather(
         "observed": ops.reshape(observed, folded),
         "level": ops.take(flat["level"], known),
         "scale": ops.take(flat["scale"], known),
+        "error": ops.take(flat["error"], known, axis=0),
+        "change": ops.take(flat["change"], known, axis=0),
         "lags": lags,
         "lags_observed": lags_observed,
         "lag_level": ops.take(flat["level"], cycle_end),
@@ -140,18 +146,26 @@ def gather(
         "row": ops.take(flat["row"], series),
         "static": ops.take(flat["static"], series, axis=0),
     }
+    # Covariates of every time step of a segment, side by side: a promotion in mid-week explains its own day.
+    known_context = ops.maximum(context, start[:, None])
+    past = []
     if "future_covariates" in flat:
         # The covariates of series i begin i * horizon later than its values: each series has a tail of its own.
         offset = series * flat["covariate_tail"]
-        past = ops.maximum(step_position, start[:, None]) + offset[:, None]
-        batch["past_covariates"] = ops.take(flat["future_covariates"], past, axis=0)
-        beyond = ops.minimum(
-            ops.maximum(future, start[:, None, None]), (end + flat["covariate_tail"] - 1)[:, None, None]
-        )
-        batch["future_covariates"] = ops.take(flat["future_covariates"], beyond + offset[:, None, None], axis=0)
+        last = end + flat["covariate_tail"] - 1
+
+        def covariates(position: Tensor) -> Tensor:
+            ones = (1,) * (len(position.shape) - 1)
+            at = ops.minimum(ops.maximum(position, ops.reshape(start, (-1, *ones))), ops.reshape(last, (-1, *ones)))
+            return ops.take(flat["future_covariates"], at + ops.reshape(offset, (-1, *ones)), axis=0)
+
+        past.append(covariates(known_context))
+        batch["future_covariates"] = covariates(future)
+        lagged = covariates(future[..., None] - shape.newest_lags[None, None])
+        batch["lag_covariates"] = ops.reshape(lagged, (*lagged.shape[:3], -1))
     if "past_only" in flat:
-        extra = ops.take(flat["past_only"], known, axis=0)
-        batch["past_covariates"] = (
-            ops.concatenate([batch["past_covariates"], extra], axis=-1) if "past_covariates" in batch else extra
-        )
+        past.append(ops.take(flat["past_only"], known_context, axis=0))
+    if past:
+        together = ops.concatenate(past, axis=-1) if len(past) > 1 else past[0]
+        batch["past_covariates"] = ops.reshape(together, (-1, shape.steps, shape.segment * together.shape[-1]))
     return batch

@@ -11,7 +11,8 @@ from models.settings import ForecastSettings, InputSettings, Layer, NetworkSetti
 
 def chosen(panel, network=None, horizon=7, **training):
     forecast = ForecastSettings(frequency=panel.frequency, horizon=horizon, quantile_levels=[0.9, 0.1])
-    return choose(panel, forecast, network or NetworkSettings(), TrainingSettings(**training))
+    plans, said = choose(panel, forecast, network or NetworkSettings(), TrainingSettings(**training))
+    return plans[0], said
 
 
 @pytest.mark.parametrize(
@@ -67,5 +68,22 @@ def test_a_panel_of_nothing_observed_still_gets_a_plan(make_panel):
 def test_what_was_never_negative_is_not_forecast_so(make_panel, lowest, asked, bound):
     panel = make_panel({"a": lowest + np.arange(50.0)})
     forecast = ForecastSettings(frequency="D", horizon=7, lower_bound=asked)
-    plan, _ = choose(panel, forecast, NetworkSettings(), TrainingSettings())
-    assert plan.lower_bound == bound
+    plans, _ = choose(panel, forecast, NetworkSettings(), TrainingSettings())
+    assert [plan.lower_bound for plan in plans] == [bound] * len(plans)
+
+
+def test_members_differ_in_what_a_series_looks_like_to_them(make_panel):
+    panel = make_panel({"a": np.arange(500.0)}, frequency="MS", season_lengths=(12,))
+    forecast = ForecastSettings(frequency="MS", horizon=7)
+    plans, _ = choose(panel, forecast, NetworkSettings(members=5), TrainingSettings())
+    looks = [(plan.segment, plan.steps, plan.level_window, plan.scale_window) for plan in plans]
+    assert len(set(looks)) == 5
+    assert {plan.segment * plan.steps for plan in plans} == {plans[0].segment * plans[0].steps}
+    # Three unless the job says otherwise, or names its layers: then it is that network.
+    assert len(choose(panel, forecast, NetworkSettings(), TrainingSettings())[0]) == 3
+    named = NetworkSettings(layers=[Layer(cell="gru", units=8)])
+    assert len(choose(panel, forecast, named, TrainingSettings())[0]) == 1
+
+
+def test_auto_in_words_leaves_everything_open():
+    assert NetworkSettings.model_validate("auto") == NetworkSettings()

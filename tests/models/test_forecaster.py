@@ -42,10 +42,10 @@ def test_a_saved_forecaster_forecasts_the_same(trained, weekly_panel, tmp_path):
     again = Forecaster.load(tmp_path)
     np.testing.assert_array_equal(again.predict(weekly_panel).quantiles, trained.predict(weekly_panel).quantiles)
     assert again.choices == trained.choices
-    assert again.plan == trained.plan
+    assert [member.plan for member in again.members] == [member.plan for member in trained.members]
 
 
-@pytest.mark.parametrize("file", ["forecaster.json", "network.weights.h5"])
+@pytest.mark.parametrize("file", ["forecaster.json", "member-0.weights.h5"])
 def test_a_truncated_file_is_named(trained, tmp_path, file):
     trained.save(tmp_path)
     (tmp_path / file).write_bytes((tmp_path / file).read_bytes()[:100])
@@ -175,7 +175,7 @@ def test_token_stacks_train_and_forecast(weekly_panel, layers):
     forecaster, report = Forecaster.fit(weekly_panel, forecast, network, TrainingSettings(max_steps=75))
     first, last = report.history[0]["validation_loss"], report.validation_loss
     assert last < first
-    assert forecaster.network.count_params() == {1: 164_106, 2: 361_866}[len(layers)]
+    assert forecaster.members[0].network.count_params() == {1: 164_106, 2: 361_866}[len(layers)]
     assert forecaster.predict(weekly_panel).quantiles.shape == (20, 10, 1)
 
 
@@ -185,10 +185,11 @@ def test_a_warm_start_keeps_old_rows_and_gives_new_series_the_unknown_one(weekly
     champion, _ = Forecaster.fit(long, FORECAST, network, TrainingSettings(max_steps=25))
     assert champion.plan.series_embedding > 0
     grown = champion.grown(make_panel(make_weekly(6, 1_100), horizon=10))
-    grown._build(grown._smallest_arrays())
-    grown._take_weights(champion)
+    grown.members[0].build(grown._smallest_panel())
+    grown.members[0].take_weights(champion.members[0])
     before, after = (
-        next(w.numpy() for w in each.network.weights if "series_embedding" in w.path) for each in (champion, grown)
+        next(w.numpy() for w in each.members[0].network.weights if "series_embedding" in w.path)
+        for each in (champion, grown)
     )
     np.testing.assert_array_equal(after[:5], before)
     np.testing.assert_array_equal(after[5:], before[[0, 0]])
@@ -200,7 +201,7 @@ def test_a_warm_start_keeps_old_rows_and_gives_new_series_the_unknown_one(weekly
 
 def test_the_summary_names_the_layers(trained):
     assert "gru_0" in trained.summary
-    assert "step_output" in trained.summary
+    assert "step_head" in trained.summary
 
 
 def test_nothing_to_train_on_is_an_error(make_panel):

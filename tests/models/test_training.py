@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from models.choices import choose
-from models.errors import ModelError
-from models.flat_arrays import Vocabulary, flatten
-from models.forecaster import Forecaster
+from models.errors import TrainingFailed
+from models.flat_arrays import Vocabulary
+from models.member import Member
 from models.settings import ForecastSettings, Layer, NetworkSettings, TrainingSettings
-from models.training import ROUND, train
+from models.training import ROUND, WARM_SHARE, merged, train
 from models.training_windows import choose_windows
 
 FORECAST = ForecastSettings(frequency="D", horizon=10, quantile_levels=[0.1, 0.5, 0.9])
@@ -24,42 +24,23 @@ def course(weekly_panel):
 
     def run(panel=weekly_panel, *, plan_facts=None, weights=None, **options):
         keras.utils.set_random_seed(0)
-        plan, choices = choose(panel, FORECAST, NETWORK, TrainingSettings(max_steps=150))
+        plan = choose(panel, FORECAST, NETWORK, TrainingSettings(max_steps=150))[0][0]
         plan = replace(plan, **(plan_facts or {}))
-        forecaster = Forecaster(plan, Vocabulary.of(panel), FORECAST, choices)
-        arrays = flatten(panel, forecaster.vocabulary, level_window=plan.level_window, scale_window=plan.scale_window)
-        forecaster._build(arrays)
+        member = Member(plan, Vocabulary.of(panel))
+        member.build(panel)
         if weights is not None:
-            forecaster.network.set_weights(weights)
-        settings = {"shape": forecaster.shape, "seed": 0, "time_limit": 1e6, "patience": 100, **options}
+            member.network.set_weights(weights)
+        settings = {"shape": member.shape, "seed": 0, "time_limit": 1e6, "patience": 100, **options}
         report = train(
-            forecaster.network, arrays, choose_windows(panel.offsets, panel.observed, plan), plan, **settings
+            member.network,
+            member._flatten(panel),
+            choose_windows(panel.offsets, panel.observed, plan),
+            plan,
+            **settings,
         )
-        return forecaster.network, report
+        return member.network, report
 
     return run
-
-
-def test_training_windows_never_look_at_the_held_out_steps(weekly_panel):
-    plan, _ = choose(weekly_panel, FORECAST, NETWORK, TrainingSettings())
-    windows = choose_windows(weekly_panel.offsets, weekly_panel.observed, plan)
-    end = weekly_panel.offsets[1:]
-    # Fourteen days, two seasons, are held out; a training origin has at least one step before them.
-    np.testing.assert_array_equal(windows.end, end - 14)
-    assert (windows.training[:, 1] < windows.end[windows.training[:, 0]] - 1).all()
-    assert (windows.validation[:, 1] >= windows.end[windows.validation[:, 0]] - 1).all()
-    assert (windows.validation[:, 1] + plan.horizon < end[windows.validation[:, 0]]).all()
-    assert len(windows.all) == 20 * (140 - 7)
-
-
-def test_windows_of_series_that_ended_early_end_with_them(make_panel):
-    values = np.concatenate([np.arange(60.0), np.full(40, np.nan)])
-    panel = make_panel({"a": values, "b": np.full(30, np.nan)}, horizon=10)
-    plan, _ = choose(panel, FORECAST, NETWORK, TrainingSettings())
-    windows = choose_windows(panel.offsets, panel.observed, plan)
-    np.testing.assert_array_equal(windows.full_end, [60, 100])
-    assert windows.all[:, 0].max() == 0
-    assert windows.all[:, 1].max() == 58
 
 
 def test_training_learns_the_season(course):
@@ -96,7 +77,7 @@ def test_training_ends_when_patience_runs_out(course):
 def test_a_warm_start_that_finds_nothing_better_keeps_the_champion(course):
     trained, _ = course()
     champion = trained.get_weights()
-    network, report = course(mode="warm", weights=champion, plan_facts={"learning_rate": 30.0, "max_steps": 25})
+    network, report = course(mode="warm", weights=champion, plan_facts={"learning_rate": 30.0, "max_steps": 100})
     assert report.kept_champion
     assert report.validation_loss == report.champion_validation_loss
     for mine, theirs in zip(network.get_weights(), champion, strict=True):
@@ -105,7 +86,7 @@ def test_a_warm_start_that_finds_nothing_better_keeps_the_champion(course):
 
 def test_a_warm_start_goes_on_where_the_champion_stopped(course):
     early, first = course(plan_facts={"max_steps": 50})
-    _, report = course(mode="warm", weights=early.get_weights(), plan_facts={"max_steps": 100})
+    _, report = course(mode="warm", weights=early.get_weights(), plan_facts={"max_steps": 400})
     assert not report.kept_champion
     assert report.validation_loss < report.champion_validation_loss
     assert report.champion_validation_loss < 2 * first.validation_loss
@@ -114,7 +95,7 @@ def test_a_warm_start_goes_on_where_the_champion_stopped(course):
 def test_a_loss_that_is_not_finite_is_tried_at_lower_rates_and_then_given_up(course):
     broken = course()[0].get_weights()
     broken[0] = np.full_like(broken[0], np.nan)
-    with pytest.raises(ModelError, match=r"not finite 4 times.*Lower training.learning_rate"):
+    with pytest.raises(TrainingFailed, match=r"not finite 4 times.*Lower training.learning_rate"):
         course(weights=broken)
 
 
@@ -128,5 +109,35 @@ def test_progress_tells_the_loss_and_the_time_left(course):
 
 
 def test_series_too_short_for_any_window_are_an_error(course, make_panel):
-    with pytest.raises(ModelError, match="No series is long enough"):
+    with pytest.raises(TrainingFailed, match="No series is long enough"):
         course(make_panel({"a": [1.0]}, horizon=10))
+
+
+@pytest.mark.parametrize("steps", [1, 10, 40])
+def test_not_one_step_more_is_made_than_was_asked_for(course, steps):
+    _, report = course(plan_facts={"max_steps": steps})
+    assert [entry["step"] for entry in report.history] == [*range(ROUND, steps, ROUND), steps]
+    # Settling on the newest windows comes on top: a fifth of the steps up to the best weights.
+    assert report.steps <= 1.2 * steps + 1
+
+
+def test_a_warm_start_takes_a_quarter_of_the_steps(course):
+    champion = course()[0].get_weights()
+    _, report = course(mode="warm", weights=champion, plan_facts={"max_steps": 200})
+    assert len(report.history) <= round(200 * WARM_SHARE) // ROUND
+
+
+def test_a_slow_clock_changes_nothing_while_there_is_time_for_all_steps(course):
+    fast, _ = course(time_limit=1e6, clock=iter(np.arange(0, 1e4, 0.001)).__next__)
+    slow, _ = course(time_limit=1e6, clock=iter(np.arange(0, 1e7, 100.0)).__next__)
+    for mine, theirs in zip(fast.get_weights(), slow.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_members_trainings_are_told_as_one(course):
+    one, other = (course(seed=seed, plan_facts={"max_steps": 50})[1] for seed in (0, 1))
+    both = merged([one, other])
+    assert both.steps == one.steps + other.steps
+    assert both.validation_loss == pytest.approx((one.validation_loss + other.validation_loss) / 2)
+    assert both.champion_validation_loss is None
+    assert merged([one]) is one

@@ -13,7 +13,7 @@ SHAPE = WindowShape(segment=2, steps=3, horizon=3, seasons=(2, 4), cycles=(2, 1)
 
 
 def gathered(panel, series, origin, shape=SHAPE, origins=1):
-    arrays = flatten(panel, Vocabulary.of(panel), level_window=4, scale_window=8)
+    arrays = flatten(panel, Vocabulary.of(panel), level_window=4, scale_window=8, seasons=shape.seasons)
     flat = {name: ops.convert_to_tensor(array) for name, array in arrays.items()}
     index = [ops.convert_to_tensor(np.array(each, np.int32)) for each in (series, origin)]
     batch = gather(flat, *index, shape, origins=origins)

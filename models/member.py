@@ -1,0 +1,143 @@
+"""One network of the ensemble: what it looks at, its weights, and its forecasts in the series' own units."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import numpy.typing as npt
+from keras import ops
+
+from models.choices import Plan
+from models.flat_arrays import Arrays, Vocabulary, flatten
+from models.network import RecurrentForecaster
+from models.panel import Panel
+from models.settings import TrainingSettings
+from models.training import Progress, TrainingReport, train
+from models.training_windows import choose_windows
+from models.windows import WindowShape, gather
+
+BATCH = 512
+
+
+class Member:
+    """A recurrent network and the plan that it was built and trained by.
+
+    Attributes:
+        plan: Every number of the network and its training.
+        vocabulary: Rows of series and categories, scales of covariates.
+        network: The network itself.
+    """
+
+    def __init__(self, plan: Plan, vocabulary: Vocabulary) -> None:
+        self.plan, self.vocabulary = plan, vocabulary
+        self.shape = WindowShape(plan.segment, plan.steps, plan.horizon, plan.seasons, plan.cycles)
+        self.network = RecurrentForecaster(
+            shape=self.shape,
+            quantile_levels=list(plan.quantile_levels),
+            layers=list(plan.layers),
+            head=None if plan.head is None else list(plan.head),
+            head_units=plan.head_units,
+            tokens=plan.tokens,
+            calendar=plan.calendar,
+            residual=plan.residual,
+            mix_by_state=plan.mix_by_state,
+            error_units=plan.error_units,
+            series_rows=max(vocabulary.series.values(), default=0) + 1 if plan.series_embedding else 1,
+            series_embedding=plan.series_embedding,
+            categories=tuple(max(rows.values(), default=0) + 1 for rows in vocabulary.categories.values()),
+            static_embedding=plan.static_embedding,
+            dropout=plan.dropout,
+            # Laid-out steps run faster on a CPU; cuDNN wants the loop.
+            unroll=keras.backend.backend() == "tensorflow" and not _on_gpu(),
+        )
+
+    def build(self, panel: Panel) -> None:
+        """Make the weights, by one call on the first window of a panel."""
+        flat = _on_device(self._flatten(panel))
+        first = ops.convert_to_tensor(np.zeros(1, np.int32))
+        self.network(gather(flat, first, first, self.shape, origins=1))
+
+    def take_weights(self, other: Member) -> None:
+        """Copy weights into a built network; a row that the other has not starts as its row for unknown ones."""
+        copied = []
+        for mine, theirs in zip(self.network.get_weights(), other.network.get_weights(), strict=True):
+            if mine.shape != theirs.shape:
+                missing = np.repeat(theirs[:1], len(mine) - len(theirs), axis=0)
+                theirs = np.concatenate([theirs, missing])
+            copied.append(theirs)
+        self.network.set_weights(copied)
+
+    def train(
+        self,
+        panel: Panel,
+        training: TrainingSettings,
+        *,
+        mode: str,
+        time_limit: float,
+        progress: Callable[[Progress], None] | None,
+    ) -> TrainingReport:
+        """Train the built network in place; see `training.train`."""
+        return train(
+            self.network,
+            self._flatten(panel),
+            choose_windows(panel.offsets, panel.observed, self.plan),
+            self.plan,
+            shape=self.shape,
+            seed=training.seed,
+            time_limit=time_limit,
+            patience=training.patience,
+            mode=mode,
+            progress=progress,
+        )
+
+    def quantiles(self, panel: Panel, able: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        """Quantiles of some series from the panel's cutoff, in their own units.
+
+        Args:
+            panel: The series.
+            able: Shape (able,), which of them.
+
+        Returns:
+            Shape (able, horizon, level), ascending but for rounding; not finite where the network gave no number.
+        """
+        arrays = self._flatten(panel)
+        index = np.stack([able, panel.offsets[1:][able] - 1], axis=1).astype(np.int32)
+        flat = _on_device(arrays)
+        # Called as it is: a graph of all recurrent steps takes longer to make than most nights to forecast.
+        batches = [
+            self.network(gather(flat, part[:, 0], part[:, 1], self.shape, origins=1))
+            for part in np.array_split(index, -(-len(index) // BATCH))
+        ]
+        scaled = np.concatenate([ops.convert_to_numpy(batch)[:, 0] for batch in batches]).astype(np.float64)
+        place = index[:, 1]
+        level, scale = arrays["level"][place].astype(np.float64), arrays["scale"][place].astype(np.float64)
+        # What never moved has no scale of its own, and nothing says that it will move.
+        scale[panel.constant[able]] = 0.0
+        return level[:, None, None] + scale[:, None, None] * scaled
+
+    @property
+    def summary(self) -> str:
+        """Keras's own table of layers and numbers of weights."""
+        lines: list[str] = []
+        self.network.summary(print_fn=lines.append, line_length=100)
+        return "\n".join(lines)
+
+    def _flatten(self, panel: Panel) -> Arrays:
+        plan = self.plan
+        return flatten(
+            panel,
+            self.vocabulary,
+            level_window=plan.level_window,
+            scale_window=plan.scale_window,
+            seasons=plan.seasons,
+        )
+
+
+def _on_device(arrays: Arrays) -> dict[str, object]:
+    return {name: ops.convert_to_tensor(array) for name, array in arrays.items()}
+
+
+def _on_gpu() -> bool:
+    return bool(keras.distribution.list_devices("gpu"))
