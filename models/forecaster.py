@@ -119,11 +119,15 @@ class Forecaster:
         )
         return (start_from if start_from is not None and report.kept_champion else trained), report
 
-    def predict(self, panel: Panel) -> Forecast:
+    def predict(self, panel: Panel, forecast: ForecastSettings | None = None) -> Forecast:
         """Forecast every series of a panel from its cutoff.
 
         Series that are refused, that were not observed within the context, or for which the network gives no
         finite value get the fallback, with the reason.
+
+        Args:
+            panel: The series.
+            forecast: What the job asks for now, whose bounds hold; what was trained for where None.
 
         Raises:
             ModelError: where the panel's grid is not the one that was trained on.
@@ -135,7 +139,7 @@ class Forecaster:
                 f"{panel.horizon} of {panel.frequency!r} in {panel.time_zone}; train from scratch."
             )
         levels = np.array(self.plan.quantile_levels)
-        bounds = self.plan.lower_bound, self.forecast.upper_bound
+        bounds = self.bounds(panel, forecast or self.forecast)
         quantiles, mean = fallback(panel, self.plan.horizon, levels, *bounds)
         reason = self._reasons(panel)
         able = np.flatnonzero(reason == "")
@@ -144,8 +148,9 @@ class Forecaster:
             finite = np.isfinite(predicted).all(axis=(1, 2))
             reason[able[~finite]] = "the network gave no finite value"
             able = able[finite]
-            quantiles[able] = np.clip(predicted[finite], *bounds) if bounds != (None, None) else predicted[finite]
-            mean[able] = mean_of_quantiles(quantiles[able], levels)
+            quantiles[able] = np.clip(predicted[finite], *bounds)
+            # Rounding must not carry the mean of equal quantiles over the bound that they lie on.
+            mean[able] = np.clip(mean_of_quantiles(quantiles[able], levels), *bounds)
         return Forecast(
             series_ids=panel.series_ids,
             quantile_levels=levels,
@@ -155,6 +160,16 @@ class Forecaster:
             source=np.where(reason == "", "model", "fallback"),
             reason=reason.astype(str),
         )
+
+    def bounds(self, panel: Panel, forecast: ForecastSettings) -> tuple[float | None, float | None]:
+        """What no forecast is below and above: what the job names now, else what was chosen when this was trained.
+
+        A bound that the job named then and names no longer was no choice: the panel decides, as for a new network.
+        """
+        lower = self.plan.lower_bound
+        if self.forecast.lower_bound is not None:
+            lower = None if (panel.values < 0).any() else 0.0
+        return lower if forecast.lower_bound is None else forecast.lower_bound, forecast.upper_bound
 
     @property
     def summary(self) -> str:
