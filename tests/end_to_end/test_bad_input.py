@@ -73,6 +73,7 @@ def change(job: Path, **parts) -> Path:
         ({"source": {"url": "${NOT_SET_ANYWHERE}"}}, "NOT_SET_ANYWHERE"),
         ({"source": {"url": "nonsense"}}, "nonsense"),
         ({"forecast": {"horizon": 0}}, "forecast.horizon"),
+        ({"forecast": {"lower_bound": float("inf")}}, "forecast.lower_bound"),
         ({"forecast": {"horzion": 7}}, "did you mean 'horizon'"),
         ({"forecast": {"frequency": "MS"}}, "off the grid"),
         ({"training": {"policy": "never"}, "forecast": {"min_history": 3}}, "--train scratch"),
