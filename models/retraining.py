@@ -22,11 +22,13 @@ class ChampionFacts:
         version: Its name.
         trained_until: The newest timestamp that it has learnt from, with a zone.
         built_for: What it was built for, as `built_for` gave it then; JSON.
+        damage: What keeps it from being read, in words; "" where nothing does.
     """
 
     version: str
     trained_until: datetime
     built_for: Mapping[str, Any]
+    damage: str = ""
 
 
 class TrainingDecision(NamedTuple):
@@ -59,9 +61,9 @@ def decide_training(
 ) -> TrainingDecision:
     """Decide how to get the network for one night.
 
-    Under "auto" the first that holds decides: no champion that fits, degraded forecasts or a champion of
-    `retrain_after_days`: from scratch. Many unknown series or a champion of `warm_after_days`: continue it.
-    Otherwise it is loaded.
+    Under "auto" the first that holds decides: no champion that can be read and fits, degraded forecasts or a
+    champion of `retrain_after_days`: from scratch. Many unknown series or a champion of `warm_after_days`:
+    continue it. Otherwise it is loaded.
 
     Args:
         policy: "scratch" always trains, "warm" continues where it can, "never" only loads.
@@ -113,6 +115,8 @@ def _obstacle(champion: ChampionFacts | None, wanted: Mapping[str, Any], cutoff:
         return "the job has no champion yet"
     if champion.trained_until > cutoff:
         return f"champion {champion.version} has learnt from {champion.trained_until}, after the cutoff {cutoff}"
+    if champion.damage:
+        return f"champion {champion.version} cannot be read: {champion.damage}; training from scratch"
     names = [*wanted, *(name for name in champion.built_for if name not in wanted)]
     changed = [
         f"{name} {champion.built_for.get(name)} (now {wanted.get(name)})"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import re
+import shutil
 import socket
 import sqlite3
 import time
@@ -17,6 +20,8 @@ from click.testing import CliRunner
 from flows.cli import main
 from flows.job import load_job
 from sql import history
+from sql.connection import transaction
+from sql.tables import model
 
 
 def snapshot(folder: Path) -> dict[str, object]:
@@ -45,6 +50,26 @@ def refused(job: Path, *arguments: str, code: int) -> str:
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch):
     monkeypatch.setattr("tasks.step.time.sleep", lambda seconds: None)
+
+
+def with_its_own_versions(job: Path) -> Path:
+    """A copied job whose versions lie beside it, so that they may be spoilt."""
+    loaded = load_job(job)
+    with transaction(loaded.places.engine()) as connection:
+        [row] = history.models(loaded.places.engine(), "small")
+        uri = f"{loaded.places.versions}/small/{row['version']}"
+        connection.execute(model.update().values(uri=uri))
+    return job
+
+
+@pytest.fixture
+def told_on_the_way(caplog):
+    """What a run logs, which its `text` holds."""
+    log = logging.getLogger("nightcast")
+    caplog.set_level("INFO", log.name)
+    log.addHandler(caplog.handler)
+    yield caplog
+    log.removeHandler(caplog.handler)
 
 
 @pytest.fixture
@@ -170,21 +195,48 @@ def test_a_file_that_is_no_database_is_a_failure(job):
     assert (job.parent / "noise.db").read_bytes() == b"no database at all" * 100
 
 
-def test_a_model_folder_with_a_truncated_file_is_a_failure_that_names_it(make_job):
-    job = make_job()
-    assert CliRunner().invoke(main, ["run", str(job), "--cutoff", "2024-02-01"]).exit_code == 0
-    for name in ("forecaster.json", "network.weights.h5", "manifest.json"):
-        [file] = (job.parent / "versions").rglob(name)
-        whole = file.read_bytes()
-        file.write_bytes(whole[:50])
-        before = snapshot(job.parent)
-        message = refused(job, "--cutoff", "2024-02-02", code=1)
-        assert name in message
-        assert "--train scratch" in message
-        assert snapshot(job.parent) == before
-        file.write_bytes(whole)
-    file.write_bytes(whole[:50])
-    assert CliRunner().invoke(main, ["run", str(job), "--cutoff", "2024-02-02", "--train", "scratch"]).exit_code == 0
+def spoil(job: Path, name: str) -> None:
+    """Cut one file of the only version short; take the whole folder away where the name is empty."""
+    [manifest] = (job.parent / "versions").rglob("manifest.json")
+    if name:
+        (manifest.parent / name).write_bytes((manifest.parent / name).read_bytes()[:50])
+    else:
+        shutil.rmtree(manifest.parent)
+
+
+@pytest.mark.parametrize("name", ["forecaster.json", "network.weights.h5", "series_ids.npy", "manifest.json", ""])
+def test_where_nothing_may_be_trained_a_damaged_champion_is_a_failure_that_names_the_file(two_nights, name):
+    job = with_its_own_versions(two_nights)
+    spoil(job, name)
+    before = snapshot(job.parent)
+    message = refused(job, "--cutoff", "2024-02-11", "--train", "never", code=1)
+    assert name in message
+    assert "--train scratch" in message
+    assert snapshot(job.parent) == before
+
+
+@pytest.mark.parametrize(
+    ("policy", "name", "cutoff"),
+    [("auto", "network.weights.h5", "2024-02-11"), ("auto", "", "2024-02-03"), ("warm", "manifest.json", "2024-02-11")],
+)
+def test_a_night_that_may_train_replaces_a_damaged_champion_and_says_why(
+    two_nights, told_on_the_way, policy, name, cutoff
+):
+    job = with_its_own_versions(two_nights)
+    champion = history.champion(load_job(job).places.engine(), "small")
+    spoil(job, name)
+    result = CliRunner().invoke(main, ["run", str(job), "--cutoff", cutoff, "--train", policy, "--json"])
+    assert result.exit_code == 0, result.output
+    night = json.loads(result.stdout)
+    assert (night["train_mode"], night["fallback_series"]) == ("scratch", 1)
+    what = rf"{name or 'manifest.json'} is (damaged|missing)"
+    reason = f"champion {champion['version']} cannot be read: .*{what}; training from scratch"
+    assert re.fullmatch(reason, night["train_reason"])
+    [row] = [row for row in history.runs(load_job(job).places.engine(), "small") if row["run_id"] == night["run_id"]]
+    assert row["train_reason"] == night["train_reason"]
+    for told in (told_on_the_way.text, Path(night["report"]).read_text(encoding="utf-8")):
+        assert re.search(reason, told)
+    assert CliRunner().invoke(main, ["run", str(job), "--cutoff", "2024-02-12", "--train", "never"]).exit_code == 0
 
 
 def test_check_tells_every_problem_and_changes_nothing(make_job):

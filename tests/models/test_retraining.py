@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -91,6 +92,16 @@ def test_a_champion_built_for_something_else_is_replaced_and_the_reason_names_it
 
 def test_a_key_that_settings_no_longer_have_replaces_the_champion_too() -> None:
     assert "network.gone 1 (now None)" in decide(facts=champion(**{"network.gone": 1})).reason
+
+
+@pytest.mark.parametrize("policy", ["auto", "warm"])
+def test_a_champion_that_cannot_be_read_is_replaced_and_the_reason_says_what_is_wrong(policy: str) -> None:
+    damaged = replace(champion(), damage="weights.h5 is missing")
+
+    assert decide(policy, damaged) == (
+        "scratch",
+        "champion v1 cannot be read: weights.h5 is missing; training from scratch",
+    )
 
 
 def test_bounds_are_laid_on_any_network() -> None:
