@@ -159,6 +159,31 @@ def test_a_cutoff_that_has_not_come_yet_is_wrong_use_and_changes_nothing(job):
     assert (result.exit_code, snapshot(job.parent)) == (2, before)
 
 
+@pytest.mark.parametrize(
+    "verb",
+    [
+        ["models", "list"],
+        ["models", "show"],
+        ["models", "promote"],
+        ["models", "rollback"],
+        ["alerts", "list"],
+        ["alerts", "replay"],
+        ["alerts", "acknowledge"],
+        ["report"],
+    ],
+    ids=" ".join,
+)
+def test_a_verb_that_asks_about_nights_before_the_first_one_says_so_and_makes_nothing(make_job, verb):
+    job = make_job()
+    before = sorted(job.parent.iterdir())
+    version = ["v1"] if verb[-1] == "promote" else []
+    result = CliRunner().invoke(main, [*verb, str(job), *version, "--json"])
+    told = json.loads(result.stdout)
+    assert (result.exit_code, told["exit_code"]) == (2, 2)
+    assert re.search(r"forecasts.db is not there: no night of small has run yet. Try `nightcast run`", told["error"])
+    assert sorted(job.parent.iterdir()) == before
+
+
 @pytest.mark.parametrize("part", ["source", "output"])
 def test_a_database_that_does_not_answer_is_a_failure(job, part):
     before = snapshot(job.parent)
