@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
 from models.errors import InputError
@@ -82,7 +82,10 @@ def decide_training(
         return TrainingDecision("scratch", "asked for")
     if champion is None or obstacle is not None:
         if policy == "never":
-            raise InputError(f"Training policy 'never' has nothing to load: {obstacle}. Run once with --train scratch.")
+            later = "Give a later cutoff, or run" if champion and champion.trained_until > cutoff else "Run"
+            raise InputError(
+                f"Training policy 'never' has nothing to load: {obstacle}. {later} once with --train scratch."
+            )
         return TrainingDecision("scratch", str(obstacle))
     if policy == "never":
         return TrainingDecision("load", f"asked for: {champion.version} as it is")
@@ -114,7 +117,8 @@ def _obstacle(champion: ChampionFacts | None, wanted: Mapping[str, Any], cutoff:
     if champion is None:
         return "the job has no champion yet"
     if champion.trained_until > cutoff:
-        return f"champion {champion.version} has learnt from {champion.trained_until}, after the cutoff {cutoff}"
+        until, end = (f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC" for moment in (champion.trained_until, cutoff))
+        return f"no version was trained by the cutoff {end}: champion {champion.version} has learnt up to {until}"
     if champion.damage:
         return f"champion {champion.version} cannot be read: {champion.damage}; training from scratch"
     names = [*wanted, *(name for name in champion.built_for if name not in wanted)]

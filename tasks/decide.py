@@ -57,7 +57,8 @@ def decide(
     if len(panel.refused) == len(panel):
         return Decided("none", f"each of {len(panel)} series is left to the fallback")
     row = None if training.policy == "scratch" else champion_as_of(places, cutoff)
-    stored = None if row is None else _stored(places, row)
+    # One that has seen what comes after the cutoff is named as the reason, and its files are none of tonight's.
+    stored = _stored(places, row) if row and row["trained_until"] <= cutoff else None
     folder, damage = (None, "") if stored is None else _fetched(stored, scratch, training.policy)
     facts = None
     if row is not None:
@@ -77,12 +78,12 @@ def decide(
 
 
 def champion_as_of(places: Places, cutoff: datetime) -> Mapping[str, Any] | None:
-    """The champion; where it has seen what came after the cutoff, the newest version that has not."""
+    """The champion; where it has seen what came after the cutoff, the newest version that has not, if any."""
     champion = history.champion(places.engine(), places.job)
     if champion is None or champion["trained_until"] <= cutoff:
         return champion
     older = [row for row in history.models(places.engine(), places.job) if row["trained_until"] <= cutoff]
-    return max(older, key=lambda row: (row["trained_until"], row["created_at"]), default=None)
+    return max(older, key=lambda row: (row["trained_until"], row["created_at"]), default=champion)
 
 
 def _stored(places: Places, row: Mapping[str, Any]) -> StoredVersion:

@@ -240,6 +240,15 @@ def test_where_nothing_may_be_trained_a_damaged_champion_is_a_failure_that_names
     assert snapshot(job.parent) == before
 
 
+def test_a_night_before_every_version_that_may_not_train_names_the_champion_and_what_it_has_seen(two_nights):
+    champion = history.champion(load_job(two_nights).places.engine(), "small")["version"]
+    before = snapshot(two_nights.parent)
+    message = refused(two_nights, "--cutoff", "2024-01-27", "--train", "never", code=2)
+    assert f"no version was trained by the cutoff 2024-01-27 00:00 UTC: champion {champion}" in message
+    assert "has learnt up to 2024-02-03 00:00 UTC. Give a later cutoff" in message
+    assert snapshot(two_nights.parent) == before
+
+
 @pytest.mark.parametrize(
     ("policy", "name", "cutoff"),
     [("auto", "network.weights.h5", "2024-02-11"), ("auto", "", "2024-02-03"), ("warm", "manifest.json", "2024-02-11")],
