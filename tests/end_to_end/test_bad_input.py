@@ -21,6 +21,7 @@ from flows.cli import main
 from flows.job import load_job
 from sql import history
 from sql.connection import transaction
+from sql.migrations import migrate
 from sql.tables import model
 
 
@@ -182,6 +183,16 @@ def test_a_verb_that_asks_about_nights_before_the_first_one_says_so_and_makes_no
     assert (result.exit_code, told["exit_code"]) == (2, 2)
     assert re.search(r"forecasts.db is not there: no night of small has run yet. Try `nightcast run`", told["error"])
     assert sorted(job.parent.iterdir()) == before
+
+
+@pytest.mark.parametrize("verb", [["models", "show"], ["report"], ["report", "--cutoff", "2024-02-01"]], ids=" ".join)
+def test_a_job_without_nights_in_a_database_that_has_its_tables_is_told_to_run(make_job, verb):
+    job = make_job()
+    migrate(load_job(job).places.engine())
+    result = CliRunner().invoke(main, [*verb, str(job)])
+    assert result.exit_code == 2
+    assert re.search(r" yet.* Try `nightcast run`\.$", result.stderr)
+    assert "[]" not in result.stderr
 
 
 @pytest.mark.parametrize("part", ["source", "output"])
