@@ -160,6 +160,19 @@ def test_a_cutoff_that_has_not_come_yet_is_wrong_use_and_changes_nothing(job):
     assert (result.exit_code, snapshot(job.parent)) == (2, before)
 
 
+@pytest.mark.parametrize("verb", [["run", "--cutoff"], ["backfill", "--to", "2022-12-31", "--from"]])
+def test_a_cutoff_before_the_first_row_is_wrong_use_that_names_both(job, verb):
+    before = snapshot(job.parent)
+    result = CliRunner().invoke(main, [verb[0], str(job), *verb[1:], "2022-12-31"])
+    assert result.exit_code == 2
+    table = f"table 'history' in sqlite:///{job.parent}/source.db"
+    assert (
+        f"Error: No row of {table} is as old as the cutoff 2022-12-31 00:00: the first is of 2023-10-01 00:00 (UTC). "
+        "Give a later cutoff.\n"
+    ) in result.stderr
+    assert snapshot(job.parent) == before
+
+
 @pytest.mark.parametrize(
     "verb",
     [
