@@ -95,7 +95,15 @@ def test_import_loads_a_file_into_a_table(tmp_path):
     file = tmp_path / "rows.csv"
     file.write_text("series_id,timestamp,value\na,2024-01-01,1\na,2024-01-02,2\n", encoding="utf-8")
     arguments = ["import", str(file), "--to", f"sqlite:///{tmp_path}/s.db", "--table", "t", "--json"]
-    assert '"rows": 2' in CliRunner().invoke(main, arguments).stdout
+    answer = json.loads(CliRunner().invoke(main, arguments).stdout)
+    assert (answer["rows"], answer["columns"]) == (2, ["series_id", "timestamp", "value"])
     again = CliRunner().invoke(main, arguments)
     assert again.exit_code == 2
     assert "There is a table 't'" in again.stderr
+
+
+def test_import_says_which_columns_it_found_and_which_a_job_will_miss(tmp_path):
+    file = tmp_path / "rows.csv"
+    file.write_text("series_id,timestamp,units\na,2024-01-01,1\n", encoding="utf-8")
+    result = CliRunner().invoke(main, ["import", str(file), "--to", f"sqlite:///{tmp_path}/s.db", "--table", "t"])
+    assert "columns series_id, timestamp, units. None is called value" in result.stdout
