@@ -10,12 +10,13 @@ from types import FrameType
 import click
 
 from flows.commands.alerts import alerts
+from flows.commands.answer import AnsweringGroup
 from flows.commands.models import models
 from flows.commands.night import backfill, backtest, check, report, run
 from flows.commands.place import demo, doctor, import_rows, serve
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=AnsweringGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="nightcast", message="%(prog)s %(version)s")
 def main() -> None:
     """Forecast every series of a database each night, and say when the forecasts get worse.

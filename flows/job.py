@@ -138,7 +138,7 @@ def _in_words(problem: Any) -> str:
         return f"unknown key {where!r}; {remedy}"
     if problem["type"] == "missing":
         return f"{where} is missing; every job needs it."
-    found = "" if isinstance(problem["input"], dict) or "url" in where else f" (found {problem['input']!r})"
+    found = "" if isinstance(problem["input"], dict) or "url" in where else f" (found {problem['input']!r:.80})"
     message = problem["msg"].removeprefix("Value error, ")
     # What concerns several keys names them itself.
     return f"{where}: {message}{found}" if where else f"{message}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
 from models.errors import InputError
@@ -22,11 +22,13 @@ class ChampionFacts:
         version: Its name.
         trained_until: The newest timestamp that it has learnt from, with a zone.
         built_for: What it was built for, as `built_for` gave it then; JSON.
+        damage: What keeps it from being read, in words; "" where nothing does.
     """
 
     version: str
     trained_until: datetime
     built_for: Mapping[str, Any]
+    damage: str = ""
 
 
 class TrainingDecision(NamedTuple):
@@ -59,9 +61,9 @@ def decide_training(
 ) -> TrainingDecision:
     """Decide how to get the network for one night.
 
-    Under "auto" the first that holds decides: no champion that fits, degraded forecasts or a champion of
-    `retrain_after_days`: from scratch. Many unknown series or a champion of `warm_after_days`: continue it.
-    Otherwise it is loaded.
+    Under "auto" the first that holds decides: no champion that can be read and fits, degraded forecasts or a
+    champion of `retrain_after_days`: from scratch. Many unknown series or a champion of `warm_after_days`:
+    continue it. Otherwise it is loaded.
 
     Args:
         policy: "scratch" always trains, "warm" continues where it can, "never" only loads.
@@ -80,7 +82,10 @@ def decide_training(
         return TrainingDecision("scratch", "asked for")
     if champion is None or obstacle is not None:
         if policy == "never":
-            raise InputError(f"Training policy 'never' has nothing to load: {obstacle}. Run once with --train scratch.")
+            later = "Give a later cutoff, or run" if champion and champion.trained_until > cutoff else "Run"
+            raise InputError(
+                f"Training policy 'never' has nothing to load: {obstacle}. {later} once with --train scratch."
+            )
         return TrainingDecision("scratch", str(obstacle))
     if policy == "never":
         return TrainingDecision("load", f"asked for: {champion.version} as it is")
@@ -112,7 +117,10 @@ def _obstacle(champion: ChampionFacts | None, wanted: Mapping[str, Any], cutoff:
     if champion is None:
         return "the job has no champion yet"
     if champion.trained_until > cutoff:
-        return f"champion {champion.version} has learnt from {champion.trained_until}, after the cutoff {cutoff}"
+        until, end = (f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC" for moment in (champion.trained_until, cutoff))
+        return f"no version was trained by the cutoff {end}: champion {champion.version} has learnt up to {until}"
+    if champion.damage:
+        return f"champion {champion.version} cannot be read: {champion.damage}; training from scratch"
     names = [*wanted, *(name for name in champion.built_for if name not in wanted)]
     changed = [
         f"{name} {champion.built_for.get(name)} (now {wanted.get(name)})"

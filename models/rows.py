@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -99,13 +99,14 @@ def place_on_grid(rows: pa.Table, grid: TimeGrid, findings: list[Finding]) -> Ro
 
 
 def without_infinities(placed: Rows, findings: list[Finding]) -> Rows:
-    """Values that no float32 holds become 'not observed'."""
+    """Values that no float32 holds become 'not observed': infinite ones, and finite ones that are too large."""
     with np.errstate(over="ignore"):
         wild = np.isinf(placed.value.astype(np.float32))
-    if not wild.any():
-        return placed
-    findings.append(Finding("infinite values", int(wild.sum()), placed.names(wild), "taken as not observed"))
-    return Rows(placed.series_ids, placed.series, placed.index, np.where(wild, np.nan, placed.value), placed.row)
+    infinite = np.isinf(placed.value)
+    for kind, found in (("infinite values", infinite), ("values too large for float32 (3.4e38)", wild & ~infinite)):
+        if found.any():
+            findings.append(Finding(kind, int(found.sum()), placed.names(found), "taken as not observed"))
+    return replace(placed, value=np.where(wild, np.nan, placed.value))
 
 
 def without_duplicates(placed: Rows, grid: TimeGrid, findings: list[Finding]) -> Rows:

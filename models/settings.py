@@ -14,11 +14,14 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 QuantileLevel = Annotated[float, Field(gt=0.0, lt=1.0)]
 PositiveInt = Annotated[int, Field(ge=1)]
 
+# Values are float32, which end a little above.
+LARGEST = 3.4e38
+
 
 class Settings(BaseModel):
-    """Base of every part of a job: unknown keys are refused, and nothing changes after."""
+    """Base of every part of a job: unknown keys, .inf and .nan are refused, and nothing changes after."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class ForecastSettings(Settings):
@@ -33,7 +36,9 @@ class ForecastSettings(Settings):
     quantile_levels: list[QuantileLevel] = Field(
         default=[0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95], min_length=1, description="Levels to forecast, each in (0, 1)."
     )
-    lower_bound: float | None = Field(None, description="No forecast is below it, e.g. 0 for counts.")
+    lower_bound: float | None = Field(
+        None, description="No forecast is below it; left out, 0 where the network was trained on no value below 0."
+    )
     upper_bound: float | None = Field(None, description="No forecast is above it.")
     min_history: int = Field(3, ge=1, description="Series with fewer observed values are left to the fallback.")
 
@@ -50,6 +55,13 @@ class ForecastSettings(Settings):
         if len(set(levels)) != len(levels):
             raise ValueError(f"quantile_levels holds a level twice: {levels}")
         return sorted(levels)
+
+    @field_validator("lower_bound", "upper_bound")
+    @classmethod
+    def _bound_in_reach(cls, bound: float | None) -> float | None:
+        if bound is not None and abs(bound) > LARGEST:
+            raise ValueError(f"no value lies beyond {LARGEST:g}; give a bound nearer to 0, or leave it out")
+        return bound
 
     @model_validator(mode="after")
     def _bounds_in_order(self) -> Self:

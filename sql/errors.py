@@ -2,6 +2,7 @@
 
 ValueError
 └── SourceError     what was asked of a database is wrong: mend the job file or the source
+    └── NoRows      the table or query gave none
 Exception
 └── StorageError    a database cannot be read or written: mend the machine, or wait
     └── Unreachable a database does not answer at all
@@ -10,6 +11,10 @@ Exception
 
 class SourceError(ValueError):
     """A database, table, column or query is not what the job says; the message holds the remedy."""
+
+
+class NoRows(SourceError):
+    """A table or query gave no rows, at all or within the bounds that were asked for."""
 
 
 class StorageError(Exception):

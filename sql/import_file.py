@@ -4,26 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv
-import pyarrow.parquet
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from sql import columns
 from sql.connection import adbc_connection, connect, describe, storage_errors, transaction
 from sql.errors import SourceError
+from sql.rows_file import read_rows
 from sql.statement import quoted
 
 _BATCH_ROWS = 10_000
 _STAGE = "nightcast_import"
 
 
-def import_file(path: Path, url: sa.URL, table: str, mode: Literal["create", "append", "replace"] = "create") -> int:
+@dataclass(frozen=True)
+class Imported:
+    """What was found in a file and is in the table now: the number of rows, and the columns in the file's order."""
+
+    rows: int
+    columns: list[str]
+
+
+def import_file(
+    path: Path, url: sa.URL, table: str, mode: Literal["create", "append", "replace"] = "create"
+) -> Imported:
     """Load all rows of a file, in one transaction.
 
     A column called `series_id` is text (00123 stays 00123), one called `timestamp` a time, one called
@@ -36,15 +46,12 @@ def import_file(path: Path, url: sa.URL, table: str, mode: Literal["create", "ap
         table: Its name; `schema.name` on PostgreSQL.
         mode: `create` refuses a table that exists, `append` adds to it, `replace` puts a new one in its place.
 
-    Returns:
-        The number of rows.
-
     Raises:
         SourceError: where the file cannot be read or holds no rows, a column holds what it should not, or the
             table exists (create), is missing or has other columns (append).
         StorageError: where the database refuses; it is then as it was.
     """
-    rows = _typed(_read(path), str(path))
+    rows = _typed(read_rows(path), str(path))
     engine = connect(url)
     with storage_errors(url, "write to"):
         inspector = sa.inspect(engine)
@@ -66,27 +73,7 @@ def import_file(path: Path, url: sa.URL, table: str, mode: Literal["create", "ap
     statements = [f"DROP TABLE {full_name}"] if exists and mode == "replace" else []
     statements += [] if mode == "append" else [f"CREATE TABLE {full_name} ({_definitions(rows, engine)})"]
     _write(engine, statements, rows, schema, name)
-    return int(rows.num_rows)
-
-
-def _read(path: Path) -> pa.Table:
-    kinds = {".csv": _read_csv, ".parquet": pyarrow.parquet.read_table}
-    if path.suffix.lower() not in kinds:
-        raise SourceError(f"{path} is neither .csv nor .parquet; convert it to one of them.")
-    try:
-        rows: pa.Table = kinds[path.suffix.lower()](path)
-    except (OSError, pa.ArrowException) as error:
-        raise SourceError(f"Cannot read {path}: {error}.") from error
-    if not rows.num_rows:
-        raise SourceError(f"{path} holds no rows.")
-    if len(set(rows.column_names)) < rows.num_columns:
-        raise SourceError(f"{path} names a column twice: {rows.column_names}. Rename one of them.")
-    return rows
-
-
-def _read_csv(path: Path) -> pa.Table:
-    options = pyarrow.csv.ConvertOptions(column_types={"series_id": pa.string()}, strings_can_be_null=True)
-    return pyarrow.csv.read_csv(path, convert_options=options)
+    return Imported(rows.num_rows, rows.column_names)
 
 
 def _typed(rows: pa.Table, where: str) -> pa.Table:

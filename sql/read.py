@@ -16,12 +16,12 @@ import sqlalchemy as sa
 from sql import columns
 from sql.bulk import Column, TextAmongNumbers, select
 from sql.connection import adbc_source_connection, connect_source, describe, ping, resolve_url, storage_errors
-from sql.errors import SourceError
+from sql.errors import NoRows, SourceError
 from sql.origin import check_columns, query_of, sentence, table_clause, what
 from sql.source import Source
 from sql.statement import instant_literal, quoted, text_literal, with_bounds
 
-__all__ = ["Source", "describe_source", "read_observations"]
+__all__ = ["Source", "describe_source", "first_timestamp", "read_observations"]
 
 _POSTGRESQL_NUMBER_AS_TEXT = (b"numeric", b"money")
 
@@ -62,8 +62,9 @@ def read_observations(
         (string), the known-future and observed-past ones (float64), and `recorded_at` (like `timestamp`).
 
     Raises:
-        SourceError: where a table, column or file is missing, the query is no single SELECT, there
-            are no rows, or a column holds what it should not.
+        NoRows: where there are none.
+        SourceError: where a table, column or file is missing, the query is no single SELECT, or a column holds
+            what it should not.
         StorageError: where the database does not answer.
     """
     url = resolve_url(source.url, base)
@@ -71,17 +72,47 @@ def read_observations(
     where = f"{what(source)} in {describe(url)}"
     zone = ZoneInfo(time_zone)
     ping(engine)
-    query = None if source.query is None else query_of(source.query, base, sentence(where))
-    if query is None:
-        origin = table_clause(engine, source.table or "", where)
-    else:
-        bounded = with_bounds(query, since, until, zone, engine.dialect, sentence(where))
-        # The line break ends a comment that the query may end with.
-        origin = f"FROM ({bounded}\n) source_rows"
+    origin = _origin(engine, source, base, where, since, until, zone)
     check_columns(engine, source, origin, where)
     with storage_errors(url, "read from"), _opened(url) as connection:
         rows = _rows(connection, engine, source, origin, since, until, zone)
     return _typed(rows, source, where)
+
+
+def first_timestamp(source: Source, base: Path | None = None, time_zone: str = "UTC") -> datetime | None:
+    """The oldest timestamp of a source, naive where it is local to `time_zone`; None where there are no rows.
+
+    Raises:
+        SourceError, StorageError: as `read_observations`.
+    """
+    url = resolve_url(source.url, base)
+    engine = connect_source(url)
+    where = f"{what(source)} in {describe(url)}"
+    origin = _origin(engine, source, base, where, None, None, ZoneInfo(time_zone))
+    wanted = next(column for column in _wanted(source, engine.dialect) if column.name == "timestamp")
+    with storage_errors(url, "read from"), _opened(url) as connection:
+        rows = select(connection, engine, [wanted._replace(expression=f"MIN({wanted.expression})")], origin)
+    found = rows["timestamp"]
+    first: datetime | None = None if found.null_count else columns.instants(found, source.timestamp, where)[0].as_py()
+    return first
+
+
+def _origin(
+    engine: sa.Engine,
+    source: Source,
+    base: Path | None,
+    where: str,
+    since: datetime | None,
+    until: datetime | None,
+    zone: ZoneInfo,
+) -> str:
+    """The FROM clause of the table or the query, which gets its bounds."""
+    if source.query is None:
+        return table_clause(engine, source.table or "", where)
+    query = query_of(source.query, base, sentence(where))
+    bounded = with_bounds(query, since, until, zone, engine.dialect, sentence(where))
+    # The line break ends a comment that the query may end with.
+    return f"FROM ({bounded}\n) source_rows"
 
 
 def _opened(url: sa.URL) -> closing[adbc_driver_manager.dbapi.Connection] | nullcontext[None]:
@@ -161,7 +192,7 @@ def _within(kind: pa.DataType, column: str, since: datetime | None, until: datet
 
 def _typed(rows: pa.Table, source: Source, where: str) -> pa.Table:
     if not rows.num_rows:
-        raise SourceError(
+        raise NoRows(
             f"There are no rows in {where}. Load the history first, for example with `nightcast import`, "
             "or check the query's conditions and the cutoff."
         )

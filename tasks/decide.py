@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from models.retraining import ChampionFacts, built_for, decide_training
+from models.retraining import ChampionFacts, Policy, built_for, decide_training
 from models.settings import ForecastSettings, NetworkSettings, TrainingSettings
 from sql import history
-from tasks.model_store import StoredVersion, fetch_version, locate_version
+from tasks.model_store import DamagedVersion, StoredVersion, fetch_version, locate_version
 from tasks.panel_store import load_panel
 from tasks.places import Places
 from tasks.step import logger, step
@@ -48,16 +48,24 @@ def decide(
     cutoff: datetime,
     scratch: Path,
 ) -> Decided:
-    """Weigh the champion's age, new series and the watched loss; says why."""
+    """Weigh the champion's age, new series and the watched loss; says why.
+
+    Raises:
+        DamagedVersion: nothing may be trained, and the champion cannot be read.
+    """
     panel = load_panel(panel_file)
     if len(panel.refused) == len(panel):
         return Decided("none", f"each of {len(panel)} series is left to the fallback")
     row = None if training.policy == "scratch" else champion_as_of(places, cutoff)
-    stored = None if row is None else _stored(places, row)
-    folder = None if stored is None else fetch_version(stored, scratch)
+    # One that has seen what comes after the cutoff is named as the reason, and its files are none of tonight's.
+    stored = _stored(places, row) if row and row["trained_until"] <= cutoff else None
+    folder, damage = (None, "") if stored is None else _fetched(stored, scratch, training.policy)
+    facts = None
+    if row is not None:
+        facts = ChampionFacts(row["version"], row["trained_until"], row["metrics"]["built_for"], damage)
     mode, reason = decide_training(
         training.policy,
-        None if row is None else ChampionFacts(row["version"], row["trained_until"], row["metrics"]["built_for"]),
+        facts,
         wanted=built_for(forecast, network),
         cutoff=cutoff,
         # Refused series stay unknown however often one trains.
@@ -70,17 +78,27 @@ def decide(
 
 
 def champion_as_of(places: Places, cutoff: datetime) -> Mapping[str, Any] | None:
-    """The champion; where it has seen what came after the cutoff, the newest version that has not."""
+    """The champion; where it has seen what came after the cutoff, the newest version that has not, if any."""
     champion = history.champion(places.engine(), places.job)
     if champion is None or champion["trained_until"] <= cutoff:
         return champion
     older = [row for row in history.models(places.engine(), places.job) if row["trained_until"] <= cutoff]
-    return max(older, key=lambda row: (row["trained_until"], row["created_at"]), default=None)
+    return max(older, key=lambda row: (row["trained_until"], row["created_at"]), default=champion)
 
 
 def _stored(places: Places, row: Mapping[str, Any]) -> StoredVersion:
     noted = StoredVersion(row["version"], row["uri"], row["digest"])
     return locate_version(noted, places.versions, places.job)
+
+
+def _fetched(stored: StoredVersion, scratch: Path, policy: Policy) -> tuple[Path | None, str]:
+    """The version's folder, or what keeps it from being read: no reason to leave a night without forecasts."""
+    try:
+        return fetch_version(stored, scratch), ""
+    except DamagedVersion as error:
+        if policy == "never":
+            raise
+        return None, error.found
 
 
 def _unknown_share(series_ids: Any, folder: Path) -> float:

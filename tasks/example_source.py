@@ -65,11 +65,11 @@ def make_example_source(folder: Path, seed: int = 7) -> tuple[Path, int]:
     file = folder / "example.parquet"
     try:
         pq.write_table(example_sales(seed), file)
-        rows = import_file(file, resolve_url("sqlite:///example.db", folder), "observations", mode="replace")
+        found = import_file(file, resolve_url("sqlite:///example.db", folder), "observations", mode="replace")
     finally:
         if file.exists():
             os.unlink(file)
-    return folder / "example.db", rows
+    return folder / "example.db", found.rows
 
 
 def example_sales(seed: int = 7) -> pa.Table:

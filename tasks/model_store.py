@@ -25,6 +25,14 @@ MANIFEST = "manifest.json"
 _LIBRARIES = ("keras", "tensorflow", "numpy")
 
 
+class DamagedVersion(ModelError):
+    """A stored version is not whole; `found` says which file and how, without the remedy."""
+
+    def __init__(self, message: str, found: str = "") -> None:
+        super().__init__(message)
+        self.found = found
+
+
 @dataclass(frozen=True)
 class StoredVersion:
     """A model version in the store: its name, where it lies, and the digest of its manifest."""
@@ -80,7 +88,7 @@ def fetch_version(stored: StoredVersion, scratch: Path) -> Path:
         scratch: Where files are copied to when the store is not a local folder.
 
     Raises:
-        ModelError: a file is missing or is not the one that was stored; names it.
+        DamagedVersion: a file is missing or is not the one that was stored; names it.
     """
     system, root = fsspec.core.url_to_fs(stored.uri)
     digests = _read_manifest(system, root, stored)
@@ -94,8 +102,8 @@ def fetch_version(stored: StoredVersion, scratch: Path) -> Path:
                 system.get_file(f"{root}/{name}", str(folder / name))
     for name, digest in digests.items():
         if not (folder / name).is_file() or _digest(folder / name) != digest:
-            state = "damaged" if (folder / name).is_file() else "missing"
-            raise ModelError(f"{root}/{name} of model version {stored.version} is {state}. {_REMEDY}")
+            state = "is damaged" if (folder / name).is_file() else "is missing"
+            raise _damaged(f"{root}/{name}", stored, state)
     return folder
 
 
@@ -105,13 +113,17 @@ _REMEDY = "Restore it from a backup, promote another version (nightcast models),
 def _read_manifest(system: fsspec.AbstractFileSystem, root: str, stored: StoredVersion) -> dict[str, str]:
     try:
         digests: dict[str, str] = json.loads(system.cat_file(f"{root}/{MANIFEST}"))["files"]
-    except FileNotFoundError:
-        raise ModelError(f"{root}/{MANIFEST} of model version {stored.version} is missing. {_REMEDY}") from None
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        raise _damaged(f"{root}/{MANIFEST}", stored, "is missing") from None
     except (ValueError, KeyError, TypeError):
-        raise ModelError(f"{root}/{MANIFEST} of model version {stored.version} is damaged. {_REMEDY}") from None
+        raise _damaged(f"{root}/{MANIFEST}", stored, "is damaged") from None
     if hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest() != stored.digest:
-        raise ModelError(f"{root}/{MANIFEST} is not the one that version {stored.version} was stored with. {_REMEDY}")
+        raise _damaged(f"{root}/{MANIFEST}", stored, "is not the one that was stored")
     return digests
+
+
+def _damaged(file: str, stored: StoredVersion, state: str) -> DamagedVersion:
+    return DamagedVersion(f"{file} of model version {stored.version} {state}. {_REMEDY}", f"{file} {state}")
 
 
 def _is_whole(stored: StoredVersion) -> bool:

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,9 @@ from tasks.panel_store import load_panel
 from tasks.places import Places
 from tasks.read_series import save_rows
 from tasks.step import step
+
+if TYPE_CHECKING:
+    from models.forecaster import Forecaster
 
 
 @dataclass(frozen=True)
@@ -70,12 +73,23 @@ def predict(
             from models.forecaster import Forecaster
 
         forecaster = Forecaster.load(fitted.folder)
-        summary, choices = forecaster.summary, forecaster.choices
-        tonight = forecaster.predict(panel)
+        summary, choices = forecaster.summary, [*forecaster.choices, *_changed_bounds(forecaster, panel, forecast)]
+        tonight = forecaster.predict(panel, forecast)
     rows = forecast_rows(tonight, panel, places.job, cutoff, fitted.version, run_id, created_at)
     reasons = Counter(str(reason) for reason in tonight.reason if reason)
     file = save_rows(rows, panel_file.with_name("forecast.arrow"))
     return Predicted(file, len(panel), dict(reasons.most_common()), summary, choices)
+
+
+def _changed_bounds(forecaster: Forecaster, panel: Panel, forecast: ForecastSettings) -> list[str]:
+    """Bounds that hold tonight instead of those that the network was trained under, in words."""
+    then, now = forecaster.bounds(panel, forecaster.forecast), forecaster.bounds(panel, forecast)
+    return [
+        f"{name} {'none' if new is None else f'{new:g}'}, as the job says now; "
+        f"{'none' if old is None else f'{old:g}'} when the network was trained"
+        for name, old, new in zip(("lower_bound", "upper_bound"), then, now, strict=True)
+        if old != new
+    ]
 
 
 def fallback_forecast(panel: Panel, forecast: ForecastSettings) -> Forecast:

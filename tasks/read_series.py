@@ -11,21 +11,51 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.ipc
 
+from models.errors import InputError
 from models.settings import ForecastSettings
 from models.time_grid import TimeGrid
-from sql.read import Source, read_observations
+from sql.errors import NoRows
+from sql.read import Source, describe_source, first_timestamp, read_observations
 from tasks.step import step
 
 
 # Nothing is lost yet: whoever mistyped a host waits for seconds, and the scheduler may try the night again.
 @step("read history", retries=1, retry_delay_seconds=(4,))
 def read_series(source: Source, base: Path, forecast: ForecastSettings, cutoff: datetime | None, scratch: Path) -> Path:
-    """The source's rows as one Arrow file in `scratch`: all, or those that a night at `cutoff` would have seen."""
+    """The source's rows as one Arrow file in `scratch`: all, or those that a night at `cutoff` would have seen.
+
+    Raises:
+        InputError: every row lies after the cutoff; names the first.
+        SourceError, StorageError: as `read_observations`.
+    """
     grid = TimeGrid(forecast.frequency, forecast.time_zone)
     steps_ahead = forecast.horizon if source.known_future else 0
     until = None if cutoff is None else last_instant(grid, cutoff, steps_ahead)
-    rows = read_observations(source, base, until=until, time_zone=forecast.time_zone)
-    return save_rows(rows if until is None else not_after(rows, until, forecast), scratch / "observations.arrow")
+    try:
+        rows = read_observations(source, base, until=until, time_zone=forecast.time_zone)
+    except NoRows:
+        if cutoff is not None:
+            _refuse_early(source, base, forecast, last_instant(grid, cutoff, 0))
+        raise
+    if cutoff is not None and until is not None:
+        rows = not_after(rows, until, forecast)
+        if not rows.num_rows:
+            _refuse_early(source, base, forecast, last_instant(grid, cutoff, 0))
+    return save_rows(rows, scratch / "observations.arrow")
+
+
+def _refuse_early(source: Source, base: Path, forecast: ForecastSettings, step: datetime) -> None:
+    """Say so where the first row of the source lies after the step of the cutoff."""
+    first = first_timestamp(source, base, forecast.time_zone)
+    if first is None:
+        return
+    begin = first if first.tzinfo else first.replace(tzinfo=forecast.zone)
+    if begin > step:
+        cutoff, oldest = (f"{moment.astimezone(forecast.zone):%Y-%m-%d %H:%M}" for moment in (step, begin))
+        raise InputError(
+            f"No row of {describe_source(source, base)} is as old as the cutoff {cutoff}: the first is of {oldest} "
+            f"({forecast.time_zone}). Give a later cutoff."
+        ) from None
 
 
 def last_instant(grid: TimeGrid, cutoff: datetime, steps_ahead: int) -> datetime:

@@ -164,22 +164,27 @@ def acknowledge_alert(places: Places, segment: str, by: str, at: datetime) -> di
     """Note who knows of a segment's open alert.
 
     Raises:
-        SourceError: the segment has no open alert.
+        SourceError: no night has run yet, or the segment has no open alert.
     """
-    alerts = history.open_alerts(places.engine(), places.job)
+    engine = places.ready_engine()
+    alerts = history.open_alerts(engine, places.job)
     found = next((alert for alert in alerts if alert["segment"] == segment), None)
     if found is None:
         known = sorted({str(alert["segment"]) for alert in alerts}) or "none"
         raise SourceError(f"{places.job} has no open alert of segment {segment!r}; open ones: {known}. Use --segment.")
     acknowledged = {**found, "state": "acknowledged", "acknowledged_by": by, "acknowledged_at": at}
-    write.upsert_alerts(places.engine(), [acknowledged])
+    write.upsert_alerts(engine, [acknowledged])
     return acknowledged
 
 
 def replay_rule(places: Places, monitor: MonitorSettings) -> list[dict[str, Any]]:
-    """What the rule would have said each night as it is set now, of every segment; changes nothing."""
+    """What the rule would have said each night as it is set now, of every segment; changes nothing.
+
+    Raises:
+        SourceError: no night has run yet.
+    """
     told: dict[str, list[dict[str, Any]]] = {}
-    for row in history.losses(places.engine(), places.job):
+    for row in history.losses(places.ready_engine(), places.job):
         nights = told.setdefault(str(row["segment"]), [])
         verdict = judge_nights([*nights, {**row, "state": ""}], monitor)
         said = {name: getattr(verdict, name) for name in ("statistic", "limit", "effect", "state")}

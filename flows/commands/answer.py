@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import logging
 import math
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any, ParamSpec
@@ -33,6 +34,28 @@ class Answer:
     text: str
     document: dict[str, Any] = field(default_factory=dict)
     exit_code: int = 0
+
+
+class AnsweringGroup(click.Group):
+    """The command and its verbs: where `--json` is asked for, wrong use and interrupts are told in JSON too."""
+
+    def main(self, args: Sequence[str] | None = None, *others: Any, **settings: Any) -> Any:
+        """Parse and run; ends the process, as click does."""
+        given = list(sys.argv[1:] if args is None else args)
+        if "--json" not in itertools.takewhile(lambda argument: argument != "--", given):
+            return super().main(given, *others, **settings)
+        try:
+            code = super().main(given, *others, **(settings | {"standalone_mode": False}))
+        except click.ClickException as error:
+            error.show()
+            code, message = error.exit_code, error.format_message()
+        except click.Abort as abort:
+            code, message = 1, str(abort.__cause__ or "") or "interrupted"
+            click.echo(f"Error: {message}", err=True)
+        else:
+            sys.exit(code)
+        click.echo(_as_json({"error": message, "exit_code": code}))
+        sys.exit(code)
 
 
 def answers(function: Callable[P, Answer]) -> Callable[P, None]:

@@ -38,6 +38,8 @@ def show(job: str, version: str | None) -> Answer:
     for each in versions:
         if each["version"] == version or (version is None and each["stage"] == "champion"):
             return Answer("\n".join(f"{name}: {value}" for name, value in each.items()), each)
+    if not versions:
+        raise JobError(f"{job} has no model version yet: no night has trained one. Try `nightcast run`.")
     names = [each["version"] for each in versions[:5]]
     raise JobError(f"{job} has no model version {version or 'that is champion'}; it has {names}. Name one of these.")
 

@@ -40,9 +40,11 @@ def import_rows(file: Path, url: str, table_name: str, mode: str) -> Answer:
     from sql.url import describe, resolve_url
 
     target = resolve_url(url)
-    rows = import_file(file, target, table_name, mode=cast(Literal["create", "append", "replace"], mode))
-    document = {"rows": rows, "table": table_name, "url": describe(target)}
-    return Answer(f"{rows} rows into {table_name} of {describe(target)}.", document)
+    found = import_file(file, target, table_name, mode=cast(Literal["create", "append", "replace"], mode))
+    text = f"{found.rows} rows into {table_name} of {describe(target)}, columns {', '.join(found.columns)}."
+    if missing := [name for name in ("series_id", "timestamp", "value") if name not in found.columns]:
+        text += f" None is called {' or '.join(missing)}: a job has to name its own in source."
+    return Answer(text, {"rows": found.rows, "columns": found.columns, "table": table_name, "url": describe(target)})
 
 
 @click.command()

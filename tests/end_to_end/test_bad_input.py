@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import re
+import shutil
 import socket
 import sqlite3
 import time
@@ -17,6 +20,9 @@ from click.testing import CliRunner
 from flows.cli import main
 from flows.job import load_job
 from sql import history
+from sql.connection import transaction
+from sql.migrations import migrate
+from sql.tables import model
 
 
 def snapshot(folder: Path) -> dict[str, object]:
@@ -47,6 +53,26 @@ def _no_pauses(monkeypatch):
     monkeypatch.setattr("tasks.step.time.sleep", lambda seconds: None)
 
 
+def with_its_own_versions(job: Path) -> Path:
+    """A copied job whose versions lie beside it, so that they may be spoilt."""
+    loaded = load_job(job)
+    with transaction(loaded.places.engine()) as connection:
+        [row] = history.models(loaded.places.engine(), "small")
+        uri = f"{loaded.places.versions}/small/{row['version']}"
+        connection.execute(model.update().values(uri=uri))
+    return job
+
+
+@pytest.fixture
+def told_on_the_way(caplog):
+    """What a run logs, which its `text` holds."""
+    log = logging.getLogger("nightcast")
+    caplog.set_level("INFO", log.name)
+    log.addHandler(caplog.handler)
+    yield caplog
+    log.removeHandler(caplog.handler)
+
+
 @pytest.fixture
 def job(make_job):
     """A job that has run one night, by the fallback alone, which takes no training."""
@@ -73,6 +99,7 @@ def change(job: Path, **parts) -> Path:
         ({"source": {"url": "${NOT_SET_ANYWHERE}"}}, "NOT_SET_ANYWHERE"),
         ({"source": {"url": "nonsense"}}, "nonsense"),
         ({"forecast": {"horizon": 0}}, "forecast.horizon"),
+        ({"forecast": {"lower_bound": float("inf")}}, "forecast.lower_bound"),
         ({"forecast": {"horzion": 7}}, "did you mean 'horizon'"),
         ({"forecast": {"frequency": "MS"}}, "off the grid"),
         ({"training": {"policy": "never"}, "forecast": {"min_history": 3}}, "--train scratch"),
@@ -133,6 +160,54 @@ def test_a_cutoff_that_has_not_come_yet_is_wrong_use_and_changes_nothing(job):
     assert (result.exit_code, snapshot(job.parent)) == (2, before)
 
 
+@pytest.mark.parametrize("verb", [["run", "--cutoff"], ["backfill", "--to", "2022-12-31", "--from"]])
+def test_a_cutoff_before_the_first_row_is_wrong_use_that_names_both(job, verb):
+    before = snapshot(job.parent)
+    result = CliRunner().invoke(main, [verb[0], str(job), *verb[1:], "2022-12-31"])
+    assert result.exit_code == 2
+    table = f"table 'history' in sqlite:///{job.parent}/source.db"
+    assert (
+        f"Error: No row of {table} is as old as the cutoff 2022-12-31 00:00: the first is of 2023-10-01 00:00 (UTC). "
+        "Give a later cutoff.\n"
+    ) in result.stderr
+    assert snapshot(job.parent) == before
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        ["models", "list"],
+        ["models", "show"],
+        ["models", "promote"],
+        ["models", "rollback"],
+        ["alerts", "list"],
+        ["alerts", "replay"],
+        ["alerts", "acknowledge"],
+        ["report"],
+    ],
+    ids=" ".join,
+)
+def test_a_verb_that_asks_about_nights_before_the_first_one_says_so_and_makes_nothing(make_job, verb):
+    job = make_job()
+    before = sorted(job.parent.iterdir())
+    version = ["v1"] if verb[-1] == "promote" else []
+    result = CliRunner().invoke(main, [*verb, str(job), *version, "--json"])
+    told = json.loads(result.stdout)
+    assert (result.exit_code, told["exit_code"]) == (2, 2)
+    assert re.search(r"forecasts.db is not there: no night of small has run yet. Try `nightcast run`", told["error"])
+    assert sorted(job.parent.iterdir()) == before
+
+
+@pytest.mark.parametrize("verb", [["models", "show"], ["report"], ["report", "--cutoff", "2024-02-01"]], ids=" ".join)
+def test_a_job_without_nights_in_a_database_that_has_its_tables_is_told_to_run(make_job, verb):
+    job = make_job()
+    migrate(load_job(job).places.engine())
+    result = CliRunner().invoke(main, [*verb, str(job)])
+    assert result.exit_code == 2
+    assert re.search(r" yet.* Try `nightcast run`\.$", result.stderr)
+    assert "[]" not in result.stderr
+
+
 @pytest.mark.parametrize("part", ["source", "output"])
 def test_a_database_that_does_not_answer_is_a_failure(job, part):
     before = snapshot(job.parent)
@@ -169,21 +244,57 @@ def test_a_file_that_is_no_database_is_a_failure(job):
     assert (job.parent / "noise.db").read_bytes() == b"no database at all" * 100
 
 
-def test_a_model_folder_with_a_truncated_file_is_a_failure_that_names_it(make_job):
-    job = make_job()
-    assert CliRunner().invoke(main, ["run", str(job), "--cutoff", "2024-02-01"]).exit_code == 0
-    for name in ("forecaster.json", "network.weights.h5", "manifest.json"):
-        [file] = (job.parent / "versions").rglob(name)
-        whole = file.read_bytes()
-        file.write_bytes(whole[:50])
-        before = snapshot(job.parent)
-        message = refused(job, "--cutoff", "2024-02-02", code=1)
-        assert name in message
-        assert "--train scratch" in message
-        assert snapshot(job.parent) == before
-        file.write_bytes(whole)
-    file.write_bytes(whole[:50])
-    assert CliRunner().invoke(main, ["run", str(job), "--cutoff", "2024-02-02", "--train", "scratch"]).exit_code == 0
+def spoil(job: Path, name: str) -> None:
+    """Cut one file of the only version short; take the whole folder away where the name is empty."""
+    [manifest] = (job.parent / "versions").rglob("manifest.json")
+    if name:
+        (manifest.parent / name).write_bytes((manifest.parent / name).read_bytes()[:50])
+    else:
+        shutil.rmtree(manifest.parent)
+
+
+@pytest.mark.parametrize("name", ["forecaster.json", "network.weights.h5", "series_ids.npy", "manifest.json", ""])
+def test_where_nothing_may_be_trained_a_damaged_champion_is_a_failure_that_names_the_file(two_nights, name):
+    job = with_its_own_versions(two_nights)
+    spoil(job, name)
+    before = snapshot(job.parent)
+    message = refused(job, "--cutoff", "2024-02-11", "--train", "never", code=1)
+    assert name in message
+    assert "--train scratch" in message
+    assert snapshot(job.parent) == before
+
+
+def test_a_night_before_every_version_that_may_not_train_names_the_champion_and_what_it_has_seen(two_nights):
+    champion = history.champion(load_job(two_nights).places.engine(), "small")["version"]
+    before = snapshot(two_nights.parent)
+    message = refused(two_nights, "--cutoff", "2024-01-27", "--train", "never", code=2)
+    assert f"no version was trained by the cutoff 2024-01-27 00:00 UTC: champion {champion}" in message
+    assert "has learnt up to 2024-02-03 00:00 UTC. Give a later cutoff" in message
+    assert snapshot(two_nights.parent) == before
+
+
+@pytest.mark.parametrize(
+    ("policy", "name", "cutoff"),
+    [("auto", "network.weights.h5", "2024-02-11"), ("auto", "", "2024-02-03"), ("warm", "manifest.json", "2024-02-11")],
+)
+def test_a_night_that_may_train_replaces_a_damaged_champion_and_says_why(
+    two_nights, told_on_the_way, policy, name, cutoff
+):
+    job = with_its_own_versions(two_nights)
+    champion = history.champion(load_job(job).places.engine(), "small")
+    spoil(job, name)
+    result = CliRunner().invoke(main, ["run", str(job), "--cutoff", cutoff, "--train", policy, "--json"])
+    assert result.exit_code == 0, result.output
+    night = json.loads(result.stdout)
+    assert (night["train_mode"], night["fallback_series"]) == ("scratch", 1)
+    what = rf"{name or 'manifest.json'} is (damaged|missing)"
+    reason = f"champion {champion['version']} cannot be read: .*{what}; training from scratch"
+    assert re.fullmatch(reason, night["train_reason"])
+    [row] = [row for row in history.runs(load_job(job).places.engine(), "small") if row["run_id"] == night["run_id"]]
+    assert row["train_reason"] == night["train_reason"]
+    for told in (told_on_the_way.text, Path(night["report"]).read_text(encoding="utf-8")):
+        assert re.search(reason, told)
+    assert CliRunner().invoke(main, ["run", str(job), "--cutoff", "2024-02-12", "--train", "never"]).exit_code == 0
 
 
 def test_check_tells_every_problem_and_changes_nothing(make_job):

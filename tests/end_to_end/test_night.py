@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from click.testing import CliRunner
 from sklearn.metrics import mean_absolute_error
 
@@ -78,6 +79,20 @@ def test_the_evening_loss_is_kept_per_segment_and_not_judged_before_there_is_a_p
     assert sum(row["n"] for row in tonight if row["segment"] != "all") == 42
     first = [row for row in losses if row["evaluated_on"] == datetime(2024, 2, 3, tzinfo=UTC)]
     assert {(row["state"], row["n"], row["loss"]) for row in first} == {("not evaluated", 0, None)}
+
+
+def test_bounds_that_are_new_in_the_job_hold_on_the_night_that_loads_the_champion(two_nights):
+    job = yaml.safe_load(two_nights.read_text(encoding="utf-8"))
+    job["forecast"] |= {"lower_bound": 20, "upper_bound": 24}
+    two_nights.write_text(yaml.safe_dump(job), encoding="utf-8")
+    night = run("run", str(two_nights), "--cutoff", "2024-02-11")
+    assert night["train_mode"] == "load"
+    rows = forecast_frame(two_nights, datetime(2024, 2, 11, tzinfo=UTC))
+    assert set(rows["source"]) == {"model", "fallback"}
+    figures = rows[["mean", "median", "q0_1", "q0_5", "q0_9"]]
+    assert (figures.min().min(), figures.max().max()) == (20, 24)
+    details = json.loads(Path(night["report"]).with_suffix(".json").read_text(encoding="utf-8"))
+    assert "lower_bound 20, as the job says now; 0 when the network was trained" in details["network"]["choices"]
 
 
 def test_the_same_night_twice_leaves_the_same_rows_once(two_nights):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -35,6 +36,54 @@ def test_an_unknown_verb_is_wrong_use():
     assert CliRunner().invoke(main, ["fly"]).exit_code == 2
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run", "x.yaml", "--cutoff", "yesterdayish"], "'yesterdayish' is not a timestamp; write 2024-03-01"),
+        (["run", "x.yaml", "--train", "maybe"], "'maybe' is not one of 'auto'"),
+        (["run", "x.yaml", "--frob"], "No such option '--frob'"),
+        (["run"], "Missing argument 'JOB'"),
+        (["backtest", "x.yaml", "--cutoffs", "0"], "0 is not in the range 1<=x<=1000"),
+        (["backfill", "x.yaml"], "Missing option '--from'"),
+        (["runn", "x.yaml"], "No such command 'runn'. Did you mean 'run'?"),
+        (["models"], "No such option '--json'"),
+        (["models", "lisst", "x.yaml"], "No such command 'lisst'"),
+        (["run", "--json", "x.yaml", "--frob"], "No such option '--frob'"),
+        ([], "No such option '--json'"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_use_is_one_json_object_too_where_that_is_asked_for(arguments, words):
+    result = CliRunner().invoke(main, arguments if "--json" in arguments else [*arguments, "--json"])
+    told = json.loads(result.stdout)
+    assert (result.exit_code, set(told), told["exit_code"]) == (2, {"error", "exit_code"}, 2)
+    assert words in told["error"]
+    assert words in result.stderr
+
+
+def test_wrong_use_without_json_says_nothing_on_standard_output():
+    for arguments in (["run"], ["run", "--frob"], ["run", "--frob", "--", "--json"]):
+        result = CliRunner().invoke(main, arguments)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert "Error: " in result.stderr
+
+
+def test_an_interrupted_verb_is_a_failure_in_json_too(monkeypatch):
+    def end(job):
+        raise KeyboardInterrupt("ended by SIGTERM")
+
+    monkeypatch.setattr("flows.job.load_job", end)
+    result = CliRunner().invoke(main, ["run", "x.yaml", "--json"])
+    assert result.exit_code == 1
+    assert json.loads(result.stdout) == {"error": "ended by SIGTERM", "exit_code": 1}
+
+
+def test_help_is_help_though_json_is_asked_for():
+    result = CliRunner().invoke(main, ["run", "--json", "--help"])
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.startswith("Usage: ")
+
+
 @pytest.mark.parametrize("verb", [["run"], ["check"], ["report"], ["models", "list"], ["alerts", "list"], ["backtest"]])
 def test_a_job_that_is_not_there_is_wrong_use(verb):
     result = CliRunner().invoke(main, [*verb, "nowhere.yaml"])
@@ -46,7 +95,15 @@ def test_import_loads_a_file_into_a_table(tmp_path):
     file = tmp_path / "rows.csv"
     file.write_text("series_id,timestamp,value\na,2024-01-01,1\na,2024-01-02,2\n", encoding="utf-8")
     arguments = ["import", str(file), "--to", f"sqlite:///{tmp_path}/s.db", "--table", "t", "--json"]
-    assert '"rows": 2' in CliRunner().invoke(main, arguments).stdout
+    answer = json.loads(CliRunner().invoke(main, arguments).stdout)
+    assert (answer["rows"], answer["columns"]) == (2, ["series_id", "timestamp", "value"])
     again = CliRunner().invoke(main, arguments)
     assert again.exit_code == 2
     assert "There is a table 't'" in again.stderr
+
+
+def test_import_says_which_columns_it_found_and_which_a_job_will_miss(tmp_path):
+    file = tmp_path / "rows.csv"
+    file.write_text("series_id,timestamp,units\na,2024-01-01,1\n", encoding="utf-8")
+    result = CliRunner().invoke(main, ["import", str(file), "--to", f"sqlite:///{tmp_path}/s.db", "--table", "t"])
+    assert "columns series_id, timestamp, units. None is called value" in result.stdout

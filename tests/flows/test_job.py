@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from flows.job import JobError, load_job
 
@@ -61,6 +62,8 @@ def test_a_job_that_is_nowhere_is_answered_with_the_jobs_that_are_there(tmp_path
         (SMALLEST + "network: {input: {token: {}}}\n", "unknown key 'network.input.token'; did you mean 'tokens'"),
         (SMALLEST + "colour: red\n", "unknown key 'colour'; known keys: name, source"),
         (SMALLEST.replace("horizon: 7", "horizon: 0"), "forecast.horizon: .*greater than or equal to 1 .found 0"),
+        (SMALLEST.replace("horizon: 7", "horizon: 7, lower_bound: 1.0e+40"), "forecast.lower_bound: .*beyond 3.4e.38"),
+        (SMALLEST.replace("horizon: 7", "horizon: 7, upper_bound: -3.5e+38"), "forecast.upper_bound: .*beyond 3.4e.38"),
         (SMALLEST.replace(", horizon: 7", ""), "forecast.horizon is missing"),
         (
             SMALLEST.replace("frequency: D", "frequency: daily"),
@@ -77,6 +80,30 @@ def test_a_job_that_is_nowhere_is_answered_with_the_jobs_that_are_there(tmp_path
 def test_a_wrong_job_file_is_refused_with_the_place_and_the_remedy(tmp_path, text, words):
     with pytest.raises(JobError, match=f"(?s){words}"):
         load(tmp_path, text)
+
+
+@pytest.mark.parametrize("number", [".inf", "-.inf", ".nan", "1.0e+999"])
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "forecast: lower_bound",
+        "forecast: upper_bound",
+        "network: dropout",
+        "training: time_limit",
+        "training: learning_rate",
+        "training: retrain_after_days",
+        "training: warm_after_days",
+        "training: new_series_share",
+        "monitor: threshold",
+        "monitor: min_effect",
+    ],
+)
+def test_a_number_that_is_none_is_refused_in_every_setting(tmp_path, setting, number):
+    part, key = setting.split(": ")
+    content = yaml.safe_load(SMALLEST)
+    content[part] = {**content.get(part, {}), key: yaml.safe_load(number)}
+    with pytest.raises(JobError, match=rf"{part}.{key}: Input should be a finite number \(found"):
+        load(tmp_path, yaml.safe_dump(content))
 
 
 def test_every_problem_of_a_job_file_is_told_at_once(tmp_path):

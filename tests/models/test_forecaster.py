@@ -64,6 +64,36 @@ def test_a_series_is_forecast_the_same_whatever_series_are_beside_it(trained, we
     np.testing.assert_allclose(alone.quantiles, together.quantiles[-3:], rtol=1e-6)
 
 
+def test_the_bounds_that_a_job_names_now_hold_for_the_model_and_the_fallback(trained, make_panel, make_weekly):
+    panel = make_panel({**make_weekly(5, 140), "dead": np.r_[np.full(40, 90.0), np.full(100, np.nan)]}, horizon=10)
+    tight = FORECAST.model_copy(update={"lower_bound": 20.3, "upper_bound": 24.1})
+    free = trained.predict(panel)
+    bounded = trained.predict(panel, tight)
+    assert {"model", "fallback"} == set(bounded.source)
+    np.testing.assert_array_equal(bounded.quantiles, np.clip(free.quantiles, 20.3, 24.1))
+    for array in (bounded.quantiles, bounded.mean):
+        assert (array >= 20.3).all()
+        assert (array <= 24.1).all()
+
+
+def test_without_a_bound_in_the_job_the_one_chosen_in_training_holds(make_panel, make_weekly):
+    unbounded = FORECAST.model_copy(update={"lower_bound": None})
+    near_zero = make_panel({name: values % 1 for name, values in make_weekly(5, 140).items()}, horizon=10)
+    forecaster, _ = Forecaster.fit(near_zero, unbounded, NETWORK, TrainingSettings(max_steps=5))
+    below = make_panel({"a": np.tile([-9.0, 9.0], 70)}, horizon=10)
+    assert forecaster.bounds(below, unbounded) == (0, None)
+    assert forecaster.bounds(below, FORECAST.model_copy(update={"lower_bound": -8.0, "upper_bound": 8.0})) == (-8, 8)
+
+
+def test_a_bound_that_the_job_has_taken_back_holds_no_longer(trained, make_panel):
+    unbounded = FORECAST.model_copy(update={"lower_bound": None})
+    below = make_panel({"a": np.tile([-9.0, 9.0], 70)}, horizon=10)
+    assert trained.bounds(below, FORECAST) == (0, None)
+    assert trained.bounds(below, unbounded) == (None, None)
+    above = make_panel({"a": np.tile([0.0, 9.0], 70)}, horizon=10)
+    assert trained.bounds(above, unbounded) == (0, None)
+
+
 def test_another_grid_or_horizon_is_refused(trained, weekly_panel):
     with pytest.raises(ModelError, match="train from scratch"):
         trained.predict(replace(weekly_panel, frequency="h"))

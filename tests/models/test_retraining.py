@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -93,6 +94,16 @@ def test_a_key_that_settings_no_longer_have_replaces_the_champion_too() -> None:
     assert "network.gone 1 (now None)" in decide(facts=champion(**{"network.gone": 1})).reason
 
 
+@pytest.mark.parametrize("policy", ["auto", "warm"])
+def test_a_champion_that_cannot_be_read_is_replaced_and_the_reason_says_what_is_wrong(policy: str) -> None:
+    damaged = replace(champion(), damage="weights.h5 is missing")
+
+    assert decide(policy, damaged) == (
+        "scratch",
+        "champion v1 cannot be read: weights.h5 is missing; training from scratch",
+    )
+
+
 def test_bounds_are_laid_on_any_network() -> None:
     bounded = built_for(FORECAST.model_copy(update={"lower_bound": 0.0, "upper_bound": 9.0}), NETWORK)
 
@@ -103,7 +114,9 @@ def test_a_past_night_never_uses_a_champion_that_has_learnt_from_its_future() ->
     found = decide(facts=champion(-1))
 
     assert found.mode == "scratch"
-    assert "after the cutoff 2024-03-31" in found.reason
+    assert found.reason == (
+        "no version was trained by the cutoff 2024-03-31 00:00 UTC: champion v1 has learnt up to 2024-04-01 00:00 UTC"
+    )
     assert decide(facts=champion(0)).mode == "load"
 
 
@@ -112,7 +125,7 @@ def test_a_past_night_never_uses_a_champion_that_has_learnt_from_its_future() ->
     [
         (None, "the job has no champion yet"),
         (champion(horizon=7), "horizon 7 .now 28."),
-        (champion(-1), "after the cutoff"),
+        (champion(-1), "by the cutoff 2024-03-31.*champion v1 .*2024-04-01.*Give a later cutoff"),
     ],
 )
 def test_never_training_with_nothing_to_load_is_an_input_error_with_the_remedy(

@@ -45,7 +45,8 @@ HISTORY = [
 
 @pytest.mark.usefixtures("way")
 def test_a_csv_file_becomes_a_table_that_a_job_can_read(database_url, csv):
-    assert import_file(csv, resolve_url(database_url), "t") == 3
+    found = import_file(csv, resolve_url(database_url), "t")
+    assert (found.rows, found.columns) == (3, ["series_id", "timestamp", "value", "promotion", "note"])
     assert rows_of(database_url) == HISTORY
 
 
@@ -117,11 +118,31 @@ def test_local_times_are_not_appended_to_instants(postgres_url, csv):
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("gone.csv", None, "Cannot read .*gone.csv"),
+        ("gone.csv", None, "There is no file .*gone.csv. A relative path starts from /"),
+        ("gone.parquet", None, "There is no file .*gone.parquet"),
         ("a.xlsx", "x", "neither .csv nor .parquet"),
-        ("a.parquet", "no parquet", "Cannot read"),
-        ("a.csv", "", "Cannot read"),
-        ("a.csv", "series_id,timestamp,value\n", "holds no rows"),
+        (
+            "a.parquet",
+            "no parquet",
+            r"a.parquet cannot be read as Parquet: .*[^. ]\. Write it anew, or give",
+        ),
+        ("a.parquet", "", "a.parquet is empty. Write it anew"),
+        (
+            "a.csv",
+            "",
+            "a.csv is empty. Write UTF-8 text: the first line names the columns, such as series_id,timestamp,value",
+        ),
+        (
+            "a.csv",
+            "\0garbage",
+            r"a.csv cannot be read as CSV: .*[^. ]\. Write UTF-8 text: the first line names the columns",
+        ),
+        (
+            "a.csv",
+            "a,b\n1,2\n3\n",
+            r"Expected 2 columns, got 1: 3\. Write UTF-8 text: the first line names the columns",
+        ),
+        ("a.csv", "series_id,timestamp,value\n", r"no rows, only the columns \['series_id', .*Export the history"),
         ("a.csv", "a,a\n1,2\n", "names a column twice"),
         ("a.csv", "series_id,timestamp,value\na,2024-01-01,1\na,soon,2\n", r"not a time: 'soon' \(1 row\)"),
         ("a.csv", "series_id,timestamp,value\na,2024-01-01,1\na,2024-01-02,two\n", r"holds text: 'two' \(1 row\)"),
@@ -133,6 +154,25 @@ def test_a_bad_file_is_refused_and_no_table_is_made(database_url, engine, tmp_pa
     with pytest.raises(SourceError, match=message):
         import_file(tmp_path / name, resolve_url(database_url), "t")
     assert sa.inspect(engine).get_table_names() == []
+
+
+@pytest.mark.parametrize(
+    "content", [b"\xff\xfe,b\n1,2\n", "series_id,timestamp,value\na,2024-01-01,1\n".encode("utf-16")]
+)
+def test_text_in_another_encoding_is_refused_with_the_one_to_write(sqlite_url, tmp_path, content):
+    (tmp_path / "a.csv").write_bytes(content)
+    with pytest.raises(SourceError, match=r"a.csv cannot be read as CSV: .*[^. ]\. Write UTF-8 text"):
+        import_file(tmp_path / "a.csv", resolve_url(sqlite_url), "t")
+
+
+def test_a_folder_is_no_csv_file_but_may_hold_the_parts_of_a_parquet_one(database_url, tmp_path):
+    for name in ("a.csv", "a.parquet"):
+        (tmp_path / name).mkdir()
+    with pytest.raises(SourceError, match=r"a.csv cannot be read: Is a directory. Give a file"):
+        import_file(tmp_path / "a.csv", resolve_url(database_url), "t")
+    for part in ("1", "2"):
+        pq.write_table(pa.table({"series_id": [part], "value": [1.0]}), tmp_path / "a.parquet" / f"{part}.parquet")
+    assert import_file(tmp_path / "a.parquet", resolve_url(database_url), "t").rows == 2
 
 
 def test_a_replacement_that_fails_leaves_the_old_table(database_url, csv, engine, run_sql, monkeypatch):

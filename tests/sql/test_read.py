@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from sql import read
 from sql.errors import SourceError, StorageError
-from sql.read import Source, describe_source, read_observations
+from sql.read import Source, describe_source, first_timestamp, read_observations
 
 UNTIL = datetime(2024, 1, 2, tzinfo=UTC)
 
@@ -120,6 +120,19 @@ def test_postgresql_sends_only_the_rows_within_the_bounds(database_url):
     # In New York, midnight of the second is five hours later than in UTC.
     early = read_observations(source(database_url), until=UNTIL, time_zone="America/New_York")
     assert [row["timestamp"].day for row in by_time(early)] == [1]
+
+
+@pytest.mark.usefixtures("sales", "way")
+@pytest.mark.parametrize("query", [None, 'SELECT * FROM "order" WHERE sold_at <= :until'], ids=["table", "query"])
+def test_the_first_timestamp_is_found_whatever_the_bounds(database_url, query):
+    parts = source(database_url, query=query, table=None if query else "order")
+    assert first_timestamp(parts) == datetime(2024, 1, 1)
+
+
+@pytest.mark.usefixtures("way")
+def test_the_first_timestamp_of_no_rows_is_none(database_url, run_sql):
+    run_sql("CREATE TABLE t (series_id TEXT, timestamp TIMESTAMP, value REAL)")
+    assert first_timestamp(Source(url=database_url, table="t")) is None
 
 
 def test_instants_stay_instants_and_days_are_their_midnight(database_url, run_sql):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import shutil
 from datetime import UTC, datetime
 
@@ -9,7 +10,7 @@ import fsspec
 import pytest
 
 from models.errors import ModelError
-from tasks.model_store import MANIFEST, StoredVersion, fetch_version, locate_version, store_version
+from tasks.model_store import MANIFEST, DamagedVersion, StoredVersion, fetch_version, locate_version, store_version
 
 CUTOFF = datetime(2024, 3, 1, 6, tzinfo=UTC)
 
@@ -80,6 +81,17 @@ def test_a_manifest_that_is_not_the_stored_one_is_refused(saved, versions, tmp_p
         system.pipe_file(f"{root}/{MANIFEST}", content)
     with pytest.raises(ModelError, match=words):
         fetch_version(stored, tmp_path / "scratch")
+
+
+def test_a_file_where_the_folder_of_a_version_was_is_a_missing_manifest(saved, tmp_path):
+    stored = store_version(saved, str(tmp_path / "versions"), "sales", CUTOFF)
+    folder = tmp_path / "versions" / "sales" / stored.version
+    shutil.rmtree(folder)
+    folder.write_text("in the way", encoding="utf-8")
+    with pytest.raises(DamagedVersion, match="is missing") as told:
+        fetch_version(stored, tmp_path / "scratch")
+    assert told.value.found == f"{folder}/{MANIFEST} is missing"
+    assert pickle.loads(pickle.dumps(told.value)).found == told.value.found  # a worker may send it home
 
 
 def test_a_copy_that_was_cut_short_is_no_version_and_is_replaced(saved, tmp_path):

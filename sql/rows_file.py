@@ -1,0 +1,61 @@
+"""Reads the rows of a CSV or Parquet file, or says what is wrong with the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+
+from sql.errors import SourceError
+
+_HEADER = (
+    "Write UTF-8 text: the first line names the columns, such as series_id,timestamp,value; each other one is a row."
+)
+
+
+def read_rows(path: Path) -> pa.Table:
+    """All rows of a file, in the types that it has.
+
+    Args:
+        path: `.csv` (with a header; empty, NA and NaN are NULL) or `.parquet`, which may be a folder of parts.
+
+    Raises:
+        SourceError: where the file is not there, cannot be read, holds no rows, or names a column twice.
+    """
+    kinds = {".csv": ("CSV", _read_csv), ".parquet": ("Parquet", pyarrow.parquet.read_table)}
+    if path.suffix.lower() not in kinds:
+        raise SourceError(f"{path} is neither .csv nor .parquet; convert it to one of them.")
+    kind, read = kinds[path.suffix.lower()]
+    remedy = _HEADER if kind == "CSV" else "Write it anew, or give a CSV file."
+    if kind == "CSV" or not path.is_dir():
+        _look_at(path, remedy)
+    try:
+        rows: pa.Table = read(path)
+        names: list[str] = rows.column_names
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split()).rstrip(". ")
+        raise SourceError(f"{path} cannot be read as {kind}: {reason}. {remedy}") from error
+    if not rows.num_rows:
+        raise SourceError(f"{path} holds no rows, only the columns {names}. Export the history into it.")
+    if len(set(names)) < len(names):
+        raise SourceError(f"{path} names a column twice: {names}. Rename one of them.")
+    return rows
+
+
+def _look_at(path: Path, remedy: str) -> None:
+    """Find what Arrow would tell in the words of its own code."""
+    try:
+        with path.open("rb") as file:
+            if not file.read(1):
+                raise SourceError(f"{path} is empty. {remedy}")
+    except FileNotFoundError:
+        raise SourceError(f"There is no file {path}. A relative path starts from {Path.cwd()}.") from None
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {error.strerror}. Give a file that may be read.") from None
+
+
+def _read_csv(path: Path) -> pa.Table:
+    options = pyarrow.csv.ConvertOptions(column_types={"series_id": pa.string()}, strings_can_be_null=True)
+    return pyarrow.csv.read_csv(path, convert_options=options)
