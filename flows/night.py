@@ -105,9 +105,10 @@ def _steps(
         details = Details(settings, run_id, now, audited.audit, decided, fitted, predicted)
         write_details(places, cutoff, details, clock.seconds, panel_file)
         report = write_report(places, cutoff, run_id)
+    train_reason = "; ".join(filter(None, (decided.reason, fitted.failure)))
     facts = {
         "train_mode": fitted.mode,
-        "train_reason": decided.reason,
+        "train_reason": train_reason,
         "model_version": fitted.version,
         "rows_read": audited.audit.rows_read,
         "series": predicted.series,
@@ -126,7 +127,7 @@ def _steps(
         fallback_series=predicted.fallback_series,
         fallback_reasons=predicted.fallback_reasons,
         train_mode=fitted.mode,
-        train_reason=decided.reason,
+        train_reason=train_reason,
         model_version=fitted.version,
         findings=[str(finding) for finding in audited.audit.findings],
         scores=scored.newest_scores,

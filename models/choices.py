@@ -13,8 +13,9 @@ from models.settings import ForecastSettings, NetworkSettings, TrainingSettings
 LONGEST_SEGMENT = 48
 FEWEST_SEGMENTS = 8
 CYCLES = 3
-# Origins of one window are much alike; with few of each, a step sees more series for the same work.
-ORIGINS = 3
+# Origins of one window are much alike; with the newest of each, a step sees more series for the same work, and an
+# origin has most of the context behind it that it will have when it forecasts.
+ORIGINS_SHARE = 3 / 8
 MEMBERS = 3
 
 
@@ -124,7 +125,7 @@ def choose(
         horizon=forecast.horizon,
         seasons=seasons,
         cycles=(CYCLES,) * len(seasons),
-        origins=1 if tokens else min(ORIGINS, steps),
+        origins=1 if tokens else max(1, round(ORIGINS_SHARE * steps)),
         # A mean over one season is free of it; what is longer would lag behind a level that moves.
         level_window=max(min(seasons), 4),
         scale_window=2 * max(longest, 4),

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from models.errors import TrainingFailed
 from models.retraining import built_for
 from models.settings import ForecastSettings, NetworkSettings, TrainingSettings
 from sql import history, write
@@ -18,9 +19,7 @@ from tasks.model_store import StoredVersion, store_version
 from tasks.panel_store import load_panel
 from tasks.places import Places
 from tasks.step import logger, step
-
-if TYPE_CHECKING:
-    from models.training import Progress
+from tasks.training_progress import told_progress
 
 
 @dataclass(frozen=True)
@@ -33,6 +32,7 @@ class Fitted:
         folder: Local folder of the version's files; None for none.
         stored: The new version, None where none was made.
         training: How training went, as JSON; None where nothing was trained.
+        failure: Why training failed and what the night takes instead; "" where it did not.
     """
 
     mode: str
@@ -40,6 +40,7 @@ class Fitted:
     folder: Path | None = None
     stored: StoredVersion | None = None
     training: dict[str, Any] | None = None
+    failure: str = ""
 
 
 @step("{decided.mode}: get the model of {places.job}", retries=1, retry_delay_seconds=(5,))
@@ -62,8 +63,12 @@ def fit_model(
 
     panel = load_panel(panel_file)
     start = Forecaster.load(decided.folder) if decided.folder else None
-    forecaster, report = Forecaster.fit(panel, forecast, network, training, start_from=start, progress=_log_progress)
-    logger().info("%s", forecaster.summary)
+    try:
+        with told_progress() as progress:
+            forecaster, report = Forecaster.fit(panel, forecast, network, training, start_from=start, progress=progress)
+    except TrainingFailed as error:
+        return _without_training(decided, str(error))
+    logger().info("%s\n%s", "\n".join(forecaster.choices), forecaster.summary)
     facts = asdict(report)
     if report.kept_champion and decided.champion is not None:
         return Fitted(decided.mode, decided.champion.version, decided.folder, training=facts)
@@ -75,6 +80,16 @@ def fit_model(
     stored = store_version(folder, places.versions, places.job, cutoff)
     _list_version(places, stored, cutoff, now, facts | {"built_for": built_for(forecast, network)})
     return Fitted(decided.mode, stored.version, folder, stored, facts)
+
+
+def _without_training(decided: Decided, why: str) -> Fitted:
+    """What a night does whose training failed: the champion that it started from, or the fallback."""
+    instead = f"{decided.champion.version} as it was" if decided.champion else "the fallback for every series"
+    failure = f"training failed, so tonight takes {instead}: {why}"
+    logger().warning("%s", failure)
+    if decided.champion is None:
+        return Fitted("none", failure=failure)
+    return Fitted("load", decided.champion.version, decided.folder, failure=failure)
 
 
 @step("promote {fitted.version}", retries=2, retry_delay_seconds=(2, 10))
@@ -98,14 +113,3 @@ def _list_version(
 
 def _known_before(decided: Decided) -> Any:
     return np.load(decided.folder / SERIES_FILE, allow_pickle=False) if decided.folder else np.array([], dtype=str)
-
-
-def _log_progress(progress: Progress) -> None:
-    logger().info(
-        "step %d of %d, loss %.4f, validation %.4f, about %.0f s left",
-        progress.step,
-        progress.steps,
-        progress.loss,
-        progress.validation_loss,
-        progress.seconds_left,
-    )

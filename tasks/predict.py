@@ -67,7 +67,7 @@ def predict(
     panel = load_panel(panel_file)
     summary, choices = "", list[str]()
     if fitted.folder is None:
-        tonight = fallback_forecast(panel, forecast)
+        tonight = fallback_forecast(panel, forecast, fitted.failure or "no model")
     else:
         with quiet_import():
             from models.forecaster import Forecaster
@@ -92,8 +92,8 @@ def _changed_bounds(forecaster: Forecaster, panel: Panel, forecast: ForecastSett
     ]
 
 
-def fallback_forecast(panel: Panel, forecast: ForecastSettings) -> Forecast:
-    """The fallback for every series, each with the reason why it was refused."""
+def fallback_forecast(panel: Panel, forecast: ForecastSettings, reason: str) -> Forecast:
+    """The fallback for every series, each with the reason why it was refused, or the one for all."""
     levels = np.array(sorted({*forecast.quantile_levels, 0.5}))
     quantiles, mean = fallback(panel, forecast.horizon, levels, forecast.lower_bound, forecast.upper_bound)
     return Forecast(
@@ -103,7 +103,7 @@ def fallback_forecast(panel: Panel, forecast: ForecastSettings) -> Forecast:
         mean=mean,
         baseline=seasonal_naive(panel, forecast.horizon, panel.season_lengths[0]),
         source=np.full(len(panel), "fallback"),
-        reason=np.array([panel.refused.get(str(name), "no model") for name in panel.series_ids]),
+        reason=np.array([panel.refused.get(str(name), reason) for name in panel.series_ids]),
     )
 
 

@@ -23,7 +23,7 @@ def is_worth_retrying(error: BaseException) -> bool:
 
 def logger() -> logging.Logger | logging.LoggerAdapter[Any]:
     """The log of the current Prefect run, or this project's own."""
-    if _inside_flow():
+    if inside_flow():
         from prefect.logging import get_run_logger
 
         return get_run_logger()
@@ -53,7 +53,7 @@ def step(
 
         @functools.wraps(function)
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
-            if _inside_flow():
+            if inside_flow():
                 return _as_task(function, name, retries, delays)(*args, **kwargs)
             for delay in delays[:retries]:
                 try:
@@ -70,7 +70,8 @@ def step(
     return decorate
 
 
-def _inside_flow() -> bool:
+def inside_flow() -> bool:
+    """Whether this runs as part of a Prefect flow."""
     # Prefect takes 2 s to import: where nobody imported it, no flow can be running.
     if "prefect" not in sys.modules:
         return False
