@@ -13,10 +13,12 @@ from models.settings import ForecastSettings, NetworkSettings, TrainingSettings
 LONGEST_SEGMENT = 48
 FEWEST_SEGMENTS = 8
 CYCLES = 3
-# Origins of one window are much alike; with the newest of each, a step sees more series for the same work, and an
-# origin has most of the context behind it that it will have when it forecasts.
-ORIGINS_SHARE = 3 / 8
-MEMBERS = 3
+# The newest of a window's steps are origins: those have most of the context behind them that they will have when they
+# forecast, and more of them in a long window would only say the same again.
+ORIGINS = 8
+# Up to here a panel is small: soon learnt by heart, and quick to train several networks on.
+SMALL = 200_000
+SMALL_MEMBERS = 3
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,7 @@ def choose(
     seasons = tuple(length for length in panel.season_lengths if 2 * length <= typical) or (1,)
     longest = max(seasons)
 
+    small = int(panel.observed.sum()) < SMALL
     segment = network.segment
     if segment is None:
         segment = 1 if network.input.tokens else _segment(season, typical)
@@ -125,7 +128,7 @@ def choose(
         horizon=forecast.horizon,
         seasons=seasons,
         cycles=(CYCLES,) * len(seasons),
-        origins=1 if tokens else max(1, round(ORIGINS_SHARE * steps)),
+        origins=1 if tokens else min(ORIGINS, steps),
         # A mean over one season is free of it; what is longer would lag behind a level that moves.
         level_window=max(min(seasons), 4),
         scale_window=2 * max(longest, 4),
@@ -142,7 +145,7 @@ def choose(
         static_embedding=network.input.static_embedding,
         dropout=network.dropout,
         half_life=0.3,
-        max_steps=training.max_steps or _steps(int(panel.observed.sum())),
+        max_steps=training.max_steps or (300 if small else 600),
         batch_size=training.batch_size or 64,
         optimizer=training.optimizer,
         learning_rate=training.learning_rate or LEARNING_RATES[training.optimizer],
@@ -152,12 +155,7 @@ def choose(
         plan = replace(plan, lower_bound=0.0)
         said.append("no forecast below 0, since no value of any series is; forecast.lower_bound says otherwise")
     said.append(f"at most {plan.max_steps} steps of {plan.batch_size} windows, at most {training.time_limit:g} s")
-    return _members(plan, network, season, said), said
-
-
-def _steps(values: int) -> int:
-    """More to learn takes longer; a small panel is soon learnt by heart."""
-    return 400 if values < 200_000 else 600
+    return _members(plan, network, small, said), said
 
 
 def _segment(season: int, typical: int) -> int:
@@ -166,9 +164,10 @@ def _segment(season: int, typical: int) -> int:
     return max((size for size in divisors if typical >= 12 * size), default=1)
 
 
-def _members(plan: Plan, network: NetworkSettings, season: int, said: list[str]) -> list[Plan]:
+def _members(plan: Plan, network: NetworkSettings, small: bool, said: list[str]) -> list[Plan]:
     """Plans that differ in what a series looks like to them; seeds of one network err alike (see docs/methods.md)."""
-    count = network.members or (MEMBERS if network.layers is None and network.head is None else 1)
+    open_choice = small and network.layers is None and network.head is None
+    count = network.members or (SMALL_MEMBERS if open_choice else 1)
     near = replace(plan, level_window=max(plan.level_window // 4, 2), scale_window=max(max(plan.seasons), 4))
     finer = replace(plan, level_window=2 * plan.level_window)
     if network.segment is None and plan.segment % 2 == 0 and plan.segment > 2:

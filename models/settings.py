@@ -115,7 +115,7 @@ class NetworkSettings(Settings):
         None,
         ge=1,
         le=5,
-        description="Different networks whose forecasts are averaged; left out, three, or one of the layers named.",
+        description="Different networks whose forecasts are averaged; left out, three for a small panel, else one.",
     )
     dropout: float = Field(
         0.0, ge=0.0, lt=1.0, description="Share of the recurrent state that the head does not see while training."

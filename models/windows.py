@@ -162,7 +162,8 @@ def gather(
         past.append(covariates(known_context))
         batch["future_covariates"] = covariates(future)
         lagged = covariates(future[..., None] - shape.newest_lags[None, None])
-        batch["lag_covariates"] = ops.reshape(lagged, (*lagged.shape[:3], -1))
+        width = lagged.shape[-2] * lagged.shape[-1]
+        batch["lag_covariates"] = ops.reshape(lagged, (-1, origins, shape.horizon, width))
     if "past_only" in flat:
         past.append(ops.take(flat["past_only"], known_context, axis=0))
     if past:
