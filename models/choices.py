@@ -16,9 +16,7 @@ CYCLES = 3
 # The newest of a window's steps are origins: those have most of the context behind them that they will have when they
 # forecast, and more of them in a long window would only say the same again.
 ORIGINS = 8
-# Up to here a panel is small: soon learnt by heart, and quick to train several networks on.
-SMALL = 200_000
-SMALL_MEMBERS = 3
+STEPS = 600
 
 
 @dataclass(frozen=True)
@@ -103,7 +101,6 @@ def choose(
     seasons = tuple(length for length in panel.season_lengths if 2 * length <= typical) or (1,)
     longest = max(seasons)
 
-    small = int(panel.observed.sum()) < SMALL
     segment = network.segment
     if segment is None:
         segment = 1 if network.input.tokens else _segment(season, typical)
@@ -145,7 +142,7 @@ def choose(
         static_embedding=network.input.static_embedding,
         dropout=network.dropout,
         half_life=0.3,
-        max_steps=training.max_steps or (300 if small else 600),
+        max_steps=training.max_steps or STEPS,
         batch_size=training.batch_size or 64,
         optimizer=training.optimizer,
         learning_rate=training.learning_rate or LEARNING_RATES[training.optimizer],
@@ -155,7 +152,7 @@ def choose(
         plan = replace(plan, lower_bound=0.0)
         said.append("no forecast below 0, since no value of any series is; forecast.lower_bound says otherwise")
     said.append(f"at most {plan.max_steps} steps of {plan.batch_size} windows, at most {training.time_limit:g} s")
-    return _members(plan, network, small, said), said
+    return _members(plan, network.members, network.segment is None), said
 
 
 def _segment(season: int, typical: int) -> int:
@@ -164,18 +161,12 @@ def _segment(season: int, typical: int) -> int:
     return max((size for size in divisors if typical >= 12 * size), default=1)
 
 
-def _members(plan: Plan, network: NetworkSettings, small: bool, said: list[str]) -> list[Plan]:
+def _members(plan: Plan, count: int, free_segment: bool) -> list[Plan]:
     """Plans that differ in what a series looks like to them; seeds of one network err alike (see docs/methods.md)."""
-    open_choice = small and network.layers is None and network.head is None
-    count = network.members or (SMALL_MEMBERS if open_choice else 1)
     near = replace(plan, level_window=max(plan.level_window // 4, 2), scale_window=max(max(plan.seasons), 4))
     finer = replace(plan, level_window=2 * plan.level_window)
-    if network.segment is None and plan.segment % 2 == 0 and plan.segment > 2:
+    if free_segment and plan.segment % 2 == 0 and plan.segment > 2:
         finer = replace(finer, segment=plan.segment // 2, steps=2 * plan.steps)
-    members = [plan, near, finer, replace(near, scale_window=plan.scale_window), replace(finer, cycles=plan.cycles)]
-    if network.members is None and count > 1:
-        said.append(
-            f"{count} members: the first as said; one whose level follows the last {near.level_window} steps; one of "
-            f"segments of {finer.segment} whose level is taken over {finer.level_window}"
-        )
-    return members[:count]
+    slower_scale = replace(near, scale_window=plan.scale_window)
+    one_layer_more = replace(plan, layers=(*plan.layers, plan.layers[-1]))
+    return [plan, near, finer, slower_scale, one_layer_more][:count]

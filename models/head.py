@@ -76,6 +76,9 @@ class LagMix(keras.layers.Layer):
             self.shift.build(state_shape)
         super().build(state_shape)
 
+    def compute_output_shape(self, state_shape: Any) -> tuple[int | None, ...]:
+        return (*state_shape[:2], self.horizon)
+
     def call(self, state: Tensor, lags: Tensor, observed: Tensor) -> Tensor:
         """(window, origin, unit) and twice (window, origin, horizon, column) to (window, origin, horizon)."""
         logits = self.logits if self.shift is None else self.logits + self.shift(state)[:, :, None]
@@ -96,7 +99,7 @@ class StepHead(keras.layers.Layer):
 
     def __init__(self, horizon: int, units: int, levels: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.horizon, self.units = horizon, units
+        self.horizon, self.units, self.levels = horizon, units, levels
         self.from_state = keras.layers.Dense(horizon * units, name="from_state")
         self.from_step = keras.layers.Dense(units, use_bias=False, name="from_step")
         # ReLU: a smoother activation costs a third of a training step on a CPU and gains nothing.
@@ -109,6 +112,9 @@ class StepHead(keras.layers.Layer):
         self.hidden.build((*known_shape[:-1], self.units))
         self.output_levels.build((*known_shape[:-1], self.units))
         super().build(state_shape)
+
+    def compute_output_shape(self, state_shape: Any, known_shape: Any) -> tuple[int | None, ...]:
+        return (*state_shape[:2], self.horizon, self.levels)
 
     def call(self, state: Tensor, known: Tensor) -> Tensor:
         """(window, origin, unit) and (window, origin, horizon, feature) to (window, origin, horizon, level)."""

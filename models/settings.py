@@ -111,11 +111,11 @@ class NetworkSettings(Settings):
     residual: Literal["seasonal", "none"] = Field(
         "seasonal", description="Forecast the difference from a learnt mix of seasonal naives, or the value itself."
     )
-    members: int | None = Field(
-        None,
+    members: int = Field(
+        1,
         ge=1,
         le=5,
-        description="Different networks whose forecasts are averaged; left out, three for a small panel, else one.",
+        description="Different networks whose forecasts are averaged; each takes as long as one to train.",
     )
     dropout: float = Field(
         0.0, ge=0.0, lt=1.0, description="Share of the recurrent state that the head does not see while training."

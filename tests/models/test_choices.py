@@ -76,13 +76,13 @@ def test_members_differ_in_what_a_series_looks_like_to_them(make_panel):
     panel = make_panel({"a": np.arange(500.0)}, frequency="MS", season_lengths=(12,))
     forecast = ForecastSettings(frequency="MS", horizon=7)
     plans, _ = choose(panel, forecast, NetworkSettings(members=5), TrainingSettings())
-    looks = [(plan.segment, plan.steps, plan.level_window, plan.scale_window) for plan in plans]
+    looks = [(plan.segment, plan.level_window, plan.scale_window, plan.layers) for plan in plans]
     assert len(set(looks)) == 5
     assert {plan.segment * plan.steps for plan in plans} == {plans[0].segment * plans[0].steps}
-    # Three unless the job says otherwise, or names its layers: then it is that network.
-    assert len(choose(panel, forecast, NetworkSettings(), TrainingSettings())[0]) == 3
-    named = NetworkSettings(layers=[Layer(cell="gru", units=8)])
-    assert len(choose(panel, forecast, named, TrainingSettings())[0]) == 1
+    # A segment that the job names is every member's.
+    named, _ = choose(panel, forecast, NetworkSettings(members=5, segment=12), TrainingSettings())
+    assert {plan.segment for plan in named} == {12}
+    assert len(choose(panel, forecast, NetworkSettings(), TrainingSettings())[0]) == 1
 
 
 def test_auto_in_words_leaves_everything_open():
