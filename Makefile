@@ -2,7 +2,7 @@
 # make setup    the environment only
 # make test     every test
 # make check    lint, types, import rules
-# make bench    accuracy and speed, kept in benchmarks/results/
+# make bench    accuracy and speed, kept in benchmarks/results/; PEERS=--peers: others' forecasters beside them
 # make docs     the reference parts of docs/, from the code; every link tried
 # make clean    forget the environment and the demo
 
@@ -33,8 +33,8 @@ check: .venv/.dev
 	@echo "import rules"; $(BIN)/lint-imports --no-logo
 
 bench: .venv/.dev
-	$(BIN)/python benchmarks/speed.py
-	$(BIN)/python benchmarks/accuracy.py --data $(DATA)
+	$(BIN)/python benchmarks/speed.py --data $(DATA) $(PEERS)
+	$(BIN)/python benchmarks/accuracy.py --data $(DATA) $(PEERS)
 
 docs: .venv/.base
 	@$(BIN)/python docs/build.py

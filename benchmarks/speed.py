@@ -1,10 +1,12 @@
 """Seconds and rows a second of each stage of a night, its peak memory, and the command's start.
 
-    python benchmarks/speed.py [--series 2000] [--days 730] [--train-seconds 30]
+    python benchmarks/speed.py [--series 2000] [--days 730] [--train-seconds 30] [--peers [--data DIR]]
 
 Two nights of a made-up source on SQLite, each in a process of its own as a scheduler would run
 it: the first trains, the second, four weeks later, loads the champion and scores the first.
 TensorFlow starts inside the stage that first needs it: `fit` of the first, `predict` of the second.
+
+With `--peers`, training and forecasting beside neuralforecast too; see `beside`.
 """
 
 from __future__ import annotations
@@ -20,9 +22,11 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import beside
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from judge import SETS
 from record import record
 
 LAST_DAY, HORIZON = date(2025, 2, 28), 28
@@ -38,6 +42,8 @@ training: {{time_limit: {seconds}, seed: 0}}
 # Rows that a stage handles: of history, or of the forecast.
 OF_HISTORY, OF_FORECAST = ("read", "audit"), ("predict", "publish", "score")
 STARTS = 5
+HISTORY = "history.parquet"
+BUSY = 0.5
 
 
 def main() -> None:
@@ -45,11 +51,25 @@ def main() -> None:
     parser.add_argument("--series", type=int, default=2000)
     parser.add_argument("--days", type=int, default=730)
     parser.add_argument("--train-seconds", type=float, default=30.0)
+    parser.add_argument("--peers", action="store_true", help="neuralforecast too; the first time installs it")
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder of the sets")
+    parser.add_argument("--peer-sets", nargs="+", choices=SETS, default=["tourism_monthly"])
+    parser.add_argument("--peer-rounds", type=int, default=3, help="how often each product takes its turn")
+    parser.add_argument("--equal-steps", type=int, default=125, help="training steps at the equal network")
+    parser.add_argument("--peer-steps", type=int, help="a cap on neuralforecast's default training, to try things out")
     given = parser.parse_args()
+    # Two threads that wait for each other lose far more to a third program than one that waits for nobody: ratios
+    # from a busy machine say nothing, and this tells.
+    load = os.getloadavg()[0]
+    figures: dict[str, float | None] = {"load_at_start": load}
+    if load > BUSY:
+        print(f"The machine is busy (load {load:.1f}); figures will not repeat.", file=sys.stderr, flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        figures = measure(Path(folder), given.series, given.days, given.train_seconds)
+        figures |= measure(Path(folder), given.series, given.days, given.train_seconds)
+        if given.peers:
+            figures |= measure_beside(Path(folder), given)
     for name, value in figures.items():
-        print(f"{name:<28}{value:>14,.2f}")
+        print(f"{name:<58}" + (f"{'-':>14}" if value is None else f"{value:>14,.2f}"))
     asked = " ".join(["python", "benchmarks/speed.py", *sys.argv[1:]])
     print(f"Kept in {os.path.relpath(record('speed', figures, asked))}")
 
@@ -67,7 +87,7 @@ def measure(folder: Path, series: int, days: int, train_seconds: float) -> dict[
         Figure to value; names end in their unit.
     """
     figures: dict[str, float] = {"help_seconds": min(_run(["--help"])[1] for _ in range(STARTS))}
-    history = folder / "history.parquet"
+    history = folder / HISTORY
     pq.write_table(make_history(series, days), history)
     _, seconds, _ = _run(["import", str(history), "--to", f"sqlite:///{folder}/source.db", "--table", "observations"])
     figures |= {
@@ -93,6 +113,18 @@ def measure(folder: Path, series: int, days: int, train_seconds: float) -> dict[
         if rows is not None and spent > 0:
             figures[f"{stage}_rows_per_second"] = rows / spent
     return figures
+
+
+def measure_beside(folder: Path, given: argparse.Namespace) -> dict[str, float | None]:
+    """The figures of `beside`, on the nights' own source in `folder` and on sets; of these, the lowest ratio counts."""
+    figures = beside.equal(folder, given.peer_rounds, given.equal_steps)
+    figures |= beside.default_forecasts(folder / HISTORY, "D", HORIZON, given.peer_rounds)
+    for this in (SETS[name] for name in given.peer_sets):
+        history = given.data / this.name / "history.parquet"
+        rates = beside.default_forecasts(history, this.frequency, this.horizon, given.peer_rounds)
+        figures |= beside.of_set(this, rates)
+        figures |= beside.time_to_better(this, given.data / this.name, given.peer_steps)
+    return figures | {"time_to_better_ratio": beside.worst(figures, "time_to_better_ratio")}
 
 
 def make_history(series: int, days: int) -> pa.Table:

@@ -1,0 +1,87 @@
+"""neuralforecast's LSTM, in an environment of its own; see `measured` for how it is called.
+
+Its defaults: two layers of 128, a context of three horizons, 1,000 steps of 128 windows. Where they leave no choice:
+
+- The loss is its `MQLoss` at the levels asked for; its default is one number.
+- It takes no missing values: what was not observed is filled forward, and zeros stand before the first value.
+- It refuses a panel in which a series is shorter than its context; then `start_padding_enabled` is set, as its
+  message says.
+
+No logger, progress bar or checkpoint is on, which only makes it faster.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+
+import neuralforecast
+import numpy as np
+import pandas as pd
+import pytorch_lightning as lightning
+from measured import Answer, Request, long_format, peak_mib, rate_of, timer, warm_rate
+from neuralforecast import NeuralForecast
+from neuralforecast.losses.pytorch import MQLoss
+from neuralforecast.models import LSTM
+
+
+def main() -> None:
+    warnings.simplefilter("ignore")
+    request = Request.read()
+    history = filled(request.rows())
+    network = model(request, shortest=int(history.groupby("unique_id").size().min()))
+    forecaster = NeuralForecast(models=[network], freq=request.frequency)
+    began = time.perf_counter()
+    forecaster.fit(history)
+    train_seconds = time.perf_counter() - began
+    moments = forecaster.models[0].trainer_kwargs["callbacks"][0].moments
+    series = history["unique_id"].nunique()
+    rate = warm_rate(series, forecaster.predict)
+    parts, forecast_seconds = [], 0.0
+    for cutoff in request.ends:
+        rows = request.rows(cutoff)
+        began = time.perf_counter()
+        predicted = forecaster.predict(df=filled(rows))
+        forecast_seconds += time.perf_counter() - began
+        parts.append(as_asked(request, rows, predicted))
+    version = neuralforecast.__version__
+    answer = Answer(train_seconds, len(moments), rate_of(moments), forecast_seconds, rate, peak_mib(), version)
+    answer.leave(pd.concat(parts))
+
+
+def filled(rows: pd.DataFrame) -> pd.DataFrame:
+    """The columns and the completeness that it asks for."""
+    rows = rows.rename(columns={"series_id": "unique_id", "timestamp": "ds", "value": "y"})
+    return rows.assign(y=rows.groupby("unique_id")["y"].ffill().fillna(0.0))
+
+
+def model(request: Request, shortest: int) -> LSTM:
+    settings = dict(request.settings)
+    if shortest < settings.get("input_size", 3 * request.horizon):
+        settings["start_padding_enabled"] = True
+    if request.steps is not None:
+        settings["max_steps"] = request.steps
+    return LSTM(
+        h=request.horizon,
+        loss=MQLoss(quantiles=request.levels),
+        # Its own default is 1.
+        random_seed=1 + request.seed,
+        callbacks=[timer(lightning.Callback)],
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        **settings,
+    )
+
+
+def as_asked(request: Request, rows: pd.DataFrame, predicted: pd.DataFrame) -> pd.DataFrame:
+    """Its forecasts in long format; its columns come in the order of the levels."""
+    names = [str(name) for name in predicted["unique_id"].unique()]
+    last = rows.groupby("series_id")["timestamp"].max()
+    columns = [name for name in predicted if name not in ("unique_id", "ds")]
+    quantiles = predicted[columns].to_numpy(np.float64).reshape(len(names), request.horizon, len(request.levels))
+    return long_format(names, [last[name] for name in names], request.frequency, request.levels, quantiles)
+
+
+if __name__ == "__main__":
+    main()
