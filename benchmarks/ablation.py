@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from accuracy import LEVELS, ROOT, SETS, Set
+from judge import LEVELS, SETS, Set
 from record import record
 
 from models.audit import build_panel
@@ -32,6 +32,7 @@ from models.metrics import mean_absolute_scaled_error
 from models.panel import Panel
 from models.settings import ForecastSettings, NetworkSettings, TrainingSettings
 
+ROOT = Path(__file__).parents[1]
 # How many horizons before the end of the longest series each cutoff lies.
 CUTOFFS = {"tourism_monthly": (1, 2, 3, 4), "pedestrian": (1, 40)}
 LATER = 7  # More cutoffs after each of the pedestrian's, which the same network serves.

@@ -4,7 +4,7 @@ Equal network: two LSTM layers of 128, a context of 144 hours, a horizon of 48, 
 dense layer after the stack; float32 and Adam both. neuralforecast (`recurrent=False`, its default) has a loss of one
 origin a window: its decoder reads the last 48 states, one for each step of the horizon, and `decoder_layers=1` makes
 of it 128 x 9 weights at 48 places, as many multiplications as this product's 128 x 432 at one. This product trains
-with a loss of every step of a window by default, 144 origins; here it is told to take the last one alone, so that both
+with a loss of several steps of a window by default; here it is told to take the last one alone, so that both
 compute the same number of losses a window, and a step is the same work. Its steps per second include its validation,
 after every 25th; neuralforecast does none by default. Both leave out the first 25, and series are short enough that
 neuralforecast, which lays out every window of 32 series at each step, spends its time in the network.

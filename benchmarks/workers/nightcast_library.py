@@ -17,6 +17,7 @@ import pyarrow as pa
 from measured import Answer, Request, long_format, peak_mib, warm_rate
 
 from models.audit import build_panel
+from models.choices import Plan
 from models.forecaster import Forecaster
 from models.panel import Panel
 from models.settings import ForecastSettings, NetworkSettings, TrainingSettings
@@ -39,10 +40,7 @@ def main() -> None:
     parts = parts_of(request)
     history = request.rows()
     began = time.perf_counter()
-    if request.settings.get("origins") == 1:
-        forecaster, report = train_from_last_steps(history, parts)
-    else:
-        forecaster, report = train(history, parts)
+    forecaster, report = train(history, parts, request.settings.get("origins"))
     train_seconds = time.perf_counter() - began
     in_memory = [panel for panel, _ in panels(history, parts.forecast)]
     rate = warm_rate(sum(map(len, in_memory)), lambda: [forecaster.predict(panel) for panel in in_memory])
@@ -82,27 +80,15 @@ def parts_of(request: Request) -> Parts:
     )
 
 
-def train(rows: pd.DataFrame, parts: Parts, start_from: Forecaster | None = None) -> tuple[Forecaster, TrainingReport]:
+def train(rows: pd.DataFrame, parts: Parts, origins: int | None) -> tuple[Forecaster, TrainingReport]:
+    """Train, with a loss from the newest `origins` steps of each window where the request says how many."""
     # One panel up to the newest step: series that end earlier train on what they have.
     panel, _ = build_panel(pa.Table.from_pandas(rows, preserve_index=False), parts.forecast, cutoff=None, now=NEVER)
-    return Forecaster.fit(panel, parts.forecast, parts.network, parts.training, start_from=start_from)
 
+    def change(plan: Plan) -> Plan:
+        return plan if origins is None else replace(plan, origins=origins)
 
-def train_from_last_steps(rows: pd.DataFrame, parts: Parts) -> tuple[Forecaster, TrainingReport]:
-    """Train with the loss of each window's last step alone, which no job can ask for.
-
-    A warm start keeps its champion's plan, so the champion of a short training on few windows gets that plan.
-    """
-    short = parts.training.model_copy(update={"max_steps": 1, "batch_size": 1})
-    champion, _ = train(rows, replace(parts, training=short))
-    wanted = parts.training
-    champion.plan = replace(
-        champion.plan,
-        forking=False,
-        batch_size=wanted.batch_size or champion.plan.batch_size,
-        max_steps=wanted.max_steps or champion.plan.max_steps,
-    )
-    return train(rows, parts, start_from=champion)
+    return Forecaster.fit(panel, parts.forecast, parts.network, parts.training, change_plan=change)
 
 
 def panels(rows: pd.DataFrame, forecast: ForecastSettings) -> list[tuple[Panel, pd.Timestamp]]:
