@@ -36,15 +36,26 @@ def seasonal_naive(panel: Panel, horizon: int, season_length: int) -> FloatArray
     """
     if horizon < 1 or season_length < 1:
         raise ValueError(f"horizon {horizon} and season_length {season_length} are numbers of steps; give 1 or more.")
+    newest, last = _newest_of_season(panel.newest(RECENT_SEASONS * season_length), season_length)
+    if np.isnan(newest).any() and panel.lengths.max(initial=0) > RECENT_SEASONS * season_length:
+        newest, last = _newest_of_season(panel, season_length)
+    # One step ahead lies at the place that is season_length - 1 before the end.
+    forecast = newest[:, -np.arange(1, horizon + 1) % season_length]
+    return np.where(np.isnan(forecast), last[:, None], forecast)
+
+
+def _newest_of_season(panel: Panel, season_length: int) -> tuple[FloatArray, FloatArray]:
+    """The newest value at each place of the season, counted back from the end, and the newest of all.
+
+    Shapes (series, season_length) and (series,); NaN where there is none.
+    """
     series, before_end, values = _observed(panel)
     newest = np.full((len(panel), season_length), np.nan)
     last = np.full(len(panel), np.nan)
     # Values come oldest first, and where several go to one place NumPy keeps the one that comes last.
     newest[series, before_end % season_length] = values
     last[series] = values
-    # One step ahead lies at the place that is season_length - 1 before the end.
-    forecast = newest[:, -np.arange(1, horizon + 1) % season_length]
-    return np.where(np.isnan(forecast), last[:, None], forecast)
+    return newest, last
 
 
 def fallback(

@@ -142,10 +142,7 @@ def choose(
         static_embedding=network.input.static_embedding,
         dropout=network.dropout,
         half_life=0.3,
-        max_steps=training.max_steps or STEPS,
-        batch_size=training.batch_size or 64,
-        optimizer=training.optimizer,
-        learning_rate=training.learning_rate or LEARNING_RATES[training.optimizer],
+        **_course(training),
         lower_bound=forecast.lower_bound,
     )
     if forecast.lower_bound is None and not (panel.values < 0).any():
@@ -153,6 +150,20 @@ def choose(
         said.append("no forecast below 0, since no value of any series is; forecast.lower_bound says otherwise")
     said.append(f"at most {plan.max_steps} steps of {plan.batch_size} windows, at most {training.time_limit:g} s")
     return _members(plan, network.members, network.segment is None), said
+
+
+def trained_as(plan: Plan, training: TrainingSettings) -> Plan:
+    """The same network, trained as the job says now."""
+    return replace(plan, **_course(training))
+
+
+def _course(training: TrainingSettings) -> dict[str, Any]:
+    return {
+        "max_steps": training.max_steps or STEPS,
+        "batch_size": training.batch_size or 64,
+        "optimizer": training.optimizer,
+        "learning_rate": training.learning_rate or LEARNING_RATES[training.optimizer],
+    }
 
 
 def _segment(season: int, typical: int) -> int:

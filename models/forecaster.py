@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.baselines import fallback, seasonal_naive
-from models.choices import Plan, choose
+from models.choices import Plan, choose, trained_as
 from models.errors import ModelError, TrainingFailed
 from models.flat_arrays import Vocabulary
 from models.forecast import Forecast, mean_of_quantiles
@@ -92,7 +92,7 @@ class Forecaster:
             plans, choices = choose(panel, forecast, network, training)
             trained = cls([change_plan(plan) for plan in plans], Vocabulary.of(panel), forecast, choices)
         else:
-            trained = start_from.grown(panel)
+            trained = start_from.grown(panel, training)
         report = trained._train(panel, training, start_from, progress)
         return (start_from if start_from is not None and report.kept_champion else trained), report
 
@@ -117,18 +117,21 @@ class Forecaster:
             )
         levels = np.array(self.plan.quantile_levels)
         bounds = self.bounds(panel, forecast or self.forecast)
-        quantiles, mean = fallback(panel, self.plan.horizon, levels, *bounds)
         reason = self._reasons(panel)
         able = np.flatnonzero(reason == "")
+        quantiles = np.full((len(panel), self.plan.horizon, len(levels)), np.nan)
         if len(able):
             predicted = np.mean([member.quantiles(panel, able) for member in self.members], axis=0)
             finite = np.isfinite(predicted).all(axis=(1, 2))
             reason[able[~finite]] = "the network gave no finite value"
-            able = able[finite]
             # Quantiles are sums of positive distances; rounding alone could make neighbours cross.
-            quantiles[able] = np.clip(np.maximum.accumulate(predicted[finite], axis=-1), *bounds)
-            # Rounding must not carry the mean of equal quantiles over the bound that they lie on.
-            mean[able] = np.clip(mean_of_quantiles(quantiles[able], levels), *bounds)
+            quantiles[able[finite]] = np.clip(np.maximum.accumulate(predicted[finite], axis=-1), *bounds)
+        # Rounding must not carry the mean of equal quantiles over the bound that they lie on.
+        mean = np.clip(mean_of_quantiles(quantiles, levels), *bounds)
+        if left := (reason != "").nonzero()[0].tolist():
+            # The fallback of a series may lean on all the others.
+            instead, middle = fallback(panel, self.plan.horizon, levels, *bounds)
+            quantiles[left], mean[left] = instead[left], middle[left]
         return Forecast(
             series_ids=panel.series_ids,
             quantile_levels=levels,
@@ -195,9 +198,9 @@ class Forecaster:
             ) from error
         return forecaster
 
-    def grown(self, panel: Panel) -> Forecaster:
-        """An untrained forecaster of the same plans that also has rows for the panel's new series and categories."""
-        plans = [member.plan for member in self.members]
+    def grown(self, panel: Panel, training: TrainingSettings) -> Forecaster:
+        """An untrained forecaster of the same networks that has rows for the panel's new series and categories too."""
+        plans = [trained_as(member.plan, training) for member in self.members]
         return Forecaster(plans, self.vocabulary.grown(panel), self.forecast, self.choices)
 
     def _train(

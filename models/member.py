@@ -13,12 +13,15 @@ from models.choices import Plan
 from models.flat_arrays import Arrays, Vocabulary, flatten
 from models.network import RecurrentForecaster
 from models.panel import Panel
+from models.scaling import reach_of
 from models.settings import TrainingSettings
 from models.training import Progress, TrainingReport, train
 from models.training_windows import choose_windows
 from models.windows import WindowShape, gather
 
 BATCH = 512
+# Recurrent steps, all layers together, from which on a loop in a graph beats steps that are laid out.
+LONG = 64
 
 
 class Member:
@@ -49,9 +52,22 @@ class Member:
             categories=tuple(max(rows.values(), default=0) + 1 for rows in vocabulary.categories.values()),
             static_embedding=plan.static_embedding,
             dropout=plan.dropout,
-            # Laid-out steps run faster on a CPU; cuDNN wants the loop.
-            unroll=keras.backend.backend() == "tensorflow" and not _on_gpu(),
+            # Laid-out steps run faster on a CPU, but take long to lay out where there are many; cuDNN wants the loop.
+            unroll=keras.backend.backend() == "tensorflow" and not self._is_long and not _on_gpu(),
         )
+        # XLA takes most of a minute for recurrent steps that are laid out in the graph.
+        self.network.compile(jit_compile=keras.backend.backend() == "jax")
+
+    @property
+    def memory(self) -> int:
+        """How many steps before the cutoff a forecast depends on."""
+        plan = self.plan
+        seen = max(self.shape.context_length, int(self.shape.lags.max()))
+        return seen + reach_of(plan.scale_window) + max(plan.seasons)
+
+    @property
+    def _is_long(self) -> bool:
+        return self.plan.steps * len(self.plan.layers) > LONG
 
     def build(self, panel: Panel) -> None:
         """Make the weights, by one call on the first window of a panel."""
@@ -102,18 +118,21 @@ class Member:
         Returns:
             Shape (able, horizon, level), ascending but for rounding; not finite where the network gave no number.
         """
+        panel = panel.newest(self.memory)
         arrays = self._flatten(panel)
         index = np.stack([able, panel.offsets[1:][able] - 1], axis=1).astype(np.int32)
         flat = _on_device(arrays)
-        # Called as it is: a graph of all recurrent steps takes longer to make than most nights to forecast.
+        # Called as it is where it is short: a graph takes longer to make than most nights to forecast.
+        compiled = self._is_long or keras.backend.backend() == "jax"
+        call = self.network.predict_on_batch if compiled else self.network
         batches = [
-            self.network(gather(flat, part[:, 0], part[:, 1], self.shape, origins=1))
+            call(gather(flat, part[:, 0], part[:, 1], self.shape, origins=1))
             for part in np.array_split(index, -(-len(index) // BATCH))
         ]
         scaled = np.concatenate([ops.convert_to_numpy(batch)[:, 0] for batch in batches]).astype(np.float64)
         place = index[:, 1]
         level, scale = arrays["level"][place].astype(np.float64), arrays["scale"][place].astype(np.float64)
-        # What never moved has no scale of its own, and nothing says that it will move.
+        # What has not moved for so long has no scale of its own, and nothing says that it will move.
         scale[panel.constant[able]] = 0.0
         return level[:, None, None] + scale[:, None, None] * scaled
 

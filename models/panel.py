@@ -117,6 +117,28 @@ class Panel:
             refused={name: reason for name, reason in self.refused.items() if name not in series_ids},
         )
 
+    def newest(self, steps: int) -> Panel:
+        """The panel with at most the last `steps` steps of every series; itself where none is longer."""
+        kept = np.minimum(self.lengths, steps)
+        if (kept == self.lengths).all():
+            return self
+
+        def last(lengths: IntArray, offsets: IntArray) -> npt.NDArray[np.bool_]:
+            place = np.arange(lengths.sum()) - np.repeat(offsets, lengths)
+            return np.asarray(place >= np.repeat(self.lengths - kept, lengths))
+
+        inside, known = last(self.lengths, self.offsets[:-1]), self.known_future
+        if known is not None:
+            ahead = self.horizon * np.arange(len(self))
+            known = known[last(self.lengths + self.horizon, self.offsets[:-1] + ahead)]
+        return replace(
+            self,
+            values=self.values[inside],
+            offsets=np.concatenate([[0], np.cumsum(kept)]).astype(np.int64),
+            known_future=known,
+            observed_past=None if self.observed_past is None else self.observed_past[inside],
+        )
+
     def tail(self, steps: int, *, skip: int = 0) -> FloatArray:
         """The last `steps` values of every series, aligned at their end.
 

@@ -17,6 +17,8 @@ from models.trailing import FloatArray, Trailing
 
 # Values that lie this many typical sizes from a series' first one are no longer followed.
 ABSURD = 1e5
+# Nothing is divided by less: one over it is still a float32.
+SMALLEST = np.finfo(np.float32).tiny
 # In scales: a series that repeats itself to the digit is still not known better than this.
 ERROR_LIMITS = 0.02, 3.0
 CHANGE_LIMIT = 8.0
@@ -42,8 +44,13 @@ class Scaling(NamedTuple):
     spread: npt.NDArray[np.float32]
 
 
+def reach_of(scale_window: int) -> int:
+    """How many steps back anything about a step's scaling is taken from."""
+    return max(8 * scale_window, 100)
+
+
 def scale_panel(panel: Panel, level_window: int, scale_window: int, seasons: tuple[int, ...]) -> Scaling:
-    """Level, scale and seasonal differences over the last steps, and over all so far where those hold too little.
+    """Level, scale and seasonal differences over the last steps, and over the reach where those hold too little.
 
     Args:
         panel: The series.
@@ -54,7 +61,7 @@ def scale_panel(panel: Panel, level_window: int, scale_window: int, seasons: tup
     Returns:
         Finite everywhere, whatever the panel holds.
     """
-    back = Trailing(panel)
+    back = Trailing(panel, reach_of(scale_window))
     # Sums of squares lose digits far from zero, so every series is measured from its own first value.
     observed = panel.observed
     origin = panel.first_observed[back.series]
@@ -68,7 +75,7 @@ def scale_panel(panel: Panel, level_window: int, scale_window: int, seasons: tup
     square, wide = _deviations(back, centred, observed, scale_window)
     # A flat stretch would make a scale of nothing: at least a tenth of the usual swing and a thousandth of the level.
     scale = np.maximum(square * size, np.maximum(0.1 * wide * size, 1e-3 * np.abs(level)))
-    scale = np.where(scale > 0, scale, 1.0)
+    scale = np.maximum(np.where(scale > 0, scale, size), SMALLEST)
     seasonal = [_seasonal(back, centred, observed, season, scale_window, size / scale) for season in seasons]
     error, change = (np.stack(each, axis=1).astype(np.float32) for each in zip(*seasonal, strict=True))
     return Scaling(level.astype(np.float32), scale.astype(np.float32), error, change, _step_spread(panel))
@@ -77,13 +84,13 @@ def scale_panel(panel: Panel, level_window: int, scale_window: int, seasons: tup
 def _deviations(
     back: Trailing, centred: FloatArray, observed: npt.NDArray[np.bool_], window: int
 ) -> tuple[FloatArray, FloatArray]:
-    """Trailing standard deviation over the window, and over all so far; shape (total,) each."""
+    """Trailing standard deviation over the window, and over the reach; shape (total,) each."""
 
     def deviation(mean: FloatArray, mean_square: FloatArray) -> FloatArray:
         return np.asarray(np.sqrt(np.maximum(mean_square - mean**2, 0.0)))
 
     near = deviation(*(back.mean_of_enough(each, observed, window) for each in (centred, centred**2)))
-    wide = deviation(*(back.mean(each, observed, back.longest) for each in (centred, centred**2)))
+    wide = deviation(*(back.mean(each, observed, back.reach) for each in (centred, centred**2)))
     return near, wide
 
 
@@ -101,7 +108,7 @@ def _seasonal(
     difference = np.where(both, centred - centred[before], 0.0)
     error = back.mean_of_enough(np.abs(difference), both, window) * in_scales
     # Before a whole season was seen, nothing is known to be better than the scale.
-    error = np.where(back.total(both, back.longest) > 0, error, 1.0)
+    error = np.where(back.total(both, back.reach) > 0, error, 1.0)
     change = back.mean(difference, both, max(1, season // 4)) * in_scales
     return np.clip(error, *ERROR_LIMITS), np.clip(change, -CHANGE_LIMIT, CHANGE_LIMIT)
 
@@ -123,4 +130,4 @@ def _step_spread(panel: Panel) -> npt.NDArray[np.float32]:
     total = np.bincount(series[good], weights=step[good], minlength=len(panel))
     count = np.bincount(series[good], minlength=len(panel))
     spread = total / np.maximum(count, 1)
-    return np.where(spread > 0, spread, 1.0).astype(np.float32)
+    return np.maximum(np.where(spread > 0, spread, 1.0), SMALLEST).astype(np.float32)

@@ -14,15 +14,19 @@ BoolArray = npt.NDArray[np.bool_]
 class Trailing:
     """Looks back from every flat position of a panel, never past the beginning of its series.
 
+    Args:
+        panel: The series.
+        reach: How many positions back the longest look goes.
+
     Attributes:
         series: Shape (total,), the series of each position.
         place: Shape (total,), the position's distance from the beginning of its series.
     """
 
-    def __init__(self, panel: Panel) -> None:
+    def __init__(self, panel: Panel, reach: int) -> None:
         self.series = np.repeat(np.arange(len(panel)), panel.lengths)
         self.place = np.arange(len(panel.values)) - panel.offsets[:-1][self.series]
-        self.longest = int(panel.lengths.max(initial=1))
+        self.reach = reach
 
     def total(self, array: FloatArray | BoolArray, back: int) -> FloatArray:
         """Sum over the last `back` positions, the position itself included; shape (total,)."""
@@ -41,9 +45,9 @@ class Trailing:
         return self.total(array, back) / np.maximum(self.total(counted, back), 1)
 
     def mean_of_enough(self, array: FloatArray, counted: BoolArray, back: int) -> FloatArray:
-        """`mean`, but over all positions so far where the last `back` hold too little to go by."""
+        """`mean`, but over the whole reach where the last `back` positions hold too little to go by."""
         enough = self.total(counted, back) >= max(2, min(back, 8) // 2)
-        return np.where(enough, self.mean(array, counted, back), self.mean(array, counted, self.longest))
+        return np.where(enough, self.mean(array, counted, back), self.mean(array, counted, self.reach))
 
     def before(self, distance: int) -> npt.NDArray[np.int64]:
         """The flat position `distance` earlier, the position's own where its series had not begun; shape (total,)."""

@@ -280,3 +280,29 @@ def test_a_job_that_is_moved_with_everything_it_made_goes_on_with_its_champion(m
     after = run("run", str(moved), "--cutoff", "2024-02-11", "--train", "never")
     assert (after["model_version"], after["fallback_series"]) == (before, 1)
     assert str(tmp_path / "here") not in json.dumps(after)
+
+
+def test_a_night_whose_first_training_diverges_publishes_the_fallback_and_says_why(make_job):
+    # Nothing survives a learning rate like this one, nor a thousandth of it.
+    job = make_job(training={"learning_rate": 1e30})
+    night = run("run", str(job))
+    assert (night["series"], night["rows"], night["fallback_series"]) == (7, 49, 7)
+    assert night["train_mode"] == "none"
+    assert "training failed, so tonight takes the fallback" in night["train_reason"]
+    rows = forecast_frame(job, datetime(2024, 2, 17, tzinfo=UTC))
+    told = rows[rows["series_id"] != "short"]["reason"]
+    assert told.str.contains("The training loss was not finite 4 times").all()
+    assert np.isfinite(rows[["q0_1", "q0_5", "q0_9", "mean"]]).all(axis=None)
+    assert history.champion(load_job(job).places.engine(), "small") is None
+
+
+def test_a_night_whose_warm_start_diverges_forecasts_with_the_champion_as_it_was(two_nights):
+    job = yaml.safe_load(two_nights.read_text(encoding="utf-8"))
+    champion = history.champion(load_job(two_nights).places.engine(), "small")["version"]
+    job["training"]["learning_rate"] = 1e30
+    two_nights.write_text(yaml.safe_dump(job), encoding="utf-8")
+    night = run("run", str(two_nights), "--train", "warm", "--cutoff", "2024-02-12")
+    assert (night["model_version"], night["train_mode"]) == (champion, "load")
+    assert f"tonight takes {champion} as it was" in night["train_reason"]
+    assert night["fallback_series"] == 1
+    assert history.champion(load_job(two_nights).places.engine(), "small")["version"] == champion

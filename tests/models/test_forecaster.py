@@ -4,10 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from keras import ops
 
 from models.errors import ModelError
 from models.forecaster import Forecaster
 from models.settings import ForecastSettings, InputSettings, Layer, NetworkSettings, Tokens, TrainingSettings
+from models.windows import gather
 
 FORECAST = ForecastSettings(frequency="D", horizon=10, quantile_levels=[0.1, 0.25, 0.9], lower_bound=0)
 NETWORK = NetworkSettings(layers=[Layer(cell="gru", units=16)])
@@ -92,6 +94,41 @@ def test_a_bound_that_the_job_has_taken_back_holds_no_longer(trained, make_panel
     assert trained.bounds(below, unbounded) == (None, None)
     above = make_panel({"a": np.tile([0.0, 9.0], 70)}, horizon=10)
     assert trained.bounds(above, unbounded) == (0, None)
+
+
+def test_what_lies_further_back_than_the_memory_changes_nothing(trained, make_panel, make_weekly):
+    series = make_weekly(4, 600)
+    memory = trained.members[0].memory
+    assert memory < 300
+    whole = trained.predict(make_panel(series, horizon=10))
+    short = trained.predict(make_panel({name: values[-memory:] for name, values in series.items()}, horizon=10))
+    other = {name: np.where(np.arange(600) < 600 - memory, 1e6, values) for name, values in series.items()}
+    np.testing.assert_allclose(short.quantiles, whole.quantiles, rtol=1e-4)
+    np.testing.assert_allclose(trained.predict(make_panel(other, horizon=10)).quantiles, whole.quantiles, rtol=1e-4)
+
+
+def test_a_series_that_never_moved_is_forecast_as_it_is(trained, make_panel, make_weekly):
+    panel = make_panel({**make_weekly(4, 140), "zero": np.zeros(140), "seven": np.full(140, 7.0)}, horizon=10)
+    forecast = trained.predict(panel)
+    quantiles = dict(zip(forecast.series_ids, forecast.quantiles, strict=True))
+    np.testing.assert_array_equal(quantiles["zero"], 0.0)
+    np.testing.assert_array_equal(quantiles["seven"], 7.0)
+
+
+@pytest.mark.parametrize("steps", [8, 70])
+def test_a_long_network_forecasts_in_a_graph_what_it_would_as_it_is(weekly_panel, steps):
+    network = NetworkSettings(layers=[Layer(units=4)], segment=1, context_length=steps)
+    forecaster, _ = Forecaster.fit(weekly_panel, FORECAST, network, TrainingSettings(max_steps=5))
+    member = forecaster.members[0]
+    assert member._is_long == (steps == 70)
+    index = np.arange(20)
+    given = member.quantiles(weekly_panel, index)
+    arrays = {name: ops.convert_to_tensor(array) for name, array in member._flatten(weekly_panel).items()}
+    origin = (weekly_panel.offsets[1:] - 1).astype(np.int32)
+    window = gather(arrays, index.astype(np.int32), origin, member.shape, origins=1)
+    scaled = ops.convert_to_numpy(member.network(window))[:, 0]
+    level, scale = (ops.convert_to_numpy(arrays[name])[origin, None, None] for name in ("level", "scale"))
+    np.testing.assert_allclose(given, level + scale * scaled, rtol=1e-4)
 
 
 def test_another_grid_or_horizon_is_refused(trained, weekly_panel):
@@ -214,7 +251,12 @@ def test_a_warm_start_keeps_old_rows_and_gives_new_series_the_unknown_one(weekly
     long = make_panel(make_weekly(4, 1_100), horizon=10)
     champion, _ = Forecaster.fit(long, FORECAST, network, TrainingSettings(max_steps=25))
     assert champion.plan.series_embedding > 0
-    grown = champion.grown(make_panel(make_weekly(6, 1_100), horizon=10))
+    grown = champion.grown(
+        make_panel(make_weekly(6, 1_100), horizon=10), TrainingSettings(max_steps=7, optimizer="sgd")
+    )
+    # The network is the champion's, how it is trained the job's.
+    plan = grown.members[0].plan
+    assert (plan.max_steps, plan.optimizer, plan.layers) == (7, "sgd", champion.plan.layers)
     grown.members[0].build(grown._smallest_panel())
     grown.members[0].take_weights(champion.members[0])
     before, after = (

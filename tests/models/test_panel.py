@@ -61,3 +61,28 @@ def test_a_panel_without_a_series_keeps_the_others_whole(make_panel):
 def test_a_panel_without_nothing_is_itself(make_panel):
     panel = make_panel({"a": [1]})
     assert panel.without({"other"}) is panel
+
+
+def test_the_newest_steps_of_every_series_keep_their_covariates(make_panel):
+    known = np.concatenate([np.arange(5 + 2), 100 + np.arange(3 + 2)]).astype(np.float32)[:, None]
+    past = np.concatenate([np.arange(5), 100 + np.arange(3)]).astype(np.float32)[:, None]
+    panel = make_panel(
+        {"a": [1, 2, 3, 4, 5], "b": [6, 7, 8]},
+        horizon=2,
+        known_future=known,
+        known_future_names=("k",),
+        observed_past=past,
+        observed_past_names=("p",),
+    )
+    newest = panel.newest(4)
+    np.testing.assert_array_equal(newest.values, [2, 3, 4, 5, 6, 7, 8])
+    np.testing.assert_array_equal(newest.known_future[:, 0], [1, 2, 3, 4, 5, 6, 100, 101, 102, 103, 104])
+    np.testing.assert_array_equal(newest.observed_past[:, 0], [1, 2, 3, 4, 100, 101, 102])
+    np.testing.assert_array_equal(newest.offsets, [0, 4, 7])
+    assert panel.newest(5) is panel
+
+
+def test_a_series_of_one_value_over_and_over_is_constant(make_panel):
+    panel = make_panel({"a": [1, 1, np.nan, 1], "b": [1, 2, 1], "c": [np.nan], "d": [0, 0]})
+    np.testing.assert_array_equal(panel.constant, [True, False, True, True])
+    np.testing.assert_array_equal(panel.first_observed, [1, 1, 0, 0])
