@@ -19,7 +19,7 @@ from models.training import Progress, TrainingReport, train
 from models.training_windows import choose_windows
 from models.windows import WindowShape, gather
 
-BATCH = 512
+BATCH = 2_048
 # Recurrent steps, all layers together, from which on a loop in a graph beats steps that are laid out.
 LONG = 64
 

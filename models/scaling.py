@@ -108,7 +108,7 @@ def _seasonal(
     difference = np.where(both, centred - centred[before], 0.0)
     error = back.mean_of_enough(np.abs(difference), both, window) * in_scales
     # Before a whole season was seen, nothing is known to be better than the scale.
-    error = np.where(back.total(both, back.reach) > 0, error, 1.0)
+    error = np.where(back.count(both, back.reach) > 0, error, 1.0)
     change = back.mean(difference, both, max(1, season // 4)) * in_scales
     return np.clip(error, *ERROR_LIMITS), np.clip(change, -CHANGE_LIMIT, CHANGE_LIMIT)
 

@@ -27,12 +27,23 @@ class Trailing:
         self.series = np.repeat(np.arange(len(panel)), panel.lengths)
         self.place = np.arange(len(panel.values)) - panel.offsets[:-1][self.series]
         self.reach = reach
+        self._counts = dict[tuple[int, int], FloatArray]()
+        self._counted = list[BoolArray]()
 
     def total(self, array: FloatArray | BoolArray, back: int) -> FloatArray:
         """Sum over the last `back` positions, the position itself included; shape (total,)."""
         running = np.concatenate([[0.0], np.cumsum(array, dtype=np.float64)])
         end = np.arange(1, len(array) + 1)
         return np.asarray(running[end] - running[end - np.minimum(back, self.place + 1)])
+
+    def count(self, counted: BoolArray, back: int) -> FloatArray:
+        """`total` of what counts; asked for again and again, so kept."""
+        key = (id(counted), back)
+        if key not in self._counts:
+            # Holding on to the array keeps its identity from being given to another.
+            self._counted.append(counted)
+            self._counts[key] = self.total(counted, back)
+        return self._counts[key]
 
     def mean(self, array: FloatArray, counted: BoolArray, back: int) -> FloatArray:
         """Mean of what counts over the last `back` positions, 0 where nothing does.
@@ -42,11 +53,13 @@ class Trailing:
             counted: Shape (total,).
             back: How many positions.
         """
-        return self.total(array, back) / np.maximum(self.total(counted, back), 1)
+        return self.total(array, back) / np.maximum(self.count(counted, back), 1)
 
     def mean_of_enough(self, array: FloatArray, counted: BoolArray, back: int) -> FloatArray:
         """`mean`, but over the whole reach where the last `back` positions hold too little to go by."""
-        enough = self.total(counted, back) >= max(2, min(back, 8) // 2)
+        enough = self.count(counted, back) >= max(2, min(back, 8) // 2)
+        if enough.all():
+            return self.mean(array, counted, back)
         return np.where(enough, self.mean(array, counted, back), self.mean(array, counted, self.reach))
 
     def before(self, distance: int) -> npt.NDArray[np.int64]:
