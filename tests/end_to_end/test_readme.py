@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -98,6 +99,20 @@ def test_the_demo_pasted_into_the_readme_has_the_lines_of_a_real_one() -> None:
         "  report    demo/reports/store-sales/",
     ):
         assert line in pasted
+
+
+def test_the_accuracy_in_the_readme_is_the_one_that_was_measured() -> None:
+    kept = json.loads((ROOT / "benchmarks" / "results" / "accuracy.json").read_text(encoding="utf-8"))["figures"]
+    rows = re.findall(r"^\| `(\w+)`: .*? \| (.*) \|$", README, re.MULTILINE)
+    assert [name for name, _ in rows] == ["tourism_monthly", "pedestrian"]
+    for name, cells in rows:
+        shown = [float(cell.removesuffix(" %")) for cell in cells.split(" | ")]
+        mase, naive_mase, wql, naive_wql, coverage, seconds = shown
+        assert mase == kept[f"{name}.mase"]
+        assert wql == kept[f"{name}.wql"]
+        assert (naive_mase, naive_wql) == (kept[f"{name}.seasonal_naive.mase"], kept[f"{name}.seasonal_naive.wql"])
+        assert coverage == round(100 * kept[f"{name}.coverage_80"])
+        assert seconds == round(kept[f"{name}.train_seconds"])
 
 
 def test_every_verb_of_the_command_is_in_the_readme() -> None:
