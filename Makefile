@@ -1,6 +1,6 @@
 # make demo     from a clone to forecasts: environment, example database, two nights, a report
 # make setup    the environment only
-# make test     every test
+# make test     every test, those of models/ on JAX too
 # make check    lint, types, import rules
 # make bench    accuracy and speed, kept in benchmarks/results/; PEERS=--peers: others' forecasters beside them
 # make docs     the reference parts of docs/, from the code; every link tried
@@ -10,10 +10,11 @@ PYTHON ?= python3
 DEMO   ?= demo
 DATA   ?= ../shared/data
 BIN    := .venv/bin
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 UV     := $(BIN)/uv pip install --quiet --python $(BIN)/python
 SHELL  := /bin/bash
 
-.PHONY: help setup demo test check bench docs clean
+.PHONY: help setup demo test test-jax check bench docs clean
 .DEFAULT_GOAL := help
 
 help:
@@ -25,7 +26,11 @@ demo: .venv/.base
 	@$(BIN)/nightcast demo $(DEMO)
 
 test: .venv/.dev
-	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(TESTS)
+	@$(PYTEST) $(TESTS)
+	@$(if $(TESTS),,$(MAKE) --no-print-directory test-jax)
+
+test-jax: .venv/.dev
+	@KERAS_BACKEND=jax $(PYTEST) tests/models
 
 check: .venv/.dev
 	@echo "ruff";         $(BIN)/ruff check .

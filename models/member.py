@@ -10,7 +10,9 @@ import numpy.typing as npt
 from keras import ops
 
 from models.choices import Plan
+from models.devices import accelerators, shared, training_devices
 from models.flat_arrays import Arrays, Vocabulary, flatten
+from models.inference import Reader
 from models.network import RecurrentForecaster
 from models.panel import Panel
 from models.scaling import reach_of
@@ -19,7 +21,6 @@ from models.training import Progress, TrainingReport, train
 from models.training_windows import choose_windows
 from models.windows import WindowShape, gather
 
-BATCH = 2_048
 # Recurrent steps, all layers together, from which on a loop in a graph beats steps that are laid out.
 LONG = 64
 
@@ -53,10 +54,11 @@ class Member:
             static_embedding=plan.static_embedding,
             dropout=plan.dropout,
             # Laid-out steps run faster on a CPU, but take long to lay out where there are many; cuDNN wants the loop.
-            unroll=keras.backend.backend() == "tensorflow" and not self._is_long and not _on_gpu(),
+            unroll=keras.backend.backend() == "tensorflow" and not self._is_long and not accelerators(),
         )
-        # XLA takes most of a minute for recurrent steps that are laid out in the graph.
-        self.network.compile(jit_compile=keras.backend.backend() == "jax")
+        # A graph of few steps takes longer to make than most nights to forecast; but JAX would compile every single
+        # operation, which takes longer than all of them at once.
+        self.reader = Reader(self.network, self.shape, compiled=self._is_long or keras.backend.backend() == "jax")
 
     @property
     def memory(self) -> int:
@@ -70,10 +72,11 @@ class Member:
         return self.plan.steps * len(self.plan.layers) > LONG
 
     def build(self, panel: Panel) -> None:
-        """Make the weights, by one call on the first window of a panel."""
-        flat = _on_device(self._flatten(panel))
-        first = ops.convert_to_tensor(np.zeros(1, np.int32))
-        self.network(gather(flat, first, first, self.shape, origins=1))
+        """Make the weights, for windows of a panel's width; nothing is computed yet."""
+        flat = {name: ops.convert_to_tensor(array) for name, array in self._flatten(panel).items()}
+        # Symbols will do for numbers: JAX would compile every operation of a real window.
+        one = keras.KerasTensor((1,), "int32")
+        self.network(gather(flat, one, one, self.shape, origins=1))
 
     def take_weights(self, other: Member) -> None:
         """Copy weights into a built network; a row that the other has not starts as its row for unknown ones."""
@@ -94,19 +97,26 @@ class Member:
         time_limit: float,
         progress: Callable[[Progress], None] | None,
     ) -> TrainingReport:
-        """Train the built network in place; see `training.train`."""
-        return train(
-            self.network,
-            self._flatten(panel),
-            choose_windows(panel.offsets, panel.observed, self.plan),
-            self.plan,
-            shape=self.shape,
-            seed=training.seed,
-            time_limit=time_limit,
-            patience=training.patience,
-            mode=mode,
-            progress=progress,
-        )
+        """Train the built network in place; see `training.train` and `devices.training_devices`."""
+        devices = training_devices(training.devices, self.plan.batch_size)
+        with shared(devices):
+            # Weights lie where they were made: on all devices are only those of a network that is made in here.
+            network = self._twin(panel).network if devices else self.network
+            report = train(
+                network,
+                self._flatten(panel),
+                choose_windows(panel.offsets, panel.observed, self.plan).in_equal_parts(max(len(devices), 1)),
+                self.plan,
+                shape=self.shape,
+                seed=training.seed,
+                time_limit=time_limit,
+                patience=training.patience,
+                mode=mode,
+                progress=progress,
+            )
+        if devices:
+            self.network.set_weights(network.get_weights())
+        return report
 
     def quantiles(self, panel: Panel, able: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         """Quantiles of some series from the panel's cutoff, in their own units.
@@ -121,15 +131,7 @@ class Member:
         panel = panel.newest(self.memory)
         arrays = self._flatten(panel)
         index = np.stack([able, panel.offsets[1:][able] - 1], axis=1).astype(np.int32)
-        flat = _on_device(arrays)
-        # Called as it is where it is short: a graph takes longer to make than most nights to forecast.
-        compiled = self._is_long or keras.backend.backend() == "jax"
-        call = self.network.predict_on_batch if compiled else self.network
-        batches = [
-            call(gather(flat, part[:, 0], part[:, 1], self.shape, origins=1))
-            for part in np.array_split(index, -(-len(index) // BATCH))
-        ]
-        scaled = np.concatenate([ops.convert_to_numpy(batch)[:, 0] for batch in batches]).astype(np.float64)
+        scaled = self.reader.quantiles(arrays, index)
         place = index[:, 1]
         level, scale = arrays["level"][place].astype(np.float64), arrays["scale"][place].astype(np.float64)
         # What has not moved for so long has no scale of its own, and nothing says that it will move.
@@ -143,6 +145,12 @@ class Member:
         self.network.summary(print_fn=lines.append, line_length=100)
         return "\n".join(lines)
 
+    def _twin(self, panel: Panel) -> Member:
+        twin = Member(self.plan, self.vocabulary)
+        twin.build(panel)
+        twin.take_weights(self)
+        return twin
+
     def _flatten(self, panel: Panel) -> Arrays:
         plan = self.plan
         return flatten(
@@ -152,11 +160,3 @@ class Member:
             scale_window=plan.scale_window,
             seasons=plan.seasons,
         )
-
-
-def _on_device(arrays: Arrays) -> dict[str, object]:
-    return {name: ops.convert_to_tensor(array) for name, array in arrays.items()}
-
-
-def _on_gpu() -> bool:
-    return bool(keras.distribution.list_devices("gpu"))

@@ -145,6 +145,9 @@ class TrainingSettings(Settings):
     )
     batch_size: int | None = Field(None, ge=1, description="Windows in one step.")
     max_steps: int | None = Field(None, ge=1, description="Steps of the optimizer at most.")
+    devices: int | None = Field(
+        None, ge=1, description="Devices that share each step, on JAX only; left out, every GPU that can."
+    )
     patience: int = Field(8, ge=1, description="Validations without improvement before training stops.")
     retrain_after_days: float = Field(30.0, gt=0, description="Age of the champion at which auto trains from scratch.")
     warm_after_days: float = Field(7.0, gt=0, description="Age of the champion at which auto continues its training.")

@@ -21,7 +21,7 @@ from models.errors import TrainingFailed
 from models.flat_arrays import Arrays
 from models.network import RecurrentForecaster
 from models.objective import Objective
-from models.training_windows import VALIDATION_WINDOWS, Origins, Windows
+from models.training_windows import VALIDATION_BATCH, VALIDATION_WINDOWS, Origins, Windows
 from models.windows import Tensor, WindowShape
 
 Weights = list[npt.NDArray[np.float32]]
@@ -220,7 +220,8 @@ class _Course:
         if not len(windows):
             # Nothing long enough to hold anything back: the loss of training has to do.
             windows = self.windows.training.draw(np.random.default_rng(self.seed), VALIDATION_WINDOWS)
-        return float(self.objective.evaluate(windows, np.zeros(len(windows), np.float32), batch_size=512, verbose=0))
+        nothing = np.zeros(len(windows), np.float32)
+        return float(self.objective.evaluate(windows, nothing, batch_size=VALIDATION_BATCH, verbose=0))
 
     def _learning_rate(self, done: int) -> float:
         """Warm-up, then a cosine down to a fiftieth, at the last step or when time will have run out.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -14,6 +14,7 @@ Index = npt.NDArray[np.int32]
 IntArray = npt.NDArray[np.int64]
 
 VALIDATION_WINDOWS = 2_048
+VALIDATION_BATCH = 512
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,11 @@ class Windows:
     validation: Index
     end: Index
     full_end: Index
+
+    def in_equal_parts(self, parts: int) -> Windows:
+        """The same with the first validation windows once more, until `parts` divides their number."""
+        count = -(-len(self.validation) // parts) * parts
+        return replace(self, validation=np.resize(self.validation, (count, 2)))
 
 
 def choose_windows(panel_offsets: IntArray, observed: npt.NDArray[np.bool_], plan: Plan) -> Windows:

@@ -46,6 +46,8 @@ def backend_name() -> str:
 def gpu_names() -> list[str]:
     """The GPUs that Keras would use."""
     with quiet_import():
-        import keras
+        import keras  # noqa: F401  (the first operation wants it)
 
-        return [str(name) for name in keras.distribution.list_devices("gpu")]
+        from models.devices import accelerators
+
+    return accelerators()

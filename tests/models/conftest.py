@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -37,6 +38,17 @@ def weekly_series(count: int, length: int, *, seed: int = 0, noise: float = 0.1)
         values = level * (5 + season[day % 7] + noise * random.normal(size=length))
         series[f"s{i:03d}"] = values
     return series
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_once(tmp_path_factory) -> None:
+    """What JAX has compiled for one test it finds again for the next; most of them train the same network."""
+    if os.environ.get("KERAS_BACKEND") == "jax":
+        import jax
+
+        # A folder for each worker: JAX writes to it without a lock.
+        jax.config.update("jax_compilation_cache_dir", str(tmp_path_factory.mktemp("compiled")))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 
 
 @pytest.fixture(scope="session")

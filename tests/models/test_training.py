@@ -48,7 +48,7 @@ def test_training_learns_the_season(course):
     losses = [entry["validation_loss"] for entry in report.history]
     assert len(losses) == 150 // ROUND
     # An untrained network is a mean of seasonal naives already, so the first round is no bad forecast.
-    assert report.validation_loss == min(losses) < 0.93 * losses[0]
+    assert report.validation_loss == min(losses) < 0.95 * losses[0]
     assert report.stopped == "all 150 steps were made"
 
 
@@ -78,9 +78,8 @@ def test_training_ends_when_patience_runs_out(course):
 def test_a_warm_start_that_finds_nothing_better_keeps_the_champion(course):
     trained, _ = course()
     champion = trained.get_weights()
-    # Steps as small as these change no forecast.
-    nothing = {"optimizer": "sgd", "learning_rate": 1e-30, "max_steps": 100}
-    network, report = course(mode="warm", weights=champion, plan_facts=nothing)
+    # At this rate no weight moves; at a wild one it is luck, and another on each backend, whether it finds better ones.
+    network, report = course(mode="warm", weights=champion, plan_facts={"learning_rate": 1e-30, "max_steps": 100})
     assert report.kept_champion
     assert report.validation_loss == report.champion_validation_loss
     for mine, theirs in zip(network.get_weights(), champion, strict=True):
