@@ -1,6 +1,7 @@
 # make demo     from a clone to forecasts: environment, example database, two nights, a report
 # make setup    the environment only
-# make test     every test, those of models/ on JAX too
+# make test     every test
+# make test-jax the tests of models/ once more, on JAX
 # make check    lint, types, import rules
 # make bench    accuracy and speed, kept in benchmarks/results/; PEERS=--peers: others' forecasters beside them
 # make docs     the reference parts of docs/, from the code; every link tried
@@ -27,7 +28,6 @@ demo: .venv/.base
 
 test: .venv/.dev
 	@$(PYTEST) $(TESTS)
-	@$(if $(TESTS),,$(MAKE) --no-print-directory test-jax)
 
 test-jax: .venv/.dev
 	@KERAS_BACKEND=jax $(PYTEST) tests/models
