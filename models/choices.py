@@ -145,11 +145,16 @@ def choose(
         **_course(training),
         lower_bound=forecast.lower_bound,
     )
-    if forecast.lower_bound is None and not (panel.values < 0).any():
-        plan = replace(plan, lower_bound=0.0)
+    if forecast.lower_bound is None and usual_lower_bound(panel) is not None:
+        plan = replace(plan, lower_bound=usual_lower_bound(panel))
         said.append("no forecast below 0, since no value of any series is; forecast.lower_bound says otherwise")
     said.append(f"at most {plan.max_steps} steps of {plan.batch_size} windows, at most {training.time_limit:g} s")
     return _members(plan, network.members, network.segment is None), said
+
+
+def usual_lower_bound(panel: Panel) -> float | None:
+    """What no forecast is below where the job does not say: 0 for a panel without a negative value, else nothing."""
+    return None if (panel.values < 0).any() else 0.0
 
 
 def trained_as(plan: Plan, training: TrainingSettings) -> Plan:

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.baselines import fallback, seasonal_naive
-from models.choices import Plan, choose, trained_as
+from models.choices import Plan, choose, trained_as, usual_lower_bound
 from models.errors import ModelError, TrainingFailed
 from models.flat_arrays import Vocabulary
 from models.forecast import Forecast, mean_of_quantiles
@@ -149,7 +149,7 @@ class Forecaster:
         """
         lower = self.plan.lower_bound
         if self.forecast.lower_bound is not None:
-            lower = None if (panel.values < 0).any() else 0.0
+            lower = usual_lower_bound(panel)
         return lower if forecast.lower_bound is None else forecast.lower_bound, forecast.upper_bound
 
     @property

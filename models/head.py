@@ -37,10 +37,9 @@ def scaled_lags(batch: dict[str, Tensor], shape: WindowShape, origins: int) -> t
     observed = batch["lags_observed"]
     plain = (batch["lags"] - level) / scale
     detrended = (batch["lags"] - batch["lag_level"][:, :, None]) / batch["lag_scale"][:, :, None]
-    newest = [int(place) for place in np.cumsum([0, *shape.cycles])[:-1]]
-    moved = _columns(plain, newest) + batch["change"][:, -origins:, None]
+    moved = _columns(plain, shape.newest) + batch["change"][:, -origins:, None]
     lags = ops.clip(ops.concatenate([plain, detrended, moved], axis=-1), -LAG_LIMIT, LAG_LIMIT)
-    seen = ops.concatenate([observed, observed, _columns(observed, newest)], axis=-1)
+    seen = ops.concatenate([observed, observed, _columns(observed, shape.newest)], axis=-1)
     return lags * seen, seen
 
 

@@ -60,9 +60,14 @@ class WindowShape:
         return np.concatenate(columns, axis=1).astype(np.int32)
 
     @property
+    def newest(self) -> list[int]:
+        """Which columns of `lags` hold the newest cycle of each season."""
+        return [int(place) for place in np.cumsum([0, *self.cycles])[:-1]]
+
+    @property
     def newest_lags(self) -> npt.NDArray[np.int32]:
         """The columns of `lags` with the newest cycle of each season, shape (horizon, season)."""
-        return self.lags[:, np.cumsum([0, *self.cycles])[:-1]]
+        return self.lags[:, self.newest]
 
     @property
     def cycle_starts(self) -> npt.NDArray[np.int32]:
