@@ -81,7 +81,7 @@ def backtest_job(job: str | Path, cutoffs: int, challengers: Sequence[str] = ())
     loaded = load_job(job)
     part = loaded.job
     with TemporaryDirectory() as folder:
-        rows_file = read_series(part.source, loaded.base, part.forecast, None, Path(folder))
+        rows_file = read_series(part.source, loaded.base, part.forecast, None, None, Path(folder))
         chosen = choose_cutoffs(rows_file, part.source, part.forecast, cutoffs, datetime.now(UTC))
         judged = backtest(rows_file, part.source, part.forecast, part.network, part.training, chosen, challengers)
     return Backtested(part.name, chosen, judged)

@@ -72,8 +72,9 @@ def check_job(job: str | Path) -> Checked:
         problems.append(str(error))
     try:
         with TemporaryDirectory() as folder:
-            rows = read_series(loaded.job.source, loaded.base, loaded.job.forecast, None, Path(folder))
-            audit = audit_input(rows, loaded.job.source, loaded.job.forecast, None, datetime.now(UTC)).audit
+            now = datetime.now(UTC)
+            rows = read_series(loaded.job.source, loaded.base, loaded.job.forecast, None, now, Path(folder))
+            audit = audit_input(rows, loaded.job.source, loaded.job.forecast, None, now).audit
     except (InputError, SourceError, StorageError) as error:
         problems.append(f"source: {error}")
     return Checked(loaded.job.name, problems, audit)

@@ -79,7 +79,7 @@ def _steps(
     training = job.training if train is None else job.training.model_copy(update={"policy": train})
     clock = Stopwatch()
     with clock("read"):
-        rows_file = read_series(job.source, loaded.base, job.forecast, asked, scratch)
+        rows_file = read_series(job.source, loaded.base, job.forecast, asked, now, scratch)
     with clock("audit"):
         audited = audit_input(rows_file, job.source, job.forecast, asked, now)
     cutoff, panel_file = audited.audit.cutoff, audited.panel_file
@@ -94,7 +94,7 @@ def _steps(
         published = publish(places, predicted.file)
         promote_model(places, fitted, cutoff, started_at)
     with clock("score"):
-        scored = score(places, panel_file, job.monitor, cutoff)
+        scored = score(places, panel_file, rows_file, job.monitor, cutoff)
     with clock("watch"):
         watched = watch(places, scored.losses, job.monitor, job.forecast.zone, cutoff, run_id)
     with clock("notify"):

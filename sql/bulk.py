@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from datetime import date, datetime, time
 from typing import Any, Literal, NamedTuple
 
@@ -49,36 +50,65 @@ def select(
     Raises:
         TextAmongNumbers: from SQLite only.
     """
+    batches = list(stream(connection, engine, columns, tail))
+    if connection is not None:
+        return pa.Table.from_batches(batches)
+    return pa.table(
+        {column.name: _joined([batch[i] for batch in batches], column.kind) for i, column in enumerate(columns)}
+    )
+
+
+def stream(
+    connection: adbc_driver_manager.dbapi.Connection | None,
+    engine: sa.Engine,
+    columns: Sequence[Column],
+    tail: str,
+    batch_rows: int = _BATCH_ROWS,
+) -> Iterator[pa.RecordBatch]:
+    """The rows of `select`, while the database still finds them; over ADBC at least one batch, which may be empty.
+
+    Without ADBC a column may be of another type in each batch.
+    """
     chosen = ", ".join(f"{column.expression} AS {quoted(column.name, engine.dialect)}" for column in columns)
     query = f"SELECT {chosen} {tail}"
     if connection is None:
-        return _over_sqlalchemy(engine, columns, query)
-    if engine.dialect.name != "sqlite":
-        return _over_adbc(connection, query)
-    first = ", ".join(f"{_FIRST_ROW[column.kind]} AS {quoted(column.name, engine.dialect)}" for column in columns)
-    try:
-        return _over_adbc(connection, f"SELECT {first} UNION ALL {query}").slice(1)
-    except OSError as error:
-        if "Type mismatch" in str(error):
-            raise TextAmongNumbers from error
-        raise
-
-
-def _over_adbc(connection: adbc_driver_manager.dbapi.Connection, query: str) -> pa.Table:
+        yield from _over_sqlalchemy(engine, columns, query, batch_rows)
+        return
+    is_sqlite = engine.dialect.name == "sqlite"
+    if is_sqlite:
+        first = ", ".join(f"{_FIRST_ROW[column.kind]} AS {quoted(column.name, engine.dialect)}" for column in columns)
+        query = f"SELECT {first} UNION ALL {query}"
+    made_rows = int(is_sqlite)
     with connection.cursor() as cursor:
+        if is_sqlite:
+            cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": str(batch_rows)})
         cursor.execute(query)
-        return cursor.fetch_arrow_table()
+        try:
+            rows = cursor.fetch_record_batch()
+            yield pa.RecordBatch.from_pylist([], rows.schema)
+            for batch in rows:
+                yield batch.slice(made_rows)
+                made_rows = 0
+        except (OSError, pa.ArrowException) as error:
+            if "Type mismatch" in str(error):
+                raise TextAmongNumbers from error
+            # Arrow tells what the driver said in an error of its own.
+            unknown = adbc_driver_manager.AdbcStatusCode.UNKNOWN
+            raise adbc_driver_manager.OperationalError(str(error), status_code=unknown) from error
 
 
-def _over_sqlalchemy(engine: sa.Engine, columns: Sequence[Column], query: str) -> pa.Table:
-    chunks: list[list[pa.Array]] = [[] for _ in columns]
+def _over_sqlalchemy(
+    engine: sa.Engine, columns: Sequence[Column], query: str, batch_rows: int
+) -> Iterator[pa.RecordBatch]:
     options = {"no_parameters": True, "stream_results": True}
-    with engine.connect().execution_options(**options) as connection:
-        rows = connection.exec_driver_sql(query)
-        while batch := rows.fetchmany(_BATCH_ROWS):
-            for column, values, arrays in zip(columns, zip(*batch, strict=True), chunks, strict=True):
-                arrays.append(_array(values, column.kind))
-    return pa.table({column.name: _joined(arrays, column.kind) for column, arrays in zip(columns, chunks, strict=True)})
+    with (
+        engine.connect().execution_options(**options) as connection,
+        closing(connection.exec_driver_sql(query)) as rows,
+    ):
+        while batch := rows.fetchmany(batch_rows):
+            values = zip(*batch, strict=True)
+            arrays = [_array(each, column.kind) for column, each in zip(columns, values, strict=True)]
+            yield pa.record_batch(arrays, [column.name for column in columns])
 
 
 def _array(values: Iterable[Any], kind: Kind) -> pa.Array:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from zoneinfo import ZoneInfo
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -95,6 +97,41 @@ def instants(column: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArray:
             "Write times as 2024-01-31 or 2024-01-31 18:00:00, with an offset (+00:00) where they are not local."
         ) from None
     return _taken(parsed, texts)
+
+
+def timestamps(column: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArray:
+    """The times that rows belong to, as `instants`.
+
+    Raises:
+        SourceError: as `instants`, and where one is missing.
+    """
+    if column.null_count:
+        raise SourceError(
+            f"{column.null_count} of {len(column)} rows of {where} have no {name!r}. "
+            "Fill it in, or leave these rows out with a query."
+        )
+    return instants(column, name, where)
+
+
+def recorded(column: pa.ChunkedArray, name: str, where: str, zone: ZoneInfo) -> pa.ChunkedArray:
+    """The instants at which rows became known, timestamp[us, UTC]; null where the source does not say.
+
+    Args:
+        column: What the source holds.
+        name: Its name, for an error.
+        where: The table or query, for an error.
+        zone: Where times without a zone are meant. Of an hour that comes twice, it is the later one: nothing counts
+            as known before it was.
+
+    Raises:
+        SourceError: as `instants`.
+    """
+    if pa.types.is_null(column.type):
+        return column.cast(pa.timestamp("us", "UTC"))
+    times = instants(column, name, where)
+    if not times.type.tz:
+        times = pc.assume_timezone(times, zone.key, ambiguous="latest", nonexistent="latest")
+    return times.cast(pa.timestamp("us", "UTC"))
 
 
 def _dictionary(texts: pa.ChunkedArray) -> pa.Array:

@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from sqlalchemy import exc, pool
 
 from sql.errors import SourceError, StorageError, Unreachable
-from sql.url import describe, resolve_url
+from sql.url import SOURCES_ONLY, describe, resolve_url
 
 __all__ = [
     "adbc_connection", "adbc_source_connection", "connect", "connect_source", "describe", "ping", "resolve_url",
@@ -79,7 +79,7 @@ def connect_source(url: sa.URL) -> sa.Engine:
         SourceError: where the SQLite file does not exist, or no driver is installed for the URL.
     """
     if url.get_backend_name() == "sqlite":
-        _check_file(url)
+        check_file(url)
         return _sqlite_engine(url, _sqlite_reader)
     if url.get_backend_name() == "postgresql":
         return _create_engine(url, connect_args=_postgresql_defaults(url) | _read_only(url))
@@ -94,15 +94,21 @@ def _postgresql_defaults(url: sa.URL) -> dict[str, str]:
     return {key: value for key, value in _POSTGRESQL_DEFAULTS.items() if key not in url.query}
 
 
-def _check_file(url: sa.URL) -> None:
+def check_file(url: sa.URL, kind: str = "SQLite") -> None:
+    """Raise SourceError where a database's file is not there."""
     if not Path(str(url.database)).is_file():
         raise SourceError(
-            f"There is no SQLite file {url.database}. Check the source's URL: a relative path starts from the "
+            f"There is no {kind} file {url.database}. Check the source's URL: a relative path starts from the "
             "folder of the job file. `nightcast import` makes a database from a CSV or Parquet file."
         )
 
 
 def _create_engine(url: sa.URL, **options: Any) -> sa.Engine:
+    if url.get_backend_name() in SOURCES_ONLY:
+        raise SourceError(
+            f"{describe(url)} can be a source, but nothing is written there: "
+            "give the URL of a database such as sqlite:///name.db or postgresql://host/database."
+        )
     try:
         return sa.create_engine(url, poolclass=pool.NullPool, **options)
     except exc.NoSuchModuleError:
@@ -156,7 +162,7 @@ def adbc_connection(url: sa.URL) -> adbc_driver_manager.dbapi.Connection | None:
 def adbc_source_connection(url: sa.URL) -> adbc_driver_manager.dbapi.Connection | None:
     """A connection for bulk rows that cannot write; None where there is no driver."""
     if url.get_backend_name() == "sqlite":
-        _check_file(url)
+        check_file(url)
         return _adbc(url, _read_only_uri(str(url.database)))
     return _adbc(url.update_query_dict(_read_only(url)), "") if url.get_backend_name() == "postgresql" else None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -58,9 +58,15 @@ def table_clause(engine: sa.Engine, name: str, where: str) -> str:
         if dot and schema in inspector.get_schema_names() and inspector.has_table(rest, schema):
             return f"FROM {quoted(schema, engine.dialect)}.{quoted(rest, engine.dialect)}"
         names = [*inspector.get_table_names(), *inspector.get_view_names()]
-    near = _near(name, names)
+    raise no_table(name, names, where)
+
+
+def no_table(name: str, names: Iterable[str], where: str) -> SourceError:
+    """The error for a table that is not among those that are there."""
+    known = list(names)
+    near = _near(name, known)
     question = f"Did you mean {near!r}? " if near else ""
-    raise SourceError(f"There is no {where}. {question}{_there(names, 'tables')}")
+    return SourceError(f"There is no {where}. {question}{_there(known, 'tables')}")
 
 
 def _near(name: str, names: Iterable[str]) -> str | None:
@@ -86,6 +92,15 @@ def check_columns(engine: sa.Engine, source: Source, origin: str, where: str) ->
                 raise
         reason = " ".join(str(error.orig).split())
         raise SourceError(f"{sentence(where)} cannot be run: {reason}. Correct the query.") from error
+    check_names(source, found, where)
+
+
+def check_names(source: Source, found: Collection[str], where: str) -> None:
+    """Look for every column that the job names among those that are there.
+
+    Raises:
+        SourceError: names the missing ones, those that they may mean, and all that are there.
+    """
     wanted = {
         "series_id": source.series_id,
         "timestamp": [source.timestamp],

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import closing, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-import adbc_driver_manager
-import adbc_driver_manager.dbapi
 import pyarrow as pa
-import sqlalchemy as sa
+import pyarrow.compute as pc
+import pyarrow.ipc
 
-from sql import columns
-from sql.bulk import Column, TextAmongNumbers, select
-from sql.connection import adbc_source_connection, connect_source, describe, ping, resolve_url, storage_errors
-from sql.errors import NoRows, SourceError
-from sql.origin import check_columns, query_of, sentence, table_clause, what
+from sql.batches import typed_batches
+from sql.bulk import TextAmongNumbers
+from sql.connection import describe, resolve_url
+from sql.database_reader import open_database
+from sql.duckdb_reader import open_duckdb
+from sql.errors import NoRows
+from sql.origin import what
+from sql.parquet_reader import open_parquet
+from sql.reader import Bounds, Reader
+from sql.revisions import newest_revisions
 from sql.source import Source
-from sql.statement import instant_literal, quoted, text_literal, with_bounds
 
-__all__ = ["Source", "describe_source", "first_timestamp", "read_observations"]
+__all__ = ["Source", "describe_source", "first_timestamp", "read_observations", "save_observations"]
 
-_POSTGRESQL_NUMBER_AS_TEXT = (b"numeric", b"money")
+# Ids are one dictionary that grows while rows are written.
+_GROWING = pyarrow.ipc.IpcWriteOptions(emit_dictionary_deltas=True)
 
 
 def describe_source(source: Source, base: Path | None = None) -> str:
@@ -41,25 +45,25 @@ def read_observations(
     since: datetime | None = None,
     until: datetime | None = None,
     time_zone: str = "UTC",
+    known_at: datetime | None = None,
 ) -> pa.Table:
     r"""The rows of a source, in no particular order.
-
-    `since` and `until` (aware, both included) spare the database and the network: they are
-    applied to a PostgreSQL table whose timestamp is no text, and given to a query that names them.
-    Elsewhere rows beyond them come too, so the caller leaves these out.
 
     Args:
         source: Where the rows lie and what the columns mean.
         base: The folder that relative paths start from.
-        since: No row before it is needed.
-        until: No row after it is needed.
+        since: No row before it; aware.
+        until: No row after it; aware. A query that names its bounds gets both.
         time_zone: The zone of timestamps that name none.
+        known_at: Where the source has `recorded_at`, the moment whose knowledge counts: rows recorded later are left
+            out, and of several for one series and timestamp the newest stays. A row without that time was known from
+            the start. None for every revision.
 
     Returns:
         `series_id` (dictionary of strings; several columns joined by "/", with "/" and "\" in a
         part escaped by "\"), `timestamp` (timestamp[us] where local to `time_zone`, timestamp[us, UTC]
         where the source knows the zone), `value` (float64, null where not observed), the static columns
-        (string), the known-future and observed-past ones (float64), and `recorded_at` (like `timestamp`).
+        (string), the known-future and observed-past ones (float64), and `recorded_at` (timestamp[us, UTC]).
 
     Raises:
         NoRows: where there are none.
@@ -67,16 +71,31 @@ def read_observations(
             what it should not.
         StorageError: where the database does not answer.
     """
-    url = resolve_url(source.url, base)
-    engine = connect_source(url)
-    where = f"{what(source)} in {describe(url)}"
-    zone = ZoneInfo(time_zone)
-    ping(engine)
-    origin = _origin(engine, source, base, where, since, until, zone)
-    check_columns(engine, source, origin, where)
-    with storage_errors(url, "read from"), _opened(url) as connection:
-        rows = _rows(connection, engine, source, origin, since, until, zone)
-    return _typed(rows, source, where)
+    kept: list[pa.BufferOutputStream] = []
+
+    def in_memory() -> pa.BufferOutputStream:
+        kept.append(pa.BufferOutputStream())
+        return kept[-1]
+
+    bounds = Bounds(since, until, known_at, ZoneInfo(time_zone))
+    newest_only = _write(source, base, bounds, in_memory)
+    rows = pa.ipc.open_file(kept[-1].getvalue()).read_all()
+    return rows if newest_only else rows.filter(pa.array(newest_revisions(rows)))
+
+
+def save_observations(
+    source: Source,
+    file: Path,
+    base: Path | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    time_zone: str = "UTC",
+    known_at: datetime | None = None,
+) -> None:
+    """Write what `read_observations` gives to an Arrow file, batch by batch: never are all rows in memory."""
+    newest_only = _write(source, base, Bounds(since, until, known_at, ZoneInfo(time_zone)), lambda: str(file))
+    if not newest_only:
+        _keep_newest(file)
 
 
 def first_timestamp(source: Source, base: Path | None = None, time_zone: str = "UTC") -> datetime | None:
@@ -85,135 +104,72 @@ def first_timestamp(source: Source, base: Path | None = None, time_zone: str = "
     Raises:
         SourceError, StorageError: as `read_observations`.
     """
+    bounds = Bounds(zone=ZoneInfo(time_zone))
+    with _opened(source, base, bounds) as reader:
+        oldest = [pc.min(batch["timestamp"]).as_py() for batch in typed_batches(reader, source, bounds, ["timestamp"])]
+    return min(oldest, default=None)
+
+
+def _opened(
+    source: Source, base: Path | None, bounds: Bounds, numbers_as_text: bool = False
+) -> AbstractContextManager[Reader]:
     url = resolve_url(source.url, base)
-    engine = connect_source(url)
-    where = f"{what(source)} in {describe(url)}"
-    origin = _origin(engine, source, base, where, None, None, ZoneInfo(time_zone))
-    wanted = next(column for column in _wanted(source, engine.dialect) if column.name == "timestamp")
-    with storage_errors(url, "read from"), _opened(url) as connection:
-        rows = select(connection, engine, [wanted._replace(expression=f"MIN({wanted.expression})")], origin)
-    found = rows["timestamp"]
-    first: datetime | None = None if found.null_count else columns.instants(found, source.timestamp, where)[0].as_py()
-    return first
+    if url.get_backend_name() == "parquet":
+        return open_parquet(source, url, bounds)
+    if url.get_backend_name() == "duckdb":
+        return open_duckdb(source, url, base, bounds)
+    return open_database(source, url, base, bounds, numbers_as_text)
 
 
-def _origin(
-    engine: sa.Engine,
+def _write(
     source: Source,
     base: Path | None,
-    where: str,
-    since: datetime | None,
-    until: datetime | None,
-    zone: ZoneInfo,
-) -> str:
-    """The FROM clause of the table or the query, which gets its bounds."""
-    if source.query is None:
-        return table_clause(engine, source.table or "", where)
-    query = query_of(source.query, base, sentence(where))
-    bounded = with_bounds(query, since, until, zone, engine.dialect, sentence(where))
-    # The line break ends a comment that the query may end with.
-    return f"FROM ({bounded}\n) source_rows"
-
-
-def _opened(url: sa.URL) -> closing[adbc_driver_manager.dbapi.Connection] | nullcontext[None]:
-    connection = adbc_source_connection(url)
-    return nullcontext() if connection is None else closing(connection)
-
-
-def _wanted(source: Source, dialect: sa.Dialect) -> list[Column]:
-    def column(name: str, output: str, kind: str) -> Column:
-        expression = quoted(name, dialect)
-        if (kind == "text" and dialect.name in ("sqlite", "postgresql")) or (
-            kind == "timestamp" and dialect.name == "sqlite"
-        ):
-            expression = f"CAST({expression} AS TEXT)"
-        return Column(expression, output, kind)  # type: ignore[arg-type]
-
-    return [
-        *(column(name, f"series_id {i}", "text") for i, name in enumerate(source.series_id)),
-        column(source.timestamp, "timestamp", "timestamp"),
-        column(source.value, "value", "number"),
-        *(column(name, name, "text") for name in source.static),
-        *(column(name, name, "number") for name in [*source.known_future, *source.observed_past]),
-        *([column(source.recorded_at, "recorded_at", "timestamp")] if source.recorded_at else []),
-    ]
-
-
-def _rows(
-    connection: adbc_driver_manager.dbapi.Connection | None,
-    engine: sa.Engine,
-    source: Source,
-    origin: str,
-    since: datetime | None,
-    until: datetime | None,
-    zone: ZoneInfo,
-) -> pa.Table:
-    wanted = _wanted(source, engine.dialect)
-    if connection is not None and engine.dialect.name == "postgresql":
-        with connection.cursor() as cursor:
-            # Decides what a naive timestamp means where it meets an instant, as in `sold_at <= :until`.
-            cursor.execute(f"SET TIME ZONE {text_literal(zone.key)}")
-        schema = select(connection, engine, wanted, f"{origin} WHERE false").schema
-        wanted = [_as_double(column, schema.field(column.name)) for column in wanted]
-        if source.query is None:
-            origin += _within(schema.field("timestamp").type, quoted(source.timestamp, engine.dialect), since, until)
+    bounds: Bounds,
+    sink: Callable[[], str | pa.BufferOutputStream],
+    numbers_as_text: bool = False,
+) -> bool:
+    """Write an Arrow file; gives whether it holds the newest revisions only, or all there are are wanted."""
     try:
-        return select(connection, engine, wanted, origin)
+        with _opened(source, base, bounds, numbers_as_text) as reader:
+            _write_batches(typed_batches(reader, source, bounds), sink, source, reader.where, bounds)
+            return bounds.known_at is None or source.recorded_at is None or reader.newest_only
     except TextAmongNumbers:
-        return select(connection, engine, [_as_text(column) for column in wanted], origin)
+        return _write(source, base, bounds, sink, numbers_as_text=True)
 
 
-def _as_double(column: Column, field: pa.Field) -> Column:
-    """Exact decimals arrive as text over ADBC: let the server convert them."""
-    postgresql_type = (field.metadata or {}).get(b"POSTGRESQL:type")
-    if column.kind == "number" and postgresql_type in _POSTGRESQL_NUMBER_AS_TEXT:
-        return column._replace(expression=f"CAST(CAST({column.expression} AS numeric) AS double precision)")
-    return column
-
-
-def _as_text(column: Column) -> Column:
-    """A number of SQLite as text, with all its digits."""
-    if column.kind != "number":
-        return column
-    x = column.expression
-    return column._replace(
-        expression=f"CASE typeof({x}) WHEN 'real' THEN printf('%!.17g', {x}) ELSE CAST({x} AS TEXT) END", kind="text"
-    )
-
-
-def _within(kind: pa.DataType, column: str, since: datetime | None, until: datetime | None) -> str:
-    """A WHERE clause for real times; the session's time zone is the one that naive ones are meant in."""
-    if not (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
-        return ""
-    bounds = {">=": since, "<=": until}
-    terms = [f"{column} {sign} {instant_literal(bound)}" for sign, bound in bounds.items() if bound is not None]
-    return f" WHERE {' AND '.join(terms)}" if terms else ""
-
-
-def _typed(rows: pa.Table, source: Source, where: str) -> pa.Table:
-    if not rows.num_rows:
+def _write_batches(
+    batches: Iterator[pa.RecordBatch],
+    sink: Callable[[], str | pa.BufferOutputStream],
+    source: Source,
+    where: str,
+    bounds: Bounds,
+) -> None:
+    first = next(batches, None)
+    if first is None:
+        by_then = ""
+        if source.recorded_at and bounds.known_at:
+            by_then = f" that were known by {bounds.known_at:%Y-%m-%d %H:%M %Z} ({source.recorded_at!r})"
         raise NoRows(
-            f"There are no rows in {where}. Load the history first, for example with `nightcast import`, "
+            f"There are no rows in {where}{by_then}. Load the history first, for example with `nightcast import`, "
             "or check the query's conditions and the cutoff."
         )
-    typed = {
-        "series_id": columns.series_ids(
-            [rows[f"series_id {i}"] for i in range(len(source.series_id))], source.series_id, where
-        ),
-        "timestamp": columns.instants(rows["timestamp"], source.timestamp, where),
-        "value": columns.numbers(rows["value"], source.value, where),
-    }
-    if typed["timestamp"].null_count:
-        raise SourceError(
-            f"{typed['timestamp'].null_count} of {rows.num_rows} rows of {where} have no {source.timestamp!r}. "
-            "Fill it in, or leave these rows out with a query."
-        )
-    typed |= {name: rows[name].cast(pa.string()) for name in source.static}
-    typed |= _numbers(rows, [*source.known_future, *source.observed_past], where)
-    if source.recorded_at:
-        typed["recorded_at"] = columns.instants(rows["recorded_at"], source.recorded_at, where)
-    return pa.table(typed)
+    with pa.ipc.new_file(sink(), first.schema, options=_GROWING) as writer:
+        writer.write_batch(first)
+        for batch in batches:
+            writer.write_batch(batch)
 
 
-def _numbers(rows: pa.Table, names: Sequence[str], where: str) -> dict[str, pa.ChunkedArray]:
-    return {name: columns.numbers(rows[name], name, where) for name in names}
+def _keep_newest(file: Path) -> None:
+    """Leave out of an Arrow file all but the newest revision of each row."""
+    aside = file.with_suffix(".part")
+    with pa.memory_map(str(file)) as stored, pa.ipc.open_file(stored) as reader:
+        newest = newest_revisions(reader.read_all())
+        if newest.all():
+            return
+        with pa.ipc.new_file(str(aside), reader.schema, options=_GROWING) as writer:
+            begin = 0
+            for position in range(reader.num_record_batches):
+                batch = reader.get_batch(position)
+                writer.write_batch(batch.filter(pa.array(newest[begin : begin + batch.num_rows])))
+                begin += batch.num_rows
+    aside.replace(file)

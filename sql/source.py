@@ -16,10 +16,14 @@ class Source(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     url: str = Field(
-        description="Any SQLAlchemy URL; ${NAME} is read from the environment, and a relative SQLite path starts "
-        "from the folder of the job file."
+        description="Any SQLAlchemy URL, duckdb:///name.duckdb, or parquet:///folder; ${NAME} is read from the "
+        "environment, and a relative path starts from the folder of the job file."
     )
-    table: str | None = Field(None, description="Table or view that holds the history, as name or schema.name.")
+    table: str | None = Field(
+        None,
+        description="Table or view that holds the history, as name or schema.name; of a "
+        "folder of Parquet, the file name.parquet or the folder name.",
+    )
     query: str | None = Field(
         None,
         description="Instead of a table: a SELECT, or the path of a .sql file that holds one. It may use :since and "
@@ -34,13 +38,28 @@ class Source(BaseModel):
     known_future: Columns = Field([], description="Numeric columns that are known over the horizon (promotions).")
     observed_past: Columns = Field([], description="Numeric columns that are known up to the cutoff (visitors).")
     recorded_at: str | None = Field(
-        None, description="Column of the time at which a row became known; read and checked, but no night uses it yet."
+        None,
+        description="Column of the time at which a row became known. A night sees no row that was recorded after it, "
+        "and of several rows for one series and timestamp the newest; NULL was known from the start.",
+    )
+    delay_hours: float = Field(
+        0,
+        ge=0,
+        allow_inf_nan=False,
+        description="With recorded_at: how long after the end of the cutoff's step a night runs. A night of a past "
+        "cutoff, in a backfill or a backtest, sees what was recorded by then.",
     )
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
         if (self.table is None) == (self.query is None):
             raise ValueError("give either table or query, and not both")
+        return self
+
+    @model_validator(mode="after")
+    def _delay_of_what_is_recorded(self) -> Self:
+        if self.delay_hours and self.recorded_at is None:
+            raise ValueError("delay_hours says when a row was known, which needs recorded_at; name that column")
         return self
 
     @model_validator(mode="after")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -113,6 +114,31 @@ def instant_literal(instant: datetime) -> str:
     "TIMESTAMPTZ '2024-01-31 00:00:00+00:00'"
     """
     return f"TIMESTAMPTZ '{instant.astimezone(UTC).isoformat(' ')}'"
+
+
+def within(column: str, since: datetime | None, until: datetime | None) -> str:
+    """A WHERE clause on a quoted column of real times, or nothing; naive ones are meant in the session's zone."""
+    bounds = {">=": since, "<=": until}
+    terms = [f"{column} {sign} {instant_literal(bound)}" for sign, bound in bounds.items() if bound is not None]
+    return f" WHERE {' AND '.join(terms)}" if terms else ""
+
+
+def as_of(tail: str, key: Sequence[str], recorded_at: str, moment: datetime, dialect: sa.Dialect) -> str:
+    """A FROM clause of the rows that were known at a moment: of several with one key, those recorded last by then.
+
+    Args:
+        tail: FROM clause with or without WHERE, of PostgreSQL or DuckDB.
+        key: Columns that make rows revisions of each other.
+        recorded_at: Column of real times; NULL was known from the start.
+        moment: With a zone.
+        dialect: For the names.
+    """
+    of, recorded = (", ".join(quoted(name, dialect) for name in names) for names in (key, [recorded_at]))
+    # RANK, not ROW_NUMBER: of two rows recorded at once neither is the newer, and the audit has to say so.
+    known = f"{recorded} IS NULL OR {recorded} <= {instant_literal(moment)}"
+    rank = f"RANK() OVER (PARTITION BY {of} ORDER BY {recorded} DESC NULLS LAST)"
+    revisions = f"SELECT *, {rank} AS nightcast_rank FROM (SELECT * {tail}) all_rows WHERE {known}"
+    return f"FROM ({revisions}) revisions WHERE nightcast_rank = 1"
 
 
 def _since_text(since: datetime | None, zone: ZoneInfo) -> str:

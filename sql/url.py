@@ -14,11 +14,16 @@ from sql.errors import SourceError
 
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 _PASSWORD = re.compile(r"://[^:/@]*:(?!\$\{)[^@/]+@")
+SOURCES_ONLY = ("duckdb", "parquet")
+"""What can be read from but is no output: not SQLAlchemy's, but readers of their own."""
+
+_IN_FILES = {"sqlite": "SQLite file", "duckdb": "DuckDB file", "parquet": "folder of Parquet files"}
 _SECRET_KEY = re.compile(r"pass|secret|token", re.IGNORECASE)
 
 
 def resolve_url(url: str, base: Path | None = None) -> sa.URL:
-    """The URL with `${NAME}` read from the environment and the path of a SQLite file made absolute.
+    """The URL with `${NAME}` read from the environment and the path of a SQLite or DuckDB file, or of a folder of
+    Parquet, made absolute.
 
     A variable is the whole URL or one part of it (such as the password, which then needs no
     percent-encoding).
@@ -38,12 +43,13 @@ def resolve_url(url: str, base: Path | None = None) -> sa.URL:
     backend = resolved.get_backend_name()
     if backend == "postgresql" and "+" not in resolved.drivername:
         resolved = resolved.set(drivername="postgresql+psycopg")
-    if backend == "sqlite":
+    if backend in _IN_FILES:
         database = resolved.database
+        ending = {"sqlite": ".db", "duckdb": ".duckdb"}.get(backend, "")
         if not database or database == ":memory:" or database.startswith("file:"):
             raise SourceError(
-                f"The database URL {url!r} names no SQLite file. Write sqlite:///name.db (relative) "
-                "or sqlite:////folder/name.db (absolute)."
+                f"The database URL {url!r} names no {_IN_FILES[backend]}. Write {backend}:///name{ending} (relative) "
+                f"or {backend}:////folder/name{ending} (absolute)."
             )
         resolved = resolved.set(database=os.path.abspath((base or Path()) / Path(database).expanduser()))
     return resolved

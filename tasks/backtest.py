@@ -22,8 +22,9 @@ from models.scoring import scales_at
 from models.settings import ForecastSettings, NetworkSettings, TrainingSettings
 from models.time_grid import TimeGrid
 from sql.read import Source
+from sql.revisions import known_at
 from tasks.keras_import import quiet_import
-from tasks.read_series import last_instant, load_rows, not_after
+from tasks.read_series import load_rows, seen_at
 from tasks.step import logger, step
 from tasks.workers import spread_over, worker_count
 
@@ -137,8 +138,9 @@ def _panel(
     columns = {"static": source.static, "known_future": source.known_future, "observed_past": source.observed_past}
     rows = load_rows(rows_file)
     if cutoff is not None:
-        ahead = forecast.horizon if source.known_future else 0
-        rows = not_after(rows, last_instant(TimeGrid(forecast.frequency, forecast.time_zone), cutoff, ahead), forecast)
+        rows = seen_at(rows, source, forecast, cutoff, now)
+    elif source.recorded_at is not None:
+        rows = known_at(rows, now)
     return build_panel(rows, forecast, cutoff=cutoff, now=now, **columns)[0]
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
@@ -15,14 +16,25 @@ from models.errors import InputError
 from models.settings import ForecastSettings
 from models.time_grid import TimeGrid
 from sql.errors import NoRows
-from sql.read import Source, describe_source, first_timestamp, read_observations
+from sql.read import Source, describe_source, first_timestamp, save_observations
+from sql.revisions import known_at
 from tasks.step import step
 
 
 # Nothing is lost yet: whoever mistyped a host waits for seconds, and the scheduler may try the night again.
 @step("read history", retries=1, retry_delay_seconds=(4,))
-def read_series(source: Source, base: Path, forecast: ForecastSettings, cutoff: datetime | None, scratch: Path) -> Path:
+def read_series(
+    source: Source, base: Path, forecast: ForecastSettings, cutoff: datetime | None, now: datetime | None, scratch: Path
+) -> Path:
     """The source's rows as one Arrow file in `scratch`: all, or those that a night at `cutoff` would have seen.
+
+    Args:
+        source: Where they lie.
+        base: The folder of the job file.
+        forecast: The grid.
+        cutoff: The last timestamp to see; None for the newest.
+        now: When the night runs, see `moment_of_knowledge`; None for every revision of every row.
+        scratch: Where the file goes.
 
     Raises:
         InputError: every row lies after the cutoff; names the first.
@@ -31,17 +43,28 @@ def read_series(source: Source, base: Path, forecast: ForecastSettings, cutoff: 
     grid = TimeGrid(forecast.frequency, forecast.time_zone)
     steps_ahead = forecast.horizon if source.known_future else 0
     until = None if cutoff is None else last_instant(grid, cutoff, steps_ahead)
+    moment = None if now is None else moment_of_knowledge(source, grid, cutoff, now)
+    file = scratch / "observations.arrow"
     try:
-        rows = read_observations(source, base, until=until, time_zone=forecast.time_zone)
+        save_observations(source, file, base, until=until, time_zone=forecast.time_zone, known_at=moment)
     except NoRows:
         if cutoff is not None:
             _refuse_early(source, base, forecast, last_instant(grid, cutoff, 0))
         raise
-    if cutoff is not None and until is not None:
-        rows = not_after(rows, until, forecast)
-        if not rows.num_rows:
-            _refuse_early(source, base, forecast, last_instant(grid, cutoff, 0))
-    return save_rows(rows, scratch / "observations.arrow")
+    return file
+
+
+def moment_of_knowledge(source: Source, grid: TimeGrid, cutoff: datetime | None, now: datetime) -> datetime | None:
+    """The moment up to which recorded rows count; None where the source does not say when rows were recorded.
+
+    The night of the newest step knows what is known now. The night of a past cutoff runs, or would have run,
+    `source.delay_hours` after the end of the cutoff's step.
+    """
+    if source.recorded_at is None:
+        return None
+    if cutoff is None:
+        return now
+    return min(now, last_instant(grid, cutoff, 1) + timedelta(hours=source.delay_hours))
 
 
 def _refuse_early(source: Source, base: Path, forecast: ForecastSettings, step: datetime) -> None:
@@ -75,15 +98,59 @@ def instants_between(grid: TimeGrid, first: datetime, last: datetime) -> list[da
     return [moment.to_pydatetime() for moment in pd.DatetimeIndex(grid.to_utc(steps), tz="UTC")]
 
 
-def not_after(rows: pa.Table, until: datetime, forecast: ForecastSettings) -> pa.Table:
-    """The rows up to an instant, of the series that had begun by then."""
-    # Databases without a timestamp type give every row, and a night run again must not see later ones.
-    times = rows["timestamp"]
+def seen_at(rows: pa.Table, source: Source, forecast: ForecastSettings, cutoff: datetime, now: datetime) -> pa.Table:
+    """The rows that a night at a cutoff would have seen, of the series that had begun by then.
+
+    Args:
+        rows: Every revision, as `read_series` leaves them where `now` is None.
+        source: What they are.
+        forecast: The grid.
+        cutoff: The last timestamp to see.
+        now: No night has run later.
+
+    Raises:
+        InputError: nothing had been recorded when that night ran.
+    """
+    grid, times = TimeGrid(forecast.frequency, forecast.time_zone), rows["timestamp"]
+    until = last_instant(grid, cutoff, forecast.horizon if source.known_future else 0)
     limit = until if times.type.tz else until.astimezone(forecast.zone).replace(tzinfo=None)
     seen = rows.filter(pc.less_equal(times, pa.scalar(limit, times.type)))
+    moment = moment_of_knowledge(source, grid, cutoff, now)
+    if moment is not None:
+        seen = known_at(seen, moment)
+        if not seen.num_rows:
+            raise InputError(
+                f"No row up to the cutoff {cutoff:%Y-%m-%d %H:%M %Z} was recorded ({source.recorded_at!r}) by "
+                f"{moment:%Y-%m-%d %H:%M %Z}, when its night would have run. Take later cutoffs, set "
+                "source.delay_hours, or leave recorded_at out where it tells when the table was loaded."
+            )
     # Encoded anew, or series that begin later would still be named in the dictionary.
     names = seen["series_id"].cast(pa.string()).dictionary_encode().unify_dictionaries()
     return seen.set_column(seen.schema.get_field_index("series_id"), "series_id", names)
+
+
+def as_of(rows_file: Path) -> bool:
+    """Whether a file holds rows as they were known when they were read for, and not only as they are now."""
+    return "recorded_at" in load_rows(rows_file).column_names
+
+
+def recorded_since(rows_file: Path, moment: datetime, forecast_zone: ZoneInfo) -> datetime | None:
+    """The oldest timestamp of the rows that were recorded after a moment; None where none was, or nobody says.
+
+    Args:
+        rows_file: From `read_series`.
+        moment: With a zone.
+        forecast_zone: Where timestamps without a zone are meant.
+    """
+    rows = load_rows(rows_file)
+    if "recorded_at" not in rows.column_names:
+        return None
+    oldest: datetime | None = None
+    for batch in rows.select(["timestamp", "recorded_at"]).to_batches():
+        newer = pc.greater(batch["recorded_at"], pa.scalar(moment, batch["recorded_at"].type))
+        found = pc.min(batch["timestamp"].filter(newer)).as_py()
+        oldest = found if oldest is None else oldest if found is None else min(oldest, found)
+    return oldest if oldest is None or oldest.tzinfo else oldest.replace(tzinfo=forecast_zone)
 
 
 def save_rows(rows: pa.Table, file: Path) -> Path:

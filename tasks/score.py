@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,7 @@ from sql import history, write
 from sql.tables import is_quantile_column
 from tasks.panel_store import load_panel
 from tasks.places import Places
+from tasks.read_series import as_of, recorded_since
 from tasks.step import logger, step
 
 
@@ -47,12 +49,18 @@ class Scored:
 
 
 @step("score past forecasts of {places.job}", retries=2, retry_delay_seconds=(2, 10))
-def score(places: Places, panel_file: Path, monitor: MonitorSettings, cutoff: datetime) -> Scored:
-    """Score every night that has a step in the part of the past that is judged tonight."""
+def score(places: Places, panel_file: Path, rows_file: Path, monitor: MonitorSettings, cutoff: datetime) -> Scored:
+    """Score every night that has a step in the part of the past that is judged tonight.
+
+    That part is `monitor.rescore_steps` long; where it is left open, one season, and all that was recorded since the
+    evening before.
+    """
     panel = load_panel(panel_file)
     grid = TimeGrid(panel.frequency, panel.time_zone)
     before = last_evening(places, cutoff, grid, panel.cutoff_index)
     window_start = min(before, panel.cutoff_index - (monitor.rescore_steps or panel.season_lengths[0]))
+    if monitor.rescore_steps is None:
+        window_start = min(window_start, before_what_is_new(rows_file, grid, before))
     published = history.publications(places.engine(), places.job)
     nights = past_nights(places, panel, grid, published, window_start)
     scales = scales_at(panel, panel.season_lengths[0], [night.cutoff_index for night in nights])
@@ -64,7 +72,7 @@ def score(places: Places, panel_file: Path, monitor: MonitorSettings, cutoff: da
         for row in metric_rows(night, scale, mask)
     ]
     is_past = any(night["cutoff"] > cutoff for night in published)
-    write.upsert_scores(places.engine(), without_fewer_actuals(places, rows) if is_past else rows)
+    write.upsert_scores(places.engine(), without_fewer_actuals(places, rows, as_of(rows_file)) if is_past else rows)
     newest = max((row["cutoff"] for row in rows), default=None)
     return Scored(rows, evening_losses(nights, scales, before, segments), newest)
 
@@ -77,6 +85,13 @@ def last_evening(places: Places, cutoff: datetime, grid: TimeGrid, cutoff_index:
         return int(grid.to_index(pd.DatetimeIndex([max(earlier)]))[0][0])
     nights = [row["cutoff"] for row in history.publications(places.engine(), places.job) if row["cutoff"] < cutoff]
     return int(grid.to_index(pd.DatetimeIndex([min(nights)]))[0][0]) if nights else cutoff_index
+
+
+def before_what_is_new(rows_file: Path, grid: TimeGrid, before: int) -> int:
+    """Grid position before the oldest step with a row that the evening `before` may not have known."""
+    # Its night ran at the instant of its cutoff at the earliest.
+    oldest = recorded_since(rows_file, instant(grid, before), ZoneInfo(grid.time_zone))
+    return before if oldest is None else int(grid.to_index(pd.DatetimeIndex([oldest]))[0][0]) - 1
 
 
 def past_nights(
@@ -107,10 +122,11 @@ def past_nights(
     return nights
 
 
-def without_fewer_actuals(places: Places, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def without_fewer_actuals(places: Places, rows: list[dict[str, Any]], older_actuals: bool) -> list[dict[str, Any]]:
     """The rows that know at least as many actuals as the stored ones of the same key.
 
-    A past night run again sees less than later nights have seen, and must not undo their scores.
+    A past night run again sees less than later nights have seen, and must not undo their scores. With
+    `older_actuals` it may see as many, but before they were revised: then only more of them are news.
     """
     key = operator.itemgetter("cutoff", "segment", "step", "metric")
     stored = {
@@ -118,7 +134,7 @@ def without_fewer_actuals(places: Places, rows: list[dict[str, Any]]) -> list[di
         for cutoff in {row["cutoff"] for row in rows}
         for row in history.scores(places.engine(), places.job, cutoff=cutoff)
     }
-    return [row for row in rows if row["n"] >= stored.get(key(row), 0)]
+    return [row for row in rows if row["n"] >= stored.get(key(row), 0) + older_actuals]
 
 
 def read_night(stored: pa.Table, panel: Panel, cutoff_index: int) -> PastNight:

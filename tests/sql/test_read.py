@@ -3,11 +3,14 @@ from datetime import UTC, datetime
 
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from sql import read
-from sql.errors import SourceError, StorageError
+from sql import database_reader
+from sql.errors import NoRows, SourceError, StorageError
 from sql.read import Source, describe_source, first_timestamp, read_observations
+from sql.revisions import known_at
 
 UNTIL = datetime(2024, 1, 2, tzinfo=UTC)
 
@@ -44,7 +47,7 @@ def by_time(rows: pa.Table) -> list[dict[str, object]]:
 def way(request, monkeypatch):
     """Both ways that rows take: databases without an ADBC driver give theirs to SQLAlchemy."""
     if request.param == "over SQLAlchemy":
-        monkeypatch.setattr(read, "adbc_source_connection", lambda url: None)
+        monkeypatch.setattr(database_reader, "adbc_source_connection", lambda url: None)
 
 
 @pytest.mark.usefixtures("sales", "way")
@@ -67,13 +70,13 @@ def test_a_table_comes_with_ids_times_numbers_and_covariates_in_fixed_types(data
             "shop": pa.string(),
             "promotion": pa.float64(),
             "visitors": pa.float64(),
-            "recorded_at": pa.timestamp("us"),
+            "recorded_at": pa.timestamp("us", "UTC"),
         }
     )
     first, second, third = by_time(rows)
     assert first == {
         "series_id": "a\\/b/1", "timestamp": datetime(2024, 1, 1), "value": 1.5, "shop": "a/b", "promotion": 0.0,
-        "visitors": 10.5, "recorded_at": datetime(2024, 1, 1, 6),
+        "visitors": 10.5, "recorded_at": datetime(2024, 1, 1, 6, tzinfo=UTC),
     }  # fmt: skip
     assert (second["value"], second["promotion"], second["visitors"]) == (None, 1.0, None)
     assert (third["series_id"], third["value"], third["promotion"]) == ("c\\\\d/2", 3.0, None)
@@ -106,17 +109,13 @@ def test_a_query_may_stand_in_a_file_beside_the_job(database_url, tmp_path):
         read_observations(source(database_url, table=None, query="gone.sql"), tmp_path)
 
 
-@pytest.mark.usefixtures("sales")
-@on_sqlite
-def test_times_kept_as_text_are_left_to_the_caller_to_bound(database_url):
-    assert read_observations(source(database_url), until=UNTIL).num_rows == 3
-
-
-@pytest.mark.usefixtures("sales")
-@on_postgresql
-def test_postgresql_sends_only_the_rows_within_the_bounds(database_url):
+@pytest.mark.usefixtures("sales", "way")
+def test_only_rows_within_the_bounds_come_whatever_the_database_keeps_times_as(database_url):
     rows = by_time(read_observations(source(database_url), until=UNTIL))
     assert [row["timestamp"].day for row in rows] == [1, 2]
+    assert read_observations(source(database_url), since=UNTIL)["timestamp"].to_pylist() == [
+        datetime(2024, 1, 2), datetime(2024, 1, 3)
+    ]  # fmt: skip
     # In New York, midnight of the second is five hours later than in UTC.
     early = read_observations(source(database_url), until=UNTIL, time_zone="America/New_York")
     assert [row["timestamp"].day for row in by_time(early)] == [1]
@@ -302,3 +301,117 @@ def test_a_source_that_contradicts_itself_is_refused(settings, message):
 def test_a_source_is_described_without_its_password():
     described = describe_source(Source(url="postgresql://u:hunter2@h/d", query="sales.sql"))
     assert described == "query 'sales.sql' in postgresql+psycopg://u:***@h/d"
+
+
+REVISED = """INSERT INTO t VALUES
+    ('a', '2024-01-01 00:00:00', 1, '2024-01-01 20:00:00'),
+    ('a', '2024-01-01 00:00:00', 10, '2024-01-05 09:00:00'),
+    ('a', '2024-01-02 00:00:00', 2, NULL),
+    ('a', '2024-01-02 00:00:00', NULL, '2024-01-06 09:00:00'),
+    ('b', '2024-01-02 00:00:00', 3, '2024-01-07 09:00:00')"""
+
+
+def known(parts, moment):
+    """(id, day, value) of what was known at a moment, in order."""
+    rows = read_observations(parts, known_at=moment, time_zone="Europe/Madrid")
+    return sorted((row["series_id"], row["timestamp"].day, row["value"]) for row in rows.to_pylist())
+
+
+@pytest.mark.usefixtures("way")
+@pytest.mark.parametrize(
+    ("moment", "expected"),
+    [
+        # Madrid is an hour before UTC: its 20:00 is 19:00.
+        (datetime(2024, 1, 1, 18, 59, tzinfo=UTC), [("a", 2, 2)]),
+        (datetime(2024, 1, 1, 19, 0, tzinfo=UTC), [("a", 1, 1), ("a", 2, 2)]),
+        (datetime(2024, 1, 5, 12, 0, tzinfo=UTC), [("a", 1, 10), ("a", 2, 2)]),
+        (datetime(2024, 1, 8, 0, 0, tzinfo=UTC), [("a", 1, 10), ("a", 2, None), ("b", 2, 3)]),
+    ],
+)
+@pytest.mark.parametrize("query", [None, "SELECT * FROM t"], ids=["table", "query"])
+def test_of_several_revisions_the_newest_counts_that_was_recorded_by_then(
+    database_url, run_sql, moment, expected, query
+):
+    run_sql("CREATE TABLE t (series_id TEXT, timestamp TIMESTAMP, value REAL, loaded_at TIMESTAMP)", REVISED)
+    parts = Source(url=database_url, table=None if query else "t", query=query, recorded_at="loaded_at")
+    assert known(parts, moment) == expected
+    assert read_observations(parts).num_rows == 5
+
+
+@pytest.mark.usefixtures("way")
+def test_rows_recorded_at_the_same_time_all_stay_for_the_audit_to_find(database_url, run_sql):
+    run_sql(
+        "CREATE TABLE t (series_id TEXT, timestamp TIMESTAMP, value REAL, loaded_at TIMESTAMP)",
+        REVISED,
+        "INSERT INTO t VALUES ('a', '2024-01-01 00:00:00', 11, '2024-01-05 09:00:00')",
+    )
+    parts = Source(url=database_url, table="t", recorded_at="loaded_at")
+    moment = datetime(2024, 1, 5, 12, tzinfo=UTC)
+    assert known(parts, moment) == [("a", 1, 10), ("a", 1, 11), ("a", 2, 2)]
+
+
+@pytest.mark.usefixtures("way")
+def test_where_nothing_was_known_yet_the_error_names_the_moment(database_url, run_sql):
+    run_sql(
+        "CREATE TABLE t (series_id TEXT, timestamp TIMESTAMP, value REAL, loaded_at TIMESTAMP)",
+        "INSERT INTO t VALUES ('a', '2024-01-01 00:00:00', 1, '2024-01-05 09:00:00')",
+    )
+    parts = Source(url=database_url, table="t", recorded_at="loaded_at")
+    with pytest.raises(NoRows, match=r"no rows in table 't' in .* known by 2024-01-02 00:00 UTC \('loaded_at'\)"):
+        read_observations(parts, known_at=UNTIL)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from("ab"), st.integers(1, 3), st.one_of(st.none(), st.integers(1, 9)), st.integers(0, 99)
+        ),
+        min_size=1,
+        max_size=30,
+    ),
+    st.integers(0, 10),
+)
+def test_what_was_known_is_what_a_walk_through_the_rows_in_order_of_recording_finds(rows, moment):
+    def hour(number):
+        return None if number is None else datetime(2024, 1, 1, number, tzinfo=UTC)
+
+    table = pa.table(
+        {
+            "series_id": pa.array([row[0] for row in rows]).dictionary_encode(),
+            "timestamp": pa.array([datetime(2024, 1, row[1]) for row in rows], pa.timestamp("us")),
+            "recorded_at": pa.array([hour(row[2]) for row in rows], pa.timestamp("us", "UTC")),
+            "value": [row[3] for row in rows],
+        }
+    )
+    newest: dict = {}
+    for name, day, recorded, value in sorted(rows, key=lambda row: row[2] or 0):
+        if (recorded or 0) <= moment:
+            before = newest.get((name, day), (recorded, []))
+            newest[name, day] = (recorded, [value] if before[0] != recorded else [*before[1], value])
+    found = known_at(table, hour(moment))
+    expected = sorted((name, day, value) for (name, day), (_, values) in newest.items() for value in values)
+    assert sorted((row["series_id"], row["timestamp"].day, row["value"]) for row in found.to_pylist()) == expected
+
+
+@on_sqlite
+@pytest.mark.parametrize("offset", ["", "+00:00"])
+def test_ids_and_errors_are_the_same_over_many_batches(database_url, run_sql, monkeypatch, offset):
+    monkeypatch.setattr(database_reader, "BATCH_ROWS", 7)
+    run_sql(
+        "CREATE TABLE t (series_id TEXT, timestamp TEXT, value)",
+        f"""WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 99)
+        INSERT INTO t SELECT 's' || (i * 7 % 31), '2024-01-01 00:00:00{offset}', i FROM n""",
+    )
+    parts = Source(url=database_url, table="t")
+    rows = read_observations(parts)
+    assert [(row["series_id"], row["value"]) for row in rows.to_pylist()] == [(f"s{i * 7 % 31}", i) for i in range(100)]
+    assert len({tuple(chunk.dictionary.to_pylist()) for chunk in rows["series_id"].chunks}) == 1
+    run_sql("INSERT INTO t VALUES ('a', '2024-01-01', 'oops'), ('a', '2024-01-02', 'oops')")
+    with pytest.raises(SourceError, match="both with and without" if offset else r"'oops' \(2 rows\)"):
+        read_observations(parts)
+    run_sql(
+        "UPDATE t SET series_id = NULL, value = 1 WHERE value = 'oops'",
+        f"UPDATE t SET timestamp = '2024-01-01{offset and 'T00:00Z'}'",
+    )
+    with pytest.raises(SourceError, match=r"2 of 102 rows of .* have no 'series_id'"):
+        read_observations(parts)

@@ -14,6 +14,7 @@ from sql.read import Source
 from tasks.read_series import load_rows, read_series
 
 MADRID = ForecastSettings(frequency="D", horizon=2, time_zone="Europe/Madrid")
+NOW = datetime(2024, 4, 1, tzinfo=UTC)
 QUERY = "SELECT * FROM sales WHERE timestamp <= :until"
 
 
@@ -34,7 +35,7 @@ def make_source(database_url):
 
 
 def read(source, cutoff, folder):
-    return load_rows(read_series(source, folder, MADRID, cutoff, folder))["value"].to_pylist()
+    return load_rows(read_series(source, folder, MADRID, cutoff, NOW, folder))["value"].to_pylist()
 
 
 def test_a_night_sees_what_came_up_to_its_cutoff(make_source, tmp_path):

@@ -1,0 +1,133 @@
+"""Rows of any SQLAlchemy database: over ADBC from PostgreSQL and SQLite, through SQLAlchemy from the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, nullcontext
+from pathlib import Path
+
+import adbc_driver_manager.dbapi
+import pyarrow as pa
+import sqlalchemy as sa
+
+from sql.bulk import Column, stream
+from sql.connection import adbc_source_connection, connect_source, describe, ping, storage_errors
+from sql.origin import check_columns, query_of, sentence, table_clause, what
+from sql.reader import BATCH_ROWS, Bounds, Reader, Wanted, wanted_columns
+from sql.source import Source
+from sql.statement import as_of, quoted, text_literal, with_bounds, within
+
+_POSTGRESQL_NUMBER_AS_TEXT = (b"numeric", b"money")
+
+
+@contextmanager
+def open_database(
+    source: Source, url: sa.URL, base: Path | None, bounds: Bounds, numbers_as_text: bool
+) -> Iterator[Reader]:
+    """Open a table or a query; the bounds reach a PostgreSQL table whose times are no text, and queries that name them.
+
+    Args:
+        source: What to read.
+        url: From `resolve_url`.
+        base: The folder that the path of a query's file starts from.
+        bounds: Rows beyond are left out by the database where it can.
+        numbers_as_text: On SQLite, read numbers as text, with all their digits.
+
+    Raises:
+        SourceError: where a table, column or file is missing, or the query is no single SELECT.
+        StorageError: where the database does not answer.
+    """
+    engine = connect_source(url)
+    where = f"{what(source)} in {describe(url)}"
+    ping(engine)
+    origin = _origin(engine, source, base, where, bounds)
+    check_columns(engine, source, origin, where)
+    with storage_errors(url, "read from"), _connected(url) as connection:
+        if connection is None or engine.dialect.name != "postgresql":
+
+            def batches(wanted: Sequence[Wanted]) -> Iterator[pa.RecordBatch]:
+                columns = [_column(each, engine.dialect) for each in wanted]
+                if numbers_as_text:
+                    columns = [_as_text(column) for column in columns]
+                return stream(connection, engine, columns, origin, BATCH_ROWS)
+
+            yield Reader(where, batches)
+        else:
+            yield _postgresql(connection, engine, source, origin, where, bounds)
+
+
+def _postgresql(
+    connection: adbc_driver_manager.dbapi.Connection,
+    engine: sa.Engine,
+    source: Source,
+    origin: str,
+    where: str,
+    bounds: Bounds,
+) -> Reader:
+    with connection.cursor() as cursor:
+        # Decides what a naive timestamp means where it meets an instant, as in `sold_at <= :until`.
+        cursor.execute(f"SET TIME ZONE {text_literal(bounds.zone.key)}")
+    every = [_column(each, engine.dialect) for each in wanted_columns(source)]
+    [nothing] = stream(connection, engine, every, f"{origin} WHERE false")
+    kinds: pa.Schema = nothing.schema
+    since, until = (None, None) if source.query is not None else (bounds.since, bounds.until)
+    tail, newest_only = origin, False
+    if is_time(kinds.field("timestamp").type):
+        tail += within(quoted(source.timestamp, engine.dialect), since, until)
+    if source.recorded_at and bounds.known_at and is_time(kinds.field("recorded_at").type):
+        key = [*source.series_id, source.timestamp]
+        tail, newest_only = as_of(tail, key, source.recorded_at, bounds.known_at, engine.dialect), True
+
+    def batches(wanted: Sequence[Wanted]) -> Iterator[pa.RecordBatch]:
+        columns = [_column(each, engine.dialect) for each in wanted]
+        columns = [_as_double(column, kinds.field(column.name)) for column in columns]
+        return stream(connection, engine, columns, tail)
+
+    return Reader(where, batches, newest_only)
+
+
+def is_time(kind: pa.DataType) -> bool:
+    """Whether a column holds times that a database can compare with an instant."""
+    return bool(pa.types.is_timestamp(kind) or pa.types.is_date(kind))
+
+
+def _origin(engine: sa.Engine, source: Source, base: Path | None, where: str, bounds: Bounds) -> str:
+    """The FROM clause of the table or the query, which gets its bounds."""
+    if source.query is None:
+        return table_clause(engine, source.table or "", where)
+    query = query_of(source.query, base, sentence(where))
+    bounded = with_bounds(query, bounds.since, bounds.until, bounds.zone, engine.dialect, sentence(where))
+    # The line break ends a comment that the query may end with.
+    return f"FROM ({bounded}\n) source_rows"
+
+
+def _connected(url: sa.URL) -> closing[adbc_driver_manager.dbapi.Connection] | nullcontext[None]:
+    connection = adbc_source_connection(url)
+    return nullcontext() if connection is None else closing(connection)
+
+
+def _column(wanted: Wanted, dialect: sa.Dialect) -> Column:
+    expression = quoted(wanted.name, dialect)
+    if (wanted.kind == "text" and dialect.name in ("sqlite", "postgresql")) or (
+        wanted.kind == "timestamp" and dialect.name == "sqlite"
+    ):
+        expression = f"CAST({expression} AS TEXT)"
+    return Column(expression, wanted.output, wanted.kind)
+
+
+def _as_double(column: Column, field: pa.Field) -> Column:
+    """Exact decimals arrive as text over ADBC: let the server convert them."""
+    postgresql_type = (field.metadata or {}).get(b"POSTGRESQL:type")
+    if column.kind == "number" and postgresql_type in _POSTGRESQL_NUMBER_AS_TEXT:
+        return column._replace(expression=f"CAST(CAST({column.expression} AS numeric) AS double precision)")
+    return column
+
+
+def _as_text(column: Column) -> Column:
+    """A number of SQLite as text, with all its digits."""
+    if column.kind != "number":
+        return column
+    x = column.expression
+    return column._replace(
+        expression=f"CASE typeof({x}) WHEN 'real' THEN printf('%!.17g', {x}) ELSE CAST({x} AS TEXT) END", kind="text"
+    )
