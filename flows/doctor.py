@@ -84,13 +84,12 @@ def _postgresql_driver() -> str:
 
 def _source(job: str) -> str:
     from flows.job import load_job
-    from sql.connection import connect_source, ping
+    from sql.read import reach
     from sql.url import describe, resolve_url
 
     loaded = load_job(job)
-    url = resolve_url(loaded.job.source.url, loaded.base)
-    ping(connect_source(url))
-    return f"{describe(url)} answers"
+    reach(loaded.job.source, loaded.base)
+    return f"{describe(resolve_url(loaded.job.source.url, loaded.base))} answers"
 
 
 def _output(job: str) -> str:

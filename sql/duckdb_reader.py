@@ -50,7 +50,7 @@ def open_duckdb(source: Source, url: sa.URL, base: Path | None, bounds: Bounds) 
                 raise SourceError(f"{sentence(where)} cannot be run: {_reason(error)}. Correct the query.") from error
             check_names(source, found.columns, where)
             yield _reader(connection, source, found.to_arrow_table().schema, origin, where, bounds)
-    except duckdb.Error as error:
+    except (duckdb.Error, pa.ArrowException, OSError) as error:
         raise storage_error(url, "read from", error) from error
 
 

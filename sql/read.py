@@ -24,7 +24,7 @@ from sql.reader import Bounds, Reader
 from sql.revisions import newest_revisions
 from sql.source import Source
 
-__all__ = ["Source", "describe_source", "first_timestamp", "read_observations", "save_observations"]
+__all__ = ["Source", "describe_source", "first_timestamp", "reach", "read_observations", "save_observations"]
 
 # Ids are one dictionary that grows while rows are written.
 _GROWING = pyarrow.ipc.IpcWriteOptions(emit_dictionary_deltas=True)
@@ -96,6 +96,16 @@ def save_observations(
     newest_only = _write(source, base, Bounds(since, until, known_at, ZoneInfo(time_zone)), lambda: str(file))
     if not newest_only:
         _keep_newest(file)
+
+
+def reach(source: Source, base: Path | None = None) -> None:
+    """Open a source, and look for its table and columns.
+
+    Raises:
+        SourceError, StorageError: as `read_observations`.
+    """
+    with _opened(source, base, Bounds()):
+        pass
 
 
 def first_timestamp(source: Source, base: Path | None = None, time_zone: str = "UTC") -> datetime | None:
