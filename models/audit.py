@@ -17,6 +17,7 @@ from models.errors import InputError
 from models.panel import Panel
 from models.rows import (
     EXAMPLES,
+    PART,
     BoolArray,
     Finding,
     IntArray,
@@ -149,7 +150,9 @@ def _lay_out(past: Rows, placed: Rows, end: int, grid: TimeGrid, forecast: Forec
     offsets = np.concatenate([[0], np.cumsum(end + 1 - first)]).astype(np.int64)
     place = offsets[:-1] - first
     values = np.full(int(offsets[-1]), np.nan, np.float32)
-    values[place[past.series] + past.index] = past.value
+    for begin in range(0, len(past.index), PART):
+        part = slice(begin, begin + PART)
+        values[place[past.series[part]] + past.index[part]] = past.value[part]
     panel = Panel(
         values=values,
         offsets=offsets,
@@ -169,13 +172,14 @@ def _spread(
     """Covariates at the places of the values and `tail` steps on, shape (total + series * tail, column)."""
     if not names:
         return None
-    series = placed.series
+    # Not four bytes each any more: there are more steps than such numbers.
+    series = placed.series.astype(np.int64)
     flat = place[series] + placed.index + series * tail
     begin = panel.offsets[:-1][series] + series * tail
     inside = (flat >= begin) & (placed.index <= panel.cutoff_index + tail)
     spread = np.full((int(panel.offsets[-1]) + len(panel) * tail, len(names)), np.nan, np.float32)
     for column, name in enumerate(names):
-        numbers = pc.fill_null(rows[name].cast(pa.float64()), float("nan")).to_numpy()[placed.row]
+        numbers = rows[name].cast(pa.float64()).to_numpy()[placed.row]
         with np.errstate(over="ignore"):
             small = numbers.astype(np.float32)
         spread[flat[inside], column] = np.where(np.isfinite(small), small, np.nan)[inside]

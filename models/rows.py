@@ -17,6 +17,9 @@ from models.time_grid import TimeGrid
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 EXAMPLES = 5
+# Rows that are worked on at once where that takes more memory than the result.
+PART = 1 << 20
+LARGEST_INT = int(np.iinfo(np.int32).max)
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,8 @@ class Finding:
 class Rows:
     """Rows on the grid: parallel arrays of shape (row,).
 
+    There are many of them, so whole numbers take four bytes each where they fit.
+
     Attributes:
         series: Row numbers into `series_ids`.
         index: Grid positions.
@@ -57,6 +62,8 @@ class Rows:
     row: IntArray
 
     def take(self, keep: BoolArray | IntArray) -> Rows:
+        if keep.dtype == bool and keep.all():
+            return self
         return Rows(self.series_ids, self.series[keep], self.index[keep], self.value[keep], self.row[keep])
 
     def names(self, keep: BoolArray) -> tuple[str, ...]:
@@ -78,14 +85,21 @@ def place_on_grid(rows: pa.Table, grid: TimeGrid, findings: list[Finding]) -> Ro
         ids = ids.unify_dictionaries().chunk(0)
     names = np.asarray(ids.dictionary.to_pylist(), dtype=str)
     order = np.argsort(names, kind="stable")
-    rank = np.empty_like(order)
+    rank = np.empty(len(order), np.int32)
     rank[order] = np.arange(len(order))
-    series = rank[ids.indices.to_numpy(zero_copy_only=False)].astype(np.int64)
+    series = rank[ids.indices.to_numpy(zero_copy_only=False)]
     times = rows["timestamp"]
-    moments = times.cast(pa.timestamp("us", times.type.tz)).to_numpy().astype("datetime64[us]")
-    index, on_grid = grid.to_index(pd.DatetimeIndex(moments, tz="UTC") if times.type.tz else moments)
-    value = pc.fill_null(rows["value"].cast(pa.float64()), float("nan")).to_numpy()
-    placed = Rows(names[order], series, index, value, np.arange(rows.num_rows))
+    moments = times.cast(pa.timestamp("us", times.type.tz)).to_numpy().astype("datetime64[us]", copy=False)
+    index, on_grid = _positions(moments, grid, in_utc=bool(times.type.tz))
+    # A null becomes NaN.
+    value = rows["value"].cast(pa.float64()).to_numpy()
+    placed = Rows(
+        names[order],
+        series,
+        index,
+        value,
+        np.arange(rows.num_rows, dtype=np.int32 if rows.num_rows <= LARGEST_INT else np.int64),
+    )
     off = ~on_grid
     if 2 * off.sum() > len(off):
         examples = [str(moment) for moment in moments[off][:EXAMPLES]]
@@ -98,6 +112,19 @@ def place_on_grid(rows: pa.Table, grid: TimeGrid, findings: list[Finding]) -> Ro
     return placed.take(on_grid)
 
 
+def _positions(moments: npt.NDArray[np.datetime64], grid: TimeGrid, in_utc: bool) -> tuple[IntArray, BoolArray]:
+    """As `TimeGrid.to_index`, part by part: what it computes on the way is several times as large as its result."""
+    parts = np.array_split(moments, len(moments) // PART + 1)
+    found = [grid.to_index(pd.DatetimeIndex(part, tz="UTC") if in_utc else part) for part in parts]
+    return np.concatenate([_small(index) for index, _ in found]), np.concatenate([on_grid for _, on_grid in found])
+
+
+def _small(numbers: IntArray) -> IntArray:
+    """The same whole numbers in four bytes each, where they fit."""
+    fits = not len(numbers) or (abs(int(numbers.min())) <= LARGEST_INT and abs(int(numbers.max())) <= LARGEST_INT)
+    return numbers.astype(np.int32) if fits else numbers
+
+
 def without_infinities(placed: Rows, findings: list[Finding]) -> Rows:
     """Values that no float32 holds become 'not observed': infinite ones, and finite ones that are too large."""
     with np.errstate(over="ignore"):
@@ -106,7 +133,7 @@ def without_infinities(placed: Rows, findings: list[Finding]) -> Rows:
     for kind, found in (("infinite values", infinite), ("values too large for float32 (3.4e38)", wild & ~infinite)):
         if found.any():
             findings.append(Finding(kind, int(found.sum()), placed.names(found), "taken as not observed"))
-    return replace(placed, value=np.where(wild, np.nan, placed.value))
+    return replace(placed, value=np.where(wild, np.nan, placed.value)) if wild.any() else placed
 
 
 def without_duplicates(placed: Rows, grid: TimeGrid, findings: list[Finding]) -> Rows:
@@ -115,6 +142,8 @@ def without_duplicates(placed: Rows, grid: TimeGrid, findings: list[Finding]) ->
     Raises:
         InputError: where two rows of one series and timestamp hold different values.
     """
+    if _are_once_in_order(placed):
+        return placed
     # A missing value sorts last, so an observed one of the same key comes first and stays.
     order = np.lexsort((placed.value, placed.index, placed.series))
     placed = placed.take(order)
@@ -136,6 +165,12 @@ def without_duplicates(placed: Rows, grid: TimeGrid, findings: list[Finding]) ->
     if again.any():
         findings.append(Finding("rows given twice", int(again.sum()), placed.names(again), "counted once"))
     return placed.take(~again)
+
+
+def _are_once_in_order(placed: Rows) -> bool:
+    """Whether rows come series by series and step by step, none twice: as most tables lie."""
+    series, index = placed.series, placed.index
+    return bool(((series[1:] > series[:-1]) | ((series[1:] == series[:-1]) & (index[1:] > index[:-1]))).all())
 
 
 def _clock_hint(grid: TimeGrid) -> str:

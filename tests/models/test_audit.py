@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import models.audit
+import models.rows
 from models.audit import build_panel
 from models.errors import InputError
 from models.settings import ForecastSettings
@@ -191,3 +193,15 @@ def test_every_observed_value_finds_its_place(items):
         series = panel.series(panel.series_ids.tolist().index(name))
         assert series[len(series) - 1 - (newest - day)] == value
     assert int(panel.observed.sum()) == len(finite)
+
+
+@given(st.permutations(range(12)), st.integers(1, 5))
+def test_the_panel_does_not_depend_on_the_order_of_rows_nor_on_how_many_are_worked_on_at_once(order, part):
+    items = [(name, f"2024-01-{day:02}", float(day)) for name in "abc" for day in (1, 2, 4, 5)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(models.rows, "PART", part)
+        patch.setattr(models.audit, "PART", part)
+        panel, audit = build(rows(*(items[i] for i in order)))
+    np.testing.assert_array_equal(panel.values, [1, 2, NAN, 4, 5] * 3)
+    assert panel.offsets.tolist() == [0, 5, 10, 15]
+    assert kinds(audit) == {"steps without a value": 3}
