@@ -3,7 +3,7 @@
 # make test     every test
 # make test-jax the tests of models/ once more, on JAX
 # make check    lint, types, import rules
-# make bench    accuracy and speed, kept in benchmarks/results/; PEERS=--peers: others' forecasters beside them
+# make bench    accuracy, speed and scale, kept in benchmarks/results/; PEERS=--peers: others' forecasters beside them
 # make docs     the reference parts of docs/, from the code; every link tried
 # make clean    forget the environment and the demo
 
@@ -40,6 +40,7 @@ check: .venv/.dev
 bench: .venv/.dev
 	$(BIN)/python benchmarks/speed.py --data $(DATA) $(PEERS)
 	$(BIN)/python benchmarks/accuracy.py --data $(DATA) $(PEERS)
+	$(BIN)/python benchmarks/scale.py
 
 docs: .venv/.base
 	@$(BIN)/python docs/build.py

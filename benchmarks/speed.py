@@ -86,10 +86,12 @@ def measure(folder: Path, series: int, days: int, train_seconds: float) -> dict[
     Returns:
         Figure to value; names end in their unit.
     """
-    figures: dict[str, float] = {"help_seconds": min(_run(["--help"])[1] for _ in range(STARTS))}
+    figures: dict[str, float] = {"help_seconds": min(run_command(["--help"])[1] for _ in range(STARTS))}
     history = folder / HISTORY
     pq.write_table(make_history(series, days), history)
-    _, seconds, _ = _run(["import", str(history), "--to", f"sqlite:///{folder}/source.db", "--table", "observations"])
+    _, seconds, _ = run_command(
+        ["import", str(history), "--to", f"sqlite:///{folder}/source.db", "--table", "observations"]
+    )
     figures |= {
         "source_rows": series * days,
         "import_seconds": seconds,
@@ -98,14 +100,14 @@ def measure(folder: Path, series: int, days: int, train_seconds: float) -> dict[
     job = folder / "speed.yaml"
     job.write_text(JOB.format(horizon=HORIZON, seconds=train_seconds), encoding="utf-8")
 
-    first, wall, memory = _run(["run", str(job), "--cutoff", str(LAST_DAY - timedelta(days=HORIZON)), "--json"])
+    first, wall, memory = run_command(["run", str(job), "--cutoff", str(LAST_DAY - timedelta(days=HORIZON)), "--json"])
     figures |= {
         "training_night_seconds": wall,
         "training_night_peak_mib": memory,
         "fit_seconds": first["seconds"]["fit"],
         "fit_steps_per_second": _training(first)["steps_per_second"],
     }
-    second, wall, memory = _run(["run", str(job), "--cutoff", str(LAST_DAY), "--train", "never", "--json"])
+    second, wall, memory = run_command(["run", str(job), "--cutoff", str(LAST_DAY), "--train", "never", "--json"])
     figures |= {"night_seconds": wall, "night_peak_mib": memory}
     for stage, spent in second["seconds"].items():
         figures[f"{stage}_seconds"] = figures.get(f"{stage}_seconds", spent)
@@ -144,7 +146,7 @@ def make_history(series: int, days: int) -> pa.Table:
     )
 
 
-def _run(arguments: list[str]) -> tuple[dict[str, Any], float, float]:
+def run_command(arguments: list[str]) -> tuple[dict[str, Any], float, float]:
     """Answer (where it is JSON), seconds and peak memory in MiB of the command, in a process of its own.
 
     Raises:
