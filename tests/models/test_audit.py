@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import models.audit
@@ -195,6 +195,7 @@ def test_every_observed_value_finds_its_place(items):
     assert int(panel.observed.sum()) == len(finite)
 
 
+@settings(max_examples=25, deadline=None)
 @given(st.permutations(range(12)), st.integers(1, 5))
 def test_the_panel_does_not_depend_on_the_order_of_rows_nor_on_how_many_are_worked_on_at_once(order, part):
     items = [(name, f"2024-01-{day:02}", float(day)) for name in "abc" for day in (1, 2, 4, 5)]

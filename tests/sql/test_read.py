@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -361,6 +361,7 @@ def test_where_nothing_was_known_yet_the_error_names_the_moment(database_url, ru
         read_observations(parts, known_at=UNTIL)
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(
