@@ -62,6 +62,7 @@ def build_panel(
     forecast: ForecastSettings,
     *,
     static: Sequence[str] = (),
+    static_numbers: Sequence[str] = (),
     known_future: Sequence[str] = (),
     observed_past: Sequence[str] = (),
     cutoff: datetime | None,
@@ -73,6 +74,7 @@ def build_panel(
         rows: Columns `series_id`, `timestamp`, `value` and the covariates by name, in any order of rows.
         forecast: The grid, the horizon and the bounds.
         static: Columns with one category per series.
+        static_numbers: Columns with one number per series.
         known_future: Number columns known up to `horizon` steps past the cutoff.
         observed_past: Number columns known up to the cutoff.
         cutoff: The last instant that may be seen; without a zone, meant in the job's zone. None for the
@@ -109,6 +111,8 @@ def build_panel(
     panel = replace(
         panel,
         static=_static(rows, placed, static, findings),
+        static_numbers=_static_numbers(rows, placed, static_numbers, findings),
+        static_number_names=tuple(static_numbers),
         known_future=_spread(rows, placed, place, panel, known_future, forecast.horizon),
         known_future_names=tuple(known_future),
         observed_past=_spread(rows, placed, place, panel, observed_past, 0),
@@ -159,6 +163,7 @@ def _lay_out(past: Rows, placed: Rows, end: int, grid: TimeGrid, forecast: Forec
         cutoff_index=end,
         season_lengths=tuple(sorted(forecast.season_lengths or grid.default_season_lengths)),
         horizon=forecast.horizon,
+        holidays=tuple(forecast.holidays),
     )
     return panel, place
 
@@ -175,10 +180,7 @@ def _spread(
     inside = (flat >= begin) & (placed.index <= panel.cutoff_index + tail)
     spread = np.full((int(panel.offsets[-1]) + len(panel) * tail, len(names)), np.nan, np.float32)
     for column, name in enumerate(names):
-        numbers = pc.fill_null(rows[name].cast(pa.float64()), float("nan")).to_numpy()[placed.row]
-        with np.errstate(over="ignore"):
-            small = numbers.astype(np.float32)
-        spread[flat[inside], column] = np.where(np.isfinite(small), small, np.nan)[inside]
+        spread[flat[inside], column] = _finite(rows, name, placed)[inside]
     return spread
 
 
@@ -192,17 +194,46 @@ def _static(
         if isinstance(encoded, pa.ChunkedArray):
             encoded = encoded.combine_chunks()
         codes = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)[placed.row]
-        known = codes >= 0
-        # Rows are in order of time, so the last one written to a place is the newest.
-        newest = np.full(len(placed.series_ids), -1)
-        newest[placed.series[known]] = codes[known]
-        changed = known & (codes != newest[placed.series])
-        if changed.any():
-            examples = placed.names(changed)
-            findings.append(Finding(f"rows with an older {name}", int(changed.sum()), examples, "the newest counts"))
+        newest = _newest(name, placed, codes, codes >= 0, findings)
         categories = np.asarray([*encoded.dictionary.to_pylist(), ""], dtype=str)
-        columns[name] = categories[newest]
+        columns[name] = categories[np.where(newest >= 0, codes[newest], -1)]
     return columns
+
+
+def _static_numbers(
+    rows: pa.Table, placed: Rows, names: Sequence[str], findings: list[Finding]
+) -> npt.NDArray[np.float32] | None:
+    """One number per series and column, shape (series, column): the newest that its rows hold, NaN where none."""
+    if not names:
+        return None
+    columns = []
+    for name in names:
+        numbers = _finite(rows, name, placed)
+        newest = _newest(name, placed, numbers, ~np.isnan(numbers), findings)
+        columns.append(np.where(newest >= 0, numbers[newest], np.float32(np.nan)))
+    return np.stack(columns, axis=1)
+
+
+def _newest(
+    name: str, placed: Rows, values: npt.NDArray[Any], known: BoolArray, findings: list[Finding]
+) -> npt.NDArray[np.intp]:
+    """For each series the place of the newest known value, -1 where there is none; shape (series,)."""
+    # Rows are in order of time, so the last one written to a place is the newest.
+    newest = np.full(len(placed.series_ids), -1, np.intp)
+    newest[placed.series[known]] = np.flatnonzero(known)
+    changed = known & (values != values[newest[placed.series]])
+    if changed.any():
+        examples = placed.names(changed)
+        findings.append(Finding(f"rows with an older {name}", int(changed.sum()), examples, "the newest counts"))
+    return newest
+
+
+def _finite(rows: pa.Table, name: str, placed: Rows) -> npt.NDArray[np.float32]:
+    """A column of numbers at the placed rows; NaN for what no float32 holds, too."""
+    numbers = pc.fill_null(rows[name].cast(pa.float64()), float("nan")).to_numpy()[placed.row]
+    with np.errstate(over="ignore"):
+        small = numbers.astype(np.float32)
+    return np.where(np.isfinite(small), small, np.float32(np.nan))
 
 
 def _note_values(panel: Panel, forecast: ForecastSettings, findings: list[Finding]) -> None:

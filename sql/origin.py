@@ -91,6 +91,7 @@ def check_columns(engine: sa.Engine, source: Source, origin: str, where: str) ->
         "timestamp": [source.timestamp],
         "value": [source.value],
         "static": source.static,
+        "static_numbers": source.static_numbers,
         "known_future": source.known_future,
         "observed_past": source.observed_past,
         "recorded_at": [source.recorded_at] if source.recorded_at else [],

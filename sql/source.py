@@ -9,6 +9,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 Columns = Annotated[list[str], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)]
 """One column or several; a single name may stand without brackets."""
 
+COVARIATES = ("static", "static_numbers", "known_future", "observed_past")
+
 
 class Source(BaseModel):
     """A table or a query of any database, and the meaning of its columns."""
@@ -31,6 +33,7 @@ class Source(BaseModel):
     timestamp: str = Field("timestamp", description="Column of the time that a value belongs to.")
     value: str = Field("value", description="Column of the value; NULL means not observed.")
     static: Columns = Field([], description="Columns with one category per series, such as its region.")
+    static_numbers: Columns = Field([], description="Columns with one number per series, such as its floor area.")
     known_future: Columns = Field([], description="Numeric columns that are known over the horizon (promotions).")
     observed_past: Columns = Field([], description="Numeric columns that are known up to the cutoff (visitors).")
     recorded_at: str | None = Field(
@@ -46,7 +49,7 @@ class Source(BaseModel):
     @model_validator(mode="after")
     def _one_meaning_per_column(self) -> Self:
         meanings = {"timestamp": [self.timestamp], "value": [self.value]}
-        meanings |= {key: getattr(self, key) for key in ("static", "known_future", "observed_past")}
+        meanings |= {key: getattr(self, key) for key in COVARIATES}
         seen: dict[str, str] = dict.fromkeys(self.series_id, "series_id")
         if len(seen) < len(self.series_id):
             raise ValueError(f"series_id names a column twice: {self.series_id}")
@@ -56,12 +59,16 @@ class Source(BaseModel):
                 if column in seen and not (meaning == "static" and seen[column] == "series_id"):
                     raise ValueError(f"the column {column!r} stands under both {seen[column]} and {meaning}")
                 seen[column] = meaning
-        taken = {"series_id", "timestamp", "value", "recorded_at"} & {
-            *self.static, *self.known_future, *self.observed_past
-        }  # fmt: skip
+        covariates = [column for key in COVARIATES for column in getattr(self, key)]
+        taken = {"series_id", "timestamp", "value", "recorded_at"}.intersection(covariates)
         if taken:
             raise ValueError(
                 f"a column called {taken.pop()!r} cannot be a covariate, for the word has a meaning of its own; "
                 "rename it in a query"
             )
         return self
+
+    @property
+    def numbers(self) -> list[str]:
+        """Columns of all covariates that are numbers."""
+        return [*self.static_numbers, *self.known_future, *self.observed_past]

@@ -22,6 +22,7 @@ from models.scoring import scales_at
 from models.settings import ForecastSettings, NetworkSettings, TrainingSettings
 from models.time_grid import TimeGrid
 from sql.read import Source
+from sql.source import COVARIATES
 from tasks.keras_import import quiet_import
 from tasks.read_series import last_instant, load_rows, not_after
 from tasks.step import logger, step
@@ -134,7 +135,7 @@ def _judge(whole: Panel, panels: list[Panel], nights: list[Forecast], others: di
 def _panel(
     rows_file: Path, source: Source, forecast: ForecastSettings, cutoff: datetime | None, now: datetime
 ) -> Panel:
-    columns = {"static": source.static, "known_future": source.known_future, "observed_past": source.observed_past}
+    columns = {key: getattr(source, key) for key in COVARIATES}
     rows = load_rows(rows_file)
     if cutoff is not None:
         ahead = forecast.horizon if source.known_future else 0

@@ -40,6 +40,12 @@ def test_network_auto_is_the_same_as_no_network(tmp_path):
     assert load(tmp_path, SMALLEST + "network: auto\n").job == load(tmp_path, SMALLEST).job
 
 
+@pytest.mark.parametrize(("written", "understood"), [("ES", ["ES"]), ("[US-CA, 'NO', US-CA]", ["US-CA", "NO"])])
+def test_holidays_are_of_one_place_or_several(tmp_path, written, understood):
+    text = SMALLEST.replace("horizon: 7", f"horizon: 7, holidays: {written}")
+    assert load(tmp_path, text).job.forecast.holidays == understood
+
+
 def test_a_job_is_found_by_its_name_in_the_jobs_folder(tmp_path, monkeypatch):
     load(tmp_path, SMALLEST)
     monkeypatch.setenv("NIGHTCAST_JOBS", str(tmp_path))
@@ -72,6 +78,8 @@ def test_a_job_that_is_nowhere_is_answered_with_the_jobs_that_are_there(tmp_path
         (SMALLEST.replace("name: small", "name: Small Job"), "name: .*found 'Small Job'"),
         (SMALLEST.replace(", table: history", ""), "source"),
         (SMALLEST + "monitor: {segments: [region]}\n", "monitor.segments names .*, which source.static does not"),
+        (SMALLEST.replace("horizon: 7", "horizon: 7, holidays: ES-Madird"), "forecast.holidays: .*near ones: MD"),
+        (SMALLEST.replace("horizon: 7", "horizon: 7, holidays: NO"), "forecast.holidays: .*write 'NO' for Norway"),
         (SMALLEST + "forecast: [\n", "line 6.*not YAML"),
         ("- a\n- b\n", "holds no mapping"),
         ("", "holds no mapping"),
