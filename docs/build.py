@@ -142,7 +142,7 @@ def _words(schema: dict[str, Any], whole: dict[str, Any]) -> str:
         )
         if name in schema
     ]
-    kind = {"string": "text", "boolean": "true or false"}.get(schema.get("type", ""), schema.get("type", "any"))
+    kind = {"string": "text", "boolean": "true or false", "object": "mapping"}.get(schema.get("type", ""), schema.get("type", "any"))
     return " ".join([kind, ", ".join(bounds)]).strip()
 
 

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from models.errors import InputError
+from models.known_future import fill_missing, spread_known
 from models.panel import Panel
 from models.rows import (
     EXAMPLES,
@@ -65,6 +66,7 @@ def build_panel(
     static_numbers: Sequence[str] = (),
     known_future: Sequence[str] = (),
     observed_past: Sequence[str] = (),
+    known_elsewhere: Sequence[pa.Table] = (),
     cutoff: datetime | None,
     now: datetime,
 ) -> tuple[Panel, Audit]:
@@ -77,6 +79,7 @@ def build_panel(
         static_numbers: Columns with one number per series.
         known_future: Number columns known up to `horizon` steps past the cutoff.
         observed_past: Number columns known up to the cutoff.
+        known_elsewhere: Tables of more known-future columns, see `spread_known`.
         cutoff: The last instant that may be seen; without a zone, meant in the job's zone. None for the
             newest observed step.
         now: No value after it is taken for the newest.
@@ -85,8 +88,8 @@ def build_panel(
         The panel and its audit. Values after the cutoff are not in the panel.
 
     Raises:
-        InputError: where there are no rows, most lie off the grid, nothing was observed up to the cutoff, or
-            one series has two different values for one timestamp.
+        InputError: where there are no rows, most lie off the grid, nothing was observed up to the cutoff,
+            one series has two different values for one timestamp, or what must be known ahead is not.
     """
     if rows.num_rows == 0:
         raise InputError("The source gave no rows; check source.table or source.query, and its filters.")
@@ -107,15 +110,18 @@ def build_panel(
     if later.any():
         findings.append(Finding("values after the cutoff", int(later.sum()), placed.names(later), "not seen"))
     _note_values(panel, forecast, findings)
+    known, known_names = _known_future(rows, placed, place, panel, known_future, known_elsewhere, findings)
     refused = _refuse(panel, forecast, findings)
+    if known is not None:
+        refused = fill_missing(known, known_names, panel, forecast.missing_future, findings) | refused
     panel = replace(
         panel,
         static=_static(rows, placed, static, findings),
         static_numbers=_static_numbers(rows, placed, static_numbers, findings),
         static_number_names=tuple(static_numbers),
-        known_future=_spread(rows, placed, place, panel, known_future, forecast.horizon),
-        known_future_names=tuple(known_future),
-        observed_past=_spread(rows, placed, place, panel, observed_past, 0),
+        known_future=known,
+        known_future_names=known_names,
+        observed_past=_spread(rows, placed, place, panel, observed_past, 0) if observed_past else None,
         observed_past_names=tuple(observed_past),
         refused=refused,
     )
@@ -168,12 +174,28 @@ def _lay_out(past: Rows, placed: Rows, end: int, grid: TimeGrid, forecast: Forec
     return panel, place
 
 
+def _known_future(
+    rows: pa.Table,
+    placed: Rows,
+    place: IntArray,
+    panel: Panel,
+    names: Sequence[str],
+    elsewhere: Sequence[pa.Table],
+    findings: list[Finding],
+) -> tuple[npt.NDArray[np.float32] | None, tuple[str, ...]]:
+    """Known-future columns of the rows themselves and of other tables, side by side, and their names."""
+    parts = [] if not names else [(_spread(rows, placed, place, panel, names, panel.horizon), tuple(names))]
+    parts += [spread_known(table, panel, findings) for table in elsewhere]
+    if not parts:
+        return None, ()
+    together = np.concatenate([part for part, _ in parts], axis=1) if len(parts) > 1 else parts[0][0]
+    return together, tuple(name for _, names in parts for name in names)
+
+
 def _spread(
     rows: pa.Table, placed: Rows, place: IntArray, panel: Panel, names: Sequence[str], tail: int
-) -> npt.NDArray[np.float32] | None:
+) -> npt.NDArray[np.float32]:
     """Covariates at the places of the values and `tail` steps on, shape (total + series * tail, column)."""
-    if not names:
-        return None
     series = placed.series
     flat = place[series] + placed.index + series * tail
     begin = panel.offsets[:-1][series] + series * tail

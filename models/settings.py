@@ -15,6 +15,7 @@ from models.public_holidays import check_place
 
 QuantileLevel = Annotated[float, Field(gt=0.0, lt=1.0)]
 PositiveInt = Annotated[int, Field(ge=1)]
+MissingFuture = Literal["mean", "last", "zero", "fallback", "error"]
 
 # Values are float32, which end a little above.
 LARGEST = 3.4e38
@@ -39,6 +40,12 @@ class ForecastSettings(Settings):
         [],
         description="Countries, or regions of them, whose public holidays the network sees, such as ES, ES-MD or "
         "[US-CA, US-NY].",
+    )
+    missing_future: MissingFuture | dict[str, MissingFuture] = Field(
+        "mean",
+        description="What stands where a known-future value is missing: its mean, the last known one of the series, or "
+        "0; or the series are left to the fallback, or the night stops. One word for all columns, or a mapping of "
+        "column to word. `last` and `zero` hold for the past too.",
     )
     quantile_levels: list[QuantileLevel] = Field(
         default=[0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95], min_length=1, description="Levels to forecast, each in (0, 1)."

@@ -22,7 +22,7 @@ from models.scoring import scales_at
 from models.settings import ForecastSettings, NetworkSettings, TrainingSettings
 from models.time_grid import TimeGrid
 from sql.read import Source
-from sql.source import COVARIATES
+from tasks.covariates import covariates
 from tasks.keras_import import quiet_import
 from tasks.read_series import last_instant, load_rows, not_after
 from tasks.step import logger, step
@@ -135,12 +135,14 @@ def _judge(whole: Panel, panels: list[Panel], nights: list[Forecast], others: di
 def _panel(
     rows_file: Path, source: Source, forecast: ForecastSettings, cutoff: datetime | None, now: datetime
 ) -> Panel:
-    columns = {key: getattr(source, key) for key in COVARIATES}
     rows = load_rows(rows_file)
+    about: dict[str, Any] = {}
+    # The whole history only judges: nothing need be known beyond its end.
     if cutoff is not None:
+        about = covariates(source, rows_file)
         ahead = forecast.horizon if source.known_future else 0
         rows = not_after(rows, last_instant(TimeGrid(forecast.frequency, forecast.time_zone), cutoff, ahead), forecast)
-    return build_panel(rows, forecast, cutoff=cutoff, now=now, **columns)[0]
+    return build_panel(rows, forecast, cutoff=cutoff, now=now, **about)[0]
 
 
 def _actual(whole: Panel, panel: Panel) -> Any:

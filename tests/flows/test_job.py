@@ -80,6 +80,12 @@ def test_a_job_that_is_nowhere_is_answered_with_the_jobs_that_are_there(tmp_path
         (SMALLEST + "monitor: {segments: [region]}\n", "monitor.segments names .*, which source.static does not"),
         (SMALLEST.replace("horizon: 7", "horizon: 7, holidays: ES-Madird"), "forecast.holidays: .*near ones: MD"),
         (SMALLEST.replace("horizon: 7", "horizon: 7, holidays: NO"), "forecast.holidays: .*write 'NO' for Norway"),
+        (SMALLEST.replace("horizon: 7", "horizon: 7, missing_future: {price: last}"), "missing_future names .'price'."),
+        (SMALLEST.replace("horizon: 7", "horizon: 7, missing_future: none"), "forecast.missing_future"),
+        (
+            SMALLEST.replace("history}", "history, known_future_from: {table: weather, colums: warmth}}"),
+            "unknown key 'source.known_future_from.0.colums'; did you mean 'columns'",
+        ),
         (SMALLEST + "forecast: [\n", "line 6.*not YAML"),
         ("- a\n- b\n", "holds no mapping"),
         ("", "holds no mapping"),
@@ -119,6 +125,13 @@ def test_every_problem_of_a_job_file_is_told_at_once(tmp_path):
         load(tmp_path, SMALLEST.replace("horizon: 7", "horizon: 0").replace("table:", "tabel:"))
     assert "forecast.horizon" in str(told.value)
     assert "did you mean 'table'" in str(told.value)
+
+
+def test_a_password_of_what_is_known_ahead_is_refused_too(tmp_path):
+    entry = "{url: 'postgresql://me:hunter2@host/db', table: weather, columns: warmth}"
+    with pytest.raises(JobError, match=r"source.known_future_from.0.url holds a password") as told:
+        load(tmp_path, SMALLEST.replace("history}", f"history, known_future_from: {entry}}}"))
+    assert "hunter2" not in str(told.value)
 
 
 @pytest.mark.parametrize("where", ["source", "output"])
