@@ -38,8 +38,8 @@ def read_known_future(
         SourceError, StorageError: as `read_observations`.
     """
     timestamp = other.timestamp or source.timestamp
-    # The same reader for all: the first number stands as the value, and where values hold for all series the time
-    # stands as the id. Such a source could not be written in a job, so it is not validated.
+    # The same reader for all: the first column stands as the value too, and where values hold for all series the
+    # time stands as the id. Such a source could not be written in a job, so it is not validated.
     place = Source.model_construct(
         url=other.url or source.url,
         table=other.table,
@@ -47,7 +47,7 @@ def read_known_future(
         series_id=other.series_id or [timestamp],
         timestamp=timestamp,
         value=other.columns[0],
-        known_future=other.columns[1:],
+        known_future=other.columns,
     )
     try:
         rows = read_observations(place, base, since=since, until=until, time_zone=time_zone)
@@ -58,4 +58,4 @@ def read_known_future(
     except SourceError as error:
         raise SourceError(f"source.known_future_from: {error}") from error
     kept = ["series_id", "timestamp"] if other.series_id else ["timestamp"]
-    return rows.select([*kept, "value", *other.columns[1:]]).rename_columns([*kept, *other.columns])
+    return rows.select([*kept, *other.columns])

@@ -71,7 +71,14 @@ def test_a_query_gets_its_bounds_and_may_find_nothing(make_source):
 @pytest.mark.parametrize(
     ("entry", "words"),
     [
-        ({**PROMOTIONS, "columns": ["discount", "displays"]}, r"no column 'displays' .*Did you mean 'display'\?"),
+        (
+            {**PROMOTIONS, "columns": ["shop"]},
+            "'shop' of table 'promotions' .* should hold numbers, but holds text: 'm'",
+        ),
+        (
+            {**PROMOTIONS, "columns": ["displays"]},
+            r"no column 'displays' \(known_future\) in .*Did you mean 'display'\?",
+        ),
         ({**WEATHER, "timestamp": "our"}, r"no column 'our' \(timestamp\) in table 'weather'.*Did you mean 'hour'\?"),
         ({**WEATHER, "table": "wether"}, "no table 'wether'.*Did you mean 'weather'"),
         ({**WEATHER, "table": None, "query": "DROP TABLE weather"}, "begins with 'DROP'"),
