@@ -105,7 +105,8 @@ def test_an_hour_that_came_twice_and_was_kept_once_is_the_first_and_a_gap():
 
 def test_rows_of_such_an_hour_in_no_order_are_two_steps_and_the_audit_says_what_it_took():
     table = rows(
-        ("a", "2023-10-29T02:00", 1), ("a", "2023-10-29T03:00", 3), ("a", "2023-10-29T01:00", 0), ("a", "2023-10-29T02:00", 2)
+        ("a", "2023-10-29T02:00", 1), ("a", "2023-10-29T03:00", 3),
+        ("a", "2023-10-29T01:00", 0), ("a", "2023-10-29T02:00", 2),
     )  # fmt: skip
     panel, audit = build(table, HOURLY)
     np.testing.assert_array_equal(panel.values, [0, 1, 2, 3])
