@@ -16,9 +16,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from models.baselines import seasonal_naive
 from models.calendar_features import calendar_features
+from models.panel import Panel
 from models.repeated_hours import second_pass
 from models.time_grid import TimeGrid
+from models.windows import WindowShape
 
 # Half-hour and quarter-hour offsets; changes by half an hour (Lord Howe) and by a day (Apia); midnights that are
 # skipped (Sao Paulo) or come twice (Havana, the Azores, St John's until 2011); rules that follow the moon (Casablanca).
@@ -240,3 +243,42 @@ def test_calendar_inputs_of_a_date_are_those_of_the_date(frequency: str) -> None
             expected |= {f"time_of_year_sin_{turns}": math.sin(turns * turn)}
             expected |= {f"time_of_year_cos_{turns}": math.cos(turns * turn)}
         np.testing.assert_allclose(row, [expected[name] for name in names], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("change", "moved"), [(datetime(2024, 3, 31, 1), 1), (datetime(2024, 10, 27, 1), -1)], ids=["forward", "back"]
+)
+def test_a_season_of_hours_is_hours_that_pass_and_another_hour_of_the_clock_until_it_has_passed_once(change, moved):
+    grid = TimeGrid("h", "Europe/Madrid")
+    (at_change,), _ = grid.to_index(pd.DatetimeIndex([change], tz="UTC"))
+    first = at_change - 240
+
+    def hours(index: np.ndarray) -> np.ndarray:
+        return grid.to_local(index).hour.to_numpy()
+
+    def night(cutoff: int) -> tuple[np.ndarray, list[np.ndarray]]:
+        """The clock's hours two days ahead, and those that the naive and each lag of the network would give."""
+        history = np.arange(first, cutoff + 1)
+        panel = Panel(
+            values=hours(history).astype(np.float32),
+            offsets=np.array([0, len(history)]),
+            series_ids=np.array(["a"]),
+            frequency="h",
+            time_zone="Europe/Madrid",
+            cutoff_index=cutoff,
+            season_lengths=(24,),
+            horizon=48,
+        )
+        ahead = cutoff + 1 + np.arange(48)
+        lags = WindowShape(segment=24, steps=1, horizon=48, seasons=(24,), cycles=(1,)).lags[:, 0]
+        return hours(ahead), [seasonal_naive(panel, 48, 24)[0], hours(ahead - lags)]
+
+    def differences(cutoff: int) -> list[list[int]]:
+        shown, recalled = night(cutoff)
+        return [np.mod(shown - each, 24).astype(int).tolist() for each in recalled]
+
+    off = moved % 24
+    # Twelve steps before the change, the last day knows nothing of it; a day after, all of it.
+    assert differences(at_change - 13) == [[0] * 12 + [off] * 36] * 2
+    assert differences(at_change + 11) == [([off] * 12 + [0] * 12) * 2] * 2
+    assert differences(at_change + 23) == [[0] * 48] * 2
