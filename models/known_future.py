@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from models.errors import InputError
 from models.panel import Panel
+from models.repeated_hours import second_pass
 from models.rows import EXAMPLES, Finding, instant_of
 from models.settings import MissingFuture
 from models.time_grid import TimeGrid
@@ -77,7 +78,16 @@ def _placed(
     grid = TimeGrid(panel.frequency, panel.time_zone)
     times = table["timestamp"]
     moments = times.cast(pa.timestamp("us", times.type.tz)).to_numpy().astype("datetime64[us]")
-    index, on_grid = grid.to_index(pd.DatetimeIndex(moments, tz="UTC") if times.type.tz else moments)
+    series = np.zeros(table.num_rows, np.int64)
+    if "series_id" in table.column_names:
+        ids = table["series_id"].unify_dictionaries().combine_chunks()
+        if not pa.types.is_dictionary(ids.type):
+            ids = pc.dictionary_encode(ids)
+        rank = pc.index_in(ids.dictionary, pa.array(panel.series_ids.tolist(), pa.string()))
+        of_id = pc.fill_null(rank, -1).to_numpy(zero_copy_only=False)
+        series = of_id[ids.indices.to_numpy(zero_copy_only=False)].astype(np.int64)
+    again = None if times.type.tz else second_pass(moments, series, grid)[0]
+    index, on_grid = grid.to_index(pd.DatetimeIndex(moments, tz="UTC") if times.type.tz else moments, again)
     off = int(len(on_grid) - on_grid.sum())
     what = f"rows with {', '.join(names)}"
     if 2 * off > len(on_grid):
@@ -89,14 +99,6 @@ def _placed(
     if off:
         examples = tuple(str(moment) for moment in moments[~on_grid][:EXAMPLES])
         findings.append(Finding(f"{what} off the grid", off, examples, "left out"))
-    series = np.zeros(len(index), np.int64)
-    if "series_id" in table.column_names:
-        ids = table["series_id"].unify_dictionaries().combine_chunks()
-        if not pa.types.is_dictionary(ids.type):
-            ids = pc.dictionary_encode(ids)
-        rank = pc.index_in(ids.dictionary, pa.array(panel.series_ids.tolist(), pa.string()))
-        of_id = pc.fill_null(rank, -1).to_numpy(zero_copy_only=False)
-        series = of_id[ids.indices.to_numpy(zero_copy_only=False)].astype(np.int64)
     row = np.flatnonzero(on_grid & (series >= 0))
     return series[row], index[row], row
 

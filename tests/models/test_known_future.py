@@ -89,6 +89,15 @@ def test_a_few_rows_off_the_grid_are_left_out_and_many_are_an_error():
         build(table([noon], warmth=[7]))
 
 
+def test_an_hour_that_comes_twice_has_two_values_in_the_order_of_the_table():
+    clock = [datetime(2023, 10, 29, hour) for hour in (1, 2, 2, 3)]
+    rows = pa.table({"series_id": ["a"], "timestamp": pa.array(clock[:1], pa.timestamp("us")), "value": [1.0]})
+    settings = ForecastSettings(frequency="h", horizon=3, time_zone="Europe/Madrid", min_history=1)
+    warmth = table(clock, warmth=[1, 2, 3, 4])
+    panel, _ = build_panel(rows, settings, known_elsewhere=[warmth], cutoff=None, now=NOW)
+    np.testing.assert_array_equal(panel.known_future[:, 0], [1, 2, 3, 4])
+
+
 @pytest.mark.parametrize(
     ("policy", "expected", "action"),
     [
