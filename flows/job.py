@@ -49,9 +49,20 @@ class Job(Settings):
 
     @model_validator(mode="after")
     def _holds_no_password(self) -> Self:
-        for where, url in (("source.url", self.source.url), ("output.url", self.output.url)):
+        urls = {"source.url": self.source.url, "output.url": self.output.url}
+        for place, other in enumerate(self.source.known_future_from):
+            urls[f"source.known_future_from.{place}.url"] = other.url or ""
+        for where, url in urls.items():
             if holds_password(url):
                 raise ValueError(f"{where} holds a password; write ${{NAME}} in its place and set that variable")
+        return self
+
+    @model_validator(mode="after")
+    def _missing_future_is_of_known_columns(self) -> Self:
+        policy, known = self.forecast.missing_future, self.source.known_ahead
+        unknown = [column for column in policy if column not in known] if isinstance(policy, dict) else []
+        if unknown:
+            raise ValueError(f"forecast.missing_future names {unknown}; known over the horizon are {known}")
         return self
 
     @model_validator(mode="after")

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from models.errors import InputError
+from models.repeated_hours import second_pass
 from models.time_grid import TimeGrid
 
 IntArray = npt.NDArray[np.int64]
@@ -76,6 +77,25 @@ def instant_of(grid: TimeGrid, index: int) -> datetime:
     return pd.Timestamp(grid.to_utc(np.array([index]))[0]).to_pydatetime().replace(tzinfo=UTC)
 
 
+def _second_time(
+    moments: npt.NDArray[np.datetime64],
+    series: IntArray,
+    series_ids: npt.NDArray[np.str_],
+    grid: TimeGrid,
+    findings: list[Finding],
+) -> BoolArray:
+    """Rows of the second time that the clocks showed an hour, and a word about them."""
+    again, in_doubt = second_pass(moments, series, grid)
+    for kind, found, action in (
+        ("rows of an hour that came twice", again, "taken as its second time"),
+        ("of them among rows in no order of time", in_doubt, "the later one in the source taken as the second"),
+    ):
+        if found.any():
+            examples = tuple(str(name) for name in series_ids[pd.unique(series[found])[:EXAMPLES]])
+            findings.append(Finding(kind, int(found.sum()), examples, action))
+    return again
+
+
 def place_on_grid(rows: pa.Table, grid: TimeGrid, findings: list[Finding]) -> Rows:
     """Rows with their grid positions, those off the grid left out."""
     ids = rows["series_id"].combine_chunks()
@@ -90,16 +110,12 @@ def place_on_grid(rows: pa.Table, grid: TimeGrid, findings: list[Finding]) -> Ro
     series = rank[ids.indices.to_numpy(zero_copy_only=False)]
     times = rows["timestamp"]
     moments = times.cast(pa.timestamp("us", times.type.tz)).to_numpy().astype("datetime64[us]", copy=False)
-    index, on_grid = _positions(moments, grid, in_utc=bool(times.type.tz))
+    again = None if times.type.tz else _second_time(moments, series, names[order], grid, findings)
+    index, on_grid = _positions(moments, again, grid, in_utc=bool(times.type.tz))
     # A null becomes NaN.
     value = rows["value"].cast(pa.float64()).to_numpy()
-    placed = Rows(
-        names[order],
-        series,
-        index,
-        value,
-        np.arange(rows.num_rows, dtype=np.int32 if rows.num_rows <= LARGEST_INT else np.int64),
-    )
+    row = np.arange(rows.num_rows, dtype=np.int32 if rows.num_rows <= LARGEST_INT else np.int64)
+    placed = Rows(names[order], series, index, value, row)
     off = ~on_grid
     if 2 * off.sum() > len(off):
         examples = [str(moment) for moment in moments[off][:EXAMPLES]]
@@ -112,10 +128,15 @@ def place_on_grid(rows: pa.Table, grid: TimeGrid, findings: list[Finding]) -> Ro
     return placed.take(on_grid)
 
 
-def _positions(moments: npt.NDArray[np.datetime64], grid: TimeGrid, in_utc: bool) -> tuple[IntArray, BoolArray]:
+def _positions(
+    moments: npt.NDArray[np.datetime64], again: BoolArray | None, grid: TimeGrid, in_utc: bool
+) -> tuple[IntArray, BoolArray]:
     """As `TimeGrid.to_index`, part by part: what it computes on the way is several times as large as its result."""
-    parts = np.array_split(moments, len(moments) // PART + 1)
-    found = [grid.to_index(pd.DatetimeIndex(part, tz="UTC") if in_utc else part) for part in parts]
+    found = []
+    for begin in range(0, max(len(moments), 1), PART):
+        part = moments[begin : begin + PART]
+        second = None if again is None else again[begin : begin + PART]
+        found.append(grid.to_index(pd.DatetimeIndex(part, tz="UTC") if in_utc else part, second))
     return np.concatenate([_small(index) for index, _ in found]), np.concatenate([on_grid for _, on_grid in found])
 
 

@@ -116,7 +116,7 @@ def _typings(reader: Reader, source: Source, bounds: Bounds) -> dict[str, Typing
         "timestamp": Typing([wanted["timestamp"]], timestamp),
         "value": number("value", source.value),
         **{name: text(name) for name in source.static},
-        **{name: number(name, name) for name in [*source.known_future, *source.observed_past]},
+        **{name: number(name, name) for name in source.numbers},
         **({"recorded_at": Typing([wanted["recorded_at"]], recorded)} if source.recorded_at else {}),
     }
 

@@ -63,7 +63,7 @@ def read_observations(
         `series_id` (dictionary of strings; several columns joined by "/", with "/" and "\" in a
         part escaped by "\"), `timestamp` (timestamp[us] where local to `time_zone`, timestamp[us, UTC]
         where the source knows the zone), `value` (float64, null where not observed), the static columns
-        (string), the known-future and observed-past ones (float64), and `recorded_at` (timestamp[us, UTC]).
+        (string), the other covariates (float64), and `recorded_at` (timestamp[us, UTC]).
 
     Raises:
         NoRows: where there are none.

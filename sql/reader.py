@@ -65,7 +65,7 @@ def wanted_columns(source: Source) -> list[Wanted]:
         Wanted(source.timestamp, "timestamp", "timestamp"),
         Wanted(source.value, "value", "number"),
         *(Wanted(name, name, "text") for name in source.static),
-        *(Wanted(name, name, "number") for name in [*source.known_future, *source.observed_past]),
+        *(Wanted(name, name, "number") for name in source.numbers),
         *recorded,
     ]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from models.audit import Audit, build_panel
 from models.settings import ForecastSettings
 from sql.read import Source
+from tasks.covariates import covariates
 from tasks.panel_store import save_panel
 from tasks.read_series import load_rows
 from tasks.step import logger, step
@@ -27,8 +28,8 @@ def audit_input(
     rows_file: Path, source: Source, forecast: ForecastSettings, cutoff: datetime | None, now: datetime
 ) -> Audited:
     """Build the panel as of the cutoff (the newest observed step where None); InputError where nobody could use it."""
-    columns = {"static": source.static, "known_future": source.known_future, "observed_past": source.observed_past}
-    panel, audit = build_panel(load_rows(rows_file), forecast, cutoff=cutoff, now=now, **columns)
+    about = covariates(source, rows_file)
+    panel, audit = build_panel(load_rows(rows_file), forecast, cutoff=cutoff, now=now, **about)
     for finding in audit.findings:
         logger().info("%s: %d, %s", finding.kind, finding.count, finding.action)
     return Audited(save_panel(panel, rows_file.with_name("panel.npz")), audit)

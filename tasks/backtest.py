@@ -23,6 +23,7 @@ from models.settings import ForecastSettings, NetworkSettings, TrainingSettings
 from models.time_grid import TimeGrid
 from sql.read import Source
 from sql.revisions import known_at
+from tasks.covariates import covariates
 from tasks.keras_import import quiet_import
 from tasks.read_series import load_rows, seen_at
 from tasks.step import logger, step
@@ -135,13 +136,15 @@ def _judge(whole: Panel, panels: list[Panel], nights: list[Forecast], others: di
 def _panel(
     rows_file: Path, source: Source, forecast: ForecastSettings, cutoff: datetime | None, now: datetime
 ) -> Panel:
-    columns = {"static": source.static, "known_future": source.known_future, "observed_past": source.observed_past}
     rows = load_rows(rows_file)
+    about: dict[str, Any] = {}
+    # The whole history only judges: nothing need be known beyond its end.
     if cutoff is not None:
+        about = covariates(source, rows_file)
         rows = seen_at(rows, source, forecast, cutoff, now)
     elif source.recorded_at is not None:
         rows = known_at(rows, now)
-    return build_panel(rows, forecast, cutoff=cutoff, now=now, **columns)[0]
+    return build_panel(rows, forecast, cutoff=cutoff, now=now, **about)[0]
 
 
 def _actual(whole: Panel, panel: Panel) -> Any:

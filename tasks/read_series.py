@@ -18,6 +18,7 @@ from models.time_grid import TimeGrid
 from sql.errors import NoRows
 from sql.read import Source, describe_source, first_timestamp, save_observations
 from sql.revisions import known_at
+from tasks.covariates import save_known_future
 from tasks.step import step
 
 
@@ -42,7 +43,7 @@ def read_series(
     """
     grid = TimeGrid(forecast.frequency, forecast.time_zone)
     steps_ahead = forecast.horizon if source.known_future else 0
-    until = None if cutoff is None else last_instant(grid, cutoff, steps_ahead)
+    until = None if cutoff is None else grid.past_repeat(last_instant(grid, cutoff, steps_ahead))
     moment = None if now is None else moment_of_knowledge(source, grid, cutoff, now)
     file = scratch / "observations.arrow"
     try:
@@ -51,6 +52,8 @@ def read_series(
         if cutoff is not None:
             _refuse_early(source, base, forecast, last_instant(grid, cutoff, 0))
         raise
+    ahead = None if cutoff is None else grid.past_repeat(last_instant(grid, cutoff, forecast.horizon))
+    save_known_future(source, base, forecast, file, ahead)
     return file
 
 
@@ -112,7 +115,7 @@ def seen_at(rows: pa.Table, source: Source, forecast: ForecastSettings, cutoff: 
         InputError: nothing had been recorded when that night ran.
     """
     grid, times = TimeGrid(forecast.frequency, forecast.time_zone), rows["timestamp"]
-    until = last_instant(grid, cutoff, forecast.horizon if source.known_future else 0)
+    until = grid.past_repeat(last_instant(grid, cutoff, forecast.horizon if source.known_future else 0))
     limit = until if times.type.tz else until.astimezone(forecast.zone).replace(tzinfo=None)
     seen = rows.filter(pc.less_equal(times, pa.scalar(limit, times.type)))
     moment = moment_of_knowledge(source, grid, cutoff, now)
