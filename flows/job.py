@@ -11,7 +11,14 @@ from typing import Any, Self, get_args
 import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
-from models.settings import ForecastSettings, MonitorSettings, NetworkSettings, Settings, TrainingSettings
+from models.settings import (
+    AuditSettings,
+    ForecastSettings,
+    MonitorSettings,
+    NetworkSettings,
+    Settings,
+    TrainingSettings,
+)
 from models.time_grid import TimeGrid
 from sql.read import Source
 from sql.url import holds_password
@@ -31,6 +38,7 @@ class Job(Settings):
     )
     source: Source
     forecast: ForecastSettings
+    audit: AuditSettings = AuditSettings()
     network: NetworkSettings = NetworkSettings()
     training: TrainingSettings = TrainingSettings()
     output: Output = Output()

@@ -8,6 +8,8 @@ import pyarrow.compute as pc
 from sql.errors import SourceError
 
 _OFFSET = r"\d:\d\d.*?(Z|[+-]\d\d(:?\d\d)?)$"
+# What Arrow reads as a number.
+_NUMBER = r"(?i)^([+-]?(([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|inf(inity)?|nan))$"
 _SHOWN = 5
 
 
@@ -59,6 +61,26 @@ def numbers(column: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArray:
             "Correct these rows; a value that was not observed is NULL."
         ) from None
     return _taken(parsed, texts)
+
+
+def numbers_and_texts(column: pa.ChunkedArray, name: str, where: str) -> tuple[pa.ChunkedArray, pa.ChunkedArray | None]:
+    """As `numbers`, but null where the column holds text that is no number.
+
+    Returns:
+        float64, and the texts that are no number (null elsewhere); None where there are none.
+
+    Raises:
+        SourceError: where it holds neither numbers nor text.
+    """
+    if not pa.types.is_string(column.type):
+        return numbers(column, name, where), None
+    texts = column.dictionary_encode().unify_dictionaries()
+    values = pc.utf8_trim_whitespace(_dictionary(texts))
+    is_number = pc.match_substring_regex(values, _NUMBER)
+    parsed = _taken(pc.if_else(is_number, values, None).cast(pa.float64()), texts)
+    if pc.all(is_number).as_py() in (True, None):
+        return parsed, None
+    return parsed, _taken(pc.if_else(is_number, None, _dictionary(texts)), texts)
 
 
 def instants(column: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArray:

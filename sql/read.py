@@ -58,7 +58,8 @@ def read_observations(
     Returns:
         `series_id` (dictionary of strings; several columns joined by "/", with "/" and "\" in a
         part escaped by "\"), `timestamp` (timestamp[us] where local to `time_zone`, timestamp[us, UTC]
-        where the source knows the zone), `value` (float64, null where not observed), the static columns
+        where the source knows the zone), `value` (float64, null where not observed), `value_text` (string, only
+        where the value column holds text that is no number: that text, null elsewhere), the static columns
         (string), the known-future and observed-past ones (float64), and `recorded_at` (like `timestamp`).
 
     Raises:
@@ -201,8 +202,10 @@ def _typed(rows: pa.Table, source: Source, where: str) -> pa.Table:
             [rows[f"series_id {i}"] for i in range(len(source.series_id))], source.series_id, where
         ),
         "timestamp": columns.instants(rows["timestamp"], source.timestamp, where),
-        "value": columns.numbers(rows["value"], source.value, where),
     }
+    typed["value"], texts = columns.numbers_and_texts(rows["value"], source.value, where)
+    if texts is not None:
+        typed["value_text"] = texts
     if typed["timestamp"].null_count:
         raise SourceError(
             f"{typed['timestamp'].null_count} of {rows.num_rows} rows of {where} have no {source.timestamp!r}. "

@@ -56,7 +56,7 @@ class Source(BaseModel):
                 if column in seen and not (meaning == "static" and seen[column] == "series_id"):
                     raise ValueError(f"the column {column!r} stands under both {seen[column]} and {meaning}")
                 seen[column] = meaning
-        taken = {"series_id", "timestamp", "value", "recorded_at"} & {
+        taken = {"series_id", "timestamp", "value", "value_text", "recorded_at"} & {
             *self.static, *self.known_future, *self.observed_past
         }  # fmt: skip
         if taken:

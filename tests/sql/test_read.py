@@ -184,17 +184,26 @@ def table_of(run_sql, timestamp="'2024-01-01'", value="1", series_id="'a'", kind
 
 
 @pytest.mark.usefixtures("way")
-def test_text_in_the_value_column_is_named_with_the_number_of_its_rows(database_url, run_sql):
+def test_text_in_the_value_column_is_kept_beside_the_values(database_url, run_sql):
     table_of(run_sql, value="'oops'")
-    with pytest.raises(SourceError, match=r"column 'value' of table 't' in .* holds text: 'oops' \(2 rows\)"):
-        read_observations(Source(url=database_url, table="t"))
+    rows = read_observations(Source(url=database_url, table="t"))
+    assert rows["value"].to_pylist() == [1.25] * 2000 + [None] * 2
+    assert rows["value_text"].to_pylist() == [None] * 2000 + ["oops"] * 2
+
+
+@pytest.mark.usefixtures("way")
+def test_text_in_a_covariate_is_named_with_the_number_of_its_rows(database_url, run_sql):
+    table_of(run_sql, value="'oops'")
+    run_sql("CREATE VIEW v AS SELECT series_id, timestamp, 1 AS units, value AS visitors FROM t")
+    with pytest.raises(SourceError, match=r"column 'visitors' of table 'v' in .* holds text: 'oops' \(2 rows\)"):
+        read_observations(Source(url=database_url, table="v", value="units", observed_past="visitors"))
 
 
 @on_sqlite
 def test_text_in_a_numeric_column_of_sqlite_is_found_after_many_numbers(database_url, run_sql):
     table_of(run_sql, value="'oops'", kind="REAL")
-    with pytest.raises(SourceError, match=r"'oops' \(2 rows\)"):
-        read_observations(Source(url=database_url, table="t"))
+    rows = read_observations(Source(url=database_url, table="t"))
+    assert rows["value_text"].drop_null().to_pylist() == ["oops", "oops"]
 
 
 @pytest.mark.usefixtures("way")
