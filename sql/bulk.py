@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, time
 from typing import Any, Literal, NamedTuple
@@ -90,7 +91,12 @@ def _array(values: Iterable[Any], kind: Kind) -> pa.Array:
         aware = {value.tzinfo is not None for value in present if value is not None}
         if len(aware) == 1:
             return pa.array(present, pa.timestamp("us", "UTC" if aware.pop() else None))
-    return pa.array([None if value is None else str(value) for value in present], pa.string())
+    texts = [None if value is None else str(value) for value in present]
+    try:
+        return pa.array(texts, pa.string())
+    except UnicodeEncodeError:
+        # Half a surrogate pair is no text that anybody could store; its number is.
+        return pa.array([text and text.encode("utf-8", "backslashreplace").decode() for text in texts], pa.string())
 
 
 _ARROW_TYPES = {"number": pa.float64(), "integer": pa.int64(), "text": pa.string(), "timestamp": pa.string()}
@@ -104,12 +110,14 @@ def _plain(value: Any, kind: Kind) -> Any:
         if isinstance(value, date) and not isinstance(value, datetime):
             return datetime.combine(value, time.min)
         return value if isinstance(value, datetime | str) else str(value)
-    return value if isinstance(value, int | float | str) else _number(value)
+    return value if isinstance(value, float | str) or kind == "integer" else _number(value)
 
 
 def _number(value: Any) -> Any:
     try:
         return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
     except (TypeError, ValueError):
         return str(value)
 

@@ -168,7 +168,13 @@ def _as_double(column: Column, field: pa.Field) -> Column:
     """Exact decimals arrive as text over ADBC: let the server convert them."""
     postgresql_type = (field.metadata or {}).get(b"POSTGRESQL:type")
     if column.kind == "number" and postgresql_type in _POSTGRESQL_NUMBER_AS_TEXT:
-        return column._replace(expression=f"CAST(CAST({column.expression} AS numeric) AS double precision)")
+        x = f"CAST({column.expression} AS numeric)"
+        # The server refuses decimals that no double holds, rather than round them.
+        return column._replace(
+            expression=f"CASE WHEN abs({x}) BETWEEN 1e-300 AND 1e308 THEN CAST({x} AS double precision) "
+            f"WHEN {x} = 'NaN' THEN 'NaN' WHEN abs({x}) < 1 THEN 0 "
+            f"WHEN {x} > 0 THEN 'Infinity' WHEN {x} < 0 THEN '-Infinity' END"
+        )
     return column
 
 
@@ -211,7 +217,7 @@ def _typed(rows: pa.Table, source: Source, where: str) -> pa.Table:
             f"{typed['timestamp'].null_count} of {rows.num_rows} rows of {where} have no {source.timestamp!r}. "
             "Fill it in, or leave these rows out with a query."
         )
-    typed |= {name: rows[name].cast(pa.string()) for name in source.static}
+    typed |= {name: columns.words(rows[name], name, where) for name in source.static}
     typed |= _numbers(rows, [*source.known_future, *source.observed_past], where)
     if source.recorded_at:
         typed["recorded_at"] = columns.instants(rows["recorded_at"], source.recorded_at, where)
