@@ -86,8 +86,8 @@ def _steps(
         audited = audit_input(rows_file, job.source, job.forecast, asked, now, job.audit)
     cutoff, panel_file = audited.audit.cutoff, audited.panel_file
     begin_run(places, run_id, cutoff, started_at)
-    stale = watch_input(places, audited.audit, job.forecast.zone, run_id)
     if audited.audit.stale and job.audit.stale == "error":
+        watch_input(places, audited.audit, job.forecast.zone, run_id)
         notify(places, job.notify, cutoff, started_at)
         refuse_stale(audited.audit, describe_source(job.source, loaded.base), job.audit)
     with clock("decide"):
@@ -102,6 +102,7 @@ def _steps(
     with clock("score"):
         scored = score(places, panel_file, job.monitor, cutoff)
     with clock("watch"):
+        stale = watch_input(places, audited.audit, job.forecast.zone, run_id)
         watched = watch(places, scored.losses, job.monitor, job.forecast.zone, cutoff, run_id)
     with clock("notify"):
         delivery = notify(places, job.notify, cutoff, started_at)
