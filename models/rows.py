@@ -206,13 +206,17 @@ def without_duplicates(placed: Rows, grid: TimeGrid, findings: list[Finding], po
     Raises:
         InputError: where the policy is None and most places have different values.
     """
-    # Sums must not depend on the order in which the source gives its rows.
-    last_key = placed.row if policy in ("first", "last") else placed.value
-    placed = placed.take(np.lexsort((last_key, placed.index, placed.series)))
+    first = placed.index.min(initial=0)
+    place = placed.series * (placed.index.max(initial=0) - first + 1) + (placed.index - first)
+    if not (place[1:] > place[:-1]).all():
+        placed = placed.take(np.argsort(place, kind="stable"))
     fresh = np.ones(len(placed.row), bool)
     fresh[1:] = (placed.series[1:] != placed.series[:-1]) | (placed.index[1:] != placed.index[:-1])
     if fresh.all():
         return placed
+    # Sums must not depend on the order in which the source gives its rows.
+    last_key = placed.row if policy in ("first", "last") else placed.value
+    placed = placed.take(np.lexsort((last_key, placed.index, placed.series)))
     begin = np.flatnonzero(fresh)
     seen = ~np.isnan(placed.value)
     low = np.minimum.reduceat(np.where(seen, placed.value, np.inf), begin)

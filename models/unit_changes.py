@@ -121,11 +121,11 @@ def _powers(size: FloatArray, begin: IntArray, at: IntArray, end: IntArray, near
     length = max(ENOUGH, 2 * near)
     before, after = _window(size, at - length, length, begin, at), _window(size, at, length, at, end)
     # The nearer ones have had less time to grow or to change with the year.
-    low, high = np.nanmedian(before[:, -2 * near :], axis=1), np.nanmedian(after[:, : 2 * near], axis=1)
+    low, high = _quantile(before[:, -2 * near :], 0.5), _quantile(after[:, : 2 * near], 0.5)
     power = np.round(high - low).astype(np.int64)
     side = np.sign(power)[:, None]
-    gap = np.nanquantile(side * after, 0.1, axis=1) - np.nanquantile(side * before, 0.9, axis=1)
-    step = np.nanmedian(after[:, :FEW], axis=1) - np.nanmedian(before[:, -FEW:], axis=1)
+    gap = _quantile(side * after, 0.1) - _quantile(side * before, 0.9)
+    step = _quantile(after[:, :FEW], 0.5) - _quantile(before[:, -FEW:], 0.5)
     middle = (low + high) / 2
     return np.where(
         (np.abs(high - low - power) <= NEAR_POWER)
@@ -147,7 +147,15 @@ def _window(size: FloatArray, start: IntArray, length: int, begin: IntArray, end
 
 
 def _spread(part: FloatArray) -> FloatArray:
-    return np.asarray(np.nanmedian(np.abs(part - np.nanmedian(part, axis=1, keepdims=True)), axis=1))
+    return _quantile(np.abs(part - _quantile(part, 0.5)[:, None]), 0.5)
+
+
+def _quantile(part: FloatArray, level: float) -> FloatArray:
+    """As `np.nanquantile(part, level, axis=1)`, which takes the rows one by one; each has a value."""
+    ordered = np.sort(part, axis=1)
+    rank = level * ((~np.isnan(part)).sum(axis=1)[:, None] - 1)
+    low, high = (np.take_along_axis(ordered, bound(rank).astype(np.int64), axis=1) for bound in (np.floor, np.ceil))
+    return np.asarray((low + (high - low) * (rank - np.floor(rank)))[:, 0])
 
 
 def _share_above(size: FloatArray, begin: IntArray, end: IntArray, limit: FloatArray, side: IntArray) -> FloatArray:

@@ -329,7 +329,7 @@ def test_an_audit_is_json():
     assert str(audit.findings[0]) == "1 steps without a row (a): taken as not observed"
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(st.permutations([*TWICE, *series_of("b", 1, None, 3, 4), ("b", day(3), 7), ("b", "2024-01-02T05:00", 1)]))
 def test_the_order_of_rows_changes_nothing(items):
     panel, audit = build(rows(*items))
@@ -338,6 +338,7 @@ def test_the_order_of_rows_changes_nothing(items):
     assert kinds(audit) == kinds(account)
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.sampled_from(["a", "b", "ç'\"", "🙂"]), st.integers(1, 28), st.floats(width=32)),
