@@ -23,7 +23,7 @@ from models.errors import InputError
 from models.settings import AuditSettings, ForecastSettings
 from sql import read
 from sql.connection import adbc_source_connection, connect, connect_source, resolve_url, transaction
-from sql.errors import SourceError
+from sql.errors import SourceError, StorageError
 from sql.read import Source, read_observations
 from sql.statement import quoted
 from tasks.predict import fallback_forecast
@@ -144,6 +144,11 @@ def night_or_error(source: Source, policies: AuditSettings) -> dict[str, tuple[n
     try:
         return night(source, policies)
     except (SourceError, InputError) as error:
+        return str(error)
+    except StorageError as error:
+        # Python's own driver reads no bytes that are no text, and says so itself.
+        if "decode to UTF-8 column" not in str(error):
+            raise
         return str(error)
 
 
