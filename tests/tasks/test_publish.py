@@ -9,6 +9,7 @@ import duckdb
 import fsspec
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pyarrow.dataset as ds
 import pytest
 import sqlalchemy as sa
@@ -16,10 +17,16 @@ import sqlalchemy as sa
 from sql import history
 from sql.errors import StorageError
 from tasks.places import Output, Places
-from tasks.publish import _ParquetNight, night_folder, publish
-from tasks.read_series import save_rows
+from tasks.night_file import save_night
+from tasks.publish import Published, _ParquetNight, night_folder, publish
 
 CUTOFF = datetime(2024, 3, 1, tzinfo=UTC)
+
+
+def publish_rows(places: Places, *parts: pa.Table) -> Published:
+    """Publish a night that was forecast in these parts."""
+    cutoff = parts[0]["cutoff"][0].as_py()
+    return publish(places, save_night(parts, places.base / "night.parquet"), cutoff)
 
 
 def files_under(folder: Path) -> dict[str, bytes]:
@@ -27,7 +34,7 @@ def files_under(folder: Path) -> dict[str, bytes]:
 
 
 def test_a_night_is_in_the_table_and_in_the_file(places, forecast_rows, tmp_path):
-    published = publish(places, save_rows(forecast_rows(), tmp_path / "f.arrow"))
+    published = publish_rows(places, forecast_rows())
     assert published.rows == 6
     assert published.parquet == str(tmp_path / "forecasts/job=sales/cutoff=2024-03-01T000000Z")
     assert history.forecast_of(places.engine(), "sales", CUTOFF).num_rows == 6
@@ -35,15 +42,15 @@ def test_a_night_is_in_the_table_and_in_the_file(places, forecast_rows, tmp_path
 
 
 def test_the_same_night_twice_leaves_the_newest_rows_once(places, forecast_rows, tmp_path):
-    publish(places, save_rows(forecast_rows(value=1.0), tmp_path / "a.arrow"))
-    published = publish(places, save_rows(forecast_rows(value=5.0, run_id="r2"), tmp_path / "b.arrow"))
+    publish_rows(places, forecast_rows(value=1.0))
+    published = publish_rows(places, forecast_rows(value=5.0, run_id="r2"))
     assert set(history.forecast_of(places.engine(), "sales", CUTOFF)["median"].to_pylist()) == {5.0}
     frame = pd.read_parquet(published.parquet)
     assert (len(frame), set(frame["median"])) == (6, {5.0})
 
 
 def test_what_fails_in_the_table_leaves_both_as_they_were(places, forecast_rows, tmp_path, monkeypatch):
-    publish(places, save_rows(forecast_rows(value=1.0), tmp_path / "a.arrow"))
+    publish_rows(places, forecast_rows(value=1.0))
     before = files_under(Path(places.parquet))
 
     def interrupted(engine, rows, before_commit):
@@ -54,7 +61,7 @@ def test_what_fails_in_the_table_leaves_both_as_they_were(places, forecast_rows,
     monkeypatch.setattr("tasks.step.time.sleep", lambda seconds: None)
     for rows in (forecast_rows(value=5.0), forecast_rows(cutoff=CUTOFF + timedelta(days=1))):
         with pytest.raises(StorageError):
-            publish(places, save_rows(rows, tmp_path / "b.arrow"))
+            publish_rows(places, rows)
     assert files_under(Path(places.parquet)) == before
     assert [night["cutoff"] for night in history.publications(places.engine(), "sales")] == [CUTOFF]
 
@@ -62,14 +69,14 @@ def test_what_fails_in_the_table_leaves_both_as_they_were(places, forecast_rows,
 def test_a_parquet_folder_that_cannot_be_written_leaves_the_table_as_it_was(places, forecast_rows, tmp_path):
     (tmp_path / "forecasts").write_text("in the way", encoding="utf-8")
     with pytest.raises(OSError, match="forecasts"):
-        publish(places, save_rows(forecast_rows(), tmp_path / "f.arrow"))
+        publish_rows(places, forecast_rows())
     with places.engine().connect() as connection:
         assert connection.scalar(sa.text("SELECT count(*) FROM forecast")) == 0
 
 
 def test_pandas_pyarrow_duckdb_and_polars_read_all_nights_without_options(places, forecast_rows, tmp_path):
     for day in range(2):
-        publish(places, save_rows(forecast_rows(cutoff=CUTOFF + timedelta(days=day)), tmp_path / "f.arrow"))
+        publish_rows(places, forecast_rows(cutoff=CUTOFF + timedelta(days=day)))
     frame = pd.read_parquet(places.parquet)
     assert (len(frame), frame["cutoff"].nunique(), set(frame["job"])) == (12, 2, {"sales"})
     assert ds.dataset(places.parquet, partitioning="hive").count_rows() == 12
@@ -80,7 +87,7 @@ def test_pandas_pyarrow_duckdb_and_polars_read_all_nights_without_options(places
 
 def test_a_folder_on_another_file_system_gets_the_file_too(forecast_rows, tmp_path, places):
     remote = Places("sales", tmp_path, Output(url=places.output.url, parquet="memory://lake/forecasts"))
-    published = publish(remote, save_rows(forecast_rows(), tmp_path / "f.arrow"))
+    published = publish_rows(remote, forecast_rows())
     assert published.parquet == "memory://lake/forecasts/job=sales/cutoff=2024-03-01T000000Z"
     with fsspec.open(f"{published.parquet}/part-0.parquet", "rb") as file:
         assert len(pd.read_parquet(file)) == 6
@@ -94,14 +101,15 @@ def test_a_reader_of_a_night_sees_no_aside_file(places, forecast_rows, tmp_path,
         return 0
 
     monkeypatch.setattr("tasks.publish.publish_forecast", look)
-    publish(places, save_rows(forecast_rows(), tmp_path / "f.arrow"))
+    publish_rows(places, forecast_rows())
     assert seen == []
 
 
 def test_two_runs_of_one_night_with_the_same_process_number_do_not_share_a_file(places, forecast_rows, tmp_path):
     # Every container's only process is number 1.
     first, second = (forecast_rows(value=value, run_id=run) for value, run in ((1.0, "r1"), (5.0, "r2")))
-    with _ParquetNight(places, first) as night, _ParquetNight(places, second) as later:
+    files = save_night([first], tmp_path / "a.parquet"), save_night([second], tmp_path / "b.parquet")
+    with _ParquetNight(places, files[0], CUTOFF) as night, _ParquetNight(places, files[1], CUTOFF) as later:
         later.show()
         night.show()
-    assert set(pd.read_parquet(night_folder(places, first))["median"]) == {1.0}
+    assert set(pd.read_parquet(night_folder(places, CUTOFF))["median"]) == {1.0}
