@@ -41,14 +41,14 @@ def month_of(moment: datetime) -> tuple[datetime, datetime]:
 
 
 def partitions(connection: sa.Connection) -> list[Partition]:
-    """All partitions of `forecast`."""
+    """All partitions of `forecast`, by name."""
     rows = connection.execute(
         sa.text(
             "SELECT CAST(CAST(oid AS regclass) AS text), "
             "CAST(substring(bound FROM 'FROM \\(''([^'']+)''\\)') AS timestamptz), "
             "CAST(substring(bound FROM 'TO \\(''([^'']+)''\\)') AS timestamptz) "
             "FROM (SELECT c.oid, pg_get_expr(c.relpartbound, c.oid) AS bound FROM pg_inherits i "
-            "JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = CAST('forecast' AS regclass)) p"
+            "JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = CAST('forecast' AS regclass)) p ORDER BY 1"
         )
     )
     return [Partition(*row) for row in rows]

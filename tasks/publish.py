@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from tasks.places import Places, stamp
 from tasks.step import step
 
 _FILE = "part-0.parquet"
+_LEFT_OVER_SECONDS = 86_400
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class _ParquetNight:
     def __enter__(self) -> _ParquetNight:
         if isinstance(self._system, LocalFileSystem):
             Path(self._target).parent.mkdir(parents=True, exist_ok=True)
+            self._remove_left_over()
             shutil.copyfile(self._file, self._aside("new"))
         return self
 
@@ -90,6 +93,13 @@ class _ParquetNight:
             with suppress(OSError):
                 Path(self._target).parent.rmdir()
                 Path(self._target).parent.parent.rmdir()
+
+    def _remove_left_over(self) -> None:
+        """Remove what a run of this night left aside that was killed long ago."""
+        for file in Path(self._target).parent.glob(f".{_FILE}.*"):
+            with suppress(FileNotFoundError):
+                if time.time() - file.stat().st_mtime > _LEFT_OVER_SECONDS:
+                    file.unlink()
 
     def _aside(self, name: str) -> str:
         # A leading dot, and no ending that a reader of *.parquet would match. Process numbers would not do

@@ -1,4 +1,5 @@
 import sqlite3
+import threading
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
@@ -116,6 +117,59 @@ def test_nobody_else_sees_a_night_before_it_is_whole(output, make_night):
     publish_forecast(output, make_night(series=9), before_commit=look)
     look()
     assert seen == [0, 6, 27]
+
+
+def test_a_reader_of_the_view_only_ever_sees_whole_nights(output, make_night):
+    publish_forecast(output, make_night(value=0.0, series=40))
+    seen, done = [], threading.Event()
+    query = sa.text("SELECT count(*), min(median), max(median) FROM latest_forecast WHERE job = 'sales'")
+
+    def read() -> None:
+        while not done.is_set():
+            with output.connect() as connection:
+                seen.append(connection.execute(query).one())
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for number in range(1, 9):
+        # The same night again, then the next one, larger.
+        cutoff, series = NIGHT + timedelta(days=number // 2), 40 + number // 2
+        night = make_night(cutoff, value=float(number), series=series)
+        publish_forecast(output, [night.slice(first, 30) for first in range(0, night.num_rows, 30)])
+    done.set()
+    reader.join()
+    assert len(seen) > 1
+    assert [row for row in seen if row != (3 * (40 + row[1] // 2), row[1], row[1])] == []
+
+
+@pytest.mark.usefixtures("way")
+def test_a_night_in_parts_is_the_same_as_whole(output, make_night):
+    night = make_night(series=5)
+    assert publish_forecast(output, (night.slice(first, 4) for first in range(0, 15, 4))) == 15
+    in_parts = forecast_of(output, "sales", NIGHT), publications(output, "sales")
+    publish_forecast(output, night)
+    assert (forecast_of(output, "sales", NIGHT), publications(output, "sales")) == in_parts
+
+
+@pytest.mark.usefixtures("way")
+@pytest.mark.parametrize(
+    ("second", "message"),
+    [
+        ({"cutoff": NIGHT + timedelta(days=1)}, "one cutoff, but its parts hold"),
+        ({"job": "other"}, "one job, but its parts hold sales and other"),
+        ({"levels": ("q0_1",)}, "one set of columns"),
+    ],
+)
+def test_parts_of_different_nights_are_refused_and_leave_the_old_night(output, make_night, second, message):
+    publish_forecast(output, make_night())
+    with pytest.raises(ValueError, match=message):
+        publish_forecast(output, [make_night(value=2.0), make_night(series=3, **second)])
+    assert forecast_of(output, "sales", NIGHT)["median"].to_pylist() == [1.0] * 6
+
+
+def test_a_night_without_parts_is_refused(output):
+    with pytest.raises(ValueError, match="there are no rows"):
+        publish_forecast(output, [])
 
 
 def test_the_latest_forecast_is_each_jobs_newest_cutoff_whenever_it_was_published(output, make_night):

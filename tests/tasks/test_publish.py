@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,13 +15,14 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
 
 from sql import history
 from sql.errors import StorageError
-from tasks.places import Output, Places
 from tasks.night_file import save_night
+from tasks.places import Output, Places
 from tasks.publish import Published, _ParquetNight, night_folder, publish
 
 CUTOFF = datetime(2024, 3, 1, tzinfo=UTC)
@@ -83,6 +88,78 @@ def test_pandas_pyarrow_duckdb_and_polars_read_all_nights_without_options(places
     query = f"SELECT count(*) FROM '{places.parquet}/**/*.parquet' WHERE job = 'sales'"
     assert duckdb.sql(query).fetchall() == [(12,)]
     assert pl.read_parquet(places.parquet).shape[0] == 12
+
+
+def test_a_night_in_parts_is_one_file_with_a_row_group_for_each(places, forecast_rows):
+    night = forecast_rows(series=6)
+    published = publish_rows(places, *(night.slice(first, 6) for first in (0, 6, 12)))
+    assert published.rows == 18
+    assert pq.ParquetFile(f"{published.parquet}/part-0.parquet").num_row_groups == 3
+    assert history.forecast_of(places.engine(), "sales", CUTOFF).num_rows == 18
+    [row] = history.publications(places.engine(), "sales")
+    ends = CUTOFF + timedelta(days=1), CUTOFF + timedelta(days=3)
+    assert (row["rows"], row["first_timestamp"], row["last_timestamp"]) == (18, *ends)
+
+
+def _publish_and_wait(places: Places, file: Path, moment: str, told: Path) -> None:
+    """Publish, and stop for ever where all rows are in the table, or where the file is in its place too."""
+    show = _ParquetNight.show
+
+    def wait(night: _ParquetNight) -> None:
+        if moment == "the file is shown":
+            show(night)
+        told.touch()
+        threading.Event().wait()
+
+    _ParquetNight.show = wait  # type: ignore[method-assign]
+    publish(places, file, CUTOFF)
+
+
+@pytest.mark.parametrize("moment", ["all rows are in", "the file is shown"])
+def test_a_night_that_is_killed_leaves_no_half_night_and_can_run_again(places, forecast_rows, tmp_path, moment):
+    publish_rows(places, forecast_rows(value=1.0))
+    file = save_night([forecast_rows(series=9, value=5.0, run_id="r2")], tmp_path / "killed.parquet")
+    told = tmp_path / "told"
+    process = multiprocessing.get_context("spawn").Process(
+        target=_publish_and_wait, args=(places, file, moment, told), daemon=True
+    )
+    process.start()
+    while process.is_alive() and not told.exists():
+        process.join(0.05)
+    assert told.exists()
+    process.kill()
+    process.join()
+
+    kept = history.forecast_of(places.engine(), "sales", CUTOFF)
+    assert (kept.num_rows, set(kept["median"].to_pylist())) == (6, {1.0})
+    frame = pd.read_parquet(places.parquet)
+    whole = (27, {5.0}) if moment == "the file is shown" else (6, {1.0})
+    assert (len(frame), set(frame["median"])) == whole
+
+    published = publish(places, file, CUTOFF)
+    assert history.forecast_of(places.engine(), "sales", CUTOFF).num_rows == len(pd.read_parquet(places.parquet)) == 27
+    left = next(path for path in Path(published.parquet).iterdir() if path.name.startswith("."))
+    os.utime(left, (0, 0))
+    publish(places, file, CUTOFF)
+    assert not left.exists()
+
+
+def test_two_runs_of_one_night_at_once_leave_one_of_them_in_both_places(places, forecast_rows, tmp_path):
+    ready = threading.Barrier(2)
+
+    def run(value: float) -> None:
+        file = save_night([forecast_rows(series=50, value=value, run_id=f"r{value}")], tmp_path / f"{value}.parquet")
+        ready.wait()
+        publish(places, file, CUTOFF)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(run, (1.0, 5.0)))
+
+    stored = history.forecast_of(places.engine(), "sales", CUTOFF)
+    [value] = set(stored["median"].to_pylist())
+    frame = pd.read_parquet(places.parquet)
+    assert (stored.num_rows, len(frame), set(frame["median"])) == (150, 150, {value})
+    assert [row["run_id"] for row in history.publications(places.engine(), "sales")] == [f"r{value}"]
 
 
 def test_a_folder_on_another_file_system_gets_the_file_too(forecast_rows, tmp_path, places):
