@@ -1,5 +1,6 @@
 import sqlite3
-import threading
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
@@ -119,27 +120,41 @@ def test_nobody_else_sees_a_night_before_it_is_whole(output, make_night):
     assert seen == [0, 6, 27]
 
 
-def test_a_reader_of_the_view_only_ever_sees_whole_nights(output, make_night):
+_READER = """
+import sys, threading
+import sqlalchemy as sa
+from sql.connection import connect, resolve_url
+
+engine = connect(resolve_url(sys.argv[1]))
+query = sa.text("SELECT count(*), min(median), max(median) FROM latest_forecast WHERE job = 'sales'")
+done = threading.Event()
+threading.Thread(target=lambda: (sys.stdin.read(), done.set())).start()
+seen = set()
+while not done.is_set():
+    with engine.connect() as connection:
+        row = connection.execute(query).one()
+    if row not in seen:
+        seen.add(row)
+        print(*row, flush=True)
+"""
+
+
+def test_a_reader_of_the_view_only_ever_sees_whole_nights(output, make_night, database_url):
     publish_forecast(output, make_night(value=0.0, series=40))
-    seen, done = [], threading.Event()
-    query = sa.text("SELECT count(*), min(median), max(median) FROM latest_forecast WHERE job = 'sales'")
-
-    def read() -> None:
-        while not done.is_set():
-            with output.connect() as connection:
-                seen.append(connection.execute(query).one())
-
-    reader = threading.Thread(target=read)
-    reader.start()
-    for number in range(1, 9):
-        # The same night again, then the next one, larger.
-        cutoff, series = NIGHT + timedelta(days=number // 2), 40 + number // 2
-        night = make_night(cutoff, value=float(number), series=series)
-        publish_forecast(output, [night.slice(first, 30) for first in range(0, night.num_rows, 30)])
-    done.set()
-    reader.join()
-    assert len(seen) > 1
-    assert [row for row in seen if row != (3 * (40 + row[1] // 2), row[1], row[1])] == []
+    # In a process of its own, as two copies of SQLite (Python's and ADBC's) in one process undo each other's locks.
+    command = [sys.executable, "-c", _READER, database_url]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as reader:
+        seen = [reader.stdout.readline()]
+        for number in range(1, 9):
+            # The same night again, then the next one, larger.
+            night = make_night(NIGHT + timedelta(days=number // 2), float(number), series=40 + number // 2)
+            publish_forecast(output, [night.slice(first, 30) for first in range(0, night.num_rows, 30)])
+        seen += reader.communicate()[0].splitlines()
+    assert reader.returncode == 0
+    rows = [tuple(float(number) for number in line.split()) for line in seen]
+    assert rows[0] == (120, 0.0, 0.0)
+    assert len(rows) > 1
+    assert [row for row in rows if row != (3 * (40 + row[1] // 2), row[1], row[1])] == []
 
 
 @pytest.mark.usefixtures("way")

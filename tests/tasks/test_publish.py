@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import threading
-from concurrent.futures import ThreadPoolExecutor
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -101,34 +100,42 @@ def test_a_night_in_parts_is_one_file_with_a_row_group_for_each(places, forecast
     assert (row["rows"], row["first_timestamp"], row["last_timestamp"]) == (18, *ends)
 
 
-def _publish_and_wait(places: Places, file: Path, moment: str, told: Path) -> None:
-    """Publish, and stop for ever where all rows are in the table, or where the file is in its place too."""
-    show = _ParquetNight.show
+_ANOTHER_RUN = """
+import sys, threading
+from datetime import UTC, datetime
+from pathlib import Path
+from tasks import publish as module
+from tasks.places import Output, Places
 
-    def wait(night: _ParquetNight) -> None:
-        if moment == "the file is shown":
-            show(night)
-        told.touch()
-        threading.Event().wait()
+base, url, file, moment = sys.argv[1:]
+show = module._ParquetNight.show
 
-    _ParquetNight.show = wait  # type: ignore[method-assign]
-    publish(places, file, CUTOFF)
+def stop_for_ever(night):
+    if moment == "the file is shown":
+        show(night)
+    print("stopped", flush=True)
+    threading.Event().wait()
+
+if moment != "never":
+    module._ParquetNight.show = stop_for_ever
+print("begun", flush=True)
+module.publish(Places("sales", Path(base), Output(url=url)), Path(file), datetime(2024, 3, 1, tzinfo=UTC))
+"""
+
+
+def another_run(places: Places, file: Path, stopped_when: str = "never") -> subprocess.Popen[str]:
+    """A process that publishes the night; it stops for ever before, or after, the file is in its place."""
+    command = [sys.executable, "-c", _ANOTHER_RUN, str(places.base), places.output.url, str(file), stopped_when]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
 @pytest.mark.parametrize("moment", ["all rows are in", "the file is shown"])
 def test_a_night_that_is_killed_leaves_no_half_night_and_can_run_again(places, forecast_rows, tmp_path, moment):
     publish_rows(places, forecast_rows(value=1.0))
     file = save_night([forecast_rows(series=9, value=5.0, run_id="r2")], tmp_path / "killed.parquet")
-    told = tmp_path / "told"
-    process = multiprocessing.get_context("spawn").Process(
-        target=_publish_and_wait, args=(places, file, moment, told), daemon=True
-    )
-    process.start()
-    while process.is_alive() and not told.exists():
-        process.join(0.05)
-    assert told.exists()
-    process.kill()
-    process.join()
+    with another_run(places, file, stopped_when=moment) as process:
+        assert [process.stdout.readline(), process.stdout.readline()] == ["begun\n", "stopped\n"]
+        process.kill()
 
     kept = history.forecast_of(places.engine(), "sales", CUTOFF)
     assert (kept.num_rows, set(kept["median"].to_pylist())) == (6, {1.0})
@@ -144,22 +151,25 @@ def test_a_night_that_is_killed_leaves_no_half_night_and_can_run_again(places, f
     assert not left.exists()
 
 
-def test_two_runs_of_one_night_at_once_leave_one_of_them_in_both_places(places, forecast_rows, tmp_path):
-    ready = threading.Barrier(2)
+def test_of_two_runs_of_one_night_at_once_the_later_one_is_in_both_places(places, forecast_rows, tmp_path, monkeypatch):
+    later = save_night([forecast_rows(series=9, value=5.0, run_id="r2")], tmp_path / "later.parquet")
+    show, begun = _ParquetNight.show, []
 
-    def run(value: float) -> None:
-        file = save_night([forecast_rows(series=50, value=value, run_id=f"r{value}")], tmp_path / f"{value}.parquet")
-        ready.wait()
-        publish(places, file, CUTOFF)
+    def show_while_another_run_has_begun(night: _ParquetNight) -> None:
+        begun.append(another_run(places, later))
+        assert begun[0].stdout.readline() == "begun\n"
+        show(night)
 
-    with ThreadPoolExecutor(2) as pool:
-        list(pool.map(run, (1.0, 5.0)))
+    with monkeypatch.context() as patch:
+        patch.setattr(_ParquetNight, "show", show_while_another_run_has_begun)
+        publish_rows(places, forecast_rows(series=4, value=1.0))
+    with begun[0] as process:
+        assert process.wait() == 0
 
-    stored = history.forecast_of(places.engine(), "sales", CUTOFF)
-    [value] = set(stored["median"].to_pylist())
-    frame = pd.read_parquet(places.parquet)
-    assert (stored.num_rows, len(frame), set(frame["median"])) == (150, 150, {value})
-    assert [row["run_id"] for row in history.publications(places.engine(), "sales")] == [f"r{value}"]
+    stored, frame = history.forecast_of(places.engine(), "sales", CUTOFF), pd.read_parquet(places.parquet)
+    assert (stored.num_rows, set(stored["median"].to_pylist())) == (27, {5.0})
+    assert (len(frame), set(frame["median"])) == (27, {5.0})
+    assert [row["run_id"] for row in history.publications(places.engine(), "sales")] == ["r2"]
 
 
 def test_a_folder_on_another_file_system_gets_the_file_too(forecast_rows, tmp_path, places):
