@@ -5,7 +5,7 @@ The file is the one that is published: without `job` and `cutoff`, which its pat
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from datetime import datetime
 from pathlib import Path
 
@@ -36,7 +36,7 @@ def save_night(parts: Iterable[pa.Table], file: Path) -> Path:
     return file
 
 
-def night_parts(file: Path, job: str, cutoff: datetime) -> Iterator[pa.Table]:
+def night_parts(file: Path, job: str, cutoff: datetime) -> Generator[pa.Table]:
     """The rows of a night's file as the table `forecast` has them, one row group after the other."""
     said = {"job": pa.scalar(job, pa.string()), "cutoff": pa.scalar(cutoff, pa.timestamp("us", "UTC"))}
     with pq.ParquetFile(file) as parquet:

@@ -61,4 +61,4 @@ def days_to_judge(forecast: ForecastSettings) -> int:
     grid = TimeGrid(forecast.frequency, forecast.time_zone)
     first = grid.to_index(np.array(["2023-07-01"], "M8[us]"))[0]
     begin, end = grid.to_utc(first + np.array([0, forecast.horizon]))
-    return math.ceil((end - begin) / np.timedelta64(1, "D"))
+    return math.ceil(float((end - begin) / np.timedelta64(1, "D")))

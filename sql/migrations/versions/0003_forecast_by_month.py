@@ -1,5 +1,7 @@
 """On PostgreSQL, `forecast` is partitioned by cutoff, so that old nights are dropped and not deleted row by row."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -25,7 +27,7 @@ def upgrade() -> None:
     if connection.dialect.name != "postgresql":
         return
 
-    def run(statement: str) -> sa.CursorResult:
+    def run(statement: str) -> sa.CursorResult[Any]:
         return connection.execution_options(no_parameters=True).exec_driver_sql(statement)
 
     run("LOCK TABLE forecast IN ACCESS EXCLUSIVE MODE")
