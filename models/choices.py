@@ -17,6 +17,9 @@ CYCLES = 3
 # forecast, and more of them in a long window would only say the same again.
 ORIGINS = 8
 STEPS = 600
+# A panel of fewer values gets a smaller network, and one that forgets.
+FEW_VALUES = 20_000
+DROPOUT = 0.3
 
 
 @dataclass(frozen=True)
@@ -111,10 +114,15 @@ def choose(
     if network.context_length is None:
         said.append(f"context {steps * segment}: three of the longest season, {longest}, and two horizons")
     layers = tuple((layer.cell, layer.units) for layer in network.layers or ())
+    values = int(counts.sum())
     if not layers:
-        units = 128 if panel.observed.sum() > 20_000 else 64
-        layers = (("gru", units),)
-        said.append(f"one gru layer of {units} units for {int(panel.observed.sum())} observed values")
+        layers = (("gru", 64 if values < FEW_VALUES else 128),)
+        said.append(f"one gru layer of {layers[0][1]} units for {values} observed values")
+    dropout = network.dropout
+    if dropout is None:
+        dropout = DROPOUT if values < FEW_VALUES else 0.0
+        if dropout:
+            said.append(f"dropout {dropout:g}: {values} values are soon learnt by heart")
     embedding = network.input.series_embedding if typical >= 1_000 else 0
     if network.input.series_embedding and not embedding:
         said.append(f"no series embedding: {typical} values are too few to learn a series by heart")
@@ -140,7 +148,7 @@ def choose(
         error_units=True,
         series_embedding=embedding,
         static_embedding=network.input.static_embedding,
-        dropout=network.dropout,
+        dropout=dropout,
         half_life=0.3,
         **_course(training),
         lower_bound=forecast.lower_bound,

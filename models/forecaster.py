@@ -8,7 +8,6 @@ folder: `forecaster.json` (the plans, the vocabulary, the time grid) and `member
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -28,8 +27,7 @@ from models.member import Member
 from models.panel import Panel
 from models.settings import ForecastSettings, NetworkSettings, TrainingSettings
 from models.training import Progress, TrainingReport, merged
-
-FORMAT = 2
+from models.version import read_description, write_description
 
 
 class Forecaster:
@@ -160,14 +158,13 @@ class Forecaster:
     def save(self, folder: Path) -> None:
         """Write the version's files into an existing, empty folder."""
         content = {
-            "format": FORMAT,
             "keras": keras.version(),
             "plans": [member.plan.to_dict() for member in self.members],
             "vocabulary": self.vocabulary.to_dict(),
             "forecast": self.forecast.model_dump(mode="json"),
             "choices": self.choices,
         }
-        (folder / "forecaster.json").write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+        write_description(folder, content)
         for number, member in enumerate(self.members):
             member.network.save_weights(folder / _weights_file(number))
 
@@ -179,9 +176,7 @@ class Forecaster:
             ModelError: where a file is missing or damaged, or the version is of another format.
         """
         try:
-            content = json.loads((folder / "forecaster.json").read_text(encoding="utf-8"))
-            if content["format"] != FORMAT:
-                raise ValueError(f"it has format {content['format']}, this release reads {FORMAT}")
+            content = read_description(folder)
             forecaster = cls(
                 [Plan.from_dict(plan) for plan in content["plans"]],
                 Vocabulary.from_dict(content["vocabulary"]),

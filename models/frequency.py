@@ -63,7 +63,8 @@ def rule_of(frequency: str, zone: ZoneOffsets) -> Rule:
         return Rule("clock", offset.n * DAY)
     size = offset.nanos // 1_000
     shifts = zone.recent
-    moves = np.abs(np.diff(shifts))
+    # A zone that changed sides of the date line skipped a day, and its clock went on as before.
+    moves = np.abs(np.diff(shifts)) % DAY
     # A step shorter than a move would have two positions at the instant of a skipped hour.
     if (moves % size).any() and size > moves.max() and DAY % size == 0:
         return Rule("clock", size)

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from models.errors import InputError
+from models.repeated_hours import second_pass
 from models.time_grid import TimeGrid
 
 IntArray = npt.NDArray[np.int64]
@@ -69,6 +70,25 @@ def instant_of(grid: TimeGrid, index: int) -> datetime:
     return pd.Timestamp(grid.to_utc(np.array([index]))[0]).to_pydatetime().replace(tzinfo=UTC)
 
 
+def _second_time(
+    moments: npt.NDArray[np.datetime64],
+    series: IntArray,
+    series_ids: npt.NDArray[np.str_],
+    grid: TimeGrid,
+    findings: list[Finding],
+) -> BoolArray:
+    """Rows of the second time that the clocks showed an hour, and a word about them."""
+    again, in_doubt = second_pass(moments, series, grid)
+    for kind, found, action in (
+        ("rows of an hour that came twice", again, "taken as its second time"),
+        ("of them among rows in no order of time", in_doubt, "the later one in the source taken as the second"),
+    ):
+        if found.any():
+            examples = tuple(str(name) for name in series_ids[pd.unique(series[found])[:EXAMPLES]])
+            findings.append(Finding(kind, int(found.sum()), examples, action))
+    return again
+
+
 def place_on_grid(rows: pa.Table, grid: TimeGrid, findings: list[Finding]) -> Rows:
     """Rows with their grid positions, those off the grid left out."""
     ids = rows["series_id"].combine_chunks()
@@ -83,7 +103,8 @@ def place_on_grid(rows: pa.Table, grid: TimeGrid, findings: list[Finding]) -> Ro
     series = rank[ids.indices.to_numpy(zero_copy_only=False)].astype(np.int64)
     times = rows["timestamp"]
     moments = times.cast(pa.timestamp("us", times.type.tz)).to_numpy().astype("datetime64[us]")
-    index, on_grid = grid.to_index(pd.DatetimeIndex(moments, tz="UTC") if times.type.tz else moments)
+    again = None if times.type.tz else _second_time(moments, series, names[order], grid, findings)
+    index, on_grid = grid.to_index(pd.DatetimeIndex(moments, tz="UTC") if times.type.tz else moments, again)
     value = pc.fill_null(rows["value"].cast(pa.float64()), float("nan")).to_numpy()
     placed = Rows(names[order], series, index, value, np.arange(rows.num_rows))
     off = ~on_grid

@@ -117,8 +117,12 @@ class NetworkSettings(Settings):
         le=5,
         description="Different networks whose forecasts are averaged; each takes as long as one to train.",
     )
-    dropout: float = Field(
-        0.0, ge=0.0, lt=1.0, description="Share of the recurrent state that the head does not see while training."
+    dropout: float | None = Field(
+        None,
+        ge=0.0,
+        lt=1.0,
+        description="Share of the recurrent state that the head does not see while training; left out, 0.3 where "
+        "there are few values, and none else.",
     )
     input: InputSettings = InputSettings()
 

@@ -8,6 +8,7 @@ the calendar of the zone, whatever their length.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from math import gcd
 from zoneinfo import available_timezones
@@ -17,7 +18,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from models.frequency import DAY, DAYS_OF_YEAR, MONDAY, SECOND, Rule, rule_of
-from models.zone_offsets import ZoneOffsets, zone_offsets
+from models.zone_offsets import EPOCH, ZoneOffsets, zone_offsets
 
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
@@ -31,6 +32,8 @@ class TimeGrid:
     Multiples such as 2h, 2W-MON or 2MS count from 1970-01-01, its week, its month. Steps that a
     change of the clocks is no multiple of (2h in Madrid; h on Lord Howe, where clocks move by half an
     hour) are counted on the zone's clock where they divide a day, so that they stay at the same hours.
+    A day that a zone never had (30 December 2011 in Apia) keeps its position, so that weekdays keep theirs:
+    no timestamp lies on it, and its instant is that of the next day.
 
     Args:
         frequency: A pandas offset alias: s, min, h, D, B, W-MON, MS, ME, QS, QE, YS, YE or a multiple.
@@ -55,39 +58,45 @@ class TimeGrid:
         # Reading the rule now makes a wrong frequency fail here, not at the first timestamp.
         _ = self.rule
 
-    def to_index(self, timestamps: Timestamps | pd.DatetimeIndex) -> tuple[IntArray, BoolArray]:
+    def to_index(
+        self, timestamps: Timestamps | pd.DatetimeIndex, again: BoolArray | None = None
+    ) -> tuple[IntArray, BoolArray]:
         """Grid positions of timestamps, and which of them lie on the grid.
 
         Args:
             timestamps: Shape (n,), microseconds count and what is finer is cut off. Those with a zone are
-                converted; those without are meant on the grid's own zone's clock. There, an hour that comes
-                twice is the first one. NaT lies off the grid.
+                converted; those without are meant on the grid's own zone's clock. NaT lies off the grid.
+            again: Shape (n,): of timestamps without a zone in an hour that comes twice, those of the second
+                time. Left out, all are of the first.
 
         Returns:
             Shape (n,) each: the newest position not after the timestamp (0 for NaT), and whether it is the
-            timestamp's own. An hour that the clocks skipped lies off the grid, at the first instant after it.
+            timestamp's own. A midnight that comes twice is its day's own both times. An hour that the clocks
+            skipped lies off the grid, at the first instant after it.
         """
         aware = isinstance(timestamps, pd.DatetimeIndex) and timestamps.tz is not None
         moments = _microseconds(timestamps)
         missing = np.isnat(moments)
         time = np.where(missing, np.datetime64(0, "us"), moments).astype(np.int64)
-        if aware:
-            index = self._count(time if self.rule.unit == "elapsed" else self._offsets.to_clock(time))
-            on_grid = self._utc(index) == time
-        elif self.rule.unit == "elapsed":
-            utc, exists = self._offsets.from_clock(time)
+        if self.rule.unit == "elapsed":
+            utc, exists = (time, ~missing) if aware else self._offsets.from_clock(time, again)
             index = self._count(utc)
             on_grid = exists & (self._position(index) == utc)
+        elif aware:
+            index = self._count(self._offsets.furthest_clock(time))
+            on_grid = self._utc(index) == time
+            rest = ~on_grid
+            on_grid[rest] = self._position(index[rest]) == self._offsets.to_clock(time[rest])
         else:
             index = self._count(time)
-            on_grid = self._position(index) == time
+            on_grid = self._came(index) & (self._position(index) == time)
         return np.where(missing, 0, index), on_grid & ~missing
 
     def to_utc(self, index: npt.ArrayLike) -> Timestamps:
         """UTC instants of grid positions, datetime64[us], in the shape of `index`.
 
         A day is the instant of its midnight in the zone, or the first instant after it where the clocks
-        skipped midnight. `to_index` of these, marked as UTC, gives `index` back.
+        skipped midnight. `to_index` of these, marked as UTC, gives `index` back, but for days that never came.
         """
         return self._utc(np.asarray(index, np.int64)).astype("datetime64[us]")
 
@@ -96,6 +105,25 @@ class TimeGrid:
         position = self._position(np.asarray(index, np.int64))
         clock = self._offsets.to_clock(position) if self.rule.unit == "elapsed" else position
         return pd.DatetimeIndex(clock.astype("datetime64[us]"))
+
+    @property
+    def repeated(self) -> tuple[IntArray, IntArray]:
+        """Stretches of the zone's clock that hold two positions for each time, as microseconds since 1970.
+
+        Shape (stretch,) each, oldest first: where they begin, and where they end (excluded).
+        """
+        begin, end = self._offsets.repeated
+        twice = (end - begin) % self.rule.size == 0
+        return (begin[twice], end[twice]) if self.rule.unit == "elapsed" else (begin[:0], end[:0])
+
+    def past_repeat(self, instant: datetime) -> datetime:
+        """The bound for rows whose timestamps name no zone, so that none up to `instant` is left out.
+
+        Where the clocks go back, a row from before may show a later time than one from after: within such
+        an hour the bound is the end of its second pass, and elsewhere the instant itself.
+        """
+        microsecond = timedelta(microseconds=1)
+        return EPOCH + self._offsets.past_repeat((instant.astimezone(UTC) - EPOCH) // microsecond) * microsecond
 
     @property
     def step_seconds(self) -> float:
@@ -166,6 +194,12 @@ class TimeGrid:
             month = (index * size + phase + at_end).astype("datetime64[M]")
             return month.astype("datetime64[us]").astype(np.int64) - at_end * DAY
         return index * size + phase
+
+    def _came(self, index: IntArray) -> BoolArray:
+        """Whether positions on the clock came at all: False where the zone went on to the next one instead."""
+        if self.rule.unit != "clock" or np.diff(self._offsets.offsets).max(initial=0) < self.rule.size:
+            return np.ones(index.shape, bool)
+        return self._utc(index) < self._utc(index + 1)
 
     def _utc(self, index: IntArray) -> IntArray:
         position = self._position(index)

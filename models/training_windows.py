@@ -14,6 +14,7 @@ Index = npt.NDArray[np.int32]
 IntArray = npt.NDArray[np.int64]
 
 VALIDATION_WINDOWS = 2_048
+FEW_WINDOWS = 256
 VALIDATION_BATCH = 512
 
 
@@ -109,9 +110,10 @@ def choose_windows(panel_offsets: IntArray, observed: npt.NDArray[np.bool_], pla
     half_life = plan.half_life * float(np.median((last + 1)[last >= 0])) if (last >= 0).any() else 0.0
     training, everything = (Origins(stop - 2, np.maximum(stop - 1 - first, 0), half_life) for stop in (end, full_end))
     judged = np.maximum(end - 1, start)
-    validation = _pairs(
-        judged, np.maximum(full_end - np.minimum(plan.horizon, hold), judged + (hold > 0)), plan.segment
-    )
+    last_judged = np.maximum(full_end - np.minimum(plan.horizon, hold), judged + (hold > 0))
+    # Few series are judged from every step: a handful of windows would choose by luck.
+    stride = int(np.clip((last_judged - judged).sum() // FEW_WINDOWS, 1, plan.segment))
+    validation = _pairs(judged, last_judged, stride)
     if len(validation) > VALIDATION_WINDOWS:
         validation = validation[np.linspace(0, len(validation) - 1, VALIDATION_WINDOWS).astype(np.int64)]
     return Windows(training, everything, validation, end.astype(np.int32), full_end.astype(np.int32))

@@ -46,19 +46,45 @@ class ZoneOffsets:
         """What the clock shows at UTC instants; microseconds since 1970."""
         return utc + self.offsets[np.searchsorted(self.changes, utc, side="right")]
 
-    def from_clock(self, clock: IntArray) -> tuple[IntArray, BoolArray]:
+    def furthest_clock(self, utc: IntArray) -> IntArray:
+        """The latest time that the clock has shown up to UTC instants: an hour set back counts as its end."""
+        change = np.searchsorted(self.changes, utc, side="right")
+        before = np.concatenate([[np.iinfo(np.int64).min], self._changes_on_clock - 1])
+        shown: IntArray = np.maximum(utc + self.offsets[change], before[change])
+        return shown
+
+    def from_clock(self, clock: IntArray, again: BoolArray | None = None) -> tuple[IntArray, BoolArray]:
         """UTC instants of what a clock showed, and whether it ever showed that.
 
-        Times shown twice are the first ones; times that were skipped become the instant of the change.
+        Times shown twice are the first ones, or the second where `again` says so; times that were skipped
+        become the instant of the change.
         """
         # In terms of the clock, a change comes when the old offset's time is reached, be it forward or back.
         change = np.searchsorted(self._changes_on_clock, clock, side="right")
         utc = clock - self.offsets[change]
         earliest = self._starts[change]
-        return np.maximum(utc, earliest), utc >= earliest
+        exists = utc >= earliest
+        utc = np.maximum(utc, earliest)
+        if again is not None and again.any():
+            utc[again] = clock[again] - self.offsets[change[again] + 1]
+        return utc, exists
+
+    @property
+    def repeated(self) -> tuple[IntArray, IntArray]:
+        """First and last (excluded) microsecond of each stretch that the clock showed twice, oldest first."""
+        back = np.flatnonzero(np.diff(self.offsets) < 0)
+        return self.changes[back] + self.offsets[back + 1], self._changes_on_clock[back]
+
+    def past_repeat(self, utc: int) -> int:
+        """The last microsecond of the second pass where an instant lies in either pass; elsewhere the instant."""
+        back = np.diff(self.offsets) < 0
+        length = -np.diff(self.offsets)
+        lies = back & (self.changes - length <= utc) & (utc < self.changes + length)
+        return int((self.changes + length)[lies][0] - 1) if lies.any() else utc
 
     @cached_property
     def _changes_on_clock(self) -> IntArray:
+        """What the clock was about to show at each change, shape (change,)."""
         return self.changes + self.offsets[:-1]
 
     @cached_property

@@ -12,6 +12,7 @@ import numpy as np
 
 from models.retraining import ChampionFacts, Policy, built_for, decide_training
 from models.settings import ForecastSettings, NetworkSettings, TrainingSettings
+from models.version import what_is_wrong
 from sql import history
 from tasks.model_store import DamagedVersion, StoredVersion, fetch_version, locate_version
 from tasks.panel_store import load_panel
@@ -94,11 +95,14 @@ def _stored(places: Places, row: Mapping[str, Any]) -> StoredVersion:
 def _fetched(stored: StoredVersion, scratch: Path, policy: Policy) -> tuple[Path | None, str]:
     """The version's folder, or what keeps it from being read: no reason to leave a night without forecasts."""
     try:
-        return fetch_version(stored, scratch), ""
+        folder = fetch_version(stored, scratch)
     except DamagedVersion as error:
         if policy == "never":
             raise
         return None, error.found
+    # A version of another release is whole, and still none that could be continued.
+    wrong = "" if policy == "never" else what_is_wrong(folder)
+    return (None, wrong) if wrong else (folder, "")
 
 
 def _unknown_share(series_ids: Any, folder: Path) -> float:

@@ -30,7 +30,7 @@ def read_series(source: Source, base: Path, forecast: ForecastSettings, cutoff: 
     """
     grid = TimeGrid(forecast.frequency, forecast.time_zone)
     steps_ahead = forecast.horizon if source.known_future else 0
-    until = None if cutoff is None else last_instant(grid, cutoff, steps_ahead)
+    until = None if cutoff is None else grid.past_repeat(last_instant(grid, cutoff, steps_ahead))
     try:
         rows = read_observations(source, base, until=until, time_zone=forecast.time_zone)
     except NoRows:
@@ -79,7 +79,8 @@ def not_after(rows: pa.Table, until: datetime, forecast: ForecastSettings) -> pa
     """The rows up to an instant, of the series that had begun by then."""
     # Databases without a timestamp type give every row, and a night run again must not see later ones.
     times = rows["timestamp"]
-    limit = until if times.type.tz else until.astimezone(forecast.zone).replace(tzinfo=None)
+    bound = TimeGrid(forecast.frequency, forecast.time_zone).past_repeat(until)
+    limit = until if times.type.tz else bound.astimezone(forecast.zone).replace(tzinfo=None)
     seen = rows.filter(pc.less_equal(times, pa.scalar(limit, times.type)))
     # Encoded anew, or series that begin later would still be named in the dictionary.
     names = seen["series_id"].cast(pa.string()).dictionary_encode().unify_dictionaries()

@@ -17,6 +17,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+import models.version
 from flows.cli import main
 from flows.job import load_job
 from sql import history
@@ -299,6 +300,18 @@ def test_a_night_that_may_train_replaces_a_damaged_champion_and_says_why(
     for told in (told_on_the_way.text, Path(night["report"]).read_text(encoding="utf-8")):
         assert re.search(reason, told)
     assert CliRunner().invoke(main, ["run", str(job), "--cutoff", "2024-02-12", "--train", "never"]).exit_code == 0
+
+
+def test_a_champion_of_another_release_is_replaced_and_the_night_says_why(two_nights, monkeypatch):
+    job = with_its_own_versions(two_nights)
+    champion = history.champion(load_job(job).places.engine(), "small")
+    monkeypatch.setattr(models.version, "FORMAT", models.version.FORMAT + 1)
+    result = CliRunner().invoke(main, ["run", str(job), "--cutoff", "2024-02-11", "--json"])
+    assert result.exit_code == 0, result.output
+    night = json.loads(result.stdout)
+    assert night["train_mode"] == "scratch"
+    reason = f"champion {champion['version']} cannot be read: it has format {models.version.FORMAT - 1}, this release"
+    assert night["train_reason"].startswith(reason)
 
 
 def test_check_tells_every_problem_and_changes_nothing(make_job):

@@ -83,11 +83,55 @@ def test_two_different_values_for_one_timestamp_are_an_error_that_names_them():
         build(rows(("a", "2024-01-01", 1), ("a", "2024-01-02", 3), ("a", "2024-01-02", 2)))
 
 
-def test_an_hour_that_comes_twice_when_the_clocks_go_back_gets_its_own_remedy():
-    settings = ForecastSettings(frequency="h", horizon=2, time_zone="Europe/Madrid")
-    table = rows(("a", "2023-10-29T02:00", 1), ("a", "2023-10-29T02:00", 2))
+HOURLY = ForecastSettings(frequency="h", horizon=2, time_zone="Europe/Madrid", min_history=1)
+
+
+def test_an_hour_that_comes_twice_in_local_time_is_two_steps_in_the_order_of_the_source():
+    times = ["2023-10-29T01:00", "2023-10-29T02:00", "2023-10-29T02:00", "2023-10-29T03:00"]
+    panel, audit = build(rows(*(("a", time, value) for value, time in enumerate(times))), HOURLY)
+
+    np.testing.assert_array_equal(panel.values, [0, 1, 2, 3])
+    assert kinds(audit) == {"rows of an hour that came twice": 1}
+    # 03:00 in Madrid is 02:00 in UTC now, four steps after 23:00.
+    assert audit.cutoff == datetime(2023, 10, 29, 2, tzinfo=UTC)
+
+
+def test_an_hour_that_came_twice_and_was_kept_once_is_the_first_and_a_gap():
+    table = rows(("a", "2023-10-29T01:00", 1), ("a", "2023-10-29T02:00", 2), ("a", "2023-10-29T03:00", 3))
+    panel, audit = build(table, HOURLY)
+    np.testing.assert_array_equal(panel.values, [1, 2, NAN, 3])
+    assert kinds(audit) == {"steps without a value": 1}
+
+
+def test_rows_of_such_an_hour_in_no_order_are_two_steps_and_the_audit_says_what_it_took():
+    table = rows(
+        ("a", "2023-10-29T02:00", 1), ("a", "2023-10-29T03:00", 3),
+        ("a", "2023-10-29T01:00", 0), ("a", "2023-10-29T02:00", 2),
+    )  # fmt: skip
+    panel, audit = build(table, HOURLY)
+    np.testing.assert_array_equal(panel.values, [0, 1, 2, 3])
+    assert kinds(audit)["of them among rows in no order of time"] == 1
+
+
+def test_an_hour_that_the_clocks_skipped_is_left_out():
+    times = ["2023-03-26T00:00", "2023-03-26T01:00", "2023-03-26T02:00", "2023-03-26T03:00"]
+    panel, audit = build(rows(*(("a", time, value) for value, time in enumerate(times))), HOURLY)
+    np.testing.assert_array_equal(panel.values, [0, 1, 3])
+    assert kinds(audit) == {"timestamps off the grid": 1}
+
+
+def test_a_cutoff_within_an_hour_that_comes_twice_sees_the_first_or_both():
+    times = ["2023-10-29T01:00", "2023-10-29T02:00", "2023-10-29T02:00", "2023-10-29T03:00"]
+    table = rows(*(("a", time, value) for value, time in enumerate(times)))
+    for fold, seen in ((0, [0, 1]), (1, [0, 1, 2])):
+        cutoff = datetime(2023, 10, 29, 2, tzinfo=HOURLY.zone, fold=fold)
+        np.testing.assert_array_equal(build(table, HOURLY, cutoff)[0].values, seen)
+
+
+def test_a_time_of_an_hour_that_comes_twice_with_too_many_values_gets_its_own_remedy():
+    table = rows(*(("a", "2023-10-29T02:00", value) for value in (1, 2, 3)))
     with pytest.raises(InputError, match=r"clocks of Europe/Madrid go back.*with their zone"):
-        build(table, settings)
+        build(table, HOURLY)
 
 
 def test_no_rows_are_an_error():

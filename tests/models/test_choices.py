@@ -53,6 +53,15 @@ def test_what_the_job_says_is_not_chosen(make_panel):
     assert not any("segment" in sentence or "layer" in sentence for sentence in said)
 
 
+@pytest.mark.parametrize(
+    ("length", "asked", "dropout", "units"), [(19_999, None, 0.3, 64), (20_000, None, 0.0, 128), (19_999, 0.1, 0.1, 64)]
+)
+def test_few_values_get_a_smaller_network_that_forgets(make_panel, length, asked, dropout, units):
+    plan, said = chosen(make_panel({"a": np.arange(length)}), NetworkSettings(dropout=asked))
+    assert (plan.dropout, plan.layers) == (dropout, (("gru", units),))
+    assert any("dropout 0.3" in sentence for sentence in said) == (dropout == 0.3)
+
+
 def test_a_plan_comes_back_from_json(make_panel):
     plan, _ = chosen(make_panel({"a": np.arange(50)}))
     assert Plan.from_dict(json.loads(json.dumps(plan.to_dict()))) == plan

@@ -170,6 +170,33 @@ def test_steps_that_divide_a_day_stay_at_the_same_hours_all_year(frequency: str)
     assert (np.diff(index) == 1).all()
 
 
+def test_a_zone_that_skipped_a_day_keeps_its_hours_like_any_other() -> None:
+    # Apia crossed the date line in 2011, and put its clocks forward and back by an hour until 2021.
+    clock = local_times("2012-01-01", "2014-12-31", "2h")
+
+    index, on_grid = TimeGrid("2h", "Pacific/Apia").to_index(clock)
+
+    assert on_grid.all()
+    assert (np.diff(index) == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("instant", "bound"),
+    [
+        ("2024-10-26T23:59:59", "2024-10-26T23:59:59"),
+        ("2024-10-27T00:00", "2024-10-27T01:59:59.999999"),
+        ("2024-10-27T01:15", "2024-10-27T01:59:59.999999"),
+        ("2024-10-27T02:00", "2024-10-27T02:00"),
+        ("2024-03-31T01:00", "2024-03-31T01:00"),
+    ],
+    ids=["before", "the first 02:00", "the second 02:15", "03:00", "the hour that is skipped"],
+)
+def test_a_bound_for_local_times_lies_past_an_hour_that_comes_twice(instant: str, bound: str) -> None:
+    found = TimeGrid("h", "Europe/Madrid").past_repeat(datetime.fromisoformat(instant).replace(tzinfo=UTC))
+
+    assert found == datetime.fromisoformat(bound).replace(tzinfo=UTC)
+
+
 def test_a_day_whose_midnight_is_skipped_begins_at_the_first_instant_after_it() -> None:
     grid = TimeGrid("D", "America/Sao_Paulo")
 
