@@ -17,6 +17,7 @@ from sql.read import Source
 from sql.url import holds_password
 from tasks.notify import Notify
 from tasks.places import Output, Places
+from tasks.retention import days_to_judge
 
 
 class JobError(ValueError):
@@ -72,6 +73,16 @@ class Job(Settings):
             raise ValueError(
                 f"monitor.segments names {unknown}, which source.static does not; "
                 f"source.static has {self.source.static}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _nights_are_kept_until_they_are_judged(self) -> Self:
+        keep, needed = self.output.keep_days, days_to_judge(self.forecast)
+        if keep is not None and keep < needed:
+            raise ValueError(
+                f"output.keep_days is {keep}, but {self.forecast.horizon} steps of {self.forecast.frequency!r} reach "
+                f"{needed} days ahead, and the last ones would never be judged; give {needed} or more"
             )
         return self
 
