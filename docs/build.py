@@ -142,7 +142,8 @@ def _words(schema: dict[str, Any], whole: dict[str, Any]) -> str:
         )
         if name in schema
     ]
-    kind = {"string": "text", "boolean": "true or false"}.get(schema.get("type", ""), schema.get("type", "any"))
+    words = {"string": "text", "boolean": "true or false", "object": "mapping"}
+    kind = words.get(schema.get("type", ""), schema.get("type", "any"))
     return " ".join([kind, ", ".join(bounds)]).strip()
 
 

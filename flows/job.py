@@ -24,6 +24,7 @@ from sql.read import Source
 from sql.url import holds_password
 from tasks.notify import Notify
 from tasks.places import Output, Places
+from tasks.retention import days_to_judge
 
 
 class JobError(ValueError):
@@ -57,9 +58,20 @@ class Job(Settings):
 
     @model_validator(mode="after")
     def _holds_no_password(self) -> Self:
-        for where, url in (("source.url", self.source.url), ("output.url", self.output.url)):
+        urls = {"source.url": self.source.url, "output.url": self.output.url}
+        for place, other in enumerate(self.source.known_future_from):
+            urls[f"source.known_future_from.{place}.url"] = other.url or ""
+        for where, url in urls.items():
             if holds_password(url):
                 raise ValueError(f"{where} holds a password; write ${{NAME}} in its place and set that variable")
+        return self
+
+    @model_validator(mode="after")
+    def _missing_future_is_of_known_columns(self) -> Self:
+        policy, known = self.forecast.missing_future, self.source.known_ahead
+        unknown = [column for column in policy if column not in known] if isinstance(policy, dict) else []
+        if unknown:
+            raise ValueError(f"forecast.missing_future names {unknown}; known over the horizon are {known}")
         return self
 
     @model_validator(mode="after")
@@ -69,6 +81,16 @@ class Job(Settings):
             raise ValueError(
                 f"monitor.segments names {unknown}, which source.static does not; "
                 f"source.static has {self.source.static}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _nights_are_kept_until_they_are_judged(self) -> Self:
+        keep, needed = self.output.keep_days, days_to_judge(self.forecast)
+        if keep is not None and keep < needed:
+            raise ValueError(
+                f"output.keep_days is {keep}, but {self.forecast.horizon} steps of {self.forecast.frequency!r} reach "
+                f"{needed} days ahead, and the last ones would never be judged; give {needed} or more"
             )
         return self
 

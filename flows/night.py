@@ -25,6 +25,7 @@ from tasks.predict import predict
 from tasks.publish import publish
 from tasks.read_series import read_series
 from tasks.report import write_report
+from tasks.retention import forget
 from tasks.run_log import begin_run, end_run, note_failure
 from tasks.score import score
 from tasks.watch import watch
@@ -97,7 +98,7 @@ def _steps(
     with clock("predict"):
         predicted = predict(places, panel_file, fitted, job.forecast, cutoff, run_id, started_at)
     with clock("publish"):
-        published = publish(places, predicted.file)
+        published = publish(places, predicted.file, cutoff)
         promote_model(places, fitted, cutoff, started_at)
     with clock("score"):
         scored = score(places, panel_file, job.monitor, cutoff)
@@ -112,6 +113,8 @@ def _steps(
         details = Details(settings, run_id, now, audited.audit, decided, fitted, predicted)
         write_details(places, cutoff, details, clock.seconds, panel_file)
         report = write_report(places, cutoff, run_id)
+    with clock("forget"):
+        forget(places, cutoff)
     train_reason = "; ".join(filter(None, (decided.reason, fitted.failure)))
     facts = {
         "train_mode": fitted.mode,

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from models.errors import InputError
+from models.known_future import fill_missing, spread_known
 from models.panel import Panel
 from models.panel_checks import refused_series, with_gaps_settled, with_values_settled
 from models.rows import (
@@ -82,8 +83,10 @@ def build_panel(
     forecast: ForecastSettings,
     *,
     static: Sequence[str] = (),
+    static_numbers: Sequence[str] = (),
     known_future: Sequence[str] = (),
     observed_past: Sequence[str] = (),
+    known_elsewhere: Sequence[pa.Table] = (),
     cutoff: datetime | None,
     now: datetime,
     audit: AuditSettings | None = None,
@@ -94,8 +97,10 @@ def build_panel(
         rows: Columns `series_id`, `timestamp`, `value` and the covariates by name, in any order of rows.
         forecast: The grid, the horizon and the bounds.
         static: Columns with one category per series.
+        static_numbers: Columns with one number per series.
         known_future: Number columns known up to `horizon` steps past the cutoff.
         observed_past: Number columns known up to the cutoff.
+        known_elsewhere: Tables of more known-future columns, see `spread_known`.
         cutoff: The last instant that may be seen; without a zone, meant in the job's zone. None for the
             newest observed step.
         now: No value after it is taken for the newest.
@@ -105,8 +110,9 @@ def build_panel(
         The panel and its audit. Values after the cutoff are not in the panel.
 
     Raises:
-        InputError: where there are no rows, most lie off the grid, nothing was observed up to the cutoff, or
-            something was found that a policy calls an error. A stale source is for the caller to judge.
+        InputError: where there are no rows, most lie off the grid, nothing was observed up to the cutoff,
+            what must be known ahead is not, or something was found that a policy calls an error. A stale source
+            is for the caller to judge.
     """
     if rows.num_rows == 0:
         raise InputError("The source gave no rows; check source.table or source.query, and its filters.")
@@ -138,14 +144,19 @@ def build_panel(
         since = (f"none since {instant_of(grid, newest):%Y-%m-%dT%H:%MZ}",)
         action = "stops the night" if policies.stale == "error" else "the source is stale: an alert"
         findings.append(Finding("steps without a value of any series", late, since, action, "audit.stale"))
+    known, known_names = _known_future(rows, placed, place, panel, known_future, known_elsewhere, findings)
     refused = refused_series(panel, forecast, policies, findings)
+    if known is not None:
+        refused = fill_missing(known, known_names, panel, forecast.missing_future, findings) | refused
     stop_where_fatal(findings)
     panel = replace(
         panel,
         static=_static(rows, placed, static, findings),
-        known_future=_spread(rows, placed, place, panel, known_future, forecast.horizon),
-        known_future_names=tuple(known_future),
-        observed_past=_spread(rows, placed, place, panel, observed_past, 0),
+        static_numbers=_static_numbers(rows, placed, static_numbers, findings),
+        static_number_names=tuple(static_numbers),
+        known_future=known,
+        known_future_names=known_names,
+        observed_past=_spread(rows, placed, place, panel, observed_past, 0) if observed_past else None,
         observed_past_names=tuple(observed_past),
         refused=refused,
     )
@@ -221,26 +232,40 @@ def _lay_out(past: Rows, placed: Rows, end: int, grid: TimeGrid, forecast: Forec
         cutoff_index=end,
         season_lengths=tuple(sorted(forecast.season_lengths or grid.default_season_lengths)),
         horizon=forecast.horizon,
+        holidays=tuple(forecast.holidays),
     )
     return panel, place
 
 
+def _known_future(
+    rows: pa.Table,
+    placed: Rows,
+    place: IntArray,
+    panel: Panel,
+    names: Sequence[str],
+    elsewhere: Sequence[pa.Table],
+    findings: list[Finding],
+) -> tuple[npt.NDArray[np.float32] | None, tuple[str, ...]]:
+    """Known-future columns of the rows themselves and of other tables, side by side, and their names."""
+    parts = [] if not names else [(_spread(rows, placed, place, panel, names, panel.horizon), tuple(names))]
+    parts += [spread_known(table, panel, findings) for table in elsewhere]
+    if not parts:
+        return None, ()
+    together = np.concatenate([part for part, _ in parts], axis=1) if len(parts) > 1 else parts[0][0]
+    return together, tuple(name for _, names in parts for name in names)
+
+
 def _spread(
     rows: pa.Table, placed: Rows, place: IntArray, panel: Panel, names: Sequence[str], tail: int
-) -> npt.NDArray[np.float32] | None:
+) -> npt.NDArray[np.float32]:
     """Covariates at the places of the values and `tail` steps on, shape (total + series * tail, column)."""
-    if not names:
-        return None
     series = placed.series
     flat = place[series] + placed.index + series * tail
     begin = panel.offsets[:-1][series] + series * tail
     inside = (flat >= begin) & (placed.index <= panel.cutoff_index + tail)
     spread = np.full((int(panel.offsets[-1]) + len(panel) * tail, len(names)), np.nan, np.float32)
     for column, name in enumerate(names):
-        numbers = pc.fill_null(rows[name].cast(pa.float64()), float("nan")).to_numpy()[placed.row]
-        with np.errstate(over="ignore"):
-            small = numbers.astype(np.float32)
-        spread[flat[inside], column] = np.where(np.isfinite(small), small, np.nan)[inside]
+        spread[flat[inside], column] = _finite(rows, name, placed)[inside]
     return spread
 
 
@@ -254,14 +279,43 @@ def _static(
         if isinstance(encoded, pa.ChunkedArray):
             encoded = encoded.combine_chunks()
         codes = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)[placed.row]
-        known = codes >= 0
-        # Rows are in order of time, so the last one written to a place is the newest.
-        newest = np.full(len(placed.series_ids), -1)
-        newest[placed.series[known]] = codes[known]
-        changed = known & (codes != newest[placed.series])
-        if changed.any():
-            examples = placed.names(changed)
-            findings.append(Finding(f"rows with an older {name}", int(changed.sum()), examples, "the newest counts"))
+        newest = _newest(name, placed, codes, codes >= 0, findings)
         categories = np.asarray([*encoded.dictionary.to_pylist(), ""], dtype=str)
-        columns[name] = categories[newest]
+        columns[name] = categories[np.where(newest >= 0, codes[newest], -1)]
     return columns
+
+
+def _static_numbers(
+    rows: pa.Table, placed: Rows, names: Sequence[str], findings: list[Finding]
+) -> npt.NDArray[np.float32] | None:
+    """One number per series and column, shape (series, column): the newest that its rows hold, NaN where none."""
+    if not names:
+        return None
+    columns = []
+    for name in names:
+        numbers = _finite(rows, name, placed)
+        newest = _newest(name, placed, numbers, ~np.isnan(numbers), findings)
+        columns.append(np.where(newest >= 0, numbers[newest], np.float32(np.nan)))
+    return np.stack(columns, axis=1)
+
+
+def _newest(
+    name: str, placed: Rows, values: npt.NDArray[Any], known: BoolArray, findings: list[Finding]
+) -> npt.NDArray[np.intp]:
+    """For each series the place of the newest known value, -1 where there is none; shape (series,)."""
+    # Rows are in order of time, so the last one written to a place is the newest.
+    newest = np.full(len(placed.series_ids), -1, np.intp)
+    newest[placed.series[known]] = np.flatnonzero(known)
+    changed = known & (values != values[newest[placed.series]])
+    if changed.any():
+        examples = placed.names(changed)
+        findings.append(Finding(f"rows with an older {name}", int(changed.sum()), examples, "the newest counts"))
+    return newest
+
+
+def _finite(rows: pa.Table, name: str, placed: Rows) -> npt.NDArray[np.float32]:
+    """A column of numbers at the placed rows; NaN for what no float32 holds, too."""
+    numbers = pc.fill_null(rows[name].cast(pa.float64()), float("nan")).to_numpy()[placed.row]
+    with np.errstate(over="ignore"):
+        small = numbers.astype(np.float32)
+    return np.where(np.isfinite(small), small, np.float32(np.nan))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,10 @@ import numpy.typing as npt
 from sklearn.preprocessing import StandardScaler
 
 from models.calendar_features import calendar_features
+from models.errors import ModelError
 from models.metrics import seasonal_error
 from models.panel import Panel
+from models.public_holidays import holiday_features
 from models.scaling import scale_panel
 from models.time_grid import TimeGrid
 
@@ -30,12 +33,16 @@ class Vocabulary:
         categories: For each static column, category to row; row 0 is for unknown ones.
         known_future: For each such column, its mean and standard deviation.
         observed_past: The same.
+        static_numbers: The same, over the series.
+        holidays: Places whose holidays it sees.
     """
 
     series: dict[str, int] = field(default_factory=dict)
     categories: dict[str, dict[str, int]] = field(default_factory=dict)
     known_future: dict[str, tuple[float, float]] = field(default_factory=dict)
     observed_past: dict[str, tuple[float, float]] = field(default_factory=dict)
+    static_numbers: dict[str, tuple[float, float]] = field(default_factory=dict)
+    holidays: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, panel: Panel) -> Vocabulary:
@@ -48,6 +55,8 @@ class Vocabulary:
             },
             known_future=_moments(panel.known_future, panel.known_future_names),
             observed_past=_moments(panel.observed_past, panel.observed_past_names),
+            static_numbers=_moments(panel.static_numbers, panel.static_number_names),
+            holidays=panel.holidays,
         )
 
     def grown(self, panel: Panel) -> Vocabulary:
@@ -60,18 +69,19 @@ class Vocabulary:
             for name in np.unique(panel.static[column]):
                 if name:
                     rows.setdefault(str(name), len(rows) + 1)
-        return Vocabulary(series, categories, self.known_future, self.observed_past)
+        return replace(self, series=series, categories=categories)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> Vocabulary:
-        pairs = [
-            {name: (float(mean), float(deviation)) for name, (mean, deviation) in content[key].items()}
-            for key in ("known_future", "observed_past")
-        ]
-        return cls(dict(content["series"]), dict(content["categories"]), *pairs)
+        moments = {
+            key: {name: (float(mean), float(deviation)) for name, (mean, deviation) in content.get(key, {}).items()}
+            for key in ("known_future", "observed_past", "static_numbers")
+        }
+        holidays = tuple(content.get("holidays", ()))
+        return cls(dict(content["series"]), dict(content["categories"]), holidays=holidays, **moments)
 
 
 def _moments(values: npt.NDArray[np.float32] | None, names: tuple[str, ...]) -> dict[str, tuple[float, float]]:
@@ -95,11 +105,15 @@ def flatten(
         scale_window: Steps over which trailing scale and seasonal error are taken.
         seasons: Season lengths in steps.
 
+    Raises:
+        ModelError: where the panel lacks a covariate that the vocabulary has.
+
     Returns:
         `values`, `level`, `scale` (total,); `error`, `change` (total, season); `start`, `end`, `calendar_shift`,
-        `weight`, `row` (series,); `static` (series, column); `calendar` (grid position, feature); and, where the
-        panel has covariates, `future_covariates` (total + series * horizon, column), `covariate_tail` and
-        `past_only` (total, column).
+        `weight`, `row` (series,); `static` (series, column); `calendar` (grid position, feature); where holidays
+        matter, `holidays` (grid position, feature); and, where there are covariates, `static_numbers` (series,
+        2 * column), values beside whether they are known, `future_covariates` (total + series * horizon, column),
+        `covariate_tail` and `past_only` (total, column).
     """
     scaling = scale_panel(panel, level_window, scale_window, seasons)
     first = panel.cutoff_index + 1 - int(panel.lengths.max(initial=1))
@@ -122,27 +136,55 @@ def flatten(
         "row": np.array([vocabulary.series.get(str(name), 0) for name in panel.series_ids], np.int32),
         "static": _codes(panel, vocabulary),
     }
-    if panel.known_future is not None:
+    if vocabulary.holidays:
+        last = panel.cutoff_index + panel.horizon
+        arrays["holidays"], _ = holiday_features(grid, first, last, vocabulary.holidays)
+    if vocabulary.static_numbers:
+        numbers, names = panel.static_numbers, panel.static_number_names
+        known = ~np.isnan(_chosen(numbers, names, vocabulary.static_numbers))
+        arrays["static_numbers"] = np.concatenate(
+            [_scaled(numbers, names, vocabulary.static_numbers), known.astype(np.float32)], axis=1
+        )
+    if vocabulary.known_future:
         arrays["future_covariates"] = _scaled(panel.known_future, panel.known_future_names, vocabulary.known_future)
         arrays["covariate_tail"] = np.int32(panel.horizon)  # type: ignore[assignment]
-    if panel.observed_past is not None:
+    if vocabulary.observed_past:
         arrays["past_only"] = _scaled(panel.observed_past, panel.observed_past_names, vocabulary.observed_past)
     return arrays
 
 
 def _codes(panel: Panel, vocabulary: Vocabulary) -> npt.NDArray[np.int32]:
     """Rows of the static categories, shape (series, column), in the vocabulary's order of columns."""
+    _require(vocabulary.categories, panel.static)
     columns = [
         [rows.get(str(value), 0) for value in panel.static[name]] for name, rows in vocabulary.categories.items()
     ]
     return np.array(columns, np.int32).reshape(len(columns), len(panel)).T.copy()
 
 
+def _require(wanted: Collection[str], there: Collection[str]) -> None:
+    missing = [name for name in wanted if name not in there]
+    if missing:
+        raise ModelError(
+            f"The version was trained with the covariates {list(wanted)}, and the panel has no {missing}; "
+            "name them in the job again, or train from scratch."
+        )
+
+
+def _chosen(
+    values: npt.NDArray[np.float32] | None, names: tuple[str, ...], known: dict[str, tuple[float, float]]
+) -> npt.NDArray[np.float32]:
+    """The columns that were learnt, in the order in which they were: a job may name them in another one."""
+    _require(known, names)
+    assert values is not None
+    return values if names == tuple(known) else values[:, [names.index(name) for name in known]]
+
+
 def _scaled(
-    values: npt.NDArray[np.float32], names: tuple[str, ...], known: dict[str, tuple[float, float]]
+    values: npt.NDArray[np.float32] | None, names: tuple[str, ...], known: dict[str, tuple[float, float]]
 ) -> npt.NDArray[np.float32]:
     """Covariates in standard deviations from their mean; 0 where not known."""
-    moments = np.array([known[name] for name in names])
-    scaled = (values.astype(np.float64) - moments[:, 0]) / moments[:, 1]
+    moments = np.array(list(known.values()))
+    scaled = (_chosen(values, names, known).astype(np.float64) - moments[:, 0]) / moments[:, 1]
     known_ones = np.clip(scaled, -COVARIATE_LIMIT, COVARIATE_LIMIT)
     return np.where(np.isnan(known_ones), 0.0, known_ones).astype(np.float32)

@@ -235,6 +235,7 @@ class Forecaster:
     def _smallest_panel(self) -> Panel:
         """One series of zeros, with covariates of the widths that the networks were trained on."""
         known, past = tuple(self.vocabulary.known_future), tuple(self.vocabulary.observed_past)
+        numbers = tuple(self.vocabulary.static_numbers)
         count = 2 * self.plan.level_window
         return Panel(
             values=np.zeros(count, np.float32),
@@ -246,10 +247,13 @@ class Forecaster:
             season_lengths=self.plan.seasons,
             horizon=self.plan.horizon,
             static={name: np.array([""]) for name in self.vocabulary.categories},
+            static_numbers=np.zeros((1, len(numbers)), np.float32) if numbers else None,
+            static_number_names=numbers,
             known_future=np.zeros((count + self.plan.horizon, len(known)), np.float32) if known else None,
             known_future_names=known,
             observed_past=np.zeros((count, len(past)), np.float32) if past else None,
             observed_past_names=past,
+            holidays=self.vocabulary.holidays,
         )
 
     def _reasons(self, panel: Panel) -> npt.NDArray[np.object_]:

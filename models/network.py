@@ -159,10 +159,12 @@ class RecurrentForecaster(keras.Model):
         return [z, observed, ops.stack(moved, axis=-1), ops.log(batch["error"]), batch["change"]]
 
     def _identity(self, batch: dict[str, Tensor]) -> Tensor | None:
-        """Embeddings of the series and of its static categories, shape (window, width)."""
+        """Embeddings of the series and of its static categories, and its static numbers; shape (window, width)."""
         parts = [layer(batch["static"][:, i]) for i, layer in enumerate(self.static_embeddings)]
         if self.series_embedding is not None:
             parts.append(self.series_embedding(batch["row"]))
+        if "static_numbers" in batch:
+            parts.append(batch["static_numbers"])
         return ops.concatenate(parts, axis=-1) if parts else None
 
     def _head(self, batch: dict[str, Tensor], state: Tensor, lags: Tensor, observed: Tensor) -> Tensor:

@@ -32,10 +32,13 @@ class Panel:
         season_lengths: In steps, shortest first.
         horizon: Steps that known-future covariates reach past the cutoff.
         static: Column name to one category (string) per series, shape (series,).
+        static_numbers: Shape (series, columns); NaN where unknown.
+        static_number_names: The columns' names.
         known_future: Shape (total + series * horizon, columns); NaN where unknown.
         known_future_names: The columns' names.
         observed_past: Shape (total, columns); NaN where unknown.
         observed_past_names: The columns' names.
+        holidays: Countries and regions whose public holidays matter to the series, see `public_holidays`.
         refused: Series id to the reason why the model must not forecast it.
     """
 
@@ -48,10 +51,13 @@ class Panel:
     horizon: int
     time_zone: str = "UTC"
     static: dict[str, npt.NDArray[np.str_]] = field(default_factory=dict)
+    static_numbers: FloatArray | None = None
+    static_number_names: tuple[str, ...] = ()
     known_future: FloatArray | None = None
     known_future_names: tuple[str, ...] = ()
     observed_past: FloatArray | None = None
     observed_past_names: tuple[str, ...] = ()
+    holidays: tuple[str, ...] = ()
     refused: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -63,6 +69,17 @@ class Panel:
 
     def __len__(self) -> int:
         return len(self.series_ids)
+
+    @property
+    def covariates(self) -> dict[str, list[str]]:
+        """Names of the covariates of each kind, sorted; kinds without any are left out."""
+        kinds = {
+            "static": self.static,
+            "static_numbers": self.static_number_names,
+            "known_future": self.known_future_names,
+            "observed_past": self.observed_past_names,
+        }
+        return {kind: sorted(names) for kind, names in kinds.items() if names}
 
     @cached_property
     def lengths(self) -> IntArray:
@@ -121,6 +138,7 @@ class Panel:
             offsets=np.concatenate([[0], np.cumsum(self.lengths[keep])]).astype(np.int64),
             series_ids=self.series_ids[keep],
             static={name: column[keep] for name, column in self.static.items()},
+            static_numbers=None if self.static_numbers is None else self.static_numbers[keep],
             known_future=known,
             observed_past=None if self.observed_past is None else self.observed_past[steps],
             refused={name: reason for name, reason in self.refused.items() if name not in series_ids},

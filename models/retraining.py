@@ -38,14 +38,19 @@ class TrainingDecision(NamedTuple):
     reason: str
 
 
-def built_for(forecast: ForecastSettings, network: NetworkSettings) -> dict[str, Any]:
+def built_for(
+    forecast: ForecastSettings, network: NetworkSettings, covariates: Mapping[str, list[str]]
+) -> dict[str, Any]:
     """All that a network is built for and cannot serve otherwise: JSON, kept with each version.
 
-    Bounds are not part of it; they are laid on the forecasts of any network.
+    Bounds are not part of it; they are laid on the forecasts of any network. `covariates` is the panel's.
     """
     shape = forecast.model_dump(
         mode="json", include={"frequency", "horizon", "time_zone", "season_lengths", "quantile_levels"}
     )
+    if forecast.holidays:
+        shape["holidays"] = forecast.holidays
+    shape |= covariates
     return shape | {f"network.{key}": value for key, value in network.model_dump(mode="json").items()}
 
 

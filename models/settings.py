@@ -11,8 +11,11 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from models.public_holidays import check_place
+
 QuantileLevel = Annotated[float, Field(gt=0.0, lt=1.0)]
 PositiveInt = Annotated[int, Field(ge=1)]
+MissingFuture = Literal["mean", "last", "zero", "fallback", "error"]
 
 # Values are float32, which end a little above.
 LARGEST = 3.4e38
@@ -33,6 +36,17 @@ class ForecastSettings(Settings):
     season_lengths: list[PositiveInt] | None = Field(
         None, description="Seasons in steps, shortest first; left out, they follow from the frequency."
     )
+    holidays: list[str] = Field(
+        [],
+        description="Countries, or regions of them, whose public holidays the network sees, such as ES, ES-MD or "
+        "[US-CA, US-NY].",
+    )
+    missing_future: MissingFuture | dict[str, MissingFuture] = Field(
+        "mean",
+        description="What stands where a known-future value is missing: its mean, the last known one of the series, or "
+        "0; or the series are left to the fallback, or the night stops. One word for all columns, or a mapping of "
+        "column to word. `last` and `zero` hold for the past too.",
+    )
     quantile_levels: list[QuantileLevel] = Field(
         default=[0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95], min_length=1, description="Levels to forecast, each in (0, 1)."
     )
@@ -48,6 +62,18 @@ class ForecastSettings(Settings):
         if name not in available_timezones():
             raise ValueError(f"{name!r} is not a time zone of the IANA database; use a name such as Europe/Madrid")
         return name
+
+    @field_validator("holidays", mode="before")
+    @classmethod
+    def _norway(cls, places: Any) -> Any:
+        if places is False:
+            raise ValueError("NO without quotes is false in YAML; write 'NO' for Norway, or leave the key out")
+        return [places] if isinstance(places, str) else places
+
+    @field_validator("holidays")
+    @classmethod
+    def _known_places(cls, places: list[str]) -> list[str]:
+        return [check_place(place) for place in dict.fromkeys(places)]
 
     @field_validator("quantile_levels")
     @classmethod

@@ -103,8 +103,9 @@ def gather(
         | `future_calendar` | (window, origin, horizon, feature) | of each future step |
         | `weight`, `row` | (window,) | of the series: its weight in the loss, its row of the embedding |
         | `static` | (window, column) | rows of its static categories |
+        | `static_numbers` | (window, 2 * column) | where the panel has any: in standard deviations, and whether known |
         | `past_covariates` | (window, step, segment * feature) | where the panel has any |
-        | `future_covariates` | (window, origin, horizon, feature) | where the panel has any |
+        | `future_covariates` | (window, origin, horizon, feature) | where the panel has any, holidays among them |
         | `lag_covariates` | (window, origin, horizon, season * feature) | the same at the newest seasonal lags |
     """
     start = ops.take(flat["start"], series)
@@ -151,9 +152,11 @@ def gather(
         "row": ops.take(flat["row"], series),
         "static": ops.take(flat["static"], series, axis=0),
     }
+    if "static_numbers" in flat:
+        batch["static_numbers"] = ops.take(flat["static_numbers"], series, axis=0)
     # Covariates of every time step of a segment, side by side: a promotion in mid-week explains its own day.
     known_context = ops.maximum(context, start[:, None])
-    past = []
+    past, known_ahead = [], []
     if "future_covariates" in flat:
         # The covariates of series i begin i * horizon later than its values: each series has a tail of its own.
         offset = series * flat["covariate_tail"]
@@ -164,14 +167,28 @@ def gather(
             at = ops.minimum(ops.maximum(position, ops.reshape(start, (-1, *ones))), ops.reshape(last, (-1, *ones)))
             return ops.take(flat["future_covariates"], at + ops.reshape(offset, (-1, *ones)), axis=0)
 
-        past.append(covariates(known_context))
-        batch["future_covariates"] = covariates(future)
-        lagged = covariates(future[..., None] - shape.newest_lags[None, None])
+        known_ahead.append(covariates)
+    if "holidays" in flat:
+
+        def holidays(position: Tensor) -> Tensor:
+            at = position + ops.reshape(shift, (-1, *(1,) * (len(position.shape) - 1)))
+            return ops.take(flat["holidays"], ops.maximum(at, 0), axis=0)
+
+        known_ahead.append(holidays)
+    if known_ahead:
+        newest = future[..., None] - shape.newest_lags[None, None]
+        past += [known_at(known_context) for known_at in known_ahead]
+        batch["future_covariates"] = _side_by_side([known_at(future) for known_at in known_ahead])
+        lagged = _side_by_side([known_at(newest) for known_at in known_ahead])
         width = lagged.shape[-2] * lagged.shape[-1]
         batch["lag_covariates"] = ops.reshape(lagged, (-1, origins, shape.horizon, width))
     if "past_only" in flat:
         past.append(ops.take(flat["past_only"], known_context, axis=0))
     if past:
-        together = ops.concatenate(past, axis=-1) if len(past) > 1 else past[0]
+        together = _side_by_side(past)
         batch["past_covariates"] = ops.reshape(together, (-1, shape.steps, shape.segment * together.shape[-1]))
     return batch
+
+
+def _side_by_side(parts: list[Tensor]) -> Tensor:
+    return ops.concatenate(parts, axis=-1) if len(parts) > 1 else parts[0]

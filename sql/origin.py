@@ -91,13 +91,14 @@ def check_columns(engine: sa.Engine, source: Source, origin: str, where: str) ->
         "timestamp": [source.timestamp],
         "value": [source.value],
         "static": source.static,
+        "static_numbers": source.static_numbers,
         "known_future": source.known_future,
         "observed_past": source.observed_past,
         "recorded_at": [source.recorded_at] if source.recorded_at else [],
     }
-    missing = [(key, name) for key, names in wanted.items() for name in names if name not in found]
+    missing = {name: key for key, names in wanted.items() for name in names if name not in found}
     if missing:
-        listed = " or ".join(f"{name!r} ({key})" for key, name in missing)
-        near = [near for _, name in missing if (near := _near(name, found))]
+        listed = " or ".join(f"{name!r} ({key})" for name, key in missing.items())
+        near = [near for name in missing if (near := _near(name, found))]
         question = f"Did you mean {' and '.join(repr(name) for name in near)}? " if near else ""
         raise SourceError(f"There is no column {listed} in {where}. {question}{_there(found, 'columns')}")

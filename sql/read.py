@@ -60,7 +60,7 @@ def read_observations(
         part escaped by "\"), `timestamp` (timestamp[us] where local to `time_zone`, timestamp[us, UTC]
         where the source knows the zone), `value` (float64, null where not observed), `value_text` (string, only
         where the value column holds text that is no number: that text, null elsewhere), the static columns
-        (string), the known-future and observed-past ones (float64), and `recorded_at` (like `timestamp`).
+        (string), the other covariates (float64), and `recorded_at` (like `timestamp`).
 
     Raises:
         NoRows: where there are none.
@@ -135,7 +135,7 @@ def _wanted(source: Source, dialect: sa.Dialect) -> list[Column]:
         column(source.timestamp, "timestamp", "timestamp"),
         column(source.value, "value", "number"),
         *(column(name, name, "text") for name in source.static),
-        *(column(name, name, "number") for name in [*source.known_future, *source.observed_past]),
+        *(column(name, name, "number") for name in source.numbers),
         *([column(source.recorded_at, "recorded_at", "timestamp")] if source.recorded_at else []),
     ]
 
@@ -218,7 +218,7 @@ def _typed(rows: pa.Table, source: Source, where: str) -> pa.Table:
             "Fill it in, or leave these rows out with a query."
         )
     typed |= {name: columns.words(rows[name], name, where) for name in source.static}
-    typed |= _numbers(rows, [*source.known_future, *source.observed_past], where)
+    typed |= _numbers(rows, source.numbers, where)
     if source.recorded_at:
         typed["recorded_at"] = columns.instants(rows["recorded_at"], source.recorded_at, where)
     return pa.table(typed)

@@ -2,12 +2,44 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-Columns = Annotated[list[str], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)]
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str | dict) else value
+
+
+Columns = Annotated[list[str], BeforeValidator(_as_list)]
 """One column or several; a single name may stand without brackets."""
+
+COVARIATES = ("static", "static_numbers", "known_future", "observed_past")
+
+
+class KnownFuture(BaseModel):
+    """Another table or query with numbers that are known over the horizon, such as planned promotions."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: str | None = Field(None, description="Any SQLAlchemy URL; left out, source.url.")
+    table: str | None = Field(None, description="Table or view that holds the values.")
+    query: str | None = Field(
+        None, description="Instead of a table: a SELECT, or the path of a .sql file; see source.query."
+    )
+    series_id: Columns = Field(
+        [],
+        description="Columns that name the series, as many as source.series_id and in its order; left out, the values "
+        "hold for all series.",
+    )
+    timestamp: str | None = Field(None, description="Column of the time; left out, source.timestamp.")
+    columns: Columns = Field(min_length=1, description="Numeric columns.")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.table is None) == (self.query is None):
+            raise ValueError("give either table or query, and not both")
+        return self
 
 
 class Source(BaseModel):
@@ -31,7 +63,11 @@ class Source(BaseModel):
     timestamp: str = Field("timestamp", description="Column of the time that a value belongs to.")
     value: str = Field("value", description="Column of the value; NULL means not observed.")
     static: Columns = Field([], description="Columns with one category per series, such as its region.")
+    static_numbers: Columns = Field([], description="Columns with one number per series, such as its floor area.")
     known_future: Columns = Field([], description="Numeric columns that are known over the horizon (promotions).")
+    known_future_from: Annotated[list[KnownFuture], BeforeValidator(_as_list)] = Field(
+        [], description="One or several other places with columns that are known over the horizon."
+    )
     observed_past: Columns = Field([], description="Numeric columns that are known up to the cutoff (visitors).")
     recorded_at: str | None = Field(
         None, description="Column of the time at which a row became known; read and checked, but no night uses it yet."
@@ -46,7 +82,8 @@ class Source(BaseModel):
     @model_validator(mode="after")
     def _one_meaning_per_column(self) -> Self:
         meanings = {"timestamp": [self.timestamp], "value": [self.value]}
-        meanings |= {key: getattr(self, key) for key in ("static", "known_future", "observed_past")}
+        meanings |= {key: getattr(self, key) for key in COVARIATES}
+        meanings |= {f"known_future_from.{i}": other.columns for i, other in enumerate(self.known_future_from)}
         seen: dict[str, str] = dict.fromkeys(self.series_id, "series_id")
         if len(seen) < len(self.series_id):
             raise ValueError(f"series_id names a column twice: {self.series_id}")
@@ -56,12 +93,31 @@ class Source(BaseModel):
                 if column in seen and not (meaning == "static" and seen[column] == "series_id"):
                     raise ValueError(f"the column {column!r} stands under both {seen[column]} and {meaning}")
                 seen[column] = meaning
-        taken = {"series_id", "timestamp", "value", "value_text", "recorded_at"} & {
-            *self.static, *self.known_future, *self.observed_past
-        }  # fmt: skip
+        covariates = [column for columns in list(meanings.values())[2:] for column in columns]
+        taken = {"series_id", "timestamp", "value", "value_text", "recorded_at"}.intersection(covariates)
         if taken:
             raise ValueError(
                 f"a column called {taken.pop()!r} cannot be a covariate, for the word has a meaning of its own; "
                 "rename it in a query"
             )
         return self
+
+    @model_validator(mode="after")
+    def _one_id_everywhere(self) -> Self:
+        for i, other in enumerate(self.known_future_from):
+            if len(other.series_id) not in (0, len(self.series_id)):
+                raise ValueError(
+                    f"known_future_from.{i}.series_id names {other.series_id}, but a series is named by "
+                    f"{self.series_id}: name as many columns, in that order, or none where values hold for all series"
+                )
+        return self
+
+    @property
+    def known_ahead(self) -> list[str]:
+        """Columns that are known over the horizon, wherever they come from."""
+        return [*self.known_future, *(column for other in self.known_future_from for column in other.columns)]
+
+    @property
+    def numbers(self) -> list[str]:
+        """Columns of all covariates that are numbers."""
+        return [*self.static_numbers, *self.known_future, *self.observed_past]

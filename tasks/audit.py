@@ -10,6 +10,7 @@ from models.audit import Audit, build_panel
 from models.errors import InputError
 from models.settings import AuditSettings, ForecastSettings
 from sql.read import Source
+from tasks.covariates import covariates
 from tasks.panel_store import save_panel
 from tasks.read_series import load_rows
 from tasks.step import inside_flow, logger, step
@@ -33,8 +34,8 @@ def audit_input(
     policies: AuditSettings,
 ) -> Audited:
     """Build the panel as of the cutoff (the newest observed step where None); InputError where nobody could use it."""
-    columns = {"static": source.static, "known_future": source.known_future, "observed_past": source.observed_past}
-    panel, audit = build_panel(load_rows(rows_file), forecast, cutoff=cutoff, now=now, audit=policies, **columns)
+    about = covariates(source, rows_file)
+    panel, audit = build_panel(load_rows(rows_file), forecast, cutoff=cutoff, now=now, audit=policies, **about)
     for finding in audit.findings:
         logger().info("%s: %d, %s", finding.kind, finding.count, finding.action)
     if inside_flow():

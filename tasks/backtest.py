@@ -22,6 +22,7 @@ from models.scoring import scales_at
 from models.settings import AuditSettings, ForecastSettings, NetworkSettings, TrainingSettings
 from models.time_grid import TimeGrid
 from sql.read import Source
+from tasks.covariates import covariates
 from tasks.keras_import import quiet_import
 from tasks.read_series import last_instant, load_rows, not_after
 from tasks.step import logger, step
@@ -140,12 +141,14 @@ def _panel(
     cutoff: datetime | None,
     now: datetime,
 ) -> Panel:
-    columns = {"static": source.static, "known_future": source.known_future, "observed_past": source.observed_past}
     rows = load_rows(rows_file)
+    about: dict[str, Any] = {}
+    # The whole history only judges: nothing need be known beyond its end.
     if cutoff is not None:
+        about = covariates(source, rows_file)
         ahead = forecast.horizon if source.known_future else 0
         rows = not_after(rows, last_instant(TimeGrid(forecast.frequency, forecast.time_zone), cutoff, ahead), forecast)
-    return build_panel(rows, forecast, cutoff=cutoff, now=now, audit=policies, **columns)[0]
+    return build_panel(rows, forecast, cutoff=cutoff, now=now, audit=policies, **about)[0]
 
 
 def _actual(whole: Panel, panel: Panel) -> Any:

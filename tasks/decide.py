@@ -67,7 +67,7 @@ def decide(
     mode, reason = decide_training(
         training.policy,
         facts,
-        wanted=built_for(forecast, network),
+        wanted=built_for(forecast, network, panel.covariates),
         cutoff=cutoff,
         # Refused series stay unknown however often one trains.
         unknown_share=0.0 if folder is None else _unknown_share(panel.without(panel.refused).series_ids, folder),

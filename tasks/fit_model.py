@@ -78,7 +78,7 @@ def fit_model(
     known = panel.without(panel.refused).series_ids
     np.save(folder / SERIES_FILE, np.union1d(known, _known_before(decided)), allow_pickle=False)
     stored = store_version(folder, places.versions, places.job, cutoff)
-    _list_version(places, stored, cutoff, now, facts | {"built_for": built_for(forecast, network)})
+    _list_version(places, stored, cutoff, now, facts | {"built_for": built_for(forecast, network, panel.covariates)})
     return Fitted(decided.mode, stored.version, folder, stored, facts)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from models.panel import Panel
 
-_ARRAYS = {"values", "offsets", "series_ids", "known_future", "observed_past"}
+_ARRAYS = {"values", "offsets", "series_ids", "static_numbers", "known_future", "observed_past"}
 
 
 def save_panel(panel: Panel, file: Path) -> Path:
@@ -35,6 +35,6 @@ def load_panel(file: Path) -> Panel:
         entries: dict[str, Any] = json.loads(str(stored["small"]))
         static = {name.removeprefix("static/"): stored[name] for name in stored.files if name.startswith("static/")}
         arrays = {name: stored[name] for name in stored.files if name in _ARRAYS}
-    for name in ("season_lengths", "known_future_names", "observed_past_names"):
+    for name in ("season_lengths", "static_number_names", "known_future_names", "observed_past_names", "holidays"):
         entries[name] = tuple(entries[name])
     return Panel(**entries, **arrays, static=static)

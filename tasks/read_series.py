@@ -16,6 +16,7 @@ from models.settings import ForecastSettings
 from models.time_grid import TimeGrid
 from sql.errors import NoRows
 from sql.read import Source, describe_source, first_timestamp, read_observations
+from tasks.covariates import save_known_future
 from tasks.step import step
 
 
@@ -41,7 +42,10 @@ def read_series(source: Source, base: Path, forecast: ForecastSettings, cutoff: 
         rows = not_after(rows, until, forecast)
         if not rows.num_rows:
             _refuse_early(source, base, forecast, last_instant(grid, cutoff, 0))
-    return save_rows(rows, scratch / "observations.arrow")
+    file = save_rows(rows, scratch / "observations.arrow")
+    ahead = None if cutoff is None else grid.past_repeat(last_instant(grid, cutoff, forecast.horizon))
+    save_known_future(source, base, forecast, file, ahead)
+    return file
 
 
 def _refuse_early(source: Source, base: Path, forecast: ForecastSettings, step: datetime) -> None:

@@ -40,6 +40,12 @@ def test_network_auto_is_the_same_as_no_network(tmp_path):
     assert load(tmp_path, SMALLEST + "network: auto\n").job == load(tmp_path, SMALLEST).job
 
 
+@pytest.mark.parametrize(("written", "understood"), [("ES", ["ES"]), ("[US-CA, 'NO', US-CA]", ["US-CA", "NO"])])
+def test_holidays_are_of_one_place_or_several(tmp_path, written, understood):
+    text = SMALLEST.replace("horizon: 7", f"horizon: 7, holidays: {written}")
+    assert load(tmp_path, text).job.forecast.holidays == understood
+
+
 def test_a_job_is_found_by_its_name_in_the_jobs_folder(tmp_path, monkeypatch):
     load(tmp_path, SMALLEST)
     monkeypatch.setenv("NIGHTCAST_JOBS", str(tmp_path))
@@ -57,6 +63,10 @@ def test_a_job_that_is_nowhere_is_answered_with_the_jobs_that_are_there(tmp_path
     ("text", "words"),
     [
         (SMALLEST.replace("horizon: 7", "horizn: 7"), "unknown key 'forecast.horizn'; did you mean 'horizon'"),
+        (
+            SMALLEST + "output: {keep_days: 6}\n",
+            "keep_days is 6, but 7 steps of 'D' reach 7 days ahead.*give 7 or more",
+        ),
         (SMALLEST + "trainig: {}\n", "unknown key 'trainig'; did you mean 'training'"),
         (SMALLEST + "network: {layers: [{cel: gru}]}\n", "unknown key 'network.layers.0.cel'; did you mean 'cell'"),
         (SMALLEST + "network: {input: {token: {}}}\n", "unknown key 'network.input.token'; did you mean 'tokens'"),
@@ -72,6 +82,14 @@ def test_a_job_that_is_nowhere_is_answered_with_the_jobs_that_are_there(tmp_path
         (SMALLEST.replace("name: small", "name: Small Job"), "name: .*found 'Small Job'"),
         (SMALLEST.replace(", table: history", ""), "source"),
         (SMALLEST + "monitor: {segments: [region]}\n", "monitor.segments names .*, which source.static does not"),
+        (SMALLEST.replace("horizon: 7", "horizon: 7, holidays: ES-Madird"), "forecast.holidays: .*near ones: MD"),
+        (SMALLEST.replace("horizon: 7", "horizon: 7, holidays: NO"), "forecast.holidays: .*write 'NO' for Norway"),
+        (SMALLEST.replace("horizon: 7", "horizon: 7, missing_future: {price: last}"), "missing_future names .'price'."),
+        (SMALLEST.replace("horizon: 7", "horizon: 7, missing_future: none"), "forecast.missing_future"),
+        (
+            SMALLEST.replace("history}", "history, known_future_from: {table: weather, colums: warmth}}"),
+            "unknown key 'source.known_future_from.0.colums'; did you mean 'columns'",
+        ),
         (SMALLEST + "forecast: [\n", "line 6.*not YAML"),
         ("- a\n- b\n", "holds no mapping"),
         ("", "holds no mapping"),
@@ -111,6 +129,13 @@ def test_every_problem_of_a_job_file_is_told_at_once(tmp_path):
         load(tmp_path, SMALLEST.replace("horizon: 7", "horizon: 0").replace("table:", "tabel:"))
     assert "forecast.horizon" in str(told.value)
     assert "did you mean 'table'" in str(told.value)
+
+
+def test_a_password_of_what_is_known_ahead_is_refused_too(tmp_path):
+    entry = "{url: 'postgresql://me:hunter2@host/db', table: weather, columns: warmth}"
+    with pytest.raises(JobError, match=r"source.known_future_from.0.url holds a password") as told:
+        load(tmp_path, SMALLEST.replace("history}", f"history, known_future_from: {entry}}}"))
+    assert "hunter2" not in str(told.value)
 
 
 @pytest.mark.parametrize("where", ["source", "output"])

@@ -365,6 +365,21 @@ def test_the_newest_static_category_counts():
     assert kinds(audit)["rows with an older region"] == 1
 
 
+def test_the_newest_static_number_counts_and_one_that_no_float_holds_is_unknown():
+    table = rows(
+        ("a", "2024-01-02", 1),
+        ("a", "2024-01-01", 1),
+        ("b", "2024-01-02", 2),
+        ("b", "2024-01-01", 2),
+        ("c", "2024-01-02", 3),
+        area=pa.array([120.5, 90.0, None, 40.0, float("inf")]),
+    )
+    panel, audit = build(table, static_numbers=["area"])
+    np.testing.assert_array_equal(panel.static_numbers[:, 0], [120.5, 40, NAN])
+    assert panel.static_number_names == ("area",)
+    assert kinds(audit)["rows with an older area"] == 1
+
+
 def test_an_audit_is_json():
     _, audit = build(rows(("a", "2024-01-01", 1), ("a", "2024-01-03", 2)))
     content = audit.to_dict()

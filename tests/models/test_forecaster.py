@@ -216,14 +216,18 @@ def test_covariates_and_categories_are_learnt_and_unknown_ones_forgiven(make_pan
         for i in range(12)
     }
     facts = {"known_future_names": ("promotion",), "static": {"kind": np.array(["x", "y"] * 6)}, "horizon": 10}
+    area = np.arange(12, dtype=np.float32)[:, None]
+    facts |= {"static_numbers": area, "static_number_names": ("area",)}
     panel = make_panel(series, known_future=promotion.reshape(-1, 1), **facts)
     forecaster, _ = Forecaster.fit(panel, FORECAST, NETWORK, TrainingSettings(max_steps=300))
     median = forecaster.predict(panel).median
     future = promotion[:, 140:]
     # Days with a promotion lie 40 above days without: the network must have seen most of it.
     assert median[future == 1].mean() - median[future == 0].mean() > 25
-    other = replace(panel, static={"kind": np.array(["never seen"] * 12)})
+    other = replace(panel, static={"kind": np.array(["never seen"] * 12)}, static_numbers=np.full_like(area, np.nan))
     assert_sane(forecaster.predict(other), 12)
+    # The network looks at numbers too.
+    assert not np.array_equal(forecaster.predict(replace(panel, static_numbers=area[::-1])).median, median)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from models.settings import ForecastSettings, Layer, NetworkSettings, TrainingSe
 CUTOFF = datetime(2024, 3, 31, tzinfo=UTC)
 FORECAST = ForecastSettings(frequency="D", horizon=28)
 NETWORK = NetworkSettings()
-WANTED = built_for(FORECAST, NETWORK)
+WANTED = built_for(FORECAST, NETWORK, {})
 
 
 def champion(days: float = 1, **changes: Any) -> ChampionFacts:
@@ -74,6 +74,7 @@ def test_a_policy_is_obeyed_whatever_the_age_and_the_loss(policy: str, mode: str
         ({"quantile_levels": [0.1, 0.5]}, {}, "(now [0.1, 0.5])"),
         ({"time_zone": "Asia/Kolkata"}, {}, "time_zone UTC (now Asia/Kolkata)"),
         ({}, {"layers": [Layer(cell="lstm", units=8)]}, "network.layers None (now [{'cell': 'lstm', 'units': 8}])"),
+        ({"holidays": ["ES"]}, {}, "holidays None (now ['ES'])"),
         ({}, {"segment": 7}, "network.segment None (now 7)"),
     ],
 )
@@ -81,13 +82,22 @@ def test_a_policy_is_obeyed_whatever_the_age_and_the_loss(policy: str, mode: str
 def test_a_champion_built_for_something_else_is_replaced_and_the_reason_names_it(
     policy: str, forecast: dict[str, Any], network: dict[str, Any], reason: str
 ) -> None:
-    wanted = built_for(FORECAST.model_copy(update=forecast), NETWORK.model_copy(update=network))
+    wanted = built_for(FORECAST.model_copy(update=forecast), NETWORK.model_copy(update=network), {})
 
     found = decide(policy, champion(), wanted=wanted)
 
     assert found.mode == "scratch"
     assert found.reason.startswith("champion v1 was built for ")
     assert reason in found.reason
+
+
+def test_a_champion_that_was_trained_with_other_covariates_is_replaced() -> None:
+    wanted = built_for(FORECAST, NETWORK, {"known_future": ["price", "promotion"]})
+    learnt = champion(known_future=["promotion"])
+
+    assert decide(facts=learnt, wanted=wanted).reason == (
+        "champion v1 was built for known_future ['promotion'] (now ['price', 'promotion'])"
+    )
 
 
 def test_a_key_that_settings_no_longer_have_replaces_the_champion_too() -> None:
@@ -105,7 +115,7 @@ def test_a_champion_that_cannot_be_read_is_replaced_and_the_reason_says_what_is_
 
 
 def test_bounds_are_laid_on_any_network() -> None:
-    bounded = built_for(FORECAST.model_copy(update={"lower_bound": 0.0, "upper_bound": 9.0}), NETWORK)
+    bounded = built_for(FORECAST.model_copy(update={"lower_bound": 0.0, "upper_bound": 9.0}), NETWORK, {})
 
     assert decide(facts=champion(), wanted=bounded).mode == "load"
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from models.errors import ModelError
 from models.flat_arrays import Vocabulary, flatten
 from models.windows import WindowShape, gather
 
@@ -87,3 +88,54 @@ def test_a_window_looks_the_same_whatever_lies_after_its_origin(panel):
     other, _ = gathered(poisoned, [0, 1], [9, 29], origins=3)
     for name in ("segments", "observed", "level", "scale", "lags", "lag_level", "lag_scale", "calendar"):
         np.testing.assert_array_equal(clean[name], other[name], err_msg=name)
+
+
+def test_the_holidays_of_every_step_and_of_its_newest_lags_stand_beside_other_covariates(make_panel):
+    # Grid position 19723 of days is 1 January 2024: the third step ahead of a panel that ends on 29 December.
+    known = np.zeros((30 + 3 + 10 + 3, 1), np.float32)
+    panel = make_panel(
+        {"long": np.arange(30), "short": np.arange(10)},
+        cutoff_index=19_720,
+        horizon=3,
+        holidays=("ES",),
+        known_future=known,
+        known_future_names=("k",),
+    )
+    batch, _ = gathered(panel, [0, 1], [29, 39], WindowShape(segment=2, steps=3, horizon=3, seasons=(7,), cycles=(1,)))
+    for window in (0, 1):
+        # Whether the day is a holiday, whether the day before is one, and the day after.
+        np.testing.assert_array_equal(
+            batch["future_covariates"][window, 0] > 0, [[0, 0, 0, 0], [0, 0, 0, 1], [0, 1, 0, 0]]
+        )
+        # A week before 1 January is Christmas; 25 December is the second step of the window's first segment.
+        np.testing.assert_array_equal(batch["lag_covariates"][window, 0, :, 1] > 0, [0, 0, 1])
+        np.testing.assert_array_equal(batch["past_covariates"][window, :, [1, 5]].T > 0, [[0, 1], [0, 0], [0, 0]])
+
+
+def test_static_numbers_are_counted_in_standard_deviations_and_unknown_ones_are_said(make_panel):
+    # The known ones, 10 and 30, have mean 20 and deviation 10.
+    facts = {"static_numbers": np.array([[10], [30], [np.nan]], np.float32), "static_number_names": ("area",)}
+    panel = make_panel({name: np.arange(20) for name in "abc"}, horizon=3, **facts)
+    batch, _ = gathered(panel, [2, 1, 0], [59, 39, 19])
+    np.testing.assert_array_equal(batch["static_numbers"], [[0, 0], [1, 1], [-1, 1]])
+
+
+def test_covariates_are_taken_by_their_names_in_the_order_in_which_they_were_learnt(make_panel):
+    known = np.stack([np.arange(23), 100 - np.arange(23)], axis=1).astype(np.float32)
+    learnt = make_panel({"a": np.arange(20)}, horizon=3, known_future=known, known_future_names=("rise", "fall"))
+    vocabulary = Vocabulary.of(learnt)
+    turned = replace(learnt, known_future=known[:, ::-1], known_future_names=("fall", "rise"))
+    windows = {"level_window": 4, "scale_window": 8, "seasons": (7,)}
+    mine, theirs = (flatten(each, vocabulary, **windows)["future_covariates"] for each in (learnt, turned))
+    np.testing.assert_array_equal(mine, theirs)
+    with pytest.raises(ModelError, match=r"trained with the covariates \['rise', 'fall'\].* has no \['rise'\]"):
+        flatten(replace(turned, known_future_names=("fall", "raise")), vocabulary, **windows)
+
+
+def test_a_category_that_nobody_has_learnt_gets_the_row_for_unknown_ones(make_panel):
+    panel = make_panel({name: np.arange(20) for name in "abc"}, static={"region": np.array(["north", "south", ""])})
+    vocabulary = Vocabulary.of(panel)
+    assert vocabulary.categories == {"region": {"north": 1, "south": 2}}
+    tonight = replace(panel, static={"region": np.array(["south", "never seen", ""])})
+    arrays = flatten(tonight, vocabulary, level_window=4, scale_window=8, seasons=(7,))
+    np.testing.assert_array_equal(arrays["static"][:, 0], [2, 0, 0])

@@ -21,8 +21,11 @@ def test_a_panel_comes_back_from_its_file_as_it_was(tmp_path):
         season_lengths=(7, 365),
         horizon=1,
         static={"region": np.array(["north", ""])},
+        static_numbers=np.array([[120.5], [np.nan]], np.float32),
+        static_number_names=("floor_area",),
         known_future=np.arange(14, dtype=np.float32).reshape(7, 2),
         known_future_names=("promotion", "price"),
+        holidays=("ES", "ES-MD"),
         refused={"b": "too short"},
     )
     back = load_panel(save_panel(panel, tmp_path / "panel.npz"))

@@ -1,0 +1,61 @@
+"""Reads what is known over the horizon from a place of its own, as the history is read."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import pyarrow as pa
+
+from sql.errors import NoRows, SourceError
+from sql.read import read_observations
+from sql.source import KnownFuture, Source
+
+
+def read_known_future(
+    source: Source,
+    other: KnownFuture,
+    base: Path | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    time_zone: str = "UTC",
+) -> pa.Table:
+    """The rows of one entry of `source.known_future_from`, in no particular order; maybe none.
+
+    Args:
+        source: The source that the entry belongs to.
+        other: The entry.
+        base: The folder that relative paths start from.
+        since: No row before it is needed, see `read_observations`.
+        until: No row after it is needed.
+        time_zone: The zone of timestamps that name none.
+
+    Returns:
+        `timestamp` and `series_id` as `read_observations` gives them, the latter only where the entry names it, and
+        the entry's columns (float64).
+
+    Raises:
+        SourceError, StorageError: as `read_observations`.
+    """
+    timestamp = other.timestamp or source.timestamp
+    # The same reader for all: the first column stands as the value too, and where values hold for all series the
+    # time stands as the id. Such a source could not be written in a job, so it is not validated.
+    place = Source.model_construct(
+        url=other.url or source.url,
+        table=other.table,
+        query=other.query,
+        series_id=other.series_id or [timestamp],
+        timestamp=timestamp,
+        value=other.columns[0],
+        known_future=other.columns,
+    )
+    try:
+        rows = read_observations(place, base, since=since, until=until, time_zone=time_zone)
+    except NoRows:
+        numbers = {name: pa.array([], pa.float64()) for name in other.columns}
+        ids = {"series_id": pa.array([], pa.string())} if other.series_id else {}
+        return pa.table({**ids, "timestamp": pa.array([], pa.timestamp("us")), **numbers})
+    except SourceError as error:
+        raise SourceError(f"source.known_future_from: {error}") from error
+    kept = ["series_id", "timestamp"] if other.series_id else ["timestamp"]
+    return rows.select([*kept, *other.columns])
