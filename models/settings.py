@@ -231,8 +231,8 @@ class AuditSettings(Settings):
     )
     dead_after_steps: PositiveInt | None = Field(
         None,
-        description="Steps without a value after which a series is dead; left out, two horizons, and one of the "
-        "longest season at least.",
+        description="Steps without a value after which a series is dead; left out, two horizons, eight weeks or "
+        "the longest season, whichever is longest.",
     )
     stale: Literal["error", "warn"] = Field(
         "warn", description="A source whose newest value is too old; either way there is an alert."

@@ -11,6 +11,7 @@ from models.settings import AuditSettings, ForecastSettings
 from models.time_grid import TimeGrid
 
 USUAL_DAYS = 3
+DEAD_DAYS = 56
 
 
 def late_steps(grid: TimeGrid, newest: int, cutoff: int | None, now: datetime) -> int:
@@ -50,8 +51,9 @@ def stale_after(grid: TimeGrid, audit: AuditSettings) -> int:
 def dead_after(grid: TimeGrid, forecast: ForecastSettings, audit: AuditSettings) -> int:
     """Steps without a value after which a series is dead.
 
-    >>> dead_after(TimeGrid("D"), ForecastSettings(frequency="D", horizon=28), AuditSettings())
-    56
+    >>> frequencies = {"h": 24, "D": 28, "W": 13, "MS": 12}.items()
+    >>> [dead_after(TimeGrid(f), ForecastSettings(frequency=f, horizon=n), AuditSettings()) for f, n in frequencies]
+    [1344, 56, 52, 24]
     """
     seasons = forecast.season_lengths or grid.default_season_lengths
-    return audit.dead_after_steps or max(2 * forecast.horizon, *seasons)
+    return audit.dead_after_steps or max(2 * forecast.horizon, ceil(DEAD_DAYS * grid.steps_per_day), *seasons)

@@ -272,12 +272,15 @@ def test_a_changed_unit_is_kept_rescaled_or_forgotten():
 
 def test_a_series_silent_for_long_is_left_to_the_fallback_unless_the_job_says_otherwise():
     table = rows(*series_of("live", *[1] * 30), *series_of("dead", *[1] * 15), *series_of("slow", *[1] * 23))
-    # Two horizons are 4 steps, the season is 7.
-    panel, audit = build(table)
+    panel, audit = build(table, audit={"dead_after_steps": 7})
     assert panel.refused == {"dead": "no observed value in the last 7 steps (audit.dead_after_steps)"}
     assert found(audit, "dead series").examples == ("dead for 15 steps",)
-    assert build(table, audit={"dead": "forecast"})[0].refused == {}
+    assert build(table, audit={"dead_after_steps": 7, "dead": "forecast"})[0].refused == {}
     assert set(build(table, audit={"dead_after_steps": 6})[0].refused) == {"dead", "slow"}
+    # Left out, eight weeks are long for days.
+    for first, refused in ((-26, {}), (-27, {"dead"})):
+        table = rows(*series_of("dead", 1, 2, first=first - 1), *series_of("live", 1, 2, 3, first=28))
+        assert set(build(table)[0].refused) == set(refused)
 
 
 @pytest.mark.parametrize(
@@ -291,7 +294,7 @@ def test_a_series_silent_for_long_is_left_to_the_fallback_unless_the_job_says_ot
         ("gaps", rows(*series_of("a", 1, ..., 2))),
         ("out_of_bounds", rows(*series_of("a", 1, -2, 2))),
         ("unit_changes", rows(*series_of("a", *[1, 2] * 7, *[100, 200] * 7))),
-        ("dead", rows(*series_of("a", *[1] * 30), *series_of("b", 1, 2))),
+        ("dead", rows(*series_of("a", *[1] * 80, first=-49), *series_of("b", 1, 2, first=-49))),
     ],
 )
 def test_each_kind_of_dirt_passes_by_default_and_is_an_error_on_request(kind, table):
