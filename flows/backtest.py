@@ -82,6 +82,8 @@ def backtest_job(job: str | Path, cutoffs: int, challengers: Sequence[str] = ())
     part = loaded.job
     with TemporaryDirectory() as folder:
         rows_file = read_series(part.source, loaded.base, part.forecast, None, None, Path(folder))
-        chosen = choose_cutoffs(rows_file, part.source, part.forecast, cutoffs, datetime.now(UTC))
-        judged = backtest(rows_file, part.source, part.forecast, part.network, part.training, chosen, challengers)
+        chosen = choose_cutoffs(rows_file, part.source, part.forecast, part.audit, cutoffs, datetime.now(UTC))
+        judged = backtest(
+            rows_file, part.source, part.forecast, part.audit, part.network, part.training, chosen, challengers
+        )
     return Backtested(part.name, chosen, judged)

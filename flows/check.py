@@ -12,7 +12,8 @@ from flows.job import load_job
 from models.audit import Audit
 from models.errors import InputError
 from sql.errors import SourceError, StorageError
-from tasks.audit import audit_input
+from sql.read import describe_source
+from tasks.audit import audit_input, refuse_stale
 from tasks.notify import NotifyError, fill_in_environment
 from tasks.places import PlaceError, check_places
 from tasks.read_series import read_series
@@ -72,9 +73,11 @@ def check_job(job: str | Path) -> Checked:
         problems.append(str(error))
     try:
         with TemporaryDirectory() as folder:
+            source, forecast, policies = loaded.job.source, loaded.job.forecast, loaded.job.audit
             now = datetime.now(UTC)
-            rows = read_series(loaded.job.source, loaded.base, loaded.job.forecast, None, now, Path(folder))
-            audit = audit_input(rows, loaded.job.source, loaded.job.forecast, None, now).audit
+            rows = read_series(source, loaded.base, forecast, None, now, Path(folder))
+            audit = audit_input(rows, source, forecast, None, now, policies).audit
+            refuse_stale(audit, describe_source(source, loaded.base), policies)
     except (InputError, SourceError, StorageError) as error:
         problems.append(f"source: {error}")
     return Checked(loaded.job.name, problems, audit)

@@ -11,12 +11,20 @@ from typing import Any, Self, get_args
 import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
-from models.settings import ForecastSettings, MonitorSettings, NetworkSettings, Settings, TrainingSettings
+from models.settings import (
+    AuditSettings,
+    ForecastSettings,
+    MonitorSettings,
+    NetworkSettings,
+    Settings,
+    TrainingSettings,
+)
 from models.time_grid import TimeGrid
 from sql.read import Source
 from sql.url import holds_password
 from tasks.notify import Notify
 from tasks.places import Output, Places
+from tasks.retention import days_to_judge
 
 
 class JobError(ValueError):
@@ -31,6 +39,7 @@ class Job(Settings):
     )
     source: Source
     forecast: ForecastSettings
+    audit: AuditSettings = AuditSettings()
     network: NetworkSettings = NetworkSettings()
     training: TrainingSettings = TrainingSettings()
     output: Output = Output()
@@ -72,6 +81,16 @@ class Job(Settings):
             raise ValueError(
                 f"monitor.segments names {unknown}, which source.static does not; "
                 f"source.static has {self.source.static}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _nights_are_kept_until_they_are_judged(self) -> Self:
+        keep, needed = self.output.keep_days, days_to_judge(self.forecast)
+        if keep is not None and keep < needed:
+            raise ValueError(
+                f"output.keep_days is {keep}, but {self.forecast.horizon} steps of {self.forecast.frequency!r} reach "
+                f"{needed} days ahead, and the last ones would never be judged; give {needed} or more"
             )
         return self
 

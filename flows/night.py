@@ -14,7 +14,8 @@ from flows.job import LoadedJob, load_job
 from flows.moments import to_cutoff, to_moment
 from flows.summary import NightSummary
 from models.retraining import Policy
-from tasks.audit import audit_input
+from sql.read import describe_source
+from tasks.audit import audit_input, refuse_stale
 from tasks.decide import decide
 from tasks.details import Details, write_details
 from tasks.fit_model import fit_model, promote_model
@@ -24,9 +25,11 @@ from tasks.predict import predict
 from tasks.publish import publish
 from tasks.read_series import read_series
 from tasks.report import write_report
+from tasks.retention import forget
 from tasks.run_log import begin_run, end_run, note_failure
 from tasks.score import score
 from tasks.watch import watch
+from tasks.watch_input import watch_input
 
 
 def run_night(
@@ -81,9 +84,13 @@ def _steps(
     with clock("read"):
         rows_file = read_series(job.source, loaded.base, job.forecast, asked, now, scratch)
     with clock("audit"):
-        audited = audit_input(rows_file, job.source, job.forecast, asked, now)
+        audited = audit_input(rows_file, job.source, job.forecast, asked, now, job.audit)
     cutoff, panel_file = audited.audit.cutoff, audited.panel_file
     begin_run(places, run_id, cutoff, started_at)
+    if audited.audit.stale and job.audit.stale == "error":
+        watch_input(places, audited.audit, job.forecast.zone, run_id)
+        notify(places, job.notify, cutoff, started_at)
+        refuse_stale(audited.audit, describe_source(job.source, loaded.base), job.audit)
     with clock("decide"):
         decided = decide(places, panel_file, job.forecast, job.network, training, cutoff, scratch)
     with clock("fit"):
@@ -91,11 +98,12 @@ def _steps(
     with clock("predict"):
         predicted = predict(places, panel_file, fitted, job.forecast, cutoff, run_id, started_at)
     with clock("publish"):
-        published = publish(places, predicted.file)
+        published = publish(places, predicted.file, cutoff)
         promote_model(places, fitted, cutoff, started_at)
     with clock("score"):
         scored = score(places, panel_file, rows_file, job.monitor, cutoff)
     with clock("watch"):
+        stale = watch_input(places, audited.audit, job.forecast.zone, run_id)
         watched = watch(places, scored.losses, job.monitor, job.forecast.zone, cutoff, run_id)
     with clock("notify"):
         delivery = notify(places, job.notify, cutoff, started_at)
@@ -105,6 +113,8 @@ def _steps(
         details = Details(settings, run_id, now, audited.audit, decided, fitted, predicted)
         write_details(places, cutoff, details, clock.seconds, panel_file)
         report = write_report(places, cutoff, run_id)
+    with clock("forget"):
+        forget(places, cutoff)
     train_reason = "; ".join(filter(None, (decided.reason, fitted.failure)))
     facts = {
         "train_mode": fitted.mode,
@@ -132,8 +142,9 @@ def _steps(
         findings=[str(finding) for finding in audited.audit.findings],
         scores=scored.newest_scores,
         losses=watched.losses,
-        alerts=list(watched.changes),
+        alerts=[*stale, *watched.changes],
         seconds=clock.seconds,
+        stale=audited.audit.stale,
         tables=places.url_text,
         parquet=published.parquet,
         report=str(report),

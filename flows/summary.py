@@ -27,6 +27,7 @@ class NightSummary:
         train_reason: Why this mode.
         model_version: The version that forecast.
         findings: What was odd about the input, in words.
+        stale: Whether the newest value of the source is too old.
         scores: Metrics over all steps of the newest night whose actuals have arrived.
         losses: Tonight's loss of each segment, with the rule's verdict.
         alerts: What opened or recovered tonight, in words.
@@ -49,6 +50,7 @@ class NightSummary:
     train_reason: str
     model_version: str
     findings: list[str]
+    stale: bool
     scores: list[dict[str, Any]]
     losses: list[dict[str, Any]]
     alerts: list[str]
@@ -64,6 +66,8 @@ class NightSummary:
         parts = [f"{self.series} series"]
         if self.fallback_series:
             parts = [f"{self.fallback_series} of {self.series} series by fallback"]
+        if self.stale:
+            parts.append("the source is stale")
         if degraded := [loss["segment"] for loss in self.losses if loss["state"] == "degraded"]:
             parts.append(f"loss degraded in {', '.join(degraded)}")
         if self.undelivered:

@@ -16,20 +16,28 @@ import pyarrow.compute as pc
 from models.errors import InputError
 from models.known_future import fill_missing, spread_known
 from models.panel import Panel
+from models.panel_checks import refused_series, with_gaps_settled, with_values_settled
 from models.rows import (
-    EXAMPLES,
     PART,
     BoolArray,
     Finding,
     IntArray,
     Rows,
+    finding,
     instant_of,
     place_on_grid,
+    shown,
+    stop_where_fatal,
     without_duplicates,
     without_infinities,
+    without_text,
 )
-from models.settings import ForecastSettings
+from models.settings import AuditSettings, ForecastSettings
+from models.staleness import late_steps, stale_after
 from models.time_grid import TimeGrid
+
+# A step takes four bytes; fewer than these are never too many.
+MANY_STEPS, STEPS_PER_VALUE = 50_000_000, 1_000
 
 
 @dataclass(frozen=True)
@@ -44,6 +52,8 @@ class Audit:
         last: The newest grid step with a value, not after the cutoff.
         cutoff: The last step that the forecast may see.
         findings: Everything odd.
+        late_steps: Whole steps without a value of any series, up to the cutoff that was asked for or else to now.
+        stale: Whether these are too many.
     """
 
     rows_read: int
@@ -53,6 +63,16 @@ class Audit:
     last: datetime
     cutoff: datetime
     findings: tuple[Finding, ...]
+    late_steps: int = 0
+    stale: bool = False
+
+    @property
+    def stale_message(self) -> str:
+        """What is too old, in words."""
+        return (
+            f"the newest value of any series is of {self.last:%Y-%m-%d %H:%M} UTC; {self.late_steps} whole steps have "
+            "passed without one since"
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able, times as ISO text."""
@@ -70,6 +90,7 @@ def build_panel(
     known_elsewhere: Sequence[pa.Table] = (),
     cutoff: datetime | None,
     now: datetime,
+    audit: AuditSettings | None = None,
 ) -> tuple[Panel, Audit]:
     """Put rows on the time grid, every series up to the cutoff, and say what was odd.
 
@@ -84,22 +105,27 @@ def build_panel(
         cutoff: The last instant that may be seen; without a zone, meant in the job's zone. None for the
             newest observed step.
         now: No value after it is taken for the newest.
+        audit: What to do about each kind of dirt; the defaults where None.
 
     Returns:
         The panel and its audit. Values after the cutoff are not in the panel.
 
     Raises:
         InputError: where there are no rows, most lie off the grid, nothing was observed up to the cutoff,
-            one series has two different values for one timestamp, or what must be known ahead is not.
+            what must be known ahead is not, or something was found that a policy calls an error. A stale source
+            is for the caller to judge.
     """
     if rows.num_rows == 0:
         raise InputError("The source gave no rows; check source.table or source.query, and its filters.")
-    grid = TimeGrid(forecast.frequency, forecast.time_zone)
+    grid, policies = TimeGrid(forecast.frequency, forecast.time_zone), audit or AuditSettings()
     findings: list[Finding] = []
-    placed = place_on_grid(rows, grid, findings)
-    placed = without_infinities(placed, findings)
+    placed = place_on_grid(rows, grid, findings, policies)
+    without_text(placed, rows, findings, policies.non_numeric)
+    placed = without_infinities(placed, findings, policies.infinite)
+    _stop_at_future(grid, placed, now, policies, findings)
+    stop_where_fatal(findings)
     end = _cutoff_index(grid, placed, cutoff, now)
-    placed = without_duplicates(placed, grid, findings)
+    placed = without_duplicates(placed, grid, findings, policies.duplicates)
     past = placed.take((placed.index <= end) & ~np.isnan(placed.value))
     if not len(past.index):
         raise InputError(
@@ -110,11 +136,20 @@ def build_panel(
     later = (placed.index > end) & ~np.isnan(placed.value)
     if later.any():
         findings.append(Finding("values after the cutoff", int(later.sum()), placed.names(later), "not seen"))
-    _note_values(panel, forecast, findings)
+    newest = int(past.index.max())
+    panel = with_gaps_settled(panel, _has_row(placed, place, panel), newest, policies, findings)
+    panel = with_values_settled(panel, forecast, policies, findings)
+    late = late_steps(grid, newest, None if cutoff is None else end, now)
+    stale = late > stale_after(grid, policies)
+    if stale:
+        since = (f"none since {instant_of(grid, newest):%Y-%m-%dT%H:%MZ}",)
+        action = "stops the night" if policies.stale == "error" else "the source is stale: an alert"
+        findings.append(Finding("steps without a value of any series", late, since, action, "audit.stale"))
     known, known_names = _known_future(rows, placed, place, panel, known_future, known_elsewhere, findings)
-    refused = _refuse(panel, forecast, findings)
+    refused = refused_series(panel, forecast, policies, findings)
     if known is not None:
         refused = fill_missing(known, known_names, panel, forecast.missing_future, findings) | refused
+    stop_where_fatal(findings)
     panel = replace(
         panel,
         static=_static(rows, placed, static, findings),
@@ -127,16 +162,37 @@ def build_panel(
         refused=refused,
     )
     first = int(past.index.min())
-    audit = Audit(
+    account = Audit(
         rows_read=rows.num_rows,
         series=len(panel),
         observed=len(past.index),
         first=instant_of(grid, first),
-        last=instant_of(grid, int(past.index.max())),
+        last=instant_of(grid, newest),
         cutoff=instant_of(grid, end),
         findings=tuple(findings),
+        late_steps=late,
+        stale=stale,
     )
-    return panel, audit
+    return panel, account
+
+
+def _stop_at_future(grid: TimeGrid, placed: Rows, now: datetime, audit: AuditSettings, findings: list[Finding]) -> None:
+    """Note values after now where the policy calls them an error; else they are not seen, as all after the cutoff."""
+    if audit.future == "error":
+        newest, _ = grid.to_index(pd.DatetimeIndex([now]))
+        future = (placed.index > newest[0]) & ~np.isnan(placed.value)
+        if future.any():
+            names = placed.names(future)
+            findings.append(finding("values after now", int(future.sum()), names, "", "future", audit.future))
+
+
+def _has_row(placed: Rows, place: IntArray, panel: Panel) -> BoolArray:
+    """Shape (total,): where the source has a row, with or without a value."""
+    flat = place[placed.series] + placed.index
+    inside = (flat >= panel.offsets[:-1][placed.series]) & (placed.index <= panel.cutoff_index)
+    has_row = np.zeros(len(panel.values), bool)
+    has_row[flat[inside]] = True
+    return has_row
 
 
 def _cutoff_index(grid: TimeGrid, placed: Rows, cutoff: datetime | None, now: datetime) -> int:
@@ -158,6 +214,13 @@ def _lay_out(past: Rows, placed: Rows, end: int, grid: TimeGrid, forecast: Forec
     first = np.full(count, end + 1, np.int64)
     np.minimum.at(first, past.series, past.index)
     offsets = np.concatenate([[0], np.cumsum(end + 1 - first)]).astype(np.int64)
+    if offsets[-1] > max(MANY_STEPS, STEPS_PER_VALUE * len(past.index)):
+        longest = int(np.argmin(first))
+        raise InputError(
+            f"{len(past.index)} values lie on {offsets[-1]} steps of {grid.frequency!r}: "
+            f"{shown(placed.series_ids[longest])} begins {instant_of(grid, int(first[longest])):%Y-%m-%d}. "
+            "Leave placeholder dates out with a query, or set forecast.frequency to the source's own."
+        )
     place = offsets[:-1] - first
     values = np.full(int(offsets[-1]), np.nan, np.float32)
     for begin in range(0, len(past.index), PART):
@@ -260,36 +323,3 @@ def _finite(rows: pa.Table, name: str, placed: Rows) -> npt.NDArray[np.float32]:
     with np.errstate(over="ignore"):
         small = numbers.astype(np.float32)
     return np.where(np.isfinite(small), small, np.float32(np.nan))
-
-
-def _note_values(panel: Panel, forecast: ForecastSettings, findings: list[Finding]) -> None:
-    """Findings about the values themselves, which stay as they are."""
-    series = np.repeat(np.arange(len(panel)), panel.lengths)
-
-    def note(kind: str, bad: BoolArray, action: str) -> None:
-        if bad.any():
-            examples = tuple(str(name) for name in panel.series_ids[np.unique(series[bad])[:EXAMPLES]])
-            findings.append(Finding(kind, int(bad.sum()), examples, action))
-
-    note("steps without a value", ~panel.observed, "taken as not observed")
-    if forecast.lower_bound is not None:
-        note("values below the lower bound", panel.values < forecast.lower_bound, "kept; forecasts stay above it")
-    if forecast.upper_bound is not None:
-        note("values above the upper bound", panel.values > forecast.upper_bound, "kept; forecasts stay below it")
-
-
-def _refuse(panel: Panel, forecast: ForecastSettings, findings: list[Finding]) -> dict[str, str]:
-    """Series that the model must not forecast, each with the reason."""
-    counts = panel.observed_counts
-    short = counts < forecast.min_history
-    if short.any():
-        examples = tuple(str(name) for name in panel.series_ids[short][:EXAMPLES])
-        findings.append(Finding("short series", int(short.sum()), examples, "left to the fallback"))
-    return {
-        str(panel.series_ids[i]): (
-            f"{counts[i]} observed values; min_history is {forecast.min_history}"
-            if counts[i]
-            else "no observed value up to the cutoff"
-        )
-        for i in np.flatnonzero(short)
-    }

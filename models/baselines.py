@@ -67,11 +67,15 @@ def fallback(
 ) -> tuple[FloatArray, FloatArray]:
     """A forecast for every series, however little is known of it.
 
-    The middle is the seasonal naive over the panel's shortest season. Around it lie the quantiles of the
-    series' own absolute seasonal differences, wider by the square root of the seasons ahead: differences of a
-    stationary series are symmetric. Series with too few of those take their differences from value to value
-    and the steps ahead; series with a single value take the spread that is usual in the panel for their size.
-    A series that was never observed gets the quantiles of the other series' forecasts; where there is none, 0.
+    The middle is the seasonal naive over the panel's shortest season. At a place of the season that a series has
+    not shown yet it is the season of its group, scaled to what is known of the series, or else its last value. A
+    group is all series of the same static categories, or the whole panel where it has none to learn from.
+
+    Around the middle lie the quantiles of the series' own absolute seasonal differences, wider by the square root
+    of the seasons ahead: differences of a stationary series are symmetric. Series with too few of those take their
+    differences from value to value and the steps ahead; series with a single value take the spread that is usual in
+    the panel for their size. A series that was never observed gets the quantiles of its group's forecasts; where
+    there is none in the whole panel, 0.
 
     Args:
         panel: The series, all ending at the cutoff.
@@ -88,13 +92,14 @@ def fallback(
     """
     levels = np.asarray(quantile_levels, np.float64)
     season_length = panel.season_lengths[0] if panel.season_lengths else 1
-    middle = seasonal_naive(panel, horizon, season_length)
+    group = _groups(panel)
+    middle = _with_season_of_group(panel, seasonal_naive(panel, horizon, season_length), season_length, group)
     # The share of absolute differences below a quantile's distance from the middle, and its side.
     share, side = np.abs(2 * levels - 1), np.sign(levels - 0.5)
     spread = _spread(panel, horizon, season_length, share)
     _fill_usual_spread(spread, np.abs(middle))
     quantiles = middle[:, :, None] + side * spread
-    _fill_unobserved(quantiles, middle, levels)
+    _fill_unobserved(quantiles, middle, levels, group)
     return np.clip(quantiles, lower_bound, upper_bound), np.clip(middle, lower_bound, upper_bound)
 
 
@@ -164,11 +169,56 @@ def _fill_usual_spread(spread: FloatArray, size: FloatArray) -> None:
     spread[unknown] = usual * size[unknown, :, None]
 
 
-def _fill_unobserved(quantiles: FloatArray, middle: FloatArray, levels: FloatArray) -> None:
-    """Give series without any value the quantiles of the others' forecasts at each step; 0 where there are none."""
+def _groups(panel: Panel) -> IntArray:
+    """The group of each series: the same static categories, the same number; shape (series,)."""
+    group = np.zeros(len(panel), np.int64)
+    for column in panel.static.values():
+        _, category = np.unique(column, return_inverse=True)
+        _, group = np.unique(group * (len(panel) + 1) + category, return_inverse=True)
+    return group
+
+
+def _with_season_of_group(panel: Panel, naive: FloatArray, season_length: int, group: IntArray) -> FloatArray:
+    """The seasonal naive, but where a series has not shown a place of the season yet, its group's shape of it.
+
+    Each series with a whole season tells a shape: its newest season over the mean of that. A group's shape is the
+    median of those, and the panel's where the group has none.
+    """
+    newest, last = _newest_of_season(panel, season_length)
+    unknown = np.isnan(newest)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        shape = newest / newest.mean(axis=1, keepdims=True)
+    whole = np.isfinite(shape).all(axis=1) & (newest.min(axis=1) >= 0)
+    lacking = unknown.any(axis=1) & ~np.isnan(last)
+    if not whole.any() or not lacking.any():
+        return naive
+    medians = _medians(shape[whole], group[whole], int(group.max()) + 1)
+    of_group = np.where(np.isnan(medians), np.median(shape[whole], axis=0), medians)[group[lacking]]
+    known = np.where(unknown[lacking], 0.0, newest[lacking])
+    under = np.where(unknown[lacking], 0.0, of_group).sum(axis=1)
+    # What is known may lie where the group has nothing, and tells no level then.
+    scale = np.where(under > 0, known.sum(axis=1) / np.where(under > 0, under, 1.0), np.nan)
+    filled = np.where(unknown[lacking], of_group * scale[:, None], np.nan)
+    ahead = filled[:, -np.arange(1, naive.shape[1] + 1) % season_length]
+    naive = naive.copy()
+    naive[lacking] = np.where(np.isfinite(ahead), ahead, naive[lacking])
+    return naive
+
+
+def _medians(rows: FloatArray, group: IntArray, groups: int) -> FloatArray:
+    """The median of each column over the rows of each group, shape (groups, column); NaN where a group has none."""
+    columns = rows.shape[1]
+    cell = group[:, None] * columns + np.arange(columns)
+    return grouped_quantiles(rows.ravel(), cell.ravel(), groups * columns, np.array([0.5])).reshape(groups, columns)
+
+
+def _fill_unobserved(quantiles: FloatArray, middle: FloatArray, levels: FloatArray, group: IntArray) -> None:
+    """Give series without any value the quantiles of their group's forecasts at each step; 0 where there are none."""
     unknown = np.isnan(middle[:, 0])
-    if not unknown.any():
-        return
-    others = middle[~unknown] if not unknown.all() else np.zeros((1, middle.shape[1]))
-    quantiles[unknown] = np.quantile(others, levels, axis=0).T
-    middle[unknown] = np.quantile(others, 0.5, axis=0)
+    for each in np.unique(group[unknown]):
+        mine = unknown & (group == each)
+        others = middle[~unknown & (group == each)]
+        if not len(others):
+            others = middle[~unknown] if not unknown.all() else np.zeros((1, middle.shape[1]))
+        quantiles[mine] = np.quantile(others, levels, axis=0).T
+        middle[mine] = np.quantile(others, 0.5, axis=0)

@@ -35,6 +35,18 @@ class Forecast:
         """Shape (series, horizon)."""
         return self.quantiles[:, :, int(np.flatnonzero(self.quantile_levels == 0.5)[0])]
 
+    def of(self, series: slice) -> Forecast:
+        """The forecast of some of the series, a view."""
+        return Forecast(
+            series_ids=self.series_ids[series],
+            quantile_levels=self.quantile_levels,
+            quantiles=self.quantiles[series],
+            mean=self.mean[series],
+            baseline=self.baseline[series],
+            source=self.source[series],
+            reason=self.reason[series],
+        )
+
 
 def mean_of_quantiles(
     quantiles: npt.NDArray[np.float64], quantile_levels: npt.NDArray[np.float64]

@@ -98,6 +98,15 @@ class Panel:
         return np.asarray(running[self.offsets[1:]] - running[self.offsets[:-1]], np.int64)
 
     @cached_property
+    def silent_steps(self) -> IntArray:
+        """Steps since the last observed value of each series, its whole length where there is none; shape (series,)."""
+        place = np.flatnonzero(self.observed)
+        before = np.searchsorted(place, self.offsets[1:]) - 1
+        last = place[before] if len(place) else np.zeros(len(self), np.int64)
+        inside = (before >= 0) & (last >= self.offsets[:-1])
+        return np.asarray(np.where(inside, self.offsets[1:] - 1 - last, self.lengths), np.int64)
+
+    @cached_property
     def first_observed(self) -> npt.NDArray[np.float64]:
         """The first observed value of each series, 0 where there is none; shape (series,)."""
         place = np.where(self.observed, np.arange(len(self.values)), len(self.values))

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sql import columns
+from sql.bulk import TextAmongNumbers
 from sql.errors import SourceError
 from sql.reader import Bounds, Reader, Wanted, moment_for, wanted_columns
 from sql.revisions import recorded_by
@@ -47,7 +48,7 @@ class Dictionary:
 
 
 def typed_batches(
-    reader: Reader, source: Source, bounds: Bounds, names: Collection[str] | None = None
+    reader: Reader, source: Source, bounds: Bounds, names: Collection[str] | None = None, value_text: bool = False
 ) -> Iterator[pa.RecordBatch]:
     """The rows within the bounds, in the columns and types of `read.read_observations`; none that are empty.
 
@@ -56,11 +57,13 @@ def typed_batches(
         source: What its columns mean.
         bounds: Rows beyond are left out.
         names: Only these columns, `timestamp` among them; all where None.
+        value_text: Whether there is a column for texts that stand where a number should.
 
     Raises:
         SourceError: where a column holds what it should not; counted over all rows.
+        TextAmongNumbers: where the value column holds text that is no number, and there is no `value_text`.
     """
-    typings = _typings(reader, source, bounds)
+    typings = _typings(reader, source, bounds, value_text)
     typings = {name: typing for name, typing in typings.items() if names is None or name in names}
     try:
         yield from _typed(reader, typings, bounds)
@@ -93,7 +96,7 @@ def _typed(reader: Reader, typings: Mapping[str, Typing], bounds: Bounds) -> Ite
             yield pa.record_batch([found[name] for name in typings], list(typings))
 
 
-def _typings(reader: Reader, source: Source, bounds: Bounds) -> dict[str, Typing]:
+def _typings(reader: Reader, source: Source, bounds: Bounds, value_text: bool) -> dict[str, Typing]:
     wanted, where = {column.output: column for column in wanted_columns(source)}, reader.where
 
     def ids(inputs: list[pa.ChunkedArray]) -> pa.ChunkedArray:
@@ -108,13 +111,24 @@ def _typings(reader: Reader, source: Source, bounds: Bounds) -> dict[str, Typing
     def number(name: str, of: str) -> Typing:
         return Typing([wanted[name]], lambda inputs: columns.numbers(inputs[0], of, where))
 
+    def value(inputs: list[pa.ChunkedArray]) -> pa.ChunkedArray:
+        found, texts = columns.numbers_and_texts(inputs[0], source.value, where)
+        if texts is not None and not value_text:
+            raise TextAmongNumbers
+        return found
+
+    def no_number(inputs: list[pa.ChunkedArray]) -> pa.ChunkedArray:
+        _, texts = columns.numbers_and_texts(inputs[0], source.value, where)
+        return pa.chunked_array([pa.nulls(len(inputs[0]), pa.string())]) if texts is None else texts
+
     def text(name: str) -> Typing:
-        return Typing([wanted[name]], lambda inputs: inputs[0].cast(pa.string()))
+        return Typing([wanted[name]], lambda inputs: columns.words(inputs[0], name, where))
 
     return {
         "series_id": Typing([wanted[f"series_id {i}"] for i in range(len(source.series_id))], ids),
         "timestamp": Typing([wanted["timestamp"]], timestamp),
-        "value": number("value", source.value),
+        "value": Typing([wanted["value"]], value),
+        **({"value_text": Typing([wanted["value"]], no_number)} if value_text else {}),
         **{name: text(name) for name in source.static},
         **{name: number(name, name) for name in source.numbers},
         **({"recorded_at": Typing([wanted["recorded_at"]], recorded)} if source.recorded_at else {}),

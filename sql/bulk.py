@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from datetime import date, datetime, time
@@ -30,7 +31,7 @@ class Column(NamedTuple):
 
 
 class TextAmongNumbers(Exception):
-    """SQLite holds text in a column that was read as numbers; read it as text to see which."""
+    """A column that was read as numbers holds text; read it as text to see which."""
 
 
 def select(
@@ -120,7 +121,12 @@ def _array(values: Iterable[Any], kind: Kind) -> pa.Array:
         aware = {value.tzinfo is not None for value in present if value is not None}
         if len(aware) == 1:
             return pa.array(present, pa.timestamp("us", "UTC" if aware.pop() else None))
-    return pa.array([None if value is None else str(value) for value in present], pa.string())
+    texts = [None if value is None else str(value) for value in present]
+    try:
+        return pa.array(texts, pa.string())
+    except UnicodeEncodeError:
+        # Half a surrogate pair is no text that anybody could store; its number is.
+        return pa.array([text and text.encode("utf-8", "backslashreplace").decode() for text in texts], pa.string())
 
 
 _ARROW_TYPES = {"number": pa.float64(), "integer": pa.int64(), "text": pa.string(), "timestamp": pa.string()}
@@ -134,12 +140,14 @@ def _plain(value: Any, kind: Kind) -> Any:
         if isinstance(value, date) and not isinstance(value, datetime):
             return datetime.combine(value, time.min)
         return value if isinstance(value, datetime | str) else str(value)
-    return value if isinstance(value, int | float | str) else _number(value)
+    return value if isinstance(value, float | str) or kind == "integer" else _number(value)
 
 
 def _number(value: Any) -> Any:
     try:
         return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
     except (TypeError, ValueError):
         return str(value)
 

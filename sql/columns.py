@@ -10,6 +10,8 @@ import pyarrow.compute as pc
 from sql.errors import SourceError
 
 _OFFSET = r"\d:\d\d.*?(Z|[+-]\d\d(:?\d\d)?)$"
+# What Arrow reads as a number.
+_NUMBER = r"(?i)^([+-]?(([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|inf(inity)?|nan))$"
 _SHOWN = 5
 
 
@@ -36,7 +38,40 @@ def series_ids(parts: list[pa.ChunkedArray], names: list[str], where: str) -> pa
     if len(parts) > 1:
         escaped = [pc.replace_substring(pc.replace_substring(part, "\\", "\\\\"), "/", "\\/") for part in parts]
         parts = [pc.binary_join_element_wise(*escaped, "/")]
-    return parts[0].cast(pa.string()).dictionary_encode().unify_dictionaries()
+    return encoded(parts[0].cast(pa.string()), " and ".join(names), where)
+
+
+def encoded(column: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArray:
+    """Strings as dictionary<int32, string>, one dictionary for all chunks.
+
+    Raises:
+        SourceError: where they hold bytes that are no text: SQLite checks none.
+    """
+    texts = column.dictionary_encode().unify_dictionaries()
+    try:
+        _dictionary(texts).validate(full=True)
+    except pa.ArrowInvalid:
+        wrong = [each for each in _dictionary(texts).cast(pa.binary()).to_pylist() if not _is_text(each)]
+        raise SourceError(
+            f"The column {name!r} of {where} holds bytes that are no text in UTF-8: "
+            f"{', '.join(repr(each[:40]) for each in wrong[:_SHOWN])}. Correct these rows, or convert them in a query."
+        ) from None
+    return texts
+
+
+def words(column: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArray:
+    """Strings; a SourceError as from `encoded`."""
+    texts = column.cast(pa.string())
+    encoded(texts, name, where)
+    return texts
+
+
+def _is_text(raw: bytes) -> bool:
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def numbers(column: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArray:
@@ -51,7 +86,7 @@ def numbers(column: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArray:
         return column.cast(pa.float64())
     if not pa.types.is_string(column.type):
         raise SourceError(f"The column {name!r} of {where} holds {column.type}, not numbers. Convert it in a query.")
-    texts = column.dictionary_encode().unify_dictionaries()
+    texts = encoded(column, name, where)
     values = pc.utf8_trim_whitespace(_dictionary(texts))
     try:
         parsed = values.cast(pa.float64())
@@ -61,6 +96,26 @@ def numbers(column: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArray:
             "Correct these rows; a value that was not observed is NULL."
         ) from None
     return _taken(parsed, texts)
+
+
+def numbers_and_texts(column: pa.ChunkedArray, name: str, where: str) -> tuple[pa.ChunkedArray, pa.ChunkedArray | None]:
+    """As `numbers`, but null where the column holds text that is no number.
+
+    Returns:
+        float64, and the texts that are no number (null elsewhere); None where there are none.
+
+    Raises:
+        SourceError: where it holds neither numbers nor text.
+    """
+    if not pa.types.is_string(column.type):
+        return numbers(column, name, where), None
+    texts = encoded(column, name, where)
+    values = pc.utf8_trim_whitespace(_dictionary(texts))
+    is_number = pc.match_substring_regex(values, _NUMBER)
+    parsed = _taken(pc.if_else(is_number, values, None).cast(pa.float64()), texts)
+    if pc.all(is_number).as_py() in (True, None):
+        return parsed, None
+    return parsed, _taken(pc.if_else(is_number, None, _dictionary(texts)), texts)
 
 
 def instants(column: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArray:
@@ -78,7 +133,7 @@ def instants(column: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArray:
             f"The column {name!r} of {where} holds {column.type}, not times. Convert it in a query, "
             "such as to_timestamp(...) or datetime(..., 'unixepoch')."
         )
-    texts = column.dictionary_encode().unify_dictionaries()
+    texts = encoded(column, name, where)
     values = pc.utf8_trim_whitespace(_dictionary(texts))
     with_offset = pc.match_substring_regex(values, _OFFSET)
     share = pc.sum(with_offset).as_py() or 0

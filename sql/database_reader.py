@@ -47,7 +47,8 @@ def open_database(
 
             def batches(wanted: Sequence[Wanted]) -> Iterator[pa.RecordBatch]:
                 columns = [_column(each, engine.dialect) for each in wanted]
-                if numbers_as_text:
+                # SQLAlchemy takes each value as it is.
+                if numbers_as_text and connection is not None:
                     columns = [_as_text(column) for column in columns]
                 return stream(connection, engine, columns, origin, BATCH_ROWS)
 
@@ -119,7 +120,13 @@ def _as_double(column: Column, field: pa.Field) -> Column:
     """Exact decimals arrive as text over ADBC: let the server convert them."""
     postgresql_type = (field.metadata or {}).get(b"POSTGRESQL:type")
     if column.kind == "number" and postgresql_type in _POSTGRESQL_NUMBER_AS_TEXT:
-        return column._replace(expression=f"CAST(CAST({column.expression} AS numeric) AS double precision)")
+        x = f"CAST({column.expression} AS numeric)"
+        # The server refuses decimals that no double holds, rather than round them.
+        return column._replace(
+            expression=f"CASE WHEN abs({x}) BETWEEN 1e-300 AND 1e308 THEN CAST({x} AS double precision) "
+            f"WHEN {x} = 'NaN' THEN 'NaN' WHEN abs({x}) < 1 THEN 0 "
+            f"WHEN {x} > 0 THEN 'Infinity' WHEN {x} < 0 THEN '-Infinity' END"
+        )
     return column
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
+from typing import Any
 
 import adbc_driver_manager.dbapi
 import pyarrow as pa
@@ -12,6 +13,7 @@ import sqlalchemy as sa
 
 from sql.connection import adbc_connection, describe, storage_errors, transaction
 from sql.errors import StorageError
+from sql.partitions import add_month
 from sql.statement import literal, text_literal
 from sql.tables import FORECAST_COLUMNS, UTCDateTime, forecast, is_quantile_column, publication
 
@@ -19,13 +21,19 @@ _BATCH_ROWS = 10_000
 _UTC = pa.timestamp("us", "UTC")
 
 
-def publish_forecast(engine: sa.Engine, rows: pa.Table, before_commit: Callable[[], None] | None = None) -> int:
+def publish_forecast(
+    engine: sa.Engine, rows: pa.Table | Iterable[pa.Table], before_commit: Callable[[], None] | None = None
+) -> int:
     """Replace one night of one job, in one transaction.
+
+    Where ADBC is, rows are copied straight into the table (on PostgreSQL, into the partition of the cutoff's month):
+    nobody sees them before the commit, and a staging table would only write every row twice.
 
     Args:
         engine: The output database, migrated.
         rows: The columns of `FORECAST_COLUMNS`, timestamps with a zone, and any of `quantile_column`;
-            one job and one cutoff. Fastest where sorted by series and step.
+            one job and one cutoff. Whole, or in parts that are asked for one after the other.
+            Fastest where sorted by series and step.
         before_commit: Called when all rows are in and only the commit is left, to publish the same
             night elsewhere; what it raises takes all rows back.
 
@@ -36,28 +44,57 @@ def publish_forecast(engine: sa.Engine, rows: pa.Table, before_commit: Callable[
         ValueError: where columns are missing or unknown, or the rows are not of one night.
         StorageError: where the database refuses; it is then as it was.
     """
-    night = _night(rows)
-    facts = _facts(night)
-    add_quantile_columns(engine, [name for name in night.column_names if is_quantile_column(name)])
+    parts = _Parts(rows)
+    add_quantile_columns(engine, [name for name in parts.column_names if is_quantile_column(name)])
+    if engine.dialect.name == "postgresql":
+        add_month(engine, parts.facts["cutoff"])
     with storage_errors(engine.url, "publish to"):
         connection = adbc_connection(engine.url)
         if connection is not None:
             with closing(connection):
-                _over_adbc(connection, engine.dialect, night, facts, before_commit)
-            return int(night.num_rows)
+                _over_adbc(connection, engine.dialect, parts, before_commit)
+            return int(parts.facts["rows"])
     with transaction(engine) as plain:
         for table in (forecast, publication):
-            plain.execute(table.delete().where(table.c.job == facts["job"], table.c.cutoff == facts["cutoff"]))
+            ours = table.c.job == parts.facts["job"], table.c.cutoff == parts.facts["cutoff"]
+            plain.execute(table.delete().where(*ours))
         fixed = [sa.column(column.name, column.type) for column in forecast.c]
-        added = [name for name in night.column_names if name not in forecast.c]
-        quantiles = [sa.column(name, sa.Double[float]()) for name in added]
+        quantiles = [sa.column(name, sa.Double[float]()) for name in parts.column_names if name not in forecast.c]
         insert = sa.insert(sa.table("forecast", *fixed, *quantiles))
-        for batch in night.to_batches(max_chunksize=_BATCH_ROWS):
-            plain.execute(insert, batch.to_pylist())
-        plain.execute(publication.insert(), facts)
+        for part in parts:
+            for batch in part.to_batches(max_chunksize=_BATCH_ROWS):
+                plain.execute(insert, batch.to_pylist())
+        plain.execute(publication.insert(), parts.facts)
         if before_commit is not None:
             before_commit()
-    return int(night.num_rows)
+    return int(parts.facts["rows"])
+
+
+class _Parts:
+    """A night part by part, each in the tables' own types.
+
+    Attributes:
+        column_names: Columns of every part.
+        facts: The night's row of `publication`, as far as parts were given out.
+    """
+
+    def __init__(self, rows: pa.Table | Iterable[pa.Table]) -> None:
+        self._rest = iter([rows] if isinstance(rows, pa.Table) else rows)
+        first = next(self._rest, None)
+        if first is None:
+            raise ValueError("A night without a forecast cannot be published: there are no rows.")
+        self._first = _night(first)
+        self.column_names: list[str] = first.column_names
+        self.facts = _facts(self._first)
+
+    def __iter__(self) -> Iterator[pa.Table]:
+        yield self._first
+        for rows in self._rest:
+            if rows.column_names != self.column_names:
+                raise ValueError(f"A night's parts have one set of columns, but {rows.column_names} follow another.")
+            part = _night(rows)
+            self.facts = _together(self.facts, _facts(part))
+            yield part
 
 
 def _night(rows: pa.Table) -> pa.Table:
@@ -86,7 +123,7 @@ def _column(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column.cast(pa.int32() if name == "step" else pa.string())
 
 
-def _facts(night: pa.Table) -> dict[str, object]:
+def _facts(night: pa.Table) -> dict[str, Any]:
     """The row of `publication`."""
     times = pc.min_max(night["timestamp"]).as_py()
     versions = pc.unique(night["model_version"].drop_null())
@@ -102,15 +139,27 @@ def _facts(night: pa.Table) -> dict[str, object]:
     }
 
 
+def _together(facts: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    """The row of `publication` of two parts."""
+    for name in ("job", "cutoff", "run_id"):
+        if facts[name] != more[name]:
+            raise ValueError(f"A night has one {name}, but its parts hold {facts[name]} and {more[name]}.")
+    return facts | {
+        "rows": facts["rows"] + more["rows"],
+        "model_version": facts["model_version"] or more["model_version"],
+        "first_timestamp": min(facts["first_timestamp"], more["first_timestamp"]),
+        "last_timestamp": max(facts["last_timestamp"], more["last_timestamp"]),
+        "published_at": max(facts["published_at"], more["published_at"]),
+    }
+
+
 def _over_adbc(
     connection: adbc_driver_manager.dbapi.Connection,
     dialect: sa.Dialect,
-    night: pa.Table,
-    facts: dict[str, object],
+    parts: _Parts,
     before_commit: Callable[[], None] | None,
 ) -> None:
-    values = {name: literal(value, dialect) for name, value in facts.items()}  # type: ignore[arg-type]
-    here = f"job = {values['job']} AND cutoff = {values['cutoff']}"
+    here = " AND ".join(f"{name} = {literal(parts.facts[name], dialect)}" for name in ("job", "cutoff"))
     try:
         with connection.cursor() as cursor:
             if dialect.name == "postgresql":
@@ -118,7 +167,9 @@ def _over_adbc(
                 cursor.execute(f"SELECT pg_advisory_xact_lock(hashtextextended({text_literal(here)}, 0))").fetchall()
             cursor.execute(f"DELETE FROM forecast WHERE {here}")
             cursor.execute(f"DELETE FROM publication WHERE {here}")
-            cursor.adbc_ingest("forecast", _stored(night, dialect), mode="append")
+            for part in parts:
+                cursor.adbc_ingest("forecast", _stored(part, dialect), mode="append")
+            values = {name: literal(value, dialect) for name, value in parts.facts.items()}
             cursor.execute(f"INSERT INTO publication ({', '.join(values)}) VALUES ({', '.join(values.values())})")
         if before_commit is not None:
             before_commit()

@@ -62,7 +62,8 @@ def read_observations(
     Returns:
         `series_id` (dictionary of strings; several columns joined by "/", with "/" and "\" in a
         part escaped by "\"), `timestamp` (timestamp[us] where local to `time_zone`, timestamp[us, UTC]
-        where the source knows the zone), `value` (float64, null where not observed), the static columns
+        where the source knows the zone), `value` (float64, null where not observed), `value_text` (string, only
+        where the value column holds text that is no number: that text, null elsewhere), the static columns
         (string), the other covariates (float64), and `recorded_at` (timestamp[us, UTC]).
 
     Raises:
@@ -141,7 +142,9 @@ def _write(
     """Write an Arrow file; gives whether it holds the newest revisions only, or all there are are wanted."""
     try:
         with _opened(source, base, bounds, numbers_as_text) as reader:
-            _write_batches(typed_batches(reader, source, bounds), sink, source, reader.where, bounds)
+            _write_batches(
+                typed_batches(reader, source, bounds, value_text=numbers_as_text), sink, source, reader.where, bounds
+            )
             return bounds.known_at is None or source.recorded_at is None or reader.newest_only
     except TextAmongNumbers:
         return _write(source, base, bounds, sink, numbers_as_text=True)

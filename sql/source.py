@@ -113,7 +113,7 @@ class Source(BaseModel):
                     raise ValueError(f"the column {column!r} stands under both {seen[column]} and {meaning}")
                 seen[column] = meaning
         covariates = [column for columns in list(meanings.values())[2:] for column in columns]
-        taken = {"series_id", "timestamp", "value", "recorded_at"}.intersection(covariates)
+        taken = {"series_id", "timestamp", "value", "value_text", "recorded_at"}.intersection(covariates)
         if taken:
             raise ValueError(
                 f"a column called {taken.pop()!r} cannot be a covariate, for the word has a meaning of its own; "

@@ -7,12 +7,13 @@ from datetime import datetime
 from pathlib import Path
 
 from models.audit import Audit, build_panel
-from models.settings import ForecastSettings
+from models.errors import InputError
+from models.settings import AuditSettings, ForecastSettings
 from sql.read import Source
 from tasks.covariates import covariates
 from tasks.panel_store import save_panel
 from tasks.read_series import load_rows
-from tasks.step import logger, step
+from tasks.step import inside_flow, logger, step
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,55 @@ class Audited:
 
 @step("audit the input")
 def audit_input(
-    rows_file: Path, source: Source, forecast: ForecastSettings, cutoff: datetime | None, now: datetime
+    rows_file: Path,
+    source: Source,
+    forecast: ForecastSettings,
+    cutoff: datetime | None,
+    now: datetime,
+    policies: AuditSettings,
 ) -> Audited:
     """Build the panel as of the cutoff (the newest observed step where None); InputError where nobody could use it."""
     about = covariates(source, rows_file)
-    panel, audit = build_panel(load_rows(rows_file), forecast, cutoff=cutoff, now=now, **about)
+    panel, audit = build_panel(load_rows(rows_file), forecast, cutoff=cutoff, now=now, audit=policies, **about)
     for finding in audit.findings:
         logger().info("%s: %d, %s", finding.kind, finding.count, finding.action)
+    if inside_flow():
+        _show_on_the_run_page(audit)
     return Audited(save_panel(panel, rows_file.with_name("panel.npz")), audit)
+
+
+def refuse_stale(audit: Audit, source: str, policies: AuditSettings) -> None:
+    """Stop where the source is stale and the job says that this is an error.
+
+    Raises:
+        InputError: names the newest value of all.
+    """
+    if audit.stale and policies.stale == "error":
+        raise InputError(
+            f"{source}: {audit.stale_message}. Load what is missing, or set audit.stale to warn, or "
+            "audit.stale_after_steps to more."
+        )
+
+
+def _show_on_the_run_page(audit: Audit) -> None:
+    """The findings as an artifact of the Prefect run; a server that takes none does not fail the night."""
+    from prefect.artifacts import create_table_artifact
+
+    table = [
+        {
+            "found": each.kind,
+            "count": each.count,
+            "for example": ", ".join(each.examples),
+            "what the night did": each.action,
+            "set by": each.setting,
+        }
+        for each in audit.findings
+    ]
+    words = (
+        f"{audit.rows_read} rows of {audit.series} series, {audit.observed} observed values up to the cutoff "
+        f"{audit.cutoff:%Y-%m-%d %H:%M} UTC. {'What was odd:' if table else 'Nothing odd was found.'}"
+    )
+    try:
+        create_table_artifact(table, key="input-audit", description=words)
+    except Exception as error:
+        logger().warning("The audit is not on the run's page: %s", error)

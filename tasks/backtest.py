@@ -19,7 +19,7 @@ from models.forecast import Forecast
 from models.metrics import evaluate
 from models.panel import Panel
 from models.scoring import scales_at
-from models.settings import ForecastSettings, NetworkSettings, TrainingSettings
+from models.settings import AuditSettings, ForecastSettings, NetworkSettings, TrainingSettings
 from models.time_grid import TimeGrid
 from sql.read import Source
 from sql.revisions import known_at
@@ -51,14 +51,14 @@ class Judged:
 
 @step("choose cutoffs")
 def choose_cutoffs(
-    rows_file: Path, source: Source, forecast: ForecastSettings, count: int, now: datetime
+    rows_file: Path, source: Source, forecast: ForecastSettings, policies: AuditSettings, count: int, now: datetime
 ) -> list[datetime]:
     """Cutoffs a horizon apart, oldest first, the newest a whole horizon before the last observed step.
 
     Raises:
         InputError: less than half of the history would be left to train on.
     """
-    panel = _panel(rows_file, source, forecast, None, now)
+    panel = _panel(rows_file, source, forecast, policies, None, now)
     grid = TimeGrid(panel.frequency, panel.time_zone)
     index = panel.cutoff_index - forecast.horizon * np.arange(count, 0, -1)
     if int(panel.lengths.max()) < 2 * forecast.horizon * count:
@@ -75,6 +75,7 @@ def backtest(
     rows_file: Path,
     source: Source,
     forecast: ForecastSettings,
+    policies: AuditSettings,
     network: NetworkSettings,
     training: TrainingSettings,
     cutoffs: list[datetime],
@@ -88,7 +89,7 @@ def backtest(
         from models.forecaster import Forecaster
 
     after = datetime.now(UTC) + timedelta(days=1)
-    panels = [_panel(rows_file, source, forecast, cutoff, after) for cutoff in cutoffs]
+    panels = [_panel(rows_file, source, forecast, policies, cutoff, after) for cutoff in cutoffs]
     forecaster, _ = Forecaster.fit(panels[0], forecast, network, training)
     nights = [forecaster.predict(panel) for panel in _one_by_one(NETWORK, panels, cutoffs)]
     levels, bounds = nights[0].quantile_levels, (forecaster.plan.lower_bound, forecast.upper_bound)
@@ -97,7 +98,7 @@ def backtest(
         for name in challengers:
             turn = _one_by_one(name, panels, cutoffs)
             others[name] = [challenge(name, panel, levels, *bounds, spread) for panel in turn]
-    return _judge(_panel(rows_file, source, forecast, None, after), panels, nights, others)
+    return _judge(_panel(rows_file, source, forecast, policies, None, after), panels, nights, others)
 
 
 def _one_by_one(name: str, panels: list[Panel], cutoffs: list[datetime]) -> Iterator[Panel]:
@@ -134,7 +135,12 @@ def _judge(whole: Panel, panels: list[Panel], nights: list[Forecast], others: di
 
 
 def _panel(
-    rows_file: Path, source: Source, forecast: ForecastSettings, cutoff: datetime | None, now: datetime
+    rows_file: Path,
+    source: Source,
+    forecast: ForecastSettings,
+    policies: AuditSettings,
+    cutoff: datetime | None,
+    now: datetime,
 ) -> Panel:
     rows = load_rows(rows_file)
     about: dict[str, Any] = {}
@@ -144,7 +150,7 @@ def _panel(
         rows = seen_at(rows, source, forecast, cutoff, now)
     elif source.recorded_at is not None:
         rows = known_at(rows, now)
-    return build_panel(rows, forecast, cutoff=cutoff, now=now, **about)[0]
+    return build_panel(rows, forecast, cutoff=cutoff, now=now, audit=policies, **about)[0]
 
 
 def _actual(whole: Panel, panel: Panel) -> Any:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from models.audit import Audit
 from models.panel import Panel
@@ -22,7 +23,6 @@ from tasks.fit_model import Fitted
 from tasks.panel_store import load_panel
 from tasks.places import Places, write_whole
 from tasks.predict import Predicted
-from tasks.read_series import load_rows
 from tasks.shown_series import choose_series_to_show
 
 _EXAMPLES = 6
@@ -63,7 +63,7 @@ def write_details(
         "training": details.fitted.training,
         "network": {"summary": details.predicted.summary, "choices": details.predicted.choices},
         "fallback": details.predicted.fallback_reasons,
-        "examples": _examples(load_panel(panel_file), load_rows(details.predicted.file)),
+        "examples": _examples(load_panel(panel_file), details.predicted.file),
         "seconds": seconds,
     }
     file = places.details_file(cutoff)
@@ -80,10 +80,12 @@ def read_details(places: Places, cutoff: datetime) -> dict[str, Any] | None:
     return content
 
 
-def _examples(panel: Panel, rows: pa.Table) -> list[dict[str, Any]]:
+def _examples(panel: Panel, night_file: Path) -> list[dict[str, Any]]:
     """A few series of different sizes, each with the end of its history and its forecast."""
-    first = rows.filter(pc.equal(rows["step"], 1)).sort_by("series_id")
-    chosen = choose_series_to_show(panel, first["source"].to_pylist(), _EXAMPLES)
+    first = pq.read_table(night_file, columns=["series_id", "source"], filters=[("step", "=", 1)], partitioning=None)
+    chosen = choose_series_to_show(panel, first.sort_by("series_id")["source"].to_pylist(), _EXAMPLES)
+    names = [str(panel.series_ids[position]) for position in chosen]
+    rows = pq.read_table(night_file, filters=[("series_id", "in", names)], partitioning=None)
     grid = TimeGrid(panel.frequency, panel.time_zone)
     return [_example(panel, grid, rows, int(position)) for position in chosen]
 

@@ -20,6 +20,11 @@ from tasks.step import logger, step
 
 _SECONDS_BEFORE_RETRY = (1.0, 5.0)
 _NEWS_FOR = timedelta(days=7)
+# Of each signal: when it opens, and when it closes.
+_EVENTS = {
+    "loss": ("nightcast.loss.degraded", "nightcast.loss.recovered"),
+    "input": ("nightcast.input.stale", "nightcast.input.fresh"),
+}
 
 
 class NotifyError(ValueError):
@@ -27,7 +32,7 @@ class NotifyError(ValueError):
 
 
 class Notify(Settings):
-    """Who is told when the loss gets worse, and when it is well again."""
+    """Who is told when the loss gets worse or the source stale, and when it is well again."""
 
     webhook: str | None = Field(None, description="URL that gets each alert as JSON; ${NAME} is the environment's.")
 
@@ -59,7 +64,7 @@ def notify(places: Places, targets: Notify, evaluated_on: datetime, now: datetim
 
 def alert_message(alert: Mapping[str, Any], evaluated_on: datetime) -> dict[str, Any]:
     """The JSON of one alert: event name, job, segment, effect, onset, words."""
-    event = "nightcast.loss.recovered" if alert["state"] == "closed" else "nightcast.loss.degraded"
+    event = _EVENTS[alert["signal"]][alert["state"] == "closed"]
     moments = {name: alert[name].isoformat() if alert[name] else None for name in ("onset", "opened_at", "closed_at")}
     texts = {name: alert[name] for name in ("job", "segment", "signal", "effect", "state", "message")}
     return {"event": event, **texts, **moments, "evaluated_on": evaluated_on.isoformat()}

@@ -38,6 +38,12 @@ class Output(Settings):
     parquet: str = Field("forecasts/", description="Folder of the Parquet files: local, or s3://, gs://, az://.")
     versions: str = Field("versions/", description="Folder of the model versions: local, or s3://, gs://, az://.")
     report: str = Field("reports/", description="Local folder of the reports.")
+    keep_days: int | None = Field(
+        None,
+        ge=1,
+        description="Days before the newest cutoff for which nights are kept, tables and Parquet, the horizon at "
+        "least; left out, all are. On PostgreSQL a month (UTC) goes once all of it is older.",
+    )
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -21,13 +22,16 @@ from models.time_grid import TimeGrid
 from sql.tables import quantile_column
 from tasks.fit_model import Fitted
 from tasks.keras_import import quiet_import
+from tasks.night_file import save_night
 from tasks.panel_store import load_panel
 from tasks.places import Places
-from tasks.read_series import save_rows
 from tasks.step import step
 
 if TYPE_CHECKING:
     from models.forecaster import Forecaster
+
+_PART_ROWS = 250_000
+"""Rows of the table `forecast` in one row group."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class Predicted:
     """Tonight's forecast.
 
     Attributes:
-        file: Arrow file of its rows, one per series and step, series by series.
+        file: Parquet file of its rows (see `save_night`), one per series and step, series by series.
         series: Number of series.
         fallback_reasons: Why series were left to the fallback, and how many each.
         summary: Table of the network's layers; "" without a network.
@@ -75,9 +79,11 @@ def predict(
         forecaster = Forecaster.load(fitted.folder)
         summary, choices = forecaster.summary, [*forecaster.choices, *_changed_bounds(forecaster, panel, forecast)]
         tonight = forecaster.predict(panel, forecast)
-    rows = forecast_rows(tonight, panel, places.job, cutoff, fitted.version, run_id, created_at)
+    parts = (
+        forecast_rows(part, panel, places.job, cutoff, fitted.version, run_id, created_at) for part in _parts(tonight)
+    )
     reasons = Counter(str(reason) for reason in tonight.reason if reason)
-    file = save_rows(rows, panel_file.with_name("forecast.arrow"))
+    file = save_night(parts, panel_file.with_name("forecast.parquet"))
     return Predicted(file, len(panel), dict(reasons.most_common()), summary, choices)
 
 
@@ -105,6 +111,13 @@ def fallback_forecast(panel: Panel, forecast: ForecastSettings, reason: str) -> 
         source=np.full(len(panel), "fallback"),
         reason=np.array([panel.refused.get(str(name), reason) for name in panel.series_ids]),
     )
+
+
+def _parts(tonight: Forecast) -> Iterator[Forecast]:
+    """The forecast, some series at a time: laid out as rows, all of them at once would weigh most of a night."""
+    series = max(1, _PART_ROWS // tonight.mean.shape[1])
+    for first in range(0, len(tonight.series_ids), series):
+        yield tonight.of(slice(first, first + series))
 
 
 def forecast_rows(

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import os
+import shutil
+import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from uuid import uuid4
 
 import fsspec
-import pyarrow as pa
-import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
 from sql.write import publish_forecast
+from tasks.night_file import night_parts
 from tasks.places import Places, stamp
-from tasks.read_series import load_rows
 from tasks.step import step
 
-# The path says these, and a reader would find them twice.
-_IN_THE_PATH = ("job", "cutoff")
 _FILE = "part-0.parquet"
+_LEFT_OVER_SECONDS = 86_400
 
 
 @dataclass(frozen=True)
@@ -33,29 +33,31 @@ class Published:
 
 
 @step("publish {places.job}", retries=2, retry_delay_seconds=(2, 10))
-def publish(places: Places, forecast_file: Path) -> Published:
-    """Write tonight's rows to both places; what fails leaves both as they were."""
-    rows = load_rows(forecast_file)
-    with _ParquetNight(places, rows) as night:
-        count = publish_forecast(places.engine(), rows, before_commit=night.show)
-    return Published(count, night_folder(places, rows))
+def publish(places: Places, forecast_file: Path, cutoff: datetime) -> Published:
+    """Write tonight's rows, a file of `save_night`, to both places; what fails leaves both as they were."""
+    with (
+        _ParquetNight(places, forecast_file, cutoff) as night,
+        closing(night_parts(forecast_file, places.job, cutoff)) as parts,
+    ):
+        count = publish_forecast(places.engine(), parts, before_commit=night.show)
+    return Published(count, night_folder(places, cutoff))
 
 
-def night_folder(places: Places, rows: pa.Table) -> str:
-    """Folder (path or URL) of the Parquet file of the one night that the rows are of."""
-    return f"{places.parquet}/job={places.job}/cutoff={stamp(rows['cutoff'][0].as_py())}"
+def night_folder(places: Places, cutoff: datetime) -> str:
+    """Folder (path or URL) of the Parquet file of one night."""
+    return f"{places.parquet}/job={places.job}/cutoff={stamp(cutoff)}"
 
 
 class _ParquetNight:
-    """One night's Parquet file: written aside, shown by a rename, taken back where the transaction fails.
+    """One night's Parquet file: copied aside, shown by a rename, taken back where the transaction fails.
 
     A night is one file, so that a single rename (or, on an object store, a single put) is all
     that a reader can ever see of it.
     """
 
-    def __init__(self, places: Places, rows: pa.Table) -> None:
-        self._rows = rows.drop_columns(list(_IN_THE_PATH))
-        self._system, folder = fsspec.core.url_to_fs(night_folder(places, rows))
+    def __init__(self, places: Places, file: Path, cutoff: datetime) -> None:
+        self._file = file
+        self._system, folder = fsspec.core.url_to_fs(night_folder(places, cutoff))
         self._target = f"{folder}/{_FILE}"
         self._undo: Callable[[], None] | None = None
         self._name = uuid4().hex
@@ -63,7 +65,8 @@ class _ParquetNight:
     def __enter__(self) -> _ParquetNight:
         if isinstance(self._system, LocalFileSystem):
             Path(self._target).parent.mkdir(parents=True, exist_ok=True)
-            pq.write_table(self._rows, self._aside("new"))
+            self._remove_left_over()
+            shutil.copyfile(self._file, self._aside("new"))
         return self
 
     def show(self) -> None:
@@ -78,8 +81,7 @@ class _ParquetNight:
             return
         before = self._system.cat_file(self._target) if self._system.exists(self._target) else None
         self._undo = lambda: self._system.pipe_file(self._target, before) if before else self._system.rm(self._target)
-        with self._system.open(self._target, "wb") as file:
-            pq.write_table(self._rows, file)
+        self._system.put_file(str(self._file), self._target)
 
     def __exit__(self, failure: object, *_: object) -> None:
         if failure is not None and self._undo is not None:
@@ -91,6 +93,13 @@ class _ParquetNight:
             with suppress(OSError):
                 Path(self._target).parent.rmdir()
                 Path(self._target).parent.parent.rmdir()
+
+    def _remove_left_over(self) -> None:
+        """Remove what a run of this night left aside that was killed long ago."""
+        for file in Path(self._target).parent.glob(f".{_FILE}.*"):
+            with suppress(FileNotFoundError):
+                if time.time() - file.stat().st_mtime > _LEFT_OVER_SECONDS:
+                    file.unlink()
 
     def _aside(self, name: str) -> str:
         # A leading dot, and no ending that a reader of *.parquet would match. Process numbers would not do

@@ -168,7 +168,9 @@ def acknowledge_alert(places: Places, segment: str, by: str, at: datetime) -> di
     """
     engine = places.ready_engine()
     alerts = history.open_alerts(engine, places.job)
-    found = next((alert for alert in alerts if alert["segment"] == segment), None)
+    # Of several, one that nobody knows of yet.
+    mine = sorted((each for each in alerts if each["segment"] == segment), key=lambda each: each["state"] != "open")
+    found = next(iter(mine), None)
     if found is None:
         known = sorted({str(alert["segment"]) for alert in alerts}) or "none"
         raise SourceError(f"{places.job} has no open alert of segment {segment!r}; open ones: {known}. Use --segment.")

@@ -57,7 +57,7 @@ def page(night: Night) -> Row:
         "training_plot": _training_plot(details.get("training")),
         "network": details.get("network"),
         "versions": [_version(night, row) for row in night.versions[:VERSIONS_SHOWN]],
-        "alerts": night.alerts,
+        "alerts": [row | {"effect_words": _effect(row)} for row in night.alerts],
         "places": night.places,
         "has_details": night.details is not None,
         "local": night.local,
@@ -68,8 +68,10 @@ def verdict(night: Night, tonight: Row | None) -> tuple[str, str]:
     """The night in a few words and its tone: `good`, `watch` or `bad`."""
     if night.run.get("state") == "failed":
         return "The night failed", "bad"
-    if night.alerts or (tonight and tonight["state"] == "degraded"):
+    if any(alert["signal"] != "input" for alert in night.alerts) or (tonight and tonight["state"] == "degraded"):
         return "The loss has degraded", "bad"
+    if night.alerts:
+        return "The source is stale", "bad"
     if tonight is None:
         return "Published; not scored yet", "watch"
     if tonight["state"] != "ok":
@@ -96,6 +98,14 @@ def _run(night: Night) -> Row:
     }
     row = {key: value for key, value in night.run.items() if value is not None}
     return {"run_id": None, "started_at": None, "error": None} | known | row
+
+
+def _effect(alert: Row) -> str:
+    """How much worse the loss is, or for how long the source has had no value."""
+    effect = alert["effect"]
+    if effect is None:
+        return "–"
+    return f"{effect:.0f} steps" if alert["signal"] == "input" else f"{effect:.0%}".replace("%", " %")
 
 
 def _decision(night: Night) -> Row:

@@ -129,7 +129,7 @@ def test_a_backtest_shows_each_cutoff_what_was_known_then_and_judges_by_what_is_
     job = load_job(make_as_of_job(REVISION)).job
     now = datetime(2024, 3, 1, tzinfo=UTC)
     rows_file = read_series(job.source, tmp_path, job.forecast, None, None, tmp_path)
-    cutoffs = choose_cutoffs(rows_file, job.source, job.forecast, 2, now)
+    cutoffs = choose_cutoffs(rows_file, job.source, job.forecast, job.audit, 2, now)
     assert [cutoff.day for cutoff in cutoffs] == [28, 4]
     rows = load_rows(rows_file)
     for cutoff, expected in ((cutoffs[1], 2.0), (datetime(2024, 2, 6, tzinfo=UTC), 100.0)):

@@ -85,7 +85,7 @@ def job(make_job):
 def change(job: Path, **parts) -> Path:
     content = yaml.safe_load(job.read_text(encoding="utf-8"))
     for name, part in parts.items():
-        content[name] = {**content[name], **part}
+        content[name] = {**content.get(name, {}), **part}
     job.write_text(yaml.safe_dump(content), encoding="utf-8")
     return job
 
@@ -118,7 +118,7 @@ def test_a_job_that_does_not_fit_its_source_is_wrong_use_and_changes_nothing(job
         (lambda frame: frame.head(0), "no rows|empty"),
         (lambda frame: frame.assign(value=["twelve", *map(str, frame["value"][1:])]), "twelve"),
         (lambda frame: frame.assign(day=["31/12/2O23", *frame["day"][1:]]), "31/12/2O23"),
-        (lambda frame: pd.concat([frame, frame.head(1).assign(value=-1.0)]), "two different values"),
+        (lambda frame: pd.concat([frame, frame.head(1).assign(value=-1.0)]), "1 timestamps with different values"),
     ],
     ids=["empty", "text in the value column", "a timestamp that does not parse", "two values for one timestamp"],
 )
@@ -127,7 +127,7 @@ def test_a_source_that_nobody_could_forecast_from_is_bad_input_and_changes_nothi
     with closing(sqlite3.connect(job.parent / "source.db")) as connection, connection:
         rows.to_sql("history", connection, if_exists="replace", index=False)
     before = snapshot(job.parent)
-    assert re.search(words, refused(job, code=2))
+    assert re.search(words, refused(change(job, audit={"duplicates": "error"}), code=2))
     assert snapshot(job.parent) == before
 
 

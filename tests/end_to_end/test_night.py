@@ -237,6 +237,17 @@ def test_forecasts_that_somebody_cleared_away_are_not_scored_and_stop_no_night(u
     assert history.scores(engine, "small") == []
 
 
+def test_a_night_that_is_let_go_was_judged_at_every_step_before(untrained):
+    job = untrained(output={"keep_days": 7})
+    for cutoff in ("2024-02-01", "2024-02-08", "2024-02-09"):
+        run("run", str(job), "--cutoff", cutoff)
+    places = load_job(job).places
+    assert [row["cutoff"].day for row in history.publications(places.engine(), "small")] == [8, 9]
+    assert len(list(Path(places.parquet).glob("job=small/*/*.parquet"))) == 2
+    of_the_first = history.scores(places.engine(), "small", datetime(2024, 2, 1, tzinfo=UTC), "all", "mae")
+    assert [row["step"] for row in of_the_first] == [*range(8)]
+
+
 def test_a_night_of_another_time_grid_is_not_scored_against_steps_that_it_did_not_forecast(untrained):
     job = untrained()
     # From a Monday on: the first business day is the first day, and only the horizons differ.

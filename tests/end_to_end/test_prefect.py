@@ -140,6 +140,9 @@ def test_a_run_from_the_ui_is_done_by_the_worker_with_steps_that_people_understa
         return names if {"read history", "audit the input", "publish small", "write report"} <= names else None
 
     server.wait(tasks)
+    [artifact] = server.ask("artifacts/filter", {"artifacts": {"flow_run_id": {"any_": [made["id"]]}}})
+    assert artifact["key"] == "input-audit"
+    assert "steps without a row" in {row["found"] for row in json.loads(artifact["data"])}
     wanted = {"filter": {"event": {"name": ["nightcast.run.fallback"]}}}
     [event, *_] = server.wait(lambda: server.ask("events/filter", wanted)["events"])
     assert event["resource"]["prefect.resource.id"] == "nightcast.job.small"

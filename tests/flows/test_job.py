@@ -63,6 +63,10 @@ def test_a_job_that_is_nowhere_is_answered_with_the_jobs_that_are_there(tmp_path
     ("text", "words"),
     [
         (SMALLEST.replace("horizon: 7", "horizn: 7"), "unknown key 'forecast.horizn'; did you mean 'horizon'"),
+        (
+            SMALLEST + "output: {keep_days: 6}\n",
+            "keep_days is 6, but 7 steps of 'D' reach 7 days ahead.*give 7 or more",
+        ),
         (SMALLEST + "trainig: {}\n", "unknown key 'trainig'; did you mean 'training'"),
         (SMALLEST + "network: {layers: [{cel: gru}]}\n", "unknown key 'network.layers.0.cel'; did you mean 'cell'"),
         (SMALLEST + "network: {input: {token: {}}}\n", "unknown key 'network.input.token'; did you mean 'tokens'"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -118,8 +119,47 @@ def test_a_single_value_is_as_uncertain_as_the_others_are_for_their_size() -> No
 
     quantiles, _ = fallback(panel_of([1000], *others), 1, [0.25, 0.5, 0.75])
 
-    # The others' distances are 2 for 11 and 20 for 110.
-    np.testing.assert_allclose(quantiles[0, 0], 1000 + np.array([-1, 0, 1]) * 1000 * 2 / 11)
+    # The others' season is 1/2, 1, 3/2 of its mean, so 1000 is followed by a third. Their distances are 2 for 11
+    # and 20 for 110.
+    np.testing.assert_allclose(quantiles[0, 0], (1 + np.array([-1, 0, 1]) * 2 / 11) * 1000 / 3)
+
+
+def grouped(panel: Panel, *regions: str) -> Panel:
+    return replace(panel, static={"region": np.array(regions), "kind": np.array(["x"] * len(regions))})
+
+
+def test_a_short_series_takes_the_season_of_its_group_scaled_to_what_is_known_of_it() -> None:
+    weeks, ends = [1, 2, 3] * 3, [30, 20, 10] * 3
+    panel = grouped(panel_of(weeks, ends, [60, 90], [60, 90], [8]), "north", "south", "north", "south", "east")
+
+    _, mean = fallback(panel, 4, [0.5])
+
+    # The season of the north is 1/2, 1, 3/2: 60 and 90 lie at its second and third place.
+    np.testing.assert_allclose(mean[2], [30, 60, 90, 30])
+    # That of the south is 3/2, 1, 1/2: 150 over 3/2 is a mean of 100.
+    np.testing.assert_allclose(mean[3], [150, 60, 90, 150])
+    # The east has none, so the panel's counts: 1, 1, 1.
+    np.testing.assert_allclose(mean[4], [8, 8, 8, 8])
+
+
+def test_where_the_group_tells_no_level_the_last_value_is_repeated() -> None:
+    # The whole series is 0 where the short one has its only value.
+    _, mean = fallback(panel_of([4, 2, 0] * 2, [7]), 2, [0.5])
+
+    np.testing.assert_allclose(mean[1], [7, 7])
+
+
+def test_a_series_never_observed_gets_the_quantiles_of_its_group_and_without_one_those_of_the_panel() -> None:
+    series = [[1] * 9, [3] * 9, [50] * 9, [GAP], [], [GAP]]
+    panel = grouped(panel_of(*series), "north", "north", "south", "north", "south", "east")
+    levels = [0.25, 0.5, 0.75]
+
+    quantiles, mean = fallback(panel, 2, levels)
+
+    np.testing.assert_allclose(quantiles[3], [[1.5, 2, 2.5]] * 2)
+    np.testing.assert_allclose(quantiles[4], np.full((2, 3), 50))
+    np.testing.assert_allclose(quantiles[5], [np.quantile([1, 3, 50], levels)] * 2)
+    np.testing.assert_allclose(mean[3:, 0], [2, 50, 3])
 
 
 def test_a_series_never_observed_gets_the_quantiles_of_the_others() -> None:

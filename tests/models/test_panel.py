@@ -26,6 +26,11 @@ def test_an_empty_series_has_no_observed_values(make_panel):
     np.testing.assert_array_equal(panel.observed_counts, [0, 1, 0])
 
 
+def test_a_series_is_silent_since_its_last_observed_value(make_panel):
+    panel = make_panel({"a": [1, NAN, NAN], "b": [NAN, NAN], "c": [], "d": [NAN, 4]})
+    np.testing.assert_array_equal(panel.silent_steps, [2, 2, 0, 0])
+
+
 def test_the_tail_is_aligned_at_the_end_and_nan_before_a_series_began(make_panel):
     panel = make_panel({"a": [1, 2], "b": [3, 4, 5, 6], "c": []})
     np.testing.assert_array_equal(panel.tail(3), [[NAN, 1, 2], [4, 5, 6], [NAN, NAN, NAN]])

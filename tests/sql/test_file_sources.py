@@ -118,7 +118,11 @@ def test_any_types_of_numbers_times_and_ids_are_understood(make_source, make_row
     [
         ({}, {"table": "sale"}, r"no table 'sale' in .*Did you mean 'sales'\? The tables there: sales\."),
         ({}, {"value": "unit"}, r"no column 'unit' \(value\).*Did you mean 'units'\?"),
-        ({"units": ["1", "oops", "oops", "2"]}, {}, r"'units' .* holds text: 'oops' \(2 rows\)"),
+        (
+            {"units": ["1", "oops", "oops", "2"]},
+            {"series_id": "shop", "value": "item", "observed_past": "units"},
+            r"'oops' \(2 rows\)",
+        ),
         ({"sold_at": [1, 2, 3, 4]}, {}, "holds int64, not times"),
         ({"shop": ["a", None, None, "c"]}, {}, "2 of 4 rows of .* have no 'shop'"),
     ],
@@ -126,6 +130,13 @@ def test_any_types_of_numbers_times_and_ids_are_understood(make_source, make_row
 def test_what_is_wrong_is_named_as_for_a_database(make_source, make_rows, tmp_path, columns, settings, message):
     with pytest.raises(SourceError, match=message):
         read_observations(make_source(make_rows(**columns), **settings), tmp_path)
+
+
+def test_text_among_the_values_is_kept_for_the_audit(make_source, make_rows, tmp_path):
+    rows = read_observations(make_source(make_rows(units=["1", "oops", None, "2"])), tmp_path)
+    assert sorted(zip(rows["value"].to_pylist(), rows["value_text"].to_pylist(), strict=True), key=str) == [
+        (1.0, None), (2.0, None), (None, "oops"), (None, None)
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", ["duckdb", "parquet"])

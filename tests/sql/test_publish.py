@@ -1,4 +1,6 @@
 import sqlite3
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
@@ -116,6 +118,73 @@ def test_nobody_else_sees_a_night_before_it_is_whole(output, make_night):
     publish_forecast(output, make_night(series=9), before_commit=look)
     look()
     assert seen == [0, 6, 27]
+
+
+_READER = """
+import sys, threading
+import sqlalchemy as sa
+from sql.connection import connect, resolve_url
+
+engine = connect(resolve_url(sys.argv[1]))
+query = sa.text("SELECT count(*), min(median), max(median) FROM latest_forecast WHERE job = 'sales'")
+done = threading.Event()
+threading.Thread(target=lambda: (sys.stdin.read(), done.set())).start()
+seen = set()
+while not done.is_set():
+    with engine.connect() as connection:
+        row = connection.execute(query).one()
+    if row not in seen:
+        seen.add(row)
+        print(*row, flush=True)
+"""
+
+
+def test_a_reader_of_the_view_only_ever_sees_whole_nights(output, make_night, database_url):
+    publish_forecast(output, make_night(value=0.0, series=40))
+    # In a process of its own, as two copies of SQLite (Python's and ADBC's) in one process undo each other's locks.
+    command = [sys.executable, "-c", _READER, database_url]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as reader:
+        seen = [reader.stdout.readline()]
+        for number in range(1, 9):
+            # The same night again, then the next one, larger.
+            night = make_night(NIGHT + timedelta(days=number // 2), float(number), series=40 + number // 2)
+            publish_forecast(output, [night.slice(first, 30) for first in range(0, night.num_rows, 30)])
+        seen += reader.communicate()[0].splitlines()
+    assert reader.returncode == 0
+    rows = [tuple(float(number) for number in line.split()) for line in seen]
+    assert rows[0] == (120, 0.0, 0.0)
+    assert len(rows) > 1
+    assert [row for row in rows if row != (3 * (40 + row[1] // 2), row[1], row[1])] == []
+
+
+@pytest.mark.usefixtures("way")
+def test_a_night_in_parts_is_the_same_as_whole(output, make_night):
+    night = make_night(series=5)
+    assert publish_forecast(output, (night.slice(first, 4) for first in range(0, 15, 4))) == 15
+    in_parts = forecast_of(output, "sales", NIGHT), publications(output, "sales")
+    publish_forecast(output, night)
+    assert (forecast_of(output, "sales", NIGHT), publications(output, "sales")) == in_parts
+
+
+@pytest.mark.usefixtures("way")
+@pytest.mark.parametrize(
+    ("second", "message"),
+    [
+        ({"cutoff": NIGHT + timedelta(days=1)}, "one cutoff, but its parts hold"),
+        ({"job": "other"}, "one job, but its parts hold sales and other"),
+        ({"levels": ("q0_1",)}, "one set of columns"),
+    ],
+)
+def test_parts_of_different_nights_are_refused_and_leave_the_old_night(output, make_night, second, message):
+    publish_forecast(output, make_night())
+    with pytest.raises(ValueError, match=message):
+        publish_forecast(output, [make_night(value=2.0), make_night(series=3, **second)])
+    assert forecast_of(output, "sales", NIGHT)["median"].to_pylist() == [1.0] * 6
+
+
+def test_a_night_without_parts_is_refused(output):
+    with pytest.raises(ValueError, match="there are no rows"):
+        publish_forecast(output, [])
 
 
 def test_the_latest_forecast_is_each_jobs_newest_cutoff_whenever_it_was_published(output, make_night):

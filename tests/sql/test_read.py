@@ -183,17 +183,26 @@ def table_of(run_sql, timestamp="'2024-01-01'", value="1", series_id="'a'", kind
 
 
 @pytest.mark.usefixtures("way")
-def test_text_in_the_value_column_is_named_with_the_number_of_its_rows(database_url, run_sql):
+def test_text_in_the_value_column_is_kept_beside_the_values(database_url, run_sql):
     table_of(run_sql, value="'oops'")
-    with pytest.raises(SourceError, match=r"column 'value' of table 't' in .* holds text: 'oops' \(2 rows\)"):
-        read_observations(Source(url=database_url, table="t"))
+    rows = read_observations(Source(url=database_url, table="t"))
+    assert rows["value"].to_pylist() == [1.25] * 2000 + [None] * 2
+    assert rows["value_text"].to_pylist() == [None] * 2000 + ["oops"] * 2
+
+
+@pytest.mark.usefixtures("way")
+def test_text_in_a_covariate_is_named_with_the_number_of_its_rows(database_url, run_sql):
+    table_of(run_sql, value="'oops'")
+    run_sql("CREATE VIEW v AS SELECT series_id, timestamp, 1 AS units, value AS visitors FROM t")
+    with pytest.raises(SourceError, match=r"column 'visitors' of table 'v' in .* holds text: 'oops' \(2 rows\)"):
+        read_observations(Source(url=database_url, table="v", value="units", observed_past="visitors"))
 
 
 @on_sqlite
 def test_text_in_a_numeric_column_of_sqlite_is_found_after_many_numbers(database_url, run_sql):
     table_of(run_sql, value="'oops'", kind="REAL")
-    with pytest.raises(SourceError, match=r"'oops' \(2 rows\)"):
-        read_observations(Source(url=database_url, table="t"))
+    rows = read_observations(Source(url=database_url, table="t"))
+    assert rows["value_text"].drop_null().to_pylist() == ["oops", "oops"]
 
 
 @pytest.mark.usefixtures("way")
@@ -407,12 +416,11 @@ def test_ids_and_errors_are_the_same_over_many_batches(database_url, run_sql, mo
     rows = read_observations(parts)
     assert [(row["series_id"], row["value"]) for row in rows.to_pylist()] == [(f"s{i * 7 % 31}", i) for i in range(100)]
     assert len({tuple(chunk.dictionary.to_pylist()) for chunk in rows["series_id"].chunks}) == 1
-    run_sql("INSERT INTO t VALUES ('a', '2024-01-01', 'oops'), ('a', '2024-01-02', 'oops')")
-    with pytest.raises(SourceError, match="both with and without" if offset else r"'oops' \(2 rows\)"):
+    run_sql(f"INSERT INTO t VALUES ('a', '2024-01-01 00:00:00{offset}', 'oops'), (NULL, '2024-01-02', 1)")
+    with pytest.raises(SourceError, match="both with and without" if offset else r"1 of 102 rows of .* have no"):
         read_observations(parts)
-    run_sql(
-        "UPDATE t SET series_id = NULL, value = 1 WHERE value = 'oops'",
-        f"UPDATE t SET timestamp = '2024-01-01{offset and 'T00:00Z'}'",
-    )
-    with pytest.raises(SourceError, match=r"2 of 102 rows of .* have no 'series_id'"):
-        read_observations(parts)
+    run_sql(f"UPDATE t SET series_id = 'b', timestamp = '2024-01-02 00:00:00{offset}' WHERE series_id IS NULL")
+    rows = read_observations(parts)
+    assert [(row["series_id"], row["value"], row["value_text"]) for row in rows.to_pylist()[99:]] == [
+        (f"s{99 * 7 % 31}", 99, None), ("a", None, "oops"), ("b", 1, None)
+    ]  # fmt: skip

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import threading
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -34,31 +31,6 @@ def run_nights(places):
         return changes
 
     return run
-
-
-@pytest.fixture
-def webhook():
-    """A real HTTP server that keeps what it is sent, and answers with the status that it is given."""
-    received: list[dict] = []
-    status = [200]
-
-    class Target(BaseHTTPRequestHandler):
-        def do_POST(self):
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            received.append(json.loads(body))
-            self.send_response(status[0])
-            self.end_headers()
-
-        def log_message(self, *arguments):
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Target)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/hook", received, status
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 STEADY = [0.50, 0.51, 0.49, 0.50, 0.52, 0.48, 0.50, 0.51]

@@ -1,0 +1,47 @@
+"""One night's forecasts as a Parquet file: written row group by row group, and read so again.
+
+The file is the one that is published: without `job` and `cutoff`, which its path says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable
+from datetime import datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+# The path says these, and a reader would find them twice.
+IN_THE_PATH = ("job", "cutoff")
+
+
+def save_night(parts: Iterable[pa.Table], file: Path) -> Path:
+    """Write rows of the table `forecast` as they come, one row group (at least) each; gives `file` back.
+
+    Raises:
+        ValueError: where there is no part.
+    """
+    writer = None
+    try:
+        for part in parts:
+            rows = part.drop_columns(list(IN_THE_PATH))
+            writer = writer or pq.ParquetWriter(file, rows.schema)
+            writer.write_table(rows)
+    finally:
+        if writer is not None:
+            writer.close()
+    if writer is None:
+        raise ValueError(f"There is no row to write into {file}: a night forecasts one series at least.")
+    return file
+
+
+def night_parts(file: Path, job: str, cutoff: datetime) -> Generator[pa.Table]:
+    """The rows of a night's file as the table `forecast` has them, one row group after the other."""
+    said = {"job": pa.scalar(job, pa.string()), "cutoff": pa.scalar(cutoff, pa.timestamp("us", "UTC"))}
+    with pq.ParquetFile(file) as parquet:
+        for number in range(parquet.num_row_groups):
+            part = parquet.read_row_group(number)
+            for name, value in said.items():
+                part = part.append_column(name, pa.repeat(value, part.num_rows))
+            yield part

@@ -1,0 +1,70 @@
+"""Open an alert where the source is stale, and close it when it has new values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import tzinfo
+from typing import Any
+
+from models.audit import Audit
+from sql import history, write
+from tasks.places import Places
+from tasks.step import logger, step
+
+SIGNAL, SEGMENT = "input", "all"
+
+
+@step("watch the input of {places.job}", retries=2, retry_delay_seconds=(2, 10))
+def watch_input(places: Places, audit: Audit, zone: tzinfo, run_id: str) -> tuple[str, ...]:
+    """Keep one alert for as long as the source is stale; `notify` tells of it.
+
+    Returns:
+        What opened or closed tonight, in words of days of `zone`, the job's.
+    """
+    if any(row["cutoff"] > audit.cutoff for row in history.publications(places.engine(), places.job)):
+        # A past night run again says nothing about today.
+        return ()
+    alerts = [row for row in history.alerts(places.engine(), places.job) if row["signal"] == SIGNAL]
+    alert = input_alert(places.job, audit, alerts, zone, run_id)
+    if alert is None:
+        return ()
+    write.upsert_alerts(places.engine(), [alert])
+    if audit.cutoff not in (alert["opened_at"], alert["closed_at"]):
+        return ()
+    logger().warning("%s", alert["message"])
+    return (str(alert["message"]),)
+
+
+def input_alert(
+    job: str, audit: Audit, alerts: Sequence[Mapping[str, Any]], zone: tzinfo, run_id: str
+) -> dict[str, Any] | None:
+    """The alert that tonight's audit opens, updates or closes; None where nothing changes.
+
+    Its effect is the number of steps without a value, its onset the newest value of all. Until there is a newer
+    one, every night has the same cutoff, or finds the alert open: it opens once.
+    """
+    opened = next((row for row in alerts if row["closed_at"] in (None, audit.cutoff)), None)
+    if audit.stale:
+        fresh = {"job": job, "segment": SEGMENT, "signal": SIGNAL, "opened_at": audit.cutoff}
+        unknown = {"acknowledged_by": None, "acknowledged_at": None}
+        untold = {"state": "open", "closed_at": None, "last_sent_at": None}
+        still_open = opened is not None and opened["closed_at"] is None
+        return {
+            **(opened if opened and still_open else {**(opened or fresh | unknown), **untold}),
+            "onset": audit.last,
+            "effect": float(audit.late_steps),
+            "run_id": run_id,
+            "message": (
+                f"{job}: the source is stale: its newest value is of {audit.last.astimezone(zone):%Y-%m-%d %H:%M}, "
+                f"{audit.late_steps} whole steps ago"
+            ),
+        }
+    if opened and opened["closed_at"] is None:
+        return {
+            **opened,
+            "state": "closed",
+            "closed_at": audit.cutoff,
+            "last_sent_at": None,
+            "message": f"{job}: the source has values up to {audit.last.astimezone(zone):%Y-%m-%d %H:%M} again",
+        }
+    return None
