@@ -101,6 +101,12 @@ class RecurrentForecaster(keras.Model):
         by_state = mix_by_state and head is None
         self.lag_mix = LagMix(horizon, lag_columns(self.shape), by_state, name="lag_mix") if residual else None
 
+    def seed_dropout(self, seed: int) -> None:
+        """Begin the sequence of what is dropped anew: it must not hang on what was made in the process before."""
+        if self.drop is not None:
+            state = self.drop.seed_generator.state
+            state.assign(ops.convert_to_tensor([seed % 2**31, 0], dtype=state.dtype))
+
     def call(self, batch: dict[str, Tensor], training: bool | None = None) -> Tensor:
         """Scaled quantiles of shape (window, origin, horizon, level), ascending along the last axis."""
         origins = batch["target"].shape[1]

@@ -142,6 +142,7 @@ class _Course:
     def run(self) -> TrainingReport:
         self.began = self.clock()
         report = self.report
+        self.network.seed_dropout(self.seed)
         self._compile()
         best = self.network.get_weights()
         lowest = self._validate() if report.mode == "warm" else np.inf
