@@ -71,7 +71,7 @@ def rows(draw: st.DrawFn) -> list[tuple[object, object, object]]:
     wrong = st.one_of(
         st.tuples(IDS, WRONG_TIMES, VALUES),
         st.tuples(IDS, TIMES, WRONG_VALUES),
-        st.tuples(st.sampled_from([None, 7, 7.5, b"\xff", b"good"]), TIMES, VALUES),
+        st.tuples(st.sampled_from([None, 7, 7.5, b"\xff", b"goods"]), TIMES, VALUES),
     )
     found = draw(st.lists(dirty, max_size=25))
     found += draw(st.lists(wrong, max_size=2)) if draw(st.booleans()) else []
