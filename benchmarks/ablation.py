@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from judge import LEVELS, SETS, Set
-from record import record
+from record import asked, record
 
 from models.audit import build_panel
 from models.choices import Plan
@@ -66,8 +66,7 @@ def main() -> None:
             print(f"| {what} | {mase:.4f} | {pinball:.4f} | {seconds:.0f} |", flush=True)
             key = f"{name}.{what.replace(' ', '_')}"
             figures |= {f"{key}.mase": mase, f"{key}.scaled_pinball": pinball, f"{key}.cpu_seconds": seconds}
-    asked = " ".join(["python", "benchmarks/ablation.py", *sys.argv[1:]])
-    print(f"Kept in {os.path.relpath(record('ablation', figures, asked))}")
+    print(f"Kept in {os.path.relpath(record('ablation', figures, asked('ablation', sys.argv[1:])))}")
 
 
 def measure(this: Set, history: pd.DataFrame, change: Callable[[Plan], Plan], seeds: int) -> tuple[float, float, float]:

@@ -13,7 +13,7 @@ import math
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,6 +24,12 @@ HISTORY_HEAD = """# Every benchmark run, oldest first
 | date | benchmark | commit | machine | figures |
 |---|---|---|---|---|
 """
+
+
+def asked(script: str, arguments: Sequence[str]) -> str:
+    """What a reader types to run a benchmark again; folders as seen from the project, as no other machine has ours."""
+    told = [os.path.relpath(each, FOLDER.parents[1]) if os.path.isabs(each) else each for each in arguments]
+    return " ".join(["python", f"benchmarks/{script}.py", *told])
 
 
 def record(name: str, figures: Mapping[str, float | int | str | None], command: str, folder: Path = FOLDER) -> Path:

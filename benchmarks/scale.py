@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import sqlalchemy as sa
-from record import record
+from record import asked, record
 from speed import BUSY, HORIZON, LAST_DAY, make_history, run_command
 
 from sql import history
@@ -86,8 +86,7 @@ def main() -> None:
     figures["cost_exponent"] = max(exponents, default=None)
     for name, value in figures.items():
         print(f"{name:<58}" + (f"{'-':>14}" if value is None else f"{value:>14,.2f}"))
-    asked = " ".join(["python", "benchmarks/scale.py", *sys.argv[1:]])
-    print(f"Kept in {os.path.relpath(record('scale', figures, asked))}")
+    print(f"Kept in {os.path.relpath(record('scale', figures, asked('scale', sys.argv[1:])))}")
 
 
 @contextmanager

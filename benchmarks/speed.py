@@ -27,7 +27,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from judge import SETS
-from record import record
+from record import asked, record
 
 LAST_DAY, HORIZON = date(2025, 2, 28), 28
 NIGHTCAST = [sys.executable, "-m", "flows.cli"]
@@ -70,8 +70,7 @@ def main() -> None:
             figures |= measure_beside(Path(folder), given)
     for name, value in figures.items():
         print(f"{name:<58}" + (f"{'-':>14}" if value is None else f"{value:>14,.2f}"))
-    asked = " ".join(["python", "benchmarks/speed.py", *sys.argv[1:]])
-    print(f"Kept in {os.path.relpath(record('speed', figures, asked))}")
+    print(f"Kept in {os.path.relpath(record('speed', figures, asked('speed', sys.argv[1:])))}")
 
 
 def measure(folder: Path, series: int, days: int, train_seconds: float) -> dict[str, float]:
