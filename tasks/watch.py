@@ -14,6 +14,7 @@ from models.scoring import EveningLoss
 from models.settings import MonitorSettings
 from sql import history, write
 from sql.errors import SourceError
+from tasks import alert_episode
 from tasks.places import Places
 from tasks.step import logger, step
 
@@ -105,42 +106,19 @@ def judge_nights(nights: Sequence[Mapping[str, Any]], monitor: MonitorSettings) 
 
 
 def alert_after(row: Mapping[str, Any], alerts: Sequence[Mapping[str, Any]], zone: tzinfo) -> dict[str, Any] | None:
-    """The alert that a segment's verdict opens, updates or closes; None where nothing changes.
-
-    Tonight's own alert is found again when the night is run twice, so it opens once; one that the first
-    run closed is opened again where the second says otherwise.
-    """
-    mine = [alert for alert in alerts if alert["segment"] == row["segment"] and alert["signal"] == SIGNAL]
-    opened = next((alert for alert in mine if alert["closed_at"] in (None, row["evaluated_on"])), None)
+    """The alert that a segment's verdict opens, updates or closes; None where nothing changes."""
+    job, segment, night = row["job"], row["segment"], row["evaluated_on"]
+    found = alert_episode.find(alerts, segment, SIGNAL, night)
     if row["state"] == "degraded":
-        fresh = {
-            "job": row["job"],
-            "segment": row["segment"],
-            "signal": SIGNAL,
-            "opened_at": row["evaluated_on"],
-            "acknowledged_by": None,
-            "acknowledged_at": None,
-        }
-        untold = {"state": "open", "closed_at": None, "last_sent_at": None}
-        return {
-            **(opened if opened and opened["closed_at"] is None else {**(opened or fresh), **untold}),
-            "onset": row["onset"],
-            "effect": row["effect"],
-            "run_id": row["run_id"],
-            "message": (
-                f"{row['job']}, {row['segment']}: the loss relative to the seasonal naive's is {row['effect']:.0%} "
-                f"above its past, probably since {row['onset'].astimezone(zone):%Y-%m-%d}"
-            ),
-        }
-    if row["state"] == "ok" and opened and opened["closed_at"] is None:
-        since = f"{opened['onset'].astimezone(zone):%Y-%m-%d}"
-        return {
-            **opened,
-            "state": "closed",
-            "closed_at": row["evaluated_on"],
-            "last_sent_at": None,
-            "message": f"{row['job']}, {row['segment']}: the loss is what it was before {since}",
-        }
+        message = (
+            f"{job}, {segment}: the loss relative to the seasonal naive's is {row['effect']:.0%} above its past, "
+            f"probably since {row['onset'].astimezone(zone):%Y-%m-%d}"
+        )
+        told = {name: row[name] for name in ("onset", "effect", "run_id")}
+        return alert_episode.opened(found, job, segment, SIGNAL, night, **told, message=message)
+    if row["state"] == "ok" and found and alert_episode.is_open(found):
+        since = f"{found['onset'].astimezone(zone):%Y-%m-%d}"
+        return alert_episode.closed(found, night, f"{job}, {segment}: the loss is what it was before {since}")
     return None
 
 

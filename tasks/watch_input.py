@@ -8,6 +8,7 @@ from typing import Any
 
 from models.audit import Audit
 from sql import history, write
+from tasks import alert_episode
 from tasks.places import Places
 from tasks.step import logger, step
 
@@ -24,8 +25,7 @@ def watch_input(places: Places, audit: Audit, zone: tzinfo, run_id: str) -> tupl
     if any(row["cutoff"] > audit.cutoff for row in history.publications(places.engine(), places.job)):
         # A past night run again says nothing about today.
         return ()
-    alerts = [row for row in history.alerts(places.engine(), places.job) if row["signal"] == SIGNAL]
-    alert = input_alert(places.job, audit, alerts, zone, run_id)
+    alert = input_alert(places.job, audit, history.alerts(places.engine(), places.job), zone, run_id)
     if alert is None:
         return ()
     write.upsert_alerts(places.engine(), [alert])
@@ -43,28 +43,12 @@ def input_alert(
     Its effect is the number of steps without a value, its onset the newest value of all. Until there is a newer
     one, every night has the same cutoff, or finds the alert open: it opens once.
     """
-    opened = next((row for row in alerts if row["closed_at"] in (None, audit.cutoff)), None)
+    found = alert_episode.find(alerts, SEGMENT, SIGNAL, audit.cutoff)
+    newest = f"{audit.last.astimezone(zone):%Y-%m-%d %H:%M}"
     if audit.stale:
-        fresh = {"job": job, "segment": SEGMENT, "signal": SIGNAL, "opened_at": audit.cutoff}
-        unknown = {"acknowledged_by": None, "acknowledged_at": None}
-        untold = {"state": "open", "closed_at": None, "last_sent_at": None}
-        still_open = opened is not None and opened["closed_at"] is None
-        return {
-            **(opened if opened and still_open else {**(opened or fresh | unknown), **untold}),
-            "onset": audit.last,
-            "effect": float(audit.late_steps),
-            "run_id": run_id,
-            "message": (
-                f"{job}: the source is stale: its newest value is of {audit.last.astimezone(zone):%Y-%m-%d %H:%M}, "
-                f"{audit.late_steps} whole steps ago"
-            ),
-        }
-    if opened and opened["closed_at"] is None:
-        return {
-            **opened,
-            "state": "closed",
-            "closed_at": audit.cutoff,
-            "last_sent_at": None,
-            "message": f"{job}: the source has values up to {audit.last.astimezone(zone):%Y-%m-%d %H:%M} again",
-        }
+        message = f"{job}: the source is stale: its newest value is of {newest}, {audit.late_steps} whole steps ago"
+        told = {"onset": audit.last, "effect": float(audit.late_steps), "run_id": run_id, "message": message}
+        return alert_episode.opened(found, job, SEGMENT, SIGNAL, audit.cutoff, **told)
+    if found and alert_episode.is_open(found):
+        return alert_episode.closed(found, audit.cutoff, f"{job}: the source has values up to {newest} again")
     return None
