@@ -12,10 +12,10 @@ import sqlalchemy as sa
 
 from sql.bulk import Column, stream
 from sql.connection import adbc_source_connection, connect_source, describe, ping, storage_errors
-from sql.origin import check_columns, query_of, sentence, table_clause, what
+from sql.origin import bounded, check_columns, query_clause, table_clause, what
 from sql.reader import BATCH_ROWS, Bounds, Reader, Wanted, wanted_columns
 from sql.source import Source
-from sql.statement import as_of, quoted, text_literal, with_bounds, within
+from sql.statement import quoted, text_literal
 
 _POSTGRESQL_NUMBER_AS_TEXT = (b"numeric", b"money")
 
@@ -71,13 +71,8 @@ def _postgresql(
     every = [_column(each, engine.dialect) for each in wanted_columns(source)]
     [nothing] = stream(connection, engine, every, f"{origin} WHERE false")
     kinds: pa.Schema = nothing.schema
-    since, until = (None, None) if source.query is not None else (bounds.since, bounds.until)
-    tail, newest_only = origin, False
-    if is_time(kinds.field("timestamp").type):
-        tail += within(quoted(source.timestamp, engine.dialect), since, until)
-    if source.recorded_at and bounds.known_at and is_time(kinds.field("recorded_at").type):
-        key = [*source.series_id, source.timestamp]
-        tail, newest_only = as_of(tail, key, source.recorded_at, bounds.known_at, engine.dialect), True
+    recorded = kinds.field("recorded_at").type if source.recorded_at else None
+    tail, newest_only = bounded(source, origin, bounds, kinds.field("timestamp").type, recorded, engine.dialect)
 
     def batches(wanted: Sequence[Wanted]) -> Iterator[pa.RecordBatch]:
         columns = [_column(each, engine.dialect) for each in wanted]
@@ -87,19 +82,11 @@ def _postgresql(
     return Reader(where, batches, newest_only)
 
 
-def is_time(kind: pa.DataType) -> bool:
-    """Whether a column holds times that a database can compare with an instant."""
-    return bool(pa.types.is_timestamp(kind) or pa.types.is_date(kind))
-
-
 def _origin(engine: sa.Engine, source: Source, base: Path | None, where: str, bounds: Bounds) -> str:
     """The FROM clause of the table or the query, which gets its bounds."""
     if source.query is None:
         return table_clause(engine, source.table or "", where)
-    query = query_of(source.query, base, sentence(where))
-    bounded = with_bounds(query, bounds.since, bounds.until, bounds.zone, engine.dialect, sentence(where))
-    # The line break ends a comment that the query may end with.
-    return f"FROM ({bounded}\n) source_rows"
+    return query_clause(source, base, bounds, engine.dialect, where)
 
 
 def _connected(url: sa.URL) -> closing[adbc_driver_manager.dbapi.Connection] | nullcontext[None]:

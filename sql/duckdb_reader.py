@@ -12,12 +12,11 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from sql.connection import check_file, describe, storage_error
-from sql.database_reader import is_time
 from sql.errors import SourceError
-from sql.origin import check_names, no_table, query_of, sentence, what
+from sql.origin import bounded, check_names, is_time, no_table, query_clause, sentence, what
 from sql.reader import BATCH_ROWS, Bounds, Reader, Wanted
 from sql.source import Source
-from sql.statement import as_of, quoted, text_literal, with_bounds, within
+from sql.statement import quoted, text_literal
 
 DUCKDB_SETUP = ".venv/bin/uv pip install --python .venv/bin/python --require-hashes -r requirements/duckdb.txt"
 """Installs DuckDB, in the project's folder."""
@@ -56,9 +55,7 @@ def open_duckdb(source: Source, url: sa.URL, base: Path | None, bounds: Bounds) 
 
 def _origin(connection: Any, source: Source, base: Path | None, where: str, bounds: Bounds) -> str:
     if source.query is not None:
-        query = query_of(source.query, base, sentence(where))
-        bounded = with_bounds(query, bounds.since, bounds.until, bounds.zone, _DIALECT, sentence(where))
-        return f"FROM ({bounded}\n) source_rows"
+        return query_clause(source, base, bounds, _DIALECT, where)
     name = source.table or ""
     tables = "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = current_database()"
     views = "SELECT schema_name, view_name FROM duckdb_views() WHERE NOT internal"
@@ -70,13 +67,8 @@ def _origin(connection: Any, source: Source, base: Path | None, where: str, boun
 
 
 def _reader(connection: Any, source: Source, kinds: pa.Schema, origin: str, where: str, bounds: Bounds) -> Reader:
-    since, until = (None, None) if source.query is not None else (bounds.since, bounds.until)
-    tail, newest_only = origin, False
-    if is_time(kinds.field(source.timestamp).type):
-        tail += within(quoted(source.timestamp, _DIALECT), since, until)
-    if source.recorded_at and bounds.known_at and is_time(kinds.field(source.recorded_at).type):
-        key = [*source.series_id, source.timestamp]
-        tail, newest_only = as_of(tail, key, source.recorded_at, bounds.known_at, _DIALECT), True
+    recorded = kinds.field(source.recorded_at).type if source.recorded_at else None
+    tail, newest_only = bounded(source, origin, bounds, kinds.field(source.timestamp).type, recorded, _DIALECT)
 
     def batches(wanted: Sequence[Wanted]) -> Iterator[pa.RecordBatch]:
         columns = (_column(each, kinds.field(each.name).type) for each in wanted)

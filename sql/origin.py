@@ -6,13 +6,15 @@ from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 from pathlib import Path
 
+import pyarrow as pa
 import sqlalchemy as sa
 from sqlalchemy import exc
 
 from sql.connection import storage_errors
 from sql.errors import SourceError
+from sql.reader import Bounds
 from sql.source import Source
-from sql.statement import quoted, single_select
+from sql.statement import as_of, quoted, single_select, with_bounds, within
 
 
 def what(source: Source) -> str:
@@ -46,6 +48,44 @@ def query_of(query: str, base: Path | None, where: str) -> str:
                 f"Cannot read the query file {path}: {error}. A relative path starts from the folder of the job file."
             ) from error
     return single_select(query, where)
+
+
+def query_clause(source: Source, base: Path | None, bounds: Bounds, dialect: sa.Dialect, where: str) -> str:
+    """The FROM clause of the job's query, which gets the bounds that it names.
+
+    Raises:
+        SourceError: as `query_of`.
+    """
+    query = query_of(source.query or "", base, sentence(where))
+    bounded = with_bounds(query, bounds.since, bounds.until, bounds.zone, dialect, sentence(where))
+    # The line break ends a comment that the query may end with.
+    return f"FROM ({bounded}\n) source_rows"
+
+
+def bounded(
+    source: Source, origin: str, bounds: Bounds, times: pa.DataType, recorded: pa.DataType | None, dialect: sa.Dialect
+) -> tuple[str, bool]:
+    """A FROM clause with what the database can leave out by itself, and whether that is all but the newest revisions.
+
+    Args:
+        source: What is read.
+        origin: Its FROM clause; a query has been given its bounds.
+        bounds: Rows beyond are not wanted.
+        times: Type of the column of timestamps; only real times are compared.
+        recorded: Type of `recorded_at`, None where the source has none.
+        dialect: The database's, PostgreSQL's or one like it.
+    """
+    if is_time(times) and source.query is None:
+        origin += within(quoted(source.timestamp, dialect), bounds.since, bounds.until)
+    if source.recorded_at and bounds.known_at and recorded is not None and is_time(recorded):
+        key = [*source.series_id, source.timestamp]
+        return as_of(origin, key, source.recorded_at, bounds.known_at, dialect), True
+    return origin, False
+
+
+def is_time(kind: pa.DataType) -> bool:
+    """Whether a column holds times that a database can compare with an instant."""
+    return bool(pa.types.is_timestamp(kind) or pa.types.is_date(kind))
 
 
 def table_clause(engine: sa.Engine, name: str, where: str) -> str:
