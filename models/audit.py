@@ -8,30 +8,17 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from models.covariates import flat_places, known_ahead, newest_numbers, spread, static_categories
+from models.duplicates import without_duplicates
 from models.errors import InputError
-from models.known_future import fill_missing, spread_known
+from models.findings import Finding, finding, shown, stop_where_fatal
+from models.known_future import fill_missing
 from models.panel import Panel
 from models.panel_checks import refused_series, with_gaps_settled, with_values_settled
-from models.rows import (
-    PART,
-    BoolArray,
-    Finding,
-    IntArray,
-    Rows,
-    finding,
-    instant_of,
-    place_on_grid,
-    shown,
-    stop_where_fatal,
-    without_duplicates,
-    without_infinities,
-    without_text,
-)
+from models.rows import PART, BoolArray, IntArray, Rows, place_on_grid, without_infinities, without_text
 from models.settings import AuditSettings, ForecastSettings
 from models.staleness import late_steps, stale_after
 from models.time_grid import TimeGrid
@@ -129,8 +116,8 @@ def build_panel(
     past = placed.take((placed.index <= end) & ~np.isnan(placed.value))
     if not len(past.index):
         raise InputError(
-            f"No value was observed up to the cutoff {instant_of(grid, end)}; the source's rows begin "
-            f"{instant_of(grid, int(placed.index.min()))}. Choose a later cutoff."
+            f"No value was observed up to the cutoff {grid.instant(end)}; the source's rows begin "
+            f"{grid.instant(int(placed.index.min()))}. Choose a later cutoff."
         )
     panel, place = _lay_out(past, placed, end, grid, forecast)
     later = (placed.index > end) & ~np.isnan(placed.value)
@@ -142,22 +129,22 @@ def build_panel(
     late = late_steps(grid, newest, None if cutoff is None else end, now)
     stale = late > stale_after(grid, policies)
     if stale:
-        since = (f"none since {instant_of(grid, newest):%Y-%m-%dT%H:%MZ}",)
+        since = (f"none since {grid.instant(newest):%Y-%m-%dT%H:%MZ}",)
         action = "stops the night" if policies.stale == "error" else "the source is stale: an alert"
         findings.append(Finding("steps without a value of any series", late, since, action, "audit.stale"))
-    known, known_names = _known_future(rows, placed, place, panel, known_future, known_elsewhere, findings)
+    known, known_names = known_ahead(rows, placed, place, panel, known_future, known_elsewhere, findings)
     refused = refused_series(panel, forecast, policies, findings)
     if known is not None:
         refused = fill_missing(known, known_names, panel, forecast.missing_future, findings) | refused
     stop_where_fatal(findings)
     panel = replace(
         panel,
-        static=_static(rows, placed, static, findings),
-        static_numbers=_static_numbers(rows, placed, static_numbers, findings),
+        static=static_categories(rows, placed, static, findings),
+        static_numbers=newest_numbers(rows, placed, static_numbers, findings),
         static_number_names=tuple(static_numbers),
         known_future=known,
         known_future_names=known_names,
-        observed_past=_spread(rows, placed, place, panel, observed_past, 0) if observed_past else None,
+        observed_past=spread(rows, placed, place, panel, observed_past, 0) if observed_past else None,
         observed_past_names=tuple(observed_past),
         refused=refused,
     )
@@ -166,9 +153,9 @@ def build_panel(
         rows_read=rows.num_rows,
         series=len(panel),
         observed=len(past.index),
-        first=instant_of(grid, first),
-        last=instant_of(grid, newest),
-        cutoff=instant_of(grid, end),
+        first=grid.instant(first),
+        last=grid.instant(newest),
+        cutoff=grid.instant(end),
         findings=tuple(findings),
         late_steps=late,
         stale=stale,
@@ -179,8 +166,7 @@ def build_panel(
 def _stop_at_future(grid: TimeGrid, placed: Rows, now: datetime, audit: AuditSettings, findings: list[Finding]) -> None:
     """Note values after now where the policy calls them an error; else they are not seen, as all after the cutoff."""
     if audit.future == "error":
-        newest, _ = grid.to_index(pd.DatetimeIndex([now]))
-        future = (placed.index > newest[0]) & ~np.isnan(placed.value)
+        future = (placed.index > grid.position(now)) & ~np.isnan(placed.value)
         if future.any():
             names = placed.names(future)
             findings.append(finding("values after now", int(future.sum()), names, "", "future", audit.future))
@@ -188,8 +174,7 @@ def _stop_at_future(grid: TimeGrid, placed: Rows, now: datetime, audit: AuditSet
 
 def _has_row(placed: Rows, place: IntArray, panel: Panel) -> BoolArray:
     """Shape (total,): where the source has a row, with or without a value."""
-    flat = place[placed.series] + placed.index
-    inside = (flat >= panel.offsets[:-1][placed.series]) & (placed.index <= panel.cutoff_index)
+    flat, inside = flat_places(placed, place, panel, 0)
     has_row = np.zeros(len(panel.values), bool)
     has_row[flat[inside]] = True
     return has_row
@@ -201,8 +186,7 @@ def _cutoff_index(grid: TimeGrid, placed: Rows, cutoff: datetime | None, now: da
         moment = pd.DatetimeIndex([cutoff])
         index, _ = grid.to_index(moment if moment.tz is not None else moment.to_numpy().astype("datetime64[us]"))
         return int(index[0])
-    newest, _ = grid.to_index(pd.DatetimeIndex([now]))
-    seen = placed.index[(placed.index <= newest[0]) & ~np.isnan(placed.value)]
+    seen = placed.index[(placed.index <= grid.position(now)) & ~np.isnan(placed.value)]
     if not len(seen):
         raise InputError(f"The source holds no observed value up to now, {now.isoformat()}; check source.value.")
     return int(seen.max())
@@ -218,7 +202,7 @@ def _lay_out(past: Rows, placed: Rows, end: int, grid: TimeGrid, forecast: Forec
         longest = int(np.argmin(first))
         raise InputError(
             f"{len(past.index)} values lie on {offsets[-1]} steps of {grid.frequency!r}: "
-            f"{shown(placed.series_ids[longest])} begins {instant_of(grid, int(first[longest])):%Y-%m-%d}. "
+            f"{shown(placed.series_ids[longest])} begins {grid.instant(int(first[longest])):%Y-%m-%d}. "
             "Leave placeholder dates out with a query, or set forecast.frequency to the source's own."
         )
     place = offsets[:-1] - first
@@ -238,88 +222,3 @@ def _lay_out(past: Rows, placed: Rows, end: int, grid: TimeGrid, forecast: Forec
         holidays=tuple(forecast.holidays),
     )
     return panel, place
-
-
-def _known_future(
-    rows: pa.Table,
-    placed: Rows,
-    place: IntArray,
-    panel: Panel,
-    names: Sequence[str],
-    elsewhere: Sequence[pa.Table],
-    findings: list[Finding],
-) -> tuple[npt.NDArray[np.float32] | None, tuple[str, ...]]:
-    """Known-future columns of the rows themselves and of other tables, side by side, and their names."""
-    parts = [] if not names else [(_spread(rows, placed, place, panel, names, panel.horizon), tuple(names))]
-    parts += [spread_known(table, panel, findings) for table in elsewhere]
-    if not parts:
-        return None, ()
-    together = np.concatenate([part for part, _ in parts], axis=1) if len(parts) > 1 else parts[0][0]
-    return together, tuple(name for _, names in parts for name in names)
-
-
-def _spread(
-    rows: pa.Table, placed: Rows, place: IntArray, panel: Panel, names: Sequence[str], tail: int
-) -> npt.NDArray[np.float32]:
-    """Covariates at the places of the values and `tail` steps on, shape (total + series * tail, column)."""
-    # Not four bytes each any more: there are more steps than such numbers.
-    series = placed.series.astype(np.int64)
-    flat = place[series] + placed.index + series * tail
-    begin = panel.offsets[:-1][series] + series * tail
-    inside = (flat >= begin) & (placed.index <= panel.cutoff_index + tail)
-    spread = np.full((int(panel.offsets[-1]) + len(panel) * tail, len(names)), np.nan, np.float32)
-    for column, name in enumerate(names):
-        spread[flat[inside], column] = _finite(rows, name, placed)[inside]
-    return spread
-
-
-def _static(
-    rows: pa.Table, placed: Rows, names: Sequence[str], findings: list[Finding]
-) -> dict[str, npt.NDArray[np.str_]]:
-    """One category per series and column: the newest that its rows hold, "" where they hold none."""
-    columns = {}
-    for name in names:
-        encoded = pc.dictionary_encode(rows[name].cast(pa.string()).combine_chunks())
-        if isinstance(encoded, pa.ChunkedArray):
-            encoded = encoded.combine_chunks()
-        codes = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)[placed.row]
-        newest = _newest(name, placed, codes, codes >= 0, findings)
-        categories = np.asarray([*encoded.dictionary.to_pylist(), ""], dtype=str)
-        columns[name] = categories[np.where(newest >= 0, codes[newest], -1)]
-    return columns
-
-
-def _static_numbers(
-    rows: pa.Table, placed: Rows, names: Sequence[str], findings: list[Finding]
-) -> npt.NDArray[np.float32] | None:
-    """One number per series and column, shape (series, column): the newest that its rows hold, NaN where none."""
-    if not names:
-        return None
-    columns = []
-    for name in names:
-        numbers = _finite(rows, name, placed)
-        newest = _newest(name, placed, numbers, ~np.isnan(numbers), findings)
-        columns.append(np.where(newest >= 0, numbers[newest], np.float32(np.nan)))
-    return np.stack(columns, axis=1)
-
-
-def _newest(
-    name: str, placed: Rows, values: npt.NDArray[Any], known: BoolArray, findings: list[Finding]
-) -> npt.NDArray[np.intp]:
-    """For each series the place of the newest known value, -1 where there is none; shape (series,)."""
-    # Rows are in order of time, so the last one written to a place is the newest.
-    newest = np.full(len(placed.series_ids), -1, np.intp)
-    newest[placed.series[known]] = np.flatnonzero(known)
-    changed = known & (values != values[newest[placed.series]])
-    if changed.any():
-        examples = placed.names(changed)
-        findings.append(Finding(f"rows with an older {name}", int(changed.sum()), examples, "the newest counts"))
-    return newest
-
-
-def _finite(rows: pa.Table, name: str, placed: Rows) -> npt.NDArray[np.float32]:
-    """A column of numbers at the placed rows; NaN for what no float32 holds, too."""
-    numbers = rows[name].cast(pa.float64()).to_numpy()[placed.row]
-    with np.errstate(over="ignore"):
-        small = numbers.astype(np.float32)
-    return np.where(np.isfinite(small), small, np.float32(np.nan))

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from models.errors import InputError
+from models.findings import EXAMPLES, Finding
 from models.panel import Panel
 from models.repeated_hours import second_pass
-from models.rows import EXAMPLES, Finding, instant_of
+from models.rows import finite, moments_of, positions
 from models.settings import MissingFuture
 from models.time_grid import TimeGrid
 
@@ -54,10 +54,8 @@ def spread_known(table: pa.Table, panel: Panel, findings: list[Finding]) -> tupl
     flat = (begins[series] + place)[inside]
     spread = np.full((int(lengths.sum()), len(names)), np.nan, np.float32)
     for column, name in enumerate(names):
-        numbers = pc.fill_null(table[name].cast(pa.float64()), float("nan")).to_numpy()[row[inside]]
-        with np.errstate(over="ignore"):
-            small = numbers.astype(np.float32)
-        known = np.isfinite(small)
+        small = finite(table[name], row[inside])
+        known = ~np.isnan(small)
         spread[flat[known], column] = small[known]
         # Of two values for one place the later row stays; the other one then finds it changed.
         differs = known.copy()
@@ -77,7 +75,7 @@ def _placed(
     """Series (0 for all), grid position and place in the table of each row on the grid; shape (row,) each."""
     grid = TimeGrid(panel.frequency, panel.time_zone)
     times = table["timestamp"]
-    moments = times.cast(pa.timestamp("us", times.type.tz)).to_numpy().astype("datetime64[us]")
+    moments = moments_of(times)
     series = np.zeros(table.num_rows, np.int64)
     if "series_id" in table.column_names:
         ids = table["series_id"].unify_dictionaries().combine_chunks()
@@ -87,7 +85,7 @@ def _placed(
         of_id = pc.fill_null(rank, -1).to_numpy(zero_copy_only=False)
         series = of_id[ids.indices.to_numpy(zero_copy_only=False)].astype(np.int64)
     again = None if times.type.tz else second_pass(moments, series, grid)[0]
-    index, on_grid = grid.to_index(pd.DatetimeIndex(moments, tz="UTC") if times.type.tz else moments, again)
+    index, on_grid = positions(moments, again, grid, in_utc=bool(times.type.tz))
     off = int(len(on_grid) - on_grid.sum())
     what = f"rows with {', '.join(names)}"
     if 2 * off > len(on_grid):
@@ -106,9 +104,9 @@ def _placed(
 def _refuse_differing(name: str, panel: Panel, series: IntArray, index: IntArray, own: bool) -> None:
     grid = TimeGrid(panel.frequency, panel.time_zone)
     examples = [
-        f"{panel.series_ids[i]} at {instant_of(grid, int(at)):%Y-%m-%dT%H:%MZ}"
+        f"{panel.series_ids[i]} at {grid.instant(int(at)):%Y-%m-%dT%H:%MZ}"
         if own
-        else f"{instant_of(grid, int(at)):%Y-%m-%dT%H:%MZ}"
+        else f"{grid.instant(int(at)):%Y-%m-%dT%H:%MZ}"
         for i, at in list(zip(series, index, strict=True))[:EXAMPLES]
     ]
     raise InputError(

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from models.findings import EXAMPLES, NOT_OBSERVED, Finding, finding, shown
 from models.panel import Panel
-from models.rows import EXAMPLES, NOT_OBSERVED, BoolArray, Finding, finding, instant_of, shown
+from models.rows import BoolArray
 from models.settings import AuditSettings, ForecastSettings
 from models.staleness import dead_after
 from models.time_grid import TimeGrid
@@ -72,7 +73,7 @@ def _in_one_unit(panel: Panel, audit: AuditSettings, findings: list[Finding]) ->
     grid = TimeGrid(panel.frequency, panel.time_zone)
     index = panel.cutoff_index + 1 - panel.offsets[changes.series + 1] + changes.position
     examples = [
-        f"{shown(panel.series_ids[i])} from {instant_of(grid, int(at)):%Y-%m-%dT%H:%MZ}: times 1e{power:+d}"
+        f"{shown(panel.series_ids[i])} from {grid.instant(int(at)):%Y-%m-%dT%H:%MZ}: times 1e{power:+d}"
         for i, at, power in list(zip(changes.series, index, changes.power, strict=True))[:EXAMPLES]
     ]
     actions = {

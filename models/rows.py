@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
 import numpy as np
 import numpy.typing as npt
@@ -13,67 +11,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from models.errors import InputError
+from models.findings import EXAMPLES, NOT_OBSERVED, Finding, finding, shown
 from models.repeated_hours import second_pass
 from models.settings import AuditSettings
 from models.time_grid import TimeGrid
 
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
-EXAMPLES = 5
 # Rows that are worked on at once where that takes more memory than the result.
 PART = 1 << 20
 LARGEST_INT = int(np.iinfo(np.int32).max)
-# An id may have thousands of characters; a message needs only enough of them to know it again.
-SHOWN_CHARACTERS = 60
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One kind of oddity in the input.
-
-    Attributes:
-        kind: What it is, in a few words.
-        count: How many rows, steps or series.
-        examples: Five of them at most.
-        action: What the night did about it.
-        setting: The key of the job file that says what to do about it, "" where nothing can.
-        fatal: Whether that key says to stop.
-    """
-
-    kind: str
-    count: int
-    examples: tuple[str, ...]
-    action: str
-    setting: str = ""
-    fatal: bool = False
-
-    def __str__(self) -> str:
-        return f"{self.count} {self.kind} ({', '.join(self.examples)}): {self.action}"
-
-
-def finding(kind: str, count: int, examples: Sequence[str], action: str, setting: str, policy: str | None) -> Finding:
-    """What was found, with what the audit's policy says about it."""
-    fatal = policy == "error"
-    return Finding(kind, count, tuple(examples), "stops the night" if fatal else action, f"audit.{setting}", fatal)
-
-
-def stop_where_fatal(findings: Sequence[Finding]) -> None:
-    """Raise where a policy calls something that was found an error.
-
-    Raises:
-        InputError: names every such finding and the keys of the job file that say otherwise.
-    """
-    fatal = [each for each in findings if each.fatal]
-    if fatal:
-        found = "; ".join(f"{each.count} {each.kind} ({', '.join(each.examples)})" for each in fatal)
-        keys = " and ".join(each.setting for each in fatal)
-        raise InputError(f"The source holds {found}. Mend these rows, or give {keys} another value than 'error'.")
-
-
-def shown(name: object) -> str:
-    """An id as messages have it: its beginning where it is long."""
-    text = str(name)
-    return text if len(text) <= SHOWN_CHARACTERS else f"{text[: SHOWN_CHARACTERS - 1]}…"
 
 
 @dataclass(frozen=True)
@@ -103,14 +50,6 @@ class Rows:
     def names(self, keep: BoolArray) -> tuple[str, ...]:
         """Ids of the series of the first kept rows."""
         return tuple(shown(name) for name in self.series_ids[pd.unique(self.series[keep])[:EXAMPLES]])
-
-
-NOT_OBSERVED = "taken as not observed"
-
-
-def instant_of(grid: TimeGrid, index: int) -> datetime:
-    """The UTC instant of one grid position."""
-    return pd.Timestamp(grid.to_utc(np.array([index]))[0]).to_pydatetime().replace(tzinfo=UTC)
 
 
 def _second_time(
@@ -151,9 +90,9 @@ def place_on_grid(rows: pa.Table, grid: TimeGrid, findings: list[Finding], audit
     rank[order] = np.arange(len(order))
     series = rank[ids.indices.to_numpy(zero_copy_only=False)]
     times = rows["timestamp"]
-    moments = times.cast(pa.timestamp("us", times.type.tz)).to_numpy().astype("datetime64[us]", copy=False)
+    moments = moments_of(times)
     again = None if times.type.tz else _second_time(moments, series, names[order], grid, findings)
-    index, on_grid = _positions(moments, again, grid, in_utc=bool(times.type.tz))
+    index, on_grid = positions(moments, again, grid, in_utc=bool(times.type.tz))
     # A null becomes NaN.
     value = rows["value"].cast(pa.float64()).to_numpy()
     row = np.arange(rows.num_rows, dtype=np.int32 if rows.num_rows <= LARGEST_INT else np.int64)
@@ -185,7 +124,20 @@ def _off_grid(
     return placed if policy == "floor" else placed.take(~off)
 
 
-def _positions(
+def moments_of(times: pa.ChunkedArray) -> npt.NDArray[np.datetime64]:
+    """Timestamps in microseconds: instants of UTC where they have a zone, else what a clock showed; shape (row,)."""
+    moments = times.cast(pa.timestamp("us", times.type.tz)).to_numpy()
+    return np.asarray(moments.astype("datetime64[us]", copy=False))
+
+
+def finite(numbers: pa.ChunkedArray, row: IntArray) -> npt.NDArray[np.float32]:
+    """A column of numbers at some rows, shape (row,); NaN for nulls and for what no float32 holds."""
+    with np.errstate(over="ignore"):
+        small = numbers.cast(pa.float64()).to_numpy()[row].astype(np.float32)
+    return np.where(np.isfinite(small), small, np.float32(np.nan))
+
+
+def positions(
     moments: npt.NDArray[np.datetime64], again: BoolArray | None, grid: TimeGrid, in_utc: bool
 ) -> tuple[IntArray, BoolArray]:
     """As `TimeGrid.to_index`, part by part: what it computes on the way is several times as large as its result."""
@@ -240,101 +192,3 @@ def without_infinities(placed: Rows, findings: list[Finding], policy: str = "mis
         if found.any():
             findings.append(finding(kind, int(found.sum()), placed.names(found), NOT_OBSERVED, "infinite", policy))
     return replace(placed, value=np.where(wild, np.nan, placed.value)) if wild.any() else placed
-
-
-def without_duplicates(placed: Rows, grid: TimeGrid, findings: list[Finding], policy: str | None = None) -> Rows:
-    """Rows in order of series and time, each place once: equal values as one, different ones as the policy says.
-
-    Args:
-        placed: Rows in the order of the source, without infinities.
-        grid: Their grid.
-        findings: What was found is added here.
-        policy: `first`, `last`, `mean` or `sum` of the observed values; None for the mean.
-
-    Raises:
-        InputError: where the policy is None and most places have different values.
-    """
-    if _are_once_in_order(placed):
-        return placed
-    first, last = int(placed.index.min(initial=0)), int(placed.index.max(initial=0))
-    # More places than numbers of four bytes.
-    place = placed.series.astype(np.int64) * (last - first + 1) + (placed.index.astype(np.int64) - first)
-    if not (place[1:] > place[:-1]).all():
-        placed = placed.take(np.argsort(place, kind="stable"))
-    fresh = np.ones(len(placed.row), bool)
-    fresh[1:] = (placed.series[1:] != placed.series[:-1]) | (placed.index[1:] != placed.index[:-1])
-    if fresh.all():
-        return placed
-    # Sums must not depend on the order in which the source gives its rows.
-    last_key = placed.row if policy in ("first", "last") else placed.value
-    placed = placed.take(np.lexsort((last_key, placed.index, placed.series)))
-    begin = np.flatnonzero(fresh)
-    seen = ~np.isnan(placed.value)
-    low = np.minimum.reduceat(np.where(seen, placed.value, np.inf), begin)
-    high = np.maximum.reduceat(np.where(seen, placed.value, -np.inf), begin)
-    # Who sums up sales means equal ones too.
-    count = np.add.reduceat(seen.astype(np.int64), begin)
-    differs = count > 1 if policy == "sum" else low < high
-    again = ~fresh & ~np.repeat(differs, np.diff(begin, append=len(fresh)))
-    if again.any():
-        findings.append(Finding("rows given twice", int(again.sum()), placed.names(again), "counted once"))
-    if differs.any():
-        _note_different(placed, begin, low, high, differs, grid, findings, policy)
-    place = np.arange(len(fresh))
-    # An observed value wins over a missing one of the same place.
-    if policy == "last":
-        chosen = np.maximum.reduceat(np.where(seen, place, -1), begin)
-        chosen = np.where(chosen < 0, begin, chosen)
-    else:
-        chosen = np.minimum.reduceat(np.where(seen, place, len(place)), begin)
-        chosen = np.where(chosen == len(place), begin, chosen)
-    kept = placed.take(chosen)
-    if policy in ("first", "last"):
-        return kept
-    total = np.add.reduceat(np.where(seen, placed.value, 0.0), begin)
-    if policy != "sum":
-        total = np.clip(total / np.maximum(count, 1), low, high)
-    return without_infinities(replace(kept, value=np.where(differs, total, kept.value)), findings)
-
-
-def _note_different(
-    placed: Rows,
-    begin: IntArray,
-    low: npt.NDArray[np.float64],
-    high: npt.NDArray[np.float64],
-    differs: BoolArray,
-    grid: TimeGrid,
-    findings: list[Finding],
-    policy: str | None,
-) -> None:
-    examples = [
-        f"{shown(placed.series_ids[placed.series[begin[i]]])} at "
-        f"{instant_of(grid, int(placed.index[begin[i]])):%Y-%m-%dT%H:%MZ}: {low[i]:g} and {high[i]:g}"
-        for i in np.flatnonzero(differs)[:EXAMPLES]
-    ]
-    hint = _clock_hint(grid)
-    if policy is None and 2 * differs.sum() > len(differs):
-        raise InputError(
-            f"{int(differs.sum())} of {len(differs)} (series, timestamp) pairs have two different values: {examples}. "
-            f"Name every column of the id in source.series_id, or let audit.duplicates say what counts.{hint}"
-        )
-    action = f"their {policy or 'mean'} counts" if policy in (None, "mean", "sum") else f"the {policy} one counts"
-    kind = f"timestamps with {'several' if policy == 'sum' else 'different'} values"
-    count = int(differs.sum())
-    findings.append(finding(kind, count, examples, f"{action}.{hint}" if hint else action, "duplicates", policy))
-
-
-def _are_once_in_order(placed: Rows) -> bool:
-    """Whether rows come series by series and step by step, none twice: as most tables lie."""
-    series, index = placed.series, placed.index
-    return bool(((series[1:] > series[:-1]) | ((series[1:] == series[:-1]) & (index[1:] > index[:-1]))).all())
-
-
-def _clock_hint(grid: TimeGrid) -> str:
-    """What to think of where the clocks go back and an hour without a zone comes twice."""
-    if grid.time_zone == "UTC" or grid.steps_per_day <= 1:
-        return ""
-    return (
-        f" Where the clocks of {grid.time_zone} go back, an hour without a zone comes twice: store timestamps with "
-        "their zone, or set forecast.time_zone to UTC if that is what they are."
-    )

@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 from math import ceil, floor
 
-import pandas as pd
-
 from models.settings import AuditSettings, ForecastSettings
 from models.time_grid import TimeGrid
 
@@ -28,8 +26,7 @@ def late_steps(grid: TimeGrid, newest: int, cutoff: int | None, now: datetime) -
     4
     """
     if cutoff is None:
-        index, _ = grid.to_index(pd.DatetimeIndex([now]))
-        cutoff = int(index[0]) - 1
+        cutoff = grid.position(now) - 1
     return max(0, cutoff - newest)
 
 

@@ -125,6 +125,14 @@ class TimeGrid:
         microsecond = timedelta(microseconds=1)
         return EPOCH + self._offsets.past_repeat((instant.astimezone(UTC) - EPOCH) // microsecond) * microsecond
 
+    def instant(self, index: int) -> datetime:
+        """The UTC instant of one position."""
+        return pd.Timestamp(self.to_utc(np.array([index]))[0]).to_pydatetime().replace(tzinfo=UTC)
+
+    def position(self, instant: datetime) -> int:
+        """The position of the newest step that is not after an instant, which has a zone."""
+        return int(self.to_index(pd.DatetimeIndex([instant]))[0][0])
+
     @property
     def step_seconds(self) -> float:
         """Length of a step in seconds; the mean over many years where steps differ in length."""

@@ -12,7 +12,7 @@ from models.settings import AuditSettings, ForecastSettings
 from sql.read import Source
 from tasks.covariates import covariates
 from tasks.panel_store import save_panel
-from tasks.read_series import load_rows
+from tasks.rows_store import load_rows
 from tasks.step import inside_flow, logger, step
 
 

@@ -25,7 +25,8 @@ from sql.read import Source
 from sql.revisions import known_at
 from tasks.covariates import covariates
 from tasks.keras_import import quiet_import
-from tasks.read_series import load_rows, seen_at
+from tasks.read_series import seen_at
+from tasks.rows_store import load_rows
 from tasks.step import logger, step
 from tasks.workers import spread_over, worker_count
 

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.compute as pc
-from pyarrow import feather
 
 from models.settings import ForecastSettings
 from sql.known_future import read_known_future
 from sql.read import Source
 from sql.source import COVARIATES
+from tasks.rows_store import load_rows, save_rows
 
 
 def save_known_future(
@@ -25,17 +25,17 @@ def save_known_future(
     """
     if not source.known_future_from:
         return
-    oldest = pc.min(feather.read_table(rows_file, columns=["timestamp"])["timestamp"]).as_py()
+    oldest = pc.min(load_rows(rows_file)["timestamp"]).as_py()
     since = oldest if oldest.tzinfo else oldest.replace(tzinfo=forecast.zone)
     for number, other in enumerate(source.known_future_from):
         rows = read_known_future(source, other, base, since=since, until=until, time_zone=forecast.time_zone)
-        feather.write_feather(rows, str(_known_future_file(rows_file, number)), compression="uncompressed")
+        save_rows(rows, _known_future_file(rows_file, number))
 
 
 def covariates(source: Source, rows_file: Path) -> dict[str, Any]:
     """What `build_panel` wants to know of the covariates of the rows in a file of `read_series`."""
     files = [_known_future_file(rows_file, number) for number in range(len(source.known_future_from))]
-    tables = [feather.read_table(file, memory_map=True) for file in files]
+    tables = [load_rows(file) for file in files]
     return {key: getattr(source, key) for key in COVARIATES} | {"known_elsewhere": tables}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.ipc
 
 from models.errors import InputError
 from models.settings import ForecastSettings
@@ -19,6 +18,7 @@ from sql.errors import NoRows
 from sql.read import Source, describe_source, first_timestamp, save_observations
 from sql.revisions import known_at
 from tasks.covariates import save_known_future
+from tasks.rows_store import load_rows
 from tasks.step import step
 
 
@@ -90,8 +90,7 @@ def last_instant(grid: TimeGrid, cutoff: datetime, steps_ahead: int) -> datetime
     >>> last_instant(TimeGrid("D"), datetime(2024, 2, 28, 5, tzinfo=UTC), 2)
     datetime.datetime(2024, 3, 1, 0, 0, tzinfo=datetime.timezone.utc)
     """
-    index, _ = grid.to_index(pd.DatetimeIndex([cutoff]))
-    return pd.Timestamp(grid.to_utc(index + steps_ahead)[0]).to_pydatetime().replace(tzinfo=UTC)
+    return grid.instant(grid.position(cutoff) + steps_ahead)
 
 
 def instants_between(grid: TimeGrid, first: datetime, last: datetime) -> list[datetime]:
@@ -154,16 +153,3 @@ def recorded_since(rows_file: Path, moment: datetime, forecast_zone: ZoneInfo) -
         found = pc.min(batch["timestamp"].filter(newer)).as_py()
         oldest = found if oldest is None else oldest if found is None else min(oldest, found)
     return oldest if oldest is None or oldest.tzinfo else oldest.replace(tzinfo=forecast_zone)
-
-
-def save_rows(rows: pa.Table, file: Path) -> Path:
-    """Write a table as an Arrow file; gives `file` back."""
-    with pa.ipc.new_file(str(file), rows.schema) as writer:
-        writer.write_table(rows)
-    return file
-
-
-def load_rows(file: Path) -> pa.Table:
-    """The table that `save_rows` wrote, mapped into memory rather than read."""
-    with pa.memory_map(str(file)) as source, pa.ipc.open_file(source) as reader:
-        return reader.read_all()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -66,7 +66,7 @@ def score(places: Places, panel_file: Path, rows_file: Path, monitor: MonitorSet
     scales = scales_at(panel, panel.season_lengths[0], [night.cutoff_index for night in nights])
     segments = segments_of(panel, monitor.segments)
     rows = [
-        {"job": places.job, "cutoff": instant(grid, night.cutoff_index), "segment": segment, **row}
+        {"job": places.job, "cutoff": grid.instant(night.cutoff_index), "segment": segment, **row}
         for night, scale in zip(nights, scales, strict=True)
         for segment, mask in segments.items()
         for row in metric_rows(night, scale, mask)
@@ -82,16 +82,16 @@ def last_evening(places: Places, cutoff: datetime, grid: TimeGrid, cutoff_index:
     earlier = [row["evaluated_on"] for row in history.losses(places.engine(), places.job) if row["n"]]
     earlier = [moment for moment in earlier if moment < cutoff]
     if earlier:
-        return int(grid.to_index(pd.DatetimeIndex([max(earlier)]))[0][0])
+        return grid.position(max(earlier))
     nights = [row["cutoff"] for row in history.publications(places.engine(), places.job) if row["cutoff"] < cutoff]
-    return int(grid.to_index(pd.DatetimeIndex([min(nights)]))[0][0]) if nights else cutoff_index
+    return grid.position(min(nights)) if nights else cutoff_index
 
 
 def before_what_is_new(rows_file: Path, grid: TimeGrid, before: int) -> int:
     """Grid position before the oldest step with a row that the evening `before` may not have known."""
     # Its night ran at the instant of its cutoff at the earliest.
-    oldest = recorded_since(rows_file, instant(grid, before), ZoneInfo(grid.time_zone))
-    return before if oldest is None else int(grid.to_index(pd.DatetimeIndex([oldest]))[0][0]) - 1
+    oldest = recorded_since(rows_file, grid.instant(before), ZoneInfo(grid.time_zone))
+    return before if oldest is None else grid.position(oldest) - 1
 
 
 def past_nights(
@@ -170,11 +170,6 @@ def metric_rows(night: PastNight, scale: npt.NDArray[np.float64], mask: npt.NDAr
         night.actual[mask], night.quantiles[mask], night.quantile_levels, scale[mask], night.baseline[mask]
     )
     return [figure._asdict() for figure in figures if figure.n]
-
-
-def instant(grid: TimeGrid, index: int) -> datetime:
-    """The UTC instant of one grid position."""
-    return pd.Timestamp(grid.to_utc(np.array([index]))[0]).to_pydatetime().replace(tzinfo=UTC)
 
 
 def _numbers(rows: pa.Table, name: str) -> npt.NDArray[np.float64]:
