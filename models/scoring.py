@@ -109,23 +109,25 @@ def scales_at(panel: Panel, season_length: int, cutoff_indices: Sequence[int]) -
     Returns:
         Shape (cutoff, series), NaN where a series had no such pair yet.
     """
-    values = panel.values.astype(np.float64)
-    change = np.full(len(values), np.nan)
-    change[season_length:] = np.abs(values[season_length:] - values[:-season_length])
-    # The first season of a series would be compared with the end of the series before it.
-    starts = np.minimum(panel.offsets[:-1, None] + np.arange(season_length), panel.offsets[1:, None] - 1)
-    change[starts[panel.lengths > 0]] = np.nan
-    known = np.flatnonzero(~np.isnan(change))
-    owner = np.repeat(np.arange(len(panel)), panel.lengths)[known]
-    index = panel.cutoff_index + 1 - (panel.offsets[1:][owner] - known)
     # Each pair goes to the first night that knew it, apart for each series: a running sum over
     # all values would lose small series behind one of huge numbers.
     nights, back = np.unique(np.asarray(cutoff_indices, np.int64), return_inverse=True)
-    bin_of = owner * (len(nights) + 1) + np.searchsorted(nights, index)
-    shape = (len(panel), len(nights) + 1)
-    size = shape[0] * shape[1]
-    sums = np.bincount(bin_of, change[known], size).reshape(shape)[:, :-1].cumsum(axis=1)
-    counts = np.bincount(bin_of, minlength=size).reshape(shape)[:, :-1].cumsum(axis=1)
+    sums, counts = np.zeros((2, len(panel), len(nights) + 1))
+    for rows, values in panel.stretches():
+        offsets = panel.offsets[rows.start : rows.stop + 1] - panel.offsets[rows.start]
+        wide = values.astype(np.float64)
+        change = np.abs(wide[season_length:] - wide[:-season_length])
+        earlier = np.flatnonzero(~np.isnan(change))
+        owner = np.searchsorted(offsets, earlier + season_length, side="right") - 1
+        # The first season of a series would be compared with the end of the series before it.
+        inside = earlier >= offsets[owner]
+        earlier, owner = earlier[inside], owner[inside]
+        index = panel.cutoff_index + 1 - (offsets[owner + 1] - earlier - season_length)
+        bin_of = owner * counts.shape[1] + np.searchsorted(nights, index)
+        shape = sums[rows].shape
+        sums[rows] = np.bincount(bin_of, change[earlier], sums[rows].size).reshape(shape)
+        counts[rows] = np.bincount(bin_of, minlength=sums[rows].size).reshape(shape)
+    sums, counts = sums[:, :-1].cumsum(axis=1), counts[:, :-1].cumsum(axis=1)
     scales = np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
     return np.asarray(scales.T[back])
 

@@ -75,7 +75,7 @@ def fit_model(
     folder = panel_file.with_name("model")
     folder.mkdir(exist_ok=True)
     forecaster.save(folder)
-    known = panel.without(panel.refused).series_ids
+    known = panel.accepted_ids
     np.save(folder / SERIES_FILE, np.union1d(known, _known_before(decided)), allow_pickle=False)
     stored = store_version(folder, places.versions, places.job, cutoff)
     _list_version(places, stored, cutoff, now, facts | {"built_for": built_for(forecast, network, panel.covariates)})
