@@ -149,7 +149,7 @@ class Panel:
 
     def _edges(self, rows: slice) -> IntArray:
         """Where each of some series begins among their values, and where the last one ends."""
-        return self.offsets[rows.start : rows.stop + 1] - self.offsets[rows.start]
+        return np.asarray(self.offsets[rows.start : rows.stop + 1] - self.offsets[rows.start])
 
     def series(self, i: int) -> FloatArray:
         """The values of series `i`, oldest first, a view of shape (length,)."""
