@@ -132,24 +132,30 @@ def scales_at(panel: Panel, season_length: int, cutoff_indices: Sequence[int]) -
     return np.asarray(scales.T[back])
 
 
-def evening_losses(
-    nights: Sequence[PastNight], scales: FloatArray, after_index: int, segments: Mapping[str, BoolArray]
-) -> dict[str, EveningLoss]:
-    """The loss of each segment over the points that came true after grid position `after_index`.
+def newly_realised(night: PastNight, scale: FloatArray, after_index: int) -> FloatArray:
+    """How far off one night was at each point that came true after grid position `after_index`.
 
     Args:
-        nights: Past nights, all in the same order of series.
-        scales: Shape (night, series); where NaN or zero, the mean size of the forecast's actuals, else 1.
+        night: The night.
+        scale: Shape (series,); where NaN or zero, the mean size of the forecast's actuals, else 1.
         after_index: Points at or before it counted on an earlier evening.
+
+    Returns:
+        Shape (point, 6): series, loss, baseline loss, inside, has interval, bias.
+    """
+    steps = night.cutoff_index + 1 + np.arange(night.actual.shape[1])
+    series, step = np.nonzero(night.realised & (steps > after_index))
+    return _judge_points(night, _usable(scale, night.actual), series, step)
+
+
+def evening_losses(points: Sequence[FloatArray], segments: Mapping[str, BoolArray]) -> dict[str, EveningLoss]:
+    """The loss of each segment over the points of all nights.
+
+    Args:
+        points: Those of each night, as `newly_realised` gives them, all in the same order of series.
         segments: Name to a mask of shape (series,).
     """
-    points: list[FloatArray] = [np.empty((0, 6))]
-    for night, scale in zip(nights, scales, strict=True):
-        steps = night.cutoff_index + 1 + np.arange(night.actual.shape[1])
-        series, step = np.nonzero(night.realised & (steps > after_index))
-        if len(series):
-            points.append(_judge_points(night, _usable(scale, night.actual), series, step))
-    table = np.concatenate(points)
+    table = np.concatenate([np.empty((0, 6)), *points])
     owner = table[:, 0].astype(np.int64)
     return {name: _summarise(table[mask[owner]]) for name, mask in segments.items()}
 
