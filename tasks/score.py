@@ -176,8 +176,10 @@ def metric_rows(night: PastNight, scale: npt.NDArray[np.float64], mask: npt.NDAr
     """Every metric of one night and segment, per step and (step 0) over all; none where nothing came true."""
     if not night.realised[mask].any():
         return []
+    # The mask of all series would copy the night.
+    mine = slice(None) if mask.all() else mask
     figures = evaluate(
-        night.actual[mask], night.quantiles[mask], night.quantile_levels, scale[mask], night.baseline[mask]
+        night.actual[mine], night.quantiles[mine], night.quantile_levels, scale[mine], night.baseline[mine]
     )
     return [figure._asdict() for figure in figures if figure.n]
 
