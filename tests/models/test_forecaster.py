@@ -9,6 +9,7 @@ from keras import ops
 from models.errors import ModelError
 from models.forecaster import Forecaster
 from models.settings import ForecastSettings, InputSettings, Layer, NetworkSettings, Tokens, TrainingSettings
+from models.shards import shard_of, shards
 from models.windows import gather
 
 FORECAST = ForecastSettings(frequency="D", horizon=10, quantile_levels=[0.1, 0.25, 0.9], lower_bound=0)
@@ -64,6 +65,24 @@ def test_a_series_is_forecast_the_same_whatever_series_are_beside_it(trained, we
     together = trained.predict(weekly_panel)
     alone = trained.predict(weekly_panel.without(set(weekly_panel.series_ids[:-3].tolist())))
     np.testing.assert_allclose(alone.quantiles, together.quantiles[-3:], rtol=1e-6)
+
+
+def test_a_panel_in_shards_is_forecast_as_it_is_whole(trained, make_panel, make_weekly):
+    series = make_weekly(7, 140)
+    series |= {"dead": np.r_[np.full(40, 90.0), np.full(100, np.nan)], "empty": np.full(9, np.nan), "one": [5.0]}
+    panel = make_panel(series, horizon=10, refused={"s003": "because we say so"})
+    whole, instead = trained.predict(panel), trained.fallback(panel)
+    parts = [trained.predict_shard(shard_of(panel, part), instead.of(part)) for part in shards(len(panel), 4)]
+    for name in ("series_ids", "source", "reason", "baseline"):
+        np.testing.assert_array_equal(np.concatenate([getattr(part, name) for part in parts]), getattr(whole, name))
+    quantiles, mean = (np.concatenate([getattr(part, name) for part in parts]) for name in ("quantiles", "mean"))
+    left = whole.source == "fallback"
+    assert left.sum() == 3
+    np.testing.assert_array_equal(quantiles[left], whole.quantiles[left])
+    np.testing.assert_array_equal(mean[left], whole.mean[left])
+    # Batches of another size round otherwise.
+    np.testing.assert_allclose(quantiles, whole.quantiles, rtol=1e-5)
+    np.testing.assert_allclose(mean, whole.mean, rtol=1e-5)
 
 
 def test_the_bounds_that_a_job_names_now_hold_for_the_model_and_the_fallback(trained, make_panel, make_weekly):
