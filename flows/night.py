@@ -27,6 +27,7 @@ from tasks.read_series import read_series
 from tasks.report import write_report
 from tasks.retention import forget
 from tasks.run_log import begin_run, end_run, note_failure
+from tasks.runner.cluster import check_runner
 from tasks.score import score
 from tasks.watch import watch
 from tasks.watch_input import watch_input
@@ -62,6 +63,7 @@ def night(
         # A target that cannot be filled in must not first be found when there is an alert to tell.
         fill_in_environment(loaded.job.notify.webhook or "")
         check_places(places)
+        check_runner(loaded.job.runner)
         with places.scratch(run_id) as scratch:
             return _steps(loaded, asked, train, now, started_at, run_id, scratch)
     except BaseException as error:
@@ -96,7 +98,7 @@ def _steps(
     with clock("fit"):
         fitted = fit_model(places, panel_file, decided, job.forecast, job.network, training, cutoff, started_at)
     with clock("predict"):
-        predicted = predict(places, panel_file, fitted, job.forecast, cutoff, run_id, started_at)
+        predicted = predict(places, panel_file, fitted, job.forecast, job.runner, cutoff, run_id, started_at)
     with clock("publish"):
         published = publish(places, predicted.file, cutoff)
         promote_model(places, fitted, cutoff, started_at)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from models.fallback import Fallback
 from models.panel import Panel
 from models.settings import ForecastSettings
 from models.shards import shard_of, shards
@@ -21,6 +23,8 @@ from tasks.keras_import import quiet_import
 from tasks.night_file import save_night
 from tasks.panel_store import load_panel
 from tasks.places import Places
+from tasks.runner import Runner
+from tasks.runner.on_cluster import parts_from_cluster
 from tasks.step import step
 
 if TYPE_CHECKING:
@@ -56,11 +60,18 @@ def predict(
     panel_file: Path,
     fitted: Fitted,
     forecast: ForecastSettings,
+    runner: Runner,
     cutoff: datetime,
     run_id: str,
     created_at: datetime,
 ) -> Predicted:
-    """Forecast with tonight's model; series that it cannot forecast get the fallback and the reason."""
+    """Forecast with tonight's model; series that it cannot forecast get the fallback and the reason.
+
+    The work is done where the job's `runner` says; a night without a model is soon done, always in this process.
+
+    Raises:
+        RunnerError: the cluster did not do the work.
+    """
     panel = load_panel(panel_file)
     tonight = Tonight(places.job, cutoff, fitted.version, run_id, created_at, fitted.failure or "no model")
     forecaster, summary, choices = None, "", list[str]()
@@ -73,17 +84,25 @@ def predict(
         forecaster = Forecaster.load(fitted.folder)
         summary, choices = forecaster.summary, [*forecaster.choices, *_changed_bounds(forecaster, panel, forecast)]
         instead = forecaster.fallback(panel, forecast)
-    parts = (
-        part
-        for series in shards(len(panel))
-        for part in shard_parts(shard_of(panel, series), instead.of(series), forecaster, tonight)
-    )
+    if runner.on_cluster and fitted.lies is not None:
+        parts = parts_from_cluster(places, runner, panel, instead, fitted.lies, tonight, panel_file.parent)
+    else:
+        parts = _parts_here(panel, runner.shard_series, instead, forecaster, tonight)
     reasons = Counter[str]()
-    file = save_night(_counted(parts, reasons), panel_file.with_name("forecast.parquet"))
+    with closing(parts):
+        file = save_night(_counted(parts, reasons), panel_file.with_name("forecast.parquet"))
     return Predicted(file, len(panel), dict(reasons.most_common()), summary, choices)
 
 
-def _counted(parts: Iterator[pa.Table], reasons: Counter[str]) -> Iterator[pa.Table]:
+def _parts_here(
+    panel: Panel, shard_series: int, instead: Fallback, forecaster: Forecaster | None, tonight: Tonight
+) -> Generator[pa.Table]:
+    """The rows of every series, forecast by this process."""
+    for series in shards(len(panel), shard_series):
+        yield from shard_parts(shard_of(panel, series), instead.of(series), forecaster, tonight)
+
+
+def _counted(parts: Generator[pa.Table], reasons: Counter[str]) -> Generator[pa.Table]:
     """The parts as they come, while the reasons of their series are counted."""
     for part in parts:
         first_steps = part["reason"].filter(pc.equal(part["step"], 1)).drop_null()
