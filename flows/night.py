@@ -117,7 +117,7 @@ def _steps(
         report = write_report(places, cutoff, run_id)
     with clock("forget"):
         forget(places, cutoff)
-    train_reason = "; ".join(filter(None, (decided.reason, fitted.failure)))
+    train_reason = "; ".join(filter(None, (decided.reason, fitted.failure, fitted.trained_on)))
     facts = {
         "train_mode": fitted.mode,
         "train_reason": train_reason,
@@ -140,6 +140,7 @@ def _steps(
         fallback_reasons=predicted.fallback_reasons,
         train_mode=fitted.mode,
         train_reason=train_reason,
+        trained_on=fitted.trained_on,
         model_version=fitted.version,
         findings=[str(finding) for finding in audited.audit.findings],
         scores=scored.newest_scores,

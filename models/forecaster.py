@@ -28,6 +28,7 @@ from models.member import Member
 from models.panel import Panel
 from models.settings import ForecastSettings, NetworkSettings, TrainingSettings
 from models.training import Progress, TrainingReport, merged
+from models.training_sample import training_sample
 from models.version import read_description, write_description
 
 
@@ -67,7 +68,7 @@ class Forecaster:
         """Train on a panel, from scratch or from another forecaster.
 
         Args:
-            panel: The series; those refused are left out.
+            panel: The series; those refused are left out, and of very many a sample is learnt from.
             forecast: What is forecast.
             network: The network, as far as the job says.
             training: The training, as far as the job says.
@@ -86,13 +87,15 @@ class Forecaster:
             raise TrainingFailed(
                 "Every series was refused, so there is nothing to train on; see the audit for reasons."
             )
+        sample = training_sample(panel, training.max_values, training.seed)
         keras.utils.set_random_seed(training.seed)
         if start_from is None:
             plans, choices = choose(panel, forecast, network, training)
-            trained = cls([change_plan(plan) for plan in plans], Vocabulary.of(panel), forecast, choices)
+            trained = cls([change_plan(plan) for plan in plans], Vocabulary.of(sample), forecast, choices)
         else:
-            trained = start_from.grown(panel, training)
-        report = trained._train(panel, training, start_from, progress)
+            trained = start_from.grown(sample, training)
+        report = trained._train(sample, training, start_from, progress)
+        report.series, report.all_series = len(sample), len(panel)
         return (start_from if start_from is not None and report.kept_champion else trained), report
 
     def predict(self, panel: Panel, forecast: ForecastSettings | None = None) -> Forecast:

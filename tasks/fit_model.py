@@ -44,6 +44,12 @@ class Fitted:
     training: dict[str, Any] | None = None
     failure: str = ""
 
+    @property
+    def trained_on(self) -> str:
+        """How much of the series training looked at, "" where at all of them or there was none."""
+        series, of = ((self.training or {}).get(name, 0) for name in ("series", "all_series"))
+        return f"trained on {series:,} of {of:,} series" if series < of else ""
+
 
 @step("{decided.mode}: get the model of {places.job}", retries=1, retry_delay_seconds=(5,))
 def fit_model(
@@ -78,6 +84,7 @@ def fit_model(
     folder = panel_file.with_name("model")
     folder.mkdir(exist_ok=True)
     forecaster.save(folder)
+    # Series outside of the sample count as known: training again would not take them in either.
     known = panel.without(panel.refused).series_ids
     np.save(folder / SERIES_FILE, np.union1d(known, _known_before(decided)), allow_pickle=False)
     stored = store_version(folder, places.versions, places.job, cutoff)

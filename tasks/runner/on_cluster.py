@@ -100,7 +100,8 @@ def _result(client: Client, shard: Shard, future: Future[str]) -> str:
                 return future.result(timeout=_POLL_SECONDS)
             except TimeoutError:
                 if future.done():
-                    raise
+                    # It was ready just now, or the shard itself failed so.
+                    return future.result()
             if worker_count(client):
                 lonely_since = None
             elif time.monotonic() - (lonely_since := lonely_since or time.monotonic()) > _NO_WORKER_SECONDS:
