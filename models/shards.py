@@ -28,20 +28,6 @@ def shard_of(panel: Panel, series: slice) -> Panel:
         panel: All series.
         series: The shard's, both ends given (see `shards`).
     """
-    first, end = series.start, series.stop
-    if (first, end) == (0, len(panel)):
-        return panel
-    begin, stop = int(panel.offsets[first]), int(panel.offsets[end])
-    ahead = slice(begin + first * panel.horizon, stop + end * panel.horizon)
-    names = panel.series_ids[series]
-    return replace(
-        panel,
-        values=panel.values[begin:stop],
-        offsets=panel.offsets[first : end + 1] - begin,
-        series_ids=names,
-        static={name: column[series] for name, column in panel.static.items()},
-        static_numbers=None if panel.static_numbers is None else panel.static_numbers[series],
-        known_future=None if panel.known_future is None else panel.known_future[ahead],
-        observed_past=None if panel.observed_past is None else panel.observed_past[begin:stop],
-        refused={name: panel.refused[name] for name in names.tolist() if name in panel.refused},
-    )
+    part = panel.part(series.start, series.stop)
+    refused = {name: panel.refused[name] for name in part.series_ids.tolist() if name in panel.refused}
+    return replace(part, refused=refused)

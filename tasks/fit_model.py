@@ -68,13 +68,14 @@ def fit_model(
         return Fitted(decided.mode, version, decided.folder, lies=decided.champion)
     # TensorFlow takes seconds to import: only here, where it computes.
     with quiet_import():
+        from models.fitting import fit
         from models.forecaster import Forecaster
 
     panel = load_panel(panel_file)
     start = Forecaster.load(decided.folder) if decided.folder else None
     try:
         with told_progress() as progress:
-            forecaster, report = Forecaster.fit(panel, forecast, network, training, start_from=start, progress=progress)
+            forecaster, report = fit(panel, forecast, network, training, start_from=start, progress=progress)
     except TrainingFailed as error:
         return _without_training(decided, str(error))
     logger().info("%s\n%s", "\n".join(forecaster.choices), forecaster.summary)

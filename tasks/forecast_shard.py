@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,13 +15,11 @@ import pyarrow.compute as pc
 from models.baselines import seasonal_naive
 from models.fallback import Fallback
 from models.forecast import Forecast
+from models.forecaster import Forecaster, QuantilesOf
 from models.panel import Panel
 from models.settings import ForecastSettings
 from models.time_grid import TimeGrid
 from sql.tables import quantile_column
-
-if TYPE_CHECKING:
-    from models.forecaster import Forecaster
 
 _PART_ROWS = 250_000
 """Rows of the table `forecast` in one row group, at most."""
@@ -48,13 +46,16 @@ class Tonight:
     no_model: str = "no model"
 
 
-def shard_parts(shard: Panel, instead: Fallback, forecaster: Forecaster | None, tonight: Tonight) -> Iterator[pa.Table]:
+def shard_parts(
+    shard: Panel, instead: Fallback, forecaster: Forecaster | None, quantiles_of: QuantilesOf, tonight: Tonight
+) -> Iterator[pa.Table]:
     """Forecast a shard; its rows come in parts, since all at once would weigh more than the forecast itself.
 
     Args:
         shard: The series.
         instead: Their part of the whole panel's fallback.
         forecaster: Tonight's model; None leaves every series to the fallback.
+        quantiles_of: What computes the model's quantiles, see `Forecaster.predict`.
         tonight: What the rows have in common.
 
     Raises:
@@ -63,7 +64,7 @@ def shard_parts(shard: Panel, instead: Fallback, forecaster: Forecaster | None, 
     if forecaster is None:
         forecast = fallback_forecast(shard, instead, tonight.no_model)
     else:
-        forecast = forecaster.predict_shard(shard, instead)
+        forecast = forecaster.predict_shard(shard, instead, quantiles_of=quantiles_of)
     series = max(1, _PART_ROWS // instead.horizon)
     for first in range(0, len(shard), series):
         yield forecast_rows(forecast.of(slice(first, first + series)), shard, tonight)

@@ -8,27 +8,24 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from models.fallback import Fallback
+from models.forecaster import Forecaster
 from models.panel import Panel
 from models.settings import ForecastSettings
 from models.shards import shard_of, shards
 from tasks.fit_model import Fitted
 from tasks.forecast_shard import Tonight, bare_fallback, shard_parts
-from tasks.keras_import import quiet_import
+from tasks.keras_import import quantiles_of
 from tasks.night_file import save_night
 from tasks.panel_store import load_panel
 from tasks.places import Places
 from tasks.runner import Runner
 from tasks.runner.on_cluster import parts_from_cluster
 from tasks.step import step
-
-if TYPE_CHECKING:
-    from models.forecaster import Forecaster
 
 
 @dataclass(frozen=True)
@@ -78,9 +75,6 @@ def predict(
     if fitted.folder is None:
         instead = bare_fallback(panel, forecast)
     else:
-        with quiet_import():
-            from models.forecaster import Forecaster
-
         forecaster = Forecaster.load(fitted.folder)
         summary, choices = forecaster.summary, [*forecaster.choices, *_changed_bounds(forecaster, panel, forecast)]
         instead = forecaster.fallback(panel, forecast)
@@ -98,8 +92,9 @@ def _parts_here(
     panel: Panel, shard_series: int, instead: Fallback, forecaster: Forecaster | None, tonight: Tonight
 ) -> Generator[pa.Table]:
     """The rows of every series, forecast by this process."""
+    computed_by = quantiles_of()
     for series in shards(len(panel), shard_series):
-        yield from shard_parts(shard_of(panel, series), instead.of(series), forecaster, tonight)
+        yield from shard_parts(shard_of(panel, series), instead.of(series), forecaster, computed_by, tonight)
 
 
 def _counted(parts: Generator[pa.Table], reasons: Counter[str]) -> Generator[pa.Table]:

@@ -8,21 +8,19 @@ from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
-from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from models.blocks import CORES
 from models.fallback import Fallback
+from models.forecaster import Forecaster
 from tasks.forecast_shard import Tonight, shard_parts
-from tasks.keras_import import quiet_import
+from tasks.keras_import import quantiles_of
 from tasks.model_store import StoredVersion, fetch_version
 from tasks.night_file import save_night
 from tasks.panel_store import load_panel
 from tasks.runner.cluster import PACKAGE
 from tasks.runner.settings import RunnerError
 from tasks.runner.shared_files import fetch, store
-
-if TYPE_CHECKING:
-    from models.forecaster import Forecaster
 
 # A worker with several threads is given several shards at once; the network uses all its threads for one.
 _one_at_a_time = Lock()
@@ -70,7 +68,8 @@ def forecast_part(shard: Shard) -> str:
                 f"A worker on {os.uname().nodename} does not see {shard.panel}. Workers of other machines need "
                 "output.versions to be s3://, gs:// or az://, or output.report in a folder that they share."
             ) from error
-        parts = shard_parts(panel, shard.instead, _forecaster(shard.model, Path(folder)), shard.tonight)
+        forecaster = _forecaster(shard.model, Path(folder))
+        parts = shard_parts(panel, shard.instead, forecaster, quantiles_of(), shard.tonight)
         return store(save_night(parts, Path(folder) / f"part-{uuid4().hex}.parquet"), shard.panel.rpartition("/")[0])
 
 
@@ -78,22 +77,16 @@ def _forecaster(model: StoredVersion, scratch: Path) -> Forecaster:
     """Tonight's model, loaded by the first shard of this process and kept for the next ones."""
     if model not in _loaded:
         _share_cores()
-        with quiet_import():
-            from models.forecaster import Forecaster
-
         _loaded.clear()
         _loaded[model] = Forecaster.load(fetch_version(model, scratch))
     return _loaded[model]
 
 
 def _share_cores() -> None:
-    """Leave TensorFlow as many threads as Dask gives this worker: left alone it takes every core in each process."""
+    """Compute on as many cores as Dask gives this worker: left alone each would take all of its machine's."""
     from distributed import get_worker
 
     try:
-        threads = get_worker().state.nthreads
+        os.environ.setdefault(CORES, str(get_worker().state.nthreads))
     except ValueError:  # this process is no worker
         return
-    # Read once, when the first operation runs.
-    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(threads))
-    os.environ.setdefault("TF_NUM_INTEROP_THREADS", str(threads))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare
 
-from models.forecaster import Forecaster
+from models.fitting import fit
 from models.panel import Panel
 from models.settings import ForecastSettings, InputSettings, Layer, NetworkSettings, TrainingSettings
 from models.training_sample import training_sample
@@ -81,7 +81,7 @@ def sampled(make_panel, make_weekly):
     forecast = ForecastSettings(frequency="D", horizon=10)
     network = NetworkSettings(layers=[Layer(units=4)], input=InputSettings(series_embedding=2))
     training = TrainingSettings(max_steps=25, max_values=2_200)
-    return panel, *Forecaster.fit(panel, forecast, network, training)
+    return panel, *fit(panel, forecast, network, training)
 
 
 def test_series_outside_of_the_sample_are_forecast_as_new_ones_are(sampled) -> None:

@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 from distributed import Client, LocalCluster
 
-from models.forecaster import Forecaster
+from models.fitting import fit
 from models.panel import Panel
 from models.settings import ForecastSettings, Layer, NetworkSettings, TrainingSettings
 from sql import history
@@ -100,7 +100,7 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Night:
         refused={"s03": "because we say so"},
     )
     network = NetworkSettings(layers=[Layer(units=4)], segment=7, context_length=14)
-    forecaster, _ = Forecaster.fit(panel, FORECAST, network, TrainingSettings(max_steps=2))
+    forecaster, _ = fit(panel, FORECAST, network, TrainingSettings(max_steps=2))
     folder = tmp_path_factory.mktemp("model")
     forecaster.save(folder)
     return Night(panel, folder)
@@ -110,24 +110,26 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Night:
 def kill_in_the_middle(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
     """Freezes one worker at its first shard, and kills it when the other one's first part has come."""
 
-    def arrange(*processes: subprocess.Popen[bytes]) -> list[str]:
+    def arrange(observer: Client, *processes: subprocess.Popen[bytes]) -> list[str]:
         result, fetch, frozen, killed = on_cluster._result, on_cluster.fetch, [], list[str]()
+        process_of = {
+            address: next(each for each in processes if each.pid == pid)
+            for address, pid in observer.run(os.getpid).items()
+        }
 
         def freeze_and_wait(client, shard, future):
             while not frozen:
                 busy = {address: keys for address, keys in client.processing().items() if keys}
                 if len(busy) == 2:
-                    other = next(address for address, keys in busy.items() if future.key not in keys)
-                    pid = client.run(os.getpid, workers=[other])[other]
-                    frozen.append((other, next(each for each in processes if each.pid == pid)))
-                    frozen[0][1].send_signal(signal.SIGSTOP)
+                    frozen.append(next(address for address, keys in busy.items() if future.key not in keys))
+                    process_of[frozen[0]].send_signal(signal.SIGSTOP)
             return result(client, shard, future)
 
         def fetch_and_kill(place: str, folder: Path) -> Path:
             if not killed:
-                address, process = frozen[0]
-                process.kill()
-                killed.append(address)
+                assert observer.processing()[frozen[0]]
+                process_of[frozen[0]].kill()
+                killed.append(frozen[0])
             return fetch(place, folder)
 
         monkeypatch.setattr(on_cluster, "_result", freeze_and_wait)
@@ -144,7 +146,7 @@ def test_a_worker_killed_in_the_middle_leaves_a_whole_night_with_every_row_once(
 
     with worker(cluster) as first, worker(cluster) as second, Client(cluster, set_as_default=False) as client:
         client.wait_for_workers(2, timeout=60)
-        killed = kill_in_the_middle(first, second)
+        killed = kill_in_the_middle(client, first, second)
         there, found, found_file = night.run(tmp_path / "there", Runner(shard_series=1, dask=cluster.scheduler_address))
         left = list(client.nthreads())
 

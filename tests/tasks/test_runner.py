@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import sys
-from contextlib import nullcontext
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any
 
 import dask
@@ -86,9 +83,7 @@ def test_a_worker_loads_a_version_once_and_forgets_it_for_the_next(monkeypatch, 
             loaded.append(folder)
             return cls(folder)
 
-    # The real one brings TensorFlow with it.
-    monkeypatch.setitem(sys.modules, "models.forecaster", SimpleNamespace(Forecaster=FakeForecaster))
-    monkeypatch.setattr(worker, "quiet_import", nullcontext)
+    monkeypatch.setattr(worker, "Forecaster", FakeForecaster)
     monkeypatch.setattr(worker, "fetch_version", lambda model, scratch: model.version)
     monkeypatch.setattr(worker, "_loaded", {})
     first, second = (worker.StoredVersion(name, f"file:///{name}", name) for name in ("v1", "v2"))
