@@ -27,6 +27,7 @@ from tasks.read_series import read_series
 from tasks.report import write_report
 from tasks.retention import forget
 from tasks.run_log import begin_run, end_run, note_failure
+from tasks.runner.cluster import check_runner
 from tasks.score import score
 from tasks.watch import watch
 from tasks.watch_input import watch_input
@@ -62,6 +63,7 @@ def night(
         # A target that cannot be filled in must not first be found when there is an alert to tell.
         fill_in_environment(loaded.job.notify.webhook or "")
         check_places(places)
+        check_runner(loaded.job.runner)
         with places.scratch(run_id) as scratch:
             return _steps(loaded, asked, train, now, started_at, run_id, scratch)
     except BaseException as error:
@@ -96,7 +98,7 @@ def _steps(
     with clock("fit"):
         fitted = fit_model(places, panel_file, decided, job.forecast, job.network, training, cutoff, started_at)
     with clock("predict"):
-        predicted = predict(places, panel_file, fitted, job.forecast, cutoff, run_id, started_at)
+        predicted = predict(places, panel_file, fitted, job.forecast, job.runner, cutoff, run_id, started_at)
     with clock("publish"):
         published = publish(places, predicted.file, cutoff)
         promote_model(places, fitted, cutoff, started_at)
@@ -115,7 +117,7 @@ def _steps(
         report = write_report(places, cutoff, run_id)
     with clock("forget"):
         forget(places, cutoff)
-    train_reason = "; ".join(filter(None, (decided.reason, fitted.failure)))
+    train_reason = "; ".join(filter(None, (decided.reason, fitted.failure, fitted.trained_on)))
     facts = {
         "train_mode": fitted.mode,
         "train_reason": train_reason,
@@ -138,6 +140,7 @@ def _steps(
         fallback_reasons=predicted.fallback_reasons,
         train_mode=fitted.mode,
         train_reason=train_reason,
+        trained_on=fitted.trained_on,
         model_version=fitted.version,
         findings=[str(finding) for finding in audited.audit.findings],
         scores=scored.newest_scores,
