@@ -96,12 +96,14 @@ def _steps(
     with clock("fit"):
         fitted = fit_model(places, panel_file, decided, job.forecast, job.network, training, cutoff, started_at)
     with clock("predict"):
-        predicted = predict(places, panel_file, fitted, job.forecast, cutoff, run_id, started_at)
+        predicted = predict(
+            places, panel_file, fitted, job.forecast, cutoff, run_id, started_at, job.levels, training.seed
+        )
     with clock("publish"):
         published = publish(places, predicted.file, cutoff)
         promote_model(places, fitted, cutoff, started_at)
     with clock("score"):
-        scored = score(places, panel_file, rows_file, job.monitor, cutoff)
+        scored = score(places, panel_file, rows_file, job.monitor, cutoff, job.levels)
     with clock("watch"):
         stale = watch_input(places, audited.audit, job.forecast.zone, run_id)
         watched = watch(places, scored.losses, job.monitor, job.forecast.zone, cutoff, run_id)
@@ -111,7 +113,7 @@ def _steps(
     with clock("report"):
         settings = job.model_dump(mode="json", exclude={"notify"})
         details = Details(settings, run_id, now, audited.audit, decided, fitted, predicted)
-        write_details(places, cutoff, details, clock.seconds, panel_file)
+        write_details(places, cutoff, details, clock.seconds, panel_file, job.levels)
         report = write_report(places, cutoff, run_id)
     with clock("forget"):
         forget(places, cutoff)

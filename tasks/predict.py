@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from models.baselines import fallback, seasonal_naive
 from models.forecast import Forecast
+from models.levels import Levels
 from models.panel import Panel
 from models.settings import ForecastSettings
 from models.time_grid import TimeGrid
@@ -26,6 +27,7 @@ from tasks.night_file import save_night
 from tasks.panel_store import load_panel
 from tasks.places import Places
 from tasks.step import step
+from tasks.upper_levels import with_upper_levels
 
 if TYPE_CHECKING:
     from models.forecaster import Forecaster
@@ -66,10 +68,15 @@ def predict(
     cutoff: datetime,
     run_id: str,
     created_at: datetime,
+    levels: Levels,
+    seed: int,
 ) -> Predicted:
-    """Forecast with tonight's model; series that it cannot forecast get the fallback and the reason."""
+    """Forecast with tonight's model; series that it cannot forecast get the fallback and the reason.
+
+    The upper series of the job's `levels` follow those of the source.
+    """
     panel = load_panel(panel_file)
-    summary, choices = "", list[str]()
+    summary, choices, bounds = "", list[str](), (forecast.lower_bound, forecast.upper_bound)
     if fitted.folder is None:
         tonight = fallback_forecast(panel, forecast, fitted.failure or "no model")
     else:
@@ -78,9 +85,11 @@ def predict(
 
         forecaster = Forecaster.load(fitted.folder)
         summary, choices = forecaster.summary, [*forecaster.choices, *_changed_bounds(forecaster, panel, forecast)]
+        bounds = forecaster.bounds(panel, forecast)
         tonight = forecaster.predict(panel, forecast)
     parts = (
-        forecast_rows(part, panel, places.job, cutoff, fitted.version, run_id, created_at) for part in _parts(tonight)
+        forecast_rows(part, panel, places.job, cutoff, fitted.version, run_id, created_at)
+        for part in with_upper_levels(_parts(tonight), panel, levels, bounds, seed)
     )
     reasons = Counter(str(reason) for reason in tonight.reason if reason)
     file = save_night(parts, panel_file.with_name("forecast.parquet"))
