@@ -24,6 +24,7 @@ from tasks.places import check_places
 from tasks.predict import predict
 from tasks.publish import publish
 from tasks.read_series import read_series
+from tasks.reconcile import require_method
 from tasks.report import write_report
 from tasks.retention import forget
 from tasks.run_log import begin_run, end_run, note_failure
@@ -61,6 +62,7 @@ def night(
     try:
         # A target that cannot be filled in must not first be found when there is an alert to tell.
         fill_in_environment(loaded.job.notify.webhook or "")
+        require_method(loaded.job.levels)
         check_places(places)
         with places.scratch(run_id) as scratch:
             return _steps(loaded, asked, train, now, started_at, run_id, scratch)
@@ -94,7 +96,9 @@ def _steps(
     with clock("decide"):
         decided = decide(places, panel_file, job.forecast, job.network, training, cutoff, scratch)
     with clock("fit"):
-        fitted = fit_model(places, panel_file, decided, job.forecast, job.network, training, cutoff, started_at)
+        fitted = fit_model(
+            places, panel_file, decided, job.forecast, job.network, training, cutoff, started_at, job.levels
+        )
     with clock("predict"):
         predicted = predict(
             places, panel_file, fitted, job.forecast, cutoff, run_id, started_at, job.levels, training.seed

@@ -267,7 +267,11 @@ class HierarchySettings(Settings):
         description="For each level the columns of source.series_id that it keeps; it sums over the others, and [] is "
         "the total.",
     )
-    method: Literal["bottom_up"] = Field("bottom_up", description="Add up the forecasts of the series.")
+    method: Literal["bottom_up", "mint"] = Field(
+        "bottom_up",
+        description="Add up the forecasts of the series; `mint` forecasts the sums too and reconciles all of them (an "
+        "extra, requirements/hierarchy.txt).",
+    )
 
     @field_validator("levels", mode="before")
     @classmethod

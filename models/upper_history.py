@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 
@@ -12,6 +13,7 @@ from models.hierarchy import Hierarchy
 from models.panel import Panel
 
 FloatArray = npt.NDArray[np.float64]
+Float32Array = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 
 KNOWN_SHARE = 0.9
@@ -73,23 +75,46 @@ def upper_panel(panel: Panel, hierarchy: Hierarchy) -> Panel:
 
 
 def beside(panel: Panel, upper: Panel) -> tuple[Panel, IntArray]:
-    """Two panels of one grid as one, without covariates, in the order of ids.
+    """Two panels of one grid as one, in the order of ids; with the covariates that both have.
 
     Returns:
         The panel, and for each of its series its place in the first panel; for those of the second, that many more.
     """
     names = np.concatenate([panel.series_ids, upper.series_ids])
     order = np.argsort(names, kind="stable").astype(np.int64)
-    series = [panel.series(int(i)) if i < len(panel) else upper.series(int(i) - len(panel)) for i in order]
     lengths = np.concatenate([panel.lengths, upper.lengths])[order]
+    known, past = (panel.known_future, upper.known_future), (panel.observed_past, upper.observed_past)
+    numbers = panel.static_numbers, upper.static_numbers
     both = replace(
         upper,
-        values=np.concatenate(series),
+        values=_in_order(panel.values, upper.values, panel, upper, order),
         offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
         series_ids=names[order],
+        static={name: np.concatenate([panel.static[name], column])[order] for name, column in upper.static.items()},
+        static_numbers=_if_both(lambda mine, other: np.concatenate([mine, other])[order], *numbers),
+        known_future=_if_both(lambda mine, other: _in_order(mine, other, panel, upper, order, panel.horizon), *known),
+        observed_past=_if_both(lambda mine, other: _in_order(mine, other, panel, upper, order), *past),
         refused=panel.refused,
     )
     return both, order
+
+
+def _if_both(
+    join: Callable[[Float32Array, Float32Array], Float32Array], mine: Float32Array | None, other: Float32Array | None
+) -> Float32Array | None:
+    return None if mine is None or other is None else join(mine, other)
+
+
+def _in_order(
+    mine: Float32Array, other: Float32Array, panel: Panel, upper: Panel, order: IntArray, steps_ahead: int = 0
+) -> Float32Array:
+    """Flat rows of both panels, series by series in an order; each series has some more steps than values."""
+    rows = [
+        each[offsets[i] + i * steps_ahead : offsets[i + 1] + (i + 1) * steps_ahead]
+        for each, offsets in ((mine, panel.offsets), (other, upper.offsets))
+        for i in range(len(offsets) - 1)
+    ]
+    return np.concatenate([rows[i] for i in order])
 
 
 def _chunks(offsets: IntArray) -> list[tuple[int, int]]:

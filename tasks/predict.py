@@ -26,6 +26,7 @@ from tasks.keras_import import quiet_import
 from tasks.night_file import save_night
 from tasks.panel_store import load_panel
 from tasks.places import Places
+from tasks.reconcile import reconciled
 from tasks.step import step
 from tasks.upper_levels import with_upper_levels
 
@@ -86,7 +87,8 @@ def predict(
         forecaster = Forecaster.load(fitted.folder)
         summary, choices = forecaster.summary, [*forecaster.choices, *_changed_bounds(forecaster, panel, forecast)]
         bounds = forecaster.bounds(panel, forecast)
-        tonight = forecaster.predict(panel, forecast)
+        tonight, word = reconciled(forecaster.predict(panel, forecast), panel, levels, forecaster, forecast)
+        choices += [word] if word else []
     parts = (
         forecast_rows(part, panel, places.job, cutoff, fitted.version, run_id, created_at)
         for part in with_upper_levels(_parts(tonight), panel, levels, bounds, seed)

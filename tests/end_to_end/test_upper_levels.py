@@ -9,6 +9,7 @@ from contextlib import closing
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from flows.cli import main
@@ -43,7 +44,7 @@ def run(job, cutoff: str) -> dict:
 
 
 @pytest.fixture(scope="module")
-def two_nights(make_job_in, sales, tmp_path_factory):
+def nights_by_fallback(make_job_in, sales, tmp_path_factory):
     """A job of the fallback alone, which takes no training, with every level; and what its two nights said."""
     job = make_job_in(
         tmp_path_factory.mktemp("levels"),
@@ -60,8 +61,8 @@ def forecasts(job, name: str) -> pd.DataFrame:
         return pd.read_sql(f"SELECT * FROM {name} ORDER BY series_id, step", connection)
 
 
-def test_upper_series_stand_beside_those_of_the_source_and_are_their_sums(two_nights):
-    job, first, second = two_nights
+def test_upper_series_stand_beside_those_of_the_source_and_are_their_sums(nights_by_fallback):
+    job, first, second = nights_by_fallback
     assert (first["series"], first["rows"], second["series"], second["rows"]) == (6, 84, 6, 84)
     rows = forecasts(job, "latest_forecast")
     assert sorted(rows["series_id"].unique()) == [
@@ -89,8 +90,8 @@ def test_upper_series_stand_beside_those_of_the_source_and_are_their_sums(two_ni
     assert (width > 1.6 * apart).all()
 
 
-def test_parquet_holds_the_same_rows_as_the_table(two_nights):
-    job, _, second = two_nights
+def test_parquet_holds_the_same_rows_as_the_table(nights_by_fallback):
+    job, _, second = nights_by_fallback
     parquet = pd.read_parquet(second["parquet"])
     table = forecasts(job, "latest_forecast")
     both = parquet.merge(table, on=["series_id", "step"], suffixes=("", "_table"))
@@ -99,8 +100,8 @@ def test_parquet_holds_the_same_rows_as_the_table(two_nights):
     assert (both["q0_9"] == both["q0_9_table"]).all()
 
 
-def test_each_level_is_scored_by_the_sums_of_what_came_true(two_nights, sales):
-    job, _, second = two_nights
+def test_each_level_is_scored_by_the_sums_of_what_came_true(nights_by_fallback, sales):
+    job, _, second = nights_by_fallback
     loaded = load_job(job)
     engine = loaded.places.engine()
     scores = pd.DataFrame(history.scores(engine, "small"))
@@ -127,8 +128,8 @@ def test_each_level_is_scored_by_the_sums_of_what_came_true(two_nights, sales):
     assert losses == {"all": 42, "region=north": 42, "by store": 14, "by item": 21, "total": 7}
 
 
-def test_the_report_shows_the_total_first_and_the_levels_among_the_segments(two_nights, sales):
-    job, _, second = two_nights
+def test_the_report_shows_the_total_first_and_the_levels_among_the_segments(nights_by_fallback, sales):
+    job, _, second = nights_by_fallback
     page = (job.parent / second["report"]).read_text(encoding="utf-8")
     details = json.loads(next((job.parent / "reports" / "small").glob("2024-02-10*.json")).read_text(encoding="utf-8"))
     names = [example["series_id"] for example in details["examples"]]
@@ -140,12 +141,48 @@ def test_the_report_shows_the_total_first_and_the_levels_among_the_segments(two_
         assert words in page
 
 
-def test_a_job_of_one_column_that_asks_for_the_total_later_has_it_scored_from_then_on(make_job):
+def test_series_of_one_column_have_a_total_which_is_scored_from_the_night_on_that_forecast_it(make_job):
     job = make_job(forecast={"min_history": 10_000})
-    run(job, "2024-02-01")
+    run(job, "2024-02-02")
     job.write_text(job.read_text(encoding="utf-8") + "\nhierarchy: {levels: [[]]}\n", encoding="utf-8")
-    assert run(job, "2024-02-02")["rows"] == 8 * HORIZON
+    night = run(job, "2024-02-03")
+    assert night["rows"] == 8 * HORIZON
     means = forecasts(job, "latest_forecast").pivot_table(index="series_id", columns="step", values="mean")
     assert means.loc["*"].to_numpy() == pytest.approx(means.drop("*").sum().to_numpy(), rel=1e-12)
-    losses = {row["segment"]: row["n"] for row in run(job, "2024-02-03")["losses"]}
-    assert losses == {"all": 12, "region=north": 6, "region=south": 6, "total": 1}
+    assert {row["segment"]: row["n"] for row in night["losses"]} == {
+        "all": 6, "region=north": 3, "region=south": 3, "total": 0,
+    }  # fmt: skip
+
+
+def test_mint_forecasts_the_total_too_and_moves_the_series_so_that_they_agree(two_nights):
+    job = yaml.safe_load(two_nights.read_text(encoding="utf-8"))
+    job["forecast"] |= {"lower_bound": 0, "upper_bound": 60}
+    job |= {"hierarchy": {"levels": [[]], "method": "mint"}, "training": {**job["training"], "policy": "never"}}
+    two_nights.write_text(yaml.safe_dump(job), encoding="utf-8")
+    assert run(two_nights, "2024-02-11")["fallback_series"] == 1
+    made = forecasts(two_nights, "latest_forecast").set_index(["series_id", "step"])
+    details = json.loads(next((two_nights.parent / "reports" / "small").glob("2024-02-11*.json")).read_text("utf-8"))
+    assert "reconciled by MinT with 1 upper series, from errors at 8 past cutoffs" in details["network"]["choices"]
+
+    job["hierarchy"]["method"] = "bottom_up"
+    two_nights.write_text(yaml.safe_dump(job), encoding="utf-8")
+    run(two_nights, "2024-02-11")
+    alone = forecasts(two_nights, "latest_forecast").set_index(["series_id", "step"])
+    assert (made["mean"] - alone["mean"]).abs().max() > 1e-3
+    for rows in (made, alone):
+        means = rows["mean"].unstack()
+        assert means.loc["*"].to_numpy() == pytest.approx(means.drop("*").sum().to_numpy(), rel=1e-12)
+        assert (rows[["q0_1", "q0_5", "q0_9"]].diff(axis=1).iloc[:, 1:] >= 0).all(axis=None)
+        # A sum may well be above what no series may be above.
+        assert means.drop("*").le(60).all(axis=None)
+        assert means.loc["*"].gt(60).all()
+
+
+def test_mint_without_its_extra_is_one_problem_with_its_remedy(make_job, sales, monkeypatch):
+    job = make_job(sales, source={"series_id": ["store", "item"]}, hierarchy={"levels": [[]], "method": "mint"})
+    monkeypatch.setattr("models.mint.importlib.util.find_spec", lambda name: None)
+    checked = CliRunner().invoke(main, ["check", str(job), "--json"])
+    assert [problem[:24] for problem in json.loads(checked.stdout)["problems"]] == ["hierarchy.method is mint"]
+    ran = CliRunner().invoke(main, ["run", str(job)])
+    assert ran.exit_code == 2
+    assert "requirements/hierarchy.txt" in ran.stderr

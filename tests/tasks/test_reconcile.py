@@ -1,0 +1,112 @@
+"""Tonight's forecasts reconciled with those of their sums."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from models.baselines import seasonal_naive
+from models.forecast import Forecast
+from models.levels import Levels
+from models.panel import Panel
+from models.settings import ForecastSettings
+from tasks.reconcile import reconciled, to_train_on
+
+MINT = Levels.of(["store", "item"], [["store"], []], "mint")
+SETTINGS = ForecastSettings(frequency="D", horizon=7, lower_bound=0, upper_bound=20)
+
+
+class WeekdayMean:
+    """Forecasts each series as the mean of its weekday: far better of a sum than the last week of its parts."""
+
+    def bounds(self, panel: Panel, forecast: ForecastSettings) -> tuple[float | None, float | None]:
+        return forecast.lower_bound, forecast.upper_bound
+
+    def predict(self, panel: Panel, forecast: ForecastSettings) -> Forecast:
+        past = panel.tail(70).reshape(len(panel), 10, 7)
+        mean = np.clip(np.nanmean(past, axis=1), *self.bounds(panel, forecast))
+        return forecast_of(panel, mean if "*/*" in panel.series_ids else seasonal_naive(panel, 7, 7))
+
+
+def forecast_of(panel: Panel, mean: np.ndarray) -> Forecast:
+    spread = np.array([-2.0, 0.0, 2.0])
+    return Forecast(
+        series_ids=panel.series_ids,
+        quantile_levels=np.array([0.1, 0.5, 0.9]),
+        quantiles=np.clip(mean[:, :, None] + spread, 0, None),
+        mean=mean,
+        baseline=mean,
+        source=np.full(len(panel), "model"),
+        reason=np.full(len(panel), ""),
+    )
+
+
+@pytest.fixture
+def panel() -> Panel:
+    """Six series of 200 days: a week of their own, and noise."""
+    random = np.random.default_rng(0)
+    season = 8 + 4 * np.sin(2 * np.pi * np.arange(200) / 7)
+    ids = [f"{store}/{item}" for store in "ab" for item in "xyz"]
+    return Panel(
+        values=np.concatenate([season + random.normal(0, 2, 200) for _ in ids]).astype(np.float32),
+        offsets=np.arange(7) * 200,
+        series_ids=np.array(ids),
+        frequency="D",
+        cutoff_index=1_000,
+        season_lengths=(7,),
+        horizon=7,
+    )
+
+
+def test_forecasts_move_towards_what_is_better_known_of_their_sums(panel):
+    forecaster = WeekdayMean()
+    alone = forecaster.predict(panel, SETTINGS)
+    made, word = reconciled(alone, panel, MINT, forecaster, SETTINGS)
+    assert word == "reconciled by MinT with 3 upper series, from errors at 8 past cutoffs"
+    total = np.nanmean(panel.tail(70).reshape(6, 10, 7), axis=1).sum(axis=0)
+    before, after = (np.abs(each.mean.sum(axis=0) - total).mean() for each in (alone, made))
+    assert after < 0.5 * before
+    moved = made.mean - alone.mean
+    inside = alone.quantiles + moved[:, :, None] > 0
+    assert made.quantiles[inside] == pytest.approx((alone.quantiles + moved[:, :, None])[inside])
+    assert (made.quantiles >= 0).all()
+    assert (made.mean >= 0).all()
+
+
+def test_with_too_little_past_or_errors_of_no_use_forecasts_stay_and_the_night_says_so(panel, monkeypatch):
+    forecaster = WeekdayMean()
+    young = replace(panel, values=np.arange(60, dtype=np.float32), offsets=np.arange(7) * 10)
+    alone = forecast_of(young, np.ones((6, 7)))
+    assert reconciled(alone, young, MINT, forecaster, SETTINGS) == (
+        alone,
+        "sums are added up from below: 10 steps are too few to know past errors by",
+    )
+
+    def fails(*_: object) -> None:
+        raise ValueError("ill-conditioned")
+
+    monkeypatch.setattr("tasks.reconcile.reconciled_means", fails)
+    alone = forecaster.predict(panel, SETTINGS)
+    made, word = reconciled(alone, panel, MINT, forecaster, SETTINGS)
+    assert made is alone
+    assert word == "sums are added up from below: MinT failed: ill-conditioned"
+
+
+def test_sums_are_trained_on_where_they_are_forecast(panel):
+    assert to_train_on(panel, MINT).series_ids.tolist() == [
+        "*/*",
+        "a/*",
+        "a/x",
+        "a/y",
+        "a/z",
+        "b/*",
+        "b/x",
+        "b/y",
+        "b/z",
+    ]
+    assert to_train_on(panel, replace(MINT, method="bottom_up")) is panel
+    assert to_train_on(panel, Levels()) is panel
+    alone = forecast_of(panel, np.ones((6, 7)))
+    assert reconciled(alone, panel, replace(MINT, method="bottom_up"), WeekdayMean(), SETTINGS) == (alone, "")
