@@ -27,6 +27,7 @@ from record import asked, record
 
 from models.audit import build_panel
 from models.choices import Plan
+from models.fitting import fit
 from models.forecaster import Forecaster
 from models.metrics import mean_absolute_scaled_error
 from models.panel import Panel
@@ -82,7 +83,7 @@ def measure(this: Set, history: pd.DataFrame, change: Callable[[Plan], Plan], se
         panels = [panel_at(history, cutoff, forecast) for cutoff in cutoffs]
         for seed in range(seeds):
             began = time.process_time()
-            forecaster, _ = Forecaster.fit(
+            forecaster, _ = fit(
                 panels[0],
                 forecast,
                 NetworkSettings(members=1),

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.preprocessing import StandardScaler
 
+from models.blocks import in_blocks
 from models.calendar_features import calendar_features
 from models.errors import ModelError
 from models.metrics import seasonal_error
 from models.panel import Panel
 from models.public_holidays import holiday_features
-from models.scaling import scale_panel
+from models.scaling import Scaling, scale_panel, step_spread
 from models.time_grid import TimeGrid
 
 Arrays = dict[str, npt.NDArray[Any]]
 
+# What `scale_panel` says of each flat position.
+SCALED = "level", "scale", "error", "change"
 # Covariates beyond this many standard deviations say no more than the limit does.
 COVARIATE_LIMIT = 10.0
 
@@ -94,7 +98,14 @@ def _moments(values: npt.NDArray[np.float32] | None, names: tuple[str, ...]) -> 
 
 
 def flatten(
-    panel: Panel, vocabulary: Vocabulary, *, level_window: int, scale_window: int, seasons: tuple[int, ...]
+    panel: Panel,
+    vocabulary: Vocabulary,
+    *,
+    level_window: int,
+    scale_window: int,
+    seasons: tuple[int, ...],
+    at: npt.NDArray[np.int64] | None = None,
+    first: int | None = None,
 ) -> Arrays:
     """Everything that `windows.gather` reads, as NumPy arrays of float32 and int32.
 
@@ -104,6 +115,10 @@ def flatten(
         level_window: Steps over which the trailing level is taken.
         scale_window: Steps over which trailing scale and seasonal error are taken.
         seasons: Season lengths in steps.
+        at: Shape (position,), where level, scale, error and change are wanted, NaN elsewhere, for a forecast, which
+            needs no weight in a loss either; None for everywhere.
+        first: Grid position from which the calendar is laid out, no later than any series begins; None for where
+            the longest one does.
 
     Raises:
         ModelError: where the panel lacks a covariate that the vocabulary has.
@@ -115,30 +130,29 @@ def flatten(
         2 * column), values beside whether they are known, `future_covariates` (total + series * horizon, column),
         `covariate_tail` and `past_only` (total, column).
     """
-    scaling = scale_panel(panel, level_window, scale_window, seasons)
-    first = panel.cutoff_index + 1 - int(panel.lengths.max(initial=1))
+
+    def scaled(part: Panel, _: int = 0) -> Scaling:
+        return scale_panel(part, level_window, scale_window, seasons, at)
+
+    # Everywhere takes ten numbers of working space a value, so it is done a few series at a time.
+    scaling = in_blocks(panel, scaled) if at is None else [scaled(panel)]
+    if first is None:
+        first = panel.cutoff_index + 1 - int(panel.lengths.max(initial=1))
     grid = TimeGrid(panel.frequency, panel.time_zone)
-    calendar, _ = calendar_features(grid, first, panel.cutoff_index + panel.horizon)
-    # Losses count in units of what the seasonal naive errs by, so that no series speaks louder than another.
-    error = seasonal_error(panel.values, panel.offsets, panel.season_lengths[0])
-    error = np.where(np.isfinite(error) & (error > 0), error, scaling.spread)
+    last = panel.cutoff_index + panel.horizon
     arrays: Arrays = {
         "values": panel.values,
-        "level": scaling.level,
-        "scale": scaling.scale,
-        "error": scaling.error,
-        "change": scaling.change,
+        **{name: _everywhere([getattr(each, name) for each in scaling], at, len(panel.values)) for name in SCALED},
         "start": panel.offsets[:-1].astype(np.int32),
         "end": panel.offsets[1:].astype(np.int32),
-        "calendar": calendar,
+        "calendar": _calendar(grid, first, last),
         "calendar_shift": (panel.cutoff_index + 1 - panel.offsets[1:] - first).astype(np.int32),
-        "weight": (1.0 / error).astype(np.float32),
+        "weight": _weight(panel) if at is None else np.ones(len(panel), np.float32),
         "row": np.array([vocabulary.series.get(str(name), 0) for name in panel.series_ids], np.int32),
         "static": _codes(panel, vocabulary),
     }
     if vocabulary.holidays:
-        last = panel.cutoff_index + panel.horizon
-        arrays["holidays"], _ = holiday_features(grid, first, last, vocabulary.holidays)
+        arrays["holidays"] = _holidays(grid, first, last, vocabulary.holidays)
     if vocabulary.static_numbers:
         numbers, names = panel.static_numbers, panel.static_number_names
         known = ~np.isnan(_chosen(numbers, names, vocabulary.static_numbers))
@@ -151,6 +165,33 @@ def flatten(
     if vocabulary.observed_past:
         arrays["past_only"] = _scaled(panel.observed_past, panel.observed_past_names, vocabulary.observed_past)
     return arrays
+
+
+# Blocks of series and members of an ensemble ask for the same stretch.
+@lru_cache(maxsize=8)
+def _calendar(grid: TimeGrid, first: int, last: int) -> npt.NDArray[np.float32]:
+    return calendar_features(grid, first, last)[0]
+
+
+@lru_cache(maxsize=8)
+def _holidays(grid: TimeGrid, first: int, last: int, places: tuple[str, ...]) -> npt.NDArray[np.float32]:
+    return holiday_features(grid, first, last, places)[0]
+
+
+def _everywhere(parts: list[npt.NDArray[np.float32]], at: npt.NDArray[np.int64] | None, total: int) -> Any:
+    """Values at some flat positions in their places, NaN in all others, so that reading one of those shows."""
+    values = np.concatenate(parts)
+    if at is None:
+        return values
+    array = np.full((total, *values.shape[1:]), np.nan, np.float32)
+    array[at] = values
+    return array
+
+
+def _weight(panel: Panel) -> npt.NDArray[np.float32]:
+    """Losses count in units of what the seasonal naive errs by, so that no series speaks louder than another."""
+    error = seasonal_error(panel.values, panel.offsets, panel.season_lengths[0])
+    return (1.0 / np.where(np.isfinite(error) & (error > 0), error, step_spread(panel))).astype(np.float32)
 
 
 def _codes(panel: Panel, vocabulary: Vocabulary) -> npt.NDArray[np.int32]:

@@ -1,33 +1,34 @@
 """The forecaster: what is trained, kept as a version, and asked every night.
 
-    panel --choose--> plans --train--> members --predict--> quantiles of every series
+    panel --choose--> plans --train (fitting.py)--> members --predict--> quantiles of every series
 
 A few different networks forecast together; the mean of their quantiles is the forecast. A version is a
-folder: `forecaster.json` (the plans, the vocabulary, the time grid) and `member-<n>.weights.h5`.
+folder: `forecaster.json` (the plans, the vocabulary, the time grid) and `member-<n>.npz`, the weights by their
+paths in Keras. Nothing here needs Keras, so a night that only forecasts does not wait for it.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from dataclasses import replace
+from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Self
+from zipfile import BadZipFile
 
-import keras
 import numpy as np
 import numpy.typing as npt
 
 from models.baselines import fallback, seasonal_naive
-from models.choices import Plan, choose, trained_as, usual_lower_bound
-from models.errors import ModelError, TrainingFailed
+from models.choices import Plan, trained_as, usual_lower_bound
+from models.errors import ModelError
 from models.flat_arrays import Vocabulary
 from models.forecast import Forecast, mean_of_quantiles
 from models.member import Member
 from models.panel import Panel
-from models.settings import ForecastSettings, NetworkSettings, TrainingSettings
-from models.training import Progress, TrainingReport, merged
+from models.settings import ForecastSettings, TrainingSettings
 from models.version import read_description, write_description
+
+QuantilesOf = Callable[[Member, Panel, npt.NDArray[np.int64]], npt.NDArray[np.float64]]
 
 
 class Forecaster:
@@ -51,50 +52,9 @@ class Forecaster:
         """The plan of the first member; horizon, levels and bounds are those of all."""
         return self.members[0].plan
 
-    @classmethod
-    def fit(
-        cls,
-        panel: Panel,
-        forecast: ForecastSettings,
-        network: NetworkSettings,
-        training: TrainingSettings,
-        *,
-        start_from: Forecaster | None = None,
-        change_plan: Callable[[Plan], Plan] = lambda plan: plan,
-        progress: Callable[[Progress], None] | None = None,
-    ) -> tuple[Forecaster, TrainingReport]:
-        """Train on a panel, from scratch or from another forecaster.
-
-        Args:
-            panel: The series; those refused are left out.
-            forecast: What is forecast.
-            network: The network, as far as the job says.
-            training: The training, as far as the job says.
-            start_from: The champion, for a warm start: its plans are kept, its weights are where training begins.
-            change_plan: Overrules what was chosen; how an ablation leaves one thing out.
-            progress: Called now and then.
-
-        Returns:
-            The forecaster and how training went. Where a warm start finds nothing better, the champion itself.
-
-        Raises:
-            TrainingFailed: where no series can be trained on, or the loss of every member diverges.
-        """
-        panel = panel.without(panel.refused)
-        if not len(panel):
-            raise TrainingFailed(
-                "Every series was refused, so there is nothing to train on; see the audit for reasons."
-            )
-        keras.utils.set_random_seed(training.seed)
-        if start_from is None:
-            plans, choices = choose(panel, forecast, network, training)
-            trained = cls([change_plan(plan) for plan in plans], Vocabulary.of(panel), forecast, choices)
-        else:
-            trained = start_from.grown(panel, training)
-        report = trained._train(panel, training, start_from, progress)
-        return (start_from if start_from is not None and report.kept_champion else trained), report
-
-    def predict(self, panel: Panel, forecast: ForecastSettings | None = None) -> Forecast:
+    def predict(
+        self, panel: Panel, forecast: ForecastSettings | None = None, *, quantiles_of: QuantilesOf = Member.quantiles
+    ) -> Forecast:
         """Forecast every series of a panel from its cutoff.
 
         Series that are refused, that were not observed within the context, or for which the network gives no
@@ -103,6 +63,7 @@ class Forecaster:
         Args:
             panel: The series.
             forecast: What the job asks for now, whose bounds hold; what was trained for where None.
+            quantiles_of: What computes a member's quantiles: `keras_member.keras_quantiles` where there is a GPU.
 
         Raises:
             ModelError: where the panel's grid is not the one that was trained on.
@@ -119,7 +80,7 @@ class Forecaster:
         able = np.flatnonzero(reason == "")
         quantiles = np.full((len(panel), self.plan.horizon, len(levels)), np.nan)
         if len(able):
-            predicted = np.mean([member.quantiles(panel, able) for member in self.members], axis=0)
+            predicted = np.mean([quantiles_of(member, panel, able) for member in self.members], axis=0)
             finite = np.isfinite(predicted).all(axis=(1, 2))
             reason[able[~finite]] = "the network gave no finite value"
             # Quantiles are sums of positive distances; rounding alone could make neighbours cross.
@@ -158,15 +119,17 @@ class Forecaster:
     def save(self, folder: Path) -> None:
         """Write the version's files into an existing, empty folder."""
         content = {
-            "keras": keras.version(),
+            "keras": installed_version("keras"),
             "plans": [member.plan.to_dict() for member in self.members],
             "vocabulary": self.vocabulary.to_dict(),
             "forecast": self.forecast.model_dump(mode="json"),
             "choices": self.choices,
+            "summaries": [member.summary for member in self.members],
         }
         write_description(folder, content)
         for number, member in enumerate(self.members):
-            member.network.save_weights(folder / _weights_file(number))
+            with (folder / _weights_file(number)).open("wb") as file:
+                np.savez(file, allow_pickle=False, **member.weights)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -184,9 +147,10 @@ class Forecaster:
                 content["choices"],
             )
             for number, member in enumerate(forecaster.members):
-                member.build(forecaster._smallest_panel())
-                member.network.load_weights(folder / _weights_file(number))
-        except (OSError, KeyError, TypeError, ValueError) as error:
+                member.summary = content["summaries"][number]
+                with (folder / _weights_file(number)).open("rb") as file, np.load(file, allow_pickle=False) as weights:
+                    member.weights = dict(weights)
+        except (OSError, EOFError, KeyError, TypeError, ValueError, BadZipFile) as error:
             raise ModelError(
                 f"The model version in {folder} cannot be read: {error}. Restore the folder, or train with "
                 "`--train scratch`."
@@ -197,64 +161,6 @@ class Forecaster:
         """An untrained forecaster of the same networks that has rows for the panel's new series and categories too."""
         plans = [trained_as(member.plan, training) for member in self.members]
         return Forecaster(plans, self.vocabulary.grown(panel), self.forecast, self.choices)
-
-    def _train(
-        self,
-        panel: Panel,
-        training: TrainingSettings,
-        start_from: Forecaster | None,
-        progress: Callable[[Progress], None] | None,
-    ) -> TrainingReport:
-        """Train every member in a fair share of the time; those whose loss diverges are left out, and named."""
-        began, count = time.monotonic(), len(self.members)
-        reports, failures, remaining = list[TrainingReport](), list[str](), list[Member]()
-        for number, member in enumerate(self.members):
-            member.build(panel)
-            if start_from is not None:
-                member.take_weights(start_from.members[number])
-            limit = (training.time_limit - (time.monotonic() - began)) / (count - number)
-            try:
-                report = member.train(
-                    panel,
-                    training,
-                    mode="scratch" if start_from is None else "warm",
-                    time_limit=limit,
-                    progress=_of_all(progress, number, count),
-                )
-            except TrainingFailed as error:
-                failures.append(f"member {number + 1} of {count} was left out: {error}")
-                continue
-            reports.append(report)
-            remaining.append(member)
-        if not reports:
-            raise TrainingFailed(failures[0].partition(": ")[2])
-        self.members = remaining
-        self.choices = self.choices + failures
-        return merged(reports)
-
-    def _smallest_panel(self) -> Panel:
-        """One series of zeros, with covariates of the widths that the networks were trained on."""
-        known, past = tuple(self.vocabulary.known_future), tuple(self.vocabulary.observed_past)
-        numbers = tuple(self.vocabulary.static_numbers)
-        count = 2 * self.plan.level_window
-        return Panel(
-            values=np.zeros(count, np.float32),
-            offsets=np.array([0, count]),
-            series_ids=np.array(["-"]),
-            frequency=self.forecast.frequency,
-            time_zone=self.forecast.time_zone,
-            cutoff_index=count,
-            season_lengths=self.plan.seasons,
-            horizon=self.plan.horizon,
-            static={name: np.array([""]) for name in self.vocabulary.categories},
-            static_numbers=np.zeros((1, len(numbers)), np.float32) if numbers else None,
-            static_number_names=numbers,
-            known_future=np.zeros((count + self.plan.horizon, len(known)), np.float32) if known else None,
-            known_future_names=known,
-            observed_past=np.zeros((count, len(past)), np.float32) if past else None,
-            observed_past_names=past,
-            holidays=self.vocabulary.holidays,
-        )
 
     def _reasons(self, panel: Panel) -> npt.NDArray[np.object_]:
         """Shape (series,): why a series is left to the fallback, "" where it is not."""
@@ -267,24 +173,4 @@ class Forecaster:
 
 
 def _weights_file(number: int) -> str:
-    return f"member-{number}.weights.h5"
-
-
-def _of_all(progress: Callable[[Progress], None] | None, number: int, count: int) -> Callable[[Progress], None] | None:
-    """Tell the progress of one member as part of all of them."""
-    if progress is None:
-        return None
-    tell = progress
-
-    def told(part: Progress) -> None:
-        ahead = (count - 1 - number) * part.seconds_left / max(1 - part.step / part.steps, 1e-9)
-        tell(
-            replace(
-                part,
-                step=number * part.steps + part.step,
-                steps=count * part.steps,
-                seconds_left=part.seconds_left + (ahead if part.step < part.steps else 0.0),
-            )
-        )
-
-    return told
+    return f"member-{number}.npz"

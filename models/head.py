@@ -1,20 +1,19 @@
 """From what the recurrent stack remembers to quantiles of every step of the horizon, in scaled units.
 
-`LagMix` says where the median starts, from the series' own seasonal lags; `StepHead` gives one number per
-step and level, from the state and what is known of the step; `spread_quantiles` makes of these numbers
-quantiles that cannot cross.
+`mix_lags` says where the median starts, from the series' own seasonal lags; `read_steps` gives what the
+state says of each step, joined with what is known of the step; `spread_quantiles` makes of numbers, one per
+step and level, quantiles that cannot cross. All of it is arithmetic without weights of its own, for Keras
+(`network.py`) and for NumPy (`numpy_network.py`) alike.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from statistics import NormalDist
-from typing import Any
 
-import keras
 import numpy as np
-from keras import ops
 
-from models.windows import Tensor, WindowShape
+from models.windows import Ops, Tensor, WindowShape
 
 LAG_LIMIT = 50.0
 
@@ -24,7 +23,7 @@ def lag_columns(shape: WindowShape) -> int:
     return 2 * int(shape.lags.shape[1]) + len(shape.seasons)
 
 
-def scaled_lags(batch: dict[str, Tensor], shape: WindowShape, origins: int) -> tuple[Tensor, Tensor]:
+def scaled_lags(batch: dict[str, Tensor], shape: WindowShape, origins: int, ops: Ops) -> tuple[Tensor, Tensor]:
     """The seasonal naives of each step, relative to the origin's level and in its scale.
 
     Three kinds side by side: each lag as it was; each lag relative to the level and scale of its own cycle, which
@@ -37,92 +36,50 @@ def scaled_lags(batch: dict[str, Tensor], shape: WindowShape, origins: int) -> t
     observed = batch["lags_observed"]
     plain = (batch["lags"] - level) / scale
     detrended = (batch["lags"] - batch["lag_level"][:, :, None]) / batch["lag_scale"][:, :, None]
-    moved = _columns(plain, shape.newest) + batch["change"][:, -origins:, None]
+    moved = _columns(plain, shape.newest, ops) + batch["change"][:, -origins:, None]
     lags = ops.clip(ops.concatenate([plain, detrended, moved], axis=-1), -LAG_LIMIT, LAG_LIMIT)
-    seen = ops.concatenate([observed, observed, _columns(observed, shape.newest)], axis=-1)
+    seen = ops.concatenate([observed, observed, _columns(observed, shape.newest, ops)], axis=-1)
     return lags * seen, seen
 
 
-def _columns(values: Tensor, which: list[int]) -> Tensor:
+def _columns(values: Tensor, which: list[int], ops: Ops) -> Tensor:
     return ops.stack([values[..., place] for place in which], axis=-1)
 
 
-@keras.saving.register_keras_serializable(package="nightcast")
-class LagMix(keras.layers.Layer):
-    """A learnt weighted mean of the seasonal naives and the level, whose weights the state may shift.
-
-    An untrained one is the plain mean of all that was observed.
+def mix_lags(logits: Tensor, lags: Tensor, observed: Tensor, ops: Ops) -> Tensor:
+    """The weighted mean of the seasonal naives and the level; equal logits make it the plain mean of what was observed.
 
     Args:
-        horizon: Steps ahead; each has weights of its own.
-        columns: How many naives there are.
-        by_state: Whether the recurrent state shifts the weights.
+        logits: Shape (..., horizon, column + 1); the last one is the level's, which is 0 in scaled units.
+        lags: Shape (window, origin, horizon, column), 0 where not observed.
+        observed: Whether they were, of the same shape.
+        ops: What computes.
+
+    Returns:
+        Shape (window, origin, horizon).
     """
-
-    def __init__(self, horizon: int, columns: int, by_state: bool, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.horizon, self.columns = horizon, columns
-        self.shift = (
-            keras.layers.Dense(columns + 1, use_bias=False, kernel_initializer="zeros", name="shift")
-            if by_state
-            else None
-        )
-
-    def build(self, state_shape: Any) -> None:
-        # The last weight of each step stands for the level, which is 0 in scaled units.
-        self.logits = self.add_weight(name="logits", shape=(self.horizon, self.columns + 1), initializer="zeros")
-        if self.shift is not None:
-            self.shift.build(state_shape)
-        super().build(state_shape)
-
-    def compute_output_shape(self, state_shape: Any) -> tuple[int | None, ...]:
-        return (*state_shape[:2], self.horizon)
-
-    def call(self, state: Tensor, lags: Tensor, observed: Tensor) -> Tensor:
-        """(window, origin, unit) and twice (window, origin, horizon, column) to (window, origin, horizon)."""
-        logits = self.logits if self.shift is None else self.logits + self.shift(state)[:, :, None]
-        weight = ops.exp(logits - ops.max(logits, axis=-1, keepdims=True))
-        seen = weight[..., :-1] * observed
-        return ops.sum(seen * lags, axis=-1) / (ops.sum(seen, axis=-1) + weight[..., -1])
+    weight = ops.exp(logits - ops.max(logits, axis=-1, keepdims=True))
+    seen = weight[..., :-1] * observed
+    return ops.sum(seen * lags, axis=-1) / (ops.sum(seen, axis=-1) + weight[..., -1])
 
 
-@keras.saving.register_keras_serializable(package="nightcast")
-class StepHead(keras.layers.Layer):
-    """One number per step of the horizon and level, from the state and what is known of each step.
+def read_steps(state: Tensor, known: Tensor, hidden: Callable[[Tensor], Tensor], ops: Ops) -> Tensor:
+    """What the state and the known of each step say together.
 
     Args:
-        horizon: Steps ahead.
-        units: Width of what the state says of each step.
-        levels: Number of quantile levels.
+        state: What the state says of all steps, shape (window, origin, horizon * unit).
+        known: What is known of each, shape (window, origin, horizon, unit).
+        hidden: A dense layer from units to as many, added to what went in.
+        ops: What computes.
+
+    Returns:
+        Shape (window, origin, horizon, unit).
     """
-
-    def __init__(self, horizon: int, units: int, levels: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.horizon, self.units, self.levels = horizon, units, levels
-        self.from_state = keras.layers.Dense(horizon * units, name="from_state")
-        self.from_step = keras.layers.Dense(units, use_bias=False, name="from_step")
-        # ReLU: a smoother activation costs a third of a training step on a CPU and gains nothing.
-        self.hidden = keras.layers.Dense(units, activation="relu", name="hidden")
-        self.output_levels = keras.layers.Dense(levels, kernel_initializer="zeros", name="output")
-
-    def build(self, state_shape: Any, known_shape: Any) -> None:
-        self.from_state.build(state_shape)
-        self.from_step.build(known_shape)
-        self.hidden.build((*known_shape[:-1], self.units))
-        self.output_levels.build((*known_shape[:-1], self.units))
-        super().build(state_shape)
-
-    def compute_output_shape(self, state_shape: Any, known_shape: Any) -> tuple[int | None, ...]:
-        return (*state_shape[:2], self.horizon, self.levels)
-
-    def call(self, state: Tensor, known: Tensor) -> Tensor:
-        """(window, origin, unit) and (window, origin, horizon, feature) to (window, origin, horizon, level)."""
-        steps = ops.reshape(self.from_state(state), (-1, state.shape[1], self.horizon, self.units))
-        hidden = ops.relu(steps + self.from_step(known))
-        return self.output_levels(hidden + self.hidden(hidden))
+    joined = ops.relu(ops.reshape(state, (-1, *known.shape[1:])) + known)
+    return joined + hidden(joined)
 
 
-def spread_quantiles(raw: Tensor, quantile_levels: list[float]) -> Tensor:
+def spread_quantiles(raw: Tensor, quantile_levels: list[float], ops: Ops) -> Tensor:
     """Quantiles that cannot cross: the median, and positive distances outward from it.
 
     Where `raw` is 0 they are those of the standard normal distribution, so that an untrained network errs like one
@@ -131,6 +88,7 @@ def spread_quantiles(raw: Tensor, quantile_levels: list[float]) -> Tensor:
     Args:
         raw: Shape (..., level), unbounded.
         quantile_levels: Ascending, with 0.5.
+        ops: What computes.
 
     Returns:
         Shape (..., level), ascending.

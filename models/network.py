@@ -1,12 +1,4 @@
-"""The recurrent network: windows in, quantiles of every step of the horizon out.
-
-    values -> level and scale taken out -> segments (or tokens) -> recurrent stack -> head -> quantiles
-
-The stack reads a window segment by segment and remembers; the head turns what it remembers
-into the whole horizon at once, at all quantile levels, as a difference from a learnt mix of
-the series' own seasonal lags, in units of what those err by. Everything here is in scaled units
-(level 0, scale 1).
-"""
+"""The recurrent network as Keras trains it; what it computes is in `forward`."""
 
 from __future__ import annotations
 
@@ -14,20 +6,21 @@ from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 from keras import ops
 
-from models.head import LagMix, StepHead, lag_columns, scaled_lags, spread_quantiles
+from models.forward import ForwardPass
+from models.head import lag_columns
+from models.head_layers import LagMix, StepHead
 from models.windows import Tensor, WindowShape
 
 CELLS = {"simple_rnn": keras.layers.SimpleRNN, "lstm": keras.layers.LSTM, "gru": keras.layers.GRU}
 
-# Scaled values beyond this are compressed or cut: one absurd value must not drown a window.
-INPUT_LIMIT = 8.0
-TOKEN_LIMIT = 5.0
+Weights = dict[str, npt.NDArray[np.float32]]
 
 
 @keras.saving.register_keras_serializable(package="nightcast")
-class RecurrentForecaster(keras.Model):
+class RecurrentForecaster(ForwardPass, keras.Model):
     """Embedding or segments, a stack of recurrent layers, and a head for all steps and levels.
 
     Args:
@@ -48,6 +41,9 @@ class RecurrentForecaster(keras.Model):
         dropout: Share of the recurrent state that the head does not see while training.
         unroll: Whether recurrent steps are laid out in the graph (faster on a CPU, no cuDNN).
     """
+
+    ops = ops
+    drop: keras.layers.Dropout | None
 
     def __init__(
         self,
@@ -107,88 +103,19 @@ class RecurrentForecaster(keras.Model):
             state = self.drop.seed_generator.state
             state.assign(ops.convert_to_tensor([seed % 2**31, 0], dtype=state.dtype))
 
-    def call(self, batch: dict[str, Tensor], training: bool | None = None) -> Tensor:
-        """Scaled quantiles of shape (window, origin, horizon, level), ascending along the last axis."""
-        origins = batch["target"].shape[1]
-        state = self._encode(batch, training)[:, -origins:]
-        lags, observed = scaled_lags(batch, self.shape, origins)
-        if self.drop is not None:
-            state = self.drop(state, training=training)
-        quantiles = spread_quantiles(self._head(batch, state, lags, observed), self.quantile_levels)
-        if self.error_units:
-            # The season that foretells the series best says how far off a forecast is likely to be.
-            quantiles = quantiles * ops.min(batch["error"][:, -origins:], axis=-1)[..., None, None]
-        if self.lag_mix is not None:
-            quantiles = quantiles + self.lag_mix(state, lags, observed)[..., None]
-        return quantiles
+    @property
+    def named_weights(self) -> Weights:
+        """The weights of the built network by the path of each, which is the same on every backend."""
+        return {_path(weight): np.asarray(ops.convert_to_numpy(weight)) for weight in self.weights}
 
-    def _encode(self, batch: dict[str, Tensor], training: bool | None) -> Tensor:
-        """The recurrent state after each segment, shape (window, step, units)."""
-        parts = [self._tokens(batch)] if self.tokens is not None else self._numbers(batch)
-        if self.use_calendar:
-            parts.append(batch["calendar"])
-        if "past_covariates" in batch:
-            parts.append(batch["past_covariates"])
-        identity = self._identity(batch)
-        if identity is not None:
-            parts.append(ops.repeat(identity[:, None], self.shape.steps, axis=1))
-        state = ops.concatenate(parts, axis=-1) if len(parts) > 1 else parts[0]
-        for layer in self.stack:
-            state = layer(state, training=training)
-        return state
+    @named_weights.setter
+    def named_weights(self, weights: Weights) -> None:
+        self.set_weights([weights[_path(weight)] for weight in self.weights])
 
-    def _tokens(self, batch: dict[str, Tensor]) -> Tensor:
-        """Embedded values, shape (window, step, segment * dimension)."""
-        assert self.tokens is not None
-        assert self.token_embedding is not None
-        # Tokens are read relative to the window's last level, so that a level change stays visible.
-        z = (batch["segments"] - batch["level"][:, -1:, None]) / batch["scale"][:, -1:, None]
-        count = self.tokens[0] - 1
-        token = ops.floor((ops.clip(z, -TOKEN_LIMIT, TOKEN_LIMIT) + TOKEN_LIMIT) / (2 * TOKEN_LIMIT) * (count - 1))
-        embedded = self.token_embedding(ops.cast((token + 1.0) * batch["observed"], "int32"))
-        return ops.reshape(embedded, (-1, self.shape.steps, self.shape.segment * self.tokens[1]))
 
-    def _numbers(self, batch: dict[str, Tensor]) -> list[Tensor]:
-        """Scaled values, whether they were observed, and how level, scale and season move; (window, step, ...)."""
-        observed, level, scale = batch["observed"], batch["level"], batch["scale"]
-        z = (batch["segments"] - level[..., None]) / scale[..., None] * observed
-        # Beyond the limit values still count, by their logarithm.
-        far = ops.log1p(ops.relu(ops.abs(z) - INPUT_LIMIT))
-        z = ops.clip(z, -INPUT_LIMIT, INPUT_LIMIT) + ops.sign(z) * far
-        level_before, scale_before = (ops.concatenate([each[:, :1], each[:, :-1]], axis=1) for each in (level, scale))
-        moved = [
-            ops.clip((level - level_before) / scale, -INPUT_LIMIT, INPUT_LIMIT),
-            ops.log(scale / scale_before),
-            ops.arcsinh(level / scale),
-            ops.log1p(ops.mean(observed, axis=-1)),
-        ]
-        return [z, observed, ops.stack(moved, axis=-1), ops.log(batch["error"]), batch["change"]]
-
-    def _identity(self, batch: dict[str, Tensor]) -> Tensor | None:
-        """Embeddings of the series and of its static categories, and its static numbers; shape (window, width)."""
-        parts = [layer(batch["static"][:, i]) for i, layer in enumerate(self.static_embeddings)]
-        if self.series_embedding is not None:
-            parts.append(self.series_embedding(batch["row"]))
-        if "static_numbers" in batch:
-            parts.append(batch["static_numbers"])
-        return ops.concatenate(parts, axis=-1) if parts else None
-
-    def _head(self, batch: dict[str, Tensor], state: Tensor, lags: Tensor, observed: Tensor) -> Tensor:
-        """One unbounded number per step and level, shape (window, origin, horizon, level)."""
-        if self.output_dense is not None:
-            for layer in self.hidden:
-                state = layer(state)
-            shape = (-1, state.shape[1], self.shape.horizon, len(self.quantile_levels))
-            return ops.reshape(self.output_dense(state), shape)
-        # Whether a lag was observed is the same for all ways of scaling it.
-        known = [lags, observed[..., : self.shape.lags.shape[1]]]
-        if self.use_calendar:
-            known.append(batch["future_calendar"])
-        if "future_covariates" in batch:
-            # A lag tells of its own promotion, not of the one ahead: the head sees both.
-            known += [batch["future_covariates"], batch["lag_covariates"]]
-        assert self.step_head is not None
-        return self.step_head(state, ops.concatenate(known, axis=-1))
+def _path(weight: keras.Variable) -> str:
+    """Without the name of the network itself, which counts the networks of the process."""
+    return str(weight.path).partition("/")[2]
 
 
 def pinball(target: Tensor, predicted: Tensor, quantile_levels: np.ndarray) -> Tensor:

@@ -45,7 +45,7 @@ class Objective(keras.Model):
         """Mean loss of each window, shape (window,)."""
         origins = self.origins if training else 1
         flat = {**self.flat, "end": ops.convert_to_tensor(self.training_end)} if training else self.flat
-        batch = gather(flat, index[:, 0], index[:, 1], self.window, origins=origins)
+        batch = gather(flat, index[:, 0], index[:, 1], self.window, origins=origins, ops=ops)
         if training:
             hidden = keras.random.uniform(ops.shape(batch["row"]), seed=self.noise) < UNKNOWN_SHARE
             batch["row"] = ops.where(hidden, 0, batch["row"])

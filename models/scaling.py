@@ -25,23 +25,21 @@ CHANGE_LIMIT = 8.0
 
 
 class Scaling(NamedTuple):
-    """What is known of a series at each flat position, from that position and before.
+    """What is known of a series at flat positions, from each position and before.
 
     Attributes:
-        level: Shape (total,), the trailing mean; 0 before the first observed value.
-        scale: Shape (total,), the trailing standard deviation, never below a floor; > 0.
-        error: Shape (total, season), the trailing mean absolute difference from one season before, in scales:
+        level: Shape (position,), the trailing mean; 0 before the first observed value.
+        scale: Shape (position,), the trailing standard deviation, never below a floor; > 0.
+        error: Shape (position, season), the trailing mean absolute difference from one season before, in scales:
             what the seasonal naive errs by; > 0.
-        change: Shape (total, season), the mean difference from one season before over the last quarter of a
+        change: Shape (position, season), the mean difference from one season before over the last quarter of a
             season, in scales: where the series is heading.
-        spread: Shape (series,), mean absolute difference from the step before; > 0.
     """
 
     level: npt.NDArray[np.float32]
     scale: npt.NDArray[np.float32]
     error: npt.NDArray[np.float32]
     change: npt.NDArray[np.float32]
-    spread: npt.NDArray[np.float32]
 
 
 def reach_of(scale_window: int) -> int:
@@ -49,7 +47,13 @@ def reach_of(scale_window: int) -> int:
     return max(8 * scale_window, 100)
 
 
-def scale_panel(panel: Panel, level_window: int, scale_window: int, seasons: tuple[int, ...]) -> Scaling:
+def scale_panel(
+    panel: Panel,
+    level_window: int,
+    scale_window: int,
+    seasons: tuple[int, ...],
+    at: npt.NDArray[np.int64] | None = None,
+) -> Scaling:
     """Level, scale and seasonal differences over the last steps, and over the reach where those hold too little.
 
     Args:
@@ -57,40 +61,44 @@ def scale_panel(panel: Panel, level_window: int, scale_window: int, seasons: tup
         level_window: Steps that the level looks back.
         scale_window: Steps that scale and error look back.
         seasons: Season lengths in steps.
+        at: Shape (position,), the flat positions that are asked about; None for all of them.
 
     Returns:
         Finite everywhere, whatever the panel holds.
     """
-    back = Trailing(panel, reach_of(scale_window))
+    back = Trailing(panel, reach_of(scale_window), at)
     # Sums of squares lose digits far from zero, so every series is measured from its own first value.
     observed = panel.observed
-    origin = panel.first_observed[back.series]
-    centred = np.where(observed, panel.values.astype(np.float64) - origin, 0.0)
+    first = panel.first_observed
+    centred = np.where(observed, panel.values - first[back.series], 0.0)
     # One running sum serves all series, so each is brought to size 1, and an absurd value is cut: neither a large
     # series nor a large value may take the digits of those after it.
-    size = _typical_size(centred, back.series, len(panel))[back.series]
-    centred = np.clip(centred / size, -ABSURD, ABSURD)
+    size = _typical_size(centred, back.series, len(panel))
+    centred = np.clip(centred / size[back.series], -ABSURD, ABSURD)
 
-    level = back.mean_of_enough(centred, observed, level_window) * size + origin
+    series = back.series[back.at]
+    size = size[series]
+    level = back.mean_of_enough(centred, observed, level_window) * size + first[series]
     square, wide = _deviations(back, centred, observed, scale_window)
     # A flat stretch would make a scale of nothing: at least a tenth of the usual swing and a thousandth of the level.
     scale = np.maximum(square * size, np.maximum(0.1 * wide * size, 1e-3 * np.abs(level)))
     scale = np.maximum(np.where(scale > 0, scale, size), SMALLEST)
     seasonal = [_seasonal(back, centred, observed, season, scale_window, size / scale) for season in seasons]
     error, change = (np.stack(each, axis=1).astype(np.float32) for each in zip(*seasonal, strict=True))
-    return Scaling(level.astype(np.float32), scale.astype(np.float32), error, change, _step_spread(panel))
+    return Scaling(level.astype(np.float32), scale.astype(np.float32), error, change)
 
 
 def _deviations(
     back: Trailing, centred: FloatArray, observed: npt.NDArray[np.bool_], window: int
 ) -> tuple[FloatArray, FloatArray]:
-    """Trailing standard deviation over the window, and over the reach; shape (total,) each."""
+    """Trailing standard deviation over the window, and over the reach; shape (position,) each."""
 
     def deviation(mean: FloatArray, mean_square: FloatArray) -> FloatArray:
         return np.asarray(np.sqrt(np.maximum(mean_square - mean**2, 0.0)))
 
-    near = deviation(*(back.mean_of_enough(each, observed, window) for each in (centred, centred**2)))
-    wide = deviation(*(back.mean(each, observed, back.reach) for each in (centred, centred**2)))
+    both = centred, centred**2
+    near = deviation(*(back.mean_of_enough(each, observed, window) for each in both))
+    wide = deviation(*(back.mean(each, observed, back.reach) for each in both))
     return near, wide
 
 
@@ -102,7 +110,7 @@ def _seasonal(
     window: int,
     in_scales: FloatArray,
 ) -> tuple[FloatArray, FloatArray]:
-    """What the seasonal naive errs by, and where the series is heading; shape (total,) each, in scales."""
+    """What the seasonal naive errs by, and where the series is heading; shape (position,) each, in scales."""
     before = back.before(season)
     both = observed & observed[before] & (back.place >= season)
     difference = np.where(both, centred - centred[before], 0.0)
@@ -120,7 +128,7 @@ def _typical_size(centred: FloatArray, series: npt.NDArray[np.int64], count: int
     return np.asarray(np.exp(total / np.maximum(np.bincount(series[there], minlength=count), 1)))
 
 
-def _step_spread(panel: Panel) -> npt.NDArray[np.float32]:
+def step_spread(panel: Panel) -> npt.NDArray[np.float32]:
     """Shape (series,): how far neighbouring observed values lie apart on average, 1 where they never differ."""
     values = panel.values.astype(np.float64)
     step = np.abs(np.diff(values, prepend=np.nan))

@@ -7,11 +7,12 @@ Keras, so that reading a job file takes milliseconds.
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from models.public_holidays import check_place
+from models.zone_offsets import zone_names
 
 QuantileLevel = Annotated[float, Field(gt=0.0, lt=1.0)]
 PositiveInt = Annotated[int, Field(ge=1)]
@@ -59,7 +60,7 @@ class ForecastSettings(Settings):
     @field_validator("time_zone")
     @classmethod
     def _known_zone(cls, name: str) -> str:
-        if name not in available_timezones():
+        if name not in zone_names():
             raise ValueError(f"{name!r} is not a time zone of the IANA database; use a name such as Europe/Madrid")
         return name
 

@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from math import gcd
-from zoneinfo import available_timezones
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from models.frequency import DAY, DAYS_OF_YEAR, MONDAY, SECOND, Rule, rule_of
-from models.zone_offsets import EPOCH, ZoneOffsets, zone_offsets
+from models.zone_offsets import EPOCH, ZoneOffsets, zone_names, zone_offsets
 
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
@@ -51,7 +50,7 @@ class TimeGrid:
     time_zone: str = "UTC"
 
     def __post_init__(self) -> None:
-        if self.time_zone not in available_timezones():
+        if self.time_zone not in zone_names():
             raise ValueError(
                 f"{self.time_zone!r} is not a time zone of the IANA database; use a name such as Europe/Madrid."
             )

@@ -9,44 +9,53 @@ from models.panel import Panel
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
+IntArray = npt.NDArray[np.int64]
+Array = FloatArray | BoolArray
 
 
 class Trailing:
-    """Looks back from every flat position of a panel, never past the beginning of its series.
+    """Looks back from flat positions of a panel, never past the beginning of their series.
 
     Args:
         panel: The series.
         reach: How many positions back the longest look goes.
+        at: Shape (position,), from where to look back; None for everywhere.
 
     Attributes:
-        series: Shape (total,), the series of each position.
+        series: Shape (total,), the series of each flat position.
         place: Shape (total,), the position's distance from the beginning of its series.
+        at: Shape (position,), from where it looks back.
     """
 
-    def __init__(self, panel: Panel, reach: int) -> None:
+    def __init__(self, panel: Panel, reach: int, at: IntArray | None = None) -> None:
         self.series = np.repeat(np.arange(len(panel)), panel.lengths)
         self.place = np.arange(len(panel.values)) - panel.offsets[:-1][self.series]
         self.reach = reach
+        self.at = np.arange(len(panel.values)) if at is None else at
+        self._behind = self.place[self.at] + 1
+        # Asked for again and again, by the array's identity; holding on to it keeps that from being another's.
+        self._running = dict[int, tuple[Array, FloatArray]]()
         self._counts = dict[tuple[int, int], FloatArray]()
-        self._counted = list[BoolArray]()
 
-    def total(self, array: FloatArray | BoolArray, back: int) -> FloatArray:
-        """Sum over the last `back` positions, the position itself included; shape (total,)."""
-        running = np.concatenate([[0.0], np.cumsum(array, dtype=np.float64)])
-        end = np.arange(1, len(array) + 1)
-        return np.asarray(running[end] - running[end - np.minimum(back, self.place + 1)])
+    def total(self, array: Array, back: int) -> FloatArray:
+        """Sum of an array of shape (total,) over the last `back` positions, their own included; shape (position,)."""
+        if id(array) not in self._running:
+            running = np.zeros(len(array) + 1)
+            np.cumsum(array, out=running[1:])
+            self._running[id(array)] = array, running
+        running = self._running[id(array)][1]
+        end = self.at + 1
+        return np.asarray(running[end] - running[end - np.minimum(back, self._behind)])
 
     def count(self, counted: BoolArray, back: int) -> FloatArray:
-        """`total` of what counts; asked for again and again, so kept."""
+        """`total` of what counts, shape (position,)."""
         key = (id(counted), back)
         if key not in self._counts:
-            # Holding on to the array keeps its identity from being given to another.
-            self._counted.append(counted)
             self._counts[key] = self.total(counted, back)
         return self._counts[key]
 
     def mean(self, array: FloatArray, counted: BoolArray, back: int) -> FloatArray:
-        """Mean of what counts over the last `back` positions, 0 where nothing does.
+        """Mean of what counts over the last `back` positions, 0 where nothing does; shape (position,).
 
         Args:
             array: Shape (total,), 0 where `counted` is not.
@@ -62,7 +71,7 @@ class Trailing:
             return self.mean(array, counted, back)
         return np.where(enough, self.mean(array, counted, back), self.mean(array, counted, self.reach))
 
-    def before(self, distance: int) -> npt.NDArray[np.int64]:
+    def before(self, distance: int) -> IntArray:
         """The flat position `distance` earlier, the position's own where its series had not begun; shape (total,)."""
         here = np.arange(len(self.place))
         return np.where(self.place >= distance, here - distance, here)

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-FORMAT = 2
+FORMAT = 3
 _FILE = "forecaster.json"
 
 

@@ -17,9 +17,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from keras import ops
 
 Tensor = Any
+# `keras.ops`, or `numpy_ops`, which has the same functions for NumPy.
+Ops = Any
 
 
 @dataclass(frozen=True)
@@ -75,9 +76,20 @@ class WindowShape:
         pairs = zip(self.seasons, self.cycles, strict=True)
         return np.concatenate([season * np.arange(count) for season, count in pairs]).astype(np.int32)
 
+    def scaled_at(self, start: npt.NDArray[np.int64], origin: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The flat positions at which a forecast from one origin of each window looks at level, scale and error.
+
+        Args:
+            start: Shape (window,), where the window's series begins.
+            origin: Shape (window,).
+        """
+        steps = self.segment * np.arange(self.steps)
+        back = np.union1d(steps, self.cycle_starts)
+        return np.maximum(origin[:, None] - back, start[:, None]).ravel()
+
 
 def gather(
-    flat: dict[str, Tensor], series: Tensor, origin: Tensor, shape: WindowShape, *, origins: int
+    flat: dict[str, Tensor], series: Tensor, origin: Tensor, shape: WindowShape, *, origins: int, ops: Ops
 ) -> dict[str, Tensor]:
     """Read one batch of windows from the flat arrays.
 
@@ -87,6 +99,7 @@ def gather(
         origin: Shape (window,), the flat position of each window's last visible value.
         shape: The window's shape.
         origins: How many of the newest recurrent steps to forecast from: 1 but while training.
+        ops: What computes.
 
     Returns:
         Zero stands where nothing was observed, beside a mask.
@@ -178,17 +191,17 @@ def gather(
     if known_ahead:
         newest = future[..., None] - shape.newest_lags[None, None]
         past += [known_at(known_context) for known_at in known_ahead]
-        batch["future_covariates"] = _side_by_side([known_at(future) for known_at in known_ahead])
-        lagged = _side_by_side([known_at(newest) for known_at in known_ahead])
+        batch["future_covariates"] = _side_by_side([known_at(future) for known_at in known_ahead], ops)
+        lagged = _side_by_side([known_at(newest) for known_at in known_ahead], ops)
         width = lagged.shape[-2] * lagged.shape[-1]
         batch["lag_covariates"] = ops.reshape(lagged, (-1, origins, shape.horizon, width))
     if "past_only" in flat:
         past.append(ops.take(flat["past_only"], known_context, axis=0))
     if past:
-        together = _side_by_side(past)
+        together = _side_by_side(past, ops)
         batch["past_covariates"] = ops.reshape(together, (-1, shape.steps, shape.segment * together.shape[-1]))
     return batch
 
 
-def _side_by_side(parts: list[Tensor]) -> Tensor:
+def _side_by_side(parts: list[Tensor], ops: Ops) -> Tensor:
     return ops.concatenate(parts, axis=-1) if len(parts) > 1 else parts[0]

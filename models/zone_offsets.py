@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cached_property, lru_cache
-from zoneinfo import ZoneInfo
+from functools import cache, cached_property, lru_cache
+from zoneinfo import ZoneInfo, available_timezones
 
 import numpy as np
 import numpy.typing as npt
@@ -91,6 +91,12 @@ class ZoneOffsets:
     def _starts(self) -> IntArray:
         """The instant from which each offset holds, shape (change + 1,)."""
         return np.concatenate([[np.iinfo(np.int64).min], self.changes]).astype(np.int64)
+
+
+@cache
+def zone_names() -> frozenset[str]:
+    """Every name of the IANA database; asking `zoneinfo` walks through hundreds of files each time."""
+    return frozenset(available_timezones())
 
 
 @lru_cache(maxsize=64)

@@ -24,7 +24,7 @@ from models.time_grid import TimeGrid
 from sql.read import Source
 from sql.revisions import known_at
 from tasks.covariates import covariates
-from tasks.keras_import import quiet_import
+from tasks.keras_import import quantiles_of, quiet_import
 from tasks.read_series import seen_at
 from tasks.rows_store import load_rows
 from tasks.step import logger, step
@@ -87,12 +87,13 @@ def backtest(
     Challengers forecast the same panels, at the network's own quantile levels and bounds.
     """
     with quiet_import():
-        from models.forecaster import Forecaster
+        from models.fitting import fit
 
     after = datetime.now(UTC) + timedelta(days=1)
     panels = [_panel(rows_file, source, forecast, policies, cutoff, after) for cutoff in cutoffs]
-    forecaster, _ = Forecaster.fit(panels[0], forecast, network, training)
-    nights = [forecaster.predict(panel) for panel in _one_by_one(NETWORK, panels, cutoffs)]
+    forecaster, _ = fit(panels[0], forecast, network, training)
+    computed_by = quantiles_of()
+    nights = [forecaster.predict(panel, quantiles_of=computed_by) for panel in _one_by_one(NETWORK, panels, cutoffs)]
     levels, bounds = nights[0].quantile_levels, (forecaster.plan.lower_bound, forecast.upper_bound)
     others: dict[str, list[Challenge]] = {}
     with spread_over(worker_count(len(challengers) * sum(len(panel.values) for panel in panels))) as spread:

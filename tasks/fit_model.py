@@ -62,13 +62,14 @@ def fit_model(
         return Fitted(decided.mode, decided.champion.version if decided.champion else "", decided.folder)
     # TensorFlow takes seconds to import: only here, where it computes.
     with quiet_import():
+        from models.fitting import fit
         from models.forecaster import Forecaster
 
     panel = to_train_on(load_panel(panel_file), levels)
     start = Forecaster.load(decided.folder) if decided.folder else None
     try:
         with told_progress() as progress:
-            forecaster, report = Forecaster.fit(panel, forecast, network, training, start_from=start, progress=progress)
+            forecaster, report = fit(panel, forecast, network, training, start_from=start, progress=progress)
     except TrainingFailed as error:
         return _without_training(decided, str(error))
     logger().info("%s\n%s", "\n".join(forecaster.choices), forecaster.summary)

@@ -1,4 +1,4 @@
-"""Import Keras without the pages that TensorFlow writes about the machine while it loads."""
+"""When Keras is needed, and how to import it without the pages that TensorFlow writes about the machine."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from tempfile import TemporaryFile
+
+from models.forecaster import QuantilesOf
+from models.member import Member
+
+# There where NVIDIA's driver has found a card; asking Keras would take seconds and half a gigabyte.
+GPU_DRIVER = Path("/dev/nvidiactl")
 
 
 @contextmanager
@@ -51,3 +58,12 @@ def gpu_names() -> list[str]:
         from models.devices import accelerators
 
     return accelerators()
+
+
+def quantiles_of() -> QuantilesOf:
+    """What computes forecasts here: Keras where there is a GPU, NumPy on every core elsewhere."""
+    if not GPU_DRIVER.exists() or os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
+        return Member.quantiles
+    with quiet_import():
+        from models.keras_member import keras_quantiles
+    return keras_quantiles

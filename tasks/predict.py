@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,22 +17,20 @@ import pyarrow.compute as pc
 
 from models.baselines import fallback, seasonal_naive
 from models.forecast import Forecast
+from models.forecaster import Forecaster
 from models.levels import Levels
 from models.panel import Panel
 from models.settings import ForecastSettings
 from models.time_grid import TimeGrid
 from sql.tables import quantile_column
 from tasks.fit_model import Fitted
-from tasks.keras_import import quiet_import
+from tasks.keras_import import quantiles_of
 from tasks.night_file import save_night
 from tasks.panel_store import load_panel
 from tasks.places import Places
 from tasks.reconcile import reconciled
 from tasks.step import step
 from tasks.upper_levels import with_upper_levels
-
-if TYPE_CHECKING:
-    from models.forecaster import Forecaster
 
 _PART_ROWS = 250_000
 """Rows of the table `forecast` in one row group."""
@@ -81,13 +80,11 @@ def predict(
     if fitted.folder is None:
         tonight = fallback_forecast(panel, forecast, fitted.failure or "no model")
     else:
-        with quiet_import():
-            from models.forecaster import Forecaster
-
         forecaster = Forecaster.load(fitted.folder)
         summary, choices = forecaster.summary, [*forecaster.choices, *_changed_bounds(forecaster, panel, forecast)]
         bounds = forecaster.bounds(panel, forecast)
-        tonight, word = reconciled(forecaster.predict(panel, forecast), panel, levels, forecaster, forecast)
+        ask = partial(forecaster.predict, quantiles_of=quantiles_of())
+        tonight, word = reconciled(ask(panel, forecast), panel, levels, ask, forecast, bounds)
         choices += [word] if word else []
     parts = (
         forecast_rows(part, panel, places.job, cutoff, fitted.version, run_id, created_at)

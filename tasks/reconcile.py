@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +19,7 @@ from models.upper_covariates import with_covariates
 from models.upper_history import beside, upper_panel
 from tasks.step import logger
 
-if TYPE_CHECKING:
-    from models.forecaster import Forecaster
+Bounds = tuple[float | None, float | None]
 
 MINT = "mint"
 
@@ -39,12 +38,25 @@ def to_train_on(panel: Panel, levels: Levels) -> Panel:
 
 
 def reconciled(
-    tonight: Forecast, panel: Panel, levels: Levels, forecaster: Forecaster, forecast: ForecastSettings
+    tonight: Forecast,
+    panel: Panel,
+    levels: Levels,
+    ask: Callable[[Panel, ForecastSettings], Forecast],
+    forecast: ForecastSettings,
+    bounds: Bounds,
 ) -> tuple[Forecast, str]:
     """Tonight's forecasts of all series, moved by what the network forecasts of their sums, and a word about it.
 
     Means are moved by MinT, and every quantile of a series and step as far as its mean, within the bounds. Where there
     is too little history to know past errors by, or they are of no use, everything stays as it is.
+
+    Args:
+        tonight: The forecast of the panel's series.
+        panel: The series.
+        levels: Those of the job, and the method.
+        ask: Forecasts a panel by tonight's network, within the bounds of the settings.
+        forecast: What the job asks for.
+        bounds: What no series is below and above.
     """
     if not levels or levels.method != MINT:
         return tonight, ""
@@ -56,7 +68,7 @@ def reconciled(
     of_sums = forecast.model_copy(update={"lower_bound": None, "upper_bound": None})
 
     def means(of: Panel, settings: ForecastSettings) -> npt.NDArray[np.float64]:
-        return forecaster.predict(of, settings).mean
+        return ask(of, settings).mean
 
     errors = [
         past_errors(upper, cutoffs, lambda before: means(before, of_sums)),
@@ -67,7 +79,6 @@ def reconciled(
     except Exception as error:
         logger().warning("MinT failed, so sums are added up from below: %s", error)
         return tonight, f"sums are added up from below: MinT failed: {error}"
-    bounds = forecaster.bounds(panel, forecast)
     moved = (middle - tonight.mean)[:, :, None]
     made = replace(tonight, mean=np.clip(middle, *bounds), quantiles=np.clip(tonight.quantiles + moved, *bounds))
     return made, f"reconciled by MinT with {len(hierarchy)} upper series, from errors at {len(cutoffs)} past cutoffs"

@@ -18,6 +18,7 @@ from measured import Answer, Request, long_format, peak_mib, warm_rate
 
 from models.audit import build_panel
 from models.choices import Plan
+from models.fitting import fit
 from models.forecaster import Forecaster
 from models.panel import Panel
 from models.settings import ForecastSettings, NetworkSettings, TrainingSettings
@@ -88,7 +89,7 @@ def train(rows: pd.DataFrame, parts: Parts, origins: int | None) -> tuple[Foreca
     def change(plan: Plan) -> Plan:
         return plan if origins is None else replace(plan, origins=origins)
 
-    return Forecaster.fit(panel, parts.forecast, parts.network, parts.training, change_plan=change)
+    return fit(panel, parts.forecast, parts.network, parts.training, change_plan=change)
 
 
 def panels(rows: pd.DataFrame, forecast: ForecastSettings) -> list[tuple[Panel, pd.Timestamp]]:

@@ -254,7 +254,7 @@ def spoil(job: Path, name: str) -> None:
         shutil.rmtree(manifest.parent)
 
 
-@pytest.mark.parametrize("name", ["forecaster.json", "member-0.weights.h5", "series_ids.npy", "manifest.json", ""])
+@pytest.mark.parametrize("name", ["forecaster.json", "member-0.npz", "series_ids.npy", "manifest.json", ""])
 def test_where_nothing_may_be_trained_a_damaged_champion_is_a_failure_that_names_the_file(two_nights, name):
     job = with_its_own_versions(two_nights)
     spoil(job, name)
@@ -277,7 +277,7 @@ def test_a_night_before_every_version_that_may_not_train_names_the_champion_and_
 @pytest.mark.parametrize(
     ("policy", "name", "cutoff"),
     [
-        ("auto", "member-0.weights.h5", "2024-02-11"),
+        ("auto", "member-0.npz", "2024-02-11"),
         ("auto", "", "2024-02-03"),
         ("warm", "manifest.json", "2024-02-11"),
     ],

@@ -19,7 +19,9 @@ def batch(weekly_panel):
     origin = (weekly_panel.offsets[1:] - 1).astype(np.int32)
 
     def of(shape: WindowShape, origins: int = 1):
-        return gather(flat, ops.convert_to_tensor(series), ops.convert_to_tensor(origin), shape, origins=origins)
+        return gather(
+            flat, ops.convert_to_tensor(series), ops.convert_to_tensor(origin), shape, origins=origins, ops=ops
+        )
 
     return of
 

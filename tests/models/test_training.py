@@ -9,6 +9,7 @@ import pytest
 from models.choices import choose
 from models.errors import TrainingFailed
 from models.flat_arrays import Vocabulary
+from models.keras_member import built
 from models.member import Member
 from models.settings import ForecastSettings, Layer, NetworkSettings, TrainingSettings
 from models.training import ROUND, WARM_SHARE, merged, train
@@ -27,18 +28,18 @@ def course(weekly_panel):
         plan = choose(panel, FORECAST, NETWORK, TrainingSettings(max_steps=150))[0][0]
         plan = replace(plan, **(plan_facts or {}))
         member = Member(plan, Vocabulary.of(panel))
-        member.build(panel)
+        network = built(member, panel)
         if weights is not None:
-            member.network.set_weights(weights)
+            network.set_weights(weights)
         settings = {"shape": member.shape, "seed": 0, "time_limit": 1e6, "patience": 100, **options}
         report = train(
-            member.network,
-            member._flatten(panel),
+            network,
+            member.flatten(panel),
             choose_windows(panel.offsets, panel.observed, plan),
             plan,
             **settings,
         )
-        return member.network, report
+        return network, report
 
     return run
 

@@ -17,7 +17,7 @@ def gathered(panel, series, origin, shape=SHAPE, origins=1):
     arrays = flatten(panel, Vocabulary.of(panel), level_window=4, scale_window=8, seasons=shape.seasons)
     flat = {name: ops.convert_to_tensor(array) for name, array in arrays.items()}
     index = [ops.convert_to_tensor(np.array(each, np.int32)) for each in (series, origin)]
-    batch = gather(flat, *index, shape, origins=origins)
+    batch = gather(flat, *index, shape, origins=origins, ops=ops)
     return {name: ops.convert_to_numpy(tensor) for name, tensor in batch.items()}, arrays
 
 

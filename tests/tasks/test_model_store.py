@@ -20,7 +20,7 @@ def saved(tmp_path):
     folder = tmp_path / "saved"
     folder.mkdir()
     (folder / "forecaster.json").write_text('{"plan": 1}', encoding="utf-8")
-    (folder / "network.weights.h5").write_bytes(bytes(range(256)) * 40)
+    (folder / "member-0.npz").write_bytes(bytes(range(256)) * 40)
     return folder
 
 
@@ -38,7 +38,7 @@ def test_a_version_comes_back_as_it_was_stored(saved, versions, tmp_path):
     stored = store_version(saved, versions, "sales", CUTOFF)
     assert stored.version == f"20240301T060000Z-{stored.digest[:8]}"
     folder = fetch_version(stored, tmp_path / "scratch")
-    assert (folder / "network.weights.h5").read_bytes() == (saved / "network.weights.h5").read_bytes()
+    assert (folder / "member-0.npz").read_bytes() == (saved / "member-0.npz").read_bytes()
 
 
 def test_the_same_files_are_the_same_version_and_are_stored_once(saved, versions):
@@ -47,11 +47,11 @@ def test_the_same_files_are_the_same_version_and_are_stored_once(saved, versions
 
 def test_other_weights_are_another_version(saved, versions):
     before = store_version(saved, versions, "sales", CUTOFF)
-    (saved / "network.weights.h5").write_bytes(b"other")
+    (saved / "member-0.npz").write_bytes(b"other")
     assert store_version(saved, versions, "sales", CUTOFF).version != before.version
 
 
-@pytest.mark.parametrize("name", ["forecaster.json", "network.weights.h5"])
+@pytest.mark.parametrize("name", ["forecaster.json", "member-0.npz"])
 def test_a_truncated_file_is_named_with_what_to_do(saved, versions, tmp_path, name):
     stored = store_version(saved, versions, "sales", CUTOFF)
     with fsspec.open(f"{stored.uri}/{name}", "rb") as file:
@@ -65,8 +65,8 @@ def test_a_truncated_file_is_named_with_what_to_do(saved, versions, tmp_path, na
 def test_a_missing_file_is_named(saved, versions, tmp_path):
     stored = store_version(saved, versions, "sales", CUTOFF)
     system, root = fsspec.core.url_to_fs(stored.uri)
-    system.rm(f"{root}/network.weights.h5")
-    with pytest.raises(ModelError, match=r"network.weights.h5 of model version .* is missing"):
+    system.rm(f"{root}/member-0.npz")
+    with pytest.raises(ModelError, match=r"member-0.npz of model version .* is missing"):
         fetch_version(stored, tmp_path / "scratch")
 
 
@@ -98,7 +98,7 @@ def test_a_copy_that_was_cut_short_is_no_version_and_is_replaced(saved, tmp_path
     stored = store_version(saved, str(tmp_path / "versions"), "sales", CUTOFF)
     folder = tmp_path / "versions" / "sales" / stored.version
     (folder / MANIFEST).unlink()
-    (folder / "network.weights.h5").write_bytes(b"half")
+    (folder / "member-0.npz").write_bytes(b"half")
     assert store_version(saved, str(tmp_path / "versions"), "sales", CUTOFF) == stored
     assert fetch_version(stored, tmp_path) == folder
     assert sorted(file.name for file in folder.parent.iterdir()) == [stored.version]
@@ -133,14 +133,14 @@ def test_two_runs_that_store_the_same_version_at_once_both_find_it(saved, tmp_pa
     assert [path.name for path in (tmp_path / "versions/sales").iterdir()] == [stored.version]
 
 
-@pytest.mark.parametrize("name", ["network.weights.h5", MANIFEST])
+@pytest.mark.parametrize("name", ["member-0.npz", MANIFEST])
 def test_storing_a_version_again_mends_a_damaged_one(saved, versions, tmp_path, name):
     stored = store_version(saved, versions, "sales", CUTOFF)
     with fsspec.open(f"{stored.uri}/{name}", "wb") as file:
         file.write(b"half")
     assert store_version(saved, versions, "sales", CUTOFF) == stored
     folder = fetch_version(stored, tmp_path / "scratch")
-    assert (folder / "network.weights.h5").read_bytes() == (saved / "network.weights.h5").read_bytes()
+    assert (folder / "member-0.npz").read_bytes() == (saved / "member-0.npz").read_bytes()
 
 
 def test_a_version_is_found_where_the_versions_were_moved_to(saved, tmp_path):

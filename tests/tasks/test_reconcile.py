@@ -18,16 +18,10 @@ MINT = Levels.of(["store", "item"], [["store"], []], "mint")
 SETTINGS = ForecastSettings(frequency="D", horizon=7, lower_bound=0, upper_bound=20)
 
 
-class WeekdayMean:
-    """Forecasts each series as the mean of its weekday: far better of a sum than the last week of its parts."""
-
-    def bounds(self, panel: Panel, forecast: ForecastSettings) -> tuple[float | None, float | None]:
-        return forecast.lower_bound, forecast.upper_bound
-
-    def predict(self, panel: Panel, forecast: ForecastSettings) -> Forecast:
-        past = panel.tail(70).reshape(len(panel), 10, 7)
-        mean = np.clip(np.nanmean(past, axis=1), *self.bounds(panel, forecast))
-        return forecast_of(panel, mean if "*/*" in panel.series_ids else seasonal_naive(panel, 7, 7))
+def ask(panel: Panel, forecast: ForecastSettings) -> Forecast:
+    """Forecasts sums as the means of their weekdays, which know far more than the last week that it takes of parts."""
+    mean = np.nanmean(panel.tail(70).reshape(len(panel), 10, 7), axis=1)
+    return forecast_of(panel, mean if "*/*" in panel.series_ids else seasonal_naive(panel, 7, 7))
 
 
 def forecast_of(panel: Panel, mean: np.ndarray) -> Forecast:
@@ -61,9 +55,8 @@ def panel() -> Panel:
 
 
 def test_forecasts_move_towards_what_is_better_known_of_their_sums(panel):
-    forecaster = WeekdayMean()
-    alone = forecaster.predict(panel, SETTINGS)
-    made, word = reconciled(alone, panel, MINT, forecaster, SETTINGS)
+    alone = ask(panel, SETTINGS)
+    made, word = reconciled(alone, panel, MINT, ask, SETTINGS, (0, 20))
     assert word == "reconciled by MinT with 3 upper series, from errors at 8 past cutoffs"
     total = np.nanmean(panel.tail(70).reshape(6, 10, 7), axis=1).sum(axis=0)
     before, after = (np.abs(each.mean.sum(axis=0) - total).mean() for each in (alone, made))
@@ -76,10 +69,9 @@ def test_forecasts_move_towards_what_is_better_known_of_their_sums(panel):
 
 
 def test_with_too_little_past_or_errors_of_no_use_forecasts_stay_and_the_night_says_so(panel, monkeypatch):
-    forecaster = WeekdayMean()
     young = replace(panel, values=np.arange(60, dtype=np.float32), offsets=np.arange(7) * 10)
     alone = forecast_of(young, np.ones((6, 7)))
-    assert reconciled(alone, young, MINT, forecaster, SETTINGS) == (
+    assert reconciled(alone, young, MINT, ask, SETTINGS, (0, 20)) == (
         alone,
         "sums are added up from below: 10 steps are too few to know past errors by",
     )
@@ -88,8 +80,8 @@ def test_with_too_little_past_or_errors_of_no_use_forecasts_stay_and_the_night_s
         raise ValueError("ill-conditioned")
 
     monkeypatch.setattr("tasks.reconcile.reconciled_means", fails)
-    alone = forecaster.predict(panel, SETTINGS)
-    made, word = reconciled(alone, panel, MINT, forecaster, SETTINGS)
+    alone = ask(panel, SETTINGS)
+    made, word = reconciled(alone, panel, MINT, ask, SETTINGS, (0, 20))
     assert made is alone
     assert word == "sums are added up from below: MinT failed: ill-conditioned"
 
@@ -109,4 +101,4 @@ def test_sums_are_trained_on_where_they_are_forecast(panel):
     assert to_train_on(panel, replace(MINT, method="bottom_up")) is panel
     assert to_train_on(panel, Levels()) is panel
     alone = forecast_of(panel, np.ones((6, 7)))
-    assert reconciled(alone, panel, replace(MINT, method="bottom_up"), WeekdayMean(), SETTINGS) == (alone, "")
+    assert reconciled(alone, panel, replace(MINT, method="bottom_up"), ask, SETTINGS, (0, 20)) == (alone, "")

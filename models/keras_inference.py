@@ -1,4 +1,4 @@
-"""Forecasts of windows from their numbers alone: gather, then the network, as one function of the backend."""
+"""Forecasts of windows by Keras, for accelerators: gather, then the network, as one function of the backend."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ BATCH = 2_048
 
 
 class Reader(keras.Model):
-    """The network as it is asked every night.
+    """The network as an accelerator is asked every night.
 
     The flat arrays are an input, so that what JAX has compiled serves every panel of the same size.
     """
 
-    def __init__(self, network: RecurrentForecaster, shape: WindowShape, *, compiled: bool) -> None:
+    def __init__(self, network: RecurrentForecaster, shape: WindowShape) -> None:
         super().__init__()
         self.network, self.window = network, shape
         # It has no weights of its own.
         self.built = True
         # XLA takes most of a minute for recurrent steps that are laid out in the graph, which JAX's never are.
-        self.compile(run_eagerly=not compiled, jit_compile=keras.backend.backend() == "jax")
+        self.compile(jit_compile=keras.backend.backend() == "jax")
 
     def call(self, inputs: dict[str, Tensor]) -> Tensor:
         """Scaled quantiles from the last origin of each window, shape (window, horizon, level)."""
         index = inputs["index"]
-        batch = gather(inputs["flat"], index[:, 0], index[:, 1], self.window, origins=1)
+        batch = gather(inputs["flat"], index[:, 0], index[:, 1], self.window, origins=1, ops=ops)
         return self.network(batch)[:, 0]
 
-    def quantiles(self, arrays: Arrays, index: Index) -> npt.NDArray[np.float64]:
+    def quantiles(self, arrays: Arrays, index: Index) -> npt.NDArray[np.float32]:
         """Scaled quantiles of windows.
 
         Args:
@@ -50,4 +50,4 @@ class Reader(keras.Model):
             self.predict_on_batch({"flat": flat, "index": ops.convert_to_tensor(part)})
             for part in np.array_split(index, -(-len(index) // BATCH))
         ]
-        return np.concatenate(batches).astype(np.float64)
+        return np.asarray(np.concatenate(batches))
