@@ -282,3 +282,11 @@ class HierarchySettings(Settings):
         if isinstance(levels, list):
             return [[level] if isinstance(level, str) else level for level in levels]
         return levels
+
+    @model_validator(mode="after")
+    def _method_of_some_level(self) -> Self:
+        if self.method != "bottom_up" and not self.levels:
+            raise ValueError(
+                f"method is {self.method}, but levels names no level; write [[]] for the total of all series"
+            )
+        return self

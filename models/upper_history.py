@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -38,29 +37,25 @@ def upper_panel(panel: Panel, hierarchy: Hierarchy) -> Panel:
         hierarchy: The upper series above them.
     """
     length = int(panel.lengths.max(initial=0))
-    shape = len(hierarchy) * length
-    value, size_seen, size, seen = np.zeros(shape), np.zeros(shape), np.zeros(shape), np.zeros(shape, np.int32)
-    for first, last in _chunks(panel.offsets):
-        flat = slice(panel.offsets[first], panel.offsets[last])
-        owner = np.repeat(np.arange(first, last), panel.lengths[first:last])
-        column = length - panel.offsets[owner + 1] + np.arange(flat.start, flat.stop)
-        observed = panel.values[flat].astype(np.float64)
-        known = ~np.isnan(observed)
-        filled = _filled(panel, flat.start, observed, owner)
-        for above in hierarchy.part_of:
-            cell = above[owner] * length + column
-            np.add.at(value, cell, filled)
-            np.add.at(size, cell, np.abs(filled))
-            np.add.at(size_seen, cell[known], np.abs(observed[known]))
-            np.add.at(seen, cell[known], 1)
-    value[(seen == 0) | (size_seen < KNOWN_SHARE * size)] = np.nan
+    # Of each upper series and step: the sum, the sum of sizes, that of the sizes observed, and the number observed.
+    sums = np.zeros((len(hierarchy), 4, length))
+    rows = max(1, _VALUES_AT_ONCE // max(length, 1))
+    for first in range(0, len(panel), rows):
+        observed = _ends(panel, slice(first, first + rows), length)
+        filled, known = _filled(observed, panel.season_lengths[0]), ~np.isnan(observed)
+        each = np.stack([filled, np.abs(filled), np.where(known, np.abs(filled), 0.0), known], axis=1)
+        above, part_of = np.unique(hierarchy.part_of[:, first : first + rows], return_inverse=True)
+        mine = replace(hierarchy, series_ids=hierarchy.series_ids[above], part_of=part_of.reshape(-1, len(observed)))
+        sums[above] += mine.sums(each)
+    value, size, size_observed, count = sums.transpose(1, 0, 2)
+    value = np.where((count == 0) | (size_observed < KNOWN_SHARE * size), np.nan, value)
     lengths = np.zeros(len(hierarchy), np.int64)
     for above in hierarchy.part_of:
         np.maximum.at(lengths, above, panel.lengths)
     inside = np.arange(length) >= length - lengths[:, None]
     return replace(
         panel,
-        values=value.reshape(-1, length)[inside].astype(np.float32),
+        values=value[inside].astype(np.float32),
         offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
         series_ids=hierarchy.series_ids,
         static={},
@@ -117,26 +112,21 @@ def _in_order(
     return np.concatenate([rows[i] for i in order])
 
 
-def _chunks(offsets: IntArray) -> list[tuple[int, int]]:
-    """Runs of whole series of some `_VALUES_AT_ONCE` values, one series at least."""
-    count = len(offsets) - 1
-    edges = [0]
-    while edges[-1] < count:
-        to = int(np.searchsorted(offsets, offsets[edges[-1]] + _VALUES_AT_ONCE, side="right")) - 1
-        edges.append(max(to, edges[-1] + 1))
-    return list(pairwise(edges))
+def _ends(panel: Panel, series: slice, length: int) -> FloatArray:
+    """The last steps of some series, shape (those, length); NaN before a series began."""
+    begin, end = panel.offsets[:-1][series, None], panel.offsets[1:][series, None]
+    place = end - length + np.arange(length)
+    return np.where(place >= begin, panel.values[np.maximum(place, 0)], np.nan).astype(np.float64)
 
 
-def _filled(panel: Panel, start: int, observed: FloatArray, owner: IntArray) -> FloatArray:
-    """The values of a stretch of the panel with what stands in for those that are missing; 0 where nothing does."""
+def _filled(observed: FloatArray, season: int) -> FloatArray:
+    """Values, and what stands in for those that are missing; 0 where nothing does."""
     filled = observed.copy()
-    missing = np.flatnonzero(np.isnan(observed))
-    for season in range(1, REACH_SEASONS + 1):
-        earlier = missing + start - season * panel.season_lengths[0]
-        there = earlier >= panel.offsets[owner[missing]]
-        found = np.where(there, panel.values[np.where(there, earlier, 0)], np.nan)
+    series, step = np.nonzero(np.isnan(observed))
+    for back in range(season, (REACH_SEASONS + 1) * season, season):
+        found = np.where(step >= back, observed[series, np.maximum(step - back, 0)], np.nan)
         has = ~np.isnan(found)
-        filled[missing[has]] = found[has]
-        missing = missing[~has]
-    filled[missing] = 0.0
+        filled[series[has], step[has]] = found[has]
+        series, step = series[~has], step[~has]
+    filled[series, step] = 0.0
     return filled

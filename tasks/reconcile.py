@@ -11,7 +11,7 @@ import numpy.typing as npt
 from models.forecast import Forecast
 from models.hierarchy import Hierarchy
 from models.levels import Levels
-from models.mint import reconciled_means, require_mint
+from models.mint import of_few_values, reconciled_means, require_mint
 from models.panel import Panel
 from models.past_errors import past_cutoffs, past_errors
 from models.settings import ForecastSettings
@@ -75,7 +75,9 @@ def reconciled(
         past_errors(panel, cutoffs, lambda before: means(before, forecast)),
     ]
     try:
-        middle = reconciled_means(means(upper, of_sums), tonight.mean, np.concatenate(errors), hierarchy)
+        middle = reconciled_means(
+            means(upper, of_sums), tonight.mean, np.concatenate(errors), hierarchy, of_few_values(panel)
+        )
     except Exception as error:
         logger().warning("MinT failed, so sums are added up from below: %s", error)
         return tonight, f"sums are added up from below: MinT failed: {error}"

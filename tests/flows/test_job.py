@@ -80,6 +80,7 @@ def test_a_job_that_is_nowhere_is_answered_with_the_jobs_that_are_there(tmp_path
         ),
         (SMALLEST + "hierarchy: {levels: [series_id]}\n", "all columns of source.series_id, so it sums over nothing"),
         (SMALLEST + "hierarchy: {levels: []}\n", "hierarchy.levels: names no level; write .... for the total"),
+        (SMALLEST + "hierarchy: {method: mint}\n", "hierarchy: method is mint, but levels names no level"),
         (SMALLEST + "hierarchy: {levels: store}\n", "hierarchy.levels: Input should be a valid list .found 'store'"),
         (
             SMALLEST + "hierarchy: {method: mean}\n",

@@ -63,7 +63,7 @@ def test_the_past_is_the_same_however_many_series_are_added_up_at_once(make_pane
     panel = make_panel(series)
     hierarchy = Hierarchy.of(panel.series_ids, LEVELS)
     whole = upper_panel(panel, hierarchy).values
-    monkeypatch.setattr(upper_history, "_VALUES_AT_ONCE", 60)
+    monkeypatch.setattr(upper_history, "_VALUES_AT_ONCE", 150)
     assert upper_panel(panel, hierarchy).values == pytest.approx(whole, nan_ok=True)
 
 
