@@ -1,23 +1,30 @@
 """How the cost of a night grows with its size, and how near reading and writing come to the databases' own limits.
 
-    python benchmarks/scale.py [--series 1000 10000] [--days 730] [--kinds sqlite postgresql] [--rounds 3]
+    python benchmarks/scale.py [--series 1000 10000] [--days 730] [--hourly 0] [--kinds sqlite postgresql] [--peers]
 
-For each database and size: a made-up source; one night that trains for a few steps, and four weeks later one that
-only forecasts, each in a process of its own as a scheduler would run it. Beside it, on the same rows, in turn and each
-in a fresh process: a bare ADBC fetch and the night's own read, which also checks, encodes and keeps them; a bare ADBC
-ingest into a table without an index and the night's own indexed, atomic publish. Of each the fastest round counts.
+Daily series of two years and, with `--hourly`, hourly ones of a year. For each database and size: a made-up source;
+one night that trains for a few steps, and one a horizon later that only forecasts, each in a process of its own as a
+scheduler would run it. Beside it, on the same rows, in turn and each in a fresh process: a bare ADBC fetch and the
+night's own read, which also checks, encodes and keeps them; a bare ADBC ingest into a table without an index and the
+night's own indexed, atomic publish. Of each the fastest round counts.
 
-Figures carry `<database>.<series>.` before them. Without it are those that others read: the worst of all databases at
-the largest size. `cost_exponent` is the slope of log(seconds of all stages) over log(rows) of the night that forecasts;
-`memory_over_panel` is (peak of that night - 1.5 GB, TensorFlow's own) over the bytes of the float32 panel, so it may be
-negative where the panel is small.
+With `--peers`, what a team would write beside it on the smallest size in SQLite: pandas reads the same rows, a
+trained neuralforecast LSTM forecasts them, pandas writes the forecasts; `script_over_night` is its seconds over those
+of the night's stages from the query to the published rows. Neither counts imports.
+
+Figures carry `<database>.<series>.` before them, `<database>.hourly_<series>.` for hourly ones. Without it are those
+that others read: the worst of all databases at the largest daily size. `cost_exponent` is the slope of log(seconds of
+all stages) over log(rows) of the night that forecasts; `memory_over_panel` is (peak of that night - 1.5 GB,
+TensorFlow's own) over the bytes of the float32 panel, so it may be negative where the panel is small.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import os
+import subprocess
 import sys
 import tempfile
 import time
@@ -25,6 +32,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
 from pathlib import Path
@@ -33,6 +41,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import sqlalchemy as sa
+from judge import LEVELS
+from peers import WORKERS, prepared, surroundings
 from record import asked, record
 from speed import BUSY, HORIZON, LAST_DAY, make_history, run_command
 
@@ -44,12 +54,14 @@ from sql.read import Source, save_observations
 
 KINDS = ("sqlite", "postgresql")
 TENSORFLOWS_OWN = 1.5e9
-CUTOFF = datetime.combine(LAST_DAY, datetime.min.time(), UTC)
+AT_ONCE = 1_000
+# From the query to the published rows.
+STAGES = ("read", "audit", "decide", "fit", "predict", "publish")
 JOB = """
 name: scale
 source: {{url: "{source}", table: observations}}
-forecast: {{frequency: D, horizon: {horizon}, lower_bound: 0}}
-network: {{segment: 7, layers: [{{cell: gru, units: 128}}]}}
+forecast: {{frequency: {step}, horizon: {horizon}, lower_bound: 0}}
+network: {{segment: {segment}, layers: [{{cell: gru, units: 128}}]}}
 training: {{max_steps: 20, time_limit: 300, seed: 0}}
 output: {{url: "{output}"}}
 """
@@ -61,6 +73,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--series", type=int, nargs="+", default=[1_000, 10_000])
     parser.add_argument("--days", type=int, default=730)
+    parser.add_argument("--hourly", type=int, default=0, help="hourly series of a year, 0 for none")
+    parser.add_argument("--peers", action="store_true", help="neuralforecast in a script; the first time installs it")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS)
     parser.add_argument("--rounds", type=int, default=3, help="how often each of a pair takes its turn")
     given = parser.parse_args()
@@ -71,12 +85,16 @@ def main() -> None:
             f"The machine is busy (load {load:.1f}); ratios may be off, seconds will be.", file=sys.stderr, flush=True
         )
     sizes = sorted(given.series)
+    made = [Made(str(series), series, given.days) for series in sizes]
+    made += [Made(f"hourly_{given.hourly}", given.hourly, 365 * 24, "h", 48, 24)] * (given.hourly > 0)
     for kind in given.kinds:
-        for series in sizes:
-            print(f"{kind}, {series} series", file=sys.stderr, flush=True)
+        for this in made:
+            print(f"{kind}, {this.name} series", file=sys.stderr, flush=True)
             with tempfile.TemporaryDirectory() as folder, databases(kind, Path(folder)) as make_url:
-                found = measure(Path(folder), make_url, series, given.days, given.rounds)
-            figures |= {f"{kind}.{series}.{name}": value for name, value in found.items()}
+                found = measure(Path(folder), make_url, this, given.rounds)
+                if given.peers and kind == "sqlite" and this is made[0]:
+                    figures |= beside_a_script(Path(folder), found)
+            figures |= {f"{kind}.{this.name}.{name}": value for name, value in found.items()}
         if len(sizes) > 1:
             seconds = [float(figures[f"{kind}.{series}.stages_seconds"] or 0) for series in sizes]
             figures[f"{kind}.cost_exponent"] = float(np.polyfit(np.log(sizes), np.log(seconds), 1)[0])
@@ -87,6 +105,37 @@ def main() -> None:
     for name, value in figures.items():
         print(f"{name:<58}" + (f"{'-':>14}" if value is None else f"{value:>14,.2f}"))
     print(f"Kept in {os.path.relpath(record('scale', figures, asked('scale', sys.argv[1:])))}")
+
+
+@dataclass(frozen=True)
+class Made:
+    """A made-up source.
+
+    Attributes:
+        name: In the figures.
+        series: How many.
+        steps: Length of each.
+        step: "D" or "h".
+        horizon: Of its job.
+        segment: The same.
+    """
+
+    name: str
+    series: int
+    steps: int
+    step: str = "D"
+    horizon: int = HORIZON
+    segment: int = 7
+
+    @property
+    def length(self) -> timedelta:
+        """Of a step."""
+        return timedelta(days=1) if self.step == "D" else timedelta(hours=1)
+
+    @property
+    def cutoff(self) -> datetime:
+        """The last step that the source holds."""
+        return datetime.combine(LAST_DAY + timedelta(days=1), datetime.min.time(), UTC) - self.length
 
 
 @contextmanager
@@ -113,7 +162,7 @@ def databases(kind: str, folder: Path) -> Iterator[Callable[[str], str]]:
         server.cleanup()
 
 
-def measure(folder: Path, make_url: Callable[[str], str], series: int, days: int, rounds: int) -> dict[str, float]:
+def measure(folder: Path, make_url: Callable[[str], str], this: Made, rounds: int) -> dict[str, float]:
     """Both nights, and both pairs of one size.
 
     Returns:
@@ -121,18 +170,21 @@ def measure(folder: Path, make_url: Callable[[str], str], series: int, days: int
     """
     source, output = make_url("source"), make_url("output")
     # Elsewhere too: a process begins with the peak memory of the one that started it.
-    alone(ingest_history, source, series, days)
+    alone(ingest_history, source, this)
     job = folder / "scale.yaml"
-    job.write_text(JOB.format(source=source, output=output, horizon=HORIZON), encoding="utf-8")
-    run_command(["run", str(job), "--cutoff", str(LAST_DAY - timedelta(days=HORIZON)), "--json"])
-    night, wall, peak = run_command(["run", str(job), "--cutoff", str(LAST_DAY), "--train", "never", "--json"])
+    settings = {"step": this.step, "horizon": this.horizon, "segment": this.segment}
+    job.write_text(JOB.format(source=source, output=output, **settings), encoding="utf-8")
+    run_command(["run", str(job), "--cutoff", (this.cutoff - this.horizon * this.length).isoformat(), "--json"])
+    night, wall, peak = run_command(
+        ["run", str(job), "--cutoff", this.cutoff.isoformat(), "--train", "never", "--json"]
+    )
     figures = {f"{stage}_seconds": float(seconds) for stage, seconds in night["seconds"].items()}
     figures |= {
         "rows": float(night["rows_read"]),
         "stages_seconds": sum(figures.values()),
         "night_seconds": wall,
         "night_peak_mib": peak,
-        "memory_over_panel": (peak * 2**20 - TENSORFLOWS_OWN) / (4 * series * days),
+        "memory_over_panel": (peak * 2**20 - TENSORFLOWS_OWN) / (4 * this.series * this.steps),
     }
     kept = folder / "observations.arrow"
     read = in_turn(rounds, {"adbc": (fetch, (source,)), "read": (read_rows, (source, kept))})
@@ -143,7 +195,7 @@ def measure(folder: Path, make_url: Callable[[str], str], series: int, days: int
         "read_over_adbc": read["read"][0] / read["adbc"][0],
     }
     forecast = folder / "forecast.arrow"
-    alone(keep_forecast, output, forecast)
+    alone(keep_forecast, output, forecast, this.cutoff)
     targets = {name: [make_url(f"{name}_{turn}") for turn in range(rounds)] for name in ("adbc", "publish")}
     for url in targets["publish"]:
         migrate(connect(resolve_url(url)))
@@ -156,6 +208,25 @@ def measure(folder: Path, make_url: Callable[[str], str], series: int, days: int
         "own_publish_seconds": write["publish"],
         "write_over_adbc": write["publish"] / write["adbc"],
     }
+
+
+def beside_a_script(folder: Path, night: dict[str, float]) -> dict[str, float]:
+    """`script_over_night` on the source that lies in a folder, and the seconds of both.
+
+    Args:
+        folder: With `source.db`.
+        night: Seconds of the night's stages, as `<stage>_seconds`.
+    """
+    request: dict[str, Any] = {"source": f"sqlite:///{folder}/source.db", "output": f"sqlite:///{folder}/script.db"}
+    request |= {"frequency": "D", "horizon": HORIZON, "levels": LEVELS.tolist()}
+    (folder / "request.json").write_text(json.dumps(request), encoding="utf-8")
+    command = [str(prepared()), str(WORKERS / "neuralforecast_script.py"), str(folder)]
+    subprocess.run(command, cwd=folder, env=surroundings(), check=True, stdout=sys.stderr.fileno())
+    script: dict[str, float] = json.loads((folder / "answer.json").read_text(encoding="utf-8"))
+    own = sum(night[f"{stage}_seconds"] for stage in STAGES)
+    total = sum(seconds for name, seconds in script.items() if name.endswith("_seconds"))
+    figures = {"script_over_night": total / own, "night_from_query_to_rows_seconds": own}
+    return figures | {f"script_{name}": value for name, value in script.items()}
 
 
 def in_turn(
@@ -200,7 +271,7 @@ def read_rows(url: str, file: Path) -> float:
     return time.perf_counter() - began
 
 
-def ingest(url: str, table: str, rows: pa.Table) -> float:
+def ingest(url: str, table: str, rows: pa.Table | pa.RecordBatchReader) -> float:
     """A bare ADBC ingest into a new table without an index, committed."""
     began = time.perf_counter()
     connection = adbc_connection(resolve_url(url))
@@ -212,8 +283,13 @@ def ingest(url: str, table: str, rows: pa.Table) -> float:
     return time.perf_counter() - began
 
 
-def ingest_history(url: str, series: int, days: int) -> float:
-    return ingest(url, "observations", make_history(series, days))
+def ingest_history(url: str, this: Made) -> float:
+    """All series, a few at a time: together they would take more memory than a night of them."""
+    firsts = range(0, this.series, AT_ONCE)
+    parts = (make_history(min(AT_ONCE, this.series - first), this.steps, this.step, first) for first in firsts)
+    batches = (batch for part in parts for batch in part.to_batches())
+    schema = make_history(1, 1, this.step).schema
+    return ingest(url, "observations", pa.RecordBatchReader.from_batches(schema, batches))
 
 
 def ingest_file(url: str, file: Path) -> float:
@@ -228,10 +304,10 @@ def publish_file(url: str, file: Path) -> float:
     return time.perf_counter() - began
 
 
-def keep_forecast(url: str, file: Path) -> float:
+def keep_forecast(url: str, file: Path, cutoff: datetime) -> float:
     """The published night as an Arrow file."""
     began = time.perf_counter()
-    rows = history.forecast_of(connect(resolve_url(url)), "scale", CUTOFF)
+    rows = history.forecast_of(connect(resolve_url(url)), "scale", cutoff)
     with pa.ipc.new_file(str(file), rows.schema) as writer:
         writer.write_table(rows)
     return time.perf_counter() - began

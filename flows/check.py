@@ -18,6 +18,8 @@ from tasks.notify import NotifyError, fill_in_environment
 from tasks.places import PlaceError, check_places
 from tasks.read_series import read_series
 from tasks.reconcile import require_method
+from tasks.runner import RunnerError
+from tasks.runner.cluster import check_runner
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,10 @@ def check_job(job: str | Path) -> Checked:
         check_places(loaded.places)
     except (PlaceError, SourceError, StorageError, OSError) as error:
         problems.append(f"output: {error}")
+    try:
+        check_runner(loaded.job.runner)
+    except (InputError, RunnerError) as error:
+        problems.append(f"runner: {error}")
     try:
         fill_in_environment(loaded.job.notify.webhook or "")
     except NotifyError as error:

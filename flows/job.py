@@ -27,6 +27,7 @@ from sql.url import holds_password
 from tasks.notify import Notify
 from tasks.places import Output, Places
 from tasks.retention import days_to_judge
+from tasks.runner import Runner
 
 
 class JobError(ValueError):
@@ -45,6 +46,7 @@ class Job(Settings):
     hierarchy: HierarchySettings = HierarchySettings()
     network: NetworkSettings = NetworkSettings()
     training: TrainingSettings = TrainingSettings()
+    runner: Runner = Runner()
     output: Output = Output()
     monitor: MonitorSettings = MonitorSettings()
     notify: Notify = Notify()

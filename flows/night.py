@@ -28,6 +28,7 @@ from tasks.reconcile import require_method
 from tasks.report import write_report
 from tasks.retention import forget
 from tasks.run_log import begin_run, end_run, note_failure
+from tasks.runner.cluster import check_runner
 from tasks.score import score
 from tasks.watch import watch
 from tasks.watch_input import watch_input
@@ -64,6 +65,7 @@ def night(
         fill_in_environment(loaded.job.notify.webhook or "")
         require_method(loaded.job.levels)
         check_places(places)
+        check_runner(loaded.job.runner)
         with places.scratch(run_id) as scratch:
             return _steps(loaded, asked, train, now, started_at, run_id, scratch)
     except BaseException as error:
@@ -101,7 +103,16 @@ def _steps(
         )
     with clock("predict"):
         predicted = predict(
-            places, panel_file, fitted, job.forecast, cutoff, run_id, started_at, job.levels, training.seed
+            places,
+            panel_file,
+            fitted,
+            job.forecast,
+            job.runner,
+            cutoff,
+            run_id,
+            started_at,
+            job.levels,
+            training.seed,
         )
     with clock("publish"):
         published = publish(places, predicted.file, cutoff)
@@ -121,7 +132,7 @@ def _steps(
         report = write_report(places, cutoff, run_id)
     with clock("forget"):
         forget(places, cutoff)
-    train_reason = "; ".join(filter(None, (decided.reason, fitted.failure)))
+    train_reason = "; ".join(filter(None, (decided.reason, fitted.failure, fitted.trained_on)))
     facts = {
         "train_mode": fitted.mode,
         "train_reason": train_reason,
@@ -144,6 +155,7 @@ def _steps(
         fallback_reasons=predicted.fallback_reasons,
         train_mode=fitted.mode,
         train_reason=train_reason,
+        trained_on=fitted.trained_on,
         model_version=fitted.version,
         findings=[str(finding) for finding in audited.audit.findings],
         scores=scored.newest_scores,

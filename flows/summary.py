@@ -24,7 +24,8 @@ class NightSummary:
         fallback_series: Number of series that the model did not forecast.
         fallback_reasons: Why, and how many series each.
         train_mode: scratch, warm or load.
-        train_reason: Why this mode.
+        train_reason: Why this mode, and how many of the series were learnt from where not all.
+        trained_on: The latter alone, "" where all or none.
         model_version: The version that forecast.
         findings: What was odd about the input, in words.
         stale: Whether the newest value of the source is too old.
@@ -48,6 +49,7 @@ class NightSummary:
     fallback_reasons: dict[str, int]
     train_mode: str
     train_reason: str
+    trained_on: str
     model_version: str
     findings: list[str]
     stale: bool
@@ -66,6 +68,8 @@ class NightSummary:
         parts = [f"{self.series} series"]
         if self.fallback_series:
             parts = [f"{self.fallback_series} of {self.series} series by fallback"]
+        if self.trained_on:
+            parts.append(self.trained_on)
         if self.stale:
             parts.append("the source is stale")
         if degraded := [loss["segment"] for loss in self.losses if loss["state"] == "degraded"]:

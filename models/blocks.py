@@ -14,8 +14,15 @@ from models.panel import Panel
 # Series whose windows lie in a core's cache together, and as few as are worth a thread of their own.
 BLOCK, SMALLEST_BLOCK = 256, 32
 
+CORES = "NIGHTCAST_CORES"
+
 _linear_algebra = ThreadpoolController()
 Answer = TypeVar("Answer")
+
+
+def cores_to_use() -> int:
+    """All cores that this process may use, or as many as NIGHTCAST_CORES says: several processes can share them."""
+    return int(os.environ.get(CORES, 0)) or len(os.sched_getaffinity(0))
 
 
 def in_blocks(panel: Panel, work: Callable[[Panel, int], Answer]) -> list[Answer]:
@@ -24,7 +31,7 @@ def in_blocks(panel: Panel, work: Callable[[Panel, int], Answer]) -> list[Answer
     NumPy lets go of Python while it computes, so threads do. Matrix products are small here: cores that share each
     of them wait for one another longer than they compute.
     """
-    cores = len(os.sched_getaffinity(0))
+    cores = cores_to_use()
     size = min(max(-(-len(panel) // cores), SMALLEST_BLOCK), BLOCK)
     firsts = range(0, len(panel), size)
 

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from models.baselines import fallback
 from models.errors import InputError
+from models.fallback import fallback
 from models.panel import Panel
 
 FloatArray = npt.NDArray[np.float64]

@@ -16,6 +16,7 @@ from models.keras_member import train_member
 from models.panel import Panel
 from models.settings import ForecastSettings, NetworkSettings, TrainingSettings
 from models.training import Progress, TrainingReport, merged
+from models.training_sample import training_sample
 
 Told = Callable[[Progress], None]
 
@@ -33,7 +34,7 @@ def fit(
     """Train on a panel, from scratch or from another forecaster.
 
     Args:
-        panel: The series; those refused are left out.
+        panel: The series; those refused are left out, and of very many a sample is learnt from.
         forecast: What is forecast.
         network: The network, as far as the job says.
         training: The training, as far as the job says.
@@ -50,13 +51,15 @@ def fit(
     panel = panel.without(panel.refused)
     if not len(panel):
         raise TrainingFailed("Every series was refused, so there is nothing to train on; see the audit for reasons.")
+    sample = training_sample(panel, training.max_values, training.seed)
     keras.utils.set_random_seed(training.seed)
     if start_from is None:
         plans, choices = choose(panel, forecast, network, training)
-        trained = Forecaster([change_plan(plan) for plan in plans], Vocabulary.of(panel), forecast, choices)
+        trained = Forecaster([change_plan(plan) for plan in plans], Vocabulary.of(sample), forecast, choices)
     else:
-        trained = start_from.grown(panel, training)
-    report = _train(trained, panel, training, start_from, progress)
+        trained = start_from.grown(sample, training)
+    report = _train(trained, sample, training, start_from, progress)
+    report.series, report.all_series = len(sample), len(panel)
     return (start_from if start_from is not None and report.kept_champion else trained), report
 
 

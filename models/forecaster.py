@@ -18,9 +18,10 @@ from zipfile import BadZipFile
 import numpy as np
 import numpy.typing as npt
 
-from models.baselines import fallback, seasonal_naive
+from models.baselines import seasonal_naive
 from models.choices import Plan, trained_as, usual_lower_bound
 from models.errors import ModelError
+from models.fallback import Fallback
 from models.flat_arrays import Vocabulary
 from models.forecast import Forecast, mean_of_quantiles
 from models.member import Member
@@ -68,14 +69,35 @@ class Forecaster:
         Raises:
             ModelError: where the panel's grid is not the one that was trained on.
         """
-        mine = self.forecast.frequency, self.forecast.time_zone, self.plan.horizon
-        if (panel.frequency, panel.time_zone, panel.horizon) != mine:
-            raise ModelError(
-                f"The version forecasts {mine[2]} steps of {mine[0]!r} in {mine[1]}, the panel asks for "
-                f"{panel.horizon} of {panel.frequency!r} in {panel.time_zone}; train from scratch."
-            )
-        levels = np.array(self.plan.quantile_levels)
+        self._require_grid(panel)
+        return self.predict_shard(panel, self.fallback(panel, forecast), quantiles_of=quantiles_of)
+
+    def fallback(self, panel: Panel, forecast: ForecastSettings | None = None) -> Fallback:
+        """What shards of a panel cannot know by themselves: its bounds, and what fallbacks borrow from the others.
+
+        Args:
+            panel: All series.
+            forecast: What the job asks for now, whose bounds hold; what was trained for where None.
+        """
         bounds = self.bounds(panel, forecast or self.forecast)
+        return Fallback.learn(panel, self.plan.horizon, self.plan.quantile_levels, *bounds)
+
+    def predict_shard(
+        self, panel: Panel, instead: Fallback, *, quantiles_of: QuantilesOf = Member.quantiles
+    ) -> Forecast:
+        """Forecast some series of a panel as `predict` forecasts them among all.
+
+        Args:
+            panel: Those series.
+            instead: Their part of the whole panel's `fallback`.
+            quantiles_of: See `predict`.
+
+        Raises:
+            ModelError: where the panel's grid is not the one that was trained on.
+        """
+        self._require_grid(panel)
+        levels = np.array(self.plan.quantile_levels)
+        bounds = instead.lower_bound, instead.upper_bound
         reason = self._reasons(panel)
         able = np.flatnonzero(reason == "")
         quantiles = np.full((len(panel), self.plan.horizon, len(levels)), np.nan)
@@ -88,9 +110,8 @@ class Forecaster:
         # Rounding must not carry the mean of equal quantiles over the bound that they lie on.
         mean = np.clip(mean_of_quantiles(quantiles, levels), *bounds)
         if left := (reason != "").nonzero()[0].tolist():
-            # The fallback of a series may lean on all the others.
-            instead, middle = fallback(panel, self.plan.horizon, levels, *bounds)
-            quantiles[left], mean[left] = instead[left], middle[left]
+            others = panel.without(set(panel.series_ids[reason == ""].tolist()))
+            quantiles[left], mean[left] = instead.of(np.array(left)).forecast(others)
         return Forecast(
             series_ids=panel.series_ids,
             quantile_levels=levels,
@@ -161,6 +182,14 @@ class Forecaster:
         """An untrained forecaster of the same networks that has rows for the panel's new series and categories too."""
         plans = [trained_as(member.plan, training) for member in self.members]
         return Forecaster(plans, self.vocabulary.grown(panel), self.forecast, self.choices)
+
+    def _require_grid(self, panel: Panel) -> None:
+        mine = self.forecast.frequency, self.forecast.time_zone, self.plan.horizon
+        if (panel.frequency, panel.time_zone, panel.horizon) != mine:
+            raise ModelError(
+                f"The version forecasts {mine[2]} steps of {mine[0]!r} in {mine[1]}, the panel asks for "
+                f"{panel.horizon} of {panel.frequency!r} in {panel.time_zone}; train from scratch."
+            )
 
     def _reasons(self, panel: Panel) -> npt.NDArray[np.object_]:
         """Shape (series,): why a series is left to the fallback, "" where it is not."""

@@ -27,6 +27,11 @@ class Levels:
     def __bool__(self) -> bool:
         return bool(self.names)
 
+    @property
+    def reconciled(self) -> bool:
+        """Whether sums are forecast themselves and reconciled with the series."""
+        return bool(self) and self.method == "mint"
+
     @classmethod
     def of(cls, columns: Sequence[str], levels: Sequence[Sequence[str]], method: str = "bottom_up") -> Levels:
         """Levels named by the columns that they keep, in any order.

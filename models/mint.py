@@ -59,13 +59,11 @@ def reconciled_means(
         Shape (series, horizon). They may be beyond bounds.
 
     Raises:
-        ValueError: where there are more than `LARGEST` of them, or nothing finite comes of it.
+        ValueError: where nothing finite comes of it.
         Exception: whatever hierarchicalforecast raises on errors that it cannot take.
 
     Source: Wickramasuriya, Athanasopoulos & Hyndman (2019), doi 10.1080/01621459.2018.1448825, with variances alone.
     """
-    if len(errors) > LARGEST:
-        raise ValueError(f"{len(errors)} series and sums are more than the {LARGEST} that can be reconciled")
     known = ~np.isnan(errors)
     square = np.where(known, errors, 0.0) ** 2
     size = np.sqrt(square.sum(axis=1) / np.maximum(known.sum(axis=1), 1))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import numpy as np
+import numpy.typing as npt
 from keras import ops
 
 from models.choices import Plan
@@ -34,17 +37,24 @@ class Objective(keras.Model):
         self.window = shape
         self.origins = plan.origins
         self.levels = np.array(plan.quantile_levels, np.float32)
-        self.flat = {name: ops.convert_to_tensor(array) for name, array in {**arrays, "end": windows.full_end}.items()}
-        self.training_end = self.add_weight(
-            name="training_end", shape=windows.end.shape, dtype="int32", initializer="zeros", trainable=False
-        )
-        self.training_end.assign(windows.end)
+        # As weights they are given to what is compiled; JAX would compile plain arrays into it, each time anew.
+        self.flat = {name: self._kept(name, array) for name, array in {**arrays, "end": windows.full_end}.items()}
+        self.training_end = self._kept("training_end", windows.end)
         self.noise = keras.random.SeedGenerator(seed)
+
+    def _kept(self, name: str, array: npt.NDArray[Any]) -> keras.Variable:
+        array = np.asarray(array)
+        kept = self.add_weight(
+            name=name, shape=array.shape, dtype=str(array.dtype), initializer="zeros", trainable=False
+        )
+        kept.assign(array)
+        return kept
 
     def call(self, index: Tensor, training: bool | None = None) -> Tensor:
         """Mean loss of each window, shape (window,)."""
         origins = self.origins if training else 1
-        flat = {**self.flat, "end": ops.convert_to_tensor(self.training_end)} if training else self.flat
+        kept = {**self.flat, "end": self.training_end} if training else self.flat
+        flat = {name: ops.convert_to_tensor(variable) for name, variable in kept.items()}
         batch = gather(flat, index[:, 0], index[:, 1], self.window, origins=origins, ops=ops)
         if training:
             hidden = keras.random.uniform(ops.shape(batch["row"]), seed=self.noise) < UNKNOWN_SHARE

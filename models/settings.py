@@ -176,6 +176,12 @@ class TrainingSettings(Settings):
     )
     batch_size: int | None = Field(None, ge=1, description="Windows in one step.")
     max_steps: int | None = Field(None, ge=1, description="Steps of the optimizer at most.")
+    max_values: int = Field(
+        50_000_000,
+        ge=1,
+        description="Values that training looks at. Of more, it takes an even sample of the series, drawn by the seed, "
+        "with every static category in it; the other series are forecast as new ones are.",
+    )
     devices: int | None = Field(
         None, ge=1, description="Devices that share each step, on JAX only; left out, every GPU that can."
     )

@@ -64,6 +64,7 @@ class TrainingReport:
         history: One entry a round: step, loss, validation_loss.
         stopped: Why training ended.
         kept_champion: Whether a warm start found nothing better than what it began from.
+        series, all_series: Series that were learnt from, and those that could have been; see `training_sample`.
     """
 
     mode: str
@@ -75,6 +76,8 @@ class TrainingReport:
     history: list[dict[str, float]] = field(default_factory=list)
     stopped: str = ""
     kept_champion: bool = False
+    series: int = 0
+    all_series: int = 0
 
 
 def train(

@@ -33,6 +33,7 @@ class Fitted:
         version: Name of the version; "" for none.
         folder: Local folder of the version's files; None for none.
         stored: The new version, None where none was made.
+        lies: The version in the store, new or not; None for none.
         training: How training went, as JSON; None where nothing was trained.
         failure: Why training failed and what the night takes instead; "" where it did not.
     """
@@ -41,8 +42,15 @@ class Fitted:
     version: str = ""
     folder: Path | None = None
     stored: StoredVersion | None = None
+    lies: StoredVersion | None = None
     training: dict[str, Any] | None = None
     failure: str = ""
+
+    @property
+    def trained_on(self) -> str:
+        """How much of the series training looked at, "" where at all of them or there was none."""
+        series, of = ((self.training or {}).get(name, 0) for name in ("series", "all_series"))
+        return f"trained on {series:,} of {of:,} series" if series < of else ""
 
 
 @step("{decided.mode}: get the model of {places.job}", retries=1, retry_delay_seconds=(5,))
@@ -59,7 +67,8 @@ def fit_model(
 ) -> Fitted:
     """Train and store a version, or take the champion; a warm start that found nothing better is the champion."""
     if decided.mode in ("load", "none"):
-        return Fitted(decided.mode, decided.champion.version if decided.champion else "", decided.folder)
+        version = decided.champion.version if decided.champion else ""
+        return Fitted(decided.mode, version, decided.folder, lies=decided.champion)
     # TensorFlow takes seconds to import: only here, where it computes.
     with quiet_import():
         from models.fitting import fit
@@ -75,15 +84,16 @@ def fit_model(
     logger().info("%s\n%s", "\n".join(forecaster.choices), forecaster.summary)
     facts = asdict(report)
     if report.kept_champion and decided.champion is not None:
-        return Fitted(decided.mode, decided.champion.version, decided.folder, training=facts)
+        return Fitted(decided.mode, decided.champion.version, decided.folder, lies=decided.champion, training=facts)
     folder = panel_file.with_name("model")
     folder.mkdir(exist_ok=True)
     forecaster.save(folder)
+    # Series outside of the sample count as known: training again would not take them in either.
     known = panel.without(panel.refused).series_ids
     np.save(folder / SERIES_FILE, np.union1d(known, _known_before(decided)), allow_pickle=False)
     stored = store_version(folder, places.versions, places.job, cutoff)
     _list_version(places, stored, cutoff, now, facts | {"built_for": built_for(forecast, network, panel.covariates)})
-    return Fitted(decided.mode, stored.version, folder, stored, facts)
+    return Fitted(decided.mode, stored.version, folder, stored, stored, facts)
 
 
 def _without_training(decided: Decided, why: str) -> Fitted:
@@ -93,7 +103,7 @@ def _without_training(decided: Decided, why: str) -> Fitted:
     logger().warning("%s", failure)
     if decided.champion is None:
         return Fitted("none", failure=failure)
-    return Fitted("load", decided.champion.version, decided.folder, failure=failure)
+    return Fitted("load", decided.champion.version, decided.folder, lies=decided.champion, failure=failure)
 
 
 @step("promote {fitted.version}", retries=2, retry_delay_seconds=(2, 10))

@@ -6,6 +6,7 @@ The file is the one that is published: without `job` and `cutoff`, which its pat
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
@@ -19,18 +20,28 @@ IN_THE_PATH = ("job", "cutoff")
 def save_night(parts: Iterable[pa.Table], file: Path) -> Path:
     """Write rows of the table `forecast` as they come, one row group (at least) each; gives `file` back.
 
+    A part is written aside while the next one is computed, and the one after that waits: never more than two are there.
+
     Raises:
         ValueError: where there is no part.
+        OSError: where the file cannot be written.
     """
-    writer = None
-    try:
-        for part in parts:
-            rows = part.drop_columns(list(IN_THE_PATH))
-            writer = writer or pq.ParquetWriter(file, rows.schema)
-            writer.write_table(rows)
-    finally:
-        if writer is not None:
-            writer.close()
+    writer: pq.ParquetWriter | None = None
+    with ThreadPoolExecutor(1, "night file") as aside:
+        writing: Future[None] | None = None
+        try:
+            for part in parts:
+                if writing is not None:
+                    writing.result()
+                rows = part.drop_columns(list(IN_THE_PATH))
+                writer = writer or pq.ParquetWriter(file, rows.schema)
+                writing = aside.submit(writer.write_table, rows)
+            if writing is not None:
+                writing.result()
+        finally:
+            aside.shutdown()
+            if writer is not None:
+                writer.close()
     if writer is None:
         raise ValueError(f"There is no row to write into {file}: a night forecasts one series at least.")
     return file

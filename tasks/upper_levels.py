@@ -6,34 +6,46 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
-from models.forecast import Forecast
+from models.fallback import Fallback
 from models.hierarchy import Hierarchy
 from models.levels import Levels
 from models.panel import Panel
 from models.upper_forecast import UpperForecast
 from models.upper_history import beside, upper_panel
+from tasks.forecast_shard import Tonight, forecast_of_rows, row_parts
 
 Segments = Mapping[str, npt.NDArray[np.bool_]]
 
 
 def with_upper_levels(
-    parts: Iterable[Forecast],
-    panel: Panel,
-    levels: Levels,
-    bounds: tuple[float | None, float | None],
-    seed: int,
-) -> Iterator[Forecast]:
-    """The parts of a night's forecast as they come, and after the last one the upper series of all of them."""
+    parts: Iterable[pa.Table], panel: Panel, levels: Levels, instead: Fallback, seed: int, tonight: Tonight
+) -> Iterator[pa.Table]:
+    """The rows of a night's series as they come, and after the last ones those of the upper series.
+
+    Args:
+        parts: Rows of the table `forecast`, whole series at a time.
+        panel: All series.
+        levels: The levels; where there are none nothing follows.
+        instead: The panel's fallback, within the bounds of which the series lie.
+        seed: Orders what the past does not.
+        tonight: What the rows have in common.
+    """
     if not levels:
         yield from parts
         return
-    lower, upper = bounds
-    sums = UpperForecast(panel, Hierarchy.of(panel.series_ids, levels), lower_bound=lower, upper_bound=upper, seed=seed)
+    sums = UpperForecast(
+        panel,
+        Hierarchy.of(panel.series_ids, levels),
+        lower_bound=instead.lower_bound,
+        upper_bound=instead.upper_bound,
+        seed=seed,
+    )
     for part in parts:
-        sums.accumulate(part)
+        sums.accumulate(forecast_of_rows(part))
         yield part
-    yield sums.finish()
+    yield from row_parts(sums.finish(), panel, tonight)
 
 
 def beside_upper_levels(panel: Panel, segments: Segments, levels: Levels) -> tuple[Panel, Segments]:

@@ -132,6 +132,14 @@ def test_no_night_sees_what_came_after_its_cutoff(make_job, history_frame, tmp_p
     pd.testing.assert_frame_equal(rows[0], rows[1])
 
 
+def test_a_night_that_learns_from_a_sample_says_of_how_many_series(make_job):
+    job = make_job(training={"max_values": 300})
+    night = run("run", str(job))
+    assert night["message"].startswith("1 of 7 series by fallback; trained on 2 of 6 series")
+    assert history.runs(load_job(job).places.engine(), "small")[0]["train_reason"].endswith("trained on 2 of 6 series")
+    assert "trained on 2 of 6 series" in Path(night["report"]).read_text(encoding="utf-8")
+
+
 def test_a_night_without_a_cutoff_takes_nothing_after_now(make_job):
     assert run_night(make_job(), now=datetime(2024, 1, 31, 12, tzinfo=UTC)).cutoff == datetime(2024, 1, 31, tzinfo=UTC)
 

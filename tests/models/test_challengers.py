@@ -9,9 +9,9 @@ import pytest
 from statsforecast.models import AutoETS, Theta
 
 from models import challengers
-from models.baselines import fallback
 from models.challengers import CHALLENGERS, challenge, challenger_quantiles, filled_forward, require_challengers
 from models.errors import InputError
+from models.fallback import fallback
 
 LEVELS = np.array([0.05, 0.25, 0.5, 0.75, 0.9])
 HORIZON = 7

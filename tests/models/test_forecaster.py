@@ -13,6 +13,7 @@ from models.fitting import fit
 from models.forecaster import Forecaster
 from models.keras_member import built, fitted_to, keras_quantiles
 from models.settings import ForecastSettings, InputSettings, Layer, NetworkSettings, Tokens, TrainingSettings
+from models.shards import shard_of, shards
 
 ROOT = Path(__file__).parents[2]
 FORECAST = ForecastSettings(frequency="D", horizon=10, quantile_levels=[0.1, 0.25, 0.9], lower_bound=0)
@@ -68,6 +69,24 @@ def test_a_series_is_forecast_the_same_whatever_series_are_beside_it(trained, we
     together = trained.predict(weekly_panel)
     alone = trained.predict(weekly_panel.without(set(weekly_panel.series_ids[:-3].tolist())))
     np.testing.assert_allclose(alone.quantiles, together.quantiles[-3:], rtol=1e-6)
+
+
+def test_a_panel_in_shards_is_forecast_as_it_is_whole(trained, make_panel, make_weekly):
+    series = make_weekly(7, 140)
+    series |= {"dead": np.r_[np.full(40, 90.0), np.full(100, np.nan)], "empty": np.full(9, np.nan), "one": [5.0]}
+    panel = make_panel(series, horizon=10, refused={"s003": "because we say so"})
+    whole, instead = trained.predict(panel), trained.fallback(panel)
+    parts = [trained.predict_shard(shard_of(panel, part), instead.of(part)) for part in shards(len(panel), 4)]
+    for name in ("series_ids", "source", "reason", "baseline"):
+        np.testing.assert_array_equal(np.concatenate([getattr(part, name) for part in parts]), getattr(whole, name))
+    quantiles, mean = (np.concatenate([getattr(part, name) for part in parts]) for name in ("quantiles", "mean"))
+    left = whole.source == "fallback"
+    assert left.sum() == 3
+    np.testing.assert_array_equal(quantiles[left], whole.quantiles[left])
+    np.testing.assert_array_equal(mean[left], whole.mean[left])
+    # Batches of another size round otherwise.
+    np.testing.assert_allclose(quantiles, whole.quantiles, rtol=1e-5)
+    np.testing.assert_allclose(mean, whole.mean, rtol=1e-5)
 
 
 def test_the_bounds_that_a_job_names_now_hold_for_the_model_and_the_fallback(trained, make_panel, make_weekly):
@@ -135,14 +154,25 @@ def test_a_forecast_does_not_depend_on_the_series_beside_it(trained, make_panel,
         np.testing.assert_allclose(alone.quantiles, together.quantiles[chosen], rtol=1e-5)
 
 
+WITHOUT_KERAS = """
+import sys
+from pathlib import Path
+import numpy as np
+from models.forecaster import Forecaster
+from models.panel import Panel
+
+forecaster = Forecaster.load(Path(sys.argv[1]))
+values = np.arange(100, dtype=np.float32) % 7
+panel = Panel(values, np.array([0, 100]), np.array(["a"]), "D", 1_000, (7,), 10)
+assert forecaster.predict(panel).source == ["model"]
+assert "gru_0" in forecaster.summary
+assert not {"keras", "tensorflow", "jax"} & set(sys.modules)
+"""
+
+
 def test_forecasting_needs_no_keras(trained, tmp_path):
     trained.save(tmp_path)
-    program = (
-        "import sys; from pathlib import Path; from models.forecaster import Forecaster; "
-        "forecaster = Forecaster.load(Path(sys.argv[1])); forecaster.summary; "
-        "assert not {'keras', 'tensorflow', 'jax'} & set(sys.modules)"
-    )
-    subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True, cwd=ROOT)
+    subprocess.run([sys.executable, "-c", WITHOUT_KERAS, str(tmp_path)], check=True, cwd=ROOT)
 
 
 def test_another_grid_or_horizon_is_refused(trained, weekly_panel):

@@ -26,7 +26,7 @@ from sql.connection import adbc_source_connection, connect, connect_source, reso
 from sql.errors import SourceError, StorageError
 from sql.read import Source, read_observations
 from sql.statement import quoted
-from tasks.predict import fallback_forecast
+from tasks.forecast_shard import bare_fallback, fallback_forecast
 
 CUTOFF = datetime(2024, 1, 21, tzinfo=UTC)
 FORECAST = ForecastSettings(frequency="D", horizon=3, quantile_levels=[0.1, 0.5, 0.9])
@@ -134,7 +134,7 @@ def night(source: Source, policies: AuditSettings) -> dict[str, tuple[np.ndarray
         read_observations(source), FORECAST, cutoff=CUTOFF, now=CUTOFF + timedelta(days=1), audit=policies
     )
     assert all(finding.count and 0 < len(finding.examples) <= 5 for finding in audit.findings)
-    made = fallback_forecast(panel, FORECAST, "no model")
+    made = fallback_forecast(panel, bare_fallback(panel, FORECAST), "no model")
     assert np.isfinite(made.quantiles).all()
     assert (np.diff(made.quantiles, axis=-1) >= 0).all()
     return dict(zip(made.series_ids.tolist(), zip(made.quantiles, made.reason.tolist(), strict=True), strict=True))

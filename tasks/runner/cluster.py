@@ -1,0 +1,94 @@
+"""Reach the Dask cluster that a job names, or make one of this machine's processes."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from models.errors import InputError
+from tasks.runner.settings import Runner, RunnerError
+from tasks.step import step
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+PACKAGE = "nightcast"
+_CONNECT_SECONDS = 15
+
+
+@step("look whether shards can be forecast", retries=1, retry_delay_seconds=(4,))
+def check_runner(runner: Runner) -> None:
+    """Find what is wrong with the cluster before hours of work are spent on a night.
+
+    Raises:
+        InputError: Dask is not installed.
+        RunnerError: the scheduler does not answer, or a worker has another version of this package, or none.
+    """
+    if runner.on_cluster:
+        _require_dask()
+    if runner.dask is not None:
+        with connected(runner):
+            pass
+
+
+@contextmanager
+def connected(runner: Runner) -> Iterator[Client]:
+    """A client of the cluster that the job names; one of this machine's processes ends with it.
+
+    Raises:
+        InputError, RunnerError: see `check_runner`.
+    """
+    _require_dask()
+    from distributed import Client, LocalCluster
+
+    with ExitStack() as stack:
+        where: Any = runner.dask
+        if runner.processes is not None:
+            threads = max(1, _cores() // runner.processes)
+            where = LocalCluster(
+                n_workers=runner.processes, threads_per_worker=threads, processes=True, dashboard_address=None
+            )
+            stack.enter_context(where)
+        try:
+            client = stack.enter_context(Client(where, timeout=_CONNECT_SECONDS, set_as_default=False))
+        except (OSError, TimeoutError) as error:
+            raise RunnerError(
+                f"No Dask scheduler answers at {runner.dask} within {_CONNECT_SECONDS} s ({error}). Start one there, "
+                "mend runner.dask, or leave it out to forecast in this process."
+            ) from error
+        _require_same_package(client.get_versions(packages=[PACKAGE]), str(runner.dask))
+        yield client
+
+
+def worker_count(client: Client) -> int:
+    """How many workers the cluster has now; fewer after one was killed, more after others joined."""
+    return len(client.nthreads())
+
+
+def _require_same_package(versions: dict[str, Any], address: str) -> None:
+    """See that this package, in this version, is wherever its functions will be called."""
+    mine = version(PACKAGE)
+    there = {"the scheduler": versions["scheduler"], **versions["workers"]}
+    found = {name: each["packages"].get(PACKAGE) for name, each in there.items() if each is not None}
+    wrong = [f"{name} has {each or 'none'}" for name, each in found.items() if each != mine]
+    if wrong:
+        raise RunnerError(
+            f"{len(wrong)} of {len(found)} processes of the Dask cluster at {address} have not {PACKAGE} {mine}, as is "
+            f"here: {'; '.join(wrong[:5])}. Install it there from the same requirements, and start them again."
+        )
+
+
+def _require_dask() -> None:
+    if importlib.util.find_spec("distributed") is None:
+        raise InputError(
+            "runner.dask and runner.processes need Dask, which is not installed. Install it with `.venv/bin/uv pip "
+            "install --python .venv/bin/python --require-hashes -r requirements/dask.txt`, or leave both out."
+        )
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

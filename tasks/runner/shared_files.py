@@ -1,0 +1,59 @@
+"""Files that a night and its workers hand each other: in a local folder, or on any fsspec file system."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import fsspec
+
+from tasks.places import Places
+
+
+@contextmanager
+def shared_folder(places: Places, run_id: str, scratch: Path, *, this_machine: bool) -> Iterator[str]:
+    """A folder that the workers see too, gone afterwards: beside the model versions where those have a URL.
+
+    Args:
+        places: The job's places.
+        run_id: The run, which names the folder.
+        scratch: The run's local folder, which does where versions lie in a local one.
+        this_machine: Whether all workers are processes of this machine.
+    """
+    folder = str(scratch / "shards")
+    if "://" in places.versions and not this_machine:
+        folder = f"{places.versions}/.nightcast/{run_id}"
+    system, root = fsspec.core.url_to_fs(folder)
+    system.makedirs(root, exist_ok=True)
+    try:
+        yield folder
+    finally:
+        with suppress(OSError):
+            system.rm(root, recursive=True)
+
+
+def store(file: Path, folder: str) -> str:
+    """Copy a local file into a folder; gives its URL or path there."""
+    system, root = fsspec.core.url_to_fs(folder)
+    system.put_file(str(file), f"{root}/{file.name}")
+    return f"{folder}/{file.name}"
+
+
+def fetch(place: str, folder: Path) -> Path:
+    """Copy a file into a local folder; gives its path there.
+
+    Raises:
+        FileNotFoundError: it is not there, or cannot be seen from here.
+    """
+    system, path = fsspec.core.url_to_fs(place)
+    file = folder / place.rpartition("/")[2]
+    system.get_file(path, str(file))
+    return file
+
+
+def remove(place: str) -> None:
+    """Remove a file; one that has gone already does no harm."""
+    system, path = fsspec.core.url_to_fs(place)
+    with suppress(FileNotFoundError):
+        system.rm_file(path)
