@@ -76,7 +76,18 @@ def job_reference() -> str:
     """Every key of a job file: type, default and meaning, part by part."""
     schema = Job.model_json_schema()
     parts = [_part("Top", schema["properties"] | {}, schema, Job)]
-    for name in ("source", "forecast", "audit", "network", "training", "runner", "output", "monitor", "notify"):
+    for name in (
+        "source",
+        "forecast",
+        "audit",
+        "hierarchy",
+        "network",
+        "training",
+        "runner",
+        "output",
+        "monitor",
+        "notify",
+    ):
         parts += _parts(name, Job.model_fields[name].annotation, schema)
     return "\n".join(parts)
 

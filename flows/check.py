@@ -17,6 +17,7 @@ from tasks.audit import audit_input, refuse_stale
 from tasks.notify import NotifyError, fill_in_environment
 from tasks.places import PlaceError, check_places
 from tasks.read_series import read_series
+from tasks.reconcile import require_method
 from tasks.runner import RunnerError
 from tasks.runner.cluster import check_runner
 
@@ -76,6 +77,10 @@ def check_job(job: str | Path) -> Checked:
     try:
         fill_in_environment(loaded.job.notify.webhook or "")
     except NotifyError as error:
+        problems.append(str(error))
+    try:
+        require_method(loaded.job.levels)
+    except InputError as error:
         problems.append(str(error))
     try:
         with TemporaryDirectory() as folder:

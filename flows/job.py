@@ -11,9 +11,11 @@ from typing import Any, Self, get_args
 import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
+from models.levels import Levels
 from models.settings import (
     AuditSettings,
     ForecastSettings,
+    HierarchySettings,
     MonitorSettings,
     NetworkSettings,
     Settings,
@@ -41,6 +43,7 @@ class Job(Settings):
     source: Source
     forecast: ForecastSettings
     audit: AuditSettings = AuditSettings()
+    hierarchy: HierarchySettings = HierarchySettings()
     network: NetworkSettings = NetworkSettings()
     training: TrainingSettings = TrainingSettings()
     runner: Runner = Runner()
@@ -87,6 +90,11 @@ class Job(Settings):
         return self
 
     @model_validator(mode="after")
+    def _levels_are_parts_of_the_id(self) -> Self:
+        _ = self.levels
+        return self
+
+    @model_validator(mode="after")
     def _nights_are_kept_until_they_are_judged(self) -> Self:
         keep, needed = self.output.keep_days, days_to_judge(self.forecast)
         if keep is not None and keep < needed:
@@ -95,6 +103,11 @@ class Job(Settings):
                 f"{needed} days ahead, and the last ones would never be judged; give {needed} or more"
             )
         return self
+
+    @property
+    def levels(self) -> Levels:
+        """The upper levels that are forecast, none where the job names none."""
+        return Levels.of(self.source.series_id, self.hierarchy.levels, self.hierarchy.method)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from tasks.places import check_places
 from tasks.predict import predict
 from tasks.publish import publish
 from tasks.read_series import read_series
+from tasks.reconcile import require_method
 from tasks.report import write_report
 from tasks.retention import forget
 from tasks.run_log import begin_run, end_run, note_failure
@@ -62,6 +63,7 @@ def night(
     try:
         # A target that cannot be filled in must not first be found when there is an alert to tell.
         fill_in_environment(loaded.job.notify.webhook or "")
+        require_method(loaded.job.levels)
         check_places(places)
         check_runner(loaded.job.runner)
         with places.scratch(run_id) as scratch:
@@ -96,14 +98,27 @@ def _steps(
     with clock("decide"):
         decided = decide(places, panel_file, job.forecast, job.network, training, cutoff, scratch)
     with clock("fit"):
-        fitted = fit_model(places, panel_file, decided, job.forecast, job.network, training, cutoff, started_at)
+        fitted = fit_model(
+            places, panel_file, decided, job.forecast, job.network, training, cutoff, started_at, job.levels
+        )
     with clock("predict"):
-        predicted = predict(places, panel_file, fitted, job.forecast, job.runner, cutoff, run_id, started_at)
+        predicted = predict(
+            places,
+            panel_file,
+            fitted,
+            job.forecast,
+            job.runner,
+            cutoff,
+            run_id,
+            started_at,
+            job.levels,
+            training.seed,
+        )
     with clock("publish"):
         published = publish(places, predicted.file, cutoff)
         promote_model(places, fitted, cutoff, started_at)
     with clock("score"):
-        scored = score(places, panel_file, rows_file, job.monitor, cutoff)
+        scored = score(places, panel_file, rows_file, job.monitor, cutoff, job.levels)
     with clock("watch"):
         stale = watch_input(places, audited.audit, job.forecast.zone, run_id)
         watched = watch(places, scored.losses, job.monitor, job.forecast.zone, cutoff, run_id)
@@ -113,7 +128,7 @@ def _steps(
     with clock("report"):
         settings = job.model_dump(mode="json", exclude={"notify"})
         details = Details(settings, run_id, now, audited.audit, decided, fitted, predicted)
-        write_details(places, cutoff, details, clock.seconds, panel_file)
+        write_details(places, cutoff, details, clock.seconds, panel_file, job.levels)
         report = write_report(places, cutoff, run_id)
     with clock("forget"):
         forget(places, cutoff)

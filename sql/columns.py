@@ -16,10 +16,12 @@ _SHOWN = 5
 
 
 def series_ids(parts: list[pa.ChunkedArray], names: list[str], where: str) -> pa.ChunkedArray:
-    r"""One id per row: the parts joined by "/"; "/" and "\" within a part are escaped by "\".
+    r"""One id per row: the parts joined by "/"; "/" and "\" within a part are escaped by "\", and so is a part "*".
+
+    "*" stands for a column that is summed over, in the ids of upper series (`models/hierarchy.py`).
 
     Args:
-        parts: String columns; a single one is taken as it is.
+        parts: String columns; a single one is taken as it is, but for "*".
         names: Their names, for an error.
         where: The table or query, for an error.
 
@@ -37,8 +39,20 @@ def series_ids(parts: list[pa.ChunkedArray], names: list[str], where: str) -> pa
             )
     if len(parts) > 1:
         escaped = [pc.replace_substring(pc.replace_substring(part, "\\", "\\\\"), "/", "\\/") for part in parts]
-        parts = [pc.binary_join_element_wise(*escaped, "/")]
-    return encoded(parts[0].cast(pa.string()), " and ".join(names), where)
+        starred = [pc.if_else(pc.equal(part, "*"), "\\*", part) for part in escaped]
+        parts = [pc.binary_join_element_wise(*starred, "/")]
+    ids = encoded(parts[0].cast(pa.string()), " and ".join(names), where)
+    return ids if len(names) > 1 else _with_star_escaped(ids)
+
+
+def _with_star_escaped(ids: pa.ChunkedArray) -> pa.ChunkedArray:
+    r"""Ids of one column with one more "\" before "*", "\*", "\\*" and so on, so that none is "*"."""
+    names = _dictionary(ids)
+    escaped = pc.replace_substring_regex(names, r"\A(\\*\*)\z", r"\\\1")
+    if escaped.equals(names):
+        return ids
+    chunks = [pa.DictionaryArray.from_arrays(chunk.indices, escaped) for chunk in ids.chunks]
+    return pa.chunked_array(chunks, ids.type)
 
 
 def encoded(column: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArray:

@@ -15,8 +15,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from models.audit import Audit
+from models.hierarchy import Hierarchy
+from models.levels import Levels
 from models.panel import Panel
 from models.time_grid import TimeGrid
+from models.upper_history import upper_panel
 from sql.tables import is_quantile_column
 from tasks.decide import Decided
 from tasks.fit_model import Fitted
@@ -49,7 +52,7 @@ class Details:
 
 
 def write_details(
-    places: Places, cutoff: datetime, details: Details, seconds: dict[str, float], panel_file: Path
+    places: Places, cutoff: datetime, details: Details, seconds: dict[str, float], panel_file: Path, levels: Levels
 ) -> Path:
     """Write the details of a night beside its report; those of an earlier run of the same night are replaced."""
     content = {
@@ -63,7 +66,7 @@ def write_details(
         "training": details.fitted.training,
         "network": {"summary": details.predicted.summary, "choices": details.predicted.choices},
         "fallback": details.predicted.fallback_reasons,
-        "examples": _examples(load_panel(panel_file), details.predicted.file),
+        "examples": _examples(load_panel(panel_file), details.predicted.file, levels),
         "seconds": seconds,
     }
     file = places.details_file(cutoff)
@@ -80,14 +83,22 @@ def read_details(places: Places, cutoff: datetime) -> dict[str, Any] | None:
     return content
 
 
-def _examples(panel: Panel, night_file: Path) -> list[dict[str, Any]]:
-    """A few series of different sizes, each with the end of its history and its forecast."""
+def _examples(panel: Panel, night_file: Path, levels: Levels) -> list[dict[str, Any]]:
+    """The total, where it is forecast, and a few series of different sizes, each with the end of its history."""
     first = pq.read_table(night_file, columns=["series_id", "source"], filters=[("step", "=", 1)], partitioning=None)
-    chosen = choose_series_to_show(panel, first.sort_by("series_id")["source"].to_pylist(), _EXAMPLES)
+    if levels:
+        first = first.filter(pc.is_in(first["series_id"], pa.array(panel.series_ids.tolist())))
+    total = None
+    if levels.total:
+        total = upper_panel(panel, Hierarchy.of(panel.series_ids, levels.total))
+    source = first.sort_by("series_id")["source"].to_pylist()
+    chosen = choose_series_to_show(panel, source, _EXAMPLES - (total is not None))
     names = [str(panel.series_ids[position]) for position in chosen]
+    names += [] if total is None else total.series_ids.tolist()
     rows = pq.read_table(night_file, filters=[("series_id", "in", names)], partitioning=None)
     grid = TimeGrid(panel.frequency, panel.time_zone)
-    return [_example(panel, grid, rows, int(position)) for position in chosen]
+    shown = [] if total is None else [_example(total, grid, rows, 0)]
+    return shown + [_example(panel, grid, rows, int(position)) for position in chosen]
 
 
 def _example(panel: Panel, grid: TimeGrid, rows: pa.Table, position: int) -> dict[str, Any]:

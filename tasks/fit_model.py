@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from models.errors import TrainingFailed
+from models.levels import Levels
 from models.retraining import built_for
 from models.settings import ForecastSettings, NetworkSettings, TrainingSettings
 from sql import history, write
@@ -18,6 +19,7 @@ from tasks.keras_import import quiet_import
 from tasks.model_store import StoredVersion, store_version
 from tasks.panel_store import load_panel
 from tasks.places import Places
+from tasks.reconcile import to_train_on
 from tasks.step import logger, step
 from tasks.training_progress import told_progress
 
@@ -61,6 +63,7 @@ def fit_model(
     training: TrainingSettings,
     cutoff: datetime,
     now: datetime,
+    levels: Levels,
 ) -> Fitted:
     """Train and store a version, or take the champion; a warm start that found nothing better is the champion."""
     if decided.mode in ("load", "none"):
@@ -71,7 +74,7 @@ def fit_model(
         from models.fitting import fit
         from models.forecaster import Forecaster
 
-    panel = load_panel(panel_file)
+    panel = to_train_on(load_panel(panel_file), levels)
     start = Forecaster.load(decided.folder) if decided.folder else None
     try:
         with told_progress() as progress:

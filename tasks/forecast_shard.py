@@ -19,7 +19,7 @@ from models.forecaster import Forecaster, QuantilesOf
 from models.panel import Panel
 from models.settings import ForecastSettings
 from models.time_grid import TimeGrid
-from sql.tables import quantile_column
+from sql.tables import is_quantile_column, quantile_column
 
 _PART_ROWS = 250_000
 """Rows of the table `forecast` in one row group, at most."""
@@ -65,9 +65,15 @@ def shard_parts(
         forecast = fallback_forecast(shard, instead, tonight.no_model)
     else:
         forecast = forecaster.predict_shard(shard, instead, quantiles_of=quantiles_of)
-    series = max(1, _PART_ROWS // instead.horizon)
-    for first in range(0, len(shard), series):
-        yield forecast_rows(forecast.of(slice(first, first + series)), shard, tonight)
+    yield from row_parts(forecast, shard, tonight)
+
+
+def row_parts(forecast: Forecast, panel: Panel, tonight: Tonight) -> Iterator[pa.Table]:
+    """The rows of a forecast, some series at a time; `panel` tells the grid."""
+    count, horizon = forecast.mean.shape
+    series = max(1, _PART_ROWS // horizon)
+    for first in range(0, count, series):
+        yield forecast_rows(forecast.of(slice(first, first + series)), panel, tonight)
 
 
 def bare_fallback(panel: Panel, forecast: ForecastSettings) -> Fallback:
@@ -126,3 +132,25 @@ def forecast_rows(forecast: Forecast, panel: Panel, tonight: Tonight) -> pa.Tabl
     for position, level in enumerate(forecast.quantile_levels):
         columns[quantile_column(float(level))] = pa.array(forecast.quantiles[:, :, position].ravel(), from_pandas=True)
     return pa.table(columns)
+
+
+def forecast_of_rows(rows: pa.Table) -> Forecast:
+    """The forecast that `forecast_rows` laid out, of whole series one after the other."""
+    horizon = int(pc.max(rows["step"]).as_py())
+    names = [name for name in rows.column_names if is_quantile_column(name)]
+
+    def numbers(name: str) -> npt.NDArray[np.float64]:
+        return np.asarray(pc.fill_null(rows[name], float("nan")).to_numpy(), np.float64).reshape(-1, horizon)
+
+    def words(name: str) -> npt.NDArray[np.str_]:
+        return np.array(pc.fill_null(rows[name].filter(pc.equal(rows["step"], 1)), "").to_pylist(), dtype=str)
+
+    return Forecast(
+        series_ids=words("series_id"),
+        quantile_levels=np.array([float(name[1:].replace("_", ".")) for name in names]),
+        quantiles=np.stack([numbers(name) for name in names], axis=-1),
+        mean=numbers("mean"),
+        baseline=numbers("baseline"),
+        source=words("source"),
+        reason=words("reason"),
+    )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,6 +15,7 @@ import pyarrow.compute as pc
 
 from models.fallback import Fallback
 from models.forecaster import Forecaster
+from models.levels import Levels
 from models.panel import Panel
 from models.settings import ForecastSettings
 from models.shards import shard_of, shards
@@ -23,9 +25,11 @@ from tasks.keras_import import quantiles_of
 from tasks.night_file import save_night
 from tasks.panel_store import load_panel
 from tasks.places import Places
+from tasks.reconcile import reconciled
 from tasks.runner import Runner
 from tasks.runner.on_cluster import parts_from_cluster
 from tasks.step import step
+from tasks.upper_levels import with_upper_levels
 
 
 @dataclass(frozen=True)
@@ -61,8 +65,12 @@ def predict(
     cutoff: datetime,
     run_id: str,
     created_at: datetime,
+    levels: Levels,
+    seed: int,
 ) -> Predicted:
     """Forecast with tonight's model; series that it cannot forecast get the fallback and the reason.
+
+    The upper series of the job's `levels` follow those of the source.
 
     The work is done where the job's `runner` says; a night without a model is soon done, always in this process.
 
@@ -84,7 +92,13 @@ def predict(
         parts = _parts_here(panel, runner.shard_series, instead, forecaster, tonight)
     reasons = Counter[str]()
     with closing(parts):
-        file = save_night(_counted(parts, reasons), panel_file.with_name("forecast.parquet"))
+        rows: Iterator[pa.Table] = _counted(parts, reasons)
+        if forecaster is not None and levels.reconciled:
+            ask = partial(forecaster.predict, quantiles_of=quantiles_of())
+            rows, word = reconciled(rows, panel, levels, ask, forecast, instead, tonight)
+            choices.append(word)
+        rows = with_upper_levels(rows, panel, levels, instead, seed, tonight)
+        file = save_night(rows, panel_file.with_name("forecast.parquet"))
     return Predicted(file, len(panel), dict(reasons.most_common()), summary, choices)
 
 

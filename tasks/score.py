@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from models.levels import Levels
 from models.metrics import evaluate
 from models.panel import Panel
 from models.scoring import EveningLoss, PastNight, evening_losses, newly_realised, place_night, scales_at, segments_of
@@ -26,6 +27,7 @@ from tasks.panel_store import load_panel
 from tasks.places import Places
 from tasks.read_series import as_of, recorded_since
 from tasks.step import logger, step
+from tasks.upper_levels import beside_upper_levels
 
 
 @dataclass(frozen=True)
@@ -49,13 +51,16 @@ class Scored:
 
 
 @step("score past forecasts of {places.job}", retries=2, retry_delay_seconds=(2, 10))
-def score(places: Places, panel_file: Path, rows_file: Path, monitor: MonitorSettings, cutoff: datetime) -> Scored:
+def score(
+    places: Places, panel_file: Path, rows_file: Path, monitor: MonitorSettings, cutoff: datetime, levels: Levels
+) -> Scored:
     """Score every night that has a step in the part of the past that is judged tonight.
 
     That part is `monitor.rescore_steps` long; where it is left open, one season, and all that was recorded since the
-    evening before.
+    evening before. Each of the job's `levels` is a segment of its own.
     """
     panel = load_panel(panel_file)
+    panel, segments = beside_upper_levels(panel, segments_of(panel, monitor.segments), levels)
     grid = TimeGrid(panel.frequency, panel.time_zone)
     before = last_evening(places, cutoff, grid, panel.cutoff_index)
     window_start = min(before, panel.cutoff_index - (monitor.rescore_steps or panel.season_lengths[0]))
@@ -64,7 +69,6 @@ def score(places: Places, panel_file: Path, rows_file: Path, monitor: MonitorSet
     published = history.publications(places.engine(), places.job)
     judged = nights_to_judge(panel, grid, published, window_start)
     scales = scales_at(panel, panel.season_lengths[0], [index for _, index in judged])
-    segments = segments_of(panel, monitor.segments)
     rows, points = list[dict[str, Any]](), list[npt.NDArray[np.float64]]()
     # One night at a time: each weighs as much as the panel, and a month of them many times that.
     for (publication, index), scale in zip(judged, scales, strict=True):

@@ -46,6 +46,13 @@ def test_holidays_are_of_one_place_or_several(tmp_path, written, understood):
     assert load(tmp_path, text).job.forecast.holidays == understood
 
 
+def test_a_level_of_one_column_may_stand_without_brackets(tmp_path):
+    text = SMALLEST.replace("table: history", "table: history, series_id: [store, item]")
+    loaded = load(tmp_path, text + "hierarchy: {levels: [store, [item], []]}\n")
+    assert loaded.job.levels.names == ("by store", "by item", "total")
+    assert not load(tmp_path, text).job.levels
+
+
 def test_a_job_is_found_by_its_name_in_the_jobs_folder(tmp_path, monkeypatch):
     load(tmp_path, SMALLEST)
     monkeypatch.setenv("NIGHTCAST_JOBS", str(tmp_path))
@@ -67,6 +74,20 @@ def test_a_job_that_is_nowhere_is_answered_with_the_jobs_that_are_there(tmp_path
             SMALLEST + "output: {keep_days: 6}\n",
             "keep_days is 6, but 7 steps of 'D' reach 7 days ahead.*give 7 or more",
         ),
+        (
+            SMALLEST + "hierarchy: {levels: [[stor]]}\n",
+            "job.yaml: hierarchy.levels names .'stor'., but 'stor' is not a col",
+        ),
+        (SMALLEST + "hierarchy: {levels: [series_id]}\n", "all columns of source.series_id, so it sums over nothing"),
+        (SMALLEST + "hierarchy: {levels: []}\n", "hierarchy.levels: names no level; write .... for the total"),
+        (SMALLEST + "hierarchy: {method: mint}\n", "hierarchy: method is mint, but levels names no level"),
+        (SMALLEST + "hierarchy: {levels: store}\n", "hierarchy.levels: Input should be a valid list .found 'store'"),
+        (
+            SMALLEST + "hierarchy: {method: mean}\n",
+            "hierarchy.method: Input should be 'bottom_up'.* .found 'mean'",
+        ),
+        (SMALLEST + "hierarchy: {level: [[]]}\n", "unknown key 'hierarchy.level'; did you mean 'levels'"),
+        (SMALLEST + "hierarchi: {}\n", "unknown key 'hierarchi'; did you mean 'hierarchy'"),
         (SMALLEST + "trainig: {}\n", "unknown key 'trainig'; did you mean 'training'"),
         (SMALLEST + "network: {layers: [{cel: gru}]}\n", "unknown key 'network.layers.0.cel'; did you mean 'cell'"),
         (SMALLEST + "network: {input: {token: {}}}\n", "unknown key 'network.input.token'; did you mean 'tokens'"),
