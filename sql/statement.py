@@ -107,6 +107,15 @@ def with_bounds(
     return "".join(literal(token) for token in _TOKEN.finditer(query))
 
 
+def names_bound(query: str, name: str) -> bool:
+    """Whether a query uses `:name`, outside of quotes and comments.
+
+    >>> names_bound("SELECT * FROM t WHERE day >= :since -- :until", "until")
+    False
+    """
+    return any(token["name"] == name for token in _TOKEN.finditer(query))
+
+
 def instant_literal(instant: datetime) -> str:
     """An aware timestamp as PostgreSQL writes it.
 

@@ -44,7 +44,7 @@ def test_quantiles_lie_by_the_seasonal_differences_around_the_naive_and_widen_by
 def test_the_spread_looks_back_200_steps_or_8_seasons_whichever_is_more() -> None:
     for season_length, recent in ((3, 200), (40, 320)):
         for place, distance in ((recent + season_length, 1), (recent + season_length - 1, 50)):
-            # Each season is 1 more than the one before, but for one value: `place` steps before the end, counted from 0.
+            # Each season is 1 more than the one before, but for one value.
             values = np.arange(800) // season_length * 1.0
             values[-1 - place] -= 49
 
