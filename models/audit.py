@@ -173,7 +173,7 @@ def build_panel(
         findings=tuple(findings),
         late_steps=late,
         stale=stale,
-        rows_since=None if window is None else grid.instant(window.since),
+        rows_since=None if window is None else grid.instant(window.read_since),
     )
     return panel, account
 

@@ -96,7 +96,7 @@ class Window:
     """What a night reads that does not read everything.
 
     Attributes:
-        since: Grid position from which all rows are there; a season before `summary.until`, or earlier.
+        since: Grid position from which all rows count; a season before `summary.until`, or earlier.
         summary: Of what is older.
     """
 
@@ -109,6 +109,15 @@ class Window:
                 f"Rows from grid position {self.since} on and a summary until {self.summary.until} leave a gap; read "
                 f"from {self.summary.until - self.summary.season_length} on at least."
             )
+
+    @property
+    def read_since(self) -> int:
+        """Grid position from which rows are read.
+
+        A season more than is needed, for a query may leave out the step of its bound, and an hour that came twice be
+        cut in two by it.
+        """
+        return self.since - self.summary.season_length
 
     def place(self, series_ids: npt.NDArray[np.str_]) -> IntArray:
         """Where each series of the summary is among `series_ids`, which are sorted and hold all of them."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from models.errors import InputError
+from models.errors import InputError, ModelError
 from models.fallback import spread_reach
 from models.forecaster import Forecaster
 from models.history_summary import Window
@@ -19,7 +19,6 @@ from models.time_grid import TimeGrid
 from sql import history
 from sql.read import Source, takes_since
 from tasks.decide import Decided, weigh
-from tasks.model_store import DamagedVersion
 from tasks.places import Places
 from tasks.score import last_evening
 from tasks.step import logger, step
@@ -32,7 +31,7 @@ class Context:
 
     Attributes:
         since: No row before it is read.
-        window: The same as grid position, and the summary of what is older.
+        window: The same on the grid, and the summary of what is older.
         reach: Steps before the cutoff that forecasts and the report look at.
         version: The version that will be loaded.
     """
@@ -97,7 +96,7 @@ def plan_context(
             return None
         forecaster = Forecaster.load(decided.folder)
         summary = read_summary(decided.folder, meaning_of(source, base, forecast, policies))
-    except (InputError, DamagedVersion):  # the night itself will say so
+    except (InputError, ModelError):  # the night itself will say so
         return None
     if summary is None or (forecaster.forecast.lower_bound is not None and forecast.lower_bound is None):
         return None
@@ -106,12 +105,12 @@ def plan_context(
     before = min(last_evening(places, expected, grid, index), index - (monitor.rescore_steps or season))
     judged = [grid.position(row["cutoff"]) for row in published if grid.position(row["last_timestamp"]) > before]
     reach = max(forecaster.memory, spread_reach(season), 3 * forecast.horizon)
-    # A season more than is needed, since clocks may have shown its first hour twice.
-    since = min(index - reach, summary.until - season) - season
-    if min(judged, default=index) < summary.until or since <= summary.first.min():
+    window = Window(min(index - reach, summary.until - season), summary)
+    if min(judged, default=index) < summary.until or window.read_since <= summary.first.min():
         return None
-    logger().info("reads from %s on: %s will be loaded", grid.instant(since), decided.champion.version)
-    return Context(grid.instant(since), Window(since, summary), reach, decided.champion.version)
+    since = grid.instant(window.read_since)
+    logger().info("reads from %s on, since %s will be loaded", since, decided.champion.version)
+    return Context(since, window, reach, decided.champion.version)
 
 
 def _simple(source: Source, base: Path, forecast: ForecastSettings, policies: AuditSettings) -> bool:

@@ -41,9 +41,7 @@ def rows_of(series: list[list[tuple[float | None, str | None]]], first: int, las
 def built(rows: pa.Table, last: int, policies: AuditSettings, window: Window | None = None):
     try:
         cutoff = BEGIN + timedelta(days=last)
-        return build_panel(
-            rows, FORECAST, static=["region"], cutoff=cutoff, now=NOW, audit=policies, window=window
-        )
+        return build_panel(rows, FORECAST, static=["region"], cutoff=cutoff, now=NOW, audit=policies, window=window)
     except InputError:  # no rows, or none with a value
         return None
 
@@ -58,11 +56,10 @@ def built(rows: pa.Table, last: int, policies: AuditSettings, window: Window | N
 def test_a_window_and_the_summary_of_a_former_night_say_what_all_rows_say(series, trained, back, gaps) -> None:
     policies = AuditSettings(gaps=gaps, dead_after_steps=9)
     then, whole = built(rows_of(series, 0, trained), trained, policies), built(rows_of(series, 0, 99), DAYS, policies)
-    end, until = trained - 5, 0
     assume(then is not None and whole is not None and then[0].silent_steps.min() < 5)
     until = then[0].cutoff_index - 5
     window = Window(until - SEASON - back, HistorySummary.of(then[0], until))
-    less = built(rows_of(series, end - SEASON - back, 99), DAYS, policies, window)
+    less = built(rows_of(series, trained - 5 - 2 * SEASON - back, 99), DAYS, policies, window)
     assume(less is not None)
     (panel, audit), (expected, expected_audit) = less, whole
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from sql import database_reader
 from sql.errors import NoRows, SourceError, StorageError
-from sql.read import Source, describe_source, first_timestamp, read_observations
+from sql.read import Source, describe_source, first_timestamp, read_observations, takes_since
 from sql.reader import Bounds, wanted_columns
 from sql.revisions import known_at
 
@@ -167,6 +167,14 @@ def test_a_time_that_none_can_read_is_named_with_a_bound_too(database_url, run_s
     )
     with pytest.raises(SourceError, match=r"holds what is not a time|have no 'timestamp'"):
         read_observations(Source(url=database_url, table="rows"), since=UNTIL)
+
+
+def test_a_table_and_a_query_that_names_its_bound_can_leave_old_rows_out(tmp_path):
+    (tmp_path / "bound.sql").write_text("SELECT * FROM rows -- from the first day on\nWHERE day > :since", "utf-8")
+    queries = {"bound.sql": True, "SELECT * FROM rows WHERE day <= :until -- not :since": False, "SELECT 1": False}
+    for query, expected in queries.items():
+        assert takes_since(Source(url="sqlite:///any.db", query=query), tmp_path) is expected
+    assert takes_since(Source(url="sqlite:///any.db", table="rows"), tmp_path)
 
 
 @on_sqlite
