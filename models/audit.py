@@ -11,20 +11,18 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from models.covariates import flat_places, known_ahead, newest_numbers, spread, static_categories
-from models.duplicates import without_duplicates
+from models.covariates import known_ahead, spread, static_of
 from models.errors import InputError
-from models.findings import Finding, finding, shown, stop_where_fatal
+from models.findings import EXAMPLES, Finding, shown, stop_where_fatal
 from models.known_future import fill_missing
+from models.layout import CountedRows, lay_out
 from models.panel import Panel
 from models.panel_checks import refused_series, with_gaps_settled, with_values_settled
-from models.rows import PART, BoolArray, IntArray, Rows, place_on_grid, without_infinities, without_text
+from models.row_batches import PlacedRows, RowBatches, TableBatches
 from models.settings import AuditSettings, ForecastSettings
 from models.staleness import late_steps, stale_after
+from models.survey import NEVER, Survey, take_survey
 from models.time_grid import TimeGrid
-
-# A step takes four bytes; fewer than these are never too many.
-MANY_STEPS, STEPS_PER_VALUE = 50_000_000, 1_000
 
 
 @dataclass(frozen=True)
@@ -67,7 +65,7 @@ class Audit:
 
 
 def build_panel(
-    rows: pa.Table,
+    rows: pa.Table | RowBatches,
     forecast: ForecastSettings,
     *,
     static: Sequence[str] = (),
@@ -82,7 +80,8 @@ def build_panel(
     """Put rows on the time grid, every series up to the cutoff, and say what was odd.
 
     Args:
-        rows: Columns `series_id`, `timestamp`, `value` and the covariates by name, in any order of rows.
+        rows: Columns `series_id`, `timestamp`, `value` and the covariates by name, in any order of rows. Batches are
+            gone through a few times, and of all rows nothing is in memory but a bit more than the panel.
         forecast: The grid, the horizon and the bounds.
         static: Columns with one category per series.
         static_numbers: Columns with one number per series.
@@ -106,25 +105,22 @@ def build_panel(
         raise InputError("The source gave no rows; check source.table or source.query, and its filters.")
     grid, policies = TimeGrid(forecast.frequency, forecast.time_zone), audit or AuditSettings()
     findings: list[Finding] = []
-    placed = place_on_grid(rows, grid, findings, policies)
-    without_text(placed, rows, findings, policies.non_numeric)
-    placed = without_infinities(placed, findings, policies.infinite)
-    _stop_at_future(grid, placed, now, policies, findings)
+    placed = PlacedRows(TableBatches(rows) if isinstance(rows, pa.Table) else rows, grid, policies.off_grid)
+    survey = take_survey(placed, grid.position(now), findings, policies)
     stop_where_fatal(findings)
-    end = _cutoff_index(grid, placed, cutoff, now)
-    placed = without_duplicates(placed, grid, findings, policies.duplicates)
-    past = placed.take((placed.index <= end) & ~np.isnan(placed.value))
-    if not len(past.index):
+    end = _cutoff_index(grid, survey, cutoff, now)
+    names = [*static, *static_numbers, *known_future, *observed_past]
+    panel, place, has_row, counted = lay_out(placed, survey, end, forecast, names, findings, policies.duplicates)
+    observed = int(np.count_nonzero(panel.observed))
+    if not observed:
         raise InputError(
             f"No value was observed up to the cutoff {grid.instant(end)}; the source's rows begin "
-            f"{grid.instant(int(placed.index.min()))}. Choose a later cutoff."
+            f"{grid.instant(int(survey.first.min()))}. Choose a later cutoff."
         )
-    panel, place = _lay_out(past, placed, end, grid, forecast)
-    later = (placed.index > end) & ~np.isnan(placed.value)
-    if later.any():
-        findings.append(Finding("values after the cutoff", int(later.sum()), placed.names(later), "not seen"))
-    newest = int(past.index.max())
-    panel = with_gaps_settled(panel, _has_row(placed, place, panel), newest, policies, findings)
+    if survey.newest > end:
+        _tell_of_later(counted, end, findings)
+    first, newest = int(survey.first_observed.min()), end - int(panel.silent_steps[panel.observed_counts > 0].min())
+    panel = with_gaps_settled(panel, has_row, newest, policies, findings)
     panel = with_values_settled(panel, forecast, policies, findings)
     late = late_steps(grid, newest, None if cutoff is None else end, now)
     stale = late > stale_after(grid, policies)
@@ -132,27 +128,27 @@ def build_panel(
         since = (f"none since {grid.instant(newest):%Y-%m-%dT%H:%MZ}",)
         action = "stops the night" if policies.stale == "error" else "the source is stale: an alert"
         findings.append(Finding("steps without a value of any series", late, since, action, "audit.stale"))
-    known, known_names = known_ahead(rows, placed, place, panel, known_future, known_elsewhere, findings)
+    known, known_names = known_ahead(counted, place, panel, known_future, known_elsewhere, findings)
     refused = refused_series(panel, forecast, policies, findings)
     if known is not None:
         refused = fill_missing(known, known_names, panel, forecast.missing_future, findings) | refused
     stop_where_fatal(findings)
+    categories, numbers = static_of(counted, static, static_numbers, findings)
     panel = replace(
         panel,
-        static=static_categories(rows, placed, static, findings),
-        static_numbers=newest_numbers(rows, placed, static_numbers, findings),
+        static=categories,
+        static_numbers=numbers,
         static_number_names=tuple(static_numbers),
         known_future=known,
         known_future_names=known_names,
-        observed_past=spread(rows, placed, place, panel, observed_past, 0) if observed_past else None,
+        observed_past=spread(counted, place, panel, observed_past, 0) if observed_past else None,
         observed_past_names=tuple(observed_past),
         refused=refused,
     )
-    first = int(past.index.min())
     account = Audit(
         rows_read=rows.num_rows,
         series=len(panel),
-        observed=len(past.index),
+        observed=observed,
         first=grid.instant(first),
         last=grid.instant(newest),
         cutoff=grid.instant(end),
@@ -163,62 +159,22 @@ def build_panel(
     return panel, account
 
 
-def _stop_at_future(grid: TimeGrid, placed: Rows, now: datetime, audit: AuditSettings, findings: list[Finding]) -> None:
-    """Note values after now where the policy calls them an error; else they are not seen, as all after the cutoff."""
-    if audit.future == "error":
-        future = (placed.index > grid.position(now)) & ~np.isnan(placed.value)
-        if future.any():
-            names = placed.names(future)
-            findings.append(finding("values after now", int(future.sum()), names, "", "future", audit.future))
-
-
-def _has_row(placed: Rows, place: IntArray, panel: Panel) -> BoolArray:
-    """Shape (total,): where the source has a row, with or without a value."""
-    flat, inside = flat_places(placed, place, panel, 0)
-    has_row = np.zeros(len(panel.values), bool)
-    has_row[flat[inside]] = True
-    return has_row
-
-
-def _cutoff_index(grid: TimeGrid, placed: Rows, cutoff: datetime | None, now: datetime) -> int:
+def _cutoff_index(grid: TimeGrid, survey: Survey, cutoff: datetime | None, now: datetime) -> int:
     """Grid position of the cutoff: the newest step not after it, or the newest observed one."""
     if cutoff is not None:
         moment = pd.DatetimeIndex([cutoff])
         index, _ = grid.to_index(moment if moment.tz is not None else moment.to_numpy().astype("datetime64[us]"))
         return int(index[0])
-    seen = placed.index[(placed.index <= grid.position(now)) & ~np.isnan(placed.value)]
-    if not len(seen):
+    if survey.newest_by_now == NEVER:
         raise InputError(f"The source holds no observed value up to now, {now.isoformat()}; check source.value.")
-    return int(seen.max())
+    return survey.newest_by_now
 
 
-def _lay_out(past: Rows, placed: Rows, end: int, grid: TimeGrid, forecast: ForecastSettings) -> tuple[Panel, IntArray]:
-    """The flat panel of values, and for each series the flat place of grid position 0."""
-    count = len(placed.series_ids)
-    first = np.full(count, end + 1, np.int64)
-    np.minimum.at(first, past.series, past.index)
-    offsets = np.concatenate([[0], np.cumsum(end + 1 - first)]).astype(np.int64)
-    if offsets[-1] > max(MANY_STEPS, STEPS_PER_VALUE * len(past.index)):
-        longest = int(np.argmin(first))
-        raise InputError(
-            f"{len(past.index)} values lie on {offsets[-1]} steps of {grid.frequency!r}: "
-            f"{shown(placed.series_ids[longest])} begins {grid.instant(int(first[longest])):%Y-%m-%d}. "
-            "Leave placeholder dates out with a query, or set forecast.frequency to the source's own."
-        )
-    place = offsets[:-1] - first
-    values = np.full(int(offsets[-1]), np.nan, np.float32)
-    for begin in range(0, len(past.index), PART):
-        part = slice(begin, begin + PART)
-        values[place[past.series[part]] + past.index[part]] = past.value[part]
-    panel = Panel(
-        values=values,
-        offsets=offsets,
-        series_ids=placed.series_ids,
-        frequency=forecast.frequency,
-        time_zone=forecast.time_zone,
-        cutoff_index=end,
-        season_lengths=tuple(sorted(forecast.season_lengths or grid.default_season_lengths)),
-        horizon=forecast.horizon,
-        holidays=tuple(forecast.holidays),
-    )
-    return panel, place
+def _tell_of_later(counted: CountedRows, end: int, findings: list[Finding]) -> None:
+    """Say how many values lie after the cutoff."""
+    times = np.zeros(len(counted.series_ids), np.int64)
+    for placed, _ in counted.parts():
+        later = (placed.index > end) & ~np.isnan(placed.value)
+        times += np.bincount(placed.series[later], minlength=len(times))
+    names = tuple(shown(counted.series_ids[each]) for each in np.flatnonzero(times)[:EXAMPLES])
+    findings.append(Finding("values after the cutoff", int(times.sum()), names, "not seen"))

@@ -13,7 +13,9 @@ from models.rows import BoolArray, IntArray, Rows, without_infinities
 from models.time_grid import TimeGrid
 
 
-def without_duplicates(placed: Rows, grid: TimeGrid, findings: list[Finding], policy: str | None = None) -> Rows:
+def without_duplicates(
+    placed: Rows, grid: TimeGrid, findings: list[Finding], policy: str | None = None, elsewhere: int = 0
+) -> Rows:
     """Rows in order of series and time, each place once: equal values as one, different ones as the policy says.
 
     Args:
@@ -21,24 +23,16 @@ def without_duplicates(placed: Rows, grid: TimeGrid, findings: list[Finding], po
         grid: Their grid.
         findings: What was found is added here.
         policy: `first`, `last`, `mean` or `sum` of the observed values; None for the mean.
+        elsewhere: Number of places, other than those of these rows, that have one row.
 
     Raises:
         InputError: where the policy is None and most places have different values.
     """
-    if _are_once_in_order(placed):
-        return placed
-    first, last = int(placed.index.min(initial=0)), int(placed.index.max(initial=0))
-    # More places than numbers of four bytes.
-    place = placed.series.astype(np.int64) * (last - first + 1) + (placed.index.astype(np.int64) - first)
-    if not (place[1:] > place[:-1]).all():
-        placed = placed.take(np.argsort(place, kind="stable"))
-    fresh = np.ones(len(placed.row), bool)
-    fresh[1:] = (placed.series[1:] != placed.series[:-1]) | (placed.index[1:] != placed.index[:-1])
-    if fresh.all():
-        return placed
     # Sums must not depend on the order in which the source gives its rows.
     last_key = placed.row if policy in ("first", "last") else placed.value
     placed = placed.take(np.lexsort((last_key, placed.index, placed.series)))
+    fresh = np.ones(len(placed.row), bool)
+    fresh[1:] = (placed.series[1:] != placed.series[:-1]) | (placed.index[1:] != placed.index[:-1])
     begin = np.flatnonzero(fresh)
     seen = ~np.isnan(placed.value)
     low = np.minimum.reduceat(np.where(seen, placed.value, np.inf), begin)
@@ -50,7 +44,7 @@ def without_duplicates(placed: Rows, grid: TimeGrid, findings: list[Finding], po
     if again.any():
         findings.append(Finding("rows given twice", int(again.sum()), placed.names(again), "counted once"))
     if differs.any():
-        _note_different(placed, begin, low, high, differs, grid, findings, policy)
+        _note_different(placed, begin, low, high, differs, grid, findings, policy, len(begin) + elsewhere)
     place = np.arange(len(fresh))
     # An observed value wins over a missing one of the same place.
     if policy == "last":
@@ -77,6 +71,7 @@ def _note_different(
     grid: TimeGrid,
     findings: list[Finding],
     policy: str | None,
+    places: int,
 ) -> None:
     examples = [
         f"{shown(placed.series_ids[placed.series[begin[i]]])} at "
@@ -84,21 +79,15 @@ def _note_different(
         for i in np.flatnonzero(differs)[:EXAMPLES]
     ]
     hint = _clock_hint(grid)
-    if policy is None and 2 * differs.sum() > len(differs):
+    if policy is None and 2 * differs.sum() > places:
         raise InputError(
-            f"{int(differs.sum())} of {len(differs)} (series, timestamp) pairs have two different values: {examples}. "
+            f"{int(differs.sum())} of {places} (series, timestamp) pairs have two different values: {examples}. "
             f"Name every column of the id in source.series_id, or let audit.duplicates say what counts.{hint}"
         )
     action = f"their {policy or 'mean'} counts" if policy in (None, "mean", "sum") else f"the {policy} one counts"
     kind = f"timestamps with {'several' if policy == 'sum' else 'different'} values"
     count = int(differs.sum())
     findings.append(finding(kind, count, examples, f"{action}.{hint}" if hint else action, "duplicates", policy))
-
-
-def _are_once_in_order(placed: Rows) -> bool:
-    """Whether rows come series by series and step by step, none twice: as most tables lie."""
-    series, index = placed.series, placed.index
-    return bool(((series[1:] > series[:-1]) | ((series[1:] == series[:-1]) & (index[1:] > index[:-1]))).all())
 
 
 def _clock_hint(grid: TimeGrid) -> str:

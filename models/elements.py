@@ -12,13 +12,17 @@ import numpy.typing as npt
 
 Array = npt.NDArray[np.floating]
 FloatArray = npt.NDArray[np.float64]
+AT_ONCE = 1 << 20
 
 
 def pinball_of_each(actual: Array, predicted: Array, quantile_levels: Array) -> FloatArray:
     """Pinball loss of each element, the mean over levels; (series, horizon), NaN where not observed."""
-    levels = np.asarray(quantile_levels, np.float64)
-    error = actual[..., None] - predicted
-    loss: FloatArray = np.maximum(levels * error, (levels - 1) * error).mean(axis=-1)
+    levels, loss = np.asarray(quantile_levels, np.float64), np.empty(actual.shape)
+    # Several numbers for each level of each element: of all elements at once they would outweigh a panel.
+    part = max(1, AT_ONCE // max(1, predicted[:1].size))
+    for first in range(0, len(actual), part):
+        error = actual[first : first + part, ..., None] - predicted[first : first + part]
+        loss[first : first + part] = np.maximum(levels * error, (levels - 1) * error).mean(axis=-1)
     return loss
 
 

@@ -7,7 +7,7 @@ Not-observed actuals (NaN) are left out of every sum.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -226,7 +226,6 @@ def evaluate(
         ValueError: where the shapes do not agree, 0.5 is missing, or a quantile of an observed actual is NaN.
     """
     actual, quantiles = checked(actual, quantiles, quantile_levels)
-    statistics = _statistics(actual, quantiles, quantile_levels, scale)
     of_baseline: dict[str, FloatArray] = {}
     if baseline is not None:
         if baseline.shape != actual.shape:
@@ -234,12 +233,12 @@ def evaluate(
         seen = np.where(np.isnan(baseline), np.nan, actual)
         repeated = _statistics(seen, as_quantiles(baseline, quantile_levels), quantile_levels, scale)
         of_baseline = {
-            metric: _values(metric, *sums, by_step)
-            for metric, sums in repeated.items()
+            metric: _values(metric, numerator, denominator, by_step)
+            for metric, numerator, denominator in repeated
             if not metric.startswith("coverage")
         }
     scores = []
-    for metric, (numerator, denominator) in statistics.items():
+    for metric, numerator, denominator in _statistics(actual, quantiles, quantile_levels, scale):
         values = _values(metric, numerator, denominator, by_step)
         other = of_baseline.get(metric, np.full(len(values), np.nan))
         used = ~np.isnan(numerator) & ~np.isnan(denominator)
@@ -250,8 +249,8 @@ def evaluate(
 
 def _statistics(
     actual: Array, quantiles: Array, quantile_levels: Array, scale: Array
-) -> dict[str, tuple[FloatArray, FloatArray]]:
-    """Numerator and denominator of every metric, each of shape (series, horizon), NaN where not observed."""
+) -> Iterator[tuple[str, FloatArray, FloatArray]]:
+    """Numerator and denominator of each metric in turn, each of shape (series, horizon), NaN where not observed."""
     levels = np.asarray(quantile_levels, np.float64)
     middle = np.flatnonzero(levels == 0.5)
     if not len(middle):
@@ -260,22 +259,19 @@ def _statistics(
     error = np.abs(median - actual)
     pinball = pinball_of_each(actual, quantiles, levels)
     one = one_each(actual)
-    statistics = {
-        "mae": (error, one),
-        "rmse": (error**2, one),
-        "wape": absolute_over_actual(actual, median),
-        "smape": symmetric_percentage(actual, median),
-        "mase": scaled(error, scale),
-        "pinball_loss": (pinball, one),
-        "weighted_quantile_loss": (2 * pinball, np.abs(actual)),
-        "scaled_pinball": scaled(pinball, scale),
-        "bias": signed_over_actual(actual, median),
-    }
+    yield "mae", error, one
+    yield "rmse", error**2, one
+    yield "wape", *absolute_over_actual(actual, median)
+    yield "smape", *symmetric_percentage(actual, median)
+    yield "mase", *scaled(error, scale)
+    yield "pinball_loss", pinball, one
+    yield "weighted_quantile_loss", 2 * pinball, np.abs(actual)
+    yield "scaled_pinball", *scaled(pinball, scale)
+    yield "bias", *signed_over_actual(actual, median)
     for i in range(len(levels) // 2):
         if np.isclose(levels[i] + levels[-1 - i], 1) and levels[i] < 0.5:
             width = round(100 * (levels[-1 - i] - levels[i]), 6)
-            statistics[f"coverage_{width:g}"] = inside(actual, quantiles[..., i], quantiles[..., -1 - i])
-    return statistics
+            yield f"coverage_{width:g}", *inside(actual, quantiles[..., i], quantiles[..., -1 - i])
 
 
 def _values(metric: str, numerator: FloatArray, denominator: FloatArray, by_step: bool) -> FloatArray:

@@ -7,15 +7,18 @@ steps further, so series `i` starts there at `offsets[i] + i * horizon`.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
+# Values that are worked on at once where that takes several times their memory.
+STRETCH = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,11 @@ class Panel:
         return len(self.series_ids)
 
     @property
+    def accepted_ids(self) -> npt.NDArray[np.str_]:
+        """Ids of the series that the model may forecast."""
+        return self.series_ids[~np.isin(self.series_ids, np.array(list(self.refused), dtype=str))]
+
+    @property
     def covariates(self) -> dict[str, list[str]]:
         """Names of the covariates of each kind, sorted; kinds without any are left out."""
         kinds = {
@@ -94,32 +102,54 @@ class Panel:
     @cached_property
     def observed_counts(self) -> IntArray:
         """Number of observed values of each series, shape (series,)."""
-        running = np.concatenate([[0], np.cumsum(self.observed)])
-        return np.asarray(running[self.offsets[1:]] - running[self.offsets[:-1]], np.int64)
+        counts = np.zeros(len(self), np.int64)
+        for rows, values in self.stretches():
+            counts[rows] = _count(~np.isnan(values), self._edges(rows))
+        return counts
 
     @cached_property
     def silent_steps(self) -> IntArray:
         """Steps since the last observed value of each series, its whole length where there is none; shape (series,)."""
-        place = np.flatnonzero(self.observed)
-        before = np.searchsorted(place, self.offsets[1:]) - 1
-        last = place[before] if len(place) else np.zeros(len(self), np.int64)
-        inside = (before >= 0) & (last >= self.offsets[:-1])
-        return np.asarray(np.where(inside, self.offsets[1:] - 1 - last, self.lengths), np.int64)
+        silent = self.lengths.copy()
+        for rows, values in self.stretches():
+            edges, place = self._edges(rows), np.flatnonzero(~np.isnan(values))
+            before = np.searchsorted(place, edges[1:])
+            last = np.append(place, -1)[before - 1]
+            silent[rows] = np.where(last >= edges[:-1], edges[1:] - 1 - last, silent[rows])
+        return silent
 
     @cached_property
     def first_observed(self) -> npt.NDArray[np.float64]:
         """The first observed value of each series, 0 where there is none; shape (series,)."""
-        place = np.where(self.observed, np.arange(len(self.values)), len(self.values))
-        first = np.minimum.reduceat(np.append(place, len(place)), self.offsets[:-1]) if len(self) else place
-        inside = (first < self.offsets[1:]) & (self.lengths > 0)
-        return np.where(inside, np.append(self.values, 0.0).astype(np.float64)[np.where(inside, first, -1)], 0.0)
+        first = np.zeros(len(self))
+        for rows, values in self.stretches():
+            edges, place = self._edges(rows), np.flatnonzero(~np.isnan(values))
+            at = np.append(place, len(values))[np.searchsorted(place, edges[:-1])]
+            first[rows] = np.where(at < edges[1:], np.append(values, np.float32(0))[at], 0.0)
+        return first
 
     @cached_property
     def constant(self) -> npt.NDArray[np.bool_]:
         """Where all observed values of a series are one and the same, shape (series,)."""
-        other = self.observed & (self.values != np.repeat(self.first_observed, self.lengths))
-        series = np.repeat(np.arange(len(self)), self.lengths)
-        return np.asarray(np.bincount(series[other], minlength=len(self)) == 0)
+        constant = np.ones(len(self), bool)
+        for rows, values in self.stretches():
+            first = np.repeat(self.first_observed[rows].astype(np.float32), self.lengths[rows])
+            constant[rows] = _count(~np.isnan(values) & (values != first), self._edges(rows)) == 0
+        return constant
+
+    def stretches(self) -> Iterator[tuple[slice, FloatArray]]:
+        """Rows of some whole series at a time, and their values end to end.
+
+        What is computed on the way may take ten times as much memory as the values: this bounds it. A series that is
+        longer than a stretch comes whole.
+        """
+        cuts = np.searchsorted(self.offsets, np.arange(0, self.offsets[-1], STRETCH))
+        for first, last in pairwise(np.unique([0, *cuts, len(self)]).tolist()):
+            yield slice(first, last), self.values[self.offsets[first] : self.offsets[last]]
+
+    def _edges(self, rows: slice) -> IntArray:
+        """Where each of some series begins among their values, and where the last one ends."""
+        return np.asarray(self.offsets[rows.start : rows.stop + 1] - self.offsets[rows.start])
 
     def series(self, i: int) -> FloatArray:
         """The values of series `i`, oldest first, a view of shape (length,)."""
@@ -166,14 +196,13 @@ class Panel:
         if (kept == self.lengths).all():
             return self
 
-        def last(lengths: IntArray, offsets: IntArray) -> npt.NDArray[np.bool_]:
-            place = np.arange(lengths.sum()) - np.repeat(offsets, lengths)
-            return np.asarray(place >= np.repeat(self.lengths - kept, lengths))
+        def last(lengths: IntArray, ends: IntArray) -> IntArray:
+            return np.arange(lengths.sum()) + np.repeat(ends - np.cumsum(lengths), lengths)
 
-        inside, known = last(self.lengths, self.offsets[:-1]), self.known_future
+        inside, known = last(kept, self.offsets[1:]), self.known_future
         if known is not None:
-            ahead = self.horizon * np.arange(len(self))
-            known = known[last(self.lengths + self.horizon, self.offsets[:-1] + ahead)]
+            ahead = self.horizon * np.arange(1, len(self) + 1)
+            known = known[last(kept + self.horizon, self.offsets[1:] + ahead)]
         return replace(
             self,
             values=self.values[inside],
@@ -196,3 +225,9 @@ class Panel:
         inside = (position >= self.offsets[:-1, None]) & (position < self.offsets[1:, None])
         rows = self.values[np.clip(position, 0, max(len(self.values) - 1, 0))]
         return np.where(inside, rows, np.float32(np.nan)).astype(np.float32)
+
+
+def _count(those: npt.NDArray[np.bool_], edges: IntArray) -> IntArray:
+    """How many of each series' steps are `those`, shape (series,)."""
+    running = np.concatenate([[0], np.cumsum(those)])
+    return np.asarray(np.diff(running[edges]), np.int64)

@@ -47,6 +47,15 @@ def second_pass(moments: npt.NDArray[np.datetime64], series: IntArray, grid: Tim
     return again, in_doubt
 
 
+def near_repeats(moments: npt.NDArray[np.datetime64], grid: TimeGrid) -> BoolArray:
+    """Rows that `second_pass` looks at: of an hour that comes twice, and as long before and after it; shape (row,)."""
+    begin, end = grid.repeated
+    clock = moments.astype(np.int64)
+    first, last = 2 * begin - end, np.maximum.accumulate(2 * end - begin)
+    latest = np.searchsorted(first, clock, side="right") - 1
+    return (latest >= 0) & (clock < last[latest])
+
+
 def _second_of(clock: IntArray, series: IntArray, begin: int, end: int) -> tuple[BoolArray, BoolArray]:
     """As `second_pass`, of the rows of one such hour and as long before and after it."""
     ids, series = np.unique(series, return_inverse=True)

@@ -109,45 +109,53 @@ def scales_at(panel: Panel, season_length: int, cutoff_indices: Sequence[int]) -
     Returns:
         Shape (cutoff, series), NaN where a series had no such pair yet.
     """
-    values = panel.values.astype(np.float64)
-    change = np.full(len(values), np.nan)
-    change[season_length:] = np.abs(values[season_length:] - values[:-season_length])
-    # The first season of a series would be compared with the end of the series before it.
-    starts = np.minimum(panel.offsets[:-1, None] + np.arange(season_length), panel.offsets[1:, None] - 1)
-    change[starts[panel.lengths > 0]] = np.nan
-    known = np.flatnonzero(~np.isnan(change))
-    owner = np.repeat(np.arange(len(panel)), panel.lengths)[known]
-    index = panel.cutoff_index + 1 - (panel.offsets[1:][owner] - known)
     # Each pair goes to the first night that knew it, apart for each series: a running sum over
     # all values would lose small series behind one of huge numbers.
     nights, back = np.unique(np.asarray(cutoff_indices, np.int64), return_inverse=True)
-    bin_of = owner * (len(nights) + 1) + np.searchsorted(nights, index)
-    shape = (len(panel), len(nights) + 1)
-    size = shape[0] * shape[1]
-    sums = np.bincount(bin_of, change[known], size).reshape(shape)[:, :-1].cumsum(axis=1)
-    counts = np.bincount(bin_of, minlength=size).reshape(shape)[:, :-1].cumsum(axis=1)
+    sums, counts = np.zeros((2, len(panel), len(nights) + 1))
+    for rows, values in panel.stretches():
+        offsets = panel.offsets[rows.start : rows.stop + 1] - panel.offsets[rows.start]
+        wide = values.astype(np.float64)
+        change = np.abs(wide[season_length:] - wide[:-season_length])
+        earlier = np.flatnonzero(~np.isnan(change))
+        owner = np.searchsorted(offsets, earlier + season_length, side="right") - 1
+        # The first season of a series would be compared with the end of the series before it.
+        inside = earlier >= offsets[owner]
+        earlier, owner = earlier[inside], owner[inside]
+        index = panel.cutoff_index + 1 - (offsets[owner + 1] - earlier - season_length)
+        bin_of = owner * counts.shape[1] + np.searchsorted(nights, index)
+        shape = sums[rows].shape
+        sums[rows] = np.bincount(bin_of, change[earlier], sums[rows].size).reshape(shape)
+        counts[rows] = np.bincount(bin_of, minlength=sums[rows].size).reshape(shape)
+    sums, counts = sums[:, :-1].cumsum(axis=1), counts[:, :-1].cumsum(axis=1)
     scales = np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
     return np.asarray(scales.T[back])
 
 
-def evening_losses(
-    nights: Sequence[PastNight], scales: FloatArray, after_index: int, segments: Mapping[str, BoolArray]
-) -> dict[str, EveningLoss]:
-    """The loss of each segment over the points that came true after grid position `after_index`.
+def newly_realised(night: PastNight, scale: FloatArray, after_index: int) -> FloatArray:
+    """How far off one night was at each point that came true after grid position `after_index`.
 
     Args:
-        nights: Past nights, all in the same order of series.
-        scales: Shape (night, series); where NaN or zero, the mean size of the forecast's actuals, else 1.
+        night: The night.
+        scale: Shape (series,); where NaN or zero, the mean size of the forecast's actuals, else 1.
         after_index: Points at or before it counted on an earlier evening.
+
+    Returns:
+        Shape (point, 6): series, loss, baseline loss, inside, has interval, bias.
+    """
+    steps = night.cutoff_index + 1 + np.arange(night.actual.shape[1])
+    series, step = np.nonzero(night.realised & (steps > after_index))
+    return _judge_points(night, _usable(scale, night.actual), series, step)
+
+
+def evening_losses(points: Sequence[FloatArray], segments: Mapping[str, BoolArray]) -> dict[str, EveningLoss]:
+    """The loss of each segment over the points of all nights.
+
+    Args:
+        points: Those of each night, as `newly_realised` gives them, all in the same order of series.
         segments: Name to a mask of shape (series,).
     """
-    points: list[FloatArray] = [np.empty((0, 6))]
-    for night, scale in zip(nights, scales, strict=True):
-        steps = night.cutoff_index + 1 + np.arange(night.actual.shape[1])
-        series, step = np.nonzero(night.realised & (steps > after_index))
-        if len(series):
-            points.append(_judge_points(night, _usable(scale, night.actual), series, step))
-    table = np.concatenate(points)
+    table = np.concatenate([np.empty((0, 6)), *points])
     owner = table[:, 0].astype(np.int64)
     return {name: _summarise(table[mask[owner]]) for name, mask in segments.items()}
 

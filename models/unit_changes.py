@@ -7,7 +7,6 @@ of it earlier or later, and values vary by as much as before, relative to their 
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -27,7 +26,6 @@ STRAY = 0.05  # share of all values before, and of all after, that may lie on th
 LEAST, ENOUGH = 7, 28  # values on each side that must be there, and whose spread is compared
 # Longer seasons hardly ever tell one unit from another, and nobody would wait for a whole one.
 LONGEST_SEASON = 288
-VALUES_AT_ONCE = 4_000_000
 
 
 class UnitChanges(NamedTuple):
@@ -58,20 +56,13 @@ def unit_changes(panel: Panel) -> UnitChanges:
     """
     season = min(panel.season_lengths, default=1)
     near = max(LEAST, season if 12 < season <= LONGEST_SEASON and season != 52 else 0)
-    parts = [_changes(panel, first, last, near) for first, last in _stretches(panel.offsets)]
+    none = UnitChanges(*(np.zeros(0, np.int64) for _ in UnitChanges._fields))
+    parts = [none, *(_changes(panel, rows.start, rows.stop, values, near) for rows, values in panel.stretches())]
     return UnitChanges(*(np.concatenate(each) for each in zip(*parts, strict=True)))
 
 
-def _stretches(offsets: IntArray) -> list[tuple[int, int]]:
-    """Rows of series whose values are worked on together, from and up to."""
-    cuts = np.searchsorted(offsets, np.arange(0, offsets[-1], VALUES_AT_ONCE))
-    edges = np.unique([0, *cuts, len(offsets) - 1]).tolist()
-    return list(pairwise(edges)) or [(0, 0)]
-
-
-def _changes(panel: Panel, first: int, last: int, near: int) -> UnitChanges:
+def _changes(panel: Panel, first: int, last: int, values: npt.NDArray[np.float32], near: int) -> UnitChanges:
     origin = panel.offsets[first]
-    values = panel.values[origin : panel.offsets[last]]
     position = np.flatnonzero((values != 0) & ~np.isnan(values))
     size = np.log10(np.abs(values[position].astype(np.float64)))
     edges = np.searchsorted(position, panel.offsets[first : last + 1] - origin)

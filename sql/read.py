@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -21,7 +22,7 @@ from sql.errors import NoRows
 from sql.origin import what
 from sql.parquet_reader import open_parquet
 from sql.reader import Bounds, Reader
-from sql.revisions import newest_revisions
+from sql.revisions import COLUMNS, newest_in_batches, newest_revisions
 from sql.source import Source
 
 __all__ = ["Source", "describe_source", "first_timestamp", "reach", "read_observations", "save_observations"]
@@ -174,15 +175,23 @@ def _write_batches(
 
 def _keep_newest(file: Path) -> None:
     """Leave out of an Arrow file all but the newest revision of each row."""
-    aside = file.with_suffix(".part")
-    with pa.memory_map(str(file)) as stored, pa.ipc.open_file(stored) as reader:
-        newest = newest_revisions(reader.read_all())
-        if newest.all():
-            return
-        with pa.ipc.new_file(str(aside), reader.schema, options=_GROWING) as writer:
-            begin = 0
-            for position in range(reader.num_record_batches):
-                batch = reader.get_batch(position)
-                writer.write_batch(batch.filter(pa.array(newest[begin : begin + batch.num_rows])))
-                begin += batch.num_rows
+    newest, aside = newest_in_batches(lambda: _stored(file, COLUMNS)), file.with_suffix(".part")
+    if newest.all():
+        return
+    begin, batches = 0, _stored(file)
+    first = next(batches)
+    with pa.ipc.new_file(str(aside), first.schema, options=_GROWING) as writer:
+        for batch in chain([first], batches):
+            writer.write_batch(batch.filter(pa.array(newest[begin : begin + batch.num_rows])))
+            begin += batch.num_rows
     aside.replace(file)
+
+
+def _stored(file: Path, names: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
+    """Some columns, or all, of an Arrow file; read and not mapped, which would count as memory of the process."""
+    with pa.OSFile(str(file)) as stored, pa.ipc.open_file(stored) as whole:
+        wanted = [whole.schema.get_field_index(name) for name in names]
+    options = pa.ipc.IpcReadOptions(included_fields=wanted)
+    with pa.OSFile(str(file)) as stored, pa.ipc.open_file(stored, options=options) as reader:
+        for position in range(reader.num_record_batches):
+            yield reader.get_batch(position)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from datetime import datetime
 
 import numpy as np
@@ -10,6 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 BoolArray = npt.NDArray[np.bool_]
+IntArray = npt.NDArray[np.int64]
+
+COLUMNS = ["series_id", "timestamp", "recorded_at"]
+# Rows of whole series that are sorted together.
+ROWS_AT_ONCE = 4_000_000
 
 
 def recorded_by(recorded: pa.Array | pa.ChunkedArray, moment: datetime) -> pa.Array | pa.ChunkedArray:
@@ -41,13 +47,52 @@ def known_at(rows: pa.Table, moment: datetime | None) -> pa.Table:
 
 def newest_revisions(rows: pa.Table) -> BoolArray:
     """Which rows were recorded last of their series and timestamp, shape (row,)."""
-    series = np.concatenate([np.empty(0, np.int32), *(_codes(chunk) for chunk in rows["series_id"].chunks)])
-    time = _integers(rows["timestamp"])
-    recorded = _integers(rows["recorded_at"])
-    ascending = (series[1:] > series[:-1]) | ((series[1:] == series[:-1]) & (time[1:] > time[:-1]))
-    if ascending.all():
-        # As most tables lie, or come: each series and timestamp once.
-        return np.ones(len(series), bool)
+    return newest_in_batches(lambda: iter(rows.select(COLUMNS).to_batches()))
+
+
+def newest_in_batches(batches: Callable[[], Iterator[pa.RecordBatch]]) -> BoolArray:
+    """As `newest_revisions`, of rows that are gone through several times; some series at a time are in memory.
+
+    Args:
+        batches: Begins anew at each call; `COLUMNS`, ids in the codes of one dictionary for all.
+    """
+    of_series = np.zeros(0, np.int64)
+    for batch in batches():
+        count = np.bincount(_codes(batch["series_id"]), minlength=len(of_series))
+        count[: len(of_series)] += of_series
+        of_series = count
+    newest = np.ones(int(of_series.sum()), bool)
+    if not _ascending(batches()):
+        turns = np.cumsum(of_series) // ROWS_AT_ONCE
+        for turn in np.unique(turns[of_series > 0]):
+            found = [_of_turn(batch, turns == turn) for batch in batches()]
+            mine, series, time, recorded = (np.concatenate(each) for each in zip(*found, strict=True))
+            newest[mine] = _newest(series, time, recorded)
+    return newest
+
+
+def _ascending(batches: Iterator[pa.RecordBatch]) -> bool:
+    """Whether each series and timestamp comes once, in order, as most tables lie."""
+    before: tuple[int, int] | None = None
+    for batch in batches:
+        series, time = _codes(batch["series_id"]), _integers(batch["timestamp"])
+        if not ((series[1:] > series[:-1]) | ((series[1:] == series[:-1]) & (time[1:] > time[:-1]))).all():
+            return False
+        if len(series):
+            if before is not None and (series[0], time[0]) <= before:
+                return False
+            before = int(series[-1]), int(time[-1])
+    return True
+
+
+def _of_turn(batch: pa.RecordBatch, turn: BoolArray) -> tuple[BoolArray, IntArray, IntArray, IntArray]:
+    """Which rows are of some series, shape (row,), and series, time and record of these."""
+    series = _codes(batch["series_id"])
+    mine = turn[series]
+    return mine, series[mine], _integers(batch["timestamp"])[mine], _integers(batch["recorded_at"])[mine]
+
+
+def _newest(series: IntArray, time: IntArray, recorded: IntArray) -> BoolArray:
     order = np.lexsort((recorded, time, series))
     series, time, recorded = series[order], time[order], recorded[order]
     ends = np.flatnonzero(np.append((series[1:] != series[:-1]) | (time[1:] != time[:-1]), True))
@@ -57,12 +102,11 @@ def newest_revisions(rows: pa.Table) -> BoolArray:
     return newest
 
 
-def _codes(chunk: pa.DictionaryArray) -> npt.NDArray[np.int32]:
-    return np.asarray(chunk.indices.to_numpy(zero_copy_only=False), np.int32)
+def _codes(ids: pa.DictionaryArray) -> IntArray:
+    return np.asarray(ids.indices.to_numpy(zero_copy_only=False), np.int64)
 
 
-def _integers(times: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+def _integers(times: pa.Array) -> IntArray:
     """Microseconds; what has no time is older than everything."""
     oldest = np.iinfo(np.int64).min
-    chunks = (pc.fill_null(chunk.cast(pa.int64()), oldest).to_numpy(zero_copy_only=False) for chunk in times.chunks)
-    return np.concatenate([np.empty(0, np.int64), *chunks])
+    return np.asarray(pc.fill_null(times.cast(pa.int64()), oldest).to_numpy(zero_copy_only=False))

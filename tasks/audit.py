@@ -12,7 +12,7 @@ from models.settings import AuditSettings, ForecastSettings
 from sql.read import Source
 from tasks.covariates import covariates
 from tasks.panel_store import save_panel
-from tasks.rows_store import load_rows
+from tasks.rows_store import StoredRows
 from tasks.step import inside_flow, logger, step
 
 
@@ -35,7 +35,7 @@ def audit_input(
 ) -> Audited:
     """Build the panel as of the cutoff (the newest observed step where None); InputError where nobody could use it."""
     about = covariates(source, rows_file)
-    panel, audit = build_panel(load_rows(rows_file), forecast, cutoff=cutoff, now=now, audit=policies, **about)
+    panel, audit = build_panel(StoredRows(rows_file), forecast, cutoff=cutoff, now=now, audit=policies, **about)
     for finding in audit.findings:
         logger().info("%s: %d, %s", finding.kind, finding.count, finding.action)
     if inside_flow():

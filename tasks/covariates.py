@@ -12,7 +12,7 @@ from models.settings import ForecastSettings
 from sql.known_future import read_known_future
 from sql.read import Source
 from sql.source import COVARIATES
-from tasks.rows_store import load_rows, save_rows
+from tasks.rows_store import StoredRows, load_rows, save_rows
 
 
 def save_known_future(
@@ -25,7 +25,7 @@ def save_known_future(
     """
     if not source.known_future_from:
         return
-    oldest = pc.min(load_rows(rows_file)["timestamp"]).as_py()
+    oldest = min(pc.min(batch["timestamp"]).as_py() for batch in StoredRows(rows_file).batches(["timestamp"]))
     since = oldest if oldest.tzinfo else oldest.replace(tzinfo=forecast.zone)
     for number, other in enumerate(source.known_future_from):
         rows = read_known_future(source, other, base, since=since, until=until, time_zone=forecast.time_zone)

@@ -70,7 +70,7 @@ def decide(
         wanted=built_for(forecast, network, panel.covariates),
         cutoff=cutoff,
         # Refused series stay unknown however often one trains.
-        unknown_share=0.0 if folder is None else _unknown_share(panel.without(panel.refused).series_ids, folder),
+        unknown_share=0.0 if folder is None else _unknown_share(panel.accepted_ids, folder),
         loss_state=_loss_state(places, cutoff),
         settings=training,
     )

@@ -89,7 +89,7 @@ def fit_model(
     folder.mkdir(exist_ok=True)
     forecaster.save(folder)
     # Series outside of the sample count as known: training again would not take them in either.
-    known = panel.without(panel.refused).series_ids
+    known = panel.accepted_ids
     np.save(folder / SERIES_FILE, np.union1d(known, _known_before(decided)), allow_pickle=False)
     stored = store_version(folder, places.versions, places.job, cutoff)
     _list_version(places, stored, cutoff, now, facts | {"built_for": built_for(forecast, network, panel.covariates)})

@@ -18,7 +18,7 @@ from sql.errors import NoRows
 from sql.read import Source, describe_source, first_timestamp, save_observations
 from sql.revisions import known_at
 from tasks.covariates import save_known_future
-from tasks.rows_store import load_rows
+from tasks.rows_store import StoredRows
 from tasks.step import step
 
 
@@ -133,7 +133,7 @@ def seen_at(rows: pa.Table, source: Source, forecast: ForecastSettings, cutoff: 
 
 def as_of(rows_file: Path) -> bool:
     """Whether a file holds rows as they were known when they were read for, and not only as they are now."""
-    return "recorded_at" in load_rows(rows_file).column_names
+    return "recorded_at" in StoredRows(rows_file).column_names
 
 
 def recorded_since(rows_file: Path, moment: datetime, forecast_zone: ZoneInfo) -> datetime | None:
@@ -144,11 +144,11 @@ def recorded_since(rows_file: Path, moment: datetime, forecast_zone: ZoneInfo) -
         moment: With a zone.
         forecast_zone: Where timestamps without a zone are meant.
     """
-    rows = load_rows(rows_file)
+    rows = StoredRows(rows_file)
     if "recorded_at" not in rows.column_names:
         return None
     oldest: datetime | None = None
-    for batch in rows.select(["timestamp", "recorded_at"]).to_batches():
+    for batch in rows.batches(["timestamp", "recorded_at"]):
         newer = pc.greater(batch["recorded_at"], pa.scalar(moment, batch["recorded_at"].type))
         found = pc.min(batch["timestamp"].filter(newer)).as_py()
         oldest = found if oldest is None else oldest if found is None else min(oldest, found)

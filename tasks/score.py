@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from models.levels import Levels
 from models.metrics import evaluate
 from models.panel import Panel
-from models.scoring import EveningLoss, PastNight, evening_losses, place_night, scales_at, segments_of
+from models.scoring import EveningLoss, PastNight, evening_losses, newly_realised, place_night, scales_at, segments_of
 from models.settings import MonitorSettings
 from models.time_grid import TimeGrid
 from sql import history, write
@@ -67,18 +67,24 @@ def score(
     if monitor.rescore_steps is None:
         window_start = min(window_start, before_what_is_new(rows_file, grid, before))
     published = history.publications(places.engine(), places.job)
-    nights = past_nights(places, panel, grid, published, window_start)
-    scales = scales_at(panel, panel.season_lengths[0], [night.cutoff_index for night in nights])
-    rows = [
-        {"job": places.job, "cutoff": grid.instant(night.cutoff_index), "segment": segment, **row}
-        for night, scale in zip(nights, scales, strict=True)
-        for segment, mask in segments.items()
-        for row in metric_rows(night, scale, mask)
-    ]
+    judged = nights_to_judge(panel, grid, published, window_start)
+    scales = scales_at(panel, panel.season_lengths[0], [index for _, index in judged])
+    rows, points = list[dict[str, Any]](), list[npt.NDArray[np.float64]]()
+    # One night at a time: each weighs as much as the panel, and a month of them many times that.
+    for (publication, index), scale in zip(judged, scales, strict=True):
+        night = past_night(places, panel, grid, publication, index)
+        if night is None:
+            continue
+        points.append(newly_realised(night, scale, before))
+        rows += [
+            {"job": places.job, "cutoff": grid.instant(index), "segment": segment, **row}
+            for segment, mask in segments.items()
+            for row in metric_rows(night, scale, mask)
+        ]
     is_past = any(night["cutoff"] > cutoff for night in published)
     write.upsert_scores(places.engine(), without_fewer_actuals(places, rows, as_of(rows_file)) if is_past else rows)
     newest = max((row["cutoff"] for row in rows), default=None)
-    return Scored(rows, evening_losses(nights, scales, before, segments), newest)
+    return Scored(rows, evening_losses(points, segments), newest)
 
 
 def last_evening(places: Places, cutoff: datetime, grid: TimeGrid, cutoff_index: int) -> int:
@@ -98,32 +104,36 @@ def before_what_is_new(rows_file: Path, grid: TimeGrid, before: int) -> int:
     return before if oldest is None else grid.position(oldest) - 1
 
 
-def past_nights(
-    places: Places, panel: Panel, grid: TimeGrid, published: list[dict[str, Any]], window_start: int
-) -> list[PastNight]:
-    """Published nights with a realised step after grid position `window_start`, oldest first.
+def nights_to_judge(
+    panel: Panel, grid: TimeGrid, published: list[dict[str, Any]], window_start: int
+) -> list[tuple[dict[str, Any], int]]:
+    """Publications with a realised step after grid position `window_start`, oldest first, and their cutoffs."""
+    found = []
+    for row in published:
+        index, last = grid.position(row["cutoff"]), grid.position(row["last_timestamp"])
+        if index < panel.cutoff_index and last > window_start:
+            found.append((row, index))
+    return found
 
-    Nights of another grid (the job had another frequency or time zone then) are left out: their
-    steps are not this grid's.
+
+def past_night(places: Places, panel: Panel, grid: TimeGrid, published: dict[str, Any], index: int) -> PastNight | None:
+    """A published night beside what came true; None where nothing of it is left.
+
+    None too for a night of another grid (the job had another frequency or time zone then): its steps are not this
+    grid's.
     """
-    ends = ("cutoff", "first_timestamp", "last_timestamp")
-    places_of = [grid.to_index(pd.DatetimeIndex([row[end] for row in published])) for end in ends]
-    nights = []
-    for i, row in enumerate(published):
-        index, first, last = (int(position[i]) for position, _ in places_of)
-        if index >= panel.cutoff_index or last <= window_start:
-            continue
-        realised = panel.cutoff_index - index
-        stored = history.figures_of(places.engine(), places.job, row["cutoff"], last_step=realised)
-        if not stored.num_rows:  # cleared away by somebody, as old nights may be
-            continue
-        # Every series has every step, so the rows left out tell the night's own horizon.
-        horizon = int(pc.max(stored["step"]).as_py()) * row["rows"] // stored.num_rows
-        if all(on_grid[i] for _, on_grid in places_of) and (first, last) == (index + 1, index + horizon):
-            nights.append(read_night(stored, panel, index))
-        else:
-            logger().info("The night of %s was of another time grid, and is not scored.", row["cutoff"])
-    return nights
+    realised = panel.cutoff_index - index
+    stored = history.figures_of(places.engine(), places.job, published["cutoff"], last_step=realised)
+    if not stored.num_rows:  # cleared away by somebody, as old nights may be
+        return None
+    # Every series has every step, so the rows left out tell the night's own horizon.
+    horizon = int(pc.max(stored["step"]).as_py()) * published["rows"] // stored.num_rows
+    ends = [published[end] for end in ("cutoff", "first_timestamp", "last_timestamp")]
+    position, on_grid = grid.to_index(pd.DatetimeIndex(ends))
+    if on_grid.all() and position.tolist() == [index, index + 1, index + horizon]:
+        return read_night(stored, panel, index)
+    logger().info("The night of %s was of another time grid, and is not scored.", published["cutoff"])
+    return None
 
 
 def without_fewer_actuals(places: Places, rows: list[dict[str, Any]], older_actuals: bool) -> list[dict[str, Any]]:
@@ -170,8 +180,10 @@ def metric_rows(night: PastNight, scale: npt.NDArray[np.float64], mask: npt.NDAr
     """Every metric of one night and segment, per step and (step 0) over all; none where nothing came true."""
     if not night.realised[mask].any():
         return []
+    # The mask of all series would copy the night.
+    mine = slice(None) if mask.all() else mask
     figures = evaluate(
-        night.actual[mask], night.quantiles[mask], night.quantile_levels, scale[mask], night.baseline[mask]
+        night.actual[mine], night.quantiles[mine], night.quantile_levels, scale[mine], night.baseline[mine]
     )
     return [figure._asdict() for figure in figures if figure.n]
 

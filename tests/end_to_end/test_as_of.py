@@ -14,7 +14,8 @@ from flows.job import load_job
 from flows.night import run_night
 from sql import history
 from tasks.backtest import choose_cutoffs
-from tasks.read_series import load_rows, read_series, seen_at
+from tasks.read_series import read_series, seen_at
+from tasks.rows_store import load_rows
 
 DAYS = pd.date_range("2024-01-01", periods=42, freq="D")
 

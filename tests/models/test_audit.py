@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import models.audit
+import models.row_batches
 import models.rows
 from models.audit import build_panel
 from models.errors import InputError
@@ -433,7 +433,7 @@ def test_the_panel_does_not_depend_on_the_order_of_rows_nor_on_how_many_are_work
     items = [(name, f"2024-01-{day:02}", float(day)) for name in "abc" for day in (1, 2, 4, 5)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(models.rows, "PART", part)
-        patch.setattr(models.audit, "PART", part)
+        patch.setattr(models.row_batches, "PART", part)
         panel, audit = build(rows(*(items[i] for i in order)))
     np.testing.assert_array_equal(panel.values, [1, 2, NAN, 4, 5] * 3)
     assert panel.offsets.tolist() == [0, 5, 10, 15]

@@ -7,7 +7,8 @@ import pytest
 
 from models.metrics import seasonal_error
 from models.panel import Panel
-from models.scoring import evening_losses, place_night, scales_at, segments_of
+from models.scoring import EveningLoss, PastNight, newly_realised, place_night, scales_at, segments_of
+from models.scoring import evening_losses as losses_of_points
 
 NAN = float("nan")
 
@@ -40,6 +41,11 @@ def night_of(panel: Panel, cutoff_index: int, rows: list[tuple], levels=(0.1, 0.
         median=quantiles[:, 1],
         baseline=np.array([row[3] for row in rows], float),
     )
+
+
+def evening_losses(nights: list[PastNight], scales, after_index: int, segments) -> dict[str, EveningLoss]:
+    points = [newly_realised(night, scale, after_index) for night, scale in zip(nights, scales, strict=True)]
+    return losses_of_points(points, segments)
 
 
 def test_a_forecast_is_laid_beside_the_actual_of_its_own_step():

@@ -99,6 +99,6 @@ def test_gaps_and_stretches_worked_on_apart_change_nothing(monkeypatch):
     values[:, ::3] = np.nan
     whole = unit_changes(panel_of(values))
     assert (whole.position - whole.series * DAYS).tolist() == [400] * SERIES
-    monkeypatch.setattr("models.unit_changes.VALUES_AT_ONCE", 5_000)
+    monkeypatch.setattr("models.panel.STRETCH", 5_000)
     for one, other in zip(whole, unit_changes(panel_of(values)), strict=True):
         np.testing.assert_array_equal(one, other)

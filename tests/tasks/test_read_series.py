@@ -11,7 +11,8 @@ from models.settings import ForecastSettings
 from sql.connection import connect, resolve_url, transaction
 from sql.errors import NoRows
 from sql.read import Source
-from tasks.read_series import load_rows, read_series
+from tasks.read_series import read_series
+from tasks.rows_store import load_rows
 
 MADRID = ForecastSettings(frequency="D", horizon=2, time_zone="Europe/Madrid")
 NOW = datetime(2024, 4, 1, tzinfo=UTC)
