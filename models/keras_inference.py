@@ -21,13 +21,13 @@ class Reader(keras.Model):
     The flat arrays are an input, so that what JAX has compiled serves every panel of the same size.
     """
 
-    def __init__(self, network: RecurrentForecaster, shape: WindowShape) -> None:
+    def __init__(self, network: RecurrentForecaster, shape: WindowShape, *, compiled: bool) -> None:
         super().__init__()
         self.network, self.window = network, shape
         # It has no weights of its own.
         self.built = True
         # XLA takes most of a minute for recurrent steps that are laid out in the graph, which JAX's never are.
-        self.compile(jit_compile=keras.backend.backend() == "jax")
+        self.compile(run_eagerly=not compiled, jit_compile=keras.backend.backend() == "jax")
 
     def call(self, inputs: dict[str, Tensor]) -> Tensor:
         """Scaled quantiles from the last origin of each window, shape (window, horizon, level)."""

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from keras import ops
 
+from models.choices import Plan
 from models.devices import accelerators, shared, training_devices
 from models.keras_inference import Reader
 from models.member import Member, in_units
@@ -32,7 +33,6 @@ def built(member: Member, panel: Panel) -> RecurrentForecaster:
         panel: Whose covariates set the width; nothing is computed from its values.
     """
     plan, vocabulary = member.plan, member.vocabulary
-    is_long = plan.steps * len(plan.layers) > LONG
     network = RecurrentForecaster(
         shape=member.shape,
         quantile_levels=list(plan.quantile_levels),
@@ -50,9 +50,10 @@ def built(member: Member, panel: Panel) -> RecurrentForecaster:
         static_embedding=plan.static_embedding,
         dropout=plan.dropout,
         # Laid-out steps run faster on a CPU, but take long to lay out where there are many; cuDNN wants the loop.
-        unroll=keras.backend.backend() == "tensorflow" and not is_long and not accelerators(),
+        unroll=keras.backend.backend() == "tensorflow" and not _is_long(plan) and not accelerators(),
     )
-    flat = {name: ops.convert_to_tensor(array) for name, array in member.flatten(panel).items()}
+    # One series is as wide as all of them.
+    flat = {name: ops.convert_to_tensor(array) for name, array in member.flatten(panel.part(0, 1)).items()}
     # Symbols will do for numbers: JAX would compile every operation of a real window.
     one = keras.KerasTensor((1,), "int32")
     network(gather(flat, one, one, member.shape, origins=1, ops=ops))
@@ -102,7 +103,15 @@ def keras_quantiles(member: Member, panel: Panel, able: npt.NDArray[np.int64]) -
     panel = panel.newest(member.memory)
     arrays = member.flatten(panel)
     index = np.stack([able, panel.offsets[1:][able] - 1], axis=1).astype(np.int32)
-    return in_units(panel, able, arrays, Reader(built(member, panel), member.shape).quantiles(arrays, index))
+    # A graph of few steps takes longer to make than most nights to forecast; but JAX would compile every single
+    # operation, which takes longer than all of them at once.
+    compiled = _is_long(member.plan) or keras.backend.backend() == "jax"
+    reader = Reader(built(member, panel), member.shape, compiled=compiled)
+    return in_units(panel, able, arrays, reader.quantiles(arrays, index))
+
+
+def _is_long(plan: Plan) -> bool:
+    return plan.steps * len(plan.layers) > LONG
 
 
 def fitted_to(weights: Weights, like: Weights) -> Weights:

@@ -132,7 +132,8 @@ class _Course:
         clock: Callable[[], float],
         progress: Callable[[Progress], None] | None,
     ) -> None:
-        self.network, self.arrays, self.windows, self.plan, self.shape = network, arrays, windows, plan, shape
+        self.network, self.windows, self.plan = network, windows, plan
+        self.objective = Objective(network, arrays, windows, shape, plan, seed)
         self.time_limit, self.patience, self.clock, self.progress = time_limit, patience, clock, progress
         self.seed = seed
         self.random = np.random.default_rng(seed)
@@ -193,18 +194,16 @@ class _Course:
 
     def _compile(self) -> None:
         """A training step with a fresh optimizer."""
-        objective = Objective(self.network, self.arrays, self.windows, self.shape, self.plan, self.seed)
         optimizer = keras.optimizers.get(
             {"class_name": self.plan.optimizer, "config": {"learning_rate": self.rate, "global_clipnorm": 1.0}}
         )
-        objective.compile(
+        self.objective.compile(
             optimizer=optimizer,
             loss=_mean_prediction,
             steps_per_execution=ROUND,
             # XLA takes most of a minute for recurrent steps that are laid out in the graph.
             jit_compile=keras.backend.backend() == "jax",
         )
-        self.objective = objective
 
     def _round(self, origins: Origins, steps: int, rate: float) -> float:
         """A round of steps; the mean loss."""
