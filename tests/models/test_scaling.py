@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from models.scaling import scale_panel
+from models.scaling import scale_panel, step_spread
 
 
 def test_the_level_is_the_trailing_mean_and_the_scale_the_trailing_deviation(make_panel):
@@ -81,12 +81,22 @@ def test_a_large_level_does_not_swallow_a_small_swing(make_panel):
     )
 )
 def test_scaling_is_finite_and_positive_whatever_the_panel_holds(make_panel_of_lists, arrays):
-    scaling = scale_panel(make_panel_of_lists(arrays), 4, 8, (2, 4))
+    panel = make_panel_of_lists(arrays)
+    scaling = scale_panel(panel, 4, 8, (2, 4))
     assert np.isfinite(scaling.level).all()
     assert np.isfinite(scaling.scale).all()
     assert (scaling.scale > 0).all()
-    assert np.isfinite(scaling.spread).all()
-    assert (scaling.spread > 0).all()
+    assert np.isfinite(step_spread(panel)).all()
+    assert (step_spread(panel) > 0).all()
     assert np.isfinite(scaling.change).all()
     assert (scaling.error > 0).all()
     assert scaling.error.shape == scaling.change.shape == (len(scaling.level), 2)
+
+
+def test_scaling_at_some_positions_is_that_of_everywhere(make_panel_of_lists):
+    random = np.random.default_rng(0)
+    panel = make_panel_of_lists([np.where(random.random(n) < 0.2, np.nan, random.normal(size=n)) for n in (40, 3, 25)])
+    everywhere = scale_panel(panel, 4, 8, (2, 4))
+    at = np.array([67, 0, 41, 41, 12])
+    for some, every in zip(scale_panel(panel, 4, 8, (2, 4), at), everywhere, strict=True):
+        np.testing.assert_array_equal(some, every[at])

@@ -18,6 +18,7 @@ import pytest
 from distributed import Client, LocalCluster
 
 from models.fitting import fit
+from models.levels import Levels
 from models.panel import Panel
 from models.settings import ForecastSettings, Layer, NetworkSettings, TrainingSettings
 from sql import history
@@ -73,7 +74,7 @@ class Night:
         fitted = Fitted("load", stored.version, self.model, lies=stored)
         with places.scratch("r1") as scratch:
             panel_file = save_panel(self.panel, scratch / "panel.npz")
-            predicted = predict(places, panel_file, fitted, FORECAST, runner, CUTOFF, "r1", CUTOFF)
+            predicted = predict(places, panel_file, fitted, FORECAST, runner, CUTOFF, "r1", CUTOFF, Levels(), 0)
             assert publish(places, predicted.file, CUTOFF).rows == 12 * 7
             assert {file.name for file in scratch.iterdir()} == {"panel.npz", "forecast.parquet"}
         table = history.forecast_of(places.engine(), "sales", CUTOFF).to_pandas()
