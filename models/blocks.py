@@ -22,7 +22,10 @@ Answer = TypeVar("Answer")
 
 def cores_to_use() -> int:
     """All cores that this process may use, or as many as NIGHTCAST_CORES says: several processes can share them."""
-    return int(os.environ.get(CORES, 0)) or len(os.sched_getaffinity(0))
+    if said := int(os.environ.get(CORES, 0)):
+        return said
+    # Only Linux knows which cores are this process's.
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def in_blocks(panel: Panel, work: Callable[[Panel, int], Answer]) -> list[Answer]:

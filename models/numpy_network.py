@@ -193,13 +193,15 @@ class Gru(_Recurrent):
         units, bias = self.units, self.bias[1]
         before = np.zeros(states.shape[1:], np.float32)
         for step, entering in enumerate(inputs):
-            inner = before @ self.recurrent
-            inner += bias
+            inner = bias
+            if step:
+                inner = before @ self.recurrent
+                inner += bias
             gates, candidate = entering[:, : 2 * units], entering[:, 2 * units :]
-            gates += inner[:, : 2 * units]
+            gates += inner[..., : 2 * units]
             _inverse(gates)
             keep, reset = gates[:, :units], gates[:, units:]
-            reset *= inner[:, 2 * units :]
+            reset *= inner[..., 2 * units :]
             candidate += reset
             _inverse(candidate)
             candidate *= 2
