@@ -73,7 +73,7 @@ def relu(values: Array) -> Array:
 
 def softplus(values: Array) -> Array:
     # Seven times as fast as `logaddexp`; where it is below 1e-7 it is 0.
-    return np.maximum(values, 0) + np.log(1 + np.exp(-np.abs(values)))
+    return np.asarray(np.maximum(values, 0) + np.log(1 + np.exp(-np.abs(values))))
 
 
 def take(values: Array, indices: Array, axis: int | None = None) -> Array:
