@@ -40,7 +40,7 @@ check: .venv/.dev
 bench: .venv/.dev
 	$(BIN)/python benchmarks/speed.py --data $(DATA) $(PEERS)
 	$(BIN)/python benchmarks/accuracy.py --data $(DATA) $(PEERS)
-	$(BIN)/python benchmarks/scale.py
+	$(BIN)/python benchmarks/scale.py $(PEERS)
 
 docs: .venv/.base
 	@$(BIN)/python docs/build.py

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from threadpoolctl import ThreadpoolController
 
+from models.cores import cores_to_use
 from models.panel import Panel
 
 # Series whose windows lie in a core's cache together, and as few as are worth a thread of their own.
 BLOCK, SMALLEST_BLOCK = 256, 32
 
-CORES = "NIGHTCAST_CORES"
-
 _linear_algebra = ThreadpoolController()
 Answer = TypeVar("Answer")
-
-
-def cores_to_use() -> int:
-    """All cores that this process may use, or as many as NIGHTCAST_CORES says: several processes can share them."""
-    return int(os.environ.get(CORES, 0)) or len(os.sched_getaffinity(0))
 
 
 def in_blocks(panel: Panel, work: Callable[[Panel, int], Answer]) -> list[Answer]:
@@ -36,7 +29,7 @@ def in_blocks(panel: Panel, work: Callable[[Panel, int], Answer]) -> list[Answer
     firsts = range(0, len(panel), size)
 
     def at(first: int) -> Answer:
-        return work(panel.part(first, first + size), first)
+        return work(panel.part(slice(first, first + size)), first)
 
     with _linear_algebra.limit(limits=1, user_api="blas"):
         if min(cores, len(firsts)) < 2:

@@ -8,7 +8,6 @@ before it.
 
 from __future__ import annotations
 
-import importlib.util
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.errors import InputError
+from models.extras import require_extra
 from models.fallback import fallback
 from models.panel import Panel
 
@@ -52,12 +52,9 @@ def require_challengers(names: Sequence[str]) -> None:
     unknown = [name for name in names if name not in CHALLENGERS]
     if unknown:
         raise InputError(f"No challenger is called {', '.join(unknown[:5])}; choose from {', '.join(CHALLENGERS)}.")
-    if names and importlib.util.find_spec("statsforecast") is None:
-        raise InputError(
-            f"{' and '.join(names)} are computed by statsforecast, which is not installed. Install it with `.venv/bin/"
-            "uv pip install --python .venv/bin/python --require-hashes -r requirements/challengers.txt`, or leave "
-            "--challengers out."
-        )
+    if names:
+        computed = f"{' and '.join(names)} are computed by statsforecast, which is"
+        require_extra("statsforecast", computed, "challengers", "leave --challengers out")
 
 
 def challenge(

@@ -18,7 +18,7 @@ from models.baselines import (
     observed_values,
 )
 from models.panel import IntArray, Panel
-from models.shards import shard_of, shards
+from models.shards import shards
 
 # A spread from fewer seasonal differences says little; steps differ often enough to be counted instead.
 ENOUGH_SEASONAL = 3
@@ -108,7 +108,7 @@ class Fallback:
         season_length = panel.season_lengths[0] if panel.season_lengths else 1
         levels = np.asarray(quantile_levels, np.float64)
         bare = cls(horizon, season_length, levels, lower_bound, upper_bound, _groups(panel))
-        parts = [shard_of(panel, series) for series in shards(len(panel))]
+        parts = [panel.part(series) for series in shards(len(panel))]
         seasons = [newest_of_season(part, season_length) for part in parts]
         if not seasons:
             return bare

@@ -53,7 +53,7 @@ def built(member: Member, panel: Panel) -> RecurrentForecaster:
         unroll=keras.backend.backend() == "tensorflow" and not _is_long(plan) and not accelerators(),
     )
     # One series is as wide as all of them.
-    flat = {name: ops.convert_to_tensor(array) for name, array in member.flatten(panel.part(0, 1)).items()}
+    flat = {name: ops.convert_to_tensor(array) for name, array in member.flatten(panel.part(slice(0, 1))).items()}
     # Symbols will do for numbers: JAX would compile every operation of a real window.
     one = keras.KerasTensor((1,), "int32")
     network(gather(flat, one, one, member.shape, origins=1, ops=ops))

@@ -5,13 +5,11 @@ The package is an optional extra that takes seconds to import, so only what reco
 
 from __future__ import annotations
 
-import importlib.util
-
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from models.errors import InputError
+from models.extras import require_extra
 from models.hierarchy import Hierarchy
 from models.panel import Panel
 
@@ -30,12 +28,12 @@ def require_mint() -> None:
     Raises:
         InputError: where it is not; names the remedy.
     """
-    if importlib.util.find_spec("hierarchicalforecast") is None:
-        raise InputError(
-            "hierarchy.method is mint, which needs hierarchicalforecast, and that is not installed. Install it "
-            "with `.venv/bin/uv pip install --python .venv/bin/python --require-hashes -r requirements/hierarchy.txt`, "
-            "or set hierarchy.method to bottom_up."
-        )
+    require_extra(
+        "hierarchicalforecast",
+        "hierarchy.method is mint, which needs hierarchicalforecast, and that is",
+        "hierarchy",
+        "set hierarchy.method to bottom_up",
+    )
 
 
 def reconciled_means(

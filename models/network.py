@@ -39,7 +39,7 @@ class RecurrentForecaster(ForwardPass, keras.Model):
         categories: Number of rows for each static column, row 0 for unknown categories.
         static_embedding: Width of each static column's embedding.
         dropout: Share of the recurrent state that the head does not see while training.
-        unroll: Whether recurrent steps are laid out in the graph (faster on a CPU, no cuDNN); kept as `unrolled`.
+        unroll: Whether recurrent steps are laid out in the graph (faster on a CPU, no cuDNN).
     """
 
     ops = ops
@@ -69,7 +69,7 @@ class RecurrentForecaster(ForwardPass, keras.Model):
         super().__init__(**kwargs)
         self.shape = shape if isinstance(shape, WindowShape) else WindowShape(**shape)
         self.quantile_levels = list(quantile_levels)
-        self.use_calendar, self.error_units, self.unrolled = calendar, error_units, unroll
+        self.use_calendar, self.error_units = calendar, error_units
         self.tokens = tokens
         levels, horizon = len(quantile_levels), self.shape.horizon
         self.token_embedding = keras.layers.Embedding(*tokens, name="token_embedding") if tokens else None

@@ -6,6 +6,7 @@ operation, and every core works on windows of its own (see `inference`).
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -108,7 +109,7 @@ def gelu(values: Array) -> Array:
     return np.asarray(values * (0.5 + 0.5 * erf(values * np.float32(0.5**0.5))))
 
 
-class _Recurrent:
+class _Recurrent(ABC):
     """A layer that reads (window, step, feature) step by step, and gives its state after each: (window, step, unit).
 
     The sigmoid is 1 / (1 + exp(-x)) and the hyperbolic tangent 2 / (1 + exp(-2 x)) - 1, one exponential each; the
@@ -136,9 +137,9 @@ class _Recurrent:
             self._run(inputs, states)
         return states.transpose(1, 0, 2)
 
+    @abstractmethod
     def _run(self, inputs: Array, states: Array) -> None:
         """Fill the states, (step, window, unit), from the inputs' products, (step, window, gate * unit)."""
-        raise NotImplementedError
 
 
 class SimpleRnn(_Recurrent):
@@ -193,13 +194,15 @@ class Gru(_Recurrent):
         units, bias = self.units, self.bias[1]
         before = np.zeros(states.shape[1:], np.float32)
         for step, entering in enumerate(inputs):
-            inner = before @ self.recurrent
-            inner += bias
+            inner = bias
+            if step:
+                inner = before @ self.recurrent
+                inner += bias
             gates, candidate = entering[:, : 2 * units], entering[:, 2 * units :]
-            gates += inner[:, : 2 * units]
+            gates += inner[..., : 2 * units]
             _inverse(gates)
             keep, reset = gates[:, :units], gates[:, units:]
-            reset *= inner[:, 2 * units :]
+            reset *= inner[..., 2 * units :]
             candidate += reset
             _inverse(candidate)
             candidate *= 2

@@ -72,7 +72,8 @@ def relu(values: Array) -> Array:
 
 
 def softplus(values: Array) -> Array:
-    return np.logaddexp(values, np.float32(0))
+    # `logaddexp` goes number by number; this is vectorised, and 0 where it is below 1e-7.
+    return np.asarray(np.maximum(values, 0) + np.log(1 + np.exp(-np.abs(values))))
 
 
 def take(values: Array, indices: Array, axis: int | None = None) -> Array:

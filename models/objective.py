@@ -20,7 +20,6 @@ UNKNOWN_SHARE = 0.1
 # Targets this many scales away are cut, and no window counts more than a hundred times another.
 TARGET_LIMIT = 100.0
 WEIGHT_LIMITS = 0.1, 10.0
-SMALLEST_HALF = 16
 
 
 class Objective(keras.Model):
@@ -37,9 +36,6 @@ class Objective(keras.Model):
         self.network = network
         self.window = shape
         self.origins = plan.origins
-        # Steps that are laid out are small operations one after another, of which cores that share each spend more
-        # time waiting than computing. Two halves of a batch are two independent chains: a core for each.
-        self.in_halves = network.unrolled and plan.batch_size % 2 == 0 and plan.batch_size >= 2 * SMALLEST_HALF
         self.levels = np.array(plan.quantile_levels, np.float32)
         # As weights they are given to what is compiled; JAX would compile plain arrays into it, each time anew.
         self.flat = {name: self._kept(name, array) for name, array in {**arrays, "end": windows.full_end}.items()}
@@ -56,11 +52,6 @@ class Objective(keras.Model):
 
     def call(self, index: Tensor, training: bool | None = None) -> Tensor:
         """Mean loss of each window, shape (window,)."""
-        if not (training and self.in_halves):
-            return self._loss_of(index, training)
-        return ops.concatenate([self._loss_of(half, training) for half in ops.split(index, 2)])
-
-    def _loss_of(self, index: Tensor, training: bool | None) -> Tensor:
         origins = self.origins if training else 1
         kept = {**self.flat, "end": self.training_end} if training else self.flat
         flat = {name: ops.convert_to_tensor(variable) for name, variable in kept.items()}

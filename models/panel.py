@@ -174,20 +174,26 @@ class Panel:
             refused={name: reason for name, reason in self.refused.items() if name not in series_ids},
         )
 
-    def part(self, first: int, end: int) -> Panel:
-        """The series at the places `first` to `end`, which is left out; their values are views."""
-        end = min(end, len(self))
+    def part(self, series: slice) -> Panel:
+        """The panel of neighbouring series; its arrays are views of this one's.
+
+        Args:
+            series: Their places, without a step; both ends given, the second one may lie beyond the last series.
+        """
+        first, end = series.start, min(series.stop, len(self))
         begins, ends = int(self.offsets[first]), int(self.offsets[end])
+        ids = self.series_ids[first:end]
         ahead = slice(begins + first * self.horizon, ends + end * self.horizon)
         return replace(
             self,
             values=self.values[begins:ends],
             offsets=self.offsets[first : end + 1] - begins,
-            series_ids=self.series_ids[first:end],
+            series_ids=ids,
             static={name: column[first:end] for name, column in self.static.items()},
             static_numbers=None if self.static_numbers is None else self.static_numbers[first:end],
             known_future=None if self.known_future is None else self.known_future[ahead],
             observed_past=None if self.observed_past is None else self.observed_past[begins:ends],
+            refused={name: self.refused[name] for name in ids.tolist() if name in self.refused} if self.refused else {},
         )
 
     def newest(self, steps: int) -> Panel:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
-
-from models.panel import Panel
 
 SHARD_SERIES = 4_096
 """Series of one shard where nobody says otherwise: two full batches of the network."""
@@ -19,15 +16,3 @@ def shards(series: int, size: int = SHARD_SERIES) -> Iterator[slice]:
     """
     for first in range(0, series, size):
         yield slice(first, min(first + size, series))
-
-
-def shard_of(panel: Panel, series: slice) -> Panel:
-    """The panel of one shard; its arrays are views of the panel's.
-
-    Args:
-        panel: All series.
-        series: The shard's, both ends given (see `shards`).
-    """
-    part = panel.part(series.start, series.stop)
-    refused = {name: panel.refused[name] for name in part.series_ids.tolist() if name in panel.refused}
-    return replace(part, refused=refused)

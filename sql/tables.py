@@ -178,6 +178,15 @@ def quantile_column(level: float) -> str:
     return "q" + digits.replace(".", "_")
 
 
+def quantile_level(column: str) -> float:
+    """The level of a quantile column.
+
+    >>> quantile_level("q0_05")
+    0.05
+    """
+    return float(column[1:].replace("_", "."))
+
+
 def is_quantile_column(name: str) -> bool:
     """Whether a column holds a quantile: `q0_05` does, `quality` does not.
 

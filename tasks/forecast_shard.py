@@ -19,7 +19,7 @@ from models.forecaster import Forecaster, QuantilesOf
 from models.panel import Panel
 from models.settings import ForecastSettings
 from models.time_grid import TimeGrid
-from sql.tables import is_quantile_column, quantile_column
+from sql.tables import is_quantile_column, quantile_column, quantile_level
 
 _PART_ROWS = 250_000
 """Rows of the table `forecast` in one row group, at most."""
@@ -147,7 +147,7 @@ def forecast_of_rows(rows: pa.Table) -> Forecast:
 
     return Forecast(
         series_ids=words("series_id"),
-        quantile_levels=np.array([float(name[1:].replace("_", ".")) for name in names]),
+        quantile_levels=np.array([quantile_level(name) for name in names]),
         quantiles=np.stack([numbers(name) for name in names], axis=-1),
         mean=numbers("mean"),
         baseline=numbers("baseline"),

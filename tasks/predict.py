@@ -18,7 +18,7 @@ from models.forecaster import Forecaster
 from models.levels import Levels
 from models.panel import Panel
 from models.settings import ForecastSettings
-from models.shards import shard_of, shards
+from models.shards import shards
 from tasks.fit_model import Fitted
 from tasks.forecast_shard import Tonight, bare_fallback, shard_parts
 from tasks.keras_import import quantiles_of
@@ -108,7 +108,7 @@ def _parts_here(
     """The rows of every series, forecast by this process."""
     computed_by = quantiles_of()
     for series in shards(len(panel), shard_series):
-        yield from shard_parts(shard_of(panel, series), instead.of(series), forecaster, computed_by, tonight)
+        yield from shard_parts(panel.part(series), instead.of(series), forecaster, computed_by, tonight)
 
 
 def _counted(parts: Generator[pa.Table], reasons: Counter[str]) -> Generator[pa.Table]:

@@ -23,7 +23,7 @@ from models.scoring import EveningLoss, PastNight, evening_losses, newly_realise
 from models.settings import MonitorSettings
 from models.time_grid import TimeGrid
 from sql import history, write
-from sql.tables import is_quantile_column
+from sql.tables import is_quantile_column, quantile_level
 from tasks.panel_store import load_panel
 from tasks.places import Places
 from tasks.read_series import as_of, recorded_since
@@ -162,7 +162,7 @@ def without_fewer_actuals(places: Places, rows: list[dict[str, Any]], older_actu
 def read_night(stored: pa.Table, panel: Panel, cutoff_index: int) -> PastNight:
     """One night's rows, from `history.figures_of`, beside the panel's actuals."""
     levels = {
-        float(name[1:].replace("_", ".")): name
+        quantile_level(name): name
         for name in stored.column_names
         if is_quantile_column(name) and stored[name].null_count < stored.num_rows
     }

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from multiprocessing import get_context
 from typing import Any
+
+from models.cores import available_cores
 
 # A worker takes about as long to import its libraries as AutoETS takes for so many values.
 WORTH_A_WORKER = 20_000
@@ -17,8 +18,7 @@ SERIES_AT_ONCE = 4
 
 def worker_count(values: int) -> int:
     """How many workers a computation over so many values is worth: 1 to the cores that this process may use."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cores, values // WORTH_A_WORKER))
+    return max(1, min(available_cores(), values // WORTH_A_WORKER))
 
 
 @contextmanager

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from models.errors import InputError
+from models.cores import available_cores
+from models.extras import require_extra
 from tasks.runner.settings import Runner, RunnerError
 from tasks.step import step
 
@@ -48,7 +47,7 @@ def connected(runner: Runner) -> Iterator[Client]:
     with ExitStack() as stack:
         where: Any = runner.dask
         if runner.processes is not None:
-            threads = max(1, _cores() // runner.processes)
+            threads = max(1, available_cores() // runner.processes)
             where = LocalCluster(
                 n_workers=runner.processes, threads_per_worker=threads, processes=True, dashboard_address=None
             )
@@ -83,12 +82,4 @@ def _require_same_package(versions: dict[str, Any], address: str) -> None:
 
 
 def _require_dask() -> None:
-    if importlib.util.find_spec("distributed") is None:
-        raise InputError(
-            "runner.dask and runner.processes need Dask, which is not installed. Install it with `.venv/bin/uv pip "
-            "install --python .venv/bin/python --require-hashes -r requirements/dask.txt`, or leave both out."
-        )
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    require_extra("distributed", "runner.dask and runner.processes need Dask, which is", "dask", "leave both out")

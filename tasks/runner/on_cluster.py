@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from models.fallback import Fallback
 from models.panel import Panel
-from models.shards import shard_of, shards
+from models.shards import shards
 from tasks.forecast_shard import Tonight
 from tasks.model_store import StoredVersion
 from tasks.night_file import night_parts
@@ -67,7 +67,7 @@ def parts_from_cluster(
     with connected(runner) as client, files as shared, TemporaryDirectory(dir=folder) as local:
         under_way: deque[tuple[Shard, Future[str]]] = deque()
         for number, series in enumerate(shards(len(panel), runner.shard_series)):
-            file = save_panel(shard_of(panel, series), Path(local) / f"shard-{number}.npz")
+            file = save_panel(panel.part(series), Path(local) / f"shard-{number}.npz")
             shard = Shard(store(file, shared), instead.of(series), model, tonight, version(PACKAGE))
             file.unlink()
             under_way.append((shard, client.submit(forecast_part, shard, pure=False)))

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from threading import Lock
 from uuid import uuid4
 
-from models.blocks import CORES
+from models.cores import CORES
 from models.fallback import Fallback
 from models.forecaster import Forecaster
 from tasks.forecast_shard import Tonight, shard_parts

@@ -180,7 +180,7 @@ def test_mint_forecasts_the_total_too_and_moves_the_series_so_that_they_agree(tw
 
 def test_mint_without_its_extra_is_one_problem_with_its_remedy(make_job, sales, monkeypatch):
     job = make_job(sales, source={"series_id": ["store", "item"]}, hierarchy={"levels": [[]], "method": "mint"})
-    monkeypatch.setattr("models.mint.importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     checked = CliRunner().invoke(main, ["check", str(job), "--json"])
     assert [problem[:24] for problem in json.loads(checked.stdout)["problems"]] == ["hierarchy.method is mint"]
     ran = CliRunner().invoke(main, ["run", str(job)])

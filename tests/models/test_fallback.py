@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from models.fallback import Fallback, fallback
 from models.panel import Panel
-from models.shards import shard_of, shards
+from models.shards import shards
 
 GAP = np.nan
 LEVELS = [0.05, 0.25, 0.5, 0.75, 0.95]
@@ -183,7 +183,7 @@ def test_a_fallback_in_shards_is_to_the_last_bit_that_of_the_whole_panel(
     panel = grouped(panel_of(*values, season_length=season_length), *regions)
     whole = Fallback.learn(panel, horizon, LEVELS, 0.0)
 
-    parts = [whole.of(part).forecast(shard_of(panel, part)) for part in shards(len(panel), size)]
+    parts = [whole.of(part).forecast(panel.part(part)) for part in shards(len(panel), size)]
 
     for number, expected in enumerate(fallback(panel, horizon, LEVELS, 0.0)):
         np.testing.assert_array_equal(np.concatenate([part[number] for part in parts]), expected)

@@ -13,7 +13,7 @@ from models.fitting import fit
 from models.forecaster import Forecaster
 from models.keras_member import built, fitted_to, keras_quantiles
 from models.settings import ForecastSettings, InputSettings, Layer, NetworkSettings, Tokens, TrainingSettings
-from models.shards import shard_of, shards
+from models.shards import shards
 
 ROOT = Path(__file__).parents[2]
 FORECAST = ForecastSettings(frequency="D", horizon=10, quantile_levels=[0.1, 0.25, 0.9], lower_bound=0)
@@ -76,7 +76,7 @@ def test_a_panel_in_shards_is_forecast_as_it_is_whole(trained, make_panel, make_
     series |= {"dead": np.r_[np.full(40, 90.0), np.full(100, np.nan)], "empty": np.full(9, np.nan), "one": [5.0]}
     panel = make_panel(series, horizon=10, refused={"s003": "because we say so"})
     whole, instead = trained.predict(panel), trained.fallback(panel)
-    parts = [trained.predict_shard(shard_of(panel, part), instead.of(part)) for part in shards(len(panel), 4)]
+    parts = [trained.predict_shard(panel.part(part), instead.of(part)) for part in shards(len(panel), 4)]
     for name in ("series_ids", "source", "reason", "baseline"):
         np.testing.assert_array_equal(np.concatenate([getattr(part, name) for part in parts]), getattr(whole, name))
     quantiles, mean = (np.concatenate([getattr(part, name) for part in parts]) for name in ("quantiles", "mean"))

@@ -99,6 +99,6 @@ def test_series_that_keep_coming_back_to_one_value_are_known(make_panel):
 
 
 def test_without_the_package_the_remedy_is_named(monkeypatch):
-    monkeypatch.setattr(mint.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"not installed.*requirements/hierarchy.txt.*bottom_up"):
         mint.require_mint()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from models.panel import Panel
-from models.shards import shard_of, shards
+from models.shards import shards
 
 
 def test_a_shard_has_the_values_covariates_and_reasons_of_its_own_series() -> None:
@@ -28,7 +28,7 @@ def test_a_shard_has_the_values_covariates_and_reasons_of_its_own_series() -> No
         refused={"a": "short", "c": "dead"},
     )
 
-    shard = shard_of(panel, slice(1, 3))
+    shard = panel.part(slice(1, 3))
 
     assert shard.series_ids.tolist() == ["b", "c"]
     assert [shard.series(i).tolist() for i in range(2)] == [[20, 21], [30, 31, 32]]

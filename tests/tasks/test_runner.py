@@ -45,7 +45,7 @@ def test_a_scheduler_that_does_not_answer_is_named(monkeypatch) -> None:
 
 @pytest.mark.parametrize("where", [{"processes": 2}, {"dask": "tcp://dask:8786"}])
 def test_without_dask_installed_the_remedy_is_named(monkeypatch, where: dict[str, Any]) -> None:
-    monkeypatch.setattr(cluster.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
 
     with pytest.raises(InputError, match=r"requirements/dask\.txt"):
         check_runner(Runner(**where))
@@ -62,7 +62,7 @@ def test_a_worker_without_the_package_is_named() -> None:
 
 
 def test_processes_share_the_cores_and_a_shard_that_kills_them_is_named(monkeypatch) -> None:
-    monkeypatch.setattr(cluster, "_cores", lambda: 4)
+    monkeypatch.setattr(cluster, "available_cores", lambda: 4)
     shard = worker.Shard("shard-0.npz", Fallback(1, 1, np.array([0.5]), None, None, np.zeros(3, int)), *[None] * 3)
     with dask.config.set({"distributed.scheduler.allowed-failures": 0}), connected(Runner(processes=2)) as client:
         assert list(client.nthreads().values()) == [2, 2]

@@ -6,7 +6,6 @@ import os
 
 import pytest
 
-from tasks import workers
 from tasks.workers import WORTH_A_WORKER, spread_over, worker_count
 
 
@@ -14,7 +13,7 @@ from tasks.workers import WORTH_A_WORKER, spread_over, worker_count
     ("values", "count"), [(0, 1), (WORTH_A_WORKER, 1), (3 * WORTH_A_WORKER, 3), (99 * WORTH_A_WORKER, 4)]
 )
 def test_as_many_workers_as_the_work_is_worth_and_the_cores_that_may_be_used(values, count, monkeypatch):
-    monkeypatch.setattr(workers.os, "sched_getaffinity", lambda process: {0, 1, 5, 7}, raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1, 5, 7}, raising=False)
     assert worker_count(values) == count
 
 
