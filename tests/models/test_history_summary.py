@@ -24,7 +24,10 @@ BEGIN, NOW = datetime(2024, 1, 1, tzinfo=UTC), datetime(2025, 1, 1, tzinfo=UTC)
 
 # A day of a series: no row, a row without a value, or a value; and where the row lies, or nothing.
 CELLS = st.one_of(st.none(), st.none(), st.just(np.nan), st.integers(-3, 9).map(float))
-SERIES = st.lists(st.tuples(CELLS, st.sampled_from([None, None, "north", "south"])), max_size=DAYS)
+REGIONS = st.sampled_from([None, None, "north", "south"])
+SERIES = st.lists(st.tuples(CELLS, REGIONS), max_size=DAYS)
+# Where nothing was observed lately a night reads everything: one series always is.
+ALIVE = st.lists(st.tuples(st.integers(-3, 9).map(float), REGIONS), min_size=DAYS, max_size=DAYS)
 
 
 def rows_of(series: list[list[tuple[float | None, str | None]]], first: int, last: int) -> pa.Table:
@@ -48,7 +51,7 @@ def built(rows: pa.Table, last: int, policies: AuditSettings, window: Window | N
 
 @settings(deadline=None, max_examples=150)
 @given(
-    st.lists(SERIES, min_size=1, max_size=4),
+    st.builds(lambda alive, others: [alive, *others], ALIVE, st.lists(SERIES, max_size=3)),
     st.integers(15, DAYS - 1),
     st.integers(0, 8),
     st.sampled_from(["missing", "zero"]),
