@@ -97,7 +97,7 @@ def fit_model(
     return Fitted(decided.mode, stored.version, folder / MODEL, stored, stored, trained.facts)
 
 
-@step("{decided.mode}: train the model of {places.job}")
+@step("{decided.mode}: train the model")
 def train_model(
     places: Places, order: Order, decided: Decided, cutoff: datetime, folder: Path, runner: Runner, run_id: str
 ) -> Trained:
@@ -116,7 +116,7 @@ def train_model(
         return train_apart(folder, tell)
 
 
-@step("keep the new model of {places.job}", retries=2, retry_delay_seconds=(2, 10))
+@step("keep the new model", retries=2, retry_delay_seconds=(2, 10))
 def keep_model(places: Places, folder: Path, trained: Trained, cutoff: datetime, now: datetime) -> StoredVersion:
     """Store the files of a new version and list it; not part of training, which must not be tried again with it."""
     stored = store_version(folder, places.versions, places.job, cutoff)
