@@ -119,7 +119,18 @@ def _steps(
     with clock("fit"):
         meaning = meaning_of(job.source, loaded.base, job.forecast, job.audit)
         fitted = fit_model(
-            places, panel_file, decided, job.forecast, job.network, training, cutoff, started_at, job.levels, meaning
+            places,
+            panel_file,
+            decided,
+            job.forecast,
+            job.network,
+            training,
+            cutoff,
+            started_at,
+            job.levels,
+            meaning,
+            job.runner,
+            run_id,
         )
     with clock("predict"):
         predicted = predict(

@@ -15,12 +15,10 @@ from models.retraining import ChampionFacts, Policy, built_for, decide_training
 from models.settings import ForecastSettings, NetworkSettings, TrainingSettings
 from models.version import what_is_wrong
 from sql import history
-from tasks.model_store import DamagedVersion, StoredVersion, fetch_version, locate_version
+from tasks.model_store import SERIES_FILE, DamagedVersion, StoredVersion, fetch_version, locate_version
 from tasks.panel_store import load_panel
 from tasks.places import Places
 from tasks.step import logger, step
-
-SERIES_FILE = "series_ids.npy"
 
 
 @dataclass(frozen=True)

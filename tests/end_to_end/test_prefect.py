@@ -18,10 +18,13 @@ from typing import Any
 import httpx
 import pandas as pd
 import pytest
+import yaml
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.job import load_job
 from flows.night import run_night
 from sql import history
+from tasks.training.sub_flow import SubFlowFailed, run_deployed
 
 ROOT = Path(__file__).parents[2]
 
@@ -94,12 +97,14 @@ def test_a_deployment_with_a_cron_gets_scheduled_runs(server):
 
 def test_the_pools_and_deployments_of_the_project_are_there(server):
     names = {row["name"] for row in server.ask("deployments/filter", {})}
-    assert names == {"nightly", "nightly-gpu", "backfill"}
+    assert names == {"nightly", "nightly-gpu", "backfill", "fit"}
     assert {row["name"] for row in server.ask("work_pools/filter", {})} >= {"cpu", "gpu"}
 
 
-def test_plain_functions_and_prefect_give_the_same_rows(server, two_nights, tmp_path):
+def test_plain_functions_and_prefect_with_training_on_the_gpu_pool_give_the_same_rows(server, two_nights, tmp_path):
     other = shutil.copytree(two_nights.parent, tmp_path / "under_prefect") / two_nights.name
+    settings = yaml.safe_load(other.read_text(encoding="utf-8")) | {"runner": {"train_on": "gpu", "shard_series": 2}}
+    other.write_text(yaml.safe_dump(settings), encoding="utf-8")
     plain = run_night(two_nights, cutoff="2024-02-17", train="scratch")
     arguments = ["run", str(other), "--cutoff", "2024-02-17", "--train", "scratch", "--json"]
     done = subprocess.run(
@@ -120,6 +125,20 @@ def test_plain_functions_and_prefect_give_the_same_rows(server, two_nights, tmp_
     [run] = server.ask("flow_runs/filter", {"flow_runs": {"id": {"any_": [flow["run_id"]]}}})
     assert run["name"] == "small 2024-02-17"
     assert (run["state"]["type"], run["state"]["message"]) == ("COMPLETED", "1 of 7 series by fallback")
+
+    def step_runs() -> Any:
+        found = server.ask("task_runs/filter", {"flow_runs": {"id": {"any_": [run["id"]]}}})
+        return found if any(each["name"].startswith("close the run") for each in found) else None
+
+    # Seven series in four shards: each step is one task run all the same.
+    names = [each["name"] for each in server.wait(step_runs)]
+    assert len(names) == len(set(names)) <= 24
+    [handed_over] = server.ask("flow_runs/filter", {"flows": {"name": {"any_": ["fit"]}}})
+    assert (handed_over["name"], handed_over["state"]["type"]) == ("small 2024-02-17 00:00 fit", "COMPLETED")
+    assert (handed_over["work_pool_name"], handed_over["parent_task_run_id"] is None) == ("gpu", False)
+    # References only, and no result is kept.
+    assert [*handed_over["parameters"]] == ["folder"]
+    assert not [*Path(server.environment["PREFECT_HOME"]).glob("storage/*")]
 
 
 def test_a_run_from_the_ui_is_done_by_the_worker_with_steps_that_people_understand(server, two_nights):
@@ -147,6 +166,25 @@ def test_a_run_from_the_ui_is_done_by_the_worker_with_steps_that_people_understa
     [event, *_] = server.wait(lambda: server.ask("events/filter", wanted)["events"])
     assert event["resource"]["prefect.resource.id"] == "nightcast.job.small"
     assert (event["payload"]["fallback_series"], event["payload"]["series"]) == (1, 7)
+
+
+def test_a_sub_flow_that_fails_or_is_missing_or_finds_no_worker_says_so(server):
+    with temporary_settings({PREFECT_API_URL: server.api}):
+        with pytest.raises(SubFlowFailed, match="no deployment fit/no"):
+            run_deployed("fit/no", "none", {}, start_within=1, limit=1)
+        with pytest.raises(SubFlowFailed, match=r"'lost' of fit/fit ended as Failed: .* does not see /nowhere"):
+            run_deployed("fit/fit", "lost", {"folder": "/nowhere"}, start_within=120, limit=120)
+        # A busy server says 503 now and then.
+        pool = f"{server.api}/work_pools/gpu"
+        server.wait(lambda: httpx.patch(pool, json={"is_paused": True}, timeout=30).is_success)
+        try:
+            with pytest.raises(SubFlowFailed, match="no worker has begun the run 'waiting' within 1 s"):
+                run_deployed("fit/fit", "waiting", {"folder": "/nowhere"}, start_within=1, limit=1)
+        finally:
+            server.wait(lambda: httpx.patch(pool, json={"is_paused": False}, timeout=30).is_success)
+    wanted = {"flow_runs": {"name": {"any_": ["waiting"]}}}
+    [waiting] = server.wait(lambda: server.ask("flow_runs/filter", wanted))
+    assert waiting["state"]["type"] == "CANCELLED"
 
 
 @pytest.mark.parametrize("wrong", [{"job": 7}, {"train": "now"}, {"cutoff": "soon"}])
