@@ -6,9 +6,10 @@ from prefect import flow
 from prefect.states import Completed
 
 from flows.backfill import backfill_nights
-from flows.form import First, JobName, Last
+from flows.form import First, JobName, Last, with_form
 
 
+@with_form
 @flow(name="backfill", flow_run_name="{job} {first} to {last}", persist_result=False)
 def backfill(job: JobName, first: First, last: Last) -> int:
     """Run the nightly job for each missed cutoff, oldest first; gives the number of nights run."""

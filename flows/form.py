@@ -6,11 +6,12 @@ again, before it reads anything, and refused in the words of the command line.
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field, GetJsonSchemaHandler, WithJsonSchema
+from pydantic import MISSING, AfterValidator, Field, GetJsonSchemaHandler, WithJsonSchema
 from pydantic_core import CoreSchema
 
 from flows.job import find_named_job, jobs_by_name
@@ -20,6 +21,19 @@ from models.retraining import Policy
 from models.settings import ForecastSettings
 
 EXAMPLE_JOB = "store-sales"
+F = TypeVar("F")
+TITLES = {
+    "job": "Job",
+    "cutoff": "Cutoff",
+    "train": "Training",
+    "horizon": "Horizon",
+    "time_limit": "Time limit",
+    "notify": "Tell people",
+    "first": "From",
+    "last": "To",
+    "cutoffs": "Cutoffs",
+    "challengers": "Compare with",
+}
 # A day on a calendar; a whole timestamp for those who write JSON.
 _MOMENT = {
     "type": "string",
@@ -29,16 +43,21 @@ _MOMENT = {
 _MOST_STEPS = ForecastSettings.model_json_schema()["properties"]["horizon"]["maximum"]
 _DAY_SECONDS = 86_400
 
+# The UI runs lines together unless an empty one is between them.
 _WHEN_TO_TRAIN = """Whether tonight trains. Left empty, as the job says.
 
 - **auto**: only where it is due: the champion is too old, many series are new, or the loss has degraded
+
 - **scratch**: train a new network
+
 - **warm**: go on training the champion; a new network where there is none
+
 - **never**: load the champion as it is; the run fails where there is none
 """
 _HOW_TO_TRAIN = """How to train.
 
 - **scratch**: a new network
+
 - **warm**: go on training the champion; a new network where there is none
 """
 
@@ -53,6 +72,27 @@ class _OfJobsFolder:
         # A list of nothing could not be deployed at all; the example's name is refused with the way to make it.
         names = [*jobs_by_name()] or [EXAMPLE_JOB]
         return {"type": "string", "enum": names, "description": self.description}
+
+
+def with_form(flow: F) -> F:
+    """Let a flow's form have titles, and leave out what is left empty.
+
+    Prefect makes the form from the signature that a flow shows. It calls each field as the parameter is called, and
+    sends a default of None as null, which the server then refuses as no date and no number.
+    """
+    shown = inspect.signature(flow.fn, eval_str=True)  # type: ignore[attr-defined]  # a Flow, not imported for this
+    parameters = [
+        each.replace(default=Field(_default(each), json_schema_extra={"title": TITLES.get(each.name, each.name)}))
+        for each in shown.parameters.values()
+    ]
+    flow.__signature__ = shown.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return flow
+
+
+def _default(parameter: inspect.Parameter) -> Any:
+    if parameter.default is inspect.Parameter.empty:
+        return ...
+    return MISSING if parameter.default is None else parameter.default
 
 
 def _shown(description: str, **schema: Any) -> WithJsonSchema:
@@ -82,9 +122,7 @@ Cutoff = Annotated[
     ),
 ]
 Train = Annotated[Policy | None, _shown(_WHEN_TO_TRAIN, type="string", enum=[*get_args(Policy)])]
-HowToTrain = Annotated[
-    Literal["scratch", "warm"], _shown(_HOW_TO_TRAIN, type="string", enum=["scratch", "warm"])
-]
+HowToTrain = Annotated[Literal["scratch", "warm"], _shown(_HOW_TO_TRAIN, type="string", enum=["scratch", "warm"])]
 Horizon = Annotated[
     int | None,
     Field(ge=1, le=_MOST_STEPS),
@@ -122,9 +160,7 @@ Last = Annotated[str, AfterValidator(_timestamp), _shown("Cutoff of the last nig
 Cutoffs = Annotated[
     int,
     Field(ge=1, le=1000),
-    _shown(
-        "From how many past cutoffs to forecast, one horizon apart.", type="integer", minimum=1, maximum=1000
-    ),
+    _shown("From how many past cutoffs to forecast, one horizon apart.", type="integer", minimum=1, maximum=1000),
 ]
 Challengers = Annotated[
     list[str],

@@ -10,7 +10,7 @@ from prefect import flow
 from prefect.runtime import flow_run
 from prefect.states import Completed
 
-from flows.form import Cutoff, Horizon, JobName, Notify, TimeLimit, Train
+from flows.form import Cutoff, Horizon, JobName, Notify, TimeLimit, Train, with_form
 from flows.job import load_job
 from flows.night import Part, night, run_night
 from flows.summary import NightSummary
@@ -57,6 +57,7 @@ def _now() -> datetime:
     return datetime.fromtimestamp(scheduled.timestamp(), UTC) if scheduled else datetime.now(UTC)
 
 
+@with_form
 @flow(name="nightly", flow_run_name=run_name, persist_result=False)
 def nightly(
     job: JobName,

@@ -8,11 +8,12 @@ from prefect import flow
 from prefect.artifacts import create_table_artifact
 from prefect.states import Completed
 
-from flows.form import Challengers, Cutoff, Cutoffs, HowToTrain, JobName, Notify, TimeLimit
+from flows.form import Challengers, Cutoff, Cutoffs, HowToTrain, JobName, Notify, TimeLimit, with_form
 from flows.nightly import run_name, run_part
 from flows.summary import NightSummary
 
 
+@with_form
 @flow(name="train", flow_run_name=run_name, persist_result=False)
 def train(
     job: JobName, cutoff: Cutoff = None, train: HowToTrain = "scratch", time_limit: TimeLimit = None
@@ -22,18 +23,21 @@ def train(
     return run_part(job, "train", cutoff, train, changes=changes)
 
 
+@with_form
 @flow(name="forecast", flow_run_name=run_name, persist_result=False)
 def forecast(job: JobName, cutoff: Cutoff = None) -> NightSummary:
     """Forecast with the champion as it is and publish; nothing is trained, judged or told."""
     return run_part(job, "forecast", cutoff, "never")
 
 
+@with_form
 @flow(name="score", flow_run_name=run_name, persist_result=False)
 def score(job: JobName, cutoff: Cutoff = None, notify: Notify = True) -> NightSummary:
     """Judge published forecasts by what has come true since, and tell where they got worse."""
     return run_part(job, "score", cutoff, "never", tells=notify)
 
 
+@with_form
 @flow(name="backtest", flow_run_name="{job} from {cutoffs} cutoffs", persist_result=False)
 def backtest(job: JobName, cutoffs: Cutoffs = 4, challengers: Challengers = []) -> list[dict[str, Any]]:  # noqa: B006
     """Train on an older past, forecast from past cutoffs, and show the errors beside other methods'."""
