@@ -37,6 +37,7 @@ class NightSummary:
         parquet: Folder of this night's Parquet file.
         report: The page, "" where there is none.
         undelivered: Alerts that no target took; tried again next night.
+        part: What of the night was done: all (`nightly`), or only `train`, `forecast` or `score`.
     """
 
     run_id: str
@@ -61,11 +62,16 @@ class NightSummary:
     parquet: str
     report: str
     undelivered: list[str]
+    part: str = "nightly"
 
     @property
     def message(self) -> str:
         """The night in one line."""
         parts = [f"{self.series} series"]
+        if self.part == "train":
+            parts = [f"{self.train_mode}: {self.model_version}"]
+        if self.part == "score":
+            parts = [_loss_line(loss) for loss in self.losses if loss["segment"] == "all"] or ["no night to judge yet"]
         if self.fallback_series:
             parts = [f"{self.fallback_series} of {self.series} series by fallback"]
         if self.trained_on:
