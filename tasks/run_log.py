@@ -21,10 +21,18 @@ def begin_run(places: Places, run_id: str, cutoff: datetime, started_at: datetim
     write.start_run(places.engine(), run_id, places.job, cutoff, started_at)
 
 
+def announce_run(places: Places, run_id: str, cutoff: datetime, started_at: datetime) -> None:
+    """Note that the run reads its source, as of a cutoff that is not known for certain; makes no tables."""
+    if places.has_runs():
+        write.start_run(places.engine(), run_id, places.job, cutoff, started_at)
+
+
 @step("close the run of {places.job}", retries=2, retry_delay_seconds=(2, 10))
-def end_run(places: Places, run_id: str, finished_at: datetime, facts: dict[str, Any]) -> None:
-    """Note that the run was completed, and what it did."""
-    write.finish_run(places.engine(), run_id, "completed", finished_at, **facts)
+def end_run(
+    places: Places, run_id: str, finished_at: datetime, facts: dict[str, Any], state: write.RunEnd = "completed"
+) -> None:
+    """Note how the run ended, and what it did."""
+    write.finish_run(places.engine(), run_id, state, finished_at, **facts)
 
 
 def note_failure(
@@ -35,7 +43,7 @@ def note_failure(
         # What does not answer takes no note either, and asking again would only take more time.
         return
     try:
-        if not places.has_tables() or not sa.inspect(places.engine()).has_table("run"):
+        if not places.has_runs():
             return
         if run_id not in {row["run_id"] for row in history.runs(places.engine(), places.job)}:
             write.start_run(places.engine(), run_id, places.job, cutoff, started_at)
