@@ -18,6 +18,7 @@ from models.settings import (
     HierarchySettings,
     MonitorSettings,
     NetworkSettings,
+    ScheduleSettings,
     Settings,
     TrainingSettings,
 )
@@ -47,6 +48,7 @@ class Job(Settings):
     network: NetworkSettings = NetworkSettings()
     training: TrainingSettings = TrainingSettings()
     runner: Runner = Runner()
+    schedule: ScheduleSettings = ScheduleSettings()
     output: Output = Output()
     monitor: MonitorSettings = MonitorSettings()
     notify: Notify = Notify()

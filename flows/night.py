@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
 from flows.job import LoadedJob, load_job
+from flows.missed import Before, before_tonight
 from flows.moments import to_cutoff, to_moment
 from flows.summary import NightSummary
 from models.errors import InputError
 from models.retraining import Policy
 from sql.errors import SourceError
 from sql.read import describe_source
+from sql.write import RunEnd
 from tasks.audit import Audited, audit_input, refuse_stale
 from tasks.context import Context, plan_context
 from tasks.decide import decide
 from tasks.details import Details, write_details
 from tasks.fit_model import fit_model, promote_model
 from tasks.notify import announce_fallback, fill_in_environment, notify
+from tasks.one_at_a_time import keep_turn, one_at_a_time
 from tasks.places import check_places
 from tasks.predict import predict
 from tasks.publish import publish
@@ -30,9 +33,10 @@ from tasks.read_series import read_series
 from tasks.reconcile import require_method
 from tasks.report import write_report
 from tasks.retention import forget
-from tasks.run_log import begin_run, end_run, note_failure
+from tasks.run_log import announce_run, begin_run, end_run, note_failure
 from tasks.runner.cluster import check_runner
 from tasks.score import score
+from tasks.step import inside_flow, logger
 from tasks.summary_file import meaning_of
 from tasks.watch import watch
 from tasks.watch_input import watch_input
@@ -49,17 +53,42 @@ def run_night(
         train: Instead of the job's `training.policy`.
         now: The moment that counts as now; the clock's where None.
     """
-    if os.environ.get("PREFECT_API_URL"):
+    if _server_answers():
         from flows.nightly import nightly
 
         return nightly(str(job), None if cutoff is None else str(cutoff), train, now)
     return night(load_job(job), cutoff=cutoff, train=train, now=now or datetime.now(UTC), run_id=uuid4().hex)
 
 
+def _server_answers() -> bool:
+    """Whether there is a Prefect server; the night does not wait for one that is away."""
+    api = os.environ.get("PREFECT_API_URL")
+    if not api or inside_flow():
+        return bool(api)
+    import httpx
+
+    try:
+        httpx.get(f"{api}/health", timeout=10)
+    except httpx.TransportError as error:
+        logger().warning("No Prefect server answers at %s (%s): the night runs without one.", api, error)
+        return False
+    return True
+
+
 def night(
-    loaded: LoadedJob, *, cutoff: datetime | str | None, train: Policy | None, now: datetime, run_id: str
+    loaded: LoadedJob,
+    *,
+    cutoff: datetime | str | None,
+    train: Policy | None,
+    now: datetime,
+    run_id: str,
+    in_order: Callable[[], None] | None = None,
 ) -> NightSummary:
-    """One night of one job, from reading to report; a failure is noted in the table `run` and raised again."""
+    """One night of one job, from reading to report; a failure is noted in the table `run` and raised again.
+
+    `in_order` waits for the nights before, where several run at once: their forecasts do not depend on one another,
+    but which model is the champion, and what is said of the loss, do.
+    """
     places, started_at = loaded.places, datetime.now(UTC)
     zone = loaded.job.forecast.zone
     now = to_moment(now, zone)
@@ -70,8 +99,10 @@ def night(
         require_method(loaded.job.levels)
         check_places(places)
         check_runner(loaded.job.runner)
-        with places.scratch(run_id) as scratch:
-            return _steps(loaded, asked, train, now, started_at, run_id, scratch)
+        with one_at_a_time(places, loaded.job.schedule.second_run):
+            announce_run(places, run_id, asked or now, started_at)
+            with places.scratch(run_id) as scratch:
+                return _steps(loaded, asked, train, now, started_at, run_id, scratch, in_order or (lambda: None))
     except BaseException as error:
         note_failure(places, run_id, asked or now, started_at, datetime.now(UTC), error)
         raise
@@ -85,6 +116,7 @@ def _steps(
     started_at: datetime,
     run_id: str,
     scratch: Path,
+    in_order: Callable[[], None],
 ) -> NightSummary:
     job, places = loaded.job, loaded.places
     training = job.training if train is None else job.training.model_copy(update={"policy": train})
@@ -110,6 +142,12 @@ def _steps(
         watch_input(places, audited.audit, job.forecast.zone, run_id)
         notify(places, job.notify, cutoff, started_at)
         refuse_stale(audited.audit, describe_source(job.source, loaded.base), job.audit)
+    before = Before()
+    if asked is None:
+        before = before_tonight(loaded, cutoff, lambda missed: run_night(loaded.path, cutoff=missed, now=now))
+    if before.leaves_out_tonight:
+        end_run(places, run_id, datetime.now(UTC), {"note": before.note}, "skipped")
+        return NightSummary.skipped(run_id, job.name, cutoff, places.url_text, before.note)
     with clock("decide"):
         decided = decide(places, panel_file, job.forecast, job.network, training, cutoff, scratch)
     if context is not None and not context.serves(decided):
@@ -135,7 +173,9 @@ def _steps(
             training.seed,
         )
     with clock("publish"):
+        keep_turn(places)
         published = publish(places, predicted.file, cutoff)
+        in_order()
         promote_model(places, fitted, cutoff, started_at)
     with clock("score"):
         window = None if context is None else context.window
@@ -153,6 +193,9 @@ def _steps(
         report = write_report(places, cutoff, run_id)
     with clock("forget"):
         forget(places, cutoff)
+    state: RunEnd = "unchanged" if published.same_as else "completed"
+    same = f"the same rows that run {published.same_as} had published" if published.same_as else ""
+    note = "; ".join(filter(None, (same, before.note)))
     train_reason = "; ".join(filter(None, (decided.reason, fitted.failure, fitted.trained_on)))
     facts = {
         "train_mode": fitted.mode,
@@ -163,8 +206,9 @@ def _steps(
         "fallback_series": predicted.fallback_series,
         "seconds": clock.seconds,
         "report": str(report),
+        "note": note or None,
     }
-    end_run(places, run_id, datetime.now(UTC), facts)
+    end_run(places, run_id, datetime.now(UTC), facts, state)
     return NightSummary(
         run_id=run_id,
         job=job.name,
@@ -188,6 +232,8 @@ def _steps(
         parquet=published.parquet,
         report=str(report),
         undelivered=list(delivery.undelivered),
+        state=state,
+        note=note,
     )
 
 

@@ -34,7 +34,9 @@ class NightDigest:
 
     def hexdigest(self) -> str:
         """Of all rows so far; the order of columns is of no account."""
-        parts = (f"{name} {known.hexdigest()} {content.hexdigest()}" for name, (known, content) in self._columns.items())
+        parts = (
+            f"{name} {known.hexdigest()} {content.hexdigest()}" for name, (known, content) in self._columns.items()
+        )
         return hashlib.sha256("\n".join(sorted(parts)).encode()).hexdigest()
 
 

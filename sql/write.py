@@ -10,14 +10,14 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from sql.connection import describe, transaction
+from sql.connection import describe, storage_errors, transaction
 from sql.errors import SourceError, StorageError
 from sql.publish import publish_forecast
 from sql.tables import alert, loss, model, run, score
 
 __all__ = [
-    "RunEnd", "add_model", "finish_run", "mark_crashed", "promote", "publish_forecast", "rollback", "start_run", "upsert_alerts", "upsert_losses",
-    "upsert_scores",
+    "RunEnd", "add_model", "finish_run", "mark_crashed", "promote", "publish_forecast", "rollback", "start_run",
+    "upsert_alerts", "upsert_losses", "upsert_scores",
 ]  # fmt: skip
 
 Row = Mapping[str, Any]
@@ -30,8 +30,8 @@ def upsert_scores(engine: sa.Engine, rows: Sequence[Row]) -> int:
 
 
 def upsert_losses(engine: sa.Engine, rows: Sequence[Row]) -> int:
-    """Write rows of `loss`, in one transaction; see `upsert`."""
-    return upsert(engine, loss, rows)
+    """Write rows of `loss`, in one transaction; see `upsert`. What only another run says again stays as it is."""
+    return upsert(engine, loss, _news(engine, rows))
 
 
 def upsert_alerts(engine: sa.Engine, rows: Sequence[Row]) -> int:
@@ -69,6 +69,22 @@ def upsert(engine: sa.Engine, table: sa.Table, rows: Sequence[Row]) -> int:
         for names, group in groups.items():
             _upsert(connection, table, keys, [name for name in names if name not in keys], group)
     return len(rows)
+
+
+def _news(engine: sa.Engine, rows: Sequence[Row]) -> list[Row]:
+    """The rows of `loss` that say something else than the stored ones, but for the run that says it."""
+    nights = {(row["job"], row["evaluated_on"]) for row in rows}
+    conditions = [sa.and_(loss.c.job == job, loss.c.evaluated_on == night) for job, night in nights]
+    stored = sa.select(loss).where(sa.or_(sa.false(), *conditions))
+    with storage_errors(engine.url, "read from"), engine.connect() as connection:
+        before = {
+            (row["job"], row["evaluated_on"], row["segment"]): row for row in connection.execute(stored).mappings()
+        }
+    return [row for row in rows if not _says_again(row, before.get((row["job"], row["evaluated_on"], row["segment"])))]
+
+
+def _says_again(row: Row, before: Mapping[str, Any] | None) -> bool:
+    return before is not None and all(_plain(row[name]) == before[name] for name in row if name != "run_id")
 
 
 def _plain(value: Any) -> Any:

@@ -81,8 +81,8 @@ def mend(places: Places, cutoff: datetime) -> None:
     if not system.exists(folder):
         return
     if isinstance(system, LocalFileSystem):
-        for aside in Path(folder).glob(f".{_FILE}.*"):
-            aside.unlink()
+        for left_over in Path(folder).glob(f".{_FILE}.*"):
+            left_over.unlink()
     target = f"{folder}/{_FILE}"
     shown = _run_of(system, target) if system.exists(target) else None
     published = history.publication_of(places.engine(), places.job, cutoff)

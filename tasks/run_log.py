@@ -13,6 +13,8 @@ from sql.migrations import migrate
 from tasks.places import Places
 from tasks.step import logger, step
 
+_ENDED = {"completed", "unchanged"}
+
 
 @step("prepare the tables of {places.job}", retries=2, retry_delay_seconds=(2, 10))
 def begin_run(places: Places, run_id: str, cutoff: datetime, started_at: datetime) -> None:
@@ -33,6 +35,21 @@ def end_run(
 ) -> None:
     """Note how the run ended, and what it did."""
     write.finish_run(places.engine(), run_id, state, finished_at, **facts)
+
+
+def nights_done(places: Places) -> list[datetime]:
+    """Cutoffs of the nights that are published and came to their end, oldest first; makes no tables.
+
+    One that was published by a run that then failed or crashed is not done: nobody has judged what came true.
+    """
+    if not places.has_runs():
+        return []
+    engine = places.ready_engine()
+    states: dict[datetime, set[str]] = {}
+    for row in history.runs(engine, places.job):
+        states.setdefault(row["cutoff"], set()).add(row["state"])
+    published = [row["cutoff"] for row in history.publications(engine, places.job)]
+    return [cutoff for cutoff in published if states.get(cutoff, _ENDED) & _ENDED]
 
 
 def note_failure(
