@@ -114,6 +114,18 @@ def publications(engine: sa.Engine, job: str) -> list[Row]:
     return _rows(engine, sa.select(publication).where(publication.c.job == job).order_by(publication.c.cutoff))
 
 
+def publication_of(engine: sa.Engine, job: str, cutoff: datetime) -> Row | None:
+    """The row of one published night; None where it is not published."""
+    found = _rows(engine, sa.select(publication).where(publication.c.job == job, publication.c.cutoff == cutoff))
+    return found[0] if found else None
+
+
+def row_count(engine: sa.Engine, job: str, cutoff: datetime) -> int:
+    """The number of rows of `forecast` that one night has now."""
+    count = sa.select(sa.func.count().label("rows")).select_from(forecast)
+    return int(_rows(engine, count.where(forecast.c.job == job, forecast.c.cutoff == cutoff))[0]["rows"])
+
+
 def scores(
     engine: sa.Engine, job: str, cutoff: datetime | None = None, segment: str | None = None, metric: str | None = None
 ) -> list[Row]:

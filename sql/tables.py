@@ -74,7 +74,9 @@ publication = sa.Table(
     sa.Column("first_timestamp", UTCDateTime, nullable=False),
     sa.Column("last_timestamp", UTCDateTime, nullable=False),
     sa.Column("published_at", UTCDateTime, nullable=False),
+    sa.Column("digest", sa.Text),
 )
+"""`digest` is of all that the rows say but for run_id and created_at: equal nights have equal ones."""
 
 score = sa.Table(
     "score",
@@ -162,8 +164,10 @@ run = sa.Table(
     sa.Column("seconds", sa.JSON(none_as_null=True)),
     sa.Column("error", sa.Text),
     sa.Column("report", sa.Text),
+    sa.Column("note", sa.Text),
 )
-"""`state` is running, completed or failed; `seconds` holds the seconds of each stage."""
+"""`state` is running, completed, unchanged (published before, and the same again), skipped (done before), failed or
+crashed (found dead by a later run); `seconds` holds the seconds of each stage, `note` what else there is to say."""
 
 
 def quantile_column(level: float) -> str:
