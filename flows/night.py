@@ -19,7 +19,7 @@ from tasks.audit import audit_input, refuse_stale
 from tasks.decide import decide
 from tasks.details import Details, write_details
 from tasks.fit_model import fit_model, promote_model
-from tasks.notify import announce_fallback, fill_in_environment, notify
+from tasks.notify import announce_fallback, check_targets, notify
 from tasks.places import check_places
 from tasks.predict import predict
 from tasks.publish import publish
@@ -61,8 +61,7 @@ def night(
     now = to_moment(now, zone)
     asked = None if cutoff is None else to_cutoff(cutoff, zone, now)
     try:
-        # A target that cannot be filled in must not first be found when there is an alert to tell.
-        fill_in_environment(loaded.job.notify.webhook or "")
+        check_targets(loaded.job.notify)
         require_method(loaded.job.levels)
         check_places(places)
         check_runner(loaded.job.runner)
