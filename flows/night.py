@@ -28,6 +28,7 @@ from tasks.predict import predict
 from tasks.publish import publish
 from tasks.read_series import read_series
 from tasks.reconcile import require_method
+from tasks.rehearse import rehearse_nights
 from tasks.report import write_report
 from tasks.retention import forget
 from tasks.run_log import begin_run, end_run, note_failure
@@ -136,6 +137,8 @@ def _steps(
     with clock("publish"):
         published = publish(places, predicted.file, cutoff)
         promote_model(places, fitted, cutoff, started_at)
+    with clock("rehearse"):
+        rehearse_nights(places, panel_file, fitted, job.forecast, job.monitor)
     with clock("score"):
         window = None if context is None else context.window
         scored = score(places, panel_file, rows_file, job.monitor, cutoff, job.levels, window)
