@@ -119,4 +119,4 @@ def in_units(
     level, scale = arrays["level"][origin].astype(np.float64), arrays["scale"][origin].astype(np.float64)
     # What has not moved for so long has no scale of its own, and nothing says that it will move.
     scale[panel.constant[series]] = 0.0
-    return level[:, None, None] + scale[:, None, None] * scaled
+    return np.asarray(level[:, None, None] + scale[:, None, None] * scaled)

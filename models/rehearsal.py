@@ -100,7 +100,7 @@ def _points(
 ) -> Iterator[tuple[int, FloatArray]]:
     """Steps back to each cutoff, and `EveningSums` of each of its points, shape (series, horizon, sum)."""
     season, levels = panel.season_lengths[0], np.array(forecaster.plan.quantile_levels)
-    scales = scales_at(panel, season, panel.cutoff_index - cutoffs)
+    scales = scales_at(panel, season, (panel.cutoff_index - cutoffs).tolist())
     size = np.array([np.nanmean(np.abs(row)) if (~np.isnan(row)).any() else 1.0 for row in panel.tail(200)])
     near = panel.newest(max(member.memory for member in forecaster.members) + int(cutoffs[-1]))
     flat = [member.flatten(near) for member in forecaster.members]
