@@ -29,6 +29,8 @@ RENEWED = 28
 FRESH = 14
 # Of this many nights the middle one must be worse by the smallest effect worth a message.
 RECENT = 7
+# It ends when the middle one of so many is as usual: a shorter calm would let one episode be told as several.
+CALM = 14
 QUIET = 3
 # How far back sums are followed; what they held before has long been told, or has gone.
 FOLLOWED = 120
@@ -109,8 +111,8 @@ def judge(nights: Nights, settings: MonitorSettings, watch: Watch) -> Verdict:
     """Say whether the newest night is part of a lasting rise above what is usual.
 
     Degraded is a night whose sums (see `cusum`) exceed their limit for the second time, or are twice as high, while
-    the middle one of the newest `RECENT` nights is worse by `watch.min_effect`. It ends when that middle one is
-    within the tolerance again and the newest `QUIET` nights are better than `watch.min_effect`.
+    the middle one of the newest `RECENT` nights is worse by `watch.min_effect`. It ends when the middle
+    one of the newest `CALM` nights is within the tolerance and the newest `QUIET` are better than `watch.min_effect`.
     """
     values, live = nights.values, nights.backtest
     if len(values) <= live or np.isnan(values[-1]):
@@ -159,7 +161,7 @@ def _state(excess: FloatArray, degraded: BoolArray, usual: Usual, min_effect: fl
     before = degraded[scored][:-1]
     middle = float(np.median(known[-RECENT:]))
     if len(before) and before[-1]:
-        over = middle < usual.tolerance and bool((known[-QUIET:] < min_effect).all())
+        over = float(np.median(known[-CALM:])) < usual.tolerance and bool((known[-QUIET:] < min_effect).all())
         statistic = float(follow(usual.standard(known[-FOLLOWED:]), usual.limits)[-1])
         return ("ok" if over else "degraded"), statistic
     # What an alert has told of is not told again.
