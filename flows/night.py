@@ -26,13 +26,14 @@ from tasks.context import Context, plan_context
 from tasks.decide import Decided, decide
 from tasks.details import Details, write_details
 from tasks.fit_model import Fitted, fit_model, promote_model
-from tasks.notify import Delivery, announce_fallback, fill_in_environment, notify
+from tasks.notify import Delivery, announce_fallback, check_targets, notify
 from tasks.one_at_a_time import keep_turn, one_at_a_time
 from tasks.places import check_places
 from tasks.predict import Predicted, predict
 from tasks.publish import Published, publish
 from tasks.read_series import read_series
 from tasks.reconcile import require_method
+from tasks.rehearse import rehearse_nights
 from tasks.report import write_report
 from tasks.retention import forget
 from tasks.run_log import announce_run, begin_run, end_run, note_failure
@@ -125,8 +126,7 @@ def night(
     now = to_moment(now, zone)
     asked = None if cutoff is None else to_cutoff(cutoff, zone, now)
     try:
-        # A target that cannot be filled in must not first be found when there is an alert to tell.
-        fill_in_environment(loaded.job.notify.webhook or "")
+        check_targets(loaded.job.notify)
         require_method(loaded.job.levels)
         check_places(places)
         check_runner(loaded.job.runner)
@@ -232,6 +232,9 @@ def _steps(
         raise TrainingFailed(fitted.failure)
     if scope.promotes and fitted.stored is not None:
         promote_model(places, fitted, cutoff, started_at)
+        # A network for another horizon than the job's says nothing of its nights.
+        with clock("rehearse"):
+            rehearse_nights(places, panel_file, fitted, job.forecast, job.monitor)
     if judges:
         with clock("score"):
             window = None if context is None else context.window

@@ -145,8 +145,18 @@ def _loss_line(loss: Mapping[str, Any]) -> str:
         return f"{loss['segment']}: no actual has arrived, so {loss['state']}"
     return (
         f"{loss['segment']}: {_figure(loss['loss'])} (seasonal naive {_figure(loss['baseline_loss'])}), "
-        f"coverage {_figure(loss['coverage'])}, {loss['state']}"
+        f"coverage {_figure(loss['coverage'])}, {loss['state']}{_doubt(loss)}"
     )
+
+
+def _doubt(loss: Mapping[str, Any]) -> str:
+    """What a verdict leaves open: why there is none, or how small a degradation it could see."""
+    if loss["state"] == "not evaluated":
+        return f": {loss['reason']}" if loss.get("reason") else ""
+    seen = loss.get("detectable")
+    if seen is None or seen != seen:
+        return ", too few series to see any degradation within 14 nights"
+    return f", would see {100 * seen:.0f} % worse within 14 nights"
 
 
 def _figure(value: float | None) -> str:

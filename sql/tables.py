@@ -110,7 +110,27 @@ loss = sa.Table(
     sa.Column("onset", UTCDateTime),
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("run_id", sa.Text),
+    sa.Column("detectable", sa.Double),
+    sa.Column("reason", sa.Text),
+    sa.Column("signals", sa.JSON(none_as_null=True)),
 )
+"""`state` is of the loss; `signals` holds those of bias and coverage, each with what is here columns of the loss."""
+
+backtest_loss = sa.Table(
+    "backtest_loss",
+    metadata,
+    sa.Column("job", Name, primary_key=True),
+    sa.Column("evaluated_on", UTCDateTime, primary_key=True),
+    sa.Column("segment", Name, primary_key=True),
+    sa.Column("version", sa.Text),
+    sa.Column("learnt", sa.Boolean, nullable=False),
+    sa.Column("loss", sa.Double),
+    sa.Column("baseline_loss", sa.Double),
+    sa.Column("coverage", sa.Double),
+    sa.Column("bias", sa.Double),
+    sa.Column("n", sa.BigInteger),
+)
+"""What nights before the first one would have lost; `learnt` where the version had learnt from their actuals."""
 
 alert = sa.Table(
     "alert",
@@ -128,8 +148,10 @@ alert = sa.Table(
     sa.Column("acknowledged_at", UTCDateTime),
     sa.Column("closed_at", UTCDateTime),
     sa.Column("run_id", sa.Text),
+    sa.Column("reason", sa.Text),
+    sa.Column("undelivered", sa.JSON(none_as_null=True)),
 )
-"""`state` is open, acknowledged or closed."""
+"""`state` is open, acknowledged or closed; `undelivered` says of each target that did not take the newest news why."""
 
 model = sa.Table(
     "model",

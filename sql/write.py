@@ -13,11 +13,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sql.connection import describe, storage_errors, transaction
 from sql.errors import SourceError, StorageError
 from sql.publish import publish_forecast
-from sql.tables import alert, loss, model, run, score
+from sql.tables import alert, backtest_loss, loss, model, run, score
 
 __all__ = [
     "RunEnd", "add_model", "finish_run", "mark_crashed", "promote", "publish_forecast", "rollback", "start_run",
-    "upsert_alerts", "upsert_losses", "upsert_scores",
+    "upsert_alerts", "upsert_backtest_losses", "upsert_losses", "upsert_scores",
 ]  # fmt: skip
 
 Row = Mapping[str, Any]
@@ -32,6 +32,11 @@ def upsert_scores(engine: sa.Engine, rows: Sequence[Row]) -> int:
 def upsert_losses(engine: sa.Engine, rows: Sequence[Row]) -> int:
     """Write rows of `loss`, in one transaction; see `upsert`. What only another run says again stays as it is."""
     return upsert(engine, loss, _news(engine, rows))
+
+
+def upsert_backtest_losses(engine: sa.Engine, rows: Sequence[Row]) -> int:
+    """Write rows of `backtest_loss`, in one transaction; see `upsert`."""
+    return upsert(engine, backtest_loss, rows)
 
 
 def upsert_alerts(engine: sa.Engine, rows: Sequence[Row]) -> int:
