@@ -11,10 +11,11 @@ from pathlib import Path
 from uuid import uuid4
 
 from flows.job import LoadedJob, load_job
-from flows.moments import to_cutoff, to_moment
+from flows.moments import local_day, to_cutoff, to_moment
 from flows.summary import NightSummary
 from models.retraining import Policy
 from sql.read import describe_source
+from tasks.artifacts import label_run
 from tasks.audit import audit_input, refuse_stale
 from tasks.decide import decide
 from tasks.details import Details, write_details
@@ -59,6 +60,7 @@ def night(
     places, started_at = loaded.places, datetime.now(UTC)
     zone = loaded.job.forecast.zone
     now = to_moment(now, zone)
+    label_run(loaded.job.name)
     asked = None if cutoff is None else to_cutoff(cutoff, zone, now)
     try:
         # A target that cannot be filled in must not first be found when there is an alert to tell.
@@ -90,6 +92,7 @@ def _steps(
     with clock("audit"):
         audited = audit_input(rows_file, job.source, job.forecast, asked, now, job.audit)
     cutoff, panel_file = audited.audit.cutoff, audited.panel_file
+    label_run(job.name, local_day(cutoff, job.forecast.zone))
     begin_run(places, run_id, cutoff, started_at)
     if audited.audit.stale and job.audit.stale == "error":
         watch_input(places, audited.audit, job.forecast.zone, run_id)

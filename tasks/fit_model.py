@@ -53,7 +53,7 @@ class Fitted:
         return f"trained on {series:,} of {of:,} series" if series < of else ""
 
 
-@step("{decided.mode}: get the model of {places.job}", retries=1, retry_delay_seconds=(5,))
+@step("{decided.mode}: get the model", retries=1, retry_delay_seconds=(5,))
 def fit_model(
     places: Places,
     panel_file: Path,

@@ -45,7 +45,7 @@ class Delivery:
     undelivered: tuple[str, ...]
 
 
-@step("notify about {places.job}", retries=2, retry_delay_seconds=(2, 10))
+@step("notify", retries=2, retry_delay_seconds=(2, 10))
 def notify(places: Places, targets: Notify, evaluated_on: datetime, now: datetime) -> Delivery:
     """Send every alert that opened or closed and that nobody was told of; a failed webhook never fails the night."""
     sent: list[str] = []
@@ -100,12 +100,15 @@ def _tell(targets: Notify, message: dict[str, Any]) -> bool:
     return told
 
 
-@step("say what {places.job} left to the fallback")
+@step("say what was left to the fallback")
 def announce_fallback(places: Places, cutoff: datetime, fallback_series: int, series: int) -> None:
-    """Emit an event where the model could not forecast every series."""
+    """Emit an event where the model could not forecast every series; its effect is the share of those."""
     if fallback_series:
         counts = {"fallback_series": fallback_series, "series": series}
-        emit("nightcast.run.fallback", {"job": places.job, "cutoff": cutoff.isoformat(), **counts})
+        about = {"segment": "all", "effect": fallback_series / series, "onset": cutoff.isoformat()}
+        words = f"{places.job}: {fallback_series} of {series} series by fallback"
+        payload = {"job": places.job, "cutoff": cutoff.isoformat(), **about, **counts, "message": words}
+        emit("nightcast.run.fallback", payload)
 
 
 def emit(event: str, payload: Mapping[str, Any]) -> bool:

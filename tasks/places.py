@@ -137,7 +137,7 @@ def _remove_left_over(scratches: Path) -> None:
                 rmtree(folder, ignore_errors=True)
 
 
-@step("look whether {places.job} can be written", retries=1, retry_delay_seconds=(4,))
+@step("look whether the places can be written", retries=1, retry_delay_seconds=(4,))
 def check_places(places: Places) -> None:
     """Find what could not be written before hours of work are spent on it; leaves nothing behind.
 
