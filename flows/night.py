@@ -13,10 +13,13 @@ from uuid import uuid4
 from flows.job import LoadedJob, load_job
 from flows.moments import local_day, to_cutoff, to_moment
 from flows.summary import NightSummary
+from models.errors import InputError
 from models.retraining import Policy
+from sql.errors import SourceError
 from sql.read import describe_source
 from tasks.artifacts import label_run
-from tasks.audit import audit_input, refuse_stale
+from tasks.audit import Audited, audit_input, refuse_stale
+from tasks.context import Context, plan_context
 from tasks.decide import decide
 from tasks.details import Details, write_details
 from tasks.fit_model import fit_model, promote_model
@@ -31,6 +34,7 @@ from tasks.retention import forget
 from tasks.run_log import begin_run, end_run, note_failure
 from tasks.runner.cluster import check_runner
 from tasks.score import score
+from tasks.summary_file import meaning_of
 from tasks.watch import watch
 from tasks.watch_input import watch_input
 
@@ -88,9 +92,20 @@ def _steps(
     training = job.training if train is None else job.training.model_copy(update={"policy": train})
     clock = Stopwatch()
     with clock("read"):
-        rows_file = read_series(job.source, loaded.base, job.forecast, asked, now, scratch)
-    with clock("audit"):
-        audited = audit_input(rows_file, job.source, job.forecast, asked, now, job.audit)
+        context = plan_context(
+            places,
+            job.source,
+            loaded.base,
+            job.forecast,
+            job.network,
+            training,
+            job.audit,
+            job.monitor,
+            job.levels,
+            asked,
+            scratch,
+        )
+    rows_file, audited, context = _read(loaded, asked, now, clock, scratch, context)
     cutoff, panel_file = audited.audit.cutoff, audited.panel_file
     label_run(job.name, local_day(cutoff, job.forecast.zone))
     begin_run(places, run_id, cutoff, started_at)
@@ -100,9 +115,14 @@ def _steps(
         refuse_stale(audited.audit, describe_source(job.source, loaded.base), job.audit)
     with clock("decide"):
         decided = decide(places, panel_file, job.forecast, job.network, training, cutoff, scratch)
+    if context is not None and not context.serves(decided):
+        rows_file, audited, context = _read(loaded, asked, now, clock, scratch)
+        with clock("decide"):
+            decided = decide(places, panel_file, job.forecast, job.network, training, cutoff, scratch)
     with clock("fit"):
+        meaning = meaning_of(job.source, loaded.base, job.forecast, job.audit)
         fitted = fit_model(
-            places, panel_file, decided, job.forecast, job.network, training, cutoff, started_at, job.levels
+            places, panel_file, decided, job.forecast, job.network, training, cutoff, started_at, job.levels, meaning
         )
     with clock("predict"):
         predicted = predict(
@@ -121,7 +141,8 @@ def _steps(
         published = publish(places, predicted.file, cutoff)
         promote_model(places, fitted, cutoff, started_at)
     with clock("score"):
-        scored = score(places, panel_file, rows_file, job.monitor, cutoff, job.levels)
+        window = None if context is None else context.window
+        scored = score(places, panel_file, rows_file, job.monitor, cutoff, job.levels, window)
     with clock("watch"):
         stale = watch_input(places, audited.audit, job.forecast.zone, run_id)
         watched = watch(places, scored.losses, job.monitor, job.forecast.zone, cutoff, run_id)
@@ -173,8 +194,37 @@ def _steps(
     )
 
 
+def _read(
+    loaded: LoadedJob,
+    asked: datetime | None,
+    now: datetime,
+    clock: Stopwatch,
+    scratch: Path,
+    context: Context | None = None,
+) -> tuple[Path, Audited, Context | None]:
+    """Rows and panel of a night: what the context says, or everything where there is none, or it turns out too short.
+
+    Gives the rows' file, the audit, and the context that was read; None for everything.
+    """
+    job = loaded.job
+    since, window = (None, None) if context is None else (context.since, context.window)
+    try:
+        with clock("read"):
+            rows_file = read_series(job.source, loaded.base, job.forecast, asked, now, scratch, since)
+        with clock("audit"):
+            audited = audit_input(rows_file, job.source, job.forecast, asked, now, job.audit, window)
+    except (InputError, SourceError):
+        # Whatever is wrong, all rows tell it best.
+        if context is None:
+            raise
+        return _read(loaded, asked, now, clock, scratch)
+    if context is not None and not context.holds(audited.audit.cutoff, job.forecast):
+        return _read(loaded, asked, now, clock, scratch)
+    return rows_file, audited, context
+
+
 class Stopwatch:
-    """Seconds of each stage, in the order in which the stages ran."""
+    """Seconds of each stage, in the order in which the stages ran; together where one ran again."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
@@ -185,4 +235,4 @@ class Stopwatch:
         try:
             yield
         finally:
-            self.seconds[stage] = round(time.perf_counter() - began, 3)
+            self.seconds[stage] = round(self.seconds.get(stage, 0.0) + time.perf_counter() - began, 3)

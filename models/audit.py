@@ -14,6 +14,7 @@ import pyarrow as pa
 from models.covariates import known_ahead, spread, static_of
 from models.errors import InputError
 from models.findings import EXAMPLES, Finding, shown, stop_where_fatal
+from models.history_summary import Window
 from models.known_future import fill_missing
 from models.layout import CountedRows, lay_out
 from models.panel import Panel
@@ -32,13 +33,14 @@ class Audit:
     Attributes:
         rows_read: Rows that the source gave.
         series: Number of series.
-        observed: Values on the grid, not after the cutoff.
+        observed: Values on the grid, not after the cutoff; with `rows_since`, zeros that stand in gaps among them.
         first: The oldest grid step of any series.
         last: The newest grid step with a value, not after the cutoff.
         cutoff: The last step that the forecast may see.
         findings: Everything odd.
         late_steps: Whole steps without a value of any series, up to the cutoff that was asked for or else to now.
         stale: Whether these are too many.
+        rows_since: Only rows from this step on were read, and what is older is known in sum; None where all were.
     """
 
     rows_read: int
@@ -50,6 +52,7 @@ class Audit:
     findings: tuple[Finding, ...]
     late_steps: int = 0
     stale: bool = False
+    rows_since: datetime | None = None
 
     @property
     def stale_message(self) -> str:
@@ -76,6 +79,7 @@ def build_panel(
     cutoff: datetime | None,
     now: datetime,
     audit: AuditSettings | None = None,
+    window: Window | None = None,
 ) -> tuple[Panel, Audit]:
     """Put rows on the time grid, every series up to the cutoff, and say what was odd.
 
@@ -92,9 +96,12 @@ def build_panel(
             newest observed step.
         now: No value after it is taken for the newest.
         audit: What to do about each kind of dirt; the defaults where None.
+        window: Where only the newest rows were read: since when, and what the older ones hold in sum. Counts of dirt
+            are then of the rows that were read.
 
     Returns:
-        The panel and its audit. Values after the cutoff are not in the panel.
+        The panel and its audit. Values after the cutoff are not in the panel. With a `window`, its end is that of the
+        whole panel; of what is older it holds the values that the season needs.
 
     Raises:
         InputError: where there are no rows, most lie off the grid, nothing was observed up to the cutoff,
@@ -105,12 +112,15 @@ def build_panel(
         raise InputError("The source gave no rows; check source.table or source.query, and its filters.")
     grid, policies = TimeGrid(forecast.frequency, forecast.time_zone), audit or AuditSettings()
     findings: list[Finding] = []
-    placed = PlacedRows(TableBatches(rows) if isinstance(rows, pa.Table) else rows, grid, policies.off_grid)
+    known = None if window is None else window.summary.series_ids
+    placed = PlacedRows(TableBatches(rows) if isinstance(rows, pa.Table) else rows, grid, policies.off_grid, known)
     survey = take_survey(placed, grid.position(now), findings, policies)
     stop_where_fatal(findings)
     end = _cutoff_index(grid, survey, cutoff, now)
     names = [*static, *static_numbers, *known_future, *observed_past]
-    panel, place, has_row, counted = lay_out(placed, survey, end, forecast, names, findings, policies.duplicates)
+    panel, place, has_row, counted = lay_out(
+        placed, survey, end, forecast, names, findings, policies.duplicates, window
+    )
     observed = int(np.count_nonzero(panel.observed))
     if not observed:
         raise InputError(
@@ -122,24 +132,32 @@ def build_panel(
     first, newest = int(survey.first_observed.min()), end - int(panel.silent_steps[panel.observed_counts > 0].min())
     panel = with_gaps_settled(panel, has_row, newest, policies, findings)
     panel = with_values_settled(panel, forecast, policies, findings)
+    counts = panel.observed_counts
+    if window is not None:
+        counts, first = window.observed_counts(panel), min(first, int(window.summary.first.min()))
+        observed = int(counts.sum())
+        panel = window.with_old_values(panel)
+        place = panel.offsets[1:] - 1 - end
     late = late_steps(grid, newest, None if cutoff is None else end, now)
     stale = late > stale_after(grid, policies)
     if stale:
         since = (f"none since {grid.instant(newest):%Y-%m-%dT%H:%MZ}",)
         action = "stops the night" if policies.stale == "error" else "the source is stale: an alert"
         findings.append(Finding("steps without a value of any series", late, since, action, "audit.stale"))
-    known, known_names = known_ahead(counted, place, panel, known_future, known_elsewhere, findings)
-    refused = refused_series(panel, forecast, policies, findings)
-    if known is not None:
-        refused = fill_missing(known, known_names, panel, forecast.missing_future, findings) | refused
+    ahead, known_names = known_ahead(counted, place, panel, known_future, known_elsewhere, findings)
+    refused = refused_series(panel, counts, forecast, policies, findings)
+    if ahead is not None:
+        refused = fill_missing(ahead, known_names, panel, forecast.missing_future, findings) | refused
     stop_where_fatal(findings)
     categories, numbers = static_of(counted, static, static_numbers, findings)
+    if window is not None:
+        categories, numbers = window.with_old_static(panel.series_ids, categories, numbers)
     panel = replace(
         panel,
         static=categories,
         static_numbers=numbers,
         static_number_names=tuple(static_numbers),
-        known_future=known,
+        known_future=ahead,
         known_future_names=known_names,
         observed_past=spread(counted, place, panel, observed_past, 0) if observed_past else None,
         observed_past_names=tuple(observed_past),
@@ -155,6 +173,7 @@ def build_panel(
         findings=tuple(findings),
         late_steps=late,
         stale=stale,
+        rows_since=None if window is None else grid.instant(window.read_since),
     )
     return panel, account
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from models.baselines import (
-    RECENT_SEASONS,
     FloatArray,
     grouped_quantiles,
     newest_of_season,
@@ -23,8 +22,17 @@ from models.shards import shards
 
 # A spread from fewer seasonal differences says little; steps differ often enough to be counted instead.
 ENOUGH_SEASONAL = 3
-# Older differences tell more of what a series was than of what it is.
-RECENT_STEPS = 1_000
+# Older differences tell more of what a series was than of what it is, and a night would have to read them.
+RECENT_STEPS, RECENT_SEASONS = 200, 8
+
+
+def spread_reach(season_length: int) -> int:
+    """How many of the newest steps the spread around a fallback is taken from.
+
+    >>> spread_reach(7), spread_reach(168)
+    (200, 1344)
+    """
+    return max(RECENT_STEPS, RECENT_SEASONS * season_length)
 
 
 def fallback(
@@ -107,7 +115,7 @@ class Fallback:
         newest, last = (np.concatenate(each) for each in zip(*seasons, strict=True))
         shaped = replace(bare, shapes=_shapes(newest, last, bare.group))
         profile = shaped._profile(newest, last)
-        recent = max(RECENT_STEPS, RECENT_SEASONS * season_length)
+        recent = spread_reach(season_length)
         usual = None
         # Whoever has two values has a difference of its own.
         if any((part.newest(recent).observed_counts < 2).any() for part in parts):
@@ -178,7 +186,7 @@ class Fallback:
         """
         season_length, share = self.season_length, np.abs(2 * self.levels - 1)
         series, before_end, values = observed_values(panel)
-        recent = before_end < max(RECENT_STEPS, RECENT_SEASONS * season_length)
+        recent = before_end < spread_reach(season_length)
         series, before_end, values = series[recent], before_end[recent], values[recent]
         position = panel.offsets[series + 1] - 1 - before_end
         earlier = position - season_length

@@ -53,6 +53,11 @@ class Forecaster:
         """The plan of the first member; horizon, levels and bounds are those of all."""
         return self.members[0].plan
 
+    @property
+    def memory(self) -> int:
+        """How many steps before the cutoff the networks look at."""
+        return max(member.memory for member in self.members)
+
     def predict(
         self, panel: Panel, forecast: ForecastSettings | None = None, *, quantiles_of: QuantilesOf = Member.quantiles
     ) -> Forecast:

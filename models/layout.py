@@ -11,6 +11,7 @@ import pyarrow as pa
 from models.duplicates import without_duplicates
 from models.errors import InputError
 from models.findings import Finding, shown
+from models.history_summary import Window
 from models.occupancy import Occupancy
 from models.panel import Panel
 from models.row_batches import PlacedRows
@@ -59,6 +60,7 @@ def lay_out(
     names: Sequence[str],
     findings: list[Finding],
     duplicates: str | None,
+    window: Window | None = None,
 ) -> tuple[Panel, IntArray, BoolArray, CountedRows]:
     """The flat panel of values up to a cutoff.
 
@@ -70,6 +72,7 @@ def lay_out(
         names: Columns of covariates.
         findings: What was odd about rows of one place is added here.
         duplicates: What counts of these, see `without_duplicates`.
+        window: Where older rows were not read: series that had begun before begin where it does.
 
     Returns:
         The panel; for each series the flat place of grid position 0; where the source has a row, shape (total,);
@@ -79,6 +82,8 @@ def lay_out(
         InputError: where few values lie on far too many steps, or as `without_duplicates`.
     """
     first = np.minimum(survey.first_observed, end + 1)
+    if window is not None:
+        first = np.minimum(first, window.starts(rows.series_ids))
     offsets = np.concatenate([[0], np.cumsum(end + 1 - first)]).astype(np.int64)
     if offsets[-1] > max(MANY_STEPS, STEPS_PER_VALUE * survey.observed):
         _refuse_wide(rows, survey, first, int(offsets[-1]))

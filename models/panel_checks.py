@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from models.findings import EXAMPLES, NOT_OBSERVED, Finding, finding, shown
-from models.panel import Panel
+from models.panel import IntArray, Panel
 from models.rows import BoolArray
 from models.settings import AuditSettings, ForecastSettings
 from models.staleness import dead_after
@@ -94,10 +94,12 @@ def _in_one_unit(panel: Panel, audit: AuditSettings, findings: list[Finding]) ->
 
 
 def refused_series(
-    panel: Panel, forecast: ForecastSettings, audit: AuditSettings, findings: list[Finding]
+    panel: Panel, counts: IntArray, forecast: ForecastSettings, audit: AuditSettings, findings: list[Finding]
 ) -> dict[str, str]:
-    """Series that the model must not forecast, each with the reason; the fallback does."""
-    counts = panel.observed_counts
+    """Series that the model must not forecast, each with the reason; the fallback does.
+
+    `counts` are the observed values of each series, shape (series,), those that the panel does not hold among them.
+    """
     short = counts < forecast.min_history
     refused = {
         str(panel.series_ids[i]): (

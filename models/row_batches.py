@@ -72,7 +72,7 @@ class PlacedRows:
     """All rows of a source on a time grid.
 
     Attributes:
-        series_ids: Sorted; series without a row on the grid too.
+        series_ids: Sorted; series without a row on the grid too, and those that are known from elsewhere.
         grid: The grid.
         again: Numbers of the rows that belong to the second time that the clocks showed an hour, ascending.
         in_doubt: Shape of `again`, see `second_pass`.
@@ -81,11 +81,15 @@ class PlacedRows:
         InputError: where two ids differ in nothing but NUL characters at their end.
     """
 
-    def __init__(self, rows: RowBatches, grid: TimeGrid, off_grid: str | None) -> None:
+    def __init__(
+        self, rows: RowBatches, grid: TimeGrid, off_grid: str | None, known: npt.NDArray[np.str_] | None = None
+    ) -> None:
         self.source, self.grid, self._off_grid = rows, grid, off_grid
         first = next(iter(rows.batches(KEY)))
         names = np.asarray(first["series_id"].dictionary.to_pylist(), dtype=str)
         _tell_apart(names)
+        if known is not None:
+            names = np.concatenate([names, known[~np.isin(known, names)]])
         order = np.argsort(names, kind="stable")
         self.series_ids = names[order]
         self._rank = np.empty(len(order), np.int64)

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.elements import pinball_of_each
+from models.history_summary import Window, seasonal_changes
 from models.panel import Panel
 
 FloatArray = npt.NDArray[np.float64]
@@ -103,31 +104,26 @@ def place_night(
     return PastNight(cutoff_index, np.asarray(quantile_levels, np.float64), stack, middle, naive, actual)
 
 
-def scales_at(panel: Panel, season_length: int, cutoff_indices: Sequence[int]) -> FloatArray:
+def scales_at(
+    panel: Panel, season_length: int, cutoff_indices: Sequence[int], window: Window | None = None
+) -> FloatArray:
     """Each series' in-sample mean of |y(t) - y(t - season)| as each night could know it.
+
+    Args:
+        panel: The series.
+        season_length: In steps.
+        cutoff_indices: Grid positions of the nights' cutoffs.
+        window: Where the panel is not whole: no night is older than its summary, which tells the rest.
 
     Returns:
         Shape (cutoff, series), NaN where a series had no such pair yet.
     """
-    # Each pair goes to the first night that knew it, apart for each series: a running sum over
-    # all values would lose small series behind one of huge numbers.
     nights, back = np.unique(np.asarray(cutoff_indices, np.int64), return_inverse=True)
-    sums, counts = np.zeros((2, len(panel), len(nights) + 1))
-    for rows, values in panel.stretches():
-        offsets = panel.offsets[rows.start : rows.stop + 1] - panel.offsets[rows.start]
-        wide = values.astype(np.float64)
-        change = np.abs(wide[season_length:] - wide[:-season_length])
-        earlier = np.flatnonzero(~np.isnan(change))
-        owner = np.searchsorted(offsets, earlier + season_length, side="right") - 1
-        # The first season of a series would be compared with the end of the series before it.
-        inside = earlier >= offsets[owner]
-        earlier, owner = earlier[inside], owner[inside]
-        index = panel.cutoff_index + 1 - (offsets[owner + 1] - earlier - season_length)
-        bin_of = owner * counts.shape[1] + np.searchsorted(nights, index)
-        shape = sums[rows].shape
-        sums[rows] = np.bincount(bin_of, change[earlier], sums[rows].size).reshape(shape)
-        counts[rows] = np.bincount(bin_of, minlength=sums[rows].size).reshape(shape)
-    sums, counts = sums[:, :-1].cumsum(axis=1), counts[:, :-1].cumsum(axis=1)
+    sums, counts = seasonal_changes(panel, season_length, nights, None if window is None else window.summary.until)
+    if window is not None:
+        place = window.place(panel.series_ids)
+        sums[place] += window.summary.change[:, None]
+        counts[place] += window.summary.changes[:, None]
     scales = np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
     return np.asarray(scales.T[back])
 

@@ -65,15 +65,17 @@ def stream(
     columns: Sequence[Column],
     tail: str,
     batch_rows: int = _BATCH_ROWS,
+    parameters: Sequence[str] = (),
 ) -> Iterator[pa.RecordBatch]:
     """The rows of `select`, while the database still finds them; over ADBC at least one batch, which may be empty.
 
-    Without ADBC a column may be of another type in each batch.
+    Without ADBC a column may be of another type in each batch. `parameters` are those of the tail, in the way of the
+    database's driver.
     """
     chosen = ", ".join(f"{column.expression} AS {quoted(column.name, engine.dialect)}" for column in columns)
     query = f"SELECT {chosen} {tail}"
     if connection is None:
-        yield from _over_sqlalchemy(engine, columns, query, batch_rows)
+        yield from _over_sqlalchemy(engine, columns, query, batch_rows, tuple(parameters))
         return
     is_sqlite = engine.dialect.name == "sqlite"
     if is_sqlite:
@@ -83,7 +85,7 @@ def stream(
     with connection.cursor() as cursor:
         if is_sqlite:
             cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": str(batch_rows)})
-        cursor.execute(query)
+        cursor.execute(query, parameters or None)
         try:
             rows = cursor.fetch_record_batch()
             yield pa.RecordBatch.from_pylist([], rows.schema)
@@ -99,12 +101,12 @@ def stream(
 
 
 def _over_sqlalchemy(
-    engine: sa.Engine, columns: Sequence[Column], query: str, batch_rows: int
+    engine: sa.Engine, columns: Sequence[Column], query: str, batch_rows: int, parameters: tuple[str, ...]
 ) -> Iterator[pa.RecordBatch]:
     options = {"no_parameters": True, "stream_results": True}
     with (
         engine.connect().execution_options(**options) as connection,
-        closing(connection.exec_driver_sql(query)) as rows,
+        closing(connection.exec_driver_sql(query, parameters or None)) as rows,
     ):
         while batch := rows.fetchmany(batch_rows):
             values = zip(*batch, strict=True)

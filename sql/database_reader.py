@@ -15,7 +15,7 @@ from sql.connection import adbc_source_connection, connect_source, describe, pin
 from sql.origin import bounded, check_columns, query_clause, table_clause, what
 from sql.reader import BATCH_ROWS, Bounds, Reader, Wanted, wanted_columns
 from sql.source import Source
-from sql.statement import quoted, text_literal
+from sql.statement import quoted, text_literal, text_since
 
 _POSTGRESQL_NUMBER_AS_TEXT = (b"numeric", b"money")
 
@@ -24,7 +24,10 @@ _POSTGRESQL_NUMBER_AS_TEXT = (b"numeric", b"money")
 def open_database(
     source: Source, url: sa.URL, base: Path | None, bounds: Bounds, numbers_as_text: bool
 ) -> Iterator[Reader]:
-    """Open a table or a query; the bounds reach a PostgreSQL table whose times are no text, and queries that name them.
+    """Open a table or a query.
+
+    The bounds reach queries that name them, and a table of PostgreSQL whose times are no text; `since` a table of
+    SQLite too.
 
     Args:
         source: What to read.
@@ -44,13 +47,17 @@ def open_database(
     check_columns(engine, source, origin, where)
     with storage_errors(url, "read from"), _connected(url) as connection:
         if connection is None or engine.dialect.name != "postgresql":
+            tail, parameters = origin, list[str]()
+            if engine.dialect.name == "sqlite" and source.query is None and bounds.since is not None:
+                clause, parameters = text_since(quoted(source.timestamp, engine.dialect), bounds.since)
+                tail += clause
 
             def batches(wanted: Sequence[Wanted]) -> Iterator[pa.RecordBatch]:
                 columns = [_column(each, engine.dialect) for each in wanted]
                 # SQLAlchemy takes each value as it is.
                 if numbers_as_text and connection is not None:
                     columns = [_as_text(column) for column in columns]
-                return stream(connection, engine, columns, origin, BATCH_ROWS)
+                return stream(connection, engine, columns, tail, BATCH_ROWS, parameters)
 
             yield Reader(where, batches)
         else:

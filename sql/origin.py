@@ -14,7 +14,7 @@ from sql.connection import storage_errors
 from sql.errors import SourceError
 from sql.reader import Bounds
 from sql.source import Source
-from sql.statement import as_of, quoted, single_select, with_bounds, within
+from sql.statement import as_of, names_bound, quoted, single_select, with_bounds, within
 
 
 def what(source: Source) -> str:
@@ -48,6 +48,24 @@ def query_of(query: str, base: Path | None, where: str) -> str:
                 f"Cannot read the query file {path}: {error}. A relative path starts from the folder of the job file."
             ) from error
     return single_select(query, where)
+
+
+def query_text(source: Source, base: Path | None) -> str:
+    """The query of the job as SQL, from its file where it names one; "" for a table.
+
+    Raises:
+        SourceError: as `query_of`.
+    """
+    return "" if source.query is None else query_of(source.query, base, sentence(what(source)))
+
+
+def takes_since(source: Source, base: Path | None) -> bool:
+    """Whether old rows can be left out where they lie: of a table, and of a query that names `:since`.
+
+    Raises:
+        SourceError: as `query_of`.
+    """
+    return source.query is None or names_bound(query_text(source, base), "since")
 
 
 def query_clause(source: Source, base: Path | None, bounds: Bounds, dialect: sa.Dialect, where: str) -> str:

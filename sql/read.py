@@ -19,13 +19,16 @@ from sql.connection import describe, resolve_url
 from sql.database_reader import open_database
 from sql.duckdb_reader import open_duckdb
 from sql.errors import NoRows
-from sql.origin import what
+from sql.origin import query_text, takes_since, what
 from sql.parquet_reader import open_parquet
 from sql.reader import Bounds, Reader
 from sql.revisions import COLUMNS, newest_in_batches, newest_revisions
 from sql.source import Source
 
-__all__ = ["Source", "describe_source", "first_timestamp", "reach", "read_observations", "save_observations"]
+__all__ = [
+    "Source", "describe_source", "first_timestamp", "query_text", "reach", "read_observations", "save_observations",
+    "takes_since",
+]  # fmt: skip
 
 # Ids are one dictionary that grows while rows are written.
 _GROWING = pyarrow.ipc.IpcWriteOptions(emit_dictionary_deltas=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
@@ -107,6 +107,15 @@ def with_bounds(
     return "".join(literal(token) for token in _TOKEN.finditer(query))
 
 
+def names_bound(query: str, name: str) -> bool:
+    """Whether a query uses `:name`, outside of quotes and comments.
+
+    >>> names_bound("SELECT * FROM t WHERE day >= :since -- :until", "until")
+    False
+    """
+    return any(token["name"] == name for token in _TOKEN.finditer(query))
+
+
 def instant_literal(instant: datetime) -> str:
     """An aware timestamp as PostgreSQL writes it.
 
@@ -121,6 +130,21 @@ def within(column: str, since: datetime | None, until: datetime | None) -> str:
     bounds = {">=": since, "<=": until}
     terms = [f"{column} {sign} {instant_literal(bound)}" for sign, bound in bounds.items() if bound is not None]
     return f" WHERE {' AND '.join(terms)}" if terms else ""
+
+
+def text_since(column: str, since: datetime) -> tuple[str, list[str]]:
+    """A WHERE clause on a quoted column of SQLite, which keeps times as text of any form, and its parameters.
+
+    It may let older rows through, and never leaves out one that is not older: a text with an offset from UTC shows a
+    day that is at most one away from its instant's, blanks before a time sort before every digit, and what is no time
+    is for the reader to name.
+
+    >>> text_since('"day"', datetime(2024, 1, 31, tzinfo=UTC))[1]
+    ['2024-01-29']
+    """
+    text = f"CAST({column} AS TEXT)"
+    earliest = since.astimezone(UTC).date() - timedelta(days=2)
+    return f" WHERE ({text} >= ? OR {text} < '0' OR {text} IS NULL)", [str(earliest)]
 
 
 def as_of(tail: str, key: Sequence[str], recorded_at: str, moment: datetime, dialect: sa.Dialect) -> str:

@@ -58,8 +58,9 @@ def show_input(audit: Audit) -> None:
         }
         for each in audit.findings
     ]
+    since = f" from {audit.rows_since:%Y-%m-%d} on" if audit.rows_since else ""
     words = (
-        f"{audit.rows_read} rows of {audit.series} series, {audit.observed} observed values up to the cutoff "
+        f"{audit.rows_read} rows{since} of {audit.series} series, {audit.observed} observed values up to the cutoff "
         f"{audit.cutoff:%Y-%m-%d %H:%M} UTC. {'What was odd:' if table else 'Nothing odd was found.'}"
     )
     show_table("input", table, words)

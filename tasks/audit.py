@@ -8,6 +8,7 @@ from pathlib import Path
 
 from models.audit import Audit, build_panel
 from models.errors import InputError
+from models.history_summary import Window
 from models.settings import AuditSettings, ForecastSettings
 from sql.read import Source
 from tasks.artifacts import show_input
@@ -33,10 +34,16 @@ def audit_input(
     cutoff: datetime | None,
     now: datetime,
     policies: AuditSettings,
+    window: Window | None = None,
 ) -> Audited:
-    """Build the panel as of the cutoff (the newest observed step where None); InputError where nobody could use it."""
+    """Build the panel as of the cutoff (the newest observed step where None); InputError where nobody could use it.
+
+    `window` says what is known of older rows where only the newest were read.
+    """
     about = covariates(source, rows_file)
-    panel, audit = build_panel(StoredRows(rows_file), forecast, cutoff=cutoff, now=now, audit=policies, **about)
+    panel, audit = build_panel(
+        StoredRows(rows_file), forecast, cutoff=cutoff, now=now, audit=policies, window=window, **about
+    )
     for finding in audit.findings:
         logger().info("%s: %d, %s", finding.kind, finding.count, finding.action)
     show_input(audit)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from models.retraining import ChampionFacts, Policy, built_for, decide_training
 from models.settings import ForecastSettings, NetworkSettings, TrainingSettings
@@ -57,6 +58,28 @@ def decide(
     panel = load_panel(panel_file)
     if len(panel.refused) == len(panel):
         return Decided("none", f"each of {len(panel)} series is left to the fallback")
+    # Refused series stay unknown however often one trains.
+    decided = weigh(places, panel.covariates, panel.accepted_ids, forecast, network, training, cutoff, scratch)
+    logger().info("%s: %s", decided.mode, decided.reason)
+    return decided
+
+
+def weigh(
+    places: Places,
+    covariates: Mapping[str, list[str]],
+    series_ids: npt.NDArray[np.str_] | None,
+    forecast: ForecastSettings,
+    network: NetworkSettings,
+    training: TrainingSettings,
+    cutoff: datetime,
+    scratch: Path,
+) -> Decided:
+    """What `decide` says of a night with these covariates and series; as if all were known where they are None.
+
+    Raises:
+        InputError: nothing may be trained, and there is nothing to load.
+        DamagedVersion: nothing may be trained, and the champion cannot be read.
+    """
     row = None if training.policy == "scratch" else champion_as_of(places, cutoff)
     # One that has seen what comes after the cutoff is named as the reason, and its files are none of tonight's.
     stored = _stored(places, row) if row and row["trained_until"] <= cutoff else None
@@ -67,14 +90,12 @@ def decide(
     mode, reason = decide_training(
         training.policy,
         facts,
-        wanted=built_for(forecast, network, panel.covariates),
+        wanted=built_for(forecast, network, covariates),
         cutoff=cutoff,
-        # Refused series stay unknown however often one trains.
-        unknown_share=0.0 if folder is None else _unknown_share(panel.accepted_ids, folder),
+        unknown_share=0.0 if folder is None or series_ids is None else _unknown_share(series_ids, folder),
         loss_state=_loss_state(places, cutoff),
         settings=training,
     )
-    logger().info("%s: %s", mode, reason)
     return Decided(mode, reason) if mode == "scratch" else Decided(mode, reason, stored, folder)
 
 

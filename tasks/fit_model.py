@@ -21,6 +21,7 @@ from tasks.panel_store import load_panel
 from tasks.places import Places
 from tasks.reconcile import to_train_on
 from tasks.step import logger, step
+from tasks.summary_file import write_summary
 from tasks.training_progress import told_progress
 
 
@@ -64,8 +65,12 @@ def fit_model(
     cutoff: datetime,
     now: datetime,
     levels: Levels,
+    meaning: str,
 ) -> Fitted:
-    """Train and store a version, or take the champion; a warm start that found nothing better is the champion."""
+    """Train and store a version, or take the champion; a warm start that found nothing better is the champion.
+
+    `meaning` is that of the history, see `meaning_of`.
+    """
     if decided.mode in ("load", "none"):
         version = decided.champion.version if decided.champion else ""
         return Fitted(decided.mode, version, decided.folder, lies=decided.champion)
@@ -91,6 +96,8 @@ def fit_model(
     # Series outside of the sample count as known: training again would not take them in either.
     known = panel.accepted_ids
     np.save(folder / SERIES_FILE, np.union1d(known, _known_before(decided)), allow_pickle=False)
+    if not levels:  # sums need the whole history of their parts
+        write_summary(folder, panel, meaning)
     stored = store_version(folder, places.versions, places.job, cutoff)
     _list_version(places, stored, cutoff, now, facts | {"built_for": built_for(forecast, network, panel.covariates)})
     return Fitted(decided.mode, stored.version, folder, stored, stored, facts)

@@ -96,7 +96,9 @@ def fetch_version(stored: StoredVersion, scratch: Path) -> Path:
         folder = Path(root)
     else:
         folder = scratch / stored.version
-        for name in digests:
+        for name, digest in digests.items():
+            if (folder / name).is_file() and _digest(folder / name) == digest:
+                continue
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             if system.exists(f"{root}/{name}"):
                 system.get_file(f"{root}/{name}", str(folder / name))

@@ -26,7 +26,13 @@ from tasks.step import step
 # Nothing is lost yet: whoever mistyped a host waits for seconds, and the scheduler may try the night again.
 @step("read history", retries=1, retry_delay_seconds=(4,))
 def read_series(
-    source: Source, base: Path, forecast: ForecastSettings, cutoff: datetime | None, now: datetime | None, scratch: Path
+    source: Source,
+    base: Path,
+    forecast: ForecastSettings,
+    cutoff: datetime | None,
+    now: datetime | None,
+    scratch: Path,
+    since: datetime | None = None,
 ) -> Path:
     """The source's rows as one Arrow file in `scratch`: all, or those that a night at `cutoff` would have seen.
 
@@ -37,6 +43,7 @@ def read_series(
         cutoff: The last timestamp to see; None for the newest.
         now: When the night runs, see `moment_of_knowledge`; None for every revision of every row.
         scratch: Where the file goes.
+        since: The first timestamp to see; None for the oldest.
 
     Raises:
         InputError: every row lies after the cutoff; names the first.
@@ -48,7 +55,7 @@ def read_series(
     moment = None if now is None else moment_of_knowledge(source, grid, cutoff, now)
     file, tell = scratch / "observations.arrow", show_progress("reading")
     try:
-        save_observations(source, file, base, until=until, time_zone=forecast.time_zone, known_at=moment)
+        save_observations(source, file, base, since, until, forecast.time_zone, moment)
     except NoRows:
         if cutoff is not None:
             _refuse_early(source, base, forecast, last_instant(grid, cutoff, 0))

@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from models.history_summary import Window
 from models.levels import Levels
 from models.metrics import evaluate
 from models.panel import Panel
@@ -52,12 +53,19 @@ class Scored:
 
 @step("score past forecasts", retries=2, retry_delay_seconds=(2, 10))
 def score(
-    places: Places, panel_file: Path, rows_file: Path, monitor: MonitorSettings, cutoff: datetime, levels: Levels
+    places: Places,
+    panel_file: Path,
+    rows_file: Path,
+    monitor: MonitorSettings,
+    cutoff: datetime,
+    levels: Levels,
+    window: Window | None = None,
 ) -> Scored:
     """Score every night that has a step in the part of the past that is judged tonight.
 
     That part is `monitor.rescore_steps` long; where it is left open, one season, and all that was recorded since the
-    evening before. Each of the job's `levels` is a segment of its own.
+    evening before. Each of the job's `levels` is a segment of its own. `window` is that of the panel where
+    it is not whole.
     """
     panel = load_panel(panel_file)
     panel, segments = beside_upper_levels(panel, segments_of(panel, monitor.segments), levels)
@@ -68,7 +76,7 @@ def score(
         window_start = min(window_start, before_what_is_new(rows_file, grid, before))
     published = history.publications(places.engine(), places.job)
     judged = nights_to_judge(panel, grid, published, window_start)
-    scales = scales_at(panel, panel.season_lengths[0], [index for _, index in judged])
+    scales = scales_at(panel, panel.season_lengths[0], [index for _, index in judged], window)
     rows, points = list[dict[str, Any]](), list[npt.NDArray[np.float64]]()
     # One night at a time: each weighs as much as the panel, and a month of them many times that.
     for (publication, index), scale in zip(judged, scales, strict=True):

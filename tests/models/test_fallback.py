@@ -41,6 +41,18 @@ def test_quantiles_lie_by_the_seasonal_differences_around_the_naive_and_widen_by
     np.testing.assert_allclose(quantiles[0, :, 1] - quantiles[0, :, 0], [2, 2, 2, 2 * np.sqrt(2)])
 
 
+def test_the_spread_looks_back_200_steps_or_8_seasons_whichever_is_more() -> None:
+    for season_length, recent in ((3, 200), (40, 320)):
+        for place, distance in ((recent + season_length, 1), (recent + season_length - 1, 50)):
+            # Each season is 1 more than the one before, but for one value.
+            values = np.arange(800) // season_length * 1.0
+            values[-1 - place] -= 49
+
+            quantiles, _ = fallback(panel_of(values, season_length=season_length), 1, [0.001, 0.5, 0.999])
+
+            np.testing.assert_allclose(quantiles[0, 0, 2] - quantiles[0, 0, 1], distance)
+
+
 def test_a_series_without_seasons_takes_its_steps() -> None:
     quantiles, _ = fallback(panel_of([5, 7], season_length=7), 4, [0.25, 0.5, 0.75])
 

@@ -1,15 +1,19 @@
 import hashlib
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
+import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from sql import database_reader
 from sql.errors import NoRows, SourceError, StorageError
-from sql.read import Source, describe_source, first_timestamp, read_observations
+from sql.read import Source, describe_source, first_timestamp, read_observations, takes_since
+from sql.reader import Bounds, wanted_columns
 from sql.revisions import known_at
 
 UNTIL = datetime(2024, 1, 2, tzinfo=UTC)
@@ -119,6 +123,69 @@ def test_only_rows_within_the_bounds_come_whatever_the_database_keeps_times_as(d
     # In New York, midnight of the second is five hours later than in UTC.
     early = read_observations(source(database_url), until=UNTIL, time_zone="America/New_York")
     assert [row["timestamp"].day for row in by_time(early)] == [1]
+
+
+# The same moments as every form shows them in which SQLite may hold a time; offsets go up to 14 hours.
+FORMS = [
+    "{:%Y-%m-%d %H:%M:%S}",
+    "{:%Y-%m-%dT%H:%M}",
+    "{:%Y-%m-%d %H:%M:%S.000001}",
+    "  {:%Y-%m-%d %H:%M:%S}",
+    "{:%Y-%m-%dT%H:%M:%S}Z",
+    "{:%Y-%m-%d %H:%M:%S}+00:00",
+    "{:%Y-%m-%d %H:%M}-1200",
+    "{:%Y-%m-%d %H:%M:%S}+14:00",
+]
+
+
+@on_sqlite
+@pytest.mark.usefixtures("way")
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("kind", ["TEXT", "TIMESTAMP"])
+def test_sqlite_leaves_out_old_rows_and_no_others_whatever_form_its_times_have(database_url, run_sql, form, kind):
+    hours = [datetime(2024, 2, 25) + timedelta(hours=7 * i) for i in range(40)]
+    values = ", ".join(f"('a', '{form.format(hour)}', {i})" for i, hour in enumerate(hours))
+    run_sql(f"CREATE TABLE rows (series_id TEXT, timestamp {kind}, value REAL)", f"INSERT INTO rows VALUES {values}")
+    rows, zone = Source(url=database_url, table="rows"), "America/Caracas"
+    since = datetime(2024, 3, 1, 5, tzinfo=UTC)
+
+    everything, bounded = (read_observations(rows, since=each, time_zone=zone) for each in (None, since))
+
+    times = everything["timestamp"]
+    limit = since if times.type.tz else since.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
+    expected = everything.filter(pc.greater_equal(times, pa.scalar(limit, times.type)))
+    assert 0 < expected.num_rows < everything.num_rows == 40
+    assert bounded.sort_by("timestamp").equals(expected.sort_by("timestamp"))
+
+
+@on_sqlite
+@pytest.mark.parametrize("wrong", ["NULL", "20240301", "'soon'", "''", "'3/1/2024'"])
+def test_a_time_that_none_can_read_is_named_with_a_bound_too(database_url, run_sql, wrong):
+    run_sql(
+        "CREATE TABLE rows (series_id TEXT, timestamp TIMESTAMP, value REAL)",
+        f"INSERT INTO rows VALUES ('a', '2024-03-01', 1), ('a', {wrong}, 2)",
+    )
+    with pytest.raises(SourceError, match=r"holds what is not a time|have no 'timestamp'"):
+        read_observations(Source(url=database_url, table="rows"), since=UNTIL)
+
+
+def test_a_table_and_a_query_that_names_its_bound_can_leave_old_rows_out(tmp_path):
+    (tmp_path / "bound.sql").write_text("SELECT * FROM rows -- from the first day on\nWHERE day > :since", "utf-8")
+    queries = {"bound.sql": True, "SELECT * FROM rows WHERE day <= :until -- not :since": False, "SELECT 1": False}
+    for query, expected in queries.items():
+        assert takes_since(Source(url="sqlite:///any.db", query=query), tmp_path) is expected
+    assert takes_since(Source(url="sqlite:///any.db", table="rows"), tmp_path)
+
+
+@on_sqlite
+def test_old_rows_of_sqlite_never_leave_the_database(database_url, run_sql):
+    run_sql(
+        "CREATE TABLE rows (series_id TEXT, timestamp TEXT, value REAL)",
+        "INSERT INTO rows VALUES ('a', '2023-12-25', 1), ('a', '2024-01-02', 2)",
+    )
+    parts, bounds = Source(url=database_url, table="rows"), Bounds(since=UNTIL)
+    with database_reader.open_database(parts, sa.make_url(database_url), None, bounds, False) as reader:
+        assert sum(batch.num_rows for batch in reader.batches(wanted_columns(parts))) == 1
 
 
 @pytest.mark.usefixtures("sales", "way")

@@ -1,0 +1,136 @@
+"""Which rows a night needs that only forecasts: the newest ones, where a summary tells what the older ones hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from models.errors import InputError, ModelError
+from models.fallback import spread_reach
+from models.forecaster import Forecaster
+from models.history_summary import Window
+from models.levels import Levels
+from models.settings import AuditSettings, ForecastSettings, MonitorSettings, NetworkSettings, TrainingSettings
+from models.time_grid import TimeGrid
+from sql import history
+from sql.read import Source, takes_since
+from tasks.decide import Decided, weigh
+from tasks.places import Places
+from tasks.score import last_evening
+from tasks.step import logger, step
+from tasks.summary_file import meaning_of, read_summary
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a night reads that will only load a version, as far as can be known before it has read anything.
+
+    Attributes:
+        since: No row before it is read.
+        window: The same on the grid, and the summary of what is older.
+        reach: Steps before the cutoff that forecasts and the report look at.
+        version: The version that will be loaded.
+    """
+
+    since: datetime
+    window: Window
+    reach: int
+    version: str
+
+    def serves(self, decided: Decided) -> bool:
+        """Whether the night does what it was expected to do."""
+        return decided.mode == "load" and decided.champion is not None and decided.champion.version == self.version
+
+    def holds(self, cutoff: datetime, forecast: ForecastSettings) -> bool:
+        """Whether all that a night at this cutoff looks at was read."""
+        grid = TimeGrid(forecast.frequency, forecast.time_zone)
+        return grid.position(cutoff) - self.reach >= self.window.since
+
+
+@step("see how much history {places.job} needs", retries=2, retry_delay_seconds=(2, 10))
+def plan_context(
+    places: Places,
+    source: Source,
+    base: Path,
+    forecast: ForecastSettings,
+    network: NetworkSettings,
+    training: TrainingSettings,
+    policies: AuditSettings,
+    monitor: MonitorSettings,
+    levels: Levels,
+    cutoff: datetime | None,
+    scratch: Path,
+) -> Context | None:
+    """The context of a night that will only load its version; None where it reads everything.
+
+    Everything is read where all of it may matter: to train, to reconcile or add up series, to find or mend changes of
+    unit, and where rows say when they were recorded, since old ones may have been revised.
+
+    Args:
+        places: Where the job's results and versions lie.
+        source: Where the rows lie.
+        base: The folder of the job file.
+        forecast: The job's, as are the next five.
+        network: What a version must have been built for.
+        training: When to train.
+        policies: What becomes of dirt.
+        monitor: How far back nights are scored again.
+        levels: Upper levels.
+        cutoff: What was asked for; None for the newest step.
+        scratch: Where a version is fetched to.
+    """
+    if not places.has_tables() or not sa.inspect(places.engine()).has_table("publication"):
+        return None
+    published = history.publications(places.ready_engine(), places.job)
+    # The newest step is not known yet; it is hardly ever older than that of the newest night.
+    expected = cutoff or (published[-1]["cutoff"] if published else None)
+    if expected is None or levels or not _simple(source, base, forecast, policies):
+        return None
+    try:
+        decided = weigh(places, _covariates(source), None, forecast, network, training, expected, scratch)
+        if decided.mode != "load" or decided.folder is None or decided.champion is None:
+            return None
+        forecaster = Forecaster.load(decided.folder)
+        summary = read_summary(decided.folder, meaning_of(source, base, forecast, policies))
+    except (InputError, ModelError):  # the night itself will say so
+        return None
+    if summary is None or (forecaster.forecast.lower_bound is not None and forecast.lower_bound is None):
+        return None
+    grid = TimeGrid(forecast.frequency, forecast.time_zone)
+    index, season = grid.position(expected), summary.season_length
+    before = min(last_evening(places, expected, grid, index), index - (monitor.rescore_steps or season))
+    judged = [grid.position(row["cutoff"]) for row in published if grid.position(row["last_timestamp"]) > before]
+    reach = max(forecaster.memory, spread_reach(season), 3 * forecast.horizon)
+    window = Window(min(index - reach, summary.until - season), summary)
+    if min(judged, default=index) < summary.until or window.read_since <= summary.first.min():
+        return None
+    since = grid.instant(window.read_since)
+    logger().info("reads from %s on, since %s will be loaded", since, decided.champion.version)
+    return Context(since, window, reach, decided.champion.version)
+
+
+def _simple(source: Source, base: Path, forecast: ForecastSettings, policies: AuditSettings) -> bool:
+    """Whether nothing in the job makes old rows matter, and the database can leave them out."""
+    missing = forecast.missing_future
+    carried_on = "last" in (missing.values() if isinstance(missing, dict) else [missing])
+    return (
+        source.recorded_at is None
+        and policies.unit_changes == "keep"
+        and not (source.known_ahead and carried_on)
+        and takes_since(source, base)
+    )
+
+
+def _covariates(source: Source) -> Mapping[str, list[str]]:
+    """As `Panel.covariates`, before there is a panel."""
+    kinds = {
+        "static": source.static,
+        "static_numbers": source.static_numbers,
+        "known_future": source.known_ahead,
+        "observed_past": source.observed_past,
+    }
+    return {kind: sorted(names) for kind, names in kinds.items() if names}

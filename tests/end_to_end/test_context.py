@@ -1,0 +1,194 @@
+"""A night that only loads its model reads the newest rows, and publishes and scores what it would from all of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from flows import night as night_module
+from flows.job import load_job
+from flows.night import run_night
+from sql import history
+from sql.connection import connect
+from sql.import_file import import_file
+from sql.url import resolve_url
+from tasks import context as context_module
+from tasks.summary_file import meaning_of
+
+DAYS = pd.date_range("2021-06-01", periods=900, freq="D")
+TRAINED, LOADED = "2023-10-28", "2023-11-04"  # days 879 and 886
+
+
+@pytest.fixture(scope="module")
+def long_frame() -> pd.DataFrame:
+    """900 days of whole series, and of some that are not; `new` begins after the night that trains."""
+    rng = np.random.default_rng(11)
+    days = np.arange(900)
+    kept = {
+        "whole": days >= 0,
+        "other": days >= 0,
+        "sparse": rng.random(900) < 0.3,
+        # No Tuesday for a year and a half, though there were some before.
+        "no tuesdays": (days < 300) | (days % 7 != 0),
+        "gone": days < 250,
+        "dead": days < 810,
+        "short": (days > 199) & (days < 202),
+        "never": days > 600,
+        "new": days > 880,
+        "young": days > 700,
+    }
+    frames = []
+    for number, (name, mask) in enumerate(kept.items()):
+        values = 10 * (number + 1) + 5 * np.sin(2 * np.pi * days / 7 + number) + rng.normal(0, 0.5, 900)
+        values = np.where(name == "never", np.nan, values)
+        # Nobody wrote the region down lately.
+        region = np.where((days > 400) & (name == "sparse"), None, "north" if number % 2 else "south")
+        size = np.where(days > 400, np.nan, number)
+        columns = {"series_id": name, "day": DAYS, "value": values.round(3), "region": region, "size": size}
+        frames.append(pd.DataFrame(columns)[mask])
+    return pd.concat(frames, ignore_index=True)
+
+
+@pytest.fixture(scope="module")
+def trained_once(make_job_in, tmp_path_factory, long_frame) -> Path:
+    """A job whose first night has trained, from SQLite; not to be changed, but copied."""
+    folder = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SOURCE_URL", f"sqlite:///{folder / 'source.db'}")
+        job = make_job_in(
+            folder,
+            long_frame,
+            source={"url": "${SOURCE_URL}", "static_numbers": ["size"]},
+            training={"new_series_share": 0.5, "warm_after_days": 20},
+        )
+        assert run_night(job, cutoff=TRAINED).train_mode == "scratch"
+    return job
+
+
+@pytest.fixture
+def trained(trained_once, tmp_path, monkeypatch) -> Path:
+    """A job of this test's own whose first night has trained."""
+    shutil.copytree(trained_once.parent, tmp_path / "copy")
+    monkeypatch.setenv("SOURCE_URL", f"sqlite:///{tmp_path / 'copy' / 'source.db'}")
+    return tmp_path / "copy" / trained_once.name
+
+
+def changed(job: Path, **parts: dict) -> None:
+    """Merge other settings into a job's file."""
+    content = yaml.safe_load(job.read_text(encoding="utf-8"))
+    content |= {name: content.get(name, {}) | part for name, part in parts.items()}
+    job.write_text(yaml.safe_dump(content), encoding="utf-8")
+
+
+def rows_up_to(frame: pd.DataFrame, day: str) -> int:
+    return int((frame["day"] <= day).sum())
+
+
+def kept_of(job: Path, cutoff) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    engine = load_job(job).places.engine()
+    forecast = history.forecast_of(engine, "small", cutoff).to_pandas()
+    return (
+        forecast.drop(columns=["run_id", "created_at"]),
+        pd.DataFrame(history.scores(engine, "small")),
+        pd.DataFrame(history.losses(engine, "small")).drop(columns="run_id"),
+    )
+
+
+@pytest.mark.parametrize("asked", [LOADED, None], ids=["a cutoff", "the newest step"])
+def test_a_night_that_loads_reads_less_and_publishes_and_scores_the_same(
+    trained, long_frame, database_url, monkeypatch, asked
+):
+    frame = long_frame[long_frame["day"] <= LOADED] if asked is None else long_frame
+    frame.to_parquet(trained.with_name("now.parquet"), index=False)
+    import_file(trained.with_name("now.parquet"), resolve_url(database_url, trained.parent), "history", "replace")
+    monkeypatch.setenv("SOURCE_URL", database_url)
+    now = datetime(2023, 11, 5, tzinfo=UTC)
+    night = run_night(trained, cutoff=asked, now=now)
+    less = kept_of(trained, night.cutoff)
+    page = Path(night.report).read_text(encoding="utf-8")
+    details = json.loads(Path(night.report).with_suffix(".json").read_text(encoding="utf-8"))
+    monkeypatch.setattr(night_module, "plan_context", lambda *_: None)
+    whole = run_night(trained, cutoff=asked, now=now)
+
+    assert (night.train_mode, whole.train_mode) == ("load", "load")
+    assert night.fallback_reasons == whole.fallback_reasons
+    assert (night.series, night.rows) == (10, 70)
+    for mine, other in zip(less, kept_of(trained, night.cutoff), strict=True):
+        assert len(mine)
+        pd.testing.assert_frame_equal(mine, other, rtol=1e-6, atol=1e-6)
+    assert night.rows_read < 0.5 * whole.rows_read == 0.5 * rows_up_to(long_frame, LOADED)
+    engine = load_job(trained).places.engine()
+    assert [run["rows_read"] for run in history.runs(engine, "small")][:2] == [whole.rows_read, night.rows_read]
+    audit = details["audit"]
+    everything = json.loads(Path(whole.report).with_suffix(".json").read_text(encoding="utf-8"))["audit"]
+    assert {key: audit[key] for key in ("series", "observed", "first", "last", "cutoff")} == {
+        key: everything[key] for key in ("series", "observed", "first", "last", "cutoff")
+    }
+    since = audit["rows_since"][:10]
+    assert "2022-06-01" < since <= "2023-04-18"  # the fallback looks back 200 days
+    assert night.rows_read == rows_up_to(long_frame, LOADED) - (long_frame["day"] < since).sum()
+    assert f"from {since} on" in page
+
+
+def test_a_night_that_turns_out_to_train_reads_everything(trained, long_frame):
+    # One of nine series is new, which only the rows show.
+    changed(trained, training={"new_series_share": 0.1})
+
+    night = run_night(trained, cutoff=LOADED)
+
+    assert (night.train_mode, night.rows_read) == ("warm", rows_up_to(long_frame, LOADED))
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"audit": {"unit_changes": "rescale"}},
+        {"hierarchy": {"levels": [[]]}},
+        {"source": {"table": None, "query": "SELECT * FROM history"}},
+    ],
+    ids=["units are mended", "sums", "no bound"],
+)
+def test_where_old_rows_may_matter_all_are_read(trained, long_frame, monkeypatch, parts):
+    old = load_job(trained)
+    meaning = meaning_of(old.job.source, old.base, old.job.forecast, old.job.audit)
+    monkeypatch.setattr(context_module, "meaning_of", lambda *_: meaning)
+    changed(trained, **parts)
+
+    night = run_night(trained, cutoff=LOADED)
+
+    assert (night.train_mode, night.rows_read) == ("load", rows_up_to(long_frame, LOADED))
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"audit": {"gaps": "zero"}},
+        {"source": {"table": None, "query": "SELECT * FROM history WHERE day >= :since"}},
+    ],
+    ids=["policies", "query"],
+)
+def test_a_summary_of_another_history_is_not_believed(trained, long_frame, parts):
+    changed(trained, **parts)
+
+    night = run_night(trained, cutoff=LOADED)
+
+    assert (night.train_mode, night.rows_read) == ("load", rows_up_to(long_frame, LOADED))
+
+
+def test_where_the_newest_rows_show_no_value_all_are_read(trained, long_frame):
+    since = run_night(trained, cutoff=LOADED).rows_read
+    with connect(resolve_url(os.environ["SOURCE_URL"])).begin() as connection:
+        connection.exec_driver_sql("UPDATE history SET value = NULL WHERE day >= '2023-01-01'")
+
+    night = run_night(trained, cutoff=LOADED)
+
+    assert since < night.rows_read == rows_up_to(long_frame, LOADED)
+    assert night.stale
