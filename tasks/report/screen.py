@@ -25,6 +25,7 @@ COLOURS = {
     "alarm": "#ef4444",
 }
 FINDINGS_SHOWN = 6
+PLOTS_SHOWN = 4
 # Of these a reader asks first; every other one is in the table of errors.
 HEADLINES = {"mase": "MASE", "wape": "WAPE", "weighted_quantile_loss": "wQL"}
 
@@ -43,7 +44,7 @@ def night_screen(facts: Row, report: Path) -> str:
         "Odd in it": "<br>".join(_odd(facts)),
         "Model": _model(facts),
         "Tonight's loss": "<br>".join(_losses(facts)),
-        "Known best": _known_best(facts),
+        "Known best": "<br>".join(_known_best(facts)),
         "Published": "<br>".join(_published(facts)),
         "Alarms": "<br>".join(_alarms(facts)),
         "Time": _time(facts["seconds"]),
@@ -117,7 +118,7 @@ def _losses(facts: Row) -> Iterator[str]:
         yield "not evaluated: no actual has arrived for an earlier forecast"
         return
     figures = f"{_number(tonight['loss'])} against the seasonal naive's {_number(tonight['baseline_loss'])}"
-    yield f"{_lower(facts['gain']) or figures} than the seasonal naive ({figures}), {tonight['state']}"
+    yield f"{_lower(facts['gain']) or figures} than the seasonal naive ({figures}); verdict: {tonight['state']}"
     if tonight["coverage"] is not None:
         interval = f"{nominal:.0%} interval" if nominal else "widest interval"
         yield f"{tonight['coverage']:.0%} of {_number(tonight['n'])} new actuals inside the {interval}"
@@ -125,23 +126,24 @@ def _losses(facts: Row) -> Iterator[str]:
         yield f"degraded in {_cell(', '.join(bad))}"
 
 
-def _known_best(facts: Row) -> str:
+def _known_best(facts: Row) -> Iterator[str]:
     known = facts["accuracy"]
     if known is None:
-        return ""
+        return
     figures = {row["metric"]: row for row in known["overall"]}
-    words = [
+    errors = [
         f"{name} {_measure(row['value'], row['share'])} (naive {_measure(row['baseline_value'], row['share'])})"
         for metric, name in HEADLINES.items()
         if (row := figures.get(metric))
     ]
-    words += [
-        f"{row['value']:.0%} inside {metric.removeprefix(COVERAGE)} %"
+    shares = [
+        f"{row['value']:.0%} inside the {metric.removeprefix(COVERAGE)}% interval"
         for metric, row in figures.items()
         if metric.startswith(COVERAGE)
     ]
     steps = f"{known['steps']} step{'s' if known['steps'] != 1 else ''} known"
-    return f"forecast of {_day(known['cutoff'])}, {steps}: {', '.join(words)}"
+    yield f"the forecast of {_day(known['cutoff'])}, {steps}"
+    yield from (", ".join(words) for words in (errors, shares) if words)
 
 
 def _published(facts: Row) -> Iterator[str]:
@@ -177,8 +179,8 @@ def _plots(facts: Row) -> Iterator[str]:
     known = facts["accuracy"]
     plots = [("Loss, night by night", facts["loss_plot"])]
     plots += [(f"Error by step ahead, forecast of {_day(known['cutoff'])}", known["plot"])] if known else []
-    plots += [(fan["series_id"], fan["plot"]) for fan in facts["fans"][:2]]
-    drawn = [(title, _image(svg, title)) for title, svg in plots if svg]
+    plots += [(fan["series_id"], fan["plot"]) for fan in facts["fans"]]
+    drawn = [(title, _image(svg, title)) for title, svg in plots if svg][:PLOTS_SHOWN]
     for left in range(0, len(drawn), 2):
         pair = drawn[left : left + 2]
         yield f"| {' | '.join(_cell(title) for title, _ in pair)} |"
@@ -193,7 +195,7 @@ def _image(svg: str, title: str) -> str:
     """An `<img>` that needs nothing beside it."""
     svg = re.sub(r"var\(--(\w+)\)", lambda found: COLOURS[found[1]], svg)
     data = base64.b64encode(svg.encode()).decode()
-    return f'<img alt="{_cell(title).replace(chr(34), "&quot;")}" width="420" src="data:image/svg+xml;base64,{data}">'
+    return f'<img alt="{_cell(title).replace(chr(34), "&quot;")}" width="380" src="data:image/svg+xml;base64,{data}">'
 
 
 def _cell(text: str) -> str:
