@@ -126,6 +126,9 @@ def _watch(running: Sequence[subprocess.Popen[bytes]]) -> None:
 
 
 def _stop(running: Sequence[subprocess.Popen[bytes]]) -> None:
+    # A second Ctrl-C must not leave behind what the first one was about to stop.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
     for process in reversed(running):
         if process.poll() is None:
             process.terminate()

@@ -87,7 +87,9 @@ def _read(facts: Row) -> str:
     if audit is None:
         return f"{_number(facts['run'].get('rows_read'))} rows of {_number(facts['run'].get('series'))} series"
     first, last = (_day(facts["local"](audit[end])) for end in ("first", "last"))
-    return f"{_number(audit['rows_read'])} rows of {_number(audit['series'])} series, {first} to {last}"
+    since = audit.get("rows_since")
+    newest = f" from {_day(facts['local'](since))} on" if since else ""
+    return f"{_number(audit['rows_read'])} rows{newest} of {_number(audit['series'])} series, {first} to {last}"
 
 
 def _odd(facts: Row) -> Iterator[str]:
