@@ -14,13 +14,14 @@ from uuid import uuid4
 
 from flows.job import LoadedJob, load_job
 from flows.missed import Before, before_tonight
-from flows.moments import to_cutoff, to_moment
+from flows.moments import local_day, to_cutoff, to_moment
 from flows.summary import NightSummary
 from models.errors import InputError, TrainingFailed
 from models.retraining import Policy
 from sql.errors import SourceError
 from sql.read import describe_source
 from sql.write import RunEnd
+from tasks.artifacts import label_run
 from tasks.audit import Audited, audit_input, refuse_stale
 from tasks.context import Context, plan_context
 from tasks.decide import Decided, decide
@@ -124,6 +125,7 @@ def night(
     places, started_at = loaded.places, datetime.now(UTC)
     zone = loaded.job.forecast.zone
     now = to_moment(now, zone)
+    label_run(loaded.job.name)
     asked = None if cutoff is None else to_cutoff(cutoff, zone, now)
     try:
         check_targets(loaded.job.notify)
@@ -170,6 +172,7 @@ def _steps(
         )
     rows_file, audited, context = _read(loaded, asked, now, clock, scratch, context)
     cutoff, panel_file = audited.audit.cutoff, audited.panel_file
+    label_run(job.name, local_day(cutoff, job.forecast.zone))
     begin_run(places, run_id, cutoff, started_at)
     if audited.audit.stale and job.audit.stale == "error":
         watch_input(places, audited.audit, job.forecast.zone, run_id)

@@ -38,7 +38,7 @@ class Decided:
     folder: Path | None = None
 
 
-@step("decide whether to train {places.job}", retries=2, retry_delay_seconds=(2, 10))
+@step("decide whether to train", retries=2, retry_delay_seconds=(2, 10))
 def decide(
     places: Places,
     panel_file: Path,

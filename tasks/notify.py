@@ -78,7 +78,7 @@ def check_targets(targets: Notify) -> None:
     targets_of(targets.webhook, targets.targets)
 
 
-@step("notify about {places.job}", retries=2, retry_delay_seconds=(2, 10))
+@step("notify", retries=2, retry_delay_seconds=(2, 10))
 def notify(places: Places, targets: Notify, evaluated_on: datetime, now: datetime) -> Delivery:
     """Tell everybody what is new or has lasted, in one message each; a failed target never fails the night.
 
@@ -169,12 +169,15 @@ def _with_reasons(alert: Row) -> str:
     return f"{alert['message']} ({reasons})" if reasons else str(alert["message"])
 
 
-@step("say what {places.job} left to the fallback")
+@step("say what was left to the fallback")
 def announce_fallback(places: Places, cutoff: datetime, fallback_series: int, series: int) -> None:
-    """Emit an event where the model could not forecast every series."""
+    """Emit an event where the model could not forecast every series; its effect is the share of those."""
     if fallback_series:
         counts = {"fallback_series": fallback_series, "series": series}
-        emit("nightcast.run.fallback", {"job": places.job, "cutoff": cutoff.isoformat(), **counts})
+        about = {"segment": "all", "effect": fallback_series / series, "onset": cutoff.isoformat()}
+        words = f"{places.job}: {fallback_series} of {series} series by fallback"
+        payload = {"job": places.job, "cutoff": cutoff.isoformat(), **about, **counts, "message": words}
+        emit("nightcast.run.fallback", payload)
 
 
 def emit(event: str, payload: Mapping[str, Any]) -> bool:

@@ -147,7 +147,7 @@ class Places:
         return self.report.parent / ".nightcast" / self.job
 
 
-@step("look whether {places.job} can be written", retries=1, retry_delay_seconds=(4,))
+@step("look whether the places can be written", retries=1, retry_delay_seconds=(4,))
 def check_places(places: Places) -> None:
     """Find what could not be written before hours of work are spent on it; leaves nothing behind.
 

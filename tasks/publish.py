@@ -46,7 +46,7 @@ class Published:
     same_as: str = ""
 
 
-@step("publish {places.job}", retries=2, retry_delay_seconds=(2, 10))
+@step("publish", retries=2, retry_delay_seconds=(2, 10))
 def publish(places: Places, forecast_file: Path, cutoff: datetime) -> Published:
     """Write tonight's rows, a file of `save_night`, to both places; what fails leaves both as they were.
 

@@ -16,7 +16,7 @@ from tasks.step import logger, step
 _ENDED = {"completed", "unchanged"}
 
 
-@step("prepare the tables of {places.job}", retries=2, retry_delay_seconds=(2, 10))
+@step("prepare the tables", retries=2, retry_delay_seconds=(2, 10))
 def begin_run(places: Places, run_id: str, cutoff: datetime, started_at: datetime) -> None:
     """Make or migrate the tables, and note that the run is on its way."""
     migrate(places.engine())
@@ -29,7 +29,7 @@ def announce_run(places: Places, run_id: str, cutoff: datetime, started_at: date
         write.start_run(places.engine(), run_id, places.job, cutoff, started_at)
 
 
-@step("close the run of {places.job}", retries=2, retry_delay_seconds=(2, 10))
+@step("close the run", retries=2, retry_delay_seconds=(2, 10))
 def end_run(
     places: Places, run_id: str, finished_at: datetime, facts: dict[str, Any], state: write.RunEnd = "completed"
 ) -> None:

@@ -36,7 +36,7 @@ class Watched:
     changes: tuple[str, ...]
 
 
-@step("watch the loss of {places.job}", retries=2, retry_delay_seconds=(2, 10))
+@step("watch the loss", retries=2, retry_delay_seconds=(2, 10))
 def watch(
     places: Places,
     losses: Mapping[str, EveningLoss],

@@ -13,7 +13,7 @@ import sys
 import time
 import tomllib
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,11 @@ import pytest
 import yaml
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from flows.automations import NotifyTargetError, Patience, install
 from flows.job import load_job
 from flows.night import run_night
 from sql import history
+from tasks.notify import emit
 from tasks.training.sub_flow import SubFlowFailed, run_deployed
 
 ROOT = Path(__file__).parents[2]
@@ -228,16 +230,26 @@ def test_a_run_from_the_ui_is_done_by_the_worker_with_steps_that_people_understa
     def tasks() -> Any:
         found = server.ask("task_runs/filter", {"flow_runs": {"id": {"any_": [made["id"]]}}})
         names = {task["name"] for task in found}
-        return names if {"read history", "audit the input", "publish small", "write report"} <= names else None
+        wanted = {f"{stage} · small 2024-02-11" for stage in ("read history", "publish", "write report")}
+        return names if wanted <= names else None
 
     server.wait(tasks)
-    [artifact] = server.ask("artifacts/filter", {"artifacts": {"flow_run_id": {"any_": [made["id"]]}}})
-    assert artifact["key"] == "input-audit"
-    assert "steps without a row" in {row["found"] for row in json.loads(artifact["data"])}
+    shown = server.ask("artifacts/filter", {"artifacts": {"flow_run_id": {"any_": [made["id"]]}}})
+    artifacts = {artifact["key"]: artifact for artifact in shown}
+    names = ("reading", "input", "forecasting", "night", "errors", "fallbacks")
+    assert set(artifacts) == {f"small-{name}" for name in names}
+    assert "steps without a row" in {row["found"] for row in json.loads(artifacts["small-input"]["data"])}
+    assert artifacts["small-forecasting"]["data"] == 100
+    assert artifacts["small-forecasting"]["description"] == "7 of 7 series"
+    assert "7 steps of 7 series, 1 of them by fallback" in artifacts["small-night"]["data"]
+    run = httpx.get(f"{server.api}/flow_runs/{made['id']}", timeout=30).json()
+    assert {"nightcast", "small"} <= set(run["tags"])
     wanted = {"filter": {"event": {"name": ["nightcast.run.fallback"]}}}
     [event, *_] = server.wait(lambda: server.ask("events/filter", wanted)["events"])
     assert event["resource"]["prefect.resource.id"] == "nightcast.job.small"
     assert (event["payload"]["fallback_series"], event["payload"]["series"]) == (1, 7)
+    assert (event["payload"]["segment"], event["payload"]["effect"]) == ("all", 1 / 7)
+    assert event["payload"]["onset"] == "2024-02-11T00:00:00+00:00"
 
 
 def test_a_sub_flow_that_fails_or_is_missing_or_finds_no_worker_says_so(server):
@@ -276,3 +288,71 @@ def test_wrong_parameters_are_refused_before_a_run_is_made(server, wrong):
     address = f"{server.api}/deployments/{server.deployment('nightly')['id']}/create_flow_run"
     answer = httpx.post(address, json={"parameters": {"job": "small"} | wrong})
     assert answer.status_code in (409, 422)
+
+
+def waiting_run(server: Server, deployment: str) -> str:
+    """A run of a deployment that no worker takes for a year."""
+    later = {"type": "SCHEDULED", "state_details": {"scheduled_time": f"{datetime.now(UTC) + timedelta(days=365)}"}}
+    made = server.ask(f"deployments/{deployment}/create_flow_run", {"parameters": {"job": "none"}, "state": later})
+    return str(made["id"])
+
+
+def into(server: Server, run: str, kind: str, name: str | None = None) -> str:
+    """Asks for another state of a run; gives the name of the one that the server let it have."""
+    details = {"scheduled_time": f"{datetime.now(UTC) + timedelta(days=365)}"} if kind == "SCHEDULED" else {}
+    state = {"type": kind, "name": name, "state_details": details}
+    return str(server.ask(f"flow_runs/{run}/set_state", {"state": state, "force": name == "Late"})["state"]["name"])
+
+
+def test_people_are_told_and_the_slot_of_a_killed_run_is_freed(server, webhook):
+    url, received, _ = webhook
+    soon = timedelta(seconds=10)
+    install(server.api, url, Patience(late=soon, silent=soon, success=soon))
+    [nightly] = server.ask("deployments/filter", {"deployments": {"name": {"any_": ["nightly"]}}})
+    killed, next_one, late = (waiting_run(server, nightly["id"]) for _ in range(3))
+    assert into(server, late, "SCHEDULED", "Late") == "Late"
+    assert [into(server, killed, kind) for kind in ("PENDING", "RUNNING")] == ["Pending", "Running"]
+    # One run at a time: the slot is the killed one's.
+    assert into(server, next_one, "PENDING") == "AwaitingConcurrencySlot"
+    with pytest.MonkeyPatch.context() as patch, temporary_settings({PREFECT_API_URL: server.api}):
+        patch.setenv("PREFECT_API_URL", server.api)
+        words = "small, all: the loss is 31% above its past"
+        assert emit("nightcast.loss.degraded", {"job": "small", "segment": "all", "message": words})
+    subjects = {
+        "nightcast.loss.degraded: small",
+        f"{killed_name(server, killed)}: Crashed",
+        "nightly: a run is late",
+        "nightly: no night succeeded in time",
+    }
+    server.wait(lambda: subjects <= {message["title"] for message in received}, 60)
+    texts = {message["title"]: message["text"] for message in received}
+    assert texts["nightcast.loss.degraded: small"].endswith(words)
+    assert "its process, or the machine, was probably killed" in texts[f"{killed_name(server, killed)}: Crashed"]
+    assert f"/runs/flow-run/{late}" in texts["nightly: a run is late"]
+    assert into(server, next_one, "PENDING") == "Pending"
+    assert into(server, next_one, "COMPLETED") == "Completed"
+    # The other tests' runs are not to be taken for dead.
+    assert {each.change for each in install(server.api, None, Patience()) if "loss" not in each.name} >= {"updated"}
+
+
+def killed_name(server: Server, run: str) -> str:
+    return str(httpx.get(f"{server.api}/flow_runs/{run}", timeout=30).json()["name"])
+
+
+def test_automations_are_installed_once_and_a_paused_one_stays_paused(server):
+    before = server.ask("automations/filter", {})
+    [late] = [each for each in before if each["name"] == "nightcast: a run is late"]
+    httpx.patch(f"{server.api}/automations/{late['id']}", json={"enabled": False}, timeout=30).raise_for_status()
+    done = install(server.api)
+    assert {each.change for each in done} == {"unchanged"}
+    assert [each.name for each in done if not each.enabled] == ["nightcast: a run is late"]
+    done = install(server.api, None, Patience(late=timedelta(minutes=3)))
+    assert [each.name for each in done if each.change == "updated"] == ["nightcast: a run is late"]
+    after = server.ask("automations/filter", {})
+    assert {each["id"] for each in after} == {each["id"] for each in before}
+    assert [each["name"] for each in after if not each["enabled"]] == ["nightcast: a run is late"]
+
+
+def test_a_target_that_is_neither_address_nor_block_is_refused(server):
+    with pytest.raises(NotifyTargetError, match=r"no notification block slack-webhook/operations\. Give an http"):
+        install(server.api, "slack-webhook/operations")
