@@ -98,11 +98,18 @@ def weigh(
 
 
 def champion_as_of(places: Places, cutoff: datetime) -> Mapping[str, Any] | None:
-    """The champion; where it has seen what came after the cutoff, the newest version that has not, if any."""
+    """The champion; where it has seen what came after the cutoff, the newest version that has not, if any.
+
+    One that was rolled back is not taken up again.
+    """
     champion = history.champion(places.engine(), places.job)
     if champion is None or champion["trained_until"] <= cutoff:
         return champion
-    older = [row for row in history.models(places.engine(), places.job) if row["trained_until"] <= cutoff]
+    older = [
+        row
+        for row in history.models(places.engine(), places.job)
+        if row["trained_until"] <= cutoff and (row["stage"] != "retired" or row["promoted_at"] is not None)
+    ]
     return max(older, key=lambda row: (row["trained_until"], row["created_at"]), default=champion)
 
 

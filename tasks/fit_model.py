@@ -144,5 +144,7 @@ def promote_model(places: Places, fitted: Fitted, cutoff: datetime, now: datetim
     if fitted.stored is None:
         return
     champion = history.champion(places.engine(), places.job)
+    if champion is not None and champion["version"] == fitted.stored.version:
+        return
     if champion is None or champion["trained_until"] <= cutoff:
         write.promote(places.engine(), places.job, fitted.stored.version, now)
