@@ -23,7 +23,7 @@ def main() -> None:
     """Forecast every series of a database each night, and say when the forecasts get worse.
 
     JOB is the path of a job's YAML file, or the name of one in the jobs folder
-    ($NIGHTCAST_JOBS, else ./jobs).
+    ($NIGHTCAST_JOBS, else ./jobs, else ./demo).
     """
     # TensorFlow writes pages about the machine before it computes.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

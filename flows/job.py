@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -18,6 +19,7 @@ from models.settings import (
     HierarchySettings,
     MonitorSettings,
     NetworkSettings,
+    ScheduleSettings,
     Settings,
     TrainingSettings,
 )
@@ -47,6 +49,7 @@ class Job(Settings):
     network: NetworkSettings = NetworkSettings()
     training: TrainingSettings = TrainingSettings()
     runner: Runner = Runner()
+    schedule: ScheduleSettings = ScheduleSettings()
     output: Output = Output()
     monitor: MonitorSettings = MonitorSettings()
     notify: Notify = Notify()
@@ -127,8 +130,12 @@ class LoadedJob:
         return Places(self.job.name, self.base, self.job.output)
 
 
-def load_job(path_or_name: str | Path) -> LoadedJob:
-    """Read a job from its file, or by its name from the jobs folder ($NIGHTCAST_JOBS, else ./jobs).
+def load_job(path_or_name: str | Path, changes: Mapping[str, Mapping[str, Any]] | None = None) -> LoadedJob:
+    """Read a job from its file, or by its name from the jobs folder.
+
+    Args:
+        path_or_name: The file, or its name without the ending.
+        changes: What holds for this run instead of what the file says, such as `{"forecast": {"horizon": 7}}`.
 
     Raises:
         JobError: no such file, not YAML, an unknown key (with the nearest known one), a value out of range.
@@ -145,6 +152,10 @@ def load_job(path_or_name: str | Path) -> LoadedJob:
         raise JobError(f"{path} cannot be read: {error}. Give the path of a job's YAML file.") from None
     if not isinstance(document, dict):
         raise JobError(f"{path} holds no mapping, but {document!r:.40}. Write `name: ...`, `source: ...` and so on.")
+    for part, settings in (changes or {}).items():
+        # A part that is no mapping is told by the validation.
+        if isinstance(document.get(part, {}), dict):
+            document[part] = {**document.get(part, {}), **settings}
     try:
         return LoadedJob(Job.model_validate(document), path)
     except ValidationError as error:
@@ -159,18 +170,43 @@ def find_job(path_or_name: str | Path) -> Path:
         JobError: neither is there; names the jobs that are.
     """
     given = Path(path_or_name)
-    if given.is_file():
-        return given.resolve()
-    folder = Path(os.environ.get("NIGHTCAST_JOBS", "jobs"))
-    for ending in (".yaml", ".yml"):
-        if (folder / f"{path_or_name}{ending}").is_file():
-            return (folder / f"{path_or_name}{ending}").resolve()
-    known = sorted(file.stem for file in folder.glob("*.y*ml"))
-    there = f"has {', '.join(known[:5])}" if known else "has no job"
+    return given.resolve() if given.is_file() else find_named_job(str(path_or_name))
+
+
+def find_named_job(name: str) -> Path:
+    """The file of a job given by its name in the jobs folder; a path is no name.
+
+    Raises:
+        JobError: it is not there; names the jobs that are.
+    """
+    known = jobs_by_name()
+    if name in known:
+        return known[name].resolve()
+    folder = jobs_folder().resolve()
+    there = f"has {', '.join([*known][:5])}" if known else "has no job"
+    if Path(name).is_file():
+        raise JobError(
+            f"{name!r} is a path, and a deployment takes names: the jobs folder {folder} {there}. "
+            "Pick one, or put the file there and deploy again."
+        )
     raise JobError(
-        f"No job {str(path_or_name)!r}: no such file, and the jobs folder {folder.resolve()} {there}. "
+        f"No job {name!r}: no such file, and the jobs folder {folder} {there}. "
         "Give a path to a YAML file, or set NIGHTCAST_JOBS to the folder of your jobs."
     )
+
+
+def jobs_by_name() -> dict[str, Path]:
+    """Files of the jobs folder by the names under which they can be run."""
+    # Where two files differ in their ending only, .yaml is the job.
+    files = sorted(jobs_folder().glob("*.y*ml"), key=lambda file: (file.stem, file.suffix == ".yaml"))
+    return {file.stem: file for file in files if file.suffix in (".yaml", ".yml")}
+
+
+def jobs_folder() -> Path:
+    """$NIGHTCAST_JOBS, else ./jobs, else ./demo, in which `nightcast demo` puts its job."""
+    if named := os.environ.get("NIGHTCAST_JOBS"):
+        return Path(named)
+    return next((folder for folder in (Path("jobs"), Path("demo")) if folder.is_dir()), Path("jobs"))
 
 
 def _in_words(problem: Any) -> str:

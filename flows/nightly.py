@@ -4,37 +4,49 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Any
 
 from prefect import flow
 from prefect.runtime import flow_run
 from prefect.states import Completed
-from pydantic import Field
 
+from flows.form import Cutoff, Horizon, JobName, Notify, TimeLimit, Train, with_form
 from flows.job import load_job
-from flows.night import night, run_night
+from flows.night import Part, Scope, night, run_night
 from flows.summary import NightSummary
+from models.retraining import Policy
 
 __all__ = ["NightSummary", "nightly", "run_night"]
 
-JobName = Annotated[str, Field(description="Path of a job's YAML file, or its name in the jobs folder.")]
-Cutoff = Annotated[
-    str | None,
-    Field(
-        pattern=r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?$",
-        description="Last timestamp that the forecast may see, such as 2024-03-01; the newest observed one if empty.",
-    ),
-]
-Train = Annotated[
-    Literal["auto", "scratch", "warm", "never"] | None, Field(description="Instead of the job's training policy.")
-]
 
-Now = Annotated[datetime | None, Field(description="What counts as now; left out, when the run was meant to start.")]
-
-
-def _run_name() -> str:
+def run_name() -> str:
+    """Job and cutoff; where none was given, the moment for which the run was meant."""
     parameters = flow_run.parameters
     return f"{Path(parameters['job']).stem} {parameters.get('cutoff') or f'{_now():%Y-%m-%d %H:%M}'}"
+
+
+def run_part(
+    job: str | Path,
+    part: Part,
+    cutoff: str | None,
+    train: Policy | None,
+    *,
+    changes: dict[str, dict[str, Any]] | None = None,
+    now: datetime | None = None,
+    tells: bool = True,
+) -> NightSummary:
+    """A night, or a part of it, within a flow; gives the state in which the flow ends."""
+    loaded, usual = load_job(job, changes), load_job(job)
+    summary = night(
+        loaded,
+        cutoff=cutoff,
+        train=train,
+        now=now or _now(),
+        run_id=str(flow_run.id),
+        # The next night wants a champion for the job's own horizon.
+        scope=Scope(part, promotes=loaded.job.forecast == usual.job.forecast, tells=tells),
+    )
+    return Completed(message=summary.message, data=summary)  # type: ignore[return-value]  # Prefect unpacks the state
 
 
 def _now() -> datetime:
@@ -43,8 +55,27 @@ def _now() -> datetime:
     return datetime.fromtimestamp(scheduled.timestamp(), UTC) if scheduled else datetime.now(UTC)
 
 
-@flow(name="nightly", flow_run_name=_run_name, persist_result=False, validate_parameters=True)
-def nightly(job: JobName, cutoff: Cutoff = None, train: Train = None, now: Now = None) -> NightSummary:
+@with_form
+@flow(name="nightly", flow_run_name=run_name, persist_result=False)
+def nightly(
+    job: JobName,
+    cutoff: Cutoff = None,
+    train: Train = None,
+    horizon: Horizon = None,
+    time_limit: TimeLimit = None,
+    notify: Notify = True,
+) -> NightSummary:
     """Read a job's series, train or load its model, forecast, publish, score, alert and report."""
-    summary = night(load_job(job), cutoff=cutoff, train=train, now=now or _now(), run_id=str(flow_run.id))
-    return Completed(message=summary.message, data=summary)  # type: ignore[return-value]  # Prefect unpacks the state
+    changes = {
+        "forecast": {} if horizon is None else {"horizon": horizon},
+        "training": {} if time_limit is None else {"time_limit": time_limit},
+    }
+    return run_part(job, "nightly", cutoff, train, changes=changes, tells=notify)
+
+
+@flow(name="nightly", flow_run_name=run_name, persist_result=False)
+def night_of_file(
+    job: str, cutoff: str | None = None, train: Policy | None = None, now: datetime | None = None
+) -> NightSummary:
+    """The same for the command line and for other flows, which know paths and may say what counts as now."""
+    return run_part(job, "nightly", cutoff, train, now=now)

@@ -57,9 +57,8 @@ def serve_until_interrupted(host: str, port: int, folder: Path | None = None, no
     try:
         running.append(_start(["server", "start", "--host", host, "--port", str(port)], environment, folder))
         _wait_for(api, running[0])
-        for pool in POOLS:
-            _finish(["work-pool", "create", pool, "--type", "process", "--overwrite"], environment, folder)
-        _finish(["--no-prompt", "deploy", "--all"], environment, folder)
+        _finish("flows.pools", [], environment, folder)
+        _finish("prefect", ["--no-prompt", "deploy", "--all"], environment, folder)
         running += [_start(["worker", "start", "--pool", pool], environment, folder) for pool in POOLS]
         _install_automations(api, notify)
         log.info("Prefect is at http://%s:%d with the deployments of prefect.yaml. Ctrl-C stops it.", host, port)
@@ -100,10 +99,11 @@ def _start(arguments: Sequence[str], environment: dict[str, str], folder: Path |
     return subprocess.Popen(_command(arguments), env=environment, cwd=folder, stdout=sys.stderr, start_new_session=True)
 
 
-def _finish(arguments: Sequence[str], environment: dict[str, str], folder: Path | None) -> None:
-    done = subprocess.run(_command(arguments), env=environment, cwd=folder, capture_output=True, text=True)
+def _finish(module: str, arguments: Sequence[str], environment: dict[str, str], folder: Path | None) -> None:
+    command = [sys.executable, "-m", module, *arguments]
+    done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True)
     if done.returncode:
-        raise ServeError(f"prefect {' '.join(arguments)} failed: {(done.stderr or done.stdout).strip()[-2000:]}")
+        raise ServeError(f"{module} {' '.join(arguments)} failed: {(done.stderr or done.stdout).strip()[-2000:]}")
 
 
 def _is_healthy(api: str) -> bool:

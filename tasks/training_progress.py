@@ -16,7 +16,7 @@ from tasks.step import inside_flow, logger
 if TYPE_CHECKING:
     from click._termui_impl import ProgressBar
 
-    from models.training import Progress
+    from models.progress import Progress
 
 SECONDS_BETWEEN_LINES = 10.0
 # The bar is as long as all steps together, which are known only once training tells of them.

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +20,7 @@ from typing import Any
 import httpx
 import pandas as pd
 import pytest
+import yaml
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.automations import NotifyTargetError, Patience, install
@@ -25,6 +28,7 @@ from flows.job import load_job
 from flows.night import run_night
 from sql import history
 from tasks.notify import emit
+from tasks.training.sub_flow import SubFlowFailed, run_deployed
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,6 +43,7 @@ class Server:
         self.api = f"http://127.0.0.1:{port}/api"
         self.environment = os.environ | {"PREFECT_HOME": str(folder / "prefect"), "PYTHONPATH": str(ROOT)}
         shutil.copy(ROOT / "prefect.yaml", folder)
+        shutil.copy(ROOT / "examples" / "store-sales.yaml", folder / "jobs")
         self.log = folder / "serve.log"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
@@ -68,11 +73,27 @@ class Server:
             time.sleep(0.5)
         raise AssertionError(f"not within {seconds} s: {self.log.read_text(encoding='utf-8')[-4000:]}")
 
+    def deployment(self, name: str) -> Any:
+        """What the server knows of a deployment."""
+        [found] = self.ask("deployments/filter", {"deployments": {"name": {"any_": [name]}}})
+        return found
+
+    def ended(self, flow_run_id: str) -> Any:
+        """The state in which a run has ended; None while it has not."""
+        state = httpx.get(f"{self.api}/flow_runs/{flow_run_id}", timeout=30).json()["state"]
+        return state if state["type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED") else None
+
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def jobs(ran_twice: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A jobs folder with `small`, which ran two nights, and the example, which ran none."""
+    return shutil.copytree(ran_twice.parent, tmp_path_factory.mktemp("server") / "jobs")
+
+
+@pytest.fixture(scope="module")
+def server(jobs: Path) -> Iterator[Server]:
     """Server, pools, deployments and workers; the deployments are there."""
-    running = Server(tmp_path_factory.mktemp("server"))
+    running = Server(jobs.parent)
     try:
         running.wait(lambda: "Ctrl-C stops it" in running.log.read_text(encoding="utf-8"))
         yield running
@@ -97,12 +118,38 @@ def test_a_deployment_with_a_cron_gets_scheduled_runs(server):
 
 def test_the_pools_and_deployments_of_the_project_are_there(server):
     names = {row["name"] for row in server.ask("deployments/filter", {})}
-    assert names == {"nightly", "nightly-gpu", "backfill"}
-    assert {row["name"] for row in server.ask("work_pools/filter", {})} >= {"cpu", "gpu"}
+    assert names >= {"nightly", "train", "forecast", "score", "backtest", "backfill", "fit"}
+    limits = {row["name"]: row["concurrency_limit"] for row in server.ask("work_pools/filter", {})}
+    assert (limits["cpu"], limits["gpu"]) == (None, 1)
+    for pool in ("cpu", "gpu"):
+        queues = server.ask(f"work_pools/{pool}/queues/filter", {})
+        assert [queue["name"] for queue in sorted(queues, key=lambda queue: queue["priority"])] == [
+            "nights",
+            "people",
+            "long",
+            "default",
+        ]
 
 
-def test_plain_functions_and_prefect_give_the_same_rows(server, two_nights, tmp_path):
+def test_a_deployment_says_in_the_ui_what_it_does_and_in_which_version(server):
+    released = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    for name in ("nightly", "train", "forecast", "score", "backtest", "backfill"):
+        found = server.deployment(name)
+        assert (found["version"], found["global_concurrency_limit"]["limit"]) == (released, 1)
+        assert found["description"].startswith("**")
+        assert "nightcast" in found["tags"]
+        # No field for a path, SQL, a secret, or what counts as now.
+        fields = found["parameter_openapi_schema"]["properties"]
+        assert fields["job"]["enum"] == ["small", "store-sales"]
+        assert fields.keys() <= {
+            *("job", "cutoff", "train", "horizon", "time_limit", "notify", "first", "last", "cutoffs", "challengers")
+        }
+
+
+def test_plain_functions_and_prefect_with_training_on_the_gpu_pool_give_the_same_rows(server, two_nights, tmp_path):
     other = shutil.copytree(two_nights.parent, tmp_path / "under_prefect") / two_nights.name
+    settings = yaml.safe_load(other.read_text(encoding="utf-8")) | {"runner": {"train_on": "gpu", "shard_series": 2}}
+    other.write_text(yaml.safe_dump(settings), encoding="utf-8")
     plain = run_night(two_nights, cutoff="2024-02-17", train="scratch")
     arguments = ["run", str(other), "--cutoff", "2024-02-17", "--train", "scratch", "--json"]
     done = subprocess.run(
@@ -124,18 +171,61 @@ def test_plain_functions_and_prefect_give_the_same_rows(server, two_nights, tmp_
     assert run["name"] == "small 2024-02-17"
     assert (run["state"]["type"], run["state"]["message"]) == ("COMPLETED", "1 of 7 series by fallback")
 
+    def step_runs() -> Any:
+        found = server.ask("task_runs/filter", {"flow_runs": {"id": {"any_": [run["id"]]}}})
+        return found if any(each["name"].startswith("close the run") for each in found) else None
 
-def test_a_run_from_the_ui_is_done_by_the_worker_with_steps_that_people_understand(server, two_nights):
-    [nightly] = server.ask("deployments/filter", {"deployments": {"name": {"any_": ["nightly"]}}})
-    parameters = {"job": str(two_nights), "cutoff": "2024-02-11", "train": "never"}
-    made = server.ask(f"deployments/{nightly['id']}/create_flow_run", {"parameters": parameters})
+    # Seven series in four shards: each step is one task run all the same.
+    names = [each["name"] for each in server.wait(step_runs)]
+    assert len(names) == len(set(names)) <= 24
+    [handed_over] = server.ask("flow_runs/filter", {"flows": {"name": {"any_": ["fit"]}}})
+    assert (handed_over["name"], handed_over["state"]["type"]) == ("small 2024-02-17 00:00 fit", "COMPLETED")
+    assert (handed_over["work_pool_name"], handed_over["parent_task_run_id"] is None) == ("gpu", False)
+    # References only, and no result is kept.
+    assert [*handed_over["parameters"]] == ["folder"]
+    assert not [*Path(server.environment["PREFECT_HOME"]).glob("storage/*")]
 
-    def ended() -> Any:
-        state = httpx.get(f"{server.api}/flow_runs/{made['id']}", timeout=30).json()["state"]
-        return state if state["type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED") else None
 
-    assert server.wait(ended)["type"] == "COMPLETED"
-    assert len(published(two_nights, datetime(2024, 2, 11, tzinfo=UTC))) == 49
+def test_a_night_is_run_from_its_form_in_a_browser(server, jobs, browser_page, tmp_path):
+    page, nightly = browser_page, server.deployment("nightly")
+    page.goto(f"{server.api.removesuffix('/api')}/deployments/deployment/{nightly['id']}")
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.get_by_text("Custom run").click()
+
+    def field(title: str) -> Any:
+        label = page.locator(".schema-form-property__label", has_text=re.compile(rf"^{title}( |$)"))
+        return page.locator(".schema-form-property").filter(has=label).locator(".schema-form-property__fields")
+
+    def choose(title: str, value: str) -> None:
+        field(title).get_by_role("button").focus()
+        page.keyboard.press("ArrowDown")
+        page.locator(".p-select-option").get_by_text(value, exact=True).click()
+
+    choose("Job", "small")
+    choose("Training", "never")
+    field("Horizon").get_by_role("spinbutton").fill("0")
+    page.get_by_role("button", name="Submit").click()
+    page.get_by_text("0 is less than the minimum of 1").wait_for()
+    page.screenshot(path=tmp_path / "refused.png")
+    field("Horizon").get_by_role("spinbutton").fill("")
+    page.get_by_role("button", name="Submit").click()
+    page.get_by_role("button", name="View run").first.click()
+    page.wait_for_url(re.compile("flow-run/"))
+    flow_run_id = re.search(r"flow-run/([0-9a-f-]+)", page.url)[1]
+    assert server.wait(lambda: server.ended(flow_run_id))["type"] == "COMPLETED"
+    page.get_by_text("Completed", exact=True).first.wait_for()
+    page.screenshot(path=tmp_path / "completed.png")
+    # 17 February is the newest day of the source: six series by the champion, and the short one by the fallback.
+    rows = published(jobs / "small.yaml", datetime(2024, 2, 17, tzinfo=UTC))
+    assert rows.groupby("source").size().to_dict() == {"model": 42, "fallback": 7}
+
+
+def test_a_run_from_the_ui_is_done_by_the_worker_with_steps_that_people_understand(server, jobs):
+    parameters = {"job": "small", "cutoff": "2024-02-11"}
+    identity = server.deployment("forecast")["id"]
+    made = server.ask(f"deployments/{identity}/create_flow_run", {"parameters": parameters})
+    assert server.wait(lambda: server.ended(made["id"]))["type"] == "COMPLETED"
+    assert len(published(jobs / "small.yaml", datetime(2024, 2, 11, tzinfo=UTC))) == 49
 
     def tasks() -> Any:
         found = server.ask("task_runs/filter", {"flow_runs": {"id": {"any_": [made["id"]]}}})
@@ -162,12 +252,42 @@ def test_a_run_from_the_ui_is_done_by_the_worker_with_steps_that_people_understa
     assert event["payload"]["onset"] == "2024-02-11T00:00:00+00:00"
 
 
-@pytest.mark.parametrize("wrong", [{"job": 7}, {"train": "now"}, {"cutoff": "soon"}])
+def test_a_sub_flow_that_fails_or_is_missing_or_finds_no_worker_says_so(server):
+    with temporary_settings({PREFECT_API_URL: server.api}):
+        with pytest.raises(SubFlowFailed, match="no deployment fit/no"):
+            run_deployed("fit/no", "none", {}, start_within=1, limit=1)
+        with pytest.raises(SubFlowFailed, match=r"'lost' of fit/fit ended as Failed: .* does not see /nowhere"):
+            run_deployed("fit/fit", "lost", {"folder": "/nowhere"}, start_within=120, limit=120)
+        # A busy server says 503 now and then.
+        pool = f"{server.api}/work_pools/gpu"
+        server.wait(lambda: httpx.patch(pool, json={"is_paused": True}, timeout=30).is_success)
+        try:
+            with pytest.raises(SubFlowFailed, match="no worker has begun the run 'waiting' within 1 s"):
+                run_deployed("fit/fit", "waiting", {"folder": "/nowhere"}, start_within=1, limit=1)
+        finally:
+            server.wait(lambda: httpx.patch(pool, json={"is_paused": False}, timeout=30).is_success)
+    wanted = {"flow_runs": {"name": {"any_": ["waiting"]}}}
+    [waiting] = server.wait(lambda: server.ask("flow_runs/filter", wanted))
+    assert waiting["state"]["type"] == "CANCELLED"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"job": 7},
+        {"job": "jobs/small.yaml"},
+        {"train": "now"},
+        {"cutoff": "soon"},
+        {"horizon": 0},
+        {"horizon": 10_001},
+        {"time_limit": 90_000},
+        {"now": "2024-02-11"},
+    ],
+)
 def test_wrong_parameters_are_refused_before_a_run_is_made(server, wrong):
-    [nightly] = server.ask("deployments/filter", {"deployments": {"name": {"any_": ["nightly"]}}})
-    address = f"{server.api}/deployments/{nightly['id']}/create_flow_run"
-    request = {"parameters": {"job": "small"} | wrong, "enforce_parameter_schema": True}
-    assert httpx.post(address, json=request).status_code in (409, 422)
+    address = f"{server.api}/deployments/{server.deployment('nightly')['id']}/create_flow_run"
+    answer = httpx.post(address, json={"parameters": {"job": "small"} | wrong})
+    assert answer.status_code in (409, 422)
 
 
 def waiting_run(server: Server, deployment: str) -> str:

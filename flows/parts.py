@@ -1,0 +1,53 @@
+"""Parts of the night, and a backtest, as Prefect flows of their own: one button each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow
+from prefect.artifacts import create_table_artifact
+from prefect.states import Completed
+
+from flows.form import Challengers, Cutoff, Cutoffs, HowToTrain, JobName, Notify, TimeLimit, with_form
+from flows.nightly import run_name, run_part
+from flows.summary import NightSummary
+
+
+@with_form
+@flow(name="train", flow_run_name=run_name, persist_result=False)
+def train(
+    job: JobName, cutoff: Cutoff = None, train: HowToTrain = "scratch", time_limit: TimeLimit = None
+) -> NightSummary:
+    """Train a job's network now and make it the champion; no forecast changes until the next one is made."""
+    changes = {"training": {} if time_limit is None else {"time_limit": time_limit}}
+    return run_part(job, "train", cutoff, train, changes=changes)
+
+
+@with_form
+@flow(name="forecast", flow_run_name=run_name, persist_result=False)
+def forecast(job: JobName, cutoff: Cutoff = None) -> NightSummary:
+    """Forecast with the champion as it is and publish; nothing is trained, judged or told."""
+    return run_part(job, "forecast", cutoff, "never")
+
+
+@with_form
+@flow(name="score", flow_run_name=run_name, persist_result=False)
+def score(job: JobName, cutoff: Cutoff = None, notify: Notify = True) -> NightSummary:
+    """Judge published forecasts by what has come true since, and tell where they got worse."""
+    return run_part(job, "score", cutoff, "never", tells=notify)
+
+
+@with_form
+@flow(name="backtest", flow_run_name="{job} from {cutoffs} cutoffs", persist_result=False)
+def backtest(job: JobName, cutoffs: Cutoffs = 4, challengers: Challengers = []) -> list[dict[str, Any]]:  # noqa: B006
+    """Train on an older past, forecast from past cutoffs, and show the errors beside other methods'."""
+    from flows.backtest import backtest_job
+
+    result = backtest_job(job, cutoffs, challengers)
+    words = f"{result.cutoffs[0]:%Y-%m-%d} to {result.cutoffs[-1]:%Y-%m-%d}, {len(result.cutoffs)} cutoffs"
+    # An artifact's key knows no underscore.
+    key = f"backtest-{result.job}".replace("_", "-")
+    create_table_artifact(result.rows(), key=key, description="\n\n".join([f"{result.job}: {words}", *result.notes()]))
+    [mase, *_] = [row for row in result.rows() if row["metric"] == "mase"] or result.rows()
+    message = f"{mase['metric']} {mase['model']:.4g}, seasonal naive's {mase['seasonal naive']:.4g}; {words}"
+    return Completed(message=message, data=result.rows())  # type: ignore[return-value]  # Prefect unpacks the state

@@ -1,0 +1,69 @@
+"""Parts of a night: each does its own stages of the one night, and leaves the others' tables as they were."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from flows.job import load_job
+from flows.night import night
+from models.errors import InputError
+from sql import history
+
+
+def run(job, part, cutoff, train=None, changes=None, **how):
+    return night(
+        load_job(job, changes),
+        cutoff=cutoff,
+        train=train,
+        now=datetime(2024, 2, 20, tzinfo=UTC),
+        run_id=part,
+        part=part,
+        **how,
+    )
+
+
+def tables(job):
+    engine = load_job(job).places.engine()
+    nights = [row["cutoff"] for row in history.publications(engine, "small")]
+    evenings = sorted({row["evaluated_on"] for row in history.losses(engine, "small")})
+    return nights, evenings, history.champion(engine, "small")["version"], len(history.models(engine, "small"))
+
+
+def test_training_alone_makes_a_champion_and_no_forecast(two_nights):
+    nights, evenings, champion, versions = tables(two_nights)
+    trained = run(two_nights, "train", "2024-02-17", "scratch")
+    assert (trained.message, trained.rows) == (f"scratch: {trained.model_version}", 0)
+    assert tables(two_nights) == (nights, evenings, trained.model_version, versions + 1)
+    assert trained.model_version != champion
+
+
+def test_forecasting_alone_publishes_by_the_champion_and_judges_nothing(two_nights):
+    nights, evenings, champion, versions = tables(two_nights)
+    forecast = run(two_nights, "forecast", "2024-02-17", "never")
+    assert (forecast.model_version, forecast.train_mode, forecast.rows) == (champion, "load", 49)
+    newest = datetime(2024, 2, 17, tzinfo=UTC)
+    assert tables(two_nights) == ([*nights, newest], evenings, champion, versions)
+
+
+def test_forecasting_alone_without_a_champion_says_how_to_get_one(make_job):
+    with pytest.raises(InputError, match=r"has nothing to load: .*Run once with --train scratch"):
+        run(make_job(), "forecast", "2024-02-10", "never")
+
+
+def test_scoring_alone_judges_what_came_true_and_publishes_nothing(two_nights):
+    nights, evenings, champion, versions = tables(two_nights)
+    scored = run(two_nights, "score", "2024-02-17", "never")
+    # The night of the 10th was forecast a week ahead, and all of that week has come.
+    assert {loss["n"] for loss in scored.losses if loss["segment"] == "all"} == {6 * 7}
+    evening = datetime(2024, 2, 10, tzinfo=UTC) + timedelta(days=7)
+    assert tables(two_nights) == (nights, [*evenings, evening], champion, versions)
+    assert scored.message.startswith("all: ")
+
+
+def test_another_horizon_for_one_run_leaves_the_champion_to_the_next_night(two_nights):
+    *_, champion, versions = tables(two_nights)
+    shorter = run(two_nights, "nightly", "2024-02-17", changes={"forecast": {"horizon": 3}}, promotes=False)
+    assert (shorter.train_mode, shorter.rows) == ("scratch", 7 * 3)
+    assert tables(two_nights)[2:] == (champion, versions + 1)

@@ -1,0 +1,71 @@
+"""What a flow makes of parameters that were sent past its form, in the words of the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from prefect.exceptions import ParameterTypeError
+
+from flows.catch_up import backfill
+from flows.job import JobError, load_job
+from flows.nightly import nightly
+from flows.parts import backtest, train
+
+JOB = {
+    "name": "small",
+    "source": {"url": "sqlite:///source.db", "table": "history"},
+    "forecast": {"frequency": "D", "horizon": 7},
+}
+
+
+@pytest.fixture
+def jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(JOB), encoding="utf-8")
+    monkeypatch.setenv("NIGHTCAST_JOBS", str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("flow", "parameters", "words"),
+    [
+        (nightly, {"job": "smal"}, "job: .*No job 'smal'.* has small"),
+        (nightly, {"job": "small", "cutoff": "2024-02-30"}, "cutoff: .*'2024-02-30' is not a timestamp; write 2024"),
+        (nightly, {"job": "small", "train": "now"}, "train: Input should be 'auto', 'scratch', 'warm' or 'never'"),
+        (nightly, {"job": "small", "horizon": 0}, "horizon: Input should be greater than or equal to 1"),
+        (nightly, {"job": "small", "time_limit": 90_000}, "time_limit: Input should be less than or equal to 86400"),
+        (train, {"job": "small", "train": "never"}, "train: Input should be 'scratch' or 'warm'"),
+        (backtest, {"job": "small", "cutoffs": 0}, "cutoffs: Input should be greater than or equal to 1"),
+        (backfill, {"job": "small", "first": "x", "last": "2024-02-01"}, "first: .*'x' is not a timestamp"),
+    ],
+)
+@pytest.mark.usefixtures("jobs")
+def test_a_wrong_value_is_refused_with_its_field_and_the_remedy(flow, parameters, words):
+    with pytest.raises(ParameterTypeError, match=f"(?s){words}"):
+        flow.validate_parameters(parameters)
+
+
+def test_a_deployment_takes_no_path_even_of_a_file_that_is_there(jobs):
+    path = str(jobs / "small.yaml")
+    assert load_job(path).path == load_job("small").path
+    with pytest.raises(ParameterTypeError, match=r"is a path, and a deployment takes names: .* has small\. Pick one"):
+        nightly.validate_parameters({"job": path})
+
+
+@pytest.mark.usefixtures("jobs")
+def test_what_is_changed_for_one_run_holds_as_if_the_file_said_so():
+    assert load_job("small", {"forecast": {"horizon": 3}, "training": {}}).job.forecast.horizon == 3
+    with pytest.raises(JobError, match=r"small.yaml: forecast.horizon: .*greater than or equal to 1 \(found 0\)"):
+        load_job("small", {"forecast": {"horizon": 0}})
+
+
+def test_without_a_jobs_folder_jobs_are_those_of_the_demo(tmp_path, monkeypatch):
+    monkeypatch.delenv("NIGHTCAST_JOBS", raising=False)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "demo" / "mine.yaml").write_text(yaml.safe_dump(JOB), encoding="utf-8")
+    assert load_job("mine").job.name == "small"
+    (tmp_path / "jobs").mkdir()
+    with pytest.raises(JobError, match="jobs has no job"):
+        load_job("mine")
