@@ -133,8 +133,7 @@ def _install(client: SyncPrefectClient, wanted: AutomationCore) -> Installed:
     if known.model_dump(exclude={"id", "enabled"}) == wanted.model_dump(exclude={"enabled"}):
         return Installed(wanted.name, "unchanged", known.enabled, tells)
     # An update forgets for how long the server has been waiting: only where something has changed.
-    changed = AutomationCore.model_validate(wanted.model_dump() | {"enabled": known.enabled})
-    client.update_automation(known.id, changed)
+    client.update_automation(known.id, wanted.model_copy(update={"enabled": known.enabled}))
     return Installed(wanted.name, "updated", known.enabled, tells)
 
 
@@ -221,8 +220,7 @@ def _late(block: UUID, patience: Patience) -> AutomationCore:
     action = SendNotification(
         block_document_id=block,
         subject="{{ deployment.name }}: a run is late",
-        body="It should have begun {{ flow_run.expected_start_time }}. Is a worker of pool "
-        "{{ deployment.work_pool_name or deployment.work_queue_name }} running?\n" + _LINK,
+        body="It should have begun {{ flow_run.expected_start_time }}. Is a worker of its pool running?\n" + _LINK,
     )
     return _named("a run is late", "A run that should have begun has not.", trigger, action)
 
@@ -243,7 +241,7 @@ def _no_success(block: UUID, patience: Patience) -> AutomationCore:
         block_document_id=block,
         subject="{{ deployment.name }}: no night succeeded in time",
         body=f"{{{{ deployment.name }}}} has had no success for {hours} hours. "
-        "What was published last is still there.\n{{ deployment|ui_url }}",
+        "What was published last is still there. Its last run:\n" + _LINK,
     )
     return _named(
         "no night succeeded in time", "A nightly deployment has not succeeded by its deadline.", trigger, action
