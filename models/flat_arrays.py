@@ -147,7 +147,7 @@ def flatten(
         "end": panel.offsets[1:].astype(np.int32),
         "calendar": _calendar(grid, first, last),
         "calendar_shift": (panel.cutoff_index + 1 - panel.offsets[1:] - first).astype(np.int32),
-        "weight": _weight(panel) if at is None else np.ones(len(panel), np.float32),
+        "weight": np.concatenate(in_blocks(panel, _weight)) if at is None else np.ones(len(panel), np.float32),
         "row": np.array([vocabulary.series.get(str(name), 0) for name in panel.series_ids], np.int32),
         "static": _codes(panel, vocabulary),
     }
@@ -188,7 +188,7 @@ def _everywhere(parts: list[npt.NDArray[np.float32]], at: npt.NDArray[np.int64] 
     return array
 
 
-def _weight(panel: Panel) -> npt.NDArray[np.float32]:
+def _weight(panel: Panel, _: int = 0) -> npt.NDArray[np.float32]:
     """Losses count in units of what the seasonal naive errs by, so that no series speaks louder than another."""
     error = seasonal_error(panel.values, panel.offsets, panel.season_lengths[0])
     return (1.0 / np.where(np.isfinite(error) & (error > 0), error, step_spread(panel))).astype(np.float32)

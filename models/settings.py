@@ -177,7 +177,7 @@ class TrainingSettings(Settings):
     batch_size: int | None = Field(None, ge=1, description="Windows in one step.")
     max_steps: int | None = Field(None, ge=1, description="Steps of the optimizer at most.")
     max_values: int = Field(
-        50_000_000,
+        10_000_000,
         ge=1,
         description="Values that training looks at. Of more, it takes an even sample of the series, drawn by the seed, "
         "with every static category in it; the other series are forecast as new ones are.",
