@@ -141,7 +141,8 @@ def _steps(
     # What a part of the night leaves out.
     decided, fitted = Decided("none", "only what came true was judged"), Fitted("none")
     predicted, published, report = Predicted(scratch, audited.audit.series, {}), Published(0, ""), ""
-    stale, scored, watched, delivery = list[str](), Scored([], {}, None), Watched([], ()), Delivery((), ())
+    stale: tuple[str, ...] = ()
+    scored, watched, delivery = Scored([], {}, None), Watched([], ()), Delivery((), ())
     if part != "score":
         with clock("decide"):
             decided = decide(places, panel_file, job.forecast, job.network, training, cutoff, scratch)

@@ -90,7 +90,7 @@ def server(jobs: Path) -> Iterator[Server]:
     """Server, pools, deployments and workers; the deployments are there."""
     running = Server(jobs.parent)
     try:
-        running.wait(lambda: "Ctrl-C stops it" in running.log.read_text(encoding="utf-8"))
+        running.wait(lambda: "Ctrl-C stops it" in running.log.read_text(encoding="utf-8"), seconds=300)
         yield running
     finally:
         running.process.send_signal(signal.SIGTERM)
