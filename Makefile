@@ -41,6 +41,7 @@ bench: .venv/.dev
 	$(BIN)/python benchmarks/speed.py --data $(DATA) $(PEERS)
 	$(BIN)/python benchmarks/accuracy.py --data $(DATA) $(PEERS)
 	$(BIN)/python benchmarks/scale.py $(PEERS)
+	$(BIN)/python benchmarks/prefect_cost.py
 
 docs: .venv/.base
 	@$(BIN)/python docs/build.py

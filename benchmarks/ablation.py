@@ -5,7 +5,8 @@
 Judged at past cutoffs within the history of each set, a horizon of which is held back; the published test part is
 not looked at, so that nothing is chosen by it. One member is trained at each cutoff for each seed. Figures are means
 over cutoffs and seeds: MASE and scaled pinball loss (the mean over levels 0.1 to 0.9 of twice the pinball loss, in
-the units of MASE), and CPU seconds of training.
+the units of MASE), and CPU seconds of training. Each set takes most of an hour on two cores, and has a file of its own
+in `benchmarks/results/`.
 """
 
 from __future__ import annotations
@@ -58,16 +59,17 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
     given = parser.parse_args()
-    figures: dict[str, float] = {}
     for name in given.sets:
+        figures: dict[str, float] = {}
         history = pd.read_parquet(given.data / name / "history.parquet")
         print(f"\n| {name} | MASE | scaled pinball | CPU s |\n|---|---|---|---|", flush=True)
         for what, change in CHANGES.items():
             mase, pinball, seconds = measure(SETS[name], history, change, given.seeds)
             print(f"| {what} | {mase:.4f} | {pinball:.4f} | {seconds:.0f} |", flush=True)
-            key = f"{name}.{what.replace(' ', '_')}"
+            key = what.replace(" ", "_")
             figures |= {f"{key}.mase": mase, f"{key}.scaled_pinball": pinball, f"{key}.cpu_seconds": seconds}
-    print(f"Kept in {os.path.relpath(record('ablation', figures, asked('ablation', sys.argv[1:])))}")
+        command = asked("ablation", sys.argv[1:])
+        print(f"Kept in {os.path.relpath(record(f'ablation_{name}', figures, command))}", flush=True)
 
 
 def measure(this: Set, history: pd.DataFrame, change: Callable[[Plan], Plan], seeds: int) -> tuple[float, float, float]:

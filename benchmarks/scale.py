@@ -14,8 +14,9 @@ of the night's stages from the query to the published rows. Neither counts impor
 
 Figures carry `<database>.<series>.` before them, `<database>.hourly_<series>.` for hourly ones. Without it are those
 that others read: the worst of all databases at the largest daily size. `cost_exponent` is the slope of log(seconds of
-all stages) over log(rows) of the night that forecasts; `memory_over_panel` is (peak of that night - 1.5 GB,
-TensorFlow's own) over the bytes of the float32 panel, so it may be negative where the panel is small.
+all stages) over log(series) of the night that forecasts; `memory_over_panel` is (the higher peak of the two nights -
+1.5 GB, TensorFlow's own) over the bytes of the float32 panel of the whole history, which only the night that trains
+reads, so it may be negative where the panel is small.
 """
 
 from __future__ import annotations
@@ -174,17 +175,21 @@ def measure(folder: Path, make_url: Callable[[str], str], this: Made, rounds: in
     job = folder / "scale.yaml"
     settings = {"step": this.step, "horizon": this.horizon, "segment": this.segment}
     job.write_text(JOB.format(source=source, output=output, **settings), encoding="utf-8")
-    run_command(["run", str(job), "--cutoff", (this.cutoff - this.horizon * this.length).isoformat(), "--json"])
+    earlier = (this.cutoff - this.horizon * this.length).isoformat()
+    trained, training_wall, training_peak = run_command(["run", str(job), "--cutoff", earlier, "--json"])
     night, wall, peak = run_command(
         ["run", str(job), "--cutoff", this.cutoff.isoformat(), "--train", "never", "--json"]
     )
     figures = {f"{stage}_seconds": float(seconds) for stage, seconds in night["seconds"].items()}
     figures |= {
         "rows": float(night["rows_read"]),
+        "rows_of_the_training_night": float(trained["rows_read"]),
         "stages_seconds": sum(figures.values()),
         "night_seconds": wall,
         "night_peak_mib": peak,
-        "memory_over_panel": (peak * 2**20 - TENSORFLOWS_OWN) / (4 * this.series * this.steps),
+        "training_night_seconds": training_wall,
+        "training_night_peak_mib": training_peak,
+        "memory_over_panel": (max(peak, training_peak) * 2**20 - TENSORFLOWS_OWN) / (4 * this.series * this.steps),
     }
     kept = folder / "observations.arrow"
     read = in_turn(rounds, {"adbc": (fetch, (source,)), "read": (read_rows, (source, kept))})

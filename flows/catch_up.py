@@ -6,13 +6,15 @@ from prefect import flow
 from prefect.states import Completed
 
 from flows.backfill import backfill_nights
-from flows.form import First, JobName, Last, with_form
+from flows.form import Every, First, JobName, Last, Train, Workers, with_form
 
 
 @with_form
 @flow(name="backfill", flow_run_name="{job} {first} to {last}", persist_result=False)
-def backfill(job: JobName, first: First, last: Last) -> int:
+def backfill(
+    job: JobName, first: First, last: Last, every: Every = None, train: Train = None, workers: Workers = 1
+) -> int:
     """Run the nightly job for each missed cutoff, oldest first; gives the number of nights run."""
-    done = backfill_nights(job, first, last)
+    done = backfill_nights(job, first, last, every=every, train=train, workers=workers)
     message = f"{len(done.nights)} nights run, {done.skipped} were there already"
     return Completed(message=message, data=len(done.nights))  # type: ignore[return-value]  # Prefect unpacks the state

@@ -14,7 +14,7 @@ from models.errors import InputError
 from sql.errors import SourceError, StorageError
 from sql.read import describe_source
 from tasks.audit import audit_input, refuse_stale
-from tasks.notify import NotifyError, fill_in_environment
+from tasks.notify import NotifyError, check_targets
 from tasks.places import PlaceError, check_places
 from tasks.read_series import read_series
 from tasks.reconcile import require_method
@@ -75,7 +75,7 @@ def check_job(job: str | Path) -> Checked:
     except (InputError, RunnerError) as error:
         problems.append(f"runner: {error}")
     try:
-        fill_in_environment(loaded.job.notify.webhook or "")
+        check_targets(loaded.job.notify)
     except NotifyError as error:
         problems.append(str(error))
     try:

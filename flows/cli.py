@@ -11,6 +11,7 @@ import click
 
 from flows.commands.alerts import alerts
 from flows.commands.answer import AnsweringGroup
+from flows.commands.automations import automations
 from flows.commands.models import models
 from flows.commands.night import backfill, backtest, check, report, run
 from flows.commands.place import demo, doctor, import_rows, serve
@@ -26,6 +27,8 @@ def main() -> None:
     """
     # TensorFlow writes pages about the machine before it computes.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # Prefect tells its makers of its use unless the environment says this.
+    os.environ.setdefault("DO_NOT_TRACK", "1")
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _end)
 
@@ -35,7 +38,7 @@ def _end(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt(f"ended by {signal.Signals(number).name}")
 
 
-for verb in (demo, import_rows, check, run, backtest, backfill, models, alerts, report, serve, doctor):
+for verb in (demo, import_rows, check, run, backtest, backfill, models, alerts, report, serve, automations, doctor):
     main.add_command(verb)
 
 if __name__ == "__main__":

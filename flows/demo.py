@@ -110,6 +110,24 @@ class DemoResult:
         return lines
 
 
+@dataclass(frozen=True)
+class Example:
+    """The example job's file, its source, and the rows of that."""
+
+    job_file: Path
+    source: Path
+    source_rows: int
+
+
+def make_example(folder: Path) -> Example:
+    """Make the example source and its job in a folder, and run nothing; a job file that is there stays as it is."""
+    source, rows = make_example_source(folder)
+    job_file = folder / JOB_FILE
+    if not job_file.exists():
+        copyfile(EXAMPLE, job_file)
+    return Example(job_file, source, rows)
+
+
 def run_demo(folder: Path, progress: Callable[[str], None] = lambda message: None) -> DemoResult:
     """Make the example source and its job in a folder, and run the nights that are missing, and the newest.
 
@@ -123,10 +141,8 @@ def run_demo(folder: Path, progress: Callable[[str], None] = lambda message: Non
         OSError: where the folder cannot be written.
     """
     progress("Making the example source")
-    source, rows = make_example_source(folder)
-    job_file = folder / JOB_FILE
-    if not job_file.exists():
-        copyfile(EXAMPLE, job_file)
+    example = make_example(folder)
+    job_file = example.job_file
     loaded = load_job(job_file)
     cutoffs = [LAST_DAY - timedelta(days=DAYS_AHEAD), LAST_DAY]
     nights = []
@@ -140,8 +156,8 @@ def run_demo(folder: Path, progress: Callable[[str], None] = lambda message: Non
     scores = history.scores(loaded.places.engine(), loaded.job.name, cutoff=scored, segment="all")
     return DemoResult(
         job_file=job_file,
-        source=source,
-        source_rows=rows,
+        source=example.source,
+        source_rows=example.source_rows,
         nights=tuple(nights),
         scores=tuple(row for row in scores if row["step"] == 0),
         scored_cutoff=str(cutoffs[0]),

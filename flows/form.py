@@ -30,6 +30,8 @@ TITLES = {
     "time_limit": "Time limit",
     "notify": "Tell people",
     "first": "From",
+    "every": "Every so many steps",
+    "workers": "Nights at once",
     "last": "To",
     "cutoffs": "Cutoffs",
     "challengers": "Compare with",
@@ -157,6 +159,26 @@ First = Annotated[
     str, AfterValidator(_timestamp), _shown("Cutoff of the first night, at midnight in the job's zone.", **_MOMENT)
 ]
 Last = Annotated[str, AfterValidator(_timestamp), _shown("Cutoff of the last night.", **_MOMENT)]
+Every = Annotated[
+    int | None,
+    Field(ge=1),
+    _shown(
+        "Steps from one cutoff to the next. Left empty, every step; or, where steps are shorter than a day, as the "
+        "job's nights lie.",
+        type="integer",
+        minimum=1,
+    ),
+]
+Workers = Annotated[
+    int,
+    Field(ge=1, le=64),
+    _shown(
+        "Nights at once, where training is never or scratch; they are no runs of their own then.",
+        type="integer",
+        minimum=1,
+        maximum=64,
+    ),
+]
 Cutoffs = Annotated[
     int,
     Field(ge=1, le=1000),

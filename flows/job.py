@@ -19,6 +19,7 @@ from models.settings import (
     HierarchySettings,
     MonitorSettings,
     NetworkSettings,
+    ScheduleSettings,
     Settings,
     TrainingSettings,
 )
@@ -48,6 +49,7 @@ class Job(Settings):
     network: NetworkSettings = NetworkSettings()
     training: TrainingSettings = TrainingSettings()
     runner: Runner = Runner()
+    schedule: ScheduleSettings = ScheduleSettings()
     output: Output = Output()
     monitor: MonitorSettings = MonitorSettings()
     notify: Notify = Notify()

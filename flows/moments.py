@@ -37,3 +37,13 @@ def to_cutoff(written: str | datetime, zone: ZoneInfo, now: datetime) -> datetim
             f"The cutoff {moment.isoformat()} has not come yet: it is {now:%Y-%m-%dT%H:%M%z}. Give an earlier one."
         )
     return moment
+
+
+def local_day(moment: datetime, zone: ZoneInfo) -> str:
+    """A moment as the job's people say it: the day, and the hour where it is not midnight.
+
+    >>> local_day(datetime.fromisoformat("2024-02-29T23:00Z"), ZoneInfo("Europe/Madrid"))
+    '2024-03-01'
+    """
+    local = moment.astimezone(zone)
+    return f"{local:%Y-%m-%d %H:%M}" if local.hour or local.minute else f"{local:%Y-%m-%d}"

@@ -4,42 +4,70 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 from uuid import uuid4
 
 from flows.job import LoadedJob, load_job
-from flows.moments import to_cutoff, to_moment
+from flows.missed import Before, before_tonight
+from flows.moments import local_day, to_cutoff, to_moment
 from flows.summary import NightSummary
 from models.errors import InputError, TrainingFailed
 from models.retraining import Policy
 from sql.errors import SourceError
 from sql.read import describe_source
+from sql.write import RunEnd
+from tasks.artifacts import label_run
 from tasks.audit import Audited, audit_input, refuse_stale
 from tasks.context import Context, plan_context
 from tasks.decide import Decided, decide
 from tasks.details import Details, write_details
 from tasks.fit_model import Fitted, fit_model, promote_model
-from tasks.notify import Delivery, announce_fallback, fill_in_environment, notify
+from tasks.notify import Delivery, announce_fallback, check_targets, notify
+from tasks.one_at_a_time import keep_turn, one_at_a_time
 from tasks.places import check_places
 from tasks.predict import Predicted, predict
 from tasks.publish import Published, publish
 from tasks.read_series import read_series
 from tasks.reconcile import require_method
+from tasks.rehearse import rehearse_nights
 from tasks.report import write_report
 from tasks.retention import forget
-from tasks.run_log import begin_run, end_run, note_failure
+from tasks.run_log import announce_run, begin_run, end_run, note_failure
 from tasks.runner.cluster import check_runner
 from tasks.score import Scored, score
+from tasks.step import inside_flow, logger
 from tasks.summary_file import meaning_of
 from tasks.watch import Watched, watch
 from tasks.watch_input import watch_input
 
 # The whole night, or a part of it: a new champion, forecasts of the champion as it is, or what came true.
 Part = Literal["nightly", "train", "forecast", "score"]
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What of a night is done.
+
+    Attributes:
+        part: All of it, or only a part.
+        promotes: Whether a network that was trained tonight may become the champion.
+        tells: Whether the job's targets are told of alerts.
+        in_order: Waits for the nights before, where several run at once: their forecasts do not depend on one another,
+            but which model is the champion, and what is said of the loss, do.
+    """
+
+    part: Part = "nightly"
+    promotes: bool = True
+    tells: bool = True
+    in_order: Callable[[], None] = lambda: None
+
+
+WHOLE_NIGHT = Scope()
 
 
 def run_night(
@@ -53,11 +81,26 @@ def run_night(
         train: Instead of the job's `training.policy`.
         now: The moment that counts as now; the clock's where None.
     """
-    if os.environ.get("PREFECT_API_URL"):
+    if _server_answers():
         from flows.nightly import night_of_file
 
         return night_of_file(str(job), None if cutoff is None else str(cutoff), train, now)
     return night(load_job(job), cutoff=cutoff, train=train, now=now or datetime.now(UTC), run_id=uuid4().hex)
+
+
+def _server_answers() -> bool:
+    """Whether there is a Prefect server; the night does not wait for one that is away."""
+    api = os.environ.get("PREFECT_API_URL")
+    if not api or inside_flow():
+        return bool(api)
+    import httpx
+
+    try:
+        httpx.get(f"{api}/health", timeout=10)
+    except httpx.TransportError as error:
+        logger().warning("No Prefect server answers at %s (%s): the night runs without one.", api, error)
+        return False
+    return True
 
 
 def night(
@@ -67,9 +110,7 @@ def night(
     train: Policy | None,
     now: datetime,
     run_id: str,
-    part: Part = "nightly",
-    promotes: bool = True,
-    tells: bool = True,
+    scope: Scope = WHOLE_NIGHT,
 ) -> NightSummary:
     """One night of one job, from reading to report; a failure is noted in the table `run` and raised again.
 
@@ -79,22 +120,22 @@ def night(
         train: Instead of the job's `training.policy`; a part that must not train is given "never".
         now: The moment that counts as now.
         run_id: Key of the run in the table `run`.
-        part: What of the night is done.
-        promotes: Whether a network that was trained tonight may become the champion.
-        tells: Whether the job's targets are told of alerts.
+        scope: What of the night is done.
     """
     places, started_at = loaded.places, datetime.now(UTC)
     zone = loaded.job.forecast.zone
     now = to_moment(now, zone)
+    label_run(loaded.job.name)
     asked = None if cutoff is None else to_cutoff(cutoff, zone, now)
     try:
-        # A target that cannot be filled in must not first be found when there is an alert to tell.
-        fill_in_environment(loaded.job.notify.webhook or "")
+        check_targets(loaded.job.notify)
         require_method(loaded.job.levels)
         check_places(places)
         check_runner(loaded.job.runner)
-        with places.scratch(run_id) as scratch:
-            return _steps(loaded, asked, train, now, started_at, run_id, scratch, part, promotes, tells)
+        with one_at_a_time(places, loaded.job.schedule.second_run):
+            announce_run(places, run_id, asked or now, started_at)
+            with places.scratch(run_id) as scratch:
+                return _steps(loaded, asked, train, now, started_at, run_id, scratch, scope)
     except BaseException as error:
         note_failure(places, run_id, asked or now, started_at, datetime.now(UTC), error)
         raise
@@ -108,11 +149,10 @@ def _steps(
     started_at: datetime,
     run_id: str,
     scratch: Path,
-    part: Part,
-    promotes: bool,
-    tells: bool,
+    scope: Scope,
 ) -> NightSummary:
     job, places = loaded.job, loaded.places
+    part = scope.part
     forecasts, judges = part in ("nightly", "forecast"), part in ("nightly", "score")
     training = job.training if train is None else job.training.model_copy(update={"policy": train})
     clock = Stopwatch()
@@ -132,16 +172,23 @@ def _steps(
         )
     rows_file, audited, context = _read(loaded, asked, now, clock, scratch, context)
     cutoff, panel_file = audited.audit.cutoff, audited.panel_file
+    label_run(job.name, local_day(cutoff, job.forecast.zone))
     begin_run(places, run_id, cutoff, started_at)
     if audited.audit.stale and job.audit.stale == "error":
         watch_input(places, audited.audit, job.forecast.zone, run_id)
-        if tells:
+        if scope.tells:
             notify(places, job.notify, cutoff, started_at)
         refuse_stale(audited.audit, describe_source(job.source, loaded.base), job.audit)
+    before = Before()
+    if part == "nightly" and asked is None:
+        before = before_tonight(loaded, cutoff, lambda missed: run_night(loaded.path, cutoff=missed, now=now))
+    if before.leaves_out_tonight:
+        end_run(places, run_id, datetime.now(UTC), {"note": before.note}, "skipped")
+        return NightSummary.skipped(run_id, job.name, cutoff, places.url_text, before.note)
     # What a part of the night leaves out.
     decided, fitted = Decided("none", "only what came true was judged"), Fitted("none")
     predicted, published, report = Predicted(scratch, audited.audit.series, {}), Published(0, ""), ""
-    stale: tuple[str, ...] = ()
+    stale: Sequence[str] = ()
     scored, watched, delivery = Scored([], {}, None), Watched([], ()), Delivery((), ())
     if part != "score":
         with clock("decide"):
@@ -163,6 +210,8 @@ def _steps(
                 started_at,
                 job.levels,
                 meaning,
+                job.runner,
+                run_id,
             )
     if forecasts:
         with clock("predict"):
@@ -179,11 +228,16 @@ def _steps(
                 training.seed,
             )
         with clock("publish"):
+            keep_turn(places)
             published = publish(places, predicted.file, cutoff)
+    scope.in_order()
     if part == "train" and fitted.failure:
         raise TrainingFailed(fitted.failure)
-    if promotes and fitted.stored is not None:
+    if scope.promotes and fitted.stored is not None:
         promote_model(places, fitted, cutoff, started_at)
+        # A network for another horizon than the job's says nothing of its nights.
+        with clock("rehearse"):
+            rehearse_nights(places, panel_file, fitted, job.forecast, job.monitor)
     if judges:
         with clock("score"):
             window = None if context is None else context.window
@@ -192,7 +246,7 @@ def _steps(
             stale = watch_input(places, audited.audit, job.forecast.zone, run_id)
             watched = watch(places, scored.losses, job.monitor, job.forecast.zone, cutoff, run_id)
         with clock("notify"):
-            delivery = notify(places, job.notify, cutoff, started_at) if tells else delivery
+            delivery = notify(places, job.notify, cutoff, started_at) if scope.tells else delivery
     if forecasts:
         announce_fallback(places, cutoff, predicted.fallback_series, predicted.series)
         with clock("report"):
@@ -202,6 +256,9 @@ def _steps(
             report = str(write_report(places, cutoff, run_id))
         with clock("forget"):
             forget(places, cutoff)
+    state: RunEnd = "unchanged" if published.same_as else "completed"
+    same = f"the same rows that run {published.same_as} had published" if published.same_as else ""
+    note = "; ".join(filter(None, (same, before.note)))
     train_reason = "; ".join(filter(None, (decided.reason, fitted.failure, fitted.trained_on)))
     facts = {
         "train_mode": fitted.mode,
@@ -212,8 +269,9 @@ def _steps(
         "fallback_series": predicted.fallback_series,
         "seconds": clock.seconds,
         "report": report or None,
+        "note": note or None,
     }
-    end_run(places, run_id, datetime.now(UTC), facts)
+    end_run(places, run_id, datetime.now(UTC), facts, state)
     return NightSummary(
         run_id=run_id,
         job=job.name,
@@ -238,6 +296,8 @@ def _steps(
         report=report,
         undelivered=list(delivery.undelivered),
         part=part,
+        state=state,
+        note=note,
     )
 
 

@@ -12,7 +12,7 @@ from prefect.states import Completed
 
 from flows.form import Cutoff, Horizon, JobName, Notify, TimeLimit, Train, with_form
 from flows.job import load_job
-from flows.night import Part, night, run_night
+from flows.night import Part, Scope, night, run_night
 from flows.summary import NightSummary
 from models.retraining import Policy
 
@@ -43,10 +43,8 @@ def run_part(
         train=train,
         now=now or _now(),
         run_id=str(flow_run.id),
-        part=part,
         # The next night wants a champion for the job's own horizon.
-        promotes=loaded.job.forecast == usual.job.forecast,
-        tells=tells,
+        scope=Scope(part, promotes=loaded.job.forecast == usual.job.forecast, tells=tells),
     )
     return Completed(message=summary.message, data=summary)  # type: ignore[return-value]  # Prefect unpacks the state
 

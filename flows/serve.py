@@ -14,9 +14,11 @@ from types import FrameType
 
 import httpx
 
+from flows.demo import JOB_FILE, make_example
 from flows.job import JobError
 
 POOLS = ("cpu", "gpu")
+EXAMPLE_FOLDER = "demo"
 _START_SECONDS = 120
 log = logging.getLogger("nightcast")
 
@@ -25,8 +27,17 @@ class ServeError(Exception):
     """The local server did not come up."""
 
 
-def serve_until_interrupted(host: str, port: int, folder: Path | None = None) -> None:
+def serve_until_interrupted(host: str, port: int, folder: Path | None = None, notify: str | None = None) -> None:
     """Start server, pools, deployments of `folder`/prefect.yaml and a worker per pool; SIGINT or SIGTERM ends them.
+
+    A folder without a job gets the example's, so that there is something to run. What the server knows is kept in
+    $PREFECT_HOME, by default ~/.prefect: another start goes on from there.
+
+    Args:
+        host: Address to listen on.
+        port: Of the UI and the API.
+        folder: Where prefect.yaml lies; here where None.
+        notify: Who is told when something is wrong, see `flows.automations.install`.
 
     Raises:
         ServeError: the port is taken, or a part does not start.
@@ -34,10 +45,15 @@ def serve_until_interrupted(host: str, port: int, folder: Path | None = None) ->
     api = f"http://{host}:{port}/api"
     # Prefect reads this one before its own settings.
     environment = os.environ | {"PREFECT_API_URL": api, "DO_NOT_TRACK": "1"}
+    # prefect.yaml lets runs work in $PWD, which only a shell keeps true.
+    environment["PWD"] = str((folder or Path()).resolve())
+    # The server has a switch of its own, which pyproject.toml sets for this folder only.
+    environment.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     if not ((folder or Path()) / "prefect.yaml").is_file():
         raise JobError(f"{(folder or Path()).resolve()} has no prefect.yaml. Go to the folder that has the project's.")
     if _is_healthy(api):
         raise ServeError(f"A Prefect server already answers at {api}. Stop it, or take another --port.")
+    _make_example_where_no_job_is(folder or Path())
     running: list[subprocess.Popen[bytes]] = []
     previous = {number: signal.signal(number, _interrupt) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
@@ -46,6 +62,7 @@ def serve_until_interrupted(host: str, port: int, folder: Path | None = None) ->
         _finish("flows.pools", [], environment, folder)
         _finish("prefect", ["--no-prompt", "deploy", "--all"], environment, folder)
         running += [_start(["worker", "start", "--pool", pool], environment, folder) for pool in POOLS]
+        _install_automations(api, notify)
         log.info("Prefect is at http://%s:%d with the deployments of prefect.yaml. Ctrl-C stops it.", host, port)
         _watch(running)
     except KeyboardInterrupt:
@@ -54,6 +71,21 @@ def serve_until_interrupted(host: str, port: int, folder: Path | None = None) ->
         _stop(running)
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def _make_example_where_no_job_is(folder: Path) -> None:
+    if os.environ.get("NIGHTCAST_JOBS") or (folder / "jobs").is_dir() or (folder / EXAMPLE_FOLDER / JOB_FILE).exists():
+        return
+    made = make_example(folder / EXAMPLE_FOLDER)
+    log.info("There was no job yet: made the example %s, with its source beside it.", made.job_file)
+
+
+def _install_automations(api: str, notify: str | None) -> None:
+    # Prefect takes 2 s to import: by now the workers are starting beside it.
+    from flows.automations import install
+
+    if not any(each.tells for each in install(api, notify)):
+        log.info("Nobody is told when a night goes wrong: give --notify URL, or set NIGHTCAST_NOTIFY.")
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
@@ -98,6 +130,9 @@ def _watch(running: Sequence[subprocess.Popen[bytes]]) -> None:
 
 
 def _stop(running: Sequence[subprocess.Popen[bytes]]) -> None:
+    # A second Ctrl-C must not leave behind what the first one was about to stop.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
     for process in reversed(running):
         if process.poll() is None:
             process.terminate()

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
+from sql.write import RunEnd
+
 _SHOWN = ("mase", "wape", "smape", "mae", "rmse")
 
 
@@ -38,6 +40,9 @@ class NightSummary:
         report: The page, "" where there is none.
         undelivered: Alerts that no target took; tried again next night.
         part: What of the night was done: all (`nightly`), or only `train`, `forecast` or `score`.
+        state: completed; unchanged where the very same rows were published before; skipped where the night was left
+            out.
+        note: Why, and what became of the nights before that were missed; "" where there is nothing to say.
     """
 
     run_id: str
@@ -63,10 +68,25 @@ class NightSummary:
     report: str
     undelivered: list[str]
     part: str = "nightly"
+    state: RunEnd = "completed"
+    note: str = ""
+
+    @classmethod
+    def skipped(cls, run_id: str, job: str, cutoff: datetime, tables: str, note: str) -> NightSummary:
+        """A night that was left out."""
+        nothing: dict[str, Any] = {
+            **dict.fromkeys(("series", "rows", "rows_read", "fallback_series"), 0),
+            **dict.fromkeys(("train_mode", "train_reason", "trained_on", "model_version", "parquet", "report"), ""),
+            "fallback_reasons": {}, "findings": [], "scores": [], "losses": [], "alerts": [], "seconds": {},
+            "undelivered": [], "stale": False,
+        }  # fmt: skip
+        return cls(run_id=run_id, job=job, cutoff=cutoff, tables=tables, state="skipped", note=note, **nothing)
 
     @property
     def message(self) -> str:
         """The night in one line."""
+        if self.state == "skipped":
+            return f"skipped: {self.note}"
         parts = [f"{self.series} series"]
         if self.part == "train":
             parts = [f"{self.train_mode}: {self.model_version}"]
@@ -82,6 +102,8 @@ class NightSummary:
             parts.append(f"loss degraded in {', '.join(degraded)}")
         if self.undelivered:
             parts.append(f"{len(self.undelivered)} alerts not delivered")
+        if self.note:
+            parts.append(self.note)
         return "; ".join(parts)
 
     def to_dict(self) -> dict[str, Any]:
@@ -90,8 +112,11 @@ class NightSummary:
 
     def text(self) -> str:
         """Several lines for people."""
+        first = f"{self.job}, cutoff {self.cutoff:%Y-%m-%d %H:%M} UTC: {self.message}"
+        if self.state == "skipped":
+            return first
         lines = [
-            f"{self.job}, cutoff {self.cutoff:%Y-%m-%d %H:%M} UTC: {self.message}",
+            first,
             f"  {'input':<10}{self.rows_read} rows of {self.series} series",
             *(f"  {'':<10}{finding}" for finding in self.findings),
             f"  {'model':<10}{self.model_version} ({self.train_mode}: {self.train_reason})",
@@ -120,8 +145,18 @@ def _loss_line(loss: Mapping[str, Any]) -> str:
         return f"{loss['segment']}: no actual has arrived, so {loss['state']}"
     return (
         f"{loss['segment']}: {_figure(loss['loss'])} (seasonal naive {_figure(loss['baseline_loss'])}), "
-        f"coverage {_figure(loss['coverage'])}, {loss['state']}"
+        f"coverage {_figure(loss['coverage'])}, {loss['state']}{_doubt(loss)}"
     )
+
+
+def _doubt(loss: Mapping[str, Any]) -> str:
+    """What a verdict leaves open: why there is none, or how small a degradation it could see."""
+    if loss["state"] == "not evaluated":
+        return f": {loss['reason']}" if loss.get("reason") else ""
+    seen = loss.get("detectable")
+    if seen is None or seen != seen:
+        return ", too few series to see any degradation within 14 nights"
+    return f", would see {100 * seen:.0f} % worse within 14 nights"
 
 
 def _figure(value: float | None) -> str:

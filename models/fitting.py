@@ -14,8 +14,9 @@ from models.flat_arrays import Vocabulary
 from models.forecaster import Forecaster
 from models.keras_member import train_member
 from models.panel import Panel
+from models.progress import Progress
 from models.settings import ForecastSettings, NetworkSettings, TrainingSettings
-from models.training import Progress, TrainingReport, merged
+from models.training import TrainingReport, merged
 from models.training_sample import training_sample
 
 Told = Callable[[Progress], None]

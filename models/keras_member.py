@@ -16,8 +16,9 @@ from models.member import Member, in_units
 from models.network import RecurrentForecaster
 from models.numpy_network import Weights
 from models.panel import Panel
+from models.progress import Progress
 from models.settings import TrainingSettings
-from models.training import Progress, TrainingReport, train
+from models.training import TrainingReport, train
 from models.training_windows import choose_windows
 from models.windows import gather
 

@@ -65,6 +65,23 @@ class Member:
         panel = panel.newest(self.memory)
         return np.concatenate(in_blocks(panel, partial(self._of_block, able=able, oldest=int(panel.lengths.max()))))
 
+    def quantiles_at(
+        self, panel: Panel, arrays: Arrays, series: npt.NDArray[np.int32], origin: npt.NDArray[np.int32]
+    ) -> npt.NDArray[np.float64]:
+        """Quantiles from origins within the history, in the series' own units.
+
+        Args:
+            panel: The series.
+            arrays: What `flatten` makes of it, laid out everywhere.
+            series: Shape (window,), ascending.
+            origin: Shape (window,), the flat position of the last value that each window sees.
+
+        Returns:
+            Shape (window, horizon, level).
+        """
+        windows = gather(arrays, series, origin, self.shape, origins=1, ops=numpy_ops)
+        return in_units(panel, series, arrays, self._network.call(windows)[:, 0], origin)
+
     def flatten(self, panel: Panel, at: IntArray | None = None, first: int | None = None) -> Arrays:
         """See `flat_arrays.flatten`."""
         plan = self.plan
@@ -90,11 +107,16 @@ class Member:
 
 
 def in_units(
-    panel: Panel, series: IntArray, arrays: Arrays, scaled: npt.NDArray[np.float32]
+    panel: Panel,
+    series: npt.NDArray[np.integer],
+    arrays: Arrays,
+    scaled: npt.NDArray[np.float32],
+    origin: npt.NDArray[np.integer] | None = None,
 ) -> npt.NDArray[np.float64]:
-    """Scaled quantiles of some series in the series' own units, (series, horizon, level)."""
-    origin = panel.offsets[1:][series] - 1
+    """Scaled quantiles of windows in their series' own units, (window, horizon, level); from the ends if left out."""
+    if origin is None:
+        origin = panel.offsets[1:][series] - 1
     level, scale = arrays["level"][origin].astype(np.float64), arrays["scale"][origin].astype(np.float64)
     # What has not moved for so long has no scale of its own, and nothing says that it will move.
     scale[panel.constant[series]] = 0.0
-    return level[:, None, None] + scale[:, None, None] * scaled
+    return np.asarray(level[:, None, None] + scale[:, None, None] * scaled)

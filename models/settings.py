@@ -254,15 +254,55 @@ class AuditSettings(Settings):
 
 
 class MonitorSettings(Settings):
-    """When a loss counts as degraded, and which groups of series are watched."""
+    """When a job's forecasts count as worse than usual, and which groups of series are watched."""
 
     segments: list[str] = Field(default=[], description="Static columns whose groups are scored apart from the whole.")
-    min_nights: int = Field(14, ge=3, description="Nights of past losses that the rule needs; before, 'not evaluated'.")
-    window: int = Field(7, ge=1, description="Recent nights whose median is compared with the past.")
-    threshold: float = Field(3.0, gt=0, description="Robust standard deviations above the past's median.")
-    min_effect: float = Field(0.05, ge=0, description="Smallest relative degradation worth a message.")
+    signals: list[Literal["loss", "bias", "coverage"]] = Field(
+        default=["loss", "bias", "coverage"],
+        description="What is watched: the loss relative to the seasonal naive's, the mean error, and the share of "
+        "actuals inside the widest central interval.",
+    )
+    reference_nights: int = Field(
+        180, ge=28, description="Nights that tell what is usual, live or of a backtest; with fewer, 'not evaluated'."
+    )
+    backtest_nights: int | None = Field(
+        None,
+        ge=0,
+        description="Past nights that a newly trained model is tried on, so that there is something to compare with "
+        "from the first week on; left out, `reference_nights`; 0 for live nights alone.",
+    )
+    false_alarms_per_year: float = Field(
+        0.1,
+        gt=0,
+        lt=1,
+        description="Alerts a year and segment that chance may raise, as past nights tell; fewer take longer.",
+    )
+    tolerance: float = Field(0.03, ge=0, description="Relative rise of the loss that does not yet count as worse.")
+    min_effect: float = Field(0.05, ge=0, description="Smallest relative rise of the loss that is worth a message.")
+    min_actuals: float = Field(
+        0.25,
+        ge=0,
+        le=1,
+        description="Share of the usual number of actuals with which a night is evaluated at all.",
+    )
     rescore_steps: int | None = Field(
         None, ge=1, description="How many steps back late actuals are scored again; left out, one season."
+    )
+
+
+class ScheduleSettings(Settings):
+    """What becomes of nights that were missed, and of a run that begins while another one is on its way."""
+
+    catch_up: Literal["all", "newest", "none"] = Field(
+        "newest",
+        description="Before a run without a cutoff: `all` runs the nights that were missed since the last one, oldest "
+        "first; `newest` leaves them out and says so, and leaves out a late run of a night that a newer one has "
+        "overtaken; `none` does not look.",
+    )
+    second_run: Literal["refused", "queued"] = Field(
+        "refused",
+        description="A run of this job while another one is on its way: an error, or it waits for it, for a day at "
+        "most.",
     )
 
 

@@ -21,6 +21,7 @@ from models.errors import TrainingFailed
 from models.flat_arrays import Arrays
 from models.network import RecurrentForecaster
 from models.objective import Objective
+from models.progress import Progress
 from models.training_windows import VALIDATION_BATCH, VALIDATION_WINDOWS, Origins, Windows
 from models.windows import Tensor, WindowShape
 
@@ -37,17 +38,6 @@ MOST_DIVERGENCES = 3
 PATIENT_SHARE = 0.5
 # A warm start begins near the end: less of everything.
 WARM_SHARE, WARM_RATE = 0.25, 0.3
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far training is: `step` of `steps`, the loss of the last round, and seconds likely left."""
-
-    step: int
-    steps: int
-    loss: float
-    validation_loss: float
-    seconds_left: float
 
 
 @dataclass

@@ -13,7 +13,18 @@ import sqlalchemy as sa
 from sql.bulk import Column, Kind, select
 from sql.connection import adbc_connection, storage_errors
 from sql.statement import literal, quoted
-from sql.tables import UTCDateTime, alert, forecast, is_quantile_column, loss, model, publication, run, score
+from sql.tables import (
+    UTCDateTime,
+    alert,
+    backtest_loss,
+    forecast,
+    is_quantile_column,
+    loss,
+    model,
+    publication,
+    run,
+    score,
+)
 
 Row = dict[str, Any]
 
@@ -114,6 +125,18 @@ def publications(engine: sa.Engine, job: str) -> list[Row]:
     return _rows(engine, sa.select(publication).where(publication.c.job == job).order_by(publication.c.cutoff))
 
 
+def publication_of(engine: sa.Engine, job: str, cutoff: datetime) -> Row | None:
+    """The row of one published night; None where it is not published."""
+    found = _rows(engine, sa.select(publication).where(publication.c.job == job, publication.c.cutoff == cutoff))
+    return found[0] if found else None
+
+
+def row_count(engine: sa.Engine, job: str, cutoff: datetime) -> int:
+    """The number of rows of `forecast` that one night has now."""
+    count = sa.select(sa.func.count().label("rows")).select_from(forecast)
+    return int(_rows(engine, count.where(forecast.c.job == job, forecast.c.cutoff == cutoff))[0]["rows"])
+
+
 def scores(
     engine: sa.Engine, job: str, cutoff: datetime | None = None, segment: str | None = None, metric: str | None = None
 ) -> list[Row]:
@@ -131,6 +154,12 @@ def losses(engine: sa.Engine, job: str, segment: str | None = None) -> list[Row]
     if segment is not None:
         query = query.where(loss.c.segment == segment)
     return _rows(engine, query.order_by(loss.c.evaluated_on, loss.c.segment))
+
+
+def backtest_losses(engine: sa.Engine, job: str) -> list[Row]:
+    """What the nights before the first one would have lost, oldest first."""
+    query = sa.select(backtest_loss).where(backtest_loss.c.job == job)
+    return _rows(engine, query.order_by(backtest_loss.c.evaluated_on, backtest_loss.c.segment))
 
 
 def champion(engine: sa.Engine, job: str) -> Row | None:

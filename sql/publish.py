@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from sql.connection import adbc_connection, describe, storage_errors, transaction
 from sql.errors import StorageError
+from sql.night_digest import NightDigest
 from sql.partitions import add_month
 from sql.statement import literal, text_literal
 from sql.tables import FORECAST_COLUMNS, UTCDateTime, forecast, is_quantile_column, publication
@@ -70,6 +71,14 @@ def publish_forecast(
     return int(parts.facts["rows"])
 
 
+def digest_of(rows: pa.Table | Iterable[pa.Table]) -> str:
+    """The digest that `publication` keeps of a night, of rows as `publish_forecast` takes them."""
+    parts = _Parts(rows)
+    for _ in parts:
+        pass
+    return str(parts.facts["digest"])
+
+
 class _Parts:
     """A night part by part, each in the tables' own types.
 
@@ -85,16 +94,20 @@ class _Parts:
             raise ValueError("A night without a forecast cannot be published: there are no rows.")
         self._first = _night(first)
         self.column_names: list[str] = first.column_names
+        self._digest = NightDigest()
         self.facts = _facts(self._first)
 
     def __iter__(self) -> Iterator[pa.Table]:
+        self._digest.update(self._first)
         yield self._first
         for rows in self._rest:
             if rows.column_names != self.column_names:
                 raise ValueError(f"A night's parts have one set of columns, but {rows.column_names} follow another.")
             part = _night(rows)
             self.facts = _together(self.facts, _facts(part))
+            self._digest.update(part)
             yield part
+        self.facts["digest"] = self._digest.hexdigest()
 
 
 def _night(rows: pa.Table) -> pa.Table:

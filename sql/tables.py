@@ -74,7 +74,9 @@ publication = sa.Table(
     sa.Column("first_timestamp", UTCDateTime, nullable=False),
     sa.Column("last_timestamp", UTCDateTime, nullable=False),
     sa.Column("published_at", UTCDateTime, nullable=False),
+    sa.Column("digest", sa.Text),
 )
+"""`digest` is of all that the rows say but for run_id and created_at: equal nights have equal ones."""
 
 score = sa.Table(
     "score",
@@ -108,7 +110,27 @@ loss = sa.Table(
     sa.Column("onset", UTCDateTime),
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("run_id", sa.Text),
+    sa.Column("detectable", sa.Double),
+    sa.Column("reason", sa.Text),
+    sa.Column("signals", sa.JSON(none_as_null=True)),
 )
+"""`state` is of the loss; `signals` holds those of bias and coverage, each with what is here columns of the loss."""
+
+backtest_loss = sa.Table(
+    "backtest_loss",
+    metadata,
+    sa.Column("job", Name, primary_key=True),
+    sa.Column("evaluated_on", UTCDateTime, primary_key=True),
+    sa.Column("segment", Name, primary_key=True),
+    sa.Column("version", sa.Text),
+    sa.Column("learnt", sa.Boolean, nullable=False),
+    sa.Column("loss", sa.Double),
+    sa.Column("baseline_loss", sa.Double),
+    sa.Column("coverage", sa.Double),
+    sa.Column("bias", sa.Double),
+    sa.Column("n", sa.BigInteger),
+)
+"""What nights before the first one would have lost; `learnt` where the version had learnt from their actuals."""
 
 alert = sa.Table(
     "alert",
@@ -126,8 +148,10 @@ alert = sa.Table(
     sa.Column("acknowledged_at", UTCDateTime),
     sa.Column("closed_at", UTCDateTime),
     sa.Column("run_id", sa.Text),
+    sa.Column("reason", sa.Text),
+    sa.Column("undelivered", sa.JSON(none_as_null=True)),
 )
-"""`state` is open, acknowledged or closed."""
+"""`state` is open, acknowledged or closed; `undelivered` says of each target that did not take the newest news why."""
 
 model = sa.Table(
     "model",
@@ -162,8 +186,10 @@ run = sa.Table(
     sa.Column("seconds", sa.JSON(none_as_null=True)),
     sa.Column("error", sa.Text),
     sa.Column("report", sa.Text),
+    sa.Column("note", sa.Text),
 )
-"""`state` is running, completed or failed; `seconds` holds the seconds of each stage."""
+"""`state` is running, completed, unchanged (published before, and the same again), skipped (done before), failed or
+crashed (found dead by a later run); `seconds` holds the seconds of each stage, `note` what else there is to say."""
 
 
 def quantile_column(level: float) -> str:

@@ -10,17 +10,18 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from sql.connection import describe, transaction
+from sql.connection import describe, storage_errors, transaction
 from sql.errors import SourceError, StorageError
 from sql.publish import publish_forecast
-from sql.tables import alert, loss, model, run, score
+from sql.tables import alert, backtest_loss, loss, model, run, score
 
 __all__ = [
-    "add_model", "finish_run", "promote", "publish_forecast", "rollback", "start_run", "upsert_alerts", "upsert_losses",
-    "upsert_scores",
+    "RunEnd", "add_model", "finish_run", "mark_crashed", "promote", "publish_forecast", "rollback", "start_run",
+    "upsert_alerts", "upsert_backtest_losses", "upsert_losses", "upsert_scores",
 ]  # fmt: skip
 
 Row = Mapping[str, Any]
+RunEnd = Literal["completed", "unchanged", "skipped", "failed"]
 
 
 def upsert_scores(engine: sa.Engine, rows: Sequence[Row]) -> int:
@@ -29,8 +30,13 @@ def upsert_scores(engine: sa.Engine, rows: Sequence[Row]) -> int:
 
 
 def upsert_losses(engine: sa.Engine, rows: Sequence[Row]) -> int:
-    """Write rows of `loss`, in one transaction; see `upsert`."""
-    return upsert(engine, loss, rows)
+    """Write rows of `loss`, in one transaction; see `upsert`. What only another run says again stays as it is."""
+    return upsert(engine, loss, _news(engine, rows))
+
+
+def upsert_backtest_losses(engine: sa.Engine, rows: Sequence[Row]) -> int:
+    """Write rows of `backtest_loss`, in one transaction; see `upsert`."""
+    return upsert(engine, backtest_loss, rows)
 
 
 def upsert_alerts(engine: sa.Engine, rows: Sequence[Row]) -> int:
@@ -70,6 +76,23 @@ def upsert(engine: sa.Engine, table: sa.Table, rows: Sequence[Row]) -> int:
     return len(rows)
 
 
+def _news(engine: sa.Engine, rows: Sequence[Row]) -> list[Row]:
+    """The rows of `loss` that say something else than the stored ones, but for the run that says it."""
+    nights = {(row["job"], row["evaluated_on"]) for row in rows}
+    conditions = [sa.and_(loss.c.job == job, loss.c.evaluated_on == night) for job, night in nights]
+    stored = sa.select(loss).where(sa.or_(sa.false(), *conditions))
+    with storage_errors(engine.url, "read from"), engine.connect() as connection:
+        before = {
+            (row["job"], row["evaluated_on"], row["segment"]): dict(row)
+            for row in connection.execute(stored).mappings()
+        }
+    return [row for row in rows if not _says_again(row, before.get((row["job"], row["evaluated_on"], row["segment"])))]
+
+
+def _says_again(row: Row, before: Mapping[str, Any] | None) -> bool:
+    return before is not None and all(_plain(row[name]) == before[name] for name in row if name != "run_id")
+
+
 def _plain(value: Any) -> Any:
     """NumPy scalars as Python ones, and NaN, which means not known, as None."""
     if hasattr(value, "item"):
@@ -103,13 +126,12 @@ def start_run(engine: sa.Engine, run_id: str, job: str, cutoff: datetime, starte
     # A run that is tried again under its own name leaves its first error behind.
     started = {
         "job": job, "cutoff": cutoff, "started_at": started_at, "state": "running", "finished_at": None, "error": None,
+        "note": None,
     }  # fmt: skip
     upsert(engine, run, [{"run_id": run_id, **started}])
 
 
-def finish_run(
-    engine: sa.Engine, run_id: str, state: Literal["completed", "failed"], finished_at: datetime, **facts: Any
-) -> None:
+def finish_run(engine: sa.Engine, run_id: str, state: RunEnd, finished_at: datetime, **facts: Any) -> None:
     """Note how a run ended.
 
     Args:
@@ -118,7 +140,7 @@ def finish_run(
         state: Whether it did its work.
         finished_at: When.
         **facts: Further columns of `run`: train_mode, train_reason, model_version, rows_read, series,
-            fallback_series, seconds (of each stage), error, report.
+            fallback_series, seconds (of each stage), error, report, note.
 
     Raises:
         ValueError: for a column that `run` does not have.
@@ -130,6 +152,22 @@ def finish_run(
     with transaction(engine) as connection:
         if not connection.execute(run.update().where(run.c.run_id == run_id).values(values)).rowcount:
             raise StorageError(f"There is no run {run_id!r} in {describe(engine.url)} to finish.")
+
+
+def mark_crashed(engine: sa.Engine, job: str, found_at: datetime) -> list[dict[str, Any]]:
+    """Note that the runs of a job that are said to be running are dead; for whoever alone may run it.
+
+    When they died nobody knows: they have no `finished_at`.
+
+    Returns:
+        Their rows of `run`.
+    """
+    ours = run.c.job == job, run.c.state == "running"
+    error = f"It ended without a word, as a process that is killed does; found at {found_at:%Y-%m-%d %H:%M:%S %Z}."
+    with transaction(engine) as connection:
+        dead = [dict(row) for row in connection.execute(sa.select(run).where(*ours)).mappings()]
+        connection.execute(run.update().where(*ours).values(state="crashed", error=error))
+    return dead
 
 
 def add_model(

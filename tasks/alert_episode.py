@@ -32,15 +32,17 @@ def opened(found: Row | None, job: str, segment: str, signal: str, night: dateti
         segment: What is watched of it.
         signal: By what.
         night: Tonight's cutoff.
-        **told: Onset, effect, run_id and message as they are tonight.
+        **told: Onset, effect, run_id, reason and message as they are tonight.
     """
     if found is not None and is_open(found):
         return {**found, **told}
     key = {"job": job, "segment": segment, "signal": signal, "opened_at": night}
     fresh = {**key, "acknowledged_by": None, "acknowledged_at": None}
-    return {**(found or fresh), "state": "open", "closed_at": None, "last_sent_at": None, **told}
+    return {**(found or fresh), "state": "open", "closed_at": None, "last_sent_at": None, "undelivered": None, **told}
 
 
 def closed(found: Row, night: datetime, message: str) -> dict[str, Any]:
-    """The open alert as it closes tonight, untold yet."""
-    return {**found, "state": "closed", "closed_at": night, "last_sent_at": None, "message": message}
+    """The open alert as it closes tonight: untold yet, but where nobody was to hear of it, and nobody is."""
+    unheard = found["last_sent_at"] is None and not found["undelivered"]
+    told = {"last_sent_at": night if unheard else None, "undelivered": None}
+    return {**found, "state": "closed", "closed_at": night, **told, "message": message}

@@ -11,10 +11,11 @@ from models.errors import InputError
 from models.history_summary import Window
 from models.settings import AuditSettings, ForecastSettings
 from sql.read import Source
+from tasks.artifacts import show_input
 from tasks.covariates import covariates
 from tasks.panel_store import save_panel
 from tasks.rows_store import StoredRows
-from tasks.step import inside_flow, logger, step
+from tasks.step import logger, step
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,7 @@ def audit_input(
     )
     for finding in audit.findings:
         logger().info("%s: %d, %s", finding.kind, finding.count, finding.action)
-    if inside_flow():
-        _show_on_the_run_page(audit)
+    show_input(audit)
     return Audited(save_panel(panel, rows_file.with_name("panel.npz")), audit)
 
 
@@ -61,28 +61,3 @@ def refuse_stale(audit: Audit, source: str, policies: AuditSettings) -> None:
             f"{source}: {audit.stale_message}. Load what is missing, or set audit.stale to warn, or "
             "audit.stale_after_steps to more."
         )
-
-
-def _show_on_the_run_page(audit: Audit) -> None:
-    """The findings as an artifact of the Prefect run; a server that takes none does not fail the night."""
-    from prefect.artifacts import create_table_artifact
-
-    table = [
-        {
-            "found": each.kind,
-            "count": each.count,
-            "for example": ", ".join(each.examples),
-            "what the night did": each.action,
-            "set by": each.setting,
-        }
-        for each in audit.findings
-    ]
-    since = f" from {audit.rows_since:%Y-%m-%d} on" if audit.rows_since else ""
-    words = (
-        f"{audit.rows_read} rows{since} of {audit.series} series, {audit.observed} observed values up to the cutoff "
-        f"{audit.cutoff:%Y-%m-%d %H:%M} UTC. {'What was odd:' if table else 'Nothing odd was found.'}"
-    )
-    try:
-        create_table_artifact(table, key="input-audit", description=words)
-    except Exception as error:
-        logger().warning("The audit is not on the run's page: %s", error)

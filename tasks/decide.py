@@ -15,12 +15,10 @@ from models.retraining import ChampionFacts, Policy, built_for, decide_training
 from models.settings import ForecastSettings, NetworkSettings, TrainingSettings
 from models.version import what_is_wrong
 from sql import history
-from tasks.model_store import DamagedVersion, StoredVersion, fetch_version, locate_version
+from tasks.model_store import SERIES_FILE, DamagedVersion, StoredVersion, fetch_version, locate_version
 from tasks.panel_store import load_panel
 from tasks.places import Places
 from tasks.step import logger, step
-
-SERIES_FILE = "series_ids.npy"
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,7 @@ class Decided:
     folder: Path | None = None
 
 
-@step("decide whether to train {places.job}", retries=2, retry_delay_seconds=(2, 10))
+@step("decide whether to train", retries=2, retry_delay_seconds=(2, 10))
 def decide(
     places: Places,
     panel_file: Path,
@@ -100,11 +98,18 @@ def weigh(
 
 
 def champion_as_of(places: Places, cutoff: datetime) -> Mapping[str, Any] | None:
-    """The champion; where it has seen what came after the cutoff, the newest version that has not, if any."""
+    """The champion; where it has seen what came after the cutoff, the newest version that has not, if any.
+
+    One that was rolled back is not taken up again.
+    """
     champion = history.champion(places.engine(), places.job)
     if champion is None or champion["trained_until"] <= cutoff:
         return champion
-    older = [row for row in history.models(places.engine(), places.job) if row["trained_until"] <= cutoff]
+    older = [
+        row
+        for row in history.models(places.engine(), places.job)
+        if row["trained_until"] <= cutoff and (row["stage"] != "retired" or row["promoted_at"] is not None)
+    ]
     return max(older, key=lambda row: (row["trained_until"], row["created_at"]), default=champion)
 
 

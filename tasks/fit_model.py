@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
+from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from models.errors import TrainingFailed
 from models.levels import Levels
-from models.retraining import built_for
 from models.settings import ForecastSettings, NetworkSettings, TrainingSettings
 from sql import history, write
-from tasks.decide import SERIES_FILE, Decided
-from tasks.keras_import import quiet_import
+from tasks.decide import Decided
 from tasks.model_store import StoredVersion, store_version
-from tasks.panel_store import load_panel
 from tasks.places import Places
-from tasks.reconcile import to_train_on
-from tasks.step import logger, step
-from tasks.summary_file import write_summary
+from tasks.runner import Runner
+from tasks.runner.cluster import PACKAGE
+from tasks.step import inside_flow, logger, step
+from tasks.training.on_gpu import train_on_gpu
+from tasks.training.order import MODEL, Order, Trained
+from tasks.training.own_process import train_apart
 from tasks.training_progress import told_progress
 
 
@@ -54,7 +53,6 @@ class Fitted:
         return f"trained on {series:,} of {of:,} series" if series < of else ""
 
 
-@step("{decided.mode}: get the model of {places.job}", retries=1, retry_delay_seconds=(5,))
 def fit_model(
     places: Places,
     panel_file: Path,
@@ -66,41 +64,68 @@ def fit_model(
     now: datetime,
     levels: Levels,
     meaning: str,
+    runner: Runner,
+    run_id: str,
 ) -> Fitted:
     """Train and store a version, or take the champion; a warm start that found nothing better is the champion.
 
-    `meaning` is that of the history, see `meaning_of`.
+    `meaning` is that of the history, see `meaning_of`; `runner` says where training runs.
     """
     if decided.mode in ("load", "none"):
         version = decided.champion.version if decided.champion else ""
         return Fitted(decided.mode, version, decided.folder, lies=decided.champion)
-    # TensorFlow takes seconds to import: only here, where it computes.
-    with quiet_import():
-        from models.fitting import fit
-        from models.forecaster import Forecaster
-
-    panel = to_train_on(load_panel(panel_file), levels)
-    start = Forecaster.load(decided.folder) if decided.folder else None
+    order = Order(
+        package=installed_version(PACKAGE),
+        panel=str(panel_file),
+        start=decided.champion if decided.folder else None,
+        forecast=forecast,
+        network=network,
+        training=training,
+        levels=levels,
+        meaning=meaning,
+    )
+    folder = panel_file.with_name("training")
     try:
-        with told_progress() as progress:
-            forecaster, report = fit(panel, forecast, network, training, start_from=start, progress=progress)
+        trained = train_model(places, order, decided, cutoff, folder, runner, run_id)
     except TrainingFailed as error:
         return _without_training(decided, str(error))
-    logger().info("%s\n%s", "\n".join(forecaster.choices), forecaster.summary)
-    facts = asdict(report)
-    if report.kept_champion and decided.champion is not None:
-        return Fitted(decided.mode, decided.champion.version, decided.folder, lies=decided.champion, training=facts)
-    folder = panel_file.with_name("model")
+    logger().info("%s\n%s", "\n".join(trained.choices), trained.summary)
+    if trained.kept_champion and decided.champion is not None:
+        champion = decided.champion
+        return Fitted(decided.mode, champion.version, decided.folder, lies=champion, training=trained.facts)
+    stored = keep_model(places, folder / MODEL, trained, cutoff, now)
+    return Fitted(decided.mode, stored.version, folder / MODEL, stored, stored, trained.facts)
+
+
+@step("{decided.mode}: train the model")
+def train_model(
+    places: Places, order: Order, decided: Decided, cutoff: datetime, folder: Path, runner: Runner, run_id: str
+) -> Trained:
+    """Train in a process of its own, here or on the pool `gpu` as the job says; `folder` then holds the model.
+
+    Raises:
+        TrainingFailed: the night goes on without it.
+    """
     folder.mkdir(exist_ok=True)
-    forecaster.save(folder)
-    # Series outside of the sample count as known: training again would not take them in either.
-    known = panel.accepted_ids
-    np.save(folder / SERIES_FILE, np.union1d(known, _known_before(decided)), allow_pickle=False)
-    if not levels:  # sums need the whole history of their parts
-        write_summary(folder, panel, meaning)
+    if runner.train_on == "gpu":
+        if inside_flow():
+            return train_on_gpu(places, run_id, cutoff, order, folder, runner)
+        logger().info("No Prefect server is configured, so runner.train_on gpu is here.")
+    order.write(folder)
+    with told_progress() as tell:
+        return train_apart(folder, tell)
+
+
+@step("keep the new model", retries=2, retry_delay_seconds=(2, 10))
+def keep_model(places: Places, folder: Path, trained: Trained, cutoff: datetime, now: datetime) -> StoredVersion:
+    """Store the files of a new version and list it; not part of training, which must not be tried again with it."""
     stored = store_version(folder, places.versions, places.job, cutoff)
-    _list_version(places, stored, cutoff, now, facts | {"built_for": built_for(forecast, network, panel.covariates)})
-    return Fitted(decided.mode, stored.version, folder, stored, stored, facts)
+    metrics = {name: fact for name, fact in trained.facts.items() if name != "history"}
+    metrics["built_for"] = trained.built_for
+    write.add_model(
+        places.engine(), places.job, stored.version, now, cutoff, stored.uri, stored.digest, metrics=metrics
+    )
+    return stored
 
 
 def _without_training(decided: Decided, why: str) -> Fitted:
@@ -119,18 +144,7 @@ def promote_model(places: Places, fitted: Fitted, cutoff: datetime, now: datetim
     if fitted.stored is None:
         return
     champion = history.champion(places.engine(), places.job)
+    if champion is not None and champion["version"] == fitted.stored.version:
+        return
     if champion is None or champion["trained_until"] <= cutoff:
         write.promote(places.engine(), places.job, fitted.stored.version, now)
-
-
-def _list_version(
-    places: Places, stored: StoredVersion, cutoff: datetime, now: datetime, metrics: dict[str, Any]
-) -> None:
-    metrics = {name: value for name, value in metrics.items() if name != "history"}
-    write.add_model(
-        places.engine(), places.job, stored.version, now, cutoff, stored.uri, stored.digest, metrics=metrics
-    )
-
-
-def _known_before(decided: Decided) -> Any:
-    return np.load(decided.folder / SERIES_FILE, allow_pickle=False) if decided.folder else np.array([], dtype=str)

@@ -8,12 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import TYPE_CHECKING
 
-from models.forecaster import QuantilesOf
-from models.member import Member
+if TYPE_CHECKING:
+    from models.forecaster import QuantilesOf
 
 # There where NVIDIA's driver has found a card; asking Keras would take seconds and half a gigabyte.
 GPU_DRIVER = Path("/dev/nvidiactl")
+# TensorFlow and JAX otherwise take a GPU's whole memory at once, and another process on it finds none.
+_GROW = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 
 
 @contextmanager
@@ -25,6 +28,8 @@ def quiet_import() -> Iterator[None]:
     if "keras" in sys.modules:
         yield
         return
+    for name, value in _GROW.items():
+        os.environ.setdefault(name, value)
     sys.stderr.flush()
     kept = os.dup(2)
     with TemporaryFile() as aside:
@@ -63,6 +68,8 @@ def gpu_names() -> list[str]:
 def quantiles_of() -> QuantilesOf:
     """What computes forecasts here: Keras where there is a GPU, NumPy on every core elsewhere."""
     if not GPU_DRIVER.exists() or os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
+        from models.member import Member
+
         return Member.quantiles
     with quiet_import():
         from models.keras_member import keras_quantiles

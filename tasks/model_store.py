@@ -22,6 +22,8 @@ from fsspec.implementations.local import LocalFileSystem
 from models.errors import ModelError
 
 MANIFEST = "manifest.json"
+# Series that a version knows, or was not to learn from.
+SERIES_FILE = "series_ids.npy"
 _LIBRARIES = ("keras", "tensorflow", "numpy")
 
 

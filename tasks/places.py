@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from shutil import rmtree
 from tempfile import TemporaryDirectory
@@ -15,16 +14,14 @@ from uuid import uuid4
 
 import fsspec
 from pydantic import Field
-from sqlalchemy import Engine
+from sqlalchemy import Engine, inspect
 
 from models.settings import Settings
-from sql.connection import connect, ping
+from sql.connection import connect, ping, storage_errors
 from sql.errors import SourceError
 from sql.migrations import migrate
 from sql.url import describe, resolve_url
 from tasks.step import step
-
-_LEFT_OVER_AFTER = timedelta(days=7)
 
 
 class PlaceError(ValueError):
@@ -73,6 +70,18 @@ class Places:
         url = resolve_url(self.output.url, self.base)
         return url.get_backend_name() != "sqlite" or Path(str(url.database)).exists()
 
+    def has_runs(self) -> bool:
+        """Whether a night has noted a run before.
+
+        Raises:
+            StorageError: the database does not answer.
+        """
+        if not self.has_tables():
+            return False
+        engine = self.engine()
+        with storage_errors(engine.url, "look for tables in"):
+            return inspect(engine).has_table("run")
+
     def ready_engine(self) -> Engine:
         """The database of the output tables, with the tables as this version knows them.
 
@@ -115,29 +124,30 @@ class Places:
     @contextmanager
     def scratch(self, run_id: str) -> Iterator[Path]:
         """A folder beside the reports for what the steps of one run hand each other; gone when the run ends."""
-        reports = self.base / self.output.report
-        made_here = [folder for folder in (reports / ".nightcast", reports) if not folder.exists()]
-        folder = reports / ".nightcast" / run_id
+        reports = self.report.parent
+        made_here = [] if reports.exists() else [reports]
+        folder = self._scratches / run_id
         folder.mkdir(parents=True, exist_ok=True)
-        _remove_left_over(folder.parent)
         try:
             yield folder
         finally:
             rmtree(folder, ignore_errors=True)
-            for empty in made_here:
+            for empty in (self._scratches, self._scratches.parent, *made_here):
                 with suppress(OSError):
                     empty.rmdir()
 
-
-def _remove_left_over(scratches: Path) -> None:
-    """Remove what killed runs left: each folder holds a whole panel, and nobody would come back for it."""
-    for folder in scratches.iterdir():
+    def remove_left_over(self) -> None:
+        """Remove the scratch of killed runs; for whoever alone may run the job. Each holds a whole panel."""
+        rmtree(self._scratches, ignore_errors=True)
         with suppress(OSError):
-            if time.time() - folder.stat().st_mtime > _LEFT_OVER_AFTER.total_seconds():
-                rmtree(folder, ignore_errors=True)
+            self._scratches.parent.rmdir()
+
+    @property
+    def _scratches(self) -> Path:
+        return self.report.parent / ".nightcast" / self.job
 
 
-@step("look whether {places.job} can be written", retries=1, retry_delay_seconds=(4,))
+@step("look whether the places can be written", retries=1, retry_delay_seconds=(4,))
 def check_places(places: Places) -> None:
     """Find what could not be written before hours of work are spent on it; leaves nothing behind.
 

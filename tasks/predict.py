@@ -19,6 +19,7 @@ from models.levels import Levels
 from models.panel import Panel
 from models.settings import ForecastSettings
 from models.shards import shards
+from tasks.artifacts import show_progress
 from tasks.fit_model import Fitted
 from tasks.forecast_shard import Tonight, bare_fallback, shard_parts
 from tasks.keras_import import quantiles_of
@@ -55,7 +56,7 @@ class Predicted:
         return sum(self.fallback_reasons.values())
 
 
-@step("forecast every series of {places.job}")
+@step("forecast every series")
 def predict(
     places: Places,
     panel_file: Path,
@@ -92,7 +93,7 @@ def predict(
         parts = _parts_here(panel, runner.shard_series, instead, forecaster, tonight)
     reasons = Counter[str]()
     with closing(parts):
-        rows: Iterator[pa.Table] = _counted(parts, reasons)
+        rows: Iterator[pa.Table] = _counted(parts, reasons, len(panel))
         if forecaster is not None and levels.reconciled:
             ask = partial(forecaster.predict, quantiles_of=quantiles_of())
             rows, word = reconciled(rows, panel, levels, ask, forecast, instead, tonight)
@@ -111,11 +112,16 @@ def _parts_here(
         yield from shard_parts(panel.part(series), instead.of(series), forecaster, computed_by, tonight)
 
 
-def _counted(parts: Generator[pa.Table], reasons: Counter[str]) -> Generator[pa.Table]:
-    """The parts as they come, while the reasons of their series are counted."""
+def _counted(parts: Generator[pa.Table], reasons: Counter[str], series: int) -> Generator[pa.Table]:
+    """The parts as they come, while their series and the reasons of these are counted."""
+    done, tell = 0, show_progress("forecasting")
     for part in parts:
-        first_steps = part["reason"].filter(pc.equal(part["step"], 1)).drop_null()
-        reasons.update({each["values"]: each["counts"] for each in pc.value_counts(first_steps).to_pylist()})
+        first_steps = part["reason"].filter(pc.equal(part["step"], 1))
+        done += len(first_steps)
+        tell(done / series, f"{done:,} of {series:,} series")
+        reasons.update(
+            {each["values"]: each["counts"] for each in pc.value_counts(first_steps.drop_null()).to_pylist()}
+        )
         yield part
 
 

@@ -5,18 +5,25 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 from uuid import uuid4
 
 import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
+from sql import history
+from sql.publish import digest_of
+from sql.tables import is_quantile_column
 from sql.write import publish_forecast
-from tasks.night_file import night_parts
+from tasks.night_file import night_parts, save_night
 from tasks.places import Places, stamp
 from tasks.step import step
 
@@ -26,15 +33,30 @@ _LEFT_OVER_SECONDS = 86_400
 
 @dataclass(frozen=True)
 class Published:
-    """Number of rows in the table, and the folder (path or URL) of the night's Parquet file."""
+    """A night in its places.
+
+    Attributes:
+        rows: Number of rows in the table.
+        parquet: Folder (path or URL) of the night's Parquet file.
+        same_as: The run that had published the very same rows before, so that nothing was written; "" where none had.
+    """
 
     rows: int
     parquet: str
+    same_as: str = ""
 
 
-@step("publish {places.job}", retries=2, retry_delay_seconds=(2, 10))
+@step("publish", retries=2, retry_delay_seconds=(2, 10))
 def publish(places: Places, forecast_file: Path, cutoff: datetime) -> Published:
-    """Write tonight's rows, a file of `save_night`, to both places; what fails leaves both as they were."""
+    """Write tonight's rows, a file of `save_night`, to both places; what fails leaves both as they were.
+
+    Where both hold the very same rows, but for their run and its time, nothing is written.
+    """
+    before = history.publication_of(places.engine(), places.job, cutoff)
+    if before is not None and _is_whole(places, before):
+        with closing(night_parts(forecast_file, places.job, cutoff)) as parts:
+            if digest_of(parts) == before["digest"]:
+                return Published(before["rows"], night_folder(places, cutoff), before["run_id"])
     with (
         _ParquetNight(places, forecast_file, cutoff) as night,
         closing(night_parts(forecast_file, places.job, cutoff)) as parts,
@@ -46,6 +68,49 @@ def publish(places: Places, forecast_file: Path, cutoff: datetime) -> Published:
 def night_folder(places: Places, cutoff: datetime) -> str:
     """Folder (path or URL) of the Parquet file of one night."""
     return f"{places.parquet}/job={places.job}/cutoff={stamp(cutoff)}"
+
+
+def mend(places: Places, cutoff: datetime) -> None:
+    """Make the Parquet file of a night what the table says, where a run was killed between the two.
+
+    Raises:
+        StorageError: the database does not answer.
+        OSError: the folder cannot be written.
+    """
+    system, folder = fsspec.core.url_to_fs(night_folder(places, cutoff))
+    if not system.exists(folder):
+        return
+    if isinstance(system, LocalFileSystem):
+        for left_over in Path(folder).glob(f".{_FILE}.*"):
+            left_over.unlink()
+    target = f"{folder}/{_FILE}"
+    shown = _run_of(system, target) if system.exists(target) else None
+    published = history.publication_of(places.engine(), places.job, cutoff)
+    if published is None:
+        system.rm(folder, recursive=True)
+    elif shown != published["run_id"]:
+        with TemporaryDirectory() as aside:
+            rows = history.forecast_of(places.engine(), places.job, cutoff)
+            only_of_others = (name for name in rows.column_names if is_quantile_column(name))
+            rows = rows.drop_columns([name for name in only_of_others if rows[name].null_count == len(rows)])
+            with _ParquetNight(places, save_night([rows], Path(aside) / _FILE), cutoff) as night:
+                night.show()
+
+
+def _is_whole(places: Places, published: Mapping[str, Any]) -> bool:
+    """Whether a published night is where it should be, or somebody has taken rows or its file away."""
+    system, folder = fsspec.core.url_to_fs(night_folder(places, published["cutoff"]))
+    rows = history.row_count(places.engine(), places.job, published["cutoff"])
+    return rows == published["rows"] and bool(system.exists(f"{folder}/{_FILE}"))
+
+
+def _run_of(system: fsspec.AbstractFileSystem, file: str) -> str | None:
+    """The run that a Parquet file is of; None where it is no whole one."""
+    try:
+        with system.open(file) as stream:
+            return str(pq.ParquetFile(stream).read_row_group(0, columns=["run_id"])["run_id"][0])
+    except pa.ArrowException:
+        return None
 
 
 class _ParquetNight:

@@ -17,6 +17,7 @@ from models.time_grid import TimeGrid
 from sql.errors import NoRows
 from sql.read import Source, describe_source, first_timestamp, save_observations
 from sql.revisions import known_at
+from tasks.artifacts import show_progress
 from tasks.covariates import save_known_future
 from tasks.rows_store import StoredRows
 from tasks.step import step
@@ -52,7 +53,7 @@ def read_series(
     steps_ahead = forecast.horizon if source.known_future else 0
     until = None if cutoff is None else grid.past_repeat(last_instant(grid, cutoff, steps_ahead))
     moment = None if now is None else moment_of_knowledge(source, grid, cutoff, now)
-    file = scratch / "observations.arrow"
+    file, tell = scratch / "observations.arrow", show_progress("reading")
     try:
         save_observations(source, file, base, since, until, forecast.time_zone, moment)
     except NoRows:
@@ -61,6 +62,7 @@ def read_series(
         raise
     ahead = None if cutoff is None else grid.past_repeat(last_instant(grid, cutoff, forecast.horizon))
     save_known_future(source, base, forecast, file, ahead)
+    tell(1.0, f"{describe_source(source, base)} is read")
     return file
 
 

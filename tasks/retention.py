@@ -17,7 +17,7 @@ from tasks.places import Places, stamp
 from tasks.step import logger, step
 
 
-@step("let go of old nights of {places.job}")
+@step("let go of old nights")
 def forget(places: Places, cutoff: datetime) -> int:
     """Delete the nights that lie more than `output.keep_days` before tonight's cutoff; the rest waits for the next one.
 

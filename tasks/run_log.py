@@ -13,18 +13,43 @@ from sql.migrations import migrate
 from tasks.places import Places
 from tasks.step import logger, step
 
+_ENDED = {"completed", "unchanged"}
 
-@step("prepare the tables of {places.job}", retries=2, retry_delay_seconds=(2, 10))
+
+@step("prepare the tables", retries=2, retry_delay_seconds=(2, 10))
 def begin_run(places: Places, run_id: str, cutoff: datetime, started_at: datetime) -> None:
     """Make or migrate the tables, and note that the run is on its way."""
     migrate(places.engine())
     write.start_run(places.engine(), run_id, places.job, cutoff, started_at)
 
 
-@step("close the run of {places.job}", retries=2, retry_delay_seconds=(2, 10))
-def end_run(places: Places, run_id: str, finished_at: datetime, facts: dict[str, Any]) -> None:
-    """Note that the run was completed, and what it did."""
-    write.finish_run(places.engine(), run_id, "completed", finished_at, **facts)
+def announce_run(places: Places, run_id: str, cutoff: datetime, started_at: datetime) -> None:
+    """Note that the run reads its source, as of a cutoff that is not known for certain; makes no tables."""
+    if places.has_runs():
+        write.start_run(places.engine(), run_id, places.job, cutoff, started_at)
+
+
+@step("close the run", retries=2, retry_delay_seconds=(2, 10))
+def end_run(
+    places: Places, run_id: str, finished_at: datetime, facts: dict[str, Any], state: write.RunEnd = "completed"
+) -> None:
+    """Note how the run ended, and what it did."""
+    write.finish_run(places.engine(), run_id, state, finished_at, **facts)
+
+
+def nights_done(places: Places) -> list[datetime]:
+    """Cutoffs of the nights that are published and came to their end, oldest first; makes no tables.
+
+    One that was published by a run that then failed or crashed is not done: nobody has judged what came true.
+    """
+    if not places.has_runs():
+        return []
+    engine = places.ready_engine()
+    states: dict[datetime, set[str]] = {}
+    for row in history.runs(engine, places.job):
+        states.setdefault(row["cutoff"], set()).add(row["state"])
+    published = [row["cutoff"] for row in history.publications(engine, places.job)]
+    return [cutoff for cutoff in published if states.get(cutoff, _ENDED) & _ENDED]
 
 
 def note_failure(
@@ -35,7 +60,7 @@ def note_failure(
         # What does not answer takes no note either, and asking again would only take more time.
         return
     try:
-        if not places.has_tables() or not sa.inspect(places.engine()).has_table("run"):
+        if not places.has_runs():
             return
         if run_id not in {row["run_id"] for row in history.runs(places.engine(), places.job)}:
             write.start_run(places.engine(), run_id, places.job, cutoff, started_at)

@@ -51,7 +51,7 @@ class Scored:
         return [row for row in self.scores if row["cutoff"] == self.newest and row["step"] == 0]
 
 
-@step("score past forecasts of {places.job}", retries=2, retry_delay_seconds=(2, 10))
+@step("score past forecasts", retries=2, retry_delay_seconds=(2, 10))
 def score(
     places: Places,
     panel_file: Path,

@@ -36,7 +36,8 @@ def step(
     """Make a function a step of the night.
 
     Args:
-        name: What a person reads in the UI; `{argument}` and `{argument.attribute}` are filled in.
+        name: What a person reads in the UI, before the name of the run; `{argument}` and `{argument.attribute}` are
+            filled in.
         retries: How often to try again where the outside (database, network) failed.
         retry_delay_seconds: Seconds before each retry; the last one repeats.
 
@@ -87,13 +88,20 @@ def _as_task(function: Callable[P, R], name: str, retries: int, delays: list[flo
     # Panels are big: no hashing of inputs, no copy of results, and references between steps.
     return task(
         name=function.__name__.replace("_", " "),
-        task_run_name=name,
+        task_run_name=f"{name} · {_run_name()}",
         retries=retries,
         retry_delay_seconds=delays,
         retry_condition_fn=_outside_failed,
         cache_policy=NO_CACHE,
         persist_result=False,
     )(function)
+
+
+def _run_name() -> str:
+    """The run's name, which says job and cutoff; braces would be filled in."""
+    from prefect.runtime import flow_run
+
+    return str(flow_run.name).replace("{", "(").replace("}", ")")
 
 
 def _outside_failed(task: object, task_run: object, state: Any) -> bool:

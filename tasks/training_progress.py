@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
+from tasks.artifacts import show_progress
 from tasks.step import inside_flow, logger
 
 if TYPE_CHECKING:
     from click._termui_impl import ProgressBar
 
-    from models.training import Progress
+    from models.progress import Progress
 
 SECONDS_BETWEEN_LINES = 10.0
 # The bar is as long as all steps together, which are known only once training tells of them.
@@ -52,12 +53,13 @@ def _in_short(progress: Progress | None) -> str | None:
 
 
 def _lines(clock: Callable[[], float]) -> Callable[[Progress], None]:
-    told = [-SECONDS_BETWEEN_LINES]
+    told, tell = [-SECONDS_BETWEEN_LINES], show_progress("training")
 
     def line(progress: Progress) -> None:
         if clock() - told[0] < SECONDS_BETWEEN_LINES and progress.step < progress.steps:
             return
         told[0] = clock()
+        tell(progress.step / progress.steps, f"step {progress.step} of {progress.steps}, {_in_short(progress)}")
         logger().info(
             "step %d of %d, loss %.4f, validation %.4f, about %.0f s left",
             progress.step,

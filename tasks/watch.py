@@ -1,24 +1,25 @@
-"""Compare tonight's loss with its past, and open or close alerts."""
+"""Compare tonight's figures with what is usual of the job, and open or close alerts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
-from models.degradation import Verdict, judge
+from models.likely_reason import likely_reason
 from models.scoring import EveningLoss
 from models.settings import MonitorSettings
+from models.signals import Signal, in_words, state_of, verdict_on
 from sql import history, write
 from sql.errors import SourceError
 from tasks import alert_episode
 from tasks.places import Places
 from tasks.step import logger, step
 
-SIGNAL = "loss"
+Row = Mapping[str, Any]
 METRIC = "scaled pinball"
 
 
@@ -35,7 +36,7 @@ class Watched:
     changes: tuple[str, ...]
 
 
-@step("watch the loss of {places.job}", retries=2, retry_delay_seconds=(2, 10))
+@step("watch the loss", retries=2, retry_delay_seconds=(2, 10))
 def watch(
     places: Places,
     losses: Mapping[str, EveningLoss],
@@ -48,125 +49,168 @@ def watch(
 
     Days in messages are those of `zone`, the job's: a day's midnight in Madrid is the evening before in UTC.
     """
-    stored = history.losses(places.engine(), places.job)
+    engine, job = places.engine(), places.job
+    stored, backtest = history.losses(engine, job), history.backtest_losses(engine, job)
     rows = [
-        loss_row(places.job, segment, loss, stored, monitor, evaluated_on) | {"run_id": run_id}
+        loss_row(tonight(job, segment, loss, evaluated_on) | {"run_id": run_id}, stored, backtest, monitor, zone)
         for segment, loss in losses.items()
     ]
-    write.upsert_losses(places.engine(), rows)
+    write.upsert_losses(engine, rows)
     if any(row["evaluated_on"] > evaluated_on for row in stored):
         # A past night run again says nothing about today.
         return Watched(rows, ())
-    alerts = history.alerts(places.engine(), places.job)
-    changed = [alert for row in rows if (alert := alert_after(row, alerts, zone))]
-    changed += [without_segment(alert, evaluated_on) for alert in alerts if is_orphan(alert, losses)]
-    write.upsert_alerts(places.engine(), changed)
+    alerts, runs = history.alerts(engine, job), history.runs(engine, job)
+    stale = any(alert["signal"] == "input" and alert["closed_at"] is None for alert in alerts)
+    changed = [alert for row in rows for alert in alerts_after(row, rows, alerts, runs, stale, zone)]
+    changed += [without_segment(alert, evaluated_on) for alert in alerts if is_orphan(alert, losses, monitor)]
+    write.upsert_alerts(engine, changed)
     news = [alert["message"] for alert in changed if evaluated_on in (alert["opened_at"], alert["closed_at"])]
     for message in news:
         logger().warning("%s", message)
     return Watched(rows, tuple(news))
 
 
-def loss_row(
-    job: str,
-    segment: str,
-    loss: EveningLoss,
-    stored: Sequence[Mapping[str, Any]],
-    monitor: MonitorSettings,
-    evaluated_on: datetime,
-) -> dict[str, Any]:
-    """One segment's row of the table `loss`: tonight's figures and the rule's verdict on them."""
-    past = [row for row in stored if row["segment"] == segment and row["evaluated_on"] < evaluated_on]
-    tonight = {"loss": loss.loss, "baseline_loss": loss.baseline_loss}
-    verdict = judge_nights([*past, {**tonight, "state": ""}], monitor)
-    onset = None if verdict.onset is None else [*(row["evaluated_on"] for row in past), evaluated_on][verdict.onset]
+def tonight(job: str, segment: str, loss: EveningLoss, evaluated_on: datetime) -> dict[str, Any]:
+    """One segment's figures of tonight, without a verdict."""
     return {
         "job": job,
         "evaluated_on": evaluated_on,
         "segment": segment,
         "metric": METRIC,
-        **tonight,
+        "loss": loss.loss,
+        "baseline_loss": loss.baseline_loss,
         "coverage": loss.coverage,
         "bias": loss.bias,
         "n": loss.n,
-        "statistic": verdict.statistic,
-        "limit": verdict.limit,
-        "effect": verdict.effect,
-        "onset": onset,
-        "state": verdict.state,
     }
 
 
-def judge_nights(nights: Sequence[Mapping[str, Any]], monitor: MonitorSettings) -> Verdict:
-    """The rule's verdict on the newest of some rows of one segment, oldest first."""
-    losses, baseline = (
-        np.array([np.nan if row[name] is None else row[name] for row in nights]) for name in ("loss", "baseline_loss")
+def loss_row(
+    figures: Row, stored: Sequence[Row], backtest: Sequence[Row], monitor: MonitorSettings, zone: tzinfo
+) -> dict[str, Any]:
+    """A row of the table `loss`: figures of a night and segment, and the rule's verdicts on them.
+
+    Args:
+        figures: The night's.
+        stored: Rows of `loss`, oldest first; those of other segments and from this night on are left out.
+        backtest: Rows of `backtest_loss`, likewise; those that a live night has taken the place of are left out too.
+        monitor: Settings.
+        zone: The job's, for days of the week.
+    """
+    night, segment = figures["evaluated_on"], figures["segment"]
+    past = [row for row in stored if row["segment"] == segment and row["evaluated_on"] < night]
+    first = min((row["evaluated_on"] for row in past if row["n"]), default=night)
+    before = [row for row in backtest if row["segment"] == segment and row["evaluated_on"] < first]
+    nights = [*past, {**figures, "state": "", "signals": None}]
+    weekday = np.array([row["evaluated_on"].astimezone(zone).weekday() for row in (*before, *nights)], np.int64)
+    verdicts: dict[str, dict[str, Any]] = {}
+    for signal in get_args(Signal):
+        if signal not in monitor.signals:
+            verdicts[signal] = {"state": "not evaluated", "reason": "not watched", "onset": None}
+            continue
+        verdict = verdict_on(signal, nights, before, weekday, monitor)
+        onset = None if verdict.onset is None else nights[verdict.onset]["evaluated_on"]
+        verdicts[signal] = {**verdict._asdict(), "onset": onset}
+    loss = verdicts.pop("loss")
+    others = {signal: _as_json(verdict) for signal, verdict in verdicts.items() if signal in monitor.signals}
+    return {**figures, "statistic": None, "limit": 1.0, "effect": None, **loss, "signals": others}
+
+
+def alerts_after(
+    row: Row, rows: Sequence[Row], alerts: Sequence[Row], runs: Sequence[Row], stale: bool, zone: tzinfo
+) -> list[dict[str, Any]]:
+    """The alerts that one segment's verdicts open, update or close.
+
+    Args:
+        row: The segment's row of tonight.
+        rows: Those of all segments.
+        alerts: As they were.
+        runs: Of the job, newest first.
+        stale: Whether the source is.
+        zone: For days in messages.
+    """
+    changed = []
+    for signal in get_args(Signal):
+        found = alert_episode.find(alerts, row["segment"], signal, row["evaluated_on"])
+        state = state_of(signal, row)
+        if state == "degraded":
+            changed.append(_degraded(signal, row, rows, found, runs, stale, zone))
+        elif state == "ok" and found is not None and alert_episode.is_open(found):
+            message = f"{row['job']}, {row['segment']}: the {signal} is what it was before {_day(found['onset'], zone)}"
+            changed.append(alert_episode.closed(found, row["evaluated_on"], message))
+    return changed
+
+
+def _degraded(
+    signal: Signal, row: Row, rows: Sequence[Row], found: Row | None, runs: Sequence[Row], stale: bool, zone: tzinfo
+) -> dict[str, Any]:
+    verdict = row if signal == "loss" else row["signals"][signal]
+    onset = _moment(verdict["onset"])
+    bias = (row["signals"] or {}).get("bias") or {}
+    series = [run["series"] for run in runs if run["series"] is not None]
+    before = [run["series"] for run in runs if run["series"] is not None and run["cutoff"] < onset]
+    reason = likely_reason(
+        row["segment"],
+        [each["segment"] for each in rows if state_of(signal, each) == "degraded"],
+        len(rows) - 1,
+        bias["effect"] if bias.get("state") == "degraded" else None,
+        stale,
+        series[0] - before[0] if before else 0,
+        series[0] if series else 0,
     )
-    return judge(losses, baseline, monitor, [str(row["state"]) for row in nights])
+    message = f"{row['job']}, {row['segment']}: {in_words(signal, verdict['effect'])} since {_day(onset, zone)}"
+    message += f"; likely reason: {reason}" if reason else ""
+    told = {"onset": onset, "effect": verdict["effect"], "run_id": row.get("run_id"), "reason": reason or None}
+    return alert_episode.opened(found, row["job"], row["segment"], signal, row["evaluated_on"], **told, message=message)
 
 
-def alert_after(row: Mapping[str, Any], alerts: Sequence[Mapping[str, Any]], zone: tzinfo) -> dict[str, Any] | None:
-    """The alert that a segment's verdict opens, updates or closes; None where nothing changes."""
-    job, segment, night = row["job"], row["segment"], row["evaluated_on"]
-    found = alert_episode.find(alerts, segment, SIGNAL, night)
-    if row["state"] == "degraded":
-        message = (
-            f"{job}, {segment}: the loss relative to the seasonal naive's is {row['effect']:.0%} above its past, "
-            f"probably since {row['onset'].astimezone(zone):%Y-%m-%d}"
-        )
-        told = {name: row[name] for name in ("onset", "effect", "run_id")}
-        return alert_episode.opened(found, job, segment, SIGNAL, night, **told, message=message)
-    if row["state"] == "ok" and found and alert_episode.is_open(found):
-        since = f"{found['onset'].astimezone(zone):%Y-%m-%d}"
-        return alert_episode.closed(found, night, f"{job}, {segment}: the loss is what it was before {since}")
-    return None
+def is_orphan(alert: Row, losses: Mapping[str, EveningLoss], monitor: MonitorSettings) -> bool:
+    """Whether an open alert is of a segment or signal that is no longer watched: no verdict will ever close it."""
+    if alert["signal"] not in get_args(Signal) or alert["closed_at"] is not None:
+        return False
+    return alert["segment"] not in losses or alert["signal"] not in monitor.signals
 
 
-def is_orphan(alert: Mapping[str, Any], losses: Mapping[str, EveningLoss]) -> bool:
-    """Whether an open alert is of a segment that is no longer there: no verdict will ever close it."""
-    return alert["signal"] == SIGNAL and alert["closed_at"] is None and alert["segment"] not in losses
-
-
-def without_segment(alert: Mapping[str, Any], evaluated_on: datetime) -> dict[str, Any]:
+def without_segment(alert: Row, evaluated_on: datetime) -> dict[str, Any]:
     """An alert closed because its segment is gone; nobody is told that anything recovered."""
     return {
         **alert,
         "state": "closed",
         "closed_at": evaluated_on,
         "last_sent_at": alert["last_sent_at"] or evaluated_on,
-        "message": f"{alert['job']}, {alert['segment']}: watched no longer, for the segment is gone",
+        "undelivered": None,
+        "message": f"{alert['job']}, {alert['segment']}: watched no longer, for the segment or signal is gone",
     }
 
 
-def acknowledge_alert(places: Places, segment: str, by: str, at: datetime) -> dict[str, Any]:
-    """Note who knows of a segment's open alert.
+def acknowledge_alert(places: Places, segment: str, by: str, at: datetime) -> list[dict[str, Any]]:
+    """Note who knows of a segment's open alerts.
 
     Raises:
         SourceError: no night has run yet, or the segment has no open alert.
     """
     engine = places.ready_engine()
     alerts = history.open_alerts(engine, places.job)
-    # Of several, one that nobody knows of yet.
-    mine = sorted((each for each in alerts if each["segment"] == segment), key=lambda each: each["state"] != "open")
-    found = next(iter(mine), None)
-    if found is None:
+    mine = [each for each in alerts if each["segment"] == segment]
+    if not mine:
         known = sorted({str(alert["segment"]) for alert in alerts}) or "none"
         raise SourceError(f"{places.job} has no open alert of segment {segment!r}; open ones: {known}. Use --segment.")
-    acknowledged = {**found, "state": "acknowledged", "acknowledged_by": by, "acknowledged_at": at}
-    write.upsert_alerts(engine, [acknowledged])
+    unknown = [each for each in mine if each["state"] == "open"] or mine
+    acknowledged = [{**each, "state": "acknowledged", "acknowledged_by": by, "acknowledged_at": at} for each in unknown]
+    write.upsert_alerts(engine, acknowledged)
     return acknowledged
 
 
-def replay_rule(places: Places, monitor: MonitorSettings) -> list[dict[str, Any]]:
-    """What the rule would have said each night as it is set now, of every segment; changes nothing.
+def _as_json(verdict: Row) -> dict[str, Any]:
+    """A verdict without what JSON has no word for."""
+    plain = {name: None if isinstance(value, float) and np.isnan(value) else value for name, value in verdict.items()}
+    return {**plain, "onset": None if verdict["onset"] is None else verdict["onset"].isoformat()}
 
-    Raises:
-        SourceError: no night has run yet.
-    """
-    told: dict[str, list[dict[str, Any]]] = {}
-    for row in history.losses(places.ready_engine(), places.job):
-        nights = told.setdefault(str(row["segment"]), [])
-        verdict = judge_nights([*nights, {**row, "state": ""}], monitor)
-        said = {name: getattr(verdict, name) for name in ("statistic", "limit", "effect", "state")}
-        nights.append({**row, **said})
-    return sorted((row for nights in told.values() for row in nights), key=lambda row: row["evaluated_on"])
+
+def _moment(value: datetime | str) -> datetime:
+    return datetime.fromisoformat(value) if isinstance(value, str) else value
+
+
+def _day(moment: datetime, zone: tzinfo) -> str:
+    local = moment.astimezone(zone)
+    return f"{local.day} {local:%B %Y}"

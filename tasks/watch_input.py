@@ -15,7 +15,7 @@ from tasks.step import logger, step
 SIGNAL, SEGMENT = "input", "all"
 
 
-@step("watch the input of {places.job}", retries=2, retry_delay_seconds=(2, 10))
+@step("watch the input", retries=2, retry_delay_seconds=(2, 10))
 def watch_input(places: Places, audit: Audit, zone: tzinfo, run_id: str) -> tuple[str, ...]:
     """Keep one alert for as long as the source is stale; `notify` tells of it.
 

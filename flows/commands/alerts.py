@@ -28,7 +28,7 @@ def list_alerts(job: str, closed_too: bool) -> Answer:
     loaded = load_job(job)
     read = history.alerts if closed_too else history.open_alerts
     rows = read(loaded.places.ready_engine(), loaded.job.name)
-    columns = ["opened_at", "segment", "signal", "state", "effect", "onset", "acknowledged_by", "closed_at"]
+    columns = ["opened_at", "segment", "signal", "state", "effect", "onset", "reason", "acknowledged_by", "closed_at"]
     return Answer(table(rows, columns, empty="No alert."), {"alerts": rows})
 
 
@@ -38,15 +38,16 @@ def list_alerts(job: str, closed_too: bool) -> Answer:
 @click.option("--by", default=getpass.getuser, show_default="this user", help="Who knows of it.")
 @answers
 def acknowledge(job: str, segment: str, by: str) -> Answer:
-    """Say that somebody knows of the open alert of a segment."""
+    """Say that somebody knows of the open alerts of a segment: they are not repeated."""
     from datetime import UTC, datetime
 
     from flows.job import load_job
     from tasks.watch import acknowledge_alert
 
     loaded = load_job(job)
-    alert = acknowledge_alert(loaded.places, segment, by, datetime.now(UTC))
-    return Answer(f"{by} knows of the alert of {segment} opened {alert['opened_at']:%Y-%m-%d %H:%M}.", alert)
+    known = acknowledge_alert(loaded.places, segment, by, datetime.now(UTC))
+    told = "\n".join(f"{by} knows of: {alert['message']}" for alert in known)
+    return Answer(told, {"alerts": known})
 
 
 @alerts.command()
@@ -55,11 +56,15 @@ def acknowledge(job: str, segment: str, by: str) -> Answer:
 def replay(job: str) -> Answer:
     """What the rule, as the job file now sets it, would have said on each past night. Changes nothing."""
     from flows.job import load_job
-    from tasks.watch import replay_rule
+    from tasks.replay import episodes_of, replay_rule
 
     loaded = load_job(job)
-    nights = replay_rule(loaded.places, loaded.job.monitor)
-    columns = ["evaluated_on", "segment", "loss", "baseline_loss", "statistic", "limit", "effect", "state"]
+    nights = replay_rule(loaded.places, loaded.job.monitor, loaded.job.forecast.zone)
+    episodes = episodes_of(nights, loaded.job.forecast.zone)
+    columns = ["evaluated_on", "segment", "loss", "baseline_loss", "statistic", "effect", "detectable", "state"]
+    text = table(nights, columns, empty="No night was scored yet.") + "\n\n"
+    text += table(episodes, ["opened_at", "closed_at", "message"], empty="The rule would have raised no alert.")
+    silent = sum(night["state"] == "not evaluated" for night in nights)
     degraded = sum(night["state"] == "degraded" for night in nights)
-    text = table(nights, columns, empty="No night was scored yet.") + f"\n{degraded} of {len(nights)} degraded."
-    return Answer(text, {"nights": nights, "degraded": degraded})
+    text += f"\n{degraded} of {len(nights)} degraded, {silent} not evaluated; {len(episodes)} alerts."
+    return Answer(text, {"nights": nights, "degraded": degraded, "not_evaluated": silent, "alerts": episodes})

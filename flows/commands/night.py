@@ -9,16 +9,16 @@ import click
 from flows.commands.answer import Answer, answers, moment_option, table
 
 JOB = click.argument("job")
+Train = Literal["auto", "scratch", "warm", "never"]
+_POLICIES = click.Choice(["auto", "scratch", "warm", "never"])
 
 
 @click.command()
 @JOB
 @moment_option("--cutoff", help="Last timestamp that the forecast may see, in the job's zone. Default: the newest.")
-@click.option(
-    "--train", type=click.Choice(["auto", "scratch", "warm", "never"]), help="Instead of the job's training.policy."
-)
+@click.option("--train", type=_POLICIES, help="Instead of the job's training.policy.")
 @answers
-def run(job: str, cutoff: str | None, train: Literal["auto", "scratch", "warm", "never"] | None) -> Answer:
+def run(job: str, cutoff: str | None, train: Train | None) -> Answer:
     """Run the nightly job once: read, train, forecast, publish, score, alert, report."""
     from flows.job import load_job
 
@@ -45,12 +45,28 @@ def check(job: str) -> Answer:
 @JOB
 @moment_option("--from", "first", required=True, help="First cutoff.")
 @moment_option("--to", "last", required=True, help="Last cutoff.")
+@click.option(
+    "--every",
+    type=click.IntRange(1),
+    help="Steps from one cutoff to the next. Default: every step; below a day, as the nights lie.",
+)
+@click.option("--train", type=_POLICIES, help="Instead of the job's training.policy.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Processes that run nights at once, with --train never or scratch.",
+)
 @answers
-def backfill(job: str, first: str, last: str) -> Answer:
+def backfill(job: str, first: str, last: str, every: int | None, train: Train | None, workers: int) -> Answer:
     """Run the nightly job for each missed cutoff, oldest first, each as it would have run that night."""
+    from flows.job import load_job
+
+    load_job(job)
     from flows.backfill import backfill_nights
 
-    done = backfill_nights(job, first, last)
+    done = backfill_nights(job, first, last, every=every, train=train, workers=workers)
     lines = [f"{night.cutoff:%Y-%m-%d %H:%M}  {night.message}" for night in done.nights]
     text = f"{len(done.nights)} nights run, {done.skipped} were there already.\n" + "\n".join(lines)
     return Answer(text.strip(), {"nights": [night.to_dict() for night in done.nights], "skipped": done.skipped})

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from flows.commands.answer import Answer, answers
+from flows.commands.automations import notify_option
 
 
 @click.command()
@@ -50,12 +51,13 @@ def import_rows(file: Path, url: str, table_name: str, mode: str) -> Answer:
 @click.command()
 @click.option("--port", type=click.IntRange(1, 65535), default=4200, show_default=True, help="Port of the UI and API.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@notify_option
 @answers
-def serve(port: int, host: str) -> Answer:
+def serve(port: int, host: str, notify: str | None) -> Answer:
     """A local Prefect server with UI, the work pools, workers and prefect.yaml's deployments, until Ctrl-C."""
     from flows.serve import serve_until_interrupted
 
-    serve_until_interrupted(host, port)
+    serve_until_interrupted(host, port, notify=notify)
     return Answer("Stopped.", {"stopped": True})
 
 

@@ -11,8 +11,9 @@ from sql import history
 from tasks.details import read_details
 from tasks.places import Places, write_whole
 from tasks.report.accuracy import best_known_cutoff
-from tasks.report.night import Night
+from tasks.report.night import Night, Row
 from tasks.report.page import page
+from tasks.report.run_page import show_night
 from tasks.step import step
 
 
@@ -33,7 +34,9 @@ def write_report(places: Places, cutoff: datetime, run_id: str) -> Path:
         OSError: where the report's folder cannot be written.
     """
     path = places.report_file(cutoff)
-    write_whole(path, render(read_night(places, cutoff, run_id)))
+    facts = page(read_night(places, cutoff, run_id))
+    write_whole(path, _html(facts))
+    show_night(facts, path)
     return path
 
 
@@ -63,6 +66,10 @@ def read_night(places: Places, cutoff: datetime, run_id: str) -> Night:
 
 def render(night: Night) -> str:
     """The page as HTML; every value from outside is escaped."""
+    return _html(page(night))
+
+
+def _html(facts: Row) -> str:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -70,4 +77,4 @@ def render(night: Night) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("page.html").render(page(night))
+    return environment.get_template("page.html").render(facts)

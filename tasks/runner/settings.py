@@ -1,8 +1,8 @@
-"""What a job says of where its shards are forecast; nothing here imports Dask, which takes a second."""
+"""Where a job has its model trained and its shards forecast; nothing here imports Dask, which takes a second."""
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
@@ -16,7 +16,19 @@ class RunnerError(Exception):
 
 
 class Runner(Settings):
-    """Where shards of series are forecast: in this process, unless `dask` or `processes` says otherwise."""
+    """Where work is done: where the night runs, unless `train_on`, `dask` or `processes` says otherwise."""
+
+    train_on: Literal["here", "gpu"] = Field(
+        "here",
+        description="Where the network is trained: where the night runs, or by a worker of the Prefect work pool "
+        "`gpu`; where no Prefect server is configured, `gpu` is here too.",
+    )
+    gpu_wait: float = Field(
+        900.0,
+        gt=0,
+        description="Seconds that a worker of the pool `gpu` may take to begin, and as many beyond "
+        "`training.time_limit` to end, before the night goes on without it.",
+    )
 
     shard_series: int = Field(SHARD_SERIES, ge=1, description="Series of one shard; fewer take less memory.")
     dask: str | None = Field(

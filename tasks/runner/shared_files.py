@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import fsspec
 
-from tasks.places import Places
+if TYPE_CHECKING:
+    from tasks.places import Places
 
 
 @contextmanager
@@ -50,6 +52,11 @@ def fetch(place: str, folder: Path) -> Path:
     file = folder / place.rpartition("/")[2]
     system.get_file(path, str(file))
     return file
+
+
+def at_hand(place: str, folder: Path) -> Path:
+    """A local path to a file: its own, or that of its copy in a local folder where the file has a URL."""
+    return fetch(place, folder) if "://" in place else Path(place)
 
 
 def remove(place: str) -> None:

@@ -15,6 +15,7 @@ import yaml
 from flows.night import run_night
 from sql.import_file import import_file
 from sql.url import resolve_url
+from tasks.training.train import train
 
 DAYS = pd.date_range("2023-10-01", periods=140, freq="D")
 
@@ -114,4 +115,12 @@ def _no_server() -> Iterator[None]:
     """Nights run as plain functions unless a test says otherwise."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("PREFECT_API_URL", raising=False)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _trained_in_this_process() -> Iterator[None]:
+    """Nights of the tests' own process train in it, which spares each of them importing TensorFlow anew."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tasks.fit_model.train_apart", train)
         yield

@@ -11,7 +11,20 @@ from click.testing import CliRunner
 
 from flows.cli import main
 
-VERBS = ["demo", "import", "check", "run", "backtest", "backfill", "models", "alerts", "report", "serve", "doctor"]
+VERBS = [
+    "demo",
+    "import",
+    "check",
+    "run",
+    "backtest",
+    "backfill",
+    "models",
+    "alerts",
+    "report",
+    "serve",
+    "doctor",
+    "automations",
+]
 
 
 def test_the_verbs_of_the_contract_are_there():

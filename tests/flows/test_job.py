@@ -133,7 +133,7 @@ def test_a_wrong_job_file_is_refused_with_the_place_and_the_remedy(tmp_path, tex
         "training: retrain_after_days",
         "training: warm_after_days",
         "training: new_series_share",
-        "monitor: threshold",
+        "monitor: tolerance",
         "monitor: min_effect",
     ],
 )

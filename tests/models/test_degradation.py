@@ -1,168 +1,225 @@
-"""The rule on losses whose course is known."""
+"""The rule on nights whose course is known."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
-from models.degradation import judge
+from models.degradation import RENEWED, Nights, Verdict, Watch, judge, judge_both, log_ratio
 from models.settings import MonitorSettings
 
 SETTINGS = MonitorSettings()
-NIGHTS = SETTINGS.min_nights + SETTINGS.window
+LOSS = Watch(np.log1p(SETTINGS.tolerance), np.log1p(SETTINGS.min_effect))
+BACKTEST = SETTINGS.reference_nights
 
 
-def noisy(nights: int, seed: int = 0) -> np.ndarray:
-    """Losses near 1, with a tenth of noise."""
-    return np.exp(np.random.default_rng(seed).normal(0, 0.1, nights))
+def noisy(nights: int, seed: int, deviation: float = 0.05) -> np.ndarray:
+    """Log ratios near -0.5 that follow one another, with heavy tails and a cycle of a week."""
+    random = np.random.default_rng(seed)
+    shocks = random.standard_t(4, nights + 50) / np.sqrt(2)
+    values = np.zeros(nights + 50)
+    for night in range(1, nights + 50):
+        values[night] = 0.3 * values[night - 1] + 0.95 * shocks[night]
+    return -0.5 + deviation * values[50:] + 0.04 * np.sin(2 * np.pi * np.arange(nights) / 7)
 
 
-def test_steady_losses_are_ok() -> None:
-    verdict = judge(noisy(60), np.ones(60), SETTINGS)
-
-    assert verdict.state == "ok"
-    assert verdict.statistic < verdict.limit
-    assert verdict.onset is None
-    assert verdict.reason == ""
+def nights_of(values: np.ndarray, degraded: list[bool] | None = None, **facts: int) -> Nights:
+    states = np.zeros(len(values), bool) if degraded is None else np.array([*degraded, False])
+    return Nights(values, np.arange(len(values)) % 7, states, **{"backtest": BACKTEST, **facts})
 
 
-def test_a_step_is_degraded_with_its_size_and_its_first_night() -> None:
-    losses = noisy(60)
-    losses[50:] *= 2
-
-    verdict = judge(losses, np.ones(60), SETTINGS)
-
-    assert verdict.state == "degraded"
-    assert verdict.effect == pytest.approx(1.0, abs=0.3)
-    assert verdict.onset == 50
+def live(values: np.ndarray) -> Iterator[Verdict]:
+    """The verdict of each live night, each knowing what was said before."""
+    degraded = [False] * BACKTEST
+    for night in range(BACKTEST, len(values)):
+        verdict = judge(nights_of(values[: night + 1], degraded), SETTINGS, LOSS)
+        degraded.append(verdict.state == "degraded")
+        yield verdict
 
 
-def test_the_statistic_and_the_limit_are_those_worked_by_hand() -> None:
-    settings = MonitorSettings(min_nights=5, window=3, threshold=2.0)
-    # Log ratios 0, 1, 2, 3, 4 in the past: median 2, median absolute deviation 1. Recently 6, 7, 8.
-    ratios = np.array([0, 1, 2, 3, 4, 6, 7, 8.0])
-    # Losses so large that the floor of a hundredth of the baseline is felt in the second digit only.
-    verdict = judge(np.exp(ratios) * 1e6, np.full(8, 1e6), settings)
-
-    assert verdict.statistic == pytest.approx(7, abs=0.02)
-    assert verdict.limit == pytest.approx(2 + 2 * 1.4826, abs=0.03)
-    assert verdict.effect == pytest.approx(np.expm1(5), rel=0.02)
-    assert (verdict.state, verdict.onset) == ("degraded", 5)
+@pytest.mark.parametrize("seed", range(3))
+def test_a_stable_year_raises_no_alert(seed: int) -> None:
+    assert {verdict.state for verdict in live(noisy(BACKTEST + 365, seed))} == {"ok"}
 
 
-def test_series_that_got_harder_for_everyone_are_no_degradation() -> None:
-    harder = np.where(np.arange(60) < 50, 1.0, 3.0)
+@pytest.mark.parametrize(("worse", "most"), [(0.1, 21), (0.2, 8), (0.5, 5)])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_lasting_rise_is_found_within_nights_with_its_size_and_its_beginning(
+    seed: int, worse: float, most: int
+) -> None:
+    values = noisy(BACKTEST + 80, seed)
+    values[BACKTEST + 40 :] += np.log1p(worse)
 
-    assert judge(noisy(60) * harder, harder, SETTINGS).state == "ok"
+    told = list(live(values))
 
-
-def test_units_do_not_matter() -> None:
-    losses = noisy(60)
-    losses[50:] *= 1.5
-
-    small, large = (judge(losses * unit, np.full(60, unit), SETTINGS) for unit in (1e-9, 1e9))
-
-    assert small.state == large.state == "degraded"
-    assert small.statistic == pytest.approx(large.statistic)
-
-
-def test_a_sure_but_small_change_is_not_worth_a_message() -> None:
-    losses = np.where(np.arange(60) < 50, 1.0, 1.03)
-
-    verdict = judge(losses, np.ones(60), SETTINGS)
-
-    assert verdict.statistic > verdict.limit
-    assert verdict.effect == pytest.approx(0.03, abs=0.001)
-    assert verdict.state == "ok"
+    first = next(night for night, verdict in enumerate(told) if verdict.state == "degraded")
+    assert 40 < first <= 40 + most
+    assert abs(told[-1].onset - BACKTEST - 40) <= 5
+    assert np.expm1(told[-1].effect) == pytest.approx(worse, abs=0.04)
 
 
-def test_one_bad_night_is_no_degradation() -> None:
-    losses = noisy(60)
-    losses[-1] = 50
+def test_a_slow_drift_is_found_and_does_not_become_usual() -> None:
+    values = noisy(BACKTEST + 200, 1)
+    values[BACKTEST + 40 :] += np.linspace(0, 0.4, 160)
 
-    assert judge(losses, np.ones(60), SETTINGS).state == "ok"
+    states = [verdict.state for verdict in live(values)]
+
+    assert "degraded" not in states[:40]
+    assert states.index("degraded") < 100
+    assert set(states[-60:]) == {"degraded"}
+
+
+def test_a_recovery_ends_it_within_a_week_and_a_half() -> None:
+    values = noisy(BACKTEST + 100, 2)
+    values[BACKTEST + 40 : BACKTEST + 60] += np.log(1.3)
+
+    states = [verdict.state for verdict in live(values)]
+
+    assert states[59] == "degraded"
+    assert set(states[70:]) == {"ok"}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_one_night_however_bad_is_no_degradation(seed: int) -> None:
+    values = noisy(BACKTEST + 60, seed)
+    values[BACKTEST + 50] += 3
+
+    assert {verdict.state for verdict in live(values)} == {"ok"}
 
 
 def test_an_improvement_is_no_degradation() -> None:
-    losses = noisy(60)
-    losses[50:] /= 3
+    values = noisy(BACKTEST + 60, 0)
+    values[BACKTEST + 40 :] -= 1
 
-    verdict = judge(losses, np.ones(60), SETTINGS)
+    *_, last = live(values)
 
-    assert verdict.state == "ok"
-    assert verdict.effect < 0
-
-
-def test_a_drift_that_was_said_to_be_degraded_does_not_become_normal() -> None:
-    losses = np.exp(np.concatenate([np.zeros(40), np.linspace(0, 1, 60)])) * noisy(100)
-    told: list[str] = []
-    forgetful: list[str] = []
-    for night in range(100):
-        seen, baseline = losses[: night + 1], np.ones(night + 1)
-        told.append(judge(seen, baseline, SETTINGS, [*told, ""]).state)
-        forgetful.append(judge(seen, baseline, SETTINGS).state)
-
-    assert told[: NIGHTS - 1] == ["not evaluated"] * (NIGHTS - 1)
-    assert set(told[NIGHTS - 1 : 40]) == {"ok"}
-    assert set(told[-20:]) == {"degraded"}
-    # Without the states the drift enters its own measure, and the alarm goes off and on.
-    assert "ok" in forgetful[-20:]
+    assert (last.state, last.onset) == ("ok", None)
+    assert last.effect == pytest.approx(-1, abs=0.1)
 
 
-def test_a_recovery_is_ok_again_once_most_of_the_recent_nights_are() -> None:
-    losses = np.concatenate([noisy(30), 3 * noisy(10, 1), noisy(5, 2)])
-    states = ["ok"] * 30 + ["degraded"] * 14 + [""]
+def test_a_sure_but_small_change_is_not_worth_a_message() -> None:
+    values = noisy(BACKTEST + 100, 0, deviation=0.002)
+    values[BACKTEST + 40 :] += np.log(1.045)
 
-    assert judge(losses[:41], np.ones(41), SETTINGS, [*states[:40], ""]).state == "degraded"
-    assert judge(losses, np.ones(45), SETTINGS, states).state == "ok"
+    *_, last = live(values)
 
-
-def test_nothing_is_said_before_enough_nights_have_passed() -> None:
-    before, after = (judge(noisy(nights), np.ones(nights), SETTINGS) for nights in (NIGHTS - 1, NIGHTS))
-
-    assert before.state == "not evaluated"
-    assert before.reason == "13 nights to compare with, 14 needed"
-    assert np.isnan([before.statistic, before.limit, before.effect]).all()
-    assert after.state == "ok"
+    assert last.statistic == 2.0
+    assert last.state == "ok"
 
 
-@pytest.mark.parametrize("missing", [np.nan, np.inf])
-def test_a_night_without_a_loss_is_not_evaluated(missing: float) -> None:
-    losses, baseline = noisy(60), np.ones(60)
-    losses[-1] = missing
+def test_scaling_all_losses_by_a_constant_changes_nothing() -> None:
+    losses = np.exp(noisy(BACKTEST + 60, 3))
+    losses[-15:] *= 1.3
+    naive = np.exp(np.random.default_rng(4).normal(0, 0.3, len(losses)))
 
-    assert judge(losses, baseline, SETTINGS).reason == "no loss tonight"
-    assert judge(baseline, losses, SETTINGS).reason == "no loss tonight"
-    assert judge(np.array([]), np.array([]), SETTINGS).state == "not evaluated"
+    small, large = (
+        judge(nights_of(log_ratio(losses * naive * unit, naive * unit)), SETTINGS, LOSS) for unit in (1e-6, 1e6)
+    )
 
-
-def test_too_few_recent_nights_with_a_loss_are_not_evaluated() -> None:
-    losses = noisy(60)
-    losses[-7:-3] = np.nan
-
-    assert judge(losses, np.ones(60), SETTINGS).reason == "3 of the 7 recent nights have a loss"
+    assert small.state == large.state == "degraded"
+    assert small.onset == large.onset
+    assert [*small[1:3]] == pytest.approx([*large[1:3]])
 
 
-def test_nights_without_a_loss_are_left_out_of_the_past() -> None:
-    losses = noisy(60)
-    losses[5:40:2] = np.nan
+def test_series_that_got_harder_for_everyone_are_no_degradation() -> None:
+    harder = np.where(np.arange(BACKTEST + 60) < BACKTEST + 30, 1.0, 3.0)
+    ratio = log_ratio(np.exp(noisy(BACKTEST + 60, 0)) * harder, harder)
 
-    assert judge(losses, np.ones(60), SETTINGS).state == "ok"
+    assert judge(nights_of(ratio), SETTINGS, LOSS).state == "ok"
+
+
+def test_missing_nights_change_neither_that_a_rise_is_found_nor_that_calm_is_calm() -> None:
+    calm = noisy(BACKTEST + 90, 5)
+    calm[np.random.default_rng(6).random(len(calm)) < 0.15] = np.nan
+    calm = np.concatenate([noisy(40, 7), calm])
+    calm[-1] = -0.5
+    worse = calm.copy()
+    worse[-30:] += np.log(1.2)
+
+    assert judge(nights_of(calm, backtest=BACKTEST + 40), SETTINGS, LOSS).state == "ok"
+    assert judge(nights_of(worse, backtest=BACKTEST + 40), SETTINGS, LOSS).state == "degraded"
+
+
+def test_a_night_without_a_figure_is_not_evaluated() -> None:
+    values = noisy(BACKTEST + 20, 0)
+    values[-1] = np.nan
+
+    assert judge(nights_of(values), SETTINGS, LOSS).reason == "no figure tonight"
+    assert judge(Nights(np.array([]), np.array([], int), np.array([], bool)), SETTINGS, LOSS).state == "not evaluated"
+
+
+def test_nothing_is_said_before_there_are_enough_nights_to_compare_with() -> None:
+    verdict = judge(nights_of(noisy(179 + 5, 0), backtest=179), SETTINGS, LOSS)
+
+    assert verdict.state == "not evaluated"
+    assert verdict.reason == "179 nights to compare with, 180 needed"
+    assert np.isnan([verdict.statistic, verdict.effect, verdict.detectable]).all()
+
+
+def test_nights_that_the_model_had_learnt_from_tell_the_spread_but_not_the_level() -> None:
+    values = noisy(BACKTEST + 30, 1)
+    # On what it has learnt from a model is better than it will ever be again.
+    values[: BACKTEST - 40] -= 0.2
+
+    fair = judge(nights_of(values, learnt=BACKTEST - 40), SETTINGS, LOSS)
+    fooled = judge(nights_of(values), SETTINGS, LOSS)
+    unfit = judge(nights_of(values, learnt=BACKTEST - 5), SETTINGS, LOSS)
+
+    assert fair.state == "ok"
+    assert fair.effect == pytest.approx(0, abs=0.05)
+    assert fooled.effect > 0.15
+    assert unfit.reason == "5 nights to compare with that the model had not learnt from, 14 needed"
+
+
+def test_without_a_backtest_live_nights_tell_what_is_usual_once_they_have_long_passed() -> None:
+    needed = BACKTEST + RENEWED
+    values = noisy(needed + 40, 2)
+
+    before = judge(nights_of(values[:needed], backtest=0), SETTINGS, LOSS)
+    after = judge(nights_of(values, backtest=0), SETTINGS, LOSS)
+
+    assert (before.state, after.state) == ("not evaluated", "ok")
+
+
+def test_what_is_detectable_is_mostly_found_within_three_weeks() -> None:
+    found = []
+    for seed in range(10):
+        values = noisy(BACKTEST + 90, seed)
+        calm = judge(nights_of(values), SETTINGS, LOSS)
+        values[-20:] += calm.detectable
+        found.append(judge(nights_of(values), SETTINGS, LOSS).state)
+
+    assert found.count("degraded") >= 6
+    assert LOSS.min_effect <= calm.detectable < 0.3
+
+
+def test_a_bias_is_found_either_way_with_its_sign() -> None:
+    watch = Watch(0.03, 0.1)
+    for sign in (-1, 1):
+        values = 0.05 * np.random.default_rng(0).normal(size=BACKTEST + 40)
+        values[-12:] += 0.3 * sign
+
+        verdict = judge_both(nights_of(values), SETTINGS, watch)
+
+        assert verdict.state == "degraded"
+        assert verdict.effect == pytest.approx(0.3 * sign, abs=0.05)
 
 
 @pytest.mark.parametrize(("loss", "state"), [(0.0, "ok"), (5.0, "degraded")])
 def test_a_baseline_that_is_always_right_leaves_the_models_own_loss(loss: float, state: str) -> None:
-    losses = np.where(np.arange(60) < 50, 0.1, loss)
+    losses = np.where(np.arange(BACKTEST + 20) < BACKTEST + 10, 0.1, loss)
 
-    assert judge(losses, np.zeros(60), SETTINGS).state == state
+    assert judge(nights_of(log_ratio(losses, np.zeros(len(losses)))), SETTINGS, LOSS).state == state
 
 
 def test_losses_that_are_all_zero_are_ok() -> None:
-    assert judge(np.zeros(60), np.zeros(60), SETTINGS).state == "ok"
+    nothing = np.zeros(BACKTEST + 20)
+
+    assert judge(nights_of(log_ratio(nothing, nothing)), SETTINGS, LOSS).state == "ok"
 
 
 def test_histories_of_different_lengths_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"\[3, 2\]"):
-        judge(np.ones(3), np.ones(2), SETTINGS)
-    with pytest.raises(ValueError, match=r"\[3, 3, 1\]"):
-        judge(np.ones(3), np.ones(3), SETTINGS, ["ok"])
+    with pytest.raises(ValueError, match=r"\[3, 2, 3\]"):
+        Nights(np.ones(3), np.zeros(2, int), np.zeros(3, bool))

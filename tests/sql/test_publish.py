@@ -12,7 +12,7 @@ from sql import publish
 from sql.connection import transaction
 from sql.errors import StorageError
 from sql.history import forecast_of, forecasts_between, latest_forecast, publications
-from sql.publish import publish_forecast
+from sql.publish import digest_of, publish_forecast
 from sql.tables import FORECAST_COLUMNS, forecast
 
 NIGHT = datetime(2024, 1, 31, tzinfo=UTC)
@@ -45,6 +45,7 @@ def test_a_night_is_read_back_as_it_was_published(output, make_night):
         {
             "job": "sales", "cutoff": NIGHT, "run_id": "r1", "rows": 6, "model_version": None, "published_at": CREATED,
             "first_timestamp": NIGHT + timedelta(days=1), "last_timestamp": NIGHT + timedelta(days=3),
+            "digest": digest_of(make_night(value=0.1)),
         }
     ]  # fmt: skip
 

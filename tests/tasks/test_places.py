@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,17 +11,22 @@ import pytest
 from tasks.places import Output, PlaceError, Places, check_places, write_whole
 
 
-def test_a_scratch_folder_goes_with_its_run_and_what_killed_runs_left_a_week_ago_goes_too(tmp_path):
+def test_a_scratch_folder_goes_with_its_run(tmp_path):
+    places = Places("sales", tmp_path, Output())
+    with places.scratch("r1") as scratch, Places("rents", tmp_path, Output()).scratch("r1") as other:
+        assert scratch != other
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_killed_runs_left_of_one_job_goes(tmp_path):
     places = Places("sales", tmp_path, Output())
     folder = tmp_path / "reports/.nightcast"
-    for name, days in (("old", 8), ("another", 1)):
+    for name in ("sales/r1", "sales/r2", "rents/r1"):
         (folder / name).mkdir(parents=True)
         (folder / name / "panel.npz").touch()
-        then = os.stat(folder).st_mtime - timedelta(days=days).total_seconds()
-        os.utime(folder / name, (then, then))
-    with places.scratch("r1") as scratch:
-        assert sorted(path.name for path in folder.iterdir()) == ["another", scratch.name]
-    assert [path.name for path in folder.iterdir()] == ["another"]
+    places.remove_left_over()
+    assert [file.parent.name for file in folder.rglob("*.npz")] == ["r1"]
+    assert [path.name for path in folder.iterdir()] == ["rents"]
 
 
 def test_a_file_that_many_write_at_once_is_one_of_theirs_whole(tmp_path):

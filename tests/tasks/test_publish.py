@@ -33,6 +33,23 @@ def publish_rows(places: Places, *parts: pa.Table) -> Published:
     return publish(places, save_night(parts, places.base / "night.parquet"), cutoff)
 
 
+def test_the_very_same_rows_are_not_written_again_while_all_of_them_are_there(places, forecast_rows):
+    first = publish_rows(places, forecast_rows())
+    file = Path(first.parquet) / "part-0.parquet"
+    before = file.stat().st_ino, history.publications(places.engine(), "sales")
+    again = publish_rows(places, forecast_rows(run_id="r2"))
+    assert (first.same_as, again.same_as, again.rows) == ("", "r1", 6)
+    assert (file.stat().st_ino, history.publications(places.engine(), "sales")) == before
+    # What somebody took away is brought back.
+    with places.engine().begin() as connection:
+        connection.execute(sa.text("DELETE FROM forecast WHERE step = 2"))
+    assert publish_rows(places, forecast_rows(run_id="r3")).same_as == ""
+    file.unlink()
+    assert publish_rows(places, forecast_rows(run_id="r4")).same_as == ""
+    assert history.row_count(places.engine(), "sales", CUTOFF) == len(pd.read_parquet(file)) == 6
+    assert publish_rows(places, forecast_rows(value=2.0, run_id="r5")).same_as == ""
+
+
 def files_under(folder: Path) -> dict[str, bytes]:
     return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
@@ -146,7 +163,7 @@ def test_a_night_that_is_killed_before_its_commit_leaves_no_half_night_and_can_r
     assert history.forecast_of(places.engine(), "sales", CUTOFF).num_rows == len(pd.read_parquet(places.parquet)) == 27
     left = next(path for path in Path(published.parquet).iterdir() if path.name.startswith("."))
     os.utime(left, (0, 0))
-    publish(places, file, CUTOFF)
+    publish_rows(places, forecast_rows(value=6.0))
     assert not left.exists()
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import io
 import logging
 
-from models.training import Progress
+from models.progress import Progress
 from tasks.training_progress import SECONDS_BETWEEN_LINES, told_progress
 
 

@@ -1,4 +1,4 @@
-"""Watching the loss over nights: alerts open once, close once, and are told once."""
+"""Watching the loss over nights: alerts open once, close once, and say what they know."""
 
 from __future__ import annotations
 
@@ -9,161 +9,184 @@ import pytest
 
 from models.scoring import EveningLoss
 from models.settings import MonitorSettings
-from sql import history
+from sql import history, write
 from sql.errors import SourceError
-from tasks.notify import Notify, NotifyError, fill_in_environment, notify
-from tasks.watch import acknowledge_alert, replay_rule, watch
+from tasks.replay import episodes_of, replay_rule
+from tasks.watch import acknowledge_alert, watch
 
 FIRST = datetime(2024, 1, 1, tzinfo=UTC)
 NOW = datetime(2024, 6, 1, tzinfo=UTC)
-RULE = MonitorSettings(min_nights=5, window=3)
+RULE = MonitorSettings(reference_nights=28)
+# What the nights before the first one would have lost: a cycle, so that there is some spread.
+BEFORE = [0.48, 0.50, 0.52, 0.50] * 10
+
+
+def day(number: int, first: datetime = FIRST) -> datetime:
+    return first + timedelta(days=number)
 
 
 @pytest.fixture
-def run_nights(places):
-    """Runs evenings of the given losses (the baseline's is 1), one a day from `first` on."""
+def evening(places):
+    """Runs one evening of losses, the baseline's being 1, with a bias and a coverage where given."""
 
-    def run(losses, first=FIRST, zone=UTC, segment="all"):
+    def run(number, losses, first=FIRST, zone=UTC, monitor=RULE, **facts):
+        given = {
+            segment: EveningLoss(loss, 1.0, **{"coverage": 0.8, "bias": 0.0, "n": 10, **facts})
+            for segment, loss in losses.items()
+        }
+        return watch(places, given, monitor, zone, day(number, first), "r1").changes
+
+    return run
+
+
+@pytest.fixture
+def run_nights(places, evening):
+    """Runs evenings of the given losses, one a day from `first` on, after a backtest of 40 nights."""
+
+    def run(losses, segment="all", first=FIRST, zone=UTC, **facts):
+        with_backtest(places, segment)
         changes = []
-        for day, loss in enumerate(losses):
-            evening = EveningLoss(loss, 1.0 if loss == loss else float("nan"), 0.8, 0.0, 10 if loss == loss else 0)
-            changes += watch(places, {segment: evening}, RULE, zone, first + timedelta(days=day), "r1").changes
+        for number, loss in enumerate(losses):
+            changes += evening(number, {segment: loss}, first, zone, **facts)
         return changes
 
     return run
 
 
-STEADY = [0.50, 0.51, 0.49, 0.50, 0.52, 0.48, 0.50, 0.51]
+def with_backtest(places, *segments, losses=BEFORE):
+    write.upsert_backtest_losses(
+        places.engine(),
+        [
+            {
+                "job": "sales", "evaluated_on": day(number - len(losses) - 5), "segment": segment, "version": "v1",
+                "learnt": False, "loss": loss, "baseline_loss": 1.0, "coverage": 0.8 + (number % 3 - 1) / 50,
+                "bias": (number % 5 - 2) / 50, "n": 10,
+            }
+            for number, loss in enumerate(losses)
+            for segment in segments
+        ],
+    )  # fmt: skip
 
 
 def test_steady_losses_open_no_alert(places, run_nights):
-    assert run_nights(STEADY) == []
-    assert [row["state"] for row in history.losses(places.engine(), "sales")] == ["not evaluated"] * 7 + ["ok"]
+    assert run_nights([0.5, 0.51, 0.49]) == []
+    rows = history.losses(places.engine(), "sales")
+    assert [row["state"] for row in rows] == ["ok"] * 3
+    assert 0.05 <= rows[-1]["detectable"] < 0.3
+    assert {signal: told["state"] for signal, told in rows[-1]["signals"].items()} == {"bias": "ok", "coverage": "ok"}
 
 
-def test_a_worse_loss_opens_one_alert_with_its_effect_and_onset(places, run_nights):
-    [message] = run_nights([*STEADY, 0.9, 0.9, 0.9])
+def test_without_enough_nights_to_compare_with_nothing_is_evaluated(places, evening):
+    evening(0, {"all": 5.0})
+    [row] = history.losses(places.engine(), "sales")
+    assert (row["state"], row["reason"]) == ("not evaluated", "0 nights to compare with, 28 needed")
+    assert row["detectable"] is None
+
+
+def test_a_worse_loss_opens_one_alert_with_its_size_in_words_and_the_day_it_began(places, run_nights):
+    [message] = run_nights([0.5, 0.5, 0.5, 0.6, 0.6, 0.6, 0.6, 0.6])
     [alert] = history.alerts(places.engine(), "sales")
-    assert (alert["state"], alert["onset"]) == ("open", FIRST + timedelta(days=8))
-    assert alert["effect"] == pytest.approx(0.8, rel=0.1)
-    assert "since 2024-01-09" in message
+    assert message == "sales, all: 20 % worse against the seasonal naive since 4 January 2024"
+    assert (alert["state"], alert["onset"], alert["signal"]) == ("open", day(3), "loss")
+    assert alert["effect"] == pytest.approx(0.2, abs=0.02)
+    assert alert["onset"] < alert["opened_at"]
 
 
 def test_a_loss_that_comes_back_closes_the_alert(places, run_nights):
-    changes = run_nights([*STEADY, 0.9, 0.9, 0.9, 0.5, 0.5, 0.5])
-    assert len(changes) == 2
+    opened, closed = run_nights([0.5] * 3 + [0.9] * 6 + [0.5] * 5)
     [alert] = history.alerts(places.engine(), "sales")
-    assert (alert["state"], alert["closed_at"]) == ("closed", FIRST + timedelta(days=12))
+    assert "80 % worse" in opened
+    assert closed == "sales, all: the loss is what it was before 4 January 2024"
+    assert (alert["state"], alert["closed_at"]) == ("closed", day(12))
 
 
-def test_a_night_without_actuals_is_not_evaluated_and_closes_nothing(places, run_nights):
-    run_nights([*STEADY, 0.9, 0.9, 0.9, float("nan")])
-    assert history.losses(places.engine(), "sales")[-1]["state"] == "not evaluated"
+def test_a_night_without_actuals_is_not_evaluated_and_closes_nothing(places, run_nights, evening):
+    run_nights([0.5] * 3 + [0.9] * 6)
+    evening(9, {"all": float("nan")}, n=0)
+    row = history.losses(places.engine(), "sales")[-1]
+    assert (row["state"], row["reason"]) == ("not evaluated", "no actual has arrived")
     assert history.alerts(places.engine(), "sales")[0]["state"] == "open"
 
 
-def test_the_same_night_twice_opens_one_alert(places, run_nights):
-    losses = [*STEADY, 0.9, 0.9]
+def test_a_night_with_few_actuals_is_not_evaluated(places, run_nights, evening):
+    run_nights([0.5] * 3)
+    evening(3, {"all": 9.0}, n=2)
+    row = history.losses(places.engine(), "sales")[-1]
+    assert (row["state"], row["reason"]) == ("not evaluated", "2 actuals tonight, usually 10")
+
+
+def test_the_same_night_twice_opens_one_alert(places, run_nights, evening):
+    losses = [0.5] * 3 + [0.9] * 5
     run_nights(losses)
-    run_nights(losses[-1:], first=FIRST + timedelta(days=len(losses) - 1))
+    evening(len(losses) - 1, {"all": 0.9})
     assert len(history.alerts(places.engine(), "sales")) == 1
     assert len(history.losses(places.engine(), "sales")) == len(losses)
 
 
-def test_an_alert_that_a_first_run_closed_is_open_again_where_the_second_run_says_otherwise(places, run_nights):
-    run_nights([*STEADY, 0.9, 0.9, 0.9, 0.5, 0.5])
+def test_an_alert_that_a_first_run_closed_is_open_again_where_the_second_run_says_otherwise(
+    places, run_nights, evening
+):
+    run_nights([0.5] * 3 + [0.9] * 6 + [0.5] * 4)
     assert history.alerts(places.engine(), "sales")[0]["state"] == "closed"
-    run_nights([0.9], first=FIRST + timedelta(days=12))
+    evening(12, {"all": 0.9})
     [alert] = history.alerts(places.engine(), "sales")
     assert (alert["state"], alert["closed_at"]) == ("open", None)
 
 
-def test_the_alert_of_a_segment_that_is_gone_ends_without_a_word_of_recovery(places, run_nights, webhook):
-    url, received, _ = webhook
-    run_nights([*STEADY, 0.9, 0.9, 0.9], segment="region=north")
-    run_nights([0.5], first=FIRST + timedelta(days=11))
+def test_the_alert_of_a_segment_that_is_gone_ends_without_a_word_of_recovery(places, run_nights, evening):
+    run_nights([0.5] * 3 + [0.9] * 5, segment="region=north")
+    assert "the segment or signal is gone" in evening(8, {"all": 0.5})[0]
     [alert] = history.alerts(places.engine(), "sales")
-    assert alert["state"] == "closed"
-    assert "the segment is gone" in alert["message"]
-    notify(places, Notify(webhook=url), FIRST + timedelta(days=11), NOW)
-    assert received == []
+    assert (alert["state"], alert["last_sent_at"]) == ("closed", day(8))
 
 
 def test_a_message_names_days_of_the_jobs_own_zone(run_nights):
     # Midnight in Madrid is 23:00 of the day before in UTC.
     midnight = datetime(2024, 1, 1, tzinfo=ZoneInfo("Europe/Madrid"))
-    changes = run_nights([*STEADY, 0.9, 0.9, 0.9, 0.5, 0.5, 0.5], first=midnight, zone=midnight.tzinfo)
-    assert [message[-10:] for message in changes] == ["2024-01-09", "2024-01-09"]
+    opened, closed = run_nights([0.5] * 3 + [0.9] * 6 + [0.5] * 5, first=midnight, zone=midnight.tzinfo)
+    assert opened.endswith("since 4 January 2024")
+    assert closed.endswith("before 4 January 2024")
 
 
-def test_a_past_night_run_again_changes_no_alert(places, run_nights):
-    run_nights([*STEADY, 0.9, 0.9, 0.9])
-    assert run_nights([0.5], first=FIRST + timedelta(days=9)) == []
+def test_a_past_night_run_again_changes_no_alert(places, run_nights, evening):
+    run_nights([0.5] * 3 + [0.9] * 5)
+    assert evening(6, {"all": 0.5}) == ()
     assert history.alerts(places.engine(), "sales")[0]["state"] == "open"
 
 
-def test_an_alert_reaches_the_webhook_once_and_its_end_once(places, run_nights, webhook):
-    url, received, _ = webhook
-    targets = Notify(webhook=url)
-    run_nights([*STEADY, 0.9, 0.9, 0.9])
-    for _ in range(2):
-        notify(places, targets, FIRST + timedelta(days=10), NOW)
-    assert [message["event"] for message in received] == ["nightcast.loss.degraded"]
-    assert received[0]["segment"] == "all"
-    assert received[0]["onset"] == "2024-01-09T00:00:00+00:00"
-    run_nights([0.5, 0.5, 0.5], first=FIRST + timedelta(days=11))
-    for _ in range(2):
-        notify(places, targets, FIRST + timedelta(days=13), NOW)
-    assert [message["event"] for message in received[1:]] == ["nightcast.loss.recovered"]
+def test_bias_and_coverage_have_alerts_of_their_own(places, run_nights):
+    news = run_nights([0.5] * 6, bias=-0.4, coverage=0.5)
+    assert sorted(message.split(": ", 1)[1] for message in news) == [
+        "coverage 30 points lower since 1 January 2024; likely reason: the level of the actuals has risen",
+        "forecasts 0.40 seasonal errors lower since 1 January 2024; likely reason: the level of the actuals has risen",
+    ]
+    assert {alert["signal"] for alert in history.alerts(places.engine(), "sales")} == {"bias", "coverage"}
 
 
-def test_what_a_webhook_refuses_is_tried_again_the_next_night(places, run_nights, webhook, monkeypatch):
-    monkeypatch.setattr("tasks.notify.time.sleep", lambda seconds: None)
-    url, received, status = webhook
-    run_nights([*STEADY, 0.9, 0.9, 0.9])
-    status[0] = 500
-    assert len(notify(places, Notify(webhook=url), FIRST + timedelta(days=10), NOW).undelivered) == 1
-    assert len(received) == 3
-    status[0] = 200
-    assert len(notify(places, Notify(webhook=url), FIRST + timedelta(days=11), NOW).sent) == 1
+def test_what_is_not_among_the_signals_is_not_watched(places, run_nights):
+    assert run_nights([0.5] * 6, bias=-0.4, monitor=RULE.model_copy(update={"signals": ["loss"]})) == []
+    assert history.losses(places.engine(), "sales")[-1]["signals"] == {}
 
 
-def test_a_webhook_that_is_not_there_fails_no_night(places, run_nights, monkeypatch):
-    monkeypatch.setattr("tasks.notify.time.sleep", lambda seconds: None)
-    run_nights([*STEADY, 0.9, 0.9, 0.9])
-    for url in ("http://127.0.0.1:1/hook", "no url"):
-        assert notify(places, Notify(webhook=url), FIRST + timedelta(days=10), NOW).sent == ()
+def test_a_segment_that_is_worse_alone_is_named_as_the_likely_reason(places, evening):
+    with_backtest(places, "all", "region=north", "region=south")
+    for number in range(8):
+        evening(number, {"all": 0.5, "region=north": 0.9 if number > 2 else 0.5, "region=south": 0.5})
+    [alert] = history.alerts(places.engine(), "sales")
+    assert (alert["segment"], alert["reason"]) == ("region=north", "this segment alone")
 
 
-@pytest.mark.parametrize("path", ["?token=hunter2", "/a b/hunter2"])
-def test_what_a_webhook_refuses_is_logged_without_its_address(places, run_nights, webhook, monkeypatch, caplog, path):
-    monkeypatch.setattr("tasks.notify.time.sleep", lambda seconds: None)
-    url, _, status = webhook
-    status[0] = 500
-    run_nights([*STEADY, 0.9, 0.9, 0.9])
-    for target in (url.removesuffix("/hook") + path, "http://127.0.0.1:hunter2/"):
-        assert notify(places, Notify(webhook=target), FIRST + timedelta(days=10), NOW).sent == ()
-    said = [record.getMessage() for record in caplog.records if record.name == "nightcast"]
-    assert any("500" in message for message in said)
-    assert not any("hunter2" in message for message in said)
-
-
-def test_a_webhook_that_is_set_up_later_gets_no_old_news(places, run_nights, webhook):
-    url, received, _ = webhook
-    run_nights([*STEADY, 0.9, 0.9, 0.9, 0.5, 0.5, 0.5])
-    notify(places, Notify(webhook=url), FIRST + timedelta(days=60), NOW)
-    assert received == []
-
-
-def test_the_address_of_a_webhook_comes_from_the_environment(monkeypatch):
-    monkeypatch.setenv("HOOK", "https://example.org/secret")
-    assert fill_in_environment("${HOOK}/x") == "https://example.org/secret/x"
-    with pytest.raises(NotifyError, match="GONE, which is not set"):
-        fill_in_environment("${GONE}")
+def test_series_that_are_new_since_are_named_as_the_likely_reason(places, run_nights):
+    for number in range(8):
+        started = {"job": "sales", "cutoff": day(number), "started_at": day(number)}
+        write.start_run(places.engine(), f"r{number}", **started)
+        write.finish_run(places.engine(), f"r{number}", "completed", day(number), series=20 if number < 3 else 30)
+    run_nights([0.5] * 3 + [0.9] * 5)
+    assert history.alerts(places.engine(), "sales")[0]["reason"] == "10 of 30 series are new since"
 
 
 def test_an_open_alert_can_be_acknowledged(places, run_nights):
-    run_nights([*STEADY, 0.9, 0.9, 0.9])
+    run_nights([0.5] * 3 + [0.9] * 5)
     acknowledge_alert(places, "all", "ana", NOW)
     [alert] = history.open_alerts(places.engine(), "sales")
     assert (alert["state"], alert["acknowledged_by"], alert["acknowledged_at"]) == ("acknowledged", "ana", NOW)
@@ -172,10 +195,15 @@ def test_an_open_alert_can_be_acknowledged(places, run_nights):
 
 
 def test_a_replay_says_what_the_rule_said_and_changes_nothing(places, run_nights):
-    run_nights([*STEADY, 0.9, 0.9, 0.9, 0.5])
-    before = history.losses(places.engine(), "sales")
-    replayed = replay_rule(places, RULE)
+    run_nights([0.5] * 3 + [0.9] * 6 + [0.5] * 5)
+    before, [alert] = history.losses(places.engine(), "sales"), history.alerts(places.engine(), "sales")
+    replayed = replay_rule(places, RULE, UTC)
+    [episode] = episodes_of(replayed, UTC)
     assert [row["state"] for row in replayed] == [row["state"] for row in before]
+    assert {name: episode[name] for name in ("opened_at", "closed_at", "onset", "message")} == {
+        name: alert[name] for name in ("opened_at", "closed_at", "onset", "message")
+    }
     assert history.losses(places.engine(), "sales") == before
-    strict = replay_rule(places, RULE.model_copy(update={"min_effect": 5.0}))
+    strict = replay_rule(places, RULE.model_copy(update={"min_effect": 5.0}), UTC)
     assert "degraded" not in {row["state"] for row in strict}
+    assert episodes_of(strict, UTC) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -21,6 +23,7 @@ from tasks.report.accuracy import accuracy, gain, widest_interval
 from tasks.report.night import Night
 from tasks.report.page import page, verdict
 from tasks.report.plots import calibration, error_by_step, fan_chart
+from tasks.report.screen import error_rows, night_screen
 from tasks.report.write import render, write_report
 
 CUTOFF = datetime(2025, 2, 27, 23, tzinfo=UTC)  # midnight of 28 February in Madrid
@@ -327,3 +330,59 @@ def test_the_page_of_a_night_is_written_from_the_tables_of_its_database(database
 def test_the_report_does_not_import_keras() -> None:
     program = "import sys, tasks.report; sys.exit('keras' in sys.modules or 'tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_one_screen_tells_what_was_read_trained_published_and_how_good_it_was(night):
+    lines = night_screen(page(night), Path("/srv/reports/night.html")).splitlines()
+    assert lines[0] == "## 🟢 Published; the loss is as before"
+    assert lines[1] == "**store-sales**, night of Friday 2025-02-28 (Europe/Madrid), 28 steps of D ahead"
+    assert "| **Read** | 55,189 rows of 60 series, 2022-09-01 to 2025-02-28 |" in lines
+    assert "| **Odd in it** | 131 gaps (Madrid/tea, …): left unobserved |" in lines
+    said = "\n".join(lines)
+    assert "Training continued from the champion: the champion is 28 days old<br>version" in said
+    # 0.13 is 35 % below 0.2.
+    assert "35% lower than the seasonal naive (0.13 against the seasonal naive's 0.2); verdict: ok" in said
+    assert "88% of 60 new actuals inside the 90% interval" in said
+    assert "the forecast of 2025-01-31, 28 steps known<br>47% inside the 50% interval" in said
+    assert "28 steps of 60 series, 2 of them by fallback<br>1 by fallback: nothing observed" in said
+    assert "| **Alarms** | none is open |" in lines
+    assert "[night.html](file:///srv/reports/night.html)" in said
+
+
+def test_plots_on_one_screen_need_nothing_beside_them(night):
+    images = re.findall(r'src="data:image/svg\+xml;base64,([^"]+)"', night_screen(page(night), Path("x.html")))
+    drawn = [base64.b64decode(image).decode() for image in images]
+    assert len(drawn) == 4
+    for svg in drawn:
+        assert "var(--" not in svg
+        assert ElementTree.fromstring(svg).tag == "{http://www.w3.org/2000/svg}svg"
+
+
+def test_what_comes_from_outside_cannot_break_the_screen(night):
+    found = {"kind": "ga|ps", "count": 1, "examples": ["<b>|x\ny"], "action": "left"}
+    details = {**night.details, "audit": {**night.details["audit"], "findings": [found]}}
+    screen = night_screen(page(replace(night, details=details)), Path("x.html"))
+    assert "| **Odd in it** | 1 ga\\|ps (&lt;b>\\|x y): left |" in screen.splitlines()
+
+
+def test_a_night_that_kept_nothing_still_has_its_screen():
+    screen = night_screen(page(Night("store-sales", CUTOFF)), Path("x.html"))
+    assert "not evaluated: no actual has arrived" in screen
+
+
+def test_an_open_alarm_stands_on_the_screen_with_whether_anybody_was_told(night):
+    alert = {
+        "segment": "all", "signal": "loss", "state": "open", "effect": 0.31, "onset": CUTOFF, "opened_at": CUTOFF,
+        "closed_at": None, "last_sent_at": None, "acknowledged_by": None, "message": "31 % above its past",
+    }  # fmt: skip
+    screen = night_screen(page(replace(night, alerts=[alert])), Path("x.html"))
+    assert screen.startswith("## 🔴 The loss has degraded")
+    assert "| **Alarms** | 🔔 31 % above its past (open, nobody was told yet) |" in screen
+
+
+def test_the_table_of_errors_has_the_seasonal_naive_beside_each(night):
+    rows = {row["metric"]: row for row in error_rows(page(night))}
+    # 1 - 4.7 / 6.7 is 0.2985.
+    mae = rows["Mean absolute error (MAE)"]
+    assert (mae["model"], mae["seasonal naive"], mae["difference"], mae["points"]) == ("4.7", "6.7", "30% lower", 60)
+    assert rows["Actuals inside the 50 % interval"]["seasonal naive"] == "–"

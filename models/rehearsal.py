@@ -1,0 +1,153 @@
+"""What past nights would have lost with a network that is there only now: something to compare the first nights with.
+
+The network is asked from every past cutoff over arrays that are laid out once; what it sees of a window ends at the
+window's own origin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from models.elements import pinball_of_each
+from models.forecaster import Forecaster
+from models.panel import Panel
+from models.scoring import EveningLoss, scales_at
+from models.settings import ForecastSettings
+
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+IntArray = npt.NDArray[np.int64]
+
+# Forecasts of one series from one cutoff, at most; of more series, an even sample is enough to tell what is usual.
+MOST_FORECASTS = 100_000
+# The naive looks for a value at the same place in so many seasons.
+SEASONS = 5
+
+
+@dataclass(frozen=True)
+class PastEvening:
+    """One evening as it would have been.
+
+    Attributes:
+        back: Steps from its newest actual to the panel's cutoff.
+        learnt: Whether the network has learnt from its actuals.
+        losses: Segment to loss.
+    """
+
+    back: int
+    learnt: bool
+    losses: dict[str, EveningLoss]
+
+
+def rehearse(
+    forecaster: Forecaster,
+    panel: Panel,
+    forecast: ForecastSettings,
+    segments: Mapping[str, BoolArray],
+    evenings: int,
+    stride: int,
+) -> list[PastEvening]:
+    """Forecast from past cutoffs, and judge each evening by the steps that came true since the one before.
+
+    Args:
+        forecaster: Trained at the panel's cutoff.
+        panel: The whole history.
+        forecast: Bounds.
+        segments: Name to a mask of shape (series,).
+        evenings: How many, the newest one at the panel's cutoff; fewer where half of the longest history would not be
+            left before them.
+        stride: Steps from one evening to the next.
+
+    Returns:
+        Oldest first; none where the history is too short.
+    """
+    nights_ahead = -(-panel.horizon // stride)
+    evenings = min(evenings, int(panel.lengths.max(initial=0)) // 2 // stride - nights_ahead)
+    if evenings < 1:
+        return []
+    cutoffs = stride * np.arange(1, evenings + nights_ahead + 1)
+    # What is held out of training, see `choose_windows`.
+    held_out = min(max(panel.horizon, 2 * max(panel.season_lengths)), int(np.median(panel.lengths)) // 6)
+    every = -(-len(panel) * len(cutoffs) // MOST_FORECASTS)
+    chosen = np.arange(len(panel)) % every == 0
+    bounds = forecaster.bounds(panel, forecast)
+    masks = {name: mask[chosen] for name, mask in segments.items()}
+    panel = panel.without(set(panel.series_ids[~chosen].tolist()))
+    sums = np.zeros((evenings, len(panel), len(EveningSums)))
+    for back, points in _points(forecaster, panel, cutoffs, bounds):
+        evening = (back - 1 - np.arange(panel.horizon)) // stride
+        for number in np.unique(evening[(evening >= 0) & (evening < evenings)]):
+            sums[number] += points[:, evening == number].sum(axis=1)
+    return [
+        PastEvening(
+            back=int(stride * number),
+            learnt=bool(stride * number >= held_out),
+            losses={name: _loss(sums[number, mask].sum(axis=0)) for name, mask in masks.items()},
+        )
+        for number in reversed(range(evenings))
+    ]
+
+
+EveningSums = ("points", "loss", "with baseline", "baseline loss", "inside", "bias")
+
+
+def _points(
+    forecaster: Forecaster, panel: Panel, cutoffs: IntArray, bounds: tuple[float | None, float | None]
+) -> Iterator[tuple[int, FloatArray]]:
+    """Steps back to each cutoff, and `EveningSums` of each of its points, shape (series, horizon, sum)."""
+    season, levels = panel.season_lengths[0], np.array(forecaster.plan.quantile_levels)
+    scales = scales_at(panel, season, (panel.cutoff_index - cutoffs).tolist())
+    size = np.array([np.nanmean(np.abs(row)) if (~np.isnan(row)).any() else 1.0 for row in panel.tail(200)])
+    near = panel.newest(max(member.memory for member in forecaster.members) + int(cutoffs[-1]))
+    flat = [member.flatten(near) for member in forecaster.members]
+    for scale, back in zip(scales, cutoffs.tolist(), strict=True):
+        able = np.flatnonzero(near.lengths - back > 2 * season)
+        quantiles = np.full((len(panel), panel.horizon, len(levels)), np.nan)
+        if len(able):
+            index = able.astype(np.int32), (near.offsets[1:][able] - 1 - back).astype(np.int32)
+            quantiles[able] = np.mean(
+                [m.quantiles_at(near, arrays, *index) for m, arrays in zip(forecaster.members, flat, strict=True)],
+                axis=0,
+            )
+        quantiles = np.clip(np.maximum.accumulate(quantiles, axis=-1), *bounds)
+        actual = np.full((len(panel), panel.horizon), np.nan)
+        actual[:, :back] = near.tail(back)[:, : panel.horizon]
+        unit = np.where(np.isnan(scale) | (scale <= 0), np.where(size > 0, size, 1.0), scale)
+        yield back, _judged(actual, quantiles, levels, _naive(near, back, season), unit)
+
+
+def _judged(
+    actual: FloatArray, quantiles: FloatArray, levels: FloatArray, naive: FloatArray, unit: FloatArray
+) -> FloatArray:
+    middle = quantiles[..., int(np.flatnonzero(levels == 0.5)[0])]
+    realised = ~np.isnan(actual) & ~np.isnan(middle)
+    loss = pinball_of_each(actual, quantiles, levels) / unit[:, None]
+    baseline = pinball_of_each(actual, np.repeat(naive[..., None], len(levels), axis=-1), levels) / unit[:, None]
+    inside = (quantiles[..., 0] <= actual) & (actual <= quantiles[..., -1])
+    with_baseline = ~np.isnan(baseline)
+    bias = (middle - actual) / unit[:, None]
+    found = np.stack([np.ones(actual.shape), loss, with_baseline, np.nan_to_num(baseline), inside, bias], axis=-1)
+    return np.where(realised[..., None], found, 0.0)
+
+
+def _naive(panel: Panel, back: int, season: int) -> FloatArray:
+    """The seasonal naive from a past cutoff, NaN where a place in the season was not observed for long."""
+    step = np.arange(1, panel.horizon + 1)
+    seen = panel.tail(back + season * SEASONS)[:, : season * SEASONS]
+    naive = np.full((len(panel), panel.horizon), np.nan)
+    for cycle in range(SEASONS):
+        value = seen[:, season * (SEASONS - 1 - cycle) + (step - 1) % season]
+        naive = np.where(np.isnan(naive), value, naive)
+    return naive
+
+
+def _loss(sums: FloatArray) -> EveningLoss:
+    n, loss, with_baseline, baseline, inside, bias = sums.tolist()
+    if not n:
+        return EveningLoss(float("nan"), float("nan"), float("nan"), float("nan"), 0)
+    naive = baseline / with_baseline if with_baseline else float("nan")
+    return EveningLoss(loss / n, naive, inside / n, bias / n, int(n))

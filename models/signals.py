@@ -1,0 +1,93 @@
+"""What is watched of a segment, and the rule's verdict on each: loss, bias and coverage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from models.degradation import Nights, Verdict, Watch, judge, judge_both, log_ratio
+from models.settings import MonitorSettings
+
+Signal = Literal["loss", "bias", "coverage"]
+FloatArray = npt.NDArray[np.float64]
+# Of the bias in units of the series' own seasonal errors; of the coverage in shares of the actuals.
+BIAS, COVERAGE = Watch(0.03, 0.1), Watch(0.02, 0.05)
+
+
+def verdict_on(
+    signal: Signal,
+    nights: Sequence[Mapping[str, Any]],
+    backtest: Sequence[Mapping[str, Any]],
+    weekday: npt.NDArray[np.int64],
+    monitor: MonitorSettings,
+) -> Verdict:
+    """The rule's verdict on one signal of the newest of a segment's nights.
+
+    Args:
+        signal: What of it.
+        nights: Rows of `loss`, oldest first, the last one tonight's, whose state is not read.
+        backtest: Rows of `backtest_loss` from before them.
+        weekday: Shape (backtest + night,), 0 for Monday.
+        monitor: Settings.
+
+    Returns:
+        The effect and what is detectable as a share of the loss, in units of the bias, or of the coverage, whose
+        effect is how far it fell. `onset` counts the nights alone.
+    """
+    rows = [*backtest, *nights]
+    n = _column(rows, "n")
+    usual_n = float(np.median(n[n > 0])) if (n > 0).any() else 0.0
+    enough = (n > 0) & (n >= monitor.min_actuals * usual_n)
+    if not enough[-1]:
+        found = int(np.nan_to_num(n[-1]))
+        reason = f"{found} actuals tonight, usually {usual_n:.0f}" if found else "no actual has arrived"
+        return Verdict("not evaluated", float("nan"), float("nan"), None, reason=reason)
+    values = np.where(enough, _values(signal, rows), np.nan)
+    degraded = np.array([False] * len(backtest) + [state_of(signal, row) == "degraded" for row in nights])
+    degraded[-1] = False
+    learnt = sum(bool(row["learnt"]) for row in backtest)
+    told = Nights(values, weekday, degraded, len(backtest), learnt)
+    if signal == "bias":
+        verdict = judge_both(told, monitor, BIAS)
+    elif signal == "coverage":
+        verdict = judge(told, monitor, COVERAGE)
+    else:
+        watch = Watch(float(np.log1p(monitor.tolerance)), float(np.log1p(monitor.min_effect)))
+        verdict = judge(told, monitor, watch)
+        effect, detectable = float(np.expm1(verdict.effect)), float(np.expm1(verdict.detectable))
+        verdict = verdict._replace(effect=effect, detectable=detectable)
+    return verdict if verdict.onset is None else verdict._replace(onset=verdict.onset - len(backtest))
+
+
+def state_of(signal: Signal, row: Mapping[str, Any]) -> str:
+    """What a row of `loss` says of a signal; "not evaluated" where nothing."""
+    if signal == "loss":
+        return str(row["state"])
+    return str(((row["signals"] or {}).get(signal) or {}).get("state", "not evaluated"))
+
+
+def in_words(signal: Signal, effect: float) -> str:
+    """How much worse a signal is.
+
+    >>> in_words("loss", 0.12), in_words("bias", -0.3), in_words("coverage", 0.08)
+    ('12 % worse against the seasonal naive', 'forecasts 0.30 seasonal errors lower', 'coverage 8 points lower')
+    """
+    if signal == "loss":
+        return f"{effect:.0%} worse against the seasonal naive".replace("%", " %", 1)
+    if signal == "bias":
+        return f"forecasts {abs(effect):.2f} seasonal errors {'higher' if effect > 0 else 'lower'}"
+    return f"coverage {100 * effect:.0f} points lower"
+
+
+def _values(signal: Signal, rows: Sequence[Mapping[str, Any]]) -> FloatArray:
+    if signal == "loss":
+        return log_ratio(_column(rows, "loss"), _column(rows, "baseline_loss"))
+    column = _column(rows, signal)
+    return -column if signal == "coverage" else column
+
+
+def _column(rows: Sequence[Mapping[str, Any]], name: str) -> FloatArray:
+    return np.array([np.nan if row[name] is None else row[name] for row in rows], np.float64)

@@ -1,0 +1,236 @@
+"""The night on one screen, as Markdown: what a person wants to know of it before opening the report.
+
+It says in few words what the page says at length, from the same names (see `tasks.report.page.page`).
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from tasks.report.accuracy import COVERAGE
+from tasks.report.night import Row
+
+MARKS = {"good": "🟢", "watch": "🟡", "bad": "🔴"}
+# Legible on a light and on a dark ground alike: an image does not follow the colours of the page it stands in.
+COLOURS = {
+    "ink": "#64748b",
+    "muted": "#7c8aa0",
+    "line": "#94a3b8",
+    "model": "#3b82f6",
+    "naive": "#d97706",
+    "alarm": "#ef4444",
+}
+FINDINGS_SHOWN = 6
+PLOTS_SHOWN = 4
+# Of these a reader asks first; every other one is in the table of errors.
+HEADLINES = {"mase": "MASE", "wape": "WAPE", "weighted_quantile_loss": "wQL"}
+
+
+def night_screen(facts: Row, report: Path) -> str:
+    """One night as Markdown.
+
+    Args:
+        facts: What `page` gives.
+        report: The HTML page that says it at length.
+    """
+    verdict, tone = facts["verdict"]
+    ahead = f", {facts['horizon']} steps of {facts['frequency']} ahead" if facts["horizon"] else ""
+    rows = {
+        "Read": _read(facts),
+        "Odd in it": "<br>".join(_odd(facts)),
+        "Model": _model(facts),
+        "Tonight's loss": "<br>".join(_losses(facts)),
+        "Known best": "<br>".join(_known_best(facts)),
+        "Published": "<br>".join(_published(facts)),
+        "Alarms": "<br>".join(_alarms(facts)),
+        "Time": _time(facts["seconds"]),
+        "Report": f"[{_cell(report.name)}]({report.resolve().as_uri()})<br>`{_cell(str(report.resolve()))}`",
+    }
+    return "\n".join(
+        [
+            f"## {MARKS[tone]} {verdict}",
+            f"**{facts['job']}**, night of {facts['cutoff']:%A} {_day(facts['cutoff'])} ({facts['zone']}){ahead}",
+            "",
+            "| | |",
+            "|---|---|",
+            *(f"| **{name}** | {words} |" for name, words in rows.items() if words),
+            "",
+            *_plots(facts),
+        ]
+    )
+
+
+def error_rows(facts: Row) -> list[Row]:
+    """The errors of the forecast that is known best, over all series and by segment, beside the seasonal naive's."""
+    known = facts["accuracy"]
+    if known is None:
+        return []
+    return [
+        {
+            "segment": row["segment"],
+            "metric": row["label"],
+            "model": _measure(row["value"], row["share"]),
+            "seasonal naive": _measure(row["baseline_value"], row["share"]),
+            "difference": _lower(row["gain"]) or "–",
+            "points": row["n"],
+        }
+        for row in [*known["overall"], *known["by_segment"]]
+    ]
+
+
+def _read(facts: Row) -> str:
+    audit = facts["audit"]
+    if audit is None:
+        return f"{_number(facts['run'].get('rows_read'))} rows of {_number(facts['run'].get('series'))} series"
+    first, last = (_day(facts["local"](audit[end])) for end in ("first", "last"))
+    since = audit.get("rows_since")
+    newest = f" from {_day(facts['local'](since))} on" if since else ""
+    return f"{_number(audit['rows_read'])} rows{newest} of {_number(audit['series'])} series, {first} to {last}"
+
+
+def _odd(facts: Row) -> Iterator[str]:
+    findings = (facts["audit"] or {}).get("findings") or []
+    if not findings:
+        yield "nothing"
+    for each in findings[:FINDINGS_SHOWN]:
+        examples = f" ({_cell(each['examples'][0])}{', …' if each['count'] > 1 else ''})" if each["examples"] else ""
+        yield f"{_number(each['count'])} {_cell(each['kind'])}{examples}: {_cell(each['action'])}"
+    if len(findings) > FINDINGS_SHOWN:
+        yield f"and {len(findings) - FINDINGS_SHOWN} more kinds, in the table of the input"
+
+
+def _model(facts: Row) -> str:
+    decision, training = facts["decision"], facts["training"]
+    words = [": ".join(filter(None, (decision["mode"], _cell(decision["reason"]))))]
+    if decision["version"]:
+        words.append(f"version `{decision['version']}`")
+    if training:
+        outcome = "the champion stays, it is better" if training["kept_champion"] else "now the champion"
+        words.append(f"{_number(training['steps'])} steps in {_duration(training['seconds'])}, {outcome}")
+    return "<br>".join(filter(None, words))
+
+
+def _losses(facts: Row) -> Iterator[str]:
+    tonight, nominal = facts["tonight"], facts["nominal"]
+    if tonight is None or tonight["loss"] is None:
+        yield "not evaluated: no actual has arrived for an earlier forecast"
+        return
+    figures = f"{_number(tonight['loss'])} against the seasonal naive's {_number(tonight['baseline_loss'])}"
+    yield f"{_lower(facts['gain']) or figures} than the seasonal naive ({figures}); verdict: {tonight['state']}"
+    if tonight["coverage"] is not None:
+        interval = f"{nominal:.0%} interval" if nominal else "widest interval"
+        yield f"{tonight['coverage']:.0%} of {_number(tonight['n'])} new actuals inside the {interval}"
+    if bad := [row["segment"] for row in facts["segments"] if row["state"] == "degraded"]:
+        yield f"degraded in {_cell(', '.join(bad))}"
+
+
+def _known_best(facts: Row) -> Iterator[str]:
+    known = facts["accuracy"]
+    if known is None:
+        return
+    figures = {row["metric"]: row for row in known["overall"]}
+    errors = [
+        f"{name} {_measure(row['value'], row['share'])} (naive {_measure(row['baseline_value'], row['share'])})"
+        for metric, name in HEADLINES.items()
+        if (row := figures.get(metric))
+    ]
+    shares = [
+        f"{row['value']:.0%} inside the {metric.removeprefix(COVERAGE)}% interval"
+        for metric, row in figures.items()
+        if metric.startswith(COVERAGE)
+    ]
+    steps = f"{known['steps']} step{'s' if known['steps'] != 1 else ''} known"
+    yield f"the forecast of {_day(known['cutoff'])}, {steps}"
+    yield from (", ".join(words) for words in (errors, shares) if words)
+
+
+def _published(facts: Row) -> Iterator[str]:
+    run, places = facts["run"], facts["places"]
+    steps = f"{facts['horizon']} steps of " if facts["horizon"] else ""
+    fallback = run.get("fallback_series")
+    share = f", {_number(fallback)} of them by fallback" if fallback else ", all by the model"
+    yield f"{steps}{_number(run.get('series'))} series{share}"
+    for reason, count in facts["fallback"]:
+        yield f"{_number(count)} by fallback: {_cell(reason)}"
+    for label in ("Tables", "Parquet"):
+        if places.get(label):
+            yield f"{label.lower()} `{_cell(places[label])}`"
+
+
+def _alarms(facts: Row) -> Iterator[str]:
+    if not facts["alerts"]:
+        yield "none is open"
+    for alert in facts["alerts"]:
+        told = "" if alert["last_sent_at"] else ", nobody was told yet"
+        by = f" by {alert['acknowledged_by']}" if alert["acknowledged_by"] else ""
+        yield f"🔔 {_cell(alert['message'] or alert['signal'])} ({_cell(alert['state'] + by)}{told})"
+
+
+def _time(seconds: dict[str, float]) -> str:
+    if not seconds:
+        return ""
+    longest = sorted(seconds.items(), key=lambda item: -item[1])[:3]
+    return f"{_duration(sum(seconds.values()))}, most of it {', '.join(f'{k} {_duration(v)}' for k, v in longest)}"
+
+
+def _plots(facts: Row) -> Iterator[str]:
+    known = facts["accuracy"]
+    plots = [("Loss, night by night", facts["loss_plot"])]
+    plots += [(f"Error by step ahead, forecast of {_day(known['cutoff'])}", known["plot"])] if known else []
+    plots += [(fan["series_id"], fan["plot"]) for fan in facts["fans"]]
+    drawn = [(title, _image(svg, title)) for title, svg in plots if svg][:PLOTS_SHOWN]
+    for left in range(0, len(drawn), 2):
+        pair = drawn[left : left + 2]
+        yield f"| {' | '.join(_cell(title) for title, _ in pair)} |"
+        yield "|---" * len(pair) + "|"
+        yield f"| {' | '.join(image for _, image in pair)} |"
+        yield ""
+    if drawn:
+        yield "Blue is the model, dashed the seasonal naive; a red square is a night that was judged degraded."
+
+
+def _image(svg: str, title: str) -> str:
+    """An `<img>` that needs nothing beside it."""
+    svg = re.sub(r"var\(--(\w+)\)", lambda found: COLOURS[found[1]], svg)
+    data = base64.b64encode(svg.encode()).decode()
+    return f'<img alt="{_cell(title).replace(chr(34), "&quot;")}" width="380" src="data:image/svg+xml;base64,{data}">'
+
+
+def _cell(text: str) -> str:
+    """Text from outside, as it may stand in a cell of a table."""
+    text = " ".join(str(text).split())
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|").replace("`", "'")
+
+
+def _day(moment: Any) -> str:
+    return f"{moment:%Y-%m-%d %H:%M}" if moment.hour or moment.minute else f"{moment:%Y-%m-%d}"
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.3g}" if isinstance(value, float) and abs(value) < 100 else f"{value:,.0f}"
+
+
+def _measure(value: float | None, share: bool) -> str:
+    return "–" if value is None else f"{value:.1%}" if share else _number(value)
+
+
+def _lower(gain: float | None) -> str:
+    return "" if gain is None else f"{gain:.0%} lower" if gain >= 0 else f"{-gain:.0%} higher"
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds // 60:.0f} min {seconds % 60:.0f} s" if seconds >= 90 else f"{seconds:.3g} s"
+
+
+def fallback_rows(reasons: Sequence[tuple[str, int]], series: int | None) -> list[Row]:
+    """Why series were left to the fallback, and how many."""
+    return [
+        {"reason": reason, "series": count, "share": f"{count / series:.1%}" if series else "–"}
+        for reason, count in reasons
+    ]

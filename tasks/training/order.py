@@ -1,0 +1,104 @@
+"""What a training is told, and what it answers: small JSON files in one folder, with the model's files beside them.
+
+The same three lie there whether this machine trains or another one:
+
+    order.json    what to train, on which panel, from which version
+    model/        the new version's files; not there where the champion was kept
+    trained.json  how it went; the last one to be written
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from models.errors import TrainingFailed
+from models.levels import Levels
+from models.settings import ForecastSettings, NetworkSettings, Settings, TrainingSettings
+from tasks.model_store import StoredVersion
+from tasks.runner.cluster import PACKAGE
+
+ORDER, MODEL, TRAINED = "order.json", "model", "trained.json"
+
+
+class Order(Settings):
+    """What to train.
+
+    Attributes:
+        package: Version of this package where the night runs.
+        panel: URL or path of the panel's file.
+        start: The version that is continued; None to train from scratch.
+        forecast: The job's, as are the next three.
+        network: The network.
+        training: The training, with the policy of tonight.
+        levels: The upper levels.
+        meaning: Of the history, see `meaning_of`.
+    """
+
+    package: str
+    panel: str
+    start: StoredVersion | None
+    forecast: ForecastSettings
+    network: NetworkSettings
+    training: TrainingSettings
+    levels: Levels
+    meaning: str
+
+    def write(self, folder: Path) -> Path:
+        """Write the order into a folder; gives its file."""
+        file = folder / ORDER
+        file.write_text(self.model_dump_json(), encoding="utf-8")
+        return file
+
+    @classmethod
+    def read(cls, folder: Path) -> Order:
+        """The order that was written into a folder.
+
+        Raises:
+            TrainingFailed: another version of this package wrote it, whose settings may mean something else.
+        """
+        text = (folder / ORDER).read_bytes()
+        there, here = json.loads(text)["package"], version(PACKAGE)
+        if there != here:
+            raise TrainingFailed(
+                f"the worker on {os.uname().nodename} has {PACKAGE} {here}, the night {there}. Install that one there, "
+                "and start the worker again."
+            )
+        return cls.model_validate_json(text)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """How a training went.
+
+    Attributes:
+        facts: The `TrainingReport`, as JSON.
+        built_for: What the version was built for, see `built_for`.
+        choices: What was chosen for the network and why.
+        summary: Table of the network's layers.
+    """
+
+    facts: dict[str, Any]
+    built_for: dict[str, Any]
+    choices: list[str]
+    summary: str
+
+    @property
+    def kept_champion(self) -> bool:
+        """Whether nothing better was found than the version that training began from, so that no model was made."""
+        return bool(self.facts["kept_champion"])
+
+    def write(self, folder: Path) -> Path:
+        """Write the answer into a folder; gives its file."""
+        file = folder / TRAINED
+        file.write_text(json.dumps(asdict(self)), encoding="utf-8")
+        return file
+
+    @classmethod
+    def read(cls, folder: Path) -> Trained:
+        """The answer that was written into a folder."""
+        return cls(**json.loads((folder / TRAINED).read_bytes()))

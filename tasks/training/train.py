@@ -1,0 +1,66 @@
+"""Train what an order says, and leave the model beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from models.progress import Progress
+from models.retraining import built_for
+from tasks.model_store import SERIES_FILE, fetch_version
+from tasks.panel_store import load_panel
+from tasks.runner.shared_files import at_hand
+from tasks.training.order import MODEL, Order, Trained
+
+
+def train(folder: Path, tell: Callable[[Progress], None]) -> Trained:
+    """Train as the order in a local folder says; the new model's files and the answer are then beside it.
+
+    Args:
+        folder: Where `Order.write` put the order.
+        tell: Called after each round of steps.
+
+    Raises:
+        TrainingFailed: there is nothing to learn from, or the loss diverged.
+        DamagedVersion: the version to continue cannot be read.
+    """
+    order = Order.read(folder)
+    panel = load_panel(at_hand(order.panel, folder))
+    before = None if order.start is None else fetch_version(order.start, folder)
+    # What computes takes seconds to import: whatever is wrong with the order is found before.
+    from tasks.keras_import import quiet_import
+    from tasks.reconcile import to_train_on
+    from tasks.summary_file import write_summary
+
+    with quiet_import():
+        from models.fitting import fit
+        from models.forecaster import Forecaster
+
+    panel = to_train_on(panel, order.levels)
+    start = None if before is None else Forecaster.load(before)
+    forecaster, report = fit(panel, order.forecast, order.network, order.training, start_from=start, progress=tell)
+    trained = Trained(
+        asdict(report),
+        built_for(order.forecast, order.network, panel.covariates),
+        list(forecaster.choices),
+        forecaster.summary,
+    )
+    if not trained.kept_champion:
+        model = folder / MODEL
+        model.mkdir(exist_ok=True)
+        forecaster.save(model)
+        # Series outside of the sample count as known: training again would not take them in either.
+        known = np.union1d(panel.accepted_ids, _known_before(before))
+        np.save(model / SERIES_FILE, known, allow_pickle=False)
+        if not order.levels:  # sums need the whole history of their parts
+            write_summary(model, panel, order.meaning)
+    trained.write(folder)
+    return trained
+
+
+def _known_before(folder: Path | None) -> Any:
+    return np.array([], dtype=str) if folder is None else np.load(folder / SERIES_FILE, allow_pickle=False)

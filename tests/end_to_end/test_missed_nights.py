@@ -1,0 +1,207 @@
+"""Nights that were missed, repeated or overtaken, and stretches of them run afterwards."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from datetime import UTC, datetime
+
+import pandas as pd
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from flows import night as nights
+from flows.backfill import backfill_nights
+from flows.cli import main
+from flows.job import JobError, load_job
+from flows.night import run_night
+from sql import history, write
+from sql.connection import transaction
+from sql.migrations import migrate
+from sql.tables import loss
+from sql.tables import run as run_table
+from sql.turn import turn_of
+from tasks.decide import champion_as_of
+
+
+@pytest.fixture(autouse=True)
+def _no_reports(monkeypatch):
+    # They take most of so small a night.
+    monkeypatch.setattr("flows.night.write_report", lambda places, *_: places.report)
+
+
+@pytest.fixture
+def run_until(make_job, history_frame):
+    """Makes a job of the fallback's forecasts alone with nights on 1, 2 and 3 February; gives its file."""
+
+    def make(**settings):
+        job = make_job(**{"forecast": {"min_history": 10_000}, **settings})
+        for cutoff in ("2024-02-01", "2024-02-02", "2024-02-03"):
+            run_night(job, cutoff=cutoff)
+        return job
+
+    return make
+
+
+def evening(day: int) -> datetime:
+    return datetime(2024, 2, day, 12, tzinfo=UTC)
+
+
+def days(job) -> list[int]:
+    """Of February, in the order in which their nights were run."""
+    rows = [row for row in history.runs(load_job(job).places.engine(), "small") if row["state"] == "completed"]
+    order = {row["run_id"]: row["finished_at"] for row in rows}
+    return [row["cutoff"].day for row in sorted(rows, key=lambda row: order[row["run_id"]])]
+
+
+def tables(job) -> dict[str, list[str]]:
+    with load_job(job).places.engine().connect() as connection:
+        names = ("forecast", "publication", "score", "loss")
+        return {name: sorted(map(repr, connection.exec_driver_sql(f"SELECT * FROM {name}"))) for name in names}
+
+
+def test_missed_nights_are_run_oldest_first_where_the_job_says_so(run_until):
+    job = run_until(schedule={"catch_up": "all"})
+    night = run_night(job, now=evening(6))
+    assert night.note == "2 nights were missed before, from 2024-02-04T00:00 to 2024-02-05T00:00: run first"
+    assert night.note in night.message
+    assert days(job) == [1, 2, 3, 4, 5, 6]
+    assert run_night(job, now=evening(7)).note == ""
+
+
+def test_by_default_only_the_newest_is_run_and_what_was_missed_is_said(run_until):
+    job = run_until()
+    night = run_night(job, now=evening(6))
+    assert night.note.startswith("2 nights were missed before and left out (nightcast backfill small.yaml --from 2024-")
+    assert days(job) == [1, 2, 3, 6]
+    assert history.runs(load_job(job).places.engine(), "small")[0]["note"] == night.note
+
+
+def test_a_late_run_finds_its_night_done_or_overtaken_and_says_so(run_until):
+    job = run_until()
+    run_night(job, now=evening(6))
+    before = tables(job)
+    done, overtaken = run_night(job, now=evening(3)), run_night(job, now=evening(5))
+    assert (done.state, overtaken.state) == ("skipped", "skipped")
+    assert done.message == "skipped: this night was done before, and so was a newer one, of 2024-02-06 00:00"
+    assert "catch_up is newest" in overtaken.message
+    assert tables(job) == before
+    rows = history.runs(load_job(job).places.engine(), "small")
+    assert {row["state"]: row["note"] for row in rows}["skipped"] in (done.note, overtaken.note)
+
+
+@pytest.mark.parametrize("catch_up", ["all", "none"])
+def test_a_late_run_of_a_missing_night_runs_it_under_the_other_settings(run_until, catch_up):
+    job = run_until(schedule={"catch_up": "none"})
+    run_night(job, now=evening(6))
+    job.write_text(job.read_text(encoding="utf-8").replace("catch_up: none", f"catch_up: {catch_up}"), encoding="utf-8")
+    late = run_night(job, now=evening(5))
+    assert (late.state, late.cutoff.day, late.note) == ("completed", 5, "")
+    assert history.latest_forecast(load_job(job).places.engine(), "small")["cutoff"][0].as_py().day == 6
+
+
+def test_a_missed_night_that_fails_does_not_keep_tonight_from_running(run_until, monkeypatch):
+    job = run_until(schedule={"catch_up": "all"})
+    real = nights.predict
+
+    def fails_on_the_fourth(*arguments):
+        if datetime(2024, 2, 4, tzinfo=UTC) in arguments:
+            raise OSError("no space left")
+        return real(*arguments)
+
+    monkeypatch.setattr(nights, "predict", fails_on_the_fourth)
+    night = run_night(job, now=evening(6))
+    assert night.note.endswith("to 2024-02-05T00:00: run first, 1 failed")
+    assert days(job) == [1, 2, 3, 5, 6]
+    # The one that failed is still missing for whoever asks for it.
+    monkeypatch.setattr(nights, "predict", real)
+    done = backfill_nights(job, "2024-02-01", "2024-02-06")
+    assert ([each.cutoff.day for each in done.nights], done.skipped) == ([4], 5)
+
+
+def test_a_published_night_run_again_changes_no_row_unless_the_data_did(run_until, history_frame, make_job):
+    job = run_until()
+    before = tables(job)
+    again = json.loads(CliRunner().invoke(main, ["run", str(job), "--cutoff", "2024-02-03", "--json"]).stdout)
+    newest, published = history.runs(load_job(job).places.engine(), "small")[:2]
+    assert (again["state"], newest["state"]) == ("unchanged", "unchanged")
+    assert again["note"] == newest["note"] == f"the same rows that run {published['run_id']} had published"
+    assert tables(job) == before
+    late = (history_frame["series_id"] == "a") & (history_frame["day"] == "2024-02-03")
+    settings = {name: yaml.safe_load(job.read_text(encoding="utf-8"))[name] for name in ("forecast",)}
+    make_job(history_frame.assign(value=history_frame["value"].where(~late, 99.0)), **settings)
+    assert run_night(job, cutoff="2024-02-03").state == "completed"
+    assert tables(job)["forecast"] != before["forecast"]
+
+
+def test_a_night_that_crashed_after_it_was_published_is_not_done(run_until):
+    job = run_until()
+    engine = load_job(job).places.engine()
+    with transaction(engine) as connection:
+        third = run_table.c.cutoff == datetime(2024, 2, 3, tzinfo=UTC)
+        connection.execute(run_table.update().where(third).values(state="running"))
+        connection.execute(loss.delete().where(loss.c.evaluated_on == datetime(2024, 2, 3, tzinfo=UTC)))
+    done = backfill_nights(job, "2024-02-01", "2024-02-03")
+    assert [(night.cutoff.day, night.state) for night in done.nights] == [(3, "unchanged")]
+    assert max(row["evaluated_on"] for row in history.losses(engine, "small")).day == 3
+
+
+def test_nights_side_by_side_say_the_same_as_one_after_the_other(run_until, tmp_path):
+    job = run_until()
+    other = shutil.copytree(job.parent, tmp_path / "side_by_side") / job.name
+    arguments = ["--from", "2024-02-02", "--to", "2024-02-06", "--train", "scratch", "--json"]
+    one = json.loads(CliRunner().invoke(main, ["backfill", str(job), *arguments]).stdout)
+    many = json.loads(CliRunner().invoke(main, ["backfill", str(other), *arguments, "--workers", "2"]).stdout)
+    assert [night["cutoff"][:10] for night in many["nights"]] == ["2024-02-04", "2024-02-05", "2024-02-06"]
+    assert [night["message"] for night in many["nights"]] == [night["message"] for night in one["nights"]]
+
+    def said(job) -> list[pd.DataFrame]:
+        engine = load_job(job).places.engine()
+        cutoffs = [row["cutoff"] for row in history.publications(engine, "small")]
+        forecasts = pd.concat([history.forecast_of(engine, "small", cutoff).to_pandas() for cutoff in cutoffs])
+        losses, scores = pd.DataFrame(history.losses(engine, "small")), pd.DataFrame(history.scores(engine, "small"))
+        return [forecasts.drop(columns=["run_id", "created_at"]), losses.drop(columns="run_id"), scores]
+
+    for mine, theirs in zip(said(job), said(other), strict=True):
+        assert len(mine)
+        pd.testing.assert_frame_equal(mine, theirs)
+
+
+def test_nights_that_may_continue_one_anothers_model_are_not_run_side_by_side(make_job):
+    with pytest.raises(JobError, match="Under the training policy 'auto' a night may continue the model of the one"):
+        backfill_nights(make_job(), "2024-02-01", "2024-02-03", workers=2)
+
+
+def test_a_backfill_takes_every_so_many_steps(run_until):
+    done = backfill_nights(run_until(), "2024-02-01", "2024-02-07", every=3)
+    assert ([night.cutoff.day for night in done.nights], done.skipped) == ([4, 7], 1)
+
+
+def test_a_job_that_is_being_run_is_run_by_nobody_else(run_until):
+
+    job = run_until()
+    places = load_job(job).places
+    turn = turn_of(places.engine(), "small", places.report.parent)
+    assert turn.take() is None
+    for verb in (["run", str(job)], ["backfill", str(job), "--from", "2024-02-01", "--to", "2024-02-05"]):
+        result = CliRunner().invoke(main, verb)
+        assert result.exit_code == 1
+        assert "small is being run already, by process" in result.stderr
+    turn.give_back()
+    assert history.runs(places.engine(), "small")[0]["error"].startswith("small is being run already")
+    assert run_night(job, cutoff="2024-02-04").state == "completed"
+
+
+def test_a_night_of_then_takes_the_version_of_then_and_none_that_was_rolled_back(make_job):
+    places = load_job(make_job()).places
+    migrate(places.engine())
+    for version, day in (("old", 1), ("first", 3), ("bad", 5), ("new", 20)):
+        moment = datetime(2024, 2, day, tzinfo=UTC)
+        write.add_model(places.engine(), "small", version, moment, moment, "file:///nowhere", version)
+        if version != "old":
+            write.promote(places.engine(), "small", version, moment)
+        if version == "bad":
+            write.rollback(places.engine(), "small")
+    found = {day: champion_as_of(places, datetime(2024, 2, day, tzinfo=UTC))["version"] for day in (2, 4, 10, 20)}
+    assert found == {2: "old", 4: "first", 10: "first", 20: "new"}

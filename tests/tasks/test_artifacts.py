@@ -1,0 +1,66 @@
+"""What is shown of a run is for people only: nothing outside of a flow, and never a reason to fail."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+
+import pytest
+
+from tasks import artifacts
+
+
+def test_outside_of_a_flow_nothing_is_shown_and_prefect_is_not_imported():
+    code = (
+        "import sys; from tasks.artifacts import *; label_run('small', '2024-02-10'); "
+        "show_progress('reading')(1.0, 'read'); show_text('night', '', ''); print('prefect' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+@pytest.fixture
+def asked(monkeypatch) -> list[str]:
+    """Within a flow whose server is gone; gives the names of what it was asked to show."""
+    tried: list[str] = []
+
+    def gone(name: str, *others: object) -> None:
+        tried.append(name)
+        raise ConnectionError("All connection attempts failed")
+
+    monkeypatch.setattr(artifacts, "inside_flow", lambda: True)
+    monkeypatch.setattr(artifacts, "logger", lambda: logging.getLogger("nightcast"))
+    monkeypatch.setattr(artifacts, "_label", lambda job, cutoff: None)
+    monkeypatch.setattr(artifacts, "_new_table", gone)
+    monkeypatch.setattr(artifacts, "_new_bar", gone)
+    return tried
+
+
+def test_a_server_that_is_gone_is_told_once_and_not_asked_again(asked, caplog):
+    artifacts.label_run("small")
+    artifacts.show_table("errors", [], "")
+    artifacts.show_table("fallbacks", [], "")
+    assert asked == ["errors"]
+    assert [record.message for record in caplog.records] == [
+        "The run's page lacks something, the night goes on: All connection attempts failed"
+    ]
+
+
+def test_progress_goes_on_untold_where_its_bar_could_not_be_made(asked):
+    artifacts.label_run("small")
+    artifacts.show_progress("training")(0.5, "step 1 of 2")
+    artifacts.show_progress("forecasting")(1.0, "7 of 7 series")
+    assert asked == ["training"]
+
+
+def test_the_next_run_asks_again(asked):
+    for job in ("small", "other"):
+        artifacts.label_run(job)
+        artifacts.show_table("errors", [], "")
+    assert asked == ["errors", "errors"]
+
+
+def test_a_key_has_small_letters_digits_and_dashes_only(asked):
+    artifacts.label_run("store_sales-2")
+    assert artifacts._key("night") == "store-sales-2-night"
