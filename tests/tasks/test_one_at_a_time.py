@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -42,7 +44,8 @@ def test_a_second_run_is_refused_and_told_who_runs_it_and_since_when(places):
 def test_a_second_run_that_is_queued_begins_when_the_first_has_ended(places, monkeypatch):
     other = another(places)
     assert other.take() is None
-    monkeypatch.setattr(turns.time, "sleep", lambda seconds: other.give_back())
+    waiting = SimpleNamespace(monotonic=time.monotonic, sleep=lambda seconds: other.give_back())
+    monkeypatch.setattr(turns, "time", waiting)
     with one_at_a_time(places, "queued"):
         assert other.take() is not None
 
