@@ -45,6 +45,8 @@ def serve_until_interrupted(host: str, port: int, folder: Path | None = None, no
     api = f"http://{host}:{port}/api"
     # Prefect reads this one before its own settings.
     environment = os.environ | {"PREFECT_API_URL": api, "DO_NOT_TRACK": "1"}
+    # prefect.yaml lets runs work in $PWD, which only a shell keeps true.
+    environment["PWD"] = str((folder or Path()).resolve())
     # The server has a switch of its own, which pyproject.toml sets for this folder only.
     environment.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     if not ((folder or Path()) / "prefect.yaml").is_file():

@@ -95,7 +95,7 @@ def server(jobs: Path) -> Iterator[Server]:
     """Server, pools, deployments and workers; the deployments are there."""
     running = Server(jobs.parent)
     try:
-        running.wait(lambda: "Ctrl-C stops it" in running.log.read_text(encoding="utf-8"))
+        running.wait(lambda: "Ctrl-C stops it" in running.log.read_text(encoding="utf-8"), seconds=300)
         yield running
     finally:
         running.process.send_signal(signal.SIGTERM)
@@ -142,7 +142,20 @@ def test_a_deployment_says_in_the_ui_what_it_does_and_in_which_version(server):
         fields = found["parameter_openapi_schema"]["properties"]
         assert fields["job"]["enum"] == ["small", "store-sales"]
         assert fields.keys() <= {
-            *("job", "cutoff", "train", "horizon", "time_limit", "notify", "first", "last", "cutoffs", "challengers")
+            *(
+                "job",
+                "cutoff",
+                "train",
+                "horizon",
+                "time_limit",
+                "notify",
+                "first",
+                "last",
+                "every",
+                "workers",
+                "cutoffs",
+                "challengers",
+            )
         }
 
 
@@ -205,13 +218,16 @@ def test_a_night_is_run_from_its_form_in_a_browser(server, jobs, browser_page, t
     choose("Training", "never")
     field("Horizon").get_by_role("spinbutton").fill("0")
     page.get_by_role("button", name="Submit").click()
-    page.get_by_text("0 is less than the minimum of 1").wait_for()
+    page.get_by_text("0 is less than the minimum of 1").first.wait_for()
     page.screenshot(path=tmp_path / "refused.png")
     field("Horizon").get_by_role("spinbutton").fill("")
     page.get_by_role("button", name="Submit").click()
-    page.get_by_role("button", name="View run").first.click()
-    page.wait_for_url(re.compile("flow-run/"))
-    flow_run_id = re.search(r"flow-run/([0-9a-f-]+)", page.url)[1]
+    # The note that leads to the run is gone after seconds, which a busy machine may take to show it.
+    mine = {"deployments": {"id": {"any_": [nightly["id"]]}}}
+    [flow_run_id, *_] = server.wait(
+        lambda: [run["id"] for run in server.ask("flow_runs/filter", mine) if not run["auto_scheduled"]]
+    )
+    page.goto(f"{server.api.removesuffix('/api')}/runs/flow-run/{flow_run_id}")
     assert server.wait(lambda: server.ended(flow_run_id))["type"] == "COMPLETED"
     page.get_by_text("Completed", exact=True).first.wait_for()
     page.screenshot(path=tmp_path / "completed.png")
@@ -281,7 +297,6 @@ def test_a_sub_flow_that_fails_or_is_missing_or_finds_no_worker_says_so(server):
         {"horizon": 0},
         {"horizon": 10_001},
         {"time_limit": 90_000},
-        {"now": "2024-02-11"},
     ],
 )
 def test_wrong_parameters_are_refused_before_a_run_is_made(server, wrong):
@@ -293,7 +308,7 @@ def test_wrong_parameters_are_refused_before_a_run_is_made(server, wrong):
 def waiting_run(server: Server, deployment: str) -> str:
     """A run of a deployment that no worker takes for a year."""
     later = {"type": "SCHEDULED", "state_details": {"scheduled_time": f"{datetime.now(UTC) + timedelta(days=365)}"}}
-    made = server.ask(f"deployments/{deployment}/create_flow_run", {"parameters": {"job": "none"}, "state": later})
+    made = server.ask(f"deployments/{deployment}/create_flow_run", {"parameters": {"job": "small"}, "state": later})
     return str(made["id"])
 
 
