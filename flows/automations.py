@@ -43,13 +43,11 @@ class Patience:
     """How long the server waits before it does something.
 
     Attributes:
-        late: After a run should have begun.
         silent: After the last sign of life of a run. Each sends one every three minutes unless
             PREFECT_FLOWS_HEARTBEAT_FREQUENCY says otherwise, so less than that takes living runs for dead.
         success: After the last success of a nightly deployment: a day, and the time until the morning's deadline.
     """
 
-    late: timedelta = timedelta(minutes=10)
     silent: timedelta = timedelta(minutes=10)
     success: timedelta = timedelta(hours=28)
 
@@ -94,7 +92,7 @@ def automations(block: UUID | None, patience: Patience) -> list[AutomationCore]:
                 block,
             ),
             _failed(block),
-            _late(block, patience),
+            _late(block),
             _no_success(block, patience),
         ]
     return made
@@ -205,17 +203,10 @@ def _failed(block: UUID) -> AutomationCore:
     return _named("a run failed or crashed", "A run ended in another way than it should.", trigger, action)
 
 
-def _late(block: UUID, patience: Patience) -> AutomationCore:
+def _late(block: UUID) -> AutomationCore:
+    # The server itself waits before it calls a run late.
     trigger = EventTrigger(
-        match={"prefect.resource.id": f"{_RUN}.*"},
-        match_related=_tagged(TAG),
-        after={f"{_RUN}.Late"},
-        expect={
-            f"{_RUN}.{state}" for state in ("Pending", "Running", "AwaitingConcurrencySlot", "Cancelled", "Crashed")
-        },
-        for_each={"prefect.resource.id"},
-        posture=Posture.Proactive,
-        within=patience.late,
+        match={"prefect.resource.id": f"{_RUN}.*"}, match_related=_tagged(TAG), expect={f"{_RUN}.Late"}
     )
     action = SendNotification(
         block_document_id=block,

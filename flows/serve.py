@@ -49,6 +49,8 @@ def serve_until_interrupted(host: str, port: int, folder: Path | None = None, no
     environment["PWD"] = str((folder or Path()).resolve())
     # The server has a switch of its own, which pyproject.toml sets for this folder only.
     environment.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+    # People are told of late runs, and 15 s, the server's own patience, is no time for a worker that is busy.
+    environment.setdefault("PREFECT_SERVER_SERVICES_LATE_RUNS_AFTER_SECONDS", "600")
     if not ((folder or Path()) / "prefect.yaml").is_file():
         raise JobError(f"{(folder or Path()).resolve()} has no prefect.yaml. Go to the folder that has the project's.")
     if _is_healthy(api):

@@ -27,13 +27,6 @@ def automations() -> None:
 @notify_option
 @click.option("--api", metavar="URL", envvar="PREFECT_API_URL", help="The server. Default: $PREFECT_API_URL.")
 @click.option(
-    "--late-after",
-    type=click.FloatRange(min=0.2),
-    default=10,
-    show_default=True,
-    help="Minutes after which a run is late.",
-)
-@click.option(
     "--silent-after",
     type=click.FloatRange(min=0.2),
     default=10,
@@ -48,7 +41,7 @@ def automations() -> None:
     help="Hours after a night's success by which the next must have succeeded.",
 )
 @answers
-def install(notify: str | None, api: str | None, late_after: float, silent_after: float, deadline: float) -> Answer:
+def install(notify: str | None, api: str | None, silent_after: float, deadline: float) -> Answer:
     """Install the automations of this project on a server, or bring them up to date."""
     if not api:
         raise click.UsageError("No server is named. Set PREFECT_API_URL, or give --api http://host:4200/api.")
@@ -56,7 +49,7 @@ def install(notify: str | None, api: str | None, late_after: float, silent_after
     from flows.automations import install as install_on
 
     minutes = timedelta(minutes=1)
-    patience = Patience(late_after * minutes, silent_after * minutes, deadline * 60 * minutes)
+    patience = Patience(silent_after * minutes, deadline * 60 * minutes)
     done = install_on(api, notify, patience)
     rows = [asdict(each) | {"paused": "" if each.enabled else "paused"} for each in done]
     text = table(rows, ["name", "change", "paused"], empty="")

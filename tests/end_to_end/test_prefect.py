@@ -322,9 +322,13 @@ def into(server: Server, run: str, kind: str) -> str:
 def test_people_are_told_and_the_slot_of_a_killed_run_is_freed(server, webhook):
     url, received, _ = webhook
     soon = timedelta(seconds=10)
-    install(server.api, url, Patience(late=soon, silent=soon, success=soon))
+    install(server.api, url, Patience(silent=soon, success=soon))
     [nightly] = server.ask("deployments/filter", {"deployments": {"name": {"any_": ["nightly"]}}})
-    killed, next_one = (waiting_run(server, nightly["id"]) for _ in range(2))
+    killed, next_one, late = (waiting_run(server, nightly["id"]) for _ in range(3))
+    next_year = {"scheduled_time": f"{datetime.now(UTC) + timedelta(days=365)}"}
+    server.ask(
+        f"flow_runs/{late}/set_state", {"state": {"type": "SCHEDULED", "name": "Late", "state_details": next_year}}
+    )
     assert [into(server, killed, kind) for kind in ("PENDING", "RUNNING")] == ["Pending", "Running"]
     # One run at a time: the slot is the killed one's.
     assert into(server, next_one, "PENDING") == "AwaitingConcurrencySlot"
@@ -335,12 +339,14 @@ def test_people_are_told_and_the_slot_of_a_killed_run_is_freed(server, webhook):
     subjects = {
         "nightcast.loss.degraded: small",
         f"{killed_name(server, killed)}: Crashed",
+        "nightly: a run is late",
         "nightly: no night succeeded in time",
     }
     server.wait(lambda: subjects <= {message["title"] for message in received}, 60)
     texts = {message["title"]: message["text"] for message in received}
     assert texts["nightcast.loss.degraded: small"].endswith(words)
     assert "its process, or the machine, was probably killed" in texts[f"{killed_name(server, killed)}: Crashed"]
+    assert f"/runs/flow-run/{late}" in texts["nightly: a run is late"]
     assert into(server, next_one, "PENDING") == "Pending"
     assert into(server, next_one, "COMPLETED") == "Completed"
     # The other tests' runs are not to be taken for dead.
@@ -358,8 +364,8 @@ def test_automations_are_installed_once_and_a_paused_one_stays_paused(server):
     done = install(server.api)
     assert {each.change for each in done} == {"unchanged"}
     assert [each.name for each in done if not each.enabled] == ["nightcast: a run is late"]
-    done = install(server.api, None, Patience(late=timedelta(minutes=3)))
-    assert [each.name for each in done if each.change == "updated"] == ["nightcast: a run is late"]
+    done = install(server.api, None, Patience(success=timedelta(hours=30)))
+    assert [each.name for each in done if each.change == "updated"] == ["nightcast: no night succeeded in time"]
     after = server.ask("automations/filter", {})
     assert {each["id"] for each in after} == {each["id"] for each in before}
     assert [each["name"] for each in after if not each["enabled"]] == ["nightcast: a run is late"]
