@@ -55,8 +55,12 @@ class Server:
             )
 
     def ask(self, path: str, body: dict[str, Any]) -> Any:
-        """The answer of the server's API."""
-        answer = httpx.post(f"{self.api}/{path}", json=body, timeout=30)
+        """The answer of the server's API; one that is busy says 503, and is asked again."""
+        for _ in range(30):
+            answer = httpx.post(f"{self.api}/{path}", json=body, timeout=30)
+            if answer.status_code != 503:
+                break
+            time.sleep(1)
         answer.raise_for_status()
         return answer.json()
 
@@ -274,7 +278,6 @@ def test_a_sub_flow_that_fails_or_is_missing_or_finds_no_worker_says_so(server):
             run_deployed("fit/no", "none", {}, start_within=1, limit=1)
         with pytest.raises(SubFlowFailed, match=r"'lost' of fit/fit ended as Failed: .* does not see /nowhere"):
             run_deployed("fit/fit", "lost", {"folder": "/nowhere"}, start_within=120, limit=120)
-        # A busy server says 503 now and then.
         pool = f"{server.api}/work_pools/gpu"
         server.wait(lambda: httpx.patch(pool, json={"is_paused": True}, timeout=30).is_success)
         try:
@@ -360,7 +363,8 @@ def killed_name(server: Server, run: str) -> str:
 def test_automations_are_installed_once_and_a_paused_one_stays_paused(server):
     before = server.ask("automations/filter", {})
     [late] = [each for each in before if each["name"] == "nightcast: a run is late"]
-    httpx.patch(f"{server.api}/automations/{late['id']}", json={"enabled": False}, timeout=30).raise_for_status()
+    address = f"{server.api}/automations/{late['id']}"
+    server.wait(lambda: httpx.patch(address, json={"enabled": False}, timeout=30).is_success)
     done = install(server.api)
     assert {each.change for each in done} == {"unchanged"}
     assert [each.name for each in done if not each.enabled] == ["nightcast: a run is late"]
