@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from flows.job import load_job
-from flows.night import night
+from flows.night import Scope, night
 from models.errors import InputError
 from sql import history
 
@@ -19,8 +19,7 @@ def run(job, part, cutoff, train=None, changes=None, **how):
         train=train,
         now=datetime(2024, 2, 20, tzinfo=UTC),
         run_id=part,
-        part=part,
-        **how,
+        scope=Scope(part, **how),
     )
 
 

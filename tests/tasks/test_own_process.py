@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -110,13 +112,23 @@ def test_a_process_that_is_killed_is_a_failed_training(stuck, when_stuck):
         train_apart(stuck, tell)
 
 
+def _until_ended(child: psutil.Process) -> None:
+    deadline = time.monotonic() + 20
+    with contextlib.suppress(psutil.NoSuchProcess):
+        while child.status() != psutil.STATUS_ZOMBIE and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+
 def test_ctrl_c_ends_the_process_too(stuck, when_stuck):
     children = []
 
     def interrupt(child: psutil.Process) -> None:
         children.append(child)
         child.send_signal(signal.SIGINT)
-        os.kill(os.getpid(), signal.SIGINT)
+        # A terminal's goes to the main thread, and one that this thread sends to its process may not.
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        # What lets the child go on must not be sooner than this process's own interruption.
+        _until_ended(child)
 
     when_stuck(interrupt)
     with pytest.raises(KeyboardInterrupt):
