@@ -130,6 +130,8 @@ def test_ctrl_c_ends_the_process_too(stuck, when_stuck):
         # What lets the child go on must not be sooner than this process's own interruption.
         _until_ended(child)
 
+    # An event loop that ran before in this process may have left it to go on reading where it was interrupted.
+    signal.siginterrupt(signal.SIGINT, True)
     when_stuck(interrupt)
     with pytest.raises(KeyboardInterrupt):
         train_apart(stuck, tell)
