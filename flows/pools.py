@@ -7,11 +7,10 @@ stays as it is: somebody may have given a pool more room, or a queue another pri
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.actions import WorkPoolCreate
-from prefect.exceptions import ObjectNotFound
-from prefect.workers.process import ProcessWorker
+if TYPE_CHECKING:
+    from prefect.client.orchestration import SyncPrefectClient
 
 
 @dataclass(frozen=True)
@@ -43,6 +42,9 @@ QUEUES = {
 
 def make_pools() -> None:
     """Make the pools and queues that are missing."""
+    # Prefect takes 2 s to import, and whoever starts the workers only wants the pools' names.
+    from prefect.client.orchestration import get_client
+
     with get_client(sync_client=True) as client:
         for pool in POOLS:
             _make_pool(client, pool)
@@ -51,6 +53,10 @@ def make_pools() -> None:
 
 
 def _make_pool(client: SyncPrefectClient, pool: Pool) -> None:
+    from prefect.client.schemas.actions import WorkPoolCreate
+    from prefect.exceptions import ObjectNotFound
+    from prefect.workers.process import ProcessWorker
+
     try:
         client.read_work_pool(pool.name)
     except ObjectNotFound:
@@ -65,6 +71,8 @@ def _make_pool(client: SyncPrefectClient, pool: Pool) -> None:
 
 
 def _make_queue(client: SyncPrefectClient, pool: str, name: str, priority: int) -> None:
+    from prefect.exceptions import ObjectNotFound
+
     try:
         client.read_work_queue_by_name(name, work_pool_name=pool)
     except ObjectNotFound:

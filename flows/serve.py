@@ -16,8 +16,8 @@ import httpx
 
 from flows.demo import JOB_FILE, make_example
 from flows.job import JobError
+from flows.pools import POOLS
 
-POOLS = ("cpu", "gpu")
 EXAMPLE_FOLDER = "demo"
 _START_SECONDS = 120
 log = logging.getLogger("nightcast")
@@ -63,7 +63,7 @@ def serve_until_interrupted(host: str, port: int, folder: Path | None = None, no
         _wait_for(api, running[0])
         _finish("flows.pools", [], environment, folder)
         _finish("prefect", ["--no-prompt", "deploy", "--all"], environment, folder)
-        running += [_start(["worker", "start", "--pool", pool], environment, folder) for pool in POOLS]
+        running += [_start(["worker", "start", "--pool", pool.name], environment, folder) for pool in POOLS]
         _install_automations(api, notify)
         log.info("Prefect is at http://%s:%d with the deployments of prefect.yaml. Ctrl-C stops it.", host, port)
         _watch(running)

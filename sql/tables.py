@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -92,18 +93,33 @@ score = sa.Table(
 )
 """`step` 0 stands for all steps of the horizon together."""
 
+
+def _evening() -> list[sa.Column[Any]]:
+    """The key of an evening's losses."""
+    return [
+        sa.Column("job", Name, primary_key=True),
+        sa.Column("evaluated_on", UTCDateTime, primary_key=True),
+        sa.Column("segment", Name, primary_key=True),
+    ]
+
+
+def _figures() -> list[sa.Column[Any]]:
+    """How far off an evening's forecasts were."""
+    return [
+        sa.Column("loss", sa.Double),
+        sa.Column("baseline_loss", sa.Double),
+        sa.Column("coverage", sa.Double),
+        sa.Column("bias", sa.Double),
+        sa.Column("n", sa.BigInteger),
+    ]
+
+
 loss = sa.Table(
     "loss",
     metadata,
-    sa.Column("job", Name, primary_key=True),
-    sa.Column("evaluated_on", UTCDateTime, primary_key=True),
-    sa.Column("segment", Name, primary_key=True),
+    *_evening(),
     sa.Column("metric", sa.Text),
-    sa.Column("loss", sa.Double),
-    sa.Column("baseline_loss", sa.Double),
-    sa.Column("coverage", sa.Double),
-    sa.Column("bias", sa.Double),
-    sa.Column("n", sa.BigInteger),
+    *_figures(),
     sa.Column("statistic", sa.Double),
     sa.Column("limit", sa.Double),
     sa.Column("effect", sa.Double),
@@ -119,16 +135,10 @@ loss = sa.Table(
 backtest_loss = sa.Table(
     "backtest_loss",
     metadata,
-    sa.Column("job", Name, primary_key=True),
-    sa.Column("evaluated_on", UTCDateTime, primary_key=True),
-    sa.Column("segment", Name, primary_key=True),
+    *_evening(),
     sa.Column("version", sa.Text),
     sa.Column("learnt", sa.Boolean, nullable=False),
-    sa.Column("loss", sa.Double),
-    sa.Column("baseline_loss", sa.Double),
-    sa.Column("coverage", sa.Double),
-    sa.Column("bias", sa.Double),
-    sa.Column("n", sa.BigInteger),
+    *_figures(),
 )
 """What nights before the first one would have lost; `learnt` where the version had learnt from their actuals."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 from models.forecaster import Forecaster
@@ -46,11 +47,7 @@ def rehearse_nights(
             "segment": segment,
             "version": fitted.version,
             "learnt": evening.learnt,
-            "loss": loss.loss,
-            "baseline_loss": loss.baseline_loss,
-            "coverage": loss.coverage,
-            "bias": loss.bias,
-            "n": loss.n,
+            **asdict(loss),
         }
         for evening in evenings
         for segment, loss in evening.losses.items()

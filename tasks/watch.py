@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, tzinfo
 from typing import Any, get_args
 
@@ -77,11 +77,7 @@ def tonight(job: str, segment: str, loss: EveningLoss, evaluated_on: datetime) -
         "evaluated_on": evaluated_on,
         "segment": segment,
         "metric": METRIC,
-        "loss": loss.loss,
-        "baseline_loss": loss.baseline_loss,
-        "coverage": loss.coverage,
-        "bias": loss.bias,
-        "n": loss.n,
+        **asdict(loss),
     }
 
 
