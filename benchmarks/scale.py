@@ -96,6 +96,8 @@ def main() -> None:
                 if given.peers and kind == "sqlite" and this is made[0]:
                     figures |= beside_a_script(Path(folder), found)
             figures |= {f"{kind}.{this.name}.{name}": value for name, value in found.items()}
+            # A run takes hours: what was found before it was cut off is not lost.
+            print(f"{kind}, {this.name} series: {json.dumps(found)}", file=sys.stderr, flush=True)
         if len(sizes) > 1:
             seconds = [float(figures[f"{kind}.{series}.stages_seconds"] or 0) for series in sizes]
             figures[f"{kind}.cost_exponent"] = float(np.polyfit(np.log(sizes), np.log(seconds), 1)[0])
