@@ -34,6 +34,11 @@ class KnownFuture(BaseModel):
     )
     timestamp: str | None = Field(None, description="Column of the time; left out, source.timestamp.")
     columns: Columns = Field(min_length=1, description="Numeric columns.")
+    recorded_at: str | None = Field(
+        None,
+        description="Column of the time at which a row became known, such as the issue of a weather forecast. A night "
+        "sees of several rows for one timestamp the newest of its own time; NULL was known from the start.",
+    )
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
@@ -82,8 +87,8 @@ class Source(BaseModel):
         0,
         ge=0,
         allow_inf_nan=False,
-        description="With recorded_at: how long after the end of the cutoff's step a night runs. A night of a past "
-        "cutoff, in a backfill or a backtest, sees what was recorded by then.",
+        description="With recorded_at, here or in known_future_from: how long after the end of the cutoff's step a "
+        "night runs. A night of a past cutoff, in a backfill or a backtest, sees what was recorded by then.",
     )
 
     @model_validator(mode="after")
@@ -94,7 +99,7 @@ class Source(BaseModel):
 
     @model_validator(mode="after")
     def _delay_of_what_is_recorded(self) -> Self:
-        if self.delay_hours and self.recorded_at is None:
+        if self.delay_hours and not self.says_when_known:
             raise ValueError("delay_hours says when a row was known, which needs recorded_at; name that column")
         return self
 
@@ -130,6 +135,11 @@ class Source(BaseModel):
                     f"{self.series_id}: name as many columns, in that order, or none where values hold for all series"
                 )
         return self
+
+    @property
+    def says_when_known(self) -> bool:
+        """Whether rows, of the history or of what is known ahead, tell when they were recorded."""
+        return bool(self.recorded_at or [other for other in self.known_future_from if other.recorded_at])
 
     @property
     def known_ahead(self) -> list[str]:

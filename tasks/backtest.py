@@ -25,7 +25,7 @@ from sql.read import Source
 from sql.revisions import known_at
 from tasks.covariates import covariates
 from tasks.keras_import import quantiles_of, quiet_import
-from tasks.read_series import seen_at
+from tasks.read_series import moment_of_knowledge, seen_at
 from tasks.rows_store import load_rows
 from tasks.step import logger, step
 from tasks.workers import spread_over, worker_count
@@ -148,7 +148,8 @@ def _panel(
     about: dict[str, Any] = {}
     # The whole history only judges: nothing need be known beyond its end.
     if cutoff is not None:
-        about = covariates(source, rows_file)
+        grid = TimeGrid(forecast.frequency, forecast.time_zone)
+        about = covariates(source, rows_file, moment_of_knowledge(source, grid, cutoff, now))
         rows = seen_at(rows, source, forecast, cutoff, now)
     elif source.recorded_at is not None:
         rows = known_at(rows, now)

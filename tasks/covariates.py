@@ -9,16 +9,23 @@ from typing import Any
 import pyarrow.compute as pc
 
 from models.settings import ForecastSettings
-from sql.known_future import read_known_future
+from sql.known_future import ahead_as_of, read_known_future
 from sql.read import Source
 from sql.source import COVARIATES
 from tasks.rows_store import StoredRows, load_rows, save_rows
 
 
 def save_known_future(
-    source: Source, base: Path, forecast: ForecastSettings, rows_file: Path, until: datetime | None
+    source: Source,
+    base: Path,
+    forecast: ForecastSettings,
+    rows_file: Path,
+    until: datetime | None,
+    moment: datetime | None,
 ) -> None:
     """Read what `source.known_future_from` names into files beside `rows_file`, from the oldest row there on.
+
+    `moment` is the one whose knowledge counts, see `moment_of_knowledge`; None for every revision.
 
     Raises:
         SourceError, StorageError: as `read_known_future`.
@@ -28,14 +35,20 @@ def save_known_future(
     oldest = min(pc.min(batch["timestamp"]).as_py() for batch in StoredRows(rows_file).batches(["timestamp"]))
     since = oldest if oldest.tzinfo else oldest.replace(tzinfo=forecast.zone)
     for number, other in enumerate(source.known_future_from):
-        rows = read_known_future(source, other, base, since=since, until=until, time_zone=forecast.time_zone)
+        bounds = {"since": since, "until": until, "time_zone": forecast.time_zone, "known_at": moment}
+        rows = read_known_future(source, other, base, **bounds)
         save_rows(rows, _known_future_file(rows_file, number))
 
 
-def covariates(source: Source, rows_file: Path) -> dict[str, Any]:
-    """What `build_panel` wants to know of the covariates of the rows in a file of `read_series`."""
+def covariates(source: Source, rows_file: Path, moment: datetime | None = None) -> dict[str, Any]:
+    """What `build_panel` wants to know of the covariates of the rows in a file of `read_series`.
+
+    Where that holds every revision, `moment` says which of them were known.
+    """
     files = [_known_future_file(rows_file, number) for number in range(len(source.known_future_from))]
     tables = [load_rows(file) for file in files]
+    if moment is not None:
+        tables = [ahead_as_of(table, moment) for table in tables]
     return {key: getattr(source, key) for key in COVARIATES} | {"known_elsewhere": tables}
 
 

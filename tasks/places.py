@@ -86,11 +86,12 @@ class Places:
         """The database of the output tables, with the tables as this version knows them.
 
         Raises:
-            SourceError: no night has run yet, so there is no database.
+            SourceError: no night has run yet, so there are no tables; none are made.
             StorageError: it does not answer.
         """
-        if not self.has_tables():
-            raise SourceError(f"{self.url_text} is not there: no night of {self.job} has run yet. Try `nightcast run`.")
+        if not self.has_runs():
+            lacking = "holds no tables" if self.has_tables() else "is not there"
+            raise SourceError(f"{self.url_text} {lacking}: no night of {self.job} has run yet. Try `nightcast run`.")
         engine = self.engine()
         migrate(engine)
         return engine

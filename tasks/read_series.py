@@ -61,7 +61,7 @@ def read_series(
             _refuse_early(source, base, forecast, last_instant(grid, cutoff, 0))
         raise
     ahead = None if cutoff is None else grid.past_repeat(last_instant(grid, cutoff, forecast.horizon))
-    save_known_future(source, base, forecast, file, ahead)
+    save_known_future(source, base, forecast, file, ahead, moment)
     tell(1.0, f"{describe_source(source, base)} is read")
     return file
 
@@ -72,7 +72,7 @@ def moment_of_knowledge(source: Source, grid: TimeGrid, cutoff: datetime | None,
     The night of the newest step knows what is known now. The night of a past cutoff runs, or would have run,
     `source.delay_hours` after the end of the cutoff's step.
     """
-    if source.recorded_at is None:
+    if not source.says_when_known:
         return None
     if cutoff is None:
         return now
@@ -127,7 +127,7 @@ def seen_at(rows: pa.Table, source: Source, forecast: ForecastSettings, cutoff: 
     limit = until if times.type.tz else until.astimezone(forecast.zone).replace(tzinfo=None)
     seen = rows.filter(pc.less_equal(times, pa.scalar(limit, times.type)))
     moment = moment_of_knowledge(source, grid, cutoff, now)
-    if moment is not None:
+    if moment is not None and source.recorded_at is not None:
         seen = known_at(seen, moment)
         if not seen.num_rows:
             raise InputError(

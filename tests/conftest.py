@@ -15,6 +15,11 @@ from uuid import uuid4
 import psycopg
 import pytest
 import sqlalchemy as sa
+from hypothesis import settings
+
+# How long an example takes says more of what else the machine does than of the code.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

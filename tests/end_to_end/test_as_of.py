@@ -13,7 +13,10 @@ from flows.backfill import backfill_nights
 from flows.job import load_job
 from flows.night import run_night
 from sql import history
+from sql.import_file import import_file
+from sql.url import resolve_url
 from tasks.backtest import choose_cutoffs
+from tasks.covariates import covariates
 from tasks.read_series import read_series, seen_at
 from tasks.rows_store import load_rows
 
@@ -137,3 +140,29 @@ def test_a_backtest_shows_each_cutoff_what_was_known_then_and_judges_by_what_is_
         seen = seen_at(rows, job.source, job.forecast, cutoff, now).to_pandas()
         [value] = seen[(seen["series_id"] == "a") & (seen["timestamp"] == "2024-01-30")]["value"]
         assert value == expected
+
+
+@on_sqlite
+def test_a_past_night_sees_the_weather_forecast_of_its_time(make_as_of_job, tmp_path):
+    outlook = pd.DataFrame(
+        {
+            "day": pd.to_datetime(["2024-02-06", "2024-02-06"]),
+            "warmth": [10.0, 25.0],
+            "issued": pd.to_datetime(["2024-02-05 18:00", "2024-02-06 18:00"]),
+        }
+    )
+    file = make_as_of_job(
+        known_future_from={"table": "outlook", "columns": "warmth", "timestamp": "day", "recorded_at": "issued"}
+    )
+    loaded = load_job(file)
+    outlook.to_parquet(tmp_path / "outlook.parquet", index=False)
+    import_file(tmp_path / "outlook.parquet", resolve_url(loaded.job.source.url, loaded.base), "outlook", "replace")
+    job, now = loaded.job, datetime(2024, 3, 1, tzinfo=UTC)
+
+    for day, warmth in ((5, 10.0), (6, 25.0)):
+        cutoff, evening = (datetime(2024, 2, day + later, tzinfo=UTC) for later in (0, 1))
+        # A night reads what was known; a backtest reads everything, and shows each cutoff its part.
+        for read_at, shown_at in (((cutoff, now), None), ((None, None), evening)):
+            rows_file = read_series(job.source, loaded.base, job.forecast, *read_at, tmp_path)
+            [known] = covariates(job.source, rows_file, shown_at)["known_elsewhere"]
+            assert known["warmth"].to_pylist() == [warmth]

@@ -393,7 +393,7 @@ def test_an_audit_is_json():
     assert str(audit.findings[0]) == "1 steps without a row (a): taken as not observed"
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.permutations([*TWICE, *series_of("b", 1, None, 3, 4), ("b", day(3), 7), ("b", "2024-01-02T05:00", 1)]))
 def test_the_order_of_rows_changes_nothing(items):
     panel, audit = build(rows(*items))
@@ -402,7 +402,6 @@ def test_the_order_of_rows_changes_nothing(items):
     assert kinds(audit) == kinds(account)
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.sampled_from(["a", "b", "ç'\"", "🙂"]), st.integers(1, 28), st.floats(width=32)),
@@ -427,7 +426,7 @@ def test_every_observed_value_finds_its_place(items):
     assert int(panel.observed.sum()) == len(finite)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.permutations(range(12)), st.integers(1, 5))
 def test_the_panel_does_not_depend_on_the_order_of_rows_nor_on_how_many_are_worked_on_at_once(order, part):
     items = [(name, f"2024-01-{day:02}", float(day)) for name in "abc" for day in (1, 2, 4, 5)]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -51,7 +51,6 @@ def test_a_series_that_was_never_observed_has_no_seasonal_naive() -> None:
     np.testing.assert_array_equal(found, [[np.nan] * 2, [np.nan] * 2, [1, 1]])
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_the_seasonal_naive_is_what_looking_back_season_by_season_finds(data: st.DataObject) -> None:
     value = st.one_of(st.just(GAP), st.integers(-9, 9).map(float))
@@ -75,7 +74,6 @@ def test_no_steps_are_refused(horizon: int, season_length: int) -> None:
         seasonal_naive(panel_of([1.0]), horizon, season_length)
 
 
-@settings(deadline=None)
 @given(
     arrays.arrays(np.float64, st.integers(0, 40), elements=st.floats(-1e6, 1e6)),
     st.lists(st.floats(0, 1), min_size=1, max_size=4),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from models.calendar_features import calendar_features
@@ -24,7 +24,6 @@ def columns(
     return pd.DataFrame(features, columns=list(names)), grid.to_local(np.arange(index[0], index[1] + 1))
 
 
-@settings(deadline=None)
 @given(st.sampled_from(sorted(FEATURES)), st.integers(-500, 20_000), st.integers(0, 400))
 def test_features_are_bounded_float32_for_every_position_with_both_ends(frequency: str, first: int, more: int) -> None:
     features, names = calendar_features(TimeGrid(frequency, "Europe/Madrid"), first, first + more)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from models.fallback import Fallback, fallback
@@ -134,7 +134,6 @@ HUGE = float(np.float32(1e30))
 NUMBERS = st.one_of(st.just(GAP), st.floats(-HUGE, HUGE, width=32), st.integers(0, 3).map(float))
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.lists(NUMBERS, max_size=15), min_size=1, max_size=5),
     st.integers(1, 6),
@@ -169,7 +168,6 @@ def test_the_quantiles_of_noise_around_a_season_hold_what_they_promise() -> None
     np.testing.assert_allclose(below, LEVELS, atol=0.02)
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.lists(NUMBERS, max_size=15), st.sampled_from(["north", "south"])), min_size=1, max_size=8),
     st.integers(1, 6),

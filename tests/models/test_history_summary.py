@@ -49,7 +49,7 @@ def built(rows: pa.Table, last: int, policies: AuditSettings, window: Window | N
         return None
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     st.builds(lambda alive, others: [alive, *others], ALIVE, st.lists(SERIES, max_size=3)),
     st.integers(15, DAYS - 1),

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from models.repeated_hours import second_pass
@@ -100,7 +100,6 @@ def test_no_rows_are_no_trouble():
     assert second_pass(clock(""), np.zeros(0, int), QUARTERS)[0].shape == (0,)
 
 
-@settings(deadline=None)
 @given(
     st.sets(st.integers(0, 23), max_size=12),
     st.booleans(),

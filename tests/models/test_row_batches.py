@@ -61,7 +61,7 @@ def observed(value: float | None) -> bool:
     return value is not None and abs(value) < 3e38
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(ROW, min_size=1, max_size=30), st.sampled_from(["first", "last", "mean", "sum"]), st.integers(1, 4))
 def test_batches_of_any_size_give_the_panel_and_the_findings_of_all_rows_at_once(rows, policy, part):
     rows = [*rows, ("a", 3, 1.0, None, None, None)]
@@ -75,7 +75,7 @@ def test_batches_of_any_size_give_the_panel_and_the_findings_of_all_rows_at_once
         np.testing.assert_equal(getattr(panel, field.name), getattr(whole, field.name))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(ROW, min_size=1, max_size=30), st.sampled_from(["first", "last", "mean", "sum"]))
 def test_each_place_holds_what_the_policy_makes_of_its_rows(rows, policy):
     rows = [*rows, ("a", 3, 1.0, None, None, None)]

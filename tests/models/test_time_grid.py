@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from models.time_grid import TimeGrid
@@ -30,7 +30,6 @@ def local_times(start: str, end: str, frequency: str) -> np.ndarray:
     return pd.date_range(start, end, freq=frequency).to_numpy().astype("datetime64[us]")
 
 
-@settings(deadline=None)
 @given(st.sampled_from(SUB_DAILY + CALENDAR + MULTIPLES), st.sampled_from(ZONES), st.data())
 def test_the_instant_of_a_position_has_that_position(frequency: str, zone: str, data: st.DataObject) -> None:
     grid = TimeGrid(frequency, zone)
@@ -43,7 +42,6 @@ def test_the_instant_of_a_position_has_that_position(frequency: str, zone: str, 
     np.testing.assert_array_equal(found, index)
 
 
-@settings(deadline=None)
 @given(
     st.sampled_from(SUB_DAILY + CALENDAR),
     st.sampled_from(ZONES),

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from models.zone_offsets import zone_offsets
@@ -24,7 +24,6 @@ def offset(zone: str, microseconds: int) -> int:
     return shift // MICROSECOND
 
 
-@settings(deadline=None)
 @given(st.sampled_from(ZONES), MOMENTS)
 def test_the_clock_shows_what_zoneinfo_says(zone: str, moment: datetime) -> None:
     utc = (moment.replace(tzinfo=UTC) - EPOCH) // MICROSECOND
@@ -40,7 +39,6 @@ def test_every_change_is_found_to_the_second() -> None:
             assert offset(zone, change) == after
 
 
-@settings(deadline=None)
 @given(st.sampled_from(ZONES), MOMENTS)
 def test_a_clock_reading_is_read_as_the_first_instant_that_shows_it(zone: str, shown: datetime) -> None:
     clock = (shown.replace(tzinfo=UTC) - EPOCH) // MICROSECOND

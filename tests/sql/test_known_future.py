@@ -9,7 +9,7 @@ import pytest
 
 from sql.connection import connect, resolve_url, transaction
 from sql.errors import SourceError
-from sql.known_future import read_known_future
+from sql.known_future import ahead_as_of, read_known_future
 from sql.read import read_observations
 from sql.source import Source
 
@@ -25,6 +25,15 @@ def make_source(database_url):
         "INSERT INTO promotions VALUES ('m', 'tea', '2024-03-02 00:00:00', NULL, 0)",
         "CREATE TABLE weather (hour TIMESTAMP, warmth REAL)",
         "INSERT INTO weather VALUES ('2024-03-02 00:00:00', 11.5), ('2024-03-09 00:00:00', 20)",
+        "CREATE TABLE outlook (hour TIMESTAMP, warmth REAL, issued TIMESTAMP)",
+        "INSERT INTO outlook VALUES ('2024-03-02 00:00:00', 9, NULL)",
+        "INSERT INTO outlook VALUES ('2024-03-02 00:00:00', 11, '2024-03-01 06:00:00')",
+        "INSERT INTO outlook VALUES ('2024-03-02 00:00:00', 12, '2024-03-01 18:00:00')",
+        "INSERT INTO outlook VALUES ('2024-03-03 00:00:00', 20, '2024-03-02 06:00:00')",
+        "CREATE TABLE plans (store TEXT, item TEXT, day TIMESTAMP, discount REAL, issued TIMESTAMP)",
+        "INSERT INTO plans VALUES ('m', 'tea', '2024-03-02 00:00:00', 0.125, '2024-03-01 06:00:00')",
+        "INSERT INTO plans VALUES ('m', 'tea', '2024-03-02 00:00:00', 0.5, '2024-03-01 18:00:00')",
+        "INSERT INTO plans VALUES ('m', 'rum', '2024-03-02 00:00:00', 0.25, NULL)",
     ]
     with transaction(connect(resolve_url(database_url))) as connection:
         for statement in statements:
@@ -57,6 +66,35 @@ def test_columns_of_each_series_come_with_its_id(make_source):
 def test_columns_that_hold_for_all_series_come_without_an_id(make_source):
     rows = read(make_source(PROMOTIONS, WEATHER), 1).sort_by("timestamp")
     assert rows.to_pydict() == {"timestamp": [datetime(2024, 3, 2), datetime(2024, 3, 9)], "warmth": [11.5, 20]}
+
+
+OUTLOOK = {"table": "outlook", "timestamp": "hour", "columns": "warmth", "recorded_at": "issued"}
+PLANS = {"table": "plans", "series_id": ["store", "item"], "columns": "discount", "recorded_at": "issued"}
+
+
+@pytest.mark.parametrize(
+    ("hour", "warmth", "discounts"),
+    [
+        (5, [9.0], {"m/rum": 0.25}),
+        (6, [11.0], {"m/rum": 0.25, "m/tea": 0.125}),
+        (20, [12.0], {"m/rum": 0.25, "m/tea": 0.5}),
+    ],
+)
+def test_what_was_known_ahead_is_as_it_was_issued_by_then(make_source, hour, warmth, discounts):
+    source, moment = make_source(OUTLOOK, {**PLANS, "timestamp": "day"}), datetime(2024, 3, 1, hour, tzinfo=UTC)
+    by_the_database = [read(source, entry, known_at=moment) for entry in (0, 1)]
+    of_every_revision = [ahead_as_of(read(source, entry), moment) for entry in (0, 1)]
+    for outlook, plans in (by_the_database, of_every_revision):
+        assert outlook.to_pydict() == {"timestamp": [datetime(2024, 3, 2)], "warmth": warmth}
+        assert dict(zip(plans["series_id"].to_pylist(), plans["discount"].to_pylist(), strict=True)) == discounts
+        assert sorted(plans.column_names) == ["discount", "series_id", "timestamp"]
+
+
+def test_before_anything_was_issued_nothing_is_known_ahead(make_source):
+    query = {"query": "SELECT * FROM outlook WHERE issued IS NOT NULL", "table": None}
+    source, moment = make_source({**OUTLOOK, **query}), datetime(2024, 2, 1, tzinfo=UTC)
+    assert read(source, known_at=moment).num_rows == 0
+    assert ahead_as_of(read(source), moment).num_rows == 0
 
 
 def test_a_query_gets_its_bounds_and_may_find_nothing(make_source):

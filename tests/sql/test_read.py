@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 import sqlalchemy as sa
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -437,7 +437,6 @@ def test_where_nothing_was_known_yet_the_error_names_the_moment(database_url, ru
         read_observations(parts, known_at=UNTIL)
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(

@@ -29,7 +29,7 @@ def batch_of(rows: list[tuple[str, int, int | None]]) -> pa.RecordBatch:
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.lists(ROW, max_size=6), min_size=1, max_size=5), st.sampled_from([1, 3, 1_000]), st.booleans())
 def test_rows_recorded_last_stay_however_many_are_sorted_together(parts, at_once, ordered):
     rows = [row for part in parts for row in part]

@@ -152,7 +152,7 @@ def night_or_error(source: Source, policies: AuditSettings) -> dict[str, tuple[n
         return str(error)
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=80, suppress_health_check=[HealthCheck.too_slow])
 @given(found=rows(), policies=POLICIES, over_adbc=st.booleans())
 def test_a_night_forecasts_every_series_or_names_what_is_wrong(database, found, policies, over_adbc):
     source = database.source(found, ("history", "series_id", "timestamp", "value"))
@@ -169,7 +169,7 @@ def test_a_night_forecasts_every_series_or_names_what_is_wrong(database, found, 
     assert (database.digest(), database.victims()) == (before, 1)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.sampled_from([name for name in NASTY if name.strip()]), min_size=4, max_size=4, unique_by=str.lower))
 def test_the_names_of_table_and_columns_may_be_anything(database, names):
     source = database.source(GOOD, tuple(names))

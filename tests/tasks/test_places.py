@@ -7,7 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
+from sql.errors import SourceError
 from tasks.places import Output, PlaceError, Places, check_places, write_whole
 
 
@@ -73,3 +75,10 @@ def test_a_url_that_nothing_installed_can_open_is_refused_with_the_remedy(tmp_pa
 def test_looking_whether_places_can_be_written_leaves_nothing_behind(tmp_path):
     check_places(Places("sales", tmp_path, Output()))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_who_only_asks_makes_no_tables(database_url, tmp_path):
+    places = Places("sales", tmp_path, Output(url=database_url))
+    with pytest.raises(SourceError, match=r"no night of sales has run yet. Try `nightcast run`"):
+        places.ready_engine()
+    assert sa.inspect(places.engine()).get_table_names() == []
