@@ -18,14 +18,21 @@ _linear_algebra = ThreadpoolController()
 Answer = TypeVar("Answer")
 
 
-def in_blocks(panel: Panel, work: Callable[[Panel, int], Answer]) -> list[Answer]:
+def in_blocks(panel: Panel, work: Callable[[Panel, int], Answer], most_values: int | None = None) -> list[Answer]:
     """What `work` makes of each block of series of a panel and the place of its first one, in their order.
 
     NumPy lets go of Python while it computes, so threads do. Matrix products are small here: cores that share each
     of them wait for one another longer than they compute.
+
+    Args:
+        panel: The series.
+        work: Told a block, and the place of its first series.
+        most_values: Of a block, where each value takes working space; about that many, one series at the least.
     """
     cores = cores_to_use()
     size = min(max(-(-len(panel) // cores), SMALLEST_BLOCK), BLOCK)
+    if most_values is not None:
+        size = max(1, min(size, most_values * len(panel) // max(len(panel.values), 1)))
     firsts = range(0, len(panel), size)
 
     def at(first: int) -> Answer:

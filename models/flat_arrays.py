@@ -26,6 +26,8 @@ Arrays = dict[str, npt.NDArray[Any]]
 SCALED = "level", "scale", "error", "change"
 # Covariates beyond this many standard deviations say no more than the limit does.
 COVARIATE_LIMIT = 10.0
+# Values whose working space is held at once, on each core.
+AT_ONCE = 200_000
 
 
 @dataclass
@@ -134,8 +136,8 @@ def flatten(
     def scaled(part: Panel, _: int = 0) -> Scaling:
         return scale_panel(part, level_window, scale_window, seasons, at)
 
-    # Everywhere takes ten numbers of working space a value, so it is done a few series at a time.
-    scaling = in_blocks(panel, scaled) if at is None else [scaled(panel)]
+    # Everywhere takes a score of numbers of working space a value, so it is done a few series at a time.
+    scaling = in_blocks(panel, scaled, AT_ONCE) if at is None else [scaled(panel)]
     if first is None:
         first = panel.cutoff_index + 1 - int(panel.lengths.max(initial=1))
     grid = TimeGrid(panel.frequency, panel.time_zone)
@@ -147,7 +149,7 @@ def flatten(
         "end": panel.offsets[1:].astype(np.int32),
         "calendar": _calendar(grid, first, last),
         "calendar_shift": (panel.cutoff_index + 1 - panel.offsets[1:] - first).astype(np.int32),
-        "weight": np.concatenate(in_blocks(panel, _weight)) if at is None else np.ones(len(panel), np.float32),
+        "weight": np.concatenate(in_blocks(panel, _weight, AT_ONCE)) if at is None else np.ones(len(panel), np.float32),
         "row": np.array([vocabulary.series.get(str(name), 0) for name in panel.series_ids], np.int32),
         "static": _codes(panel, vocabulary),
     }
