@@ -241,7 +241,8 @@ def _steps(
     if judges:
         with clock("score"):
             window = None if context is None else context.window
-            scored = score(places, panel_file, rows_file, job.monitor, cutoff, job.levels, window)
+            new = predicted.file if forecasts else None
+            scored = score(places, panel_file, rows_file, job.monitor, cutoff, job.levels, window, new)
         with clock("watch"):
             stale = watch_input(places, audited.audit, job.forecast.zone, run_id)
             watched = watch(places, scored.losses, job.monitor, job.forecast.zone, cutoff, run_id)

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from models.elements import pinball_of_each
 from models.forecaster import Forecaster
 from models.panel import Panel
+from models.revision import changes
 from models.scoring import EveningLoss, scales_at
 from models.settings import ForecastSettings
 
@@ -69,7 +70,8 @@ def rehearse(
     evenings = min(evenings, int(panel.lengths.max(initial=0)) // 2 // stride - nights_ahead)
     if evenings < 1:
         return []
-    cutoffs = stride * np.arange(1, evenings + nights_ahead + 1)
+    # The newest night has no actual yet, but it has revised the one before.
+    cutoffs = stride * np.arange(evenings + nights_ahead + 1)
     # What is held out of training, see `choose_windows`.
     held_out = min(max(panel.horizon, 2 * max(panel.season_lengths)), int(np.median(panel.lengths)) // 6)
     every = -(-len(panel) * len(cutoffs) // MOST_FORECASTS)
@@ -78,15 +80,25 @@ def rehearse(
     masks = {name: mask[chosen] for name, mask in segments.items()}
     panel = panel.without(set(panel.series_ids[~chosen].tolist()))
     sums = np.zeros((evenings, len(panel), len(EveningSums)))
-    for back, points in _points(forecaster, panel, cutoffs, bounds):
+    revised = np.zeros((evenings, len(panel), 2))
+    later: tuple[FloatArray, FloatArray] | None = None
+    for back, points, median, unit in _points(forecaster, panel, cutoffs, bounds):
         evening = (back - 1 - np.arange(panel.horizon)) // stride
         for number in np.unique(evening[(evening >= 0) & (evening < evenings)]):
             sums[number] += points[:, evening == number].sum(axis=1)
+        # What the evening one night later made of the same days.
+        if later is not None and back // stride <= evenings:
+            change = changes(later[0], median, stride, later[1])
+            revised[back // stride - 1] = np.stack([np.nansum(change, 1), (~np.isnan(change)).sum(1)], axis=1)
+        later = median, unit
     return [
         PastEvening(
             back=int(stride * number),
             learnt=bool(stride * number >= held_out),
-            losses={name: _loss(sums[number, mask].sum(axis=0)) for name, mask in masks.items()},
+            losses={
+                name: _loss(sums[number, mask].sum(axis=0), revised[number, mask].sum(axis=0))
+                for name, mask in masks.items()
+            },
         )
         for number in reversed(range(evenings))
     ]
@@ -97,8 +109,11 @@ EveningSums = ("points", "loss", "with baseline", "baseline loss", "inside", "bi
 
 def _points(
     forecaster: Forecaster, panel: Panel, cutoffs: IntArray, bounds: tuple[float | None, float | None]
-) -> Iterator[tuple[int, FloatArray]]:
-    """Steps back to each cutoff, and `EveningSums` of each of its points, shape (series, horizon, sum)."""
+) -> Iterator[tuple[int, FloatArray, FloatArray, FloatArray]]:
+    """Steps back to each cutoff; `EveningSums` of each of its points, medians, and the unit of each series.
+
+    Shapes (series, horizon, sum), (series, horizon) and (series,).
+    """
     season, levels = panel.season_lengths[0], np.array(forecaster.plan.quantile_levels)
     scales = scales_at(panel, season, (panel.cutoff_index - cutoffs).tolist())
     size = np.array([np.nanmean(np.abs(row)) if (~np.isnan(row)).any() else 1.0 for row in panel.tail(200)])
@@ -117,7 +132,8 @@ def _points(
         actual = np.full((len(panel), panel.horizon), np.nan)
         actual[:, :back] = near.tail(back)[:, : panel.horizon]
         unit = np.where(np.isnan(scale) | (scale <= 0), np.where(size > 0, size, 1.0), scale)
-        yield back, _judged(actual, quantiles, levels, _naive(near, back, season), unit)
+        points = _judged(actual, quantiles, levels, _naive(near, back, season), unit)
+        yield back, points, quantiles[..., int(np.flatnonzero(levels == 0.5)[0])], unit
 
 
 def _judged(
@@ -145,9 +161,11 @@ def _naive(panel: Panel, back: int, season: int) -> FloatArray:
     return naive
 
 
-def _loss(sums: FloatArray) -> EveningLoss:
+def _loss(sums: FloatArray, revised: FloatArray) -> EveningLoss:
     n, loss, with_baseline, baseline, inside, bias = sums.tolist()
+    change, days = revised.tolist()
+    revision = change / days if days else float("nan")
     if not n:
-        return EveningLoss(float("nan"), float("nan"), float("nan"), float("nan"), 0)
+        return EveningLoss(float("nan"), float("nan"), float("nan"), float("nan"), 0, revision)
     naive = baseline / with_baseline if with_baseline else float("nan")
-    return EveningLoss(loss / n, naive, inside / n, bias / n, int(n))
+    return EveningLoss(loss / n, naive, inside / n, bias / n, int(n), revision)

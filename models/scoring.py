@@ -21,6 +21,11 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
+FALLBACK = "fallback"
+"""What stands for a version where the fallback forecast."""
+VERSION = "version="
+"""How segments begin that hold what one version forecast of a night."""
+
 
 @dataclass(frozen=True)
 class PastNight:
@@ -33,6 +38,8 @@ class PastNight:
         median: Shape (series, horizon).
         baseline: Shape (series, horizon); NaN where there was none.
         actual: Shape (series, horizon); NaN where not observed, or not yet.
+        versions: What forecast that night, "" for the fallback.
+        version: Shape (series,), place among `versions` of what forecast each series; -1 where nothing did.
     """
 
     cutoff_index: int
@@ -41,11 +48,24 @@ class PastNight:
     median: FloatArray
     baseline: FloatArray
     actual: FloatArray
+    versions: tuple[str, ...]
+    version: IntArray
 
     @property
     def realised(self) -> BoolArray:
         """Where a forecast has its actual, shape (series, horizon)."""
         return ~np.isnan(self.actual) & ~np.isnan(self.median)
+
+    def version_segments(self, among: BoolArray) -> dict[str, BoolArray]:
+        """Each version, and the fallback, as a segment of some series: name to a mask of shape (series,)."""
+        masks = {f"{VERSION}{name or FALLBACK}": self.version == i for i, name in enumerate(self.versions)}
+        return {name: mask & among for name, mask in masks.items() if (mask & among).any()}
+
+    def version_of(self, mask: BoolArray) -> str | None:
+        """The one version that forecast some series, beside the fallback or alone; None where several did."""
+        found = {self.versions[i] for i in np.unique(self.version[mask]).tolist() if i >= 0}
+        models = sorted(found - {""})
+        return models[0] if len(models) == 1 else None if models or not found else FALLBACK
 
 
 @dataclass(frozen=True)
@@ -58,6 +78,8 @@ class EveningLoss:
         coverage: Share of the points inside the widest central interval; NaN where there is none.
         bias: Mean of median minus actual, scaled.
         n: Number of points.
+        revision: Mean of |median of tonight - median of the night before| of the same day, scaled; NaN where there was
+            no night before, or it shares no day with tonight.
     """
 
     loss: float
@@ -65,6 +87,7 @@ class EveningLoss:
     coverage: float
     bias: float
     n: int
+    revision: float = float("nan")
 
 
 def place_night(
@@ -77,6 +100,8 @@ def place_night(
     quantiles: FloatArray,
     median: FloatArray,
     baseline: FloatArray,
+    versions: Sequence[str] = ("",),
+    version: IntArray | None = None,
 ) -> PastNight:
     """Lay one night's stored rows beside the panel's actuals.
 
@@ -90,6 +115,9 @@ def place_night(
         quantiles: Shape (row, level).
         median: Shape (row,).
         baseline: Shape (row,), NaN where there was none.
+        versions: What forecast, "" for the fallback.
+        version: Shape (row,), place among `versions` of what forecast the row's series, read at step 1; the first one
+            everywhere where None.
     """
     here = series >= 0
     where = series[here], step[here] - 1
@@ -101,7 +129,10 @@ def place_night(
     if realised > 0:
         actual[:, :realised] = panel.tail(realised, skip=panel.cutoff_index - cutoff_index - realised)
     actual[np.isnan(middle)] = np.nan
-    return PastNight(cutoff_index, np.asarray(quantile_levels, np.float64), stack, middle, naive, actual)
+    by, first = np.full(len(panel), -1), here & (step == 1)
+    by[series[first]] = 0 if version is None else version[first]
+    levels = np.asarray(quantile_levels, np.float64)
+    return PastNight(cutoff_index, levels, stack, middle, naive, actual, tuple(versions), by)
 
 
 def scales_at(
@@ -141,7 +172,7 @@ def newly_realised(night: PastNight, scale: FloatArray, after_index: int) -> Flo
     """
     steps = night.cutoff_index + 1 + np.arange(night.actual.shape[1])
     series, step = np.nonzero(night.realised & (steps > after_index))
-    return _judge_points(night, _usable(scale, night.actual), series, step)
+    return _judge_points(night, usable_scale(scale, night.actual), series, step)
 
 
 def evening_losses(points: Sequence[FloatArray], segments: Mapping[str, BoolArray]) -> dict[str, EveningLoss]:
@@ -177,10 +208,15 @@ def _judge_points(night: PastNight, scale: FloatArray, series: IntArray, step: I
     )
 
 
-def _usable(scale: FloatArray, actual: FloatArray) -> FloatArray:
-    """Scales without zero and NaN: a constant series is judged by its own size."""
-    observed = ~np.isnan(actual)
-    size = np.where(observed, np.abs(actual), 0.0).sum(axis=1) / np.maximum(observed.sum(axis=1), 1)
+def usable_scale(scale: FloatArray, values: FloatArray) -> FloatArray:
+    """Scales without zero and NaN, shape (series,): a constant series is judged by the size of its own values.
+
+    Args:
+        scale: Shape (series,).
+        values: Shape (series, step), NaN where there is none; 1 stands for the size where there is nothing else.
+    """
+    observed = ~np.isnan(values)
+    size = np.where(observed, np.abs(values), 0.0).sum(axis=1) / np.maximum(observed.sum(axis=1), 1)
     size = np.where(size > 0, size, 1.0)
     return np.where(np.isnan(scale) | (scale <= 0), size, scale)
 

@@ -257,10 +257,15 @@ class MonitorSettings(Settings):
     """When a job's forecasts count as worse than usual, and which groups of series are watched."""
 
     segments: list[str] = Field(default=[], description="Static columns whose groups are scored apart from the whole.")
-    signals: list[Literal["loss", "bias", "coverage"]] = Field(
-        default=["loss", "bias", "coverage"],
-        description="What is watched: the loss relative to the seasonal naive's, the mean error, and the share of "
-        "actuals inside the widest central interval.",
+    volume_classes: bool = Field(
+        default=True,
+        description="Score thirds of the series by their size too, as `volume=low`, `volume=middle` and `volume=high`, "
+        "where there are 30 series or more.",
+    )
+    signals: list[Literal["loss", "bias", "coverage", "revision"]] = Field(
+        default=["loss", "bias", "coverage", "revision"],
+        description="What is watched: the loss relative to the seasonal naive's, the mean error, the share of "
+        "actuals inside the widest central interval, and how much forecasts change from one night to the next.",
     )
     reference_nights: int = Field(
         180, ge=28, description="Nights that tell what is usual, live or of a backtest; with fewer, 'not evaluated'."

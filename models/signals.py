@@ -1,4 +1,4 @@
-"""What is watched of a segment, and the rule's verdict on each: loss, bias and coverage."""
+"""What is watched of a segment, and the rule's verdict on each: loss, bias, coverage and revision."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ import numpy.typing as npt
 from models.degradation import Nights, Verdict, Watch, judge, judge_both, log_ratio
 from models.settings import MonitorSettings
 
-Signal = Literal["loss", "bias", "coverage"]
+Signal = Literal["loss", "bias", "coverage", "revision"]
 FloatArray = npt.NDArray[np.float64]
 # Of the bias in units of the series' own seasonal errors; of the coverage in shares of the actuals.
 BIAS, COVERAGE = Watch(0.03, 0.1), Watch(0.02, 0.05)
+# Relative: a new network alone moves forecasts more than a night's actuals do.
+REVISION = Watch(float(np.log1p(0.1)), float(np.log1p(0.25)))
 
 
 def verdict_on(
@@ -34,8 +36,8 @@ def verdict_on(
         monitor: Settings.
 
     Returns:
-        The effect and what is detectable as a share of the loss, in units of the bias, or of the coverage, whose
-        effect is how far it fell. `onset` counts the nights alone.
+        The effect and what is detectable as a share of the loss or of the revision, in units of the bias, or of the
+        coverage, whose effect is how far it fell. `onset` counts the nights alone.
     """
     rows = [*backtest, *nights]
     n = _column(rows, "n")
@@ -56,6 +58,7 @@ def verdict_on(
         verdict = judge(told, monitor, COVERAGE)
     else:
         watch = Watch(float(np.log1p(monitor.tolerance)), float(np.log1p(monitor.min_effect)))
+        watch = REVISION if signal == "revision" else watch
         verdict = judge(told, monitor, watch)
         effect, detectable = float(np.expm1(verdict.effect)), float(np.expm1(verdict.detectable))
         verdict = verdict._replace(effect=effect, detectable=detectable)
@@ -79,6 +82,8 @@ def in_words(signal: Signal, effect: float) -> str:
         return f"{effect:.0%} worse against the seasonal naive".replace("%", " %", 1)
     if signal == "bias":
         return f"forecasts {abs(effect):.2f} seasonal errors {'higher' if effect > 0 else 'lower'}"
+    if signal == "revision":
+        return f"forecasts change {effect:.0%} more from night to night".replace("%", " %", 1)
     return f"coverage {100 * effect:.0f} points lower"
 
 
@@ -86,8 +91,11 @@ def _values(signal: Signal, rows: Sequence[Mapping[str, Any]]) -> FloatArray:
     if signal == "loss":
         return log_ratio(_column(rows, "loss"), _column(rows, "baseline_loss"))
     column = _column(rows, signal)
+    if signal == "revision":
+        # Beside a usual one of 1: what never moves has no revision, and no logarithm of it.
+        return log_ratio(column, np.where(np.isnan(column), np.nan, 1.0))
     return -column if signal == "coverage" else column
 
 
 def _column(rows: Sequence[Mapping[str, Any]], name: str) -> FloatArray:
-    return np.array([np.nan if row[name] is None else row[name] for row in rows], np.float64)
+    return np.array([np.nan if row.get(name) is None else row[name] for row in rows], np.float64)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing, nullcontext
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
@@ -27,9 +28,10 @@ from sql.tables import (
 )
 
 Row = dict[str, Any]
+ScoreKey = tuple[str, int, str]
 
 # Texts are most of what a night weighs, and its figures are judged again night after night.
-_FIGURES = ("series_id", "step", "median", "baseline")
+_POINTS = ("series_id", "step", "median", "baseline")
 
 _KINDS: dict[Kind, pa.DataType] = {
     "text": pa.string(),
@@ -66,6 +68,8 @@ def forecast_of(engine: sa.Engine, job: str, cutoff: datetime) -> pa.Table:
 def figures_of(engine: sa.Engine, job: str, cutoff: datetime, last_step: int) -> pa.Table:
     """What it takes to judge one published night: `series_id`, `step`, `median`, `baseline` and the quantiles.
 
+    At step 1 `model_version` says what forecast the series, null for the fallback; at other steps it is null.
+
     Args:
         engine: The output database.
         job: The job's name.
@@ -76,7 +80,15 @@ def figures_of(engine: sa.Engine, job: str, cutoff: datetime, last_step: int) ->
         StorageError: where the database does not answer.
     """
     night = f"AND p.cutoff = {literal(cutoff, engine.dialect)} AND f.step <= {int(last_step)}"
-    return _forecasts(engine, job, night, lambda name: name in _FIGURES or is_quantile_column(name))
+    wanted = (*_POINTS, "model_version")
+    once = {"model_version": "CASE WHEN f.step = 1 THEN f.model_version END"}
+    return _forecasts(engine, job, night, lambda name: name in wanted or is_quantile_column(name), once)
+
+
+def points_of(engine: sa.Engine, job: str, cutoff: datetime) -> pa.Table:
+    """One published night's `series_id`, `step`, `median` and `baseline`; no rows where there is none."""
+    night = f"AND p.cutoff = {literal(cutoff, engine.dialect)}"
+    return _forecasts(engine, job, night, lambda name: name in _POINTS)
 
 
 def latest_forecast(engine: sa.Engine, job: str) -> pa.Table:
@@ -86,11 +98,18 @@ def latest_forecast(engine: sa.Engine, job: str) -> pa.Table:
 
 
 def _forecasts(
-    engine: sa.Engine, job: str, condition: str, is_wanted: Callable[[str], bool] = lambda name: True
+    engine: sa.Engine,
+    job: str,
+    condition: str,
+    is_wanted: Callable[[str], bool] = lambda name: True,
+    instead: Mapping[str, str] = MappingProxyType({}),
 ) -> pa.Table:
+    """Columns of published nights under a condition, or what is to be read `instead` of some of them."""
     with storage_errors(engine.url, "read from"):
         names = [column["name"] for column in sa.inspect(engine).get_columns("forecast") if is_wanted(column["name"])]
-        columns = [Column(f"f.{quoted(name, engine.dialect)}", name, _kind(name)) for name in names]
+        columns = [
+            Column(instead.get(name) or f"f.{quoted(name, engine.dialect)}", name, _kind(name)) for name in names
+        ]
         tail = (
             "FROM publication p JOIN forecast f ON f.job = p.job AND f.cutoff = p.cutoff "
             f"WHERE p.job = {literal(job, engine.dialect)} {condition}"
@@ -146,6 +165,16 @@ def scores(
         if wanted is not None:
             query = query.where(column == wanted)
     return _rows(engine, query.order_by(score.c.cutoff, score.c.segment, score.c.step, score.c.metric))
+
+
+def scores_of(engine: sa.Engine, job: str, cutoff: datetime) -> dict[ScoreKey, tuple[Any, ...]]:
+    """One night's scores: value, baseline_value, n and model_version under segment, step and metric."""
+    query = sa.select(
+        score.c.segment, score.c.step, score.c.metric,
+        score.c.value, score.c.baseline_value, score.c.n, score.c.model_version,
+    ).where(score.c.job == job, score.c.cutoff == cutoff)  # fmt: skip
+    with storage_errors(engine.url, "read from"), engine.connect() as connection:
+        return {row[:3]: row[3:] for row in map(tuple, connection.execute(query))}
 
 
 def losses(engine: sa.Engine, job: str, segment: str | None = None) -> list[Row]:

@@ -90,8 +90,9 @@ score = sa.Table(
     sa.Column("value", sa.Double),
     sa.Column("baseline_value", sa.Double),
     sa.Column("n", sa.BigInteger, nullable=False),
+    sa.Column("model_version", sa.Text),
 )
-"""`step` 0 stands for all steps of the horizon together."""
+"""`step` 0 stands for all steps of the horizon together; `model_version` is what forecast the segment that night."""
 
 
 def _evening() -> list[sa.Column[Any]]:
@@ -111,6 +112,7 @@ def _figures() -> list[sa.Column[Any]]:
         sa.Column("coverage", sa.Double),
         sa.Column("bias", sa.Double),
         sa.Column("n", sa.BigInteger),
+        sa.Column("revision", sa.Double),
     ]
 
 
@@ -130,7 +132,8 @@ loss = sa.Table(
     sa.Column("reason", sa.Text),
     sa.Column("signals", sa.JSON(none_as_null=True)),
 )
-"""`state` is of the loss; `signals` holds those of bias and coverage, each with what is here columns of the loss."""
+"""`state` is of the loss; `signals` holds those of bias, coverage and revision, each with what is here columns of the
+loss."""
 
 backtest_loss = sa.Table(
     "backtest_loss",

@@ -16,8 +16,8 @@ from sql.publish import publish_forecast
 from sql.tables import alert, backtest_loss, loss, model, run, score
 
 __all__ = [
-    "RunEnd", "add_model", "finish_run", "mark_crashed", "promote", "publish_forecast", "rollback", "start_run",
-    "upsert_alerts", "upsert_backtest_losses", "upsert_losses", "upsert_scores",
+    "RunEnd", "add_model", "drop_scores", "finish_run", "mark_crashed", "promote", "publish_forecast", "rollback",
+    "start_run", "upsert_alerts", "upsert_backtest_losses", "upsert_losses", "upsert_scores",
 ]  # fmt: skip
 
 Row = Mapping[str, Any]
@@ -27,6 +27,14 @@ RunEnd = Literal["completed", "unchanged", "skipped", "failed"]
 def upsert_scores(engine: sa.Engine, rows: Sequence[Row]) -> int:
     """Write rows of `score`, in one transaction; see `upsert`."""
     return upsert(engine, score, rows)
+
+
+def drop_scores(engine: sa.Engine, job: str, cutoff: datetime, segments: Sequence[str]) -> None:
+    """Delete one night's rows of `score` of some segments; nothing is asked of the database where there are none."""
+    if segments:
+        night = score.c.job == job, score.c.cutoff == cutoff
+        with transaction(engine) as connection:
+            connection.execute(score.delete().where(*night, score.c.segment.in_(segments)))
 
 
 def upsert_losses(engine: sa.Engine, rows: Sequence[Row]) -> int:

@@ -16,6 +16,7 @@ from models.history_summary import Window
 from models.levels import Levels
 from models.settings import AuditSettings, ForecastSettings, MonitorSettings, NetworkSettings, TrainingSettings
 from models.time_grid import TimeGrid
+from models.volume_classes import volume_reach
 from sql import history
 from sql.read import Source, takes_since
 from tasks.decide import Decided, weigh
@@ -32,7 +33,7 @@ class Context:
     Attributes:
         since: No row before it is read.
         window: The same on the grid, and the summary of what is older.
-        reach: Steps before the cutoff that forecasts and the report look at.
+        reach: Steps before the cutoff that forecasts, the report and the classes by volume look at.
         version: The version that will be loaded.
     """
 
@@ -105,6 +106,8 @@ def plan_context(
     before = min(last_evening(places, expected, grid, index), index - (monitor.rescore_steps or season))
     judged = [grid.position(row["cutoff"]) for row in published if grid.position(row["last_timestamp"]) > before]
     reach = max(forecaster.memory, spread_reach(season), 3 * forecast.horizon)
+    if monitor.volume_classes:
+        reach = max(reach, index - min(judged, default=index) + volume_reach(grid, season))
     window = Window(min(index - reach, summary.until - season), summary)
     if min(judged, default=index) < summary.until or window.read_since <= summary.first.min():
         return None

@@ -10,6 +10,7 @@ from models.rehearsal import rehearse
 from models.scoring import segments_of
 from models.settings import ForecastSettings, MonitorSettings
 from models.time_grid import TimeGrid
+from models.volume_classes import volume_segments
 from sql import history, write
 from tasks.fit_model import Fitted
 from tasks.panel_store import load_panel
@@ -37,6 +38,8 @@ def rehearse_nights(
     panel = load_panel(panel_file)
     grid = TimeGrid(panel.frequency, panel.time_zone)
     segments = segments_of(panel, monitor.segments)
+    if monitor.volume_classes:
+        segments |= volume_segments(panel, panel.cutoff_index)
     evenings = rehearse(
         Forecaster.load(fitted.folder), panel, forecast, segments, wanted, max(1, round(grid.steps_per_day))
     )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import operator
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,16 +17,19 @@ import pyarrow.compute as pc
 
 from models.history_summary import Window
 from models.levels import Levels
-from models.metrics import evaluate
+from models.metrics import evaluate_segments
 from models.panel import Panel
 from models.scoring import EveningLoss, PastNight, evening_losses, newly_realised, place_night, scales_at, segments_of
 from models.settings import MonitorSettings
 from models.time_grid import TimeGrid
-from sql import history, write
+from models.volume_classes import volume_segments, volumes_drawn_at
+from sql import history
 from sql.tables import is_quantile_column, quantile_level
+from tasks.kept_scores import keep_scores
 from tasks.panel_store import load_panel
 from tasks.places import Places
 from tasks.read_series import as_of, recorded_since
+from tasks.revision import numbers, revision_tonight, series_of
 from tasks.step import logger, step
 from tasks.upper_levels import beside_upper_levels
 
@@ -36,7 +39,7 @@ class Scored:
     """Tonight's judgement.
 
     Attributes:
-        scores: Rows written to the table `score`.
+        scores: Rows of the table `score`, of all nights that were judged.
         losses: Segment to its loss over the points that came true since the evening before.
         newest: Cutoff of the newest night that could be scored; None where none could.
     """
@@ -60,12 +63,14 @@ def score(
     cutoff: datetime,
     levels: Levels,
     window: Window | None = None,
+    forecast_file: Path | None = None,
 ) -> Scored:
     """Score every night that has a step in the part of the past that is judged tonight.
 
     That part is `monitor.rescore_steps` long; where it is left open, one season, and all that was recorded since the
-    evening before. Each of the job's `levels` is a segment of its own. `window` is that of the panel where
-    it is not whole.
+    evening before. Each of the job's `levels` is a segment of its own, and so is each version that forecast a night.
+    `window` is that of the panel where it is not whole, `forecast_file` holds tonight's forecasts where there are new
+    ones: how much they differ from those of the night before is a score of tonight.
     """
     panel = load_panel(panel_file)
     panel, segments = beside_upper_levels(panel, segments_of(panel, monitor.segments), levels)
@@ -76,7 +81,12 @@ def score(
         window_start = min(window_start, before_what_is_new(rows_file, grid, before))
     published = history.publications(places.engine(), places.job)
     judged = nights_to_judge(panel, grid, published, window_start)
-    scales = scales_at(panel, panel.season_lengths[0], [index for _, index in judged], window)
+    cutoffs = [*(index for _, index in judged), panel.cutoff_index]
+    *scales, scale_tonight = scales_at(panel, panel.season_lengths[0], cutoffs, window)
+    volumes = _Volumes(panel, segments["all"], monitor)
+    tonight = {**segments, **volumes.at(panel.cutoff_index)}
+    is_past = any(night["cutoff"] > cutoff for night in published)
+    older_actuals = is_past and as_of(rows_file)
     rows, points = list[dict[str, Any]](), list[npt.NDArray[np.float64]]()
     # One night at a time: each weighs as much as the panel, and a month of them many times that.
     for (publication, index), scale in zip(judged, scales, strict=True):
@@ -84,15 +94,35 @@ def score(
         if night is None:
             continue
         points.append(newly_realised(night, scale, before))
-        rows += [
-            {"job": places.job, "cutoff": grid.instant(index), "segment": segment, **row}
-            for segment, mask in segments.items()
-            for row in metric_rows(night, scale, mask)
-        ]
-    is_past = any(night["cutoff"] > cutoff for night in published)
-    write.upsert_scores(places.engine(), without_fewer_actuals(places, rows, as_of(rows_file)) if is_past else rows)
+        then = {**segments, **volumes.at(index), **night.version_segments(segments["all"])}
+        key = {"job": places.job, "cutoff": grid.instant(index)}
+        found = [{**key, **row} for row in metric_rows(night, scale, then)]
+        keep_scores(places, found, only_more=is_past, older_actuals=older_actuals)
+        rows += found
+    losses = evening_losses(points, tonight)
+    revision = revision_tonight(places, panel, grid, published, cutoff, scale_tonight, forecast_file)
+    if revision is not None:
+        keep_scores(places, revision.rows(places.job, cutoff, tonight))
+        losses = {name: replace(loss, revision=revision.of(tonight[name])) for name, loss in losses.items()}
     newest = max((row["cutoff"] for row in rows), default=None)
-    return Scored(rows, evening_losses(points, segments), newest)
+    return Scored(rows, losses, newest)
+
+
+class _Volumes:
+    """Volume classes as segments, drawn once for all nights that they are the same for."""
+
+    def __init__(self, panel: Panel, among: npt.NDArray[np.bool_], monitor: MonitorSettings) -> None:
+        self._panel, self._among, self._wanted = panel, among, monitor.volume_classes
+        self._drawn: dict[int, dict[str, npt.NDArray[np.bool_]]] = {}
+
+    def at(self, cutoff_index: int) -> dict[str, npt.NDArray[np.bool_]]:
+        """Those of the night of a cutoff; none where the job does not want them."""
+        if not self._wanted:
+            return {}
+        drawn_at = volumes_drawn_at(self._panel, cutoff_index)
+        if drawn_at not in self._drawn:
+            self._drawn[drawn_at] = volume_segments(self._panel, cutoff_index, self._among)
+        return self._drawn[drawn_at]
 
 
 def last_evening(places: Places, cutoff: datetime, grid: TimeGrid, cutoff_index: int) -> int:
@@ -144,21 +174,6 @@ def past_night(places: Places, panel: Panel, grid: TimeGrid, published: dict[str
     return None
 
 
-def without_fewer_actuals(places: Places, rows: list[dict[str, Any]], older_actuals: bool) -> list[dict[str, Any]]:
-    """The rows that know at least as many actuals as the stored ones of the same key.
-
-    A past night run again sees less than later nights have seen, and must not undo their scores. With
-    `older_actuals` it may see as many, but before they were revised: then only more of them are news.
-    """
-    key = operator.itemgetter("cutoff", "segment", "step", "metric")
-    stored = {
-        key(row): row["n"]
-        for cutoff in {row["cutoff"] for row in rows}
-        for row in history.scores(places.engine(), places.job, cutoff=cutoff)
-    }
-    return [row for row in rows if row["n"] >= stored.get(key(row), 0) + older_actuals]
-
-
 def read_night(stored: pa.Table, panel: Panel, cutoff_index: int) -> PastNight:
     """One night's rows, from `history.figures_of`, beside the panel's actuals."""
     levels = {
@@ -166,35 +181,35 @@ def read_night(stored: pa.Table, panel: Panel, cutoff_index: int) -> PastNight:
         for name in stored.column_names
         if is_quantile_column(name) and stored[name].null_count < stored.num_rows
     }
-    ids = pc.dictionary_encode(stored["series_id"].cast(pa.string()).combine_chunks())
-    names = np.asarray(ids.dictionary.to_pylist(), dtype=str)
-    position = np.clip(np.searchsorted(panel.series_ids, names), 0, len(panel) - 1)
-    position = np.where(panel.series_ids[position] == names, position, -1)
+    series = series_of(stored, panel)
+    versions = pc.dictionary_encode(pc.fill_null(stored["model_version"], "").combine_chunks())
     steps = stored["step"].to_numpy()
     return place_night(
         panel,
         cutoff_index,
         horizon=int(steps.max()),
-        series=position[ids.indices.to_numpy(zero_copy_only=False)],
+        series=series,
         step=steps,
         quantile_levels=sorted(levels),
-        quantiles=np.column_stack([_numbers(stored, levels[level]) for level in sorted(levels)]),
-        median=_numbers(stored, "median"),
-        baseline=_numbers(stored, "baseline"),
+        quantiles=np.column_stack([numbers(stored, levels[level]) for level in sorted(levels)]),
+        median=numbers(stored, "median"),
+        baseline=numbers(stored, "baseline"),
+        versions=versions.dictionary.to_pylist(),
+        version=versions.indices.to_numpy(zero_copy_only=False),
     )
 
 
-def metric_rows(night: PastNight, scale: npt.NDArray[np.float64], mask: npt.NDArray[np.bool_]) -> list[dict[str, Any]]:
-    """Every metric of one night and segment, per step and (step 0) over all; none where nothing came true."""
-    if not night.realised[mask].any():
+def metric_rows(
+    night: PastNight, scale: npt.NDArray[np.float64], segments: Mapping[str, npt.NDArray[np.bool_]]
+) -> list[dict[str, Any]]:
+    """Every metric of one night, per segment and step, and (step 0) over all; none where nothing came true."""
+    if not night.realised.any():
         return []
-    # The mask of all series would copy the night.
-    mine = slice(None) if mask.all() else mask
-    figures = evaluate(
-        night.actual[mine], night.quantiles[mine], night.quantile_levels, scale[mine], night.baseline[mine]
-    )
-    return [figure._asdict() for figure in figures if figure.n]
-
-
-def _numbers(rows: pa.Table, name: str) -> npt.NDArray[np.float64]:
-    return np.asarray(pc.fill_null(rows[name].cast(pa.float64()), float("nan")).to_numpy(), np.float64)
+    figures = evaluate_segments(night.actual, night.quantiles, night.quantile_levels, scale, segments, night.baseline)
+    by = {segment: night.version_of(mask) for segment, mask in segments.items()}
+    return [
+        {"segment": segment, "model_version": by[segment], **figure._asdict()}
+        for segment, found in figures.items()
+        for figure in found
+        if figure.n
+    ]

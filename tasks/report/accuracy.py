@@ -19,6 +19,7 @@ METRICS = {
     "scaled_pinball": ("Scaled pinball loss", False),
     "weighted_quantile_loss": ("Weighted quantile loss (wQL)", False),
     "bias": ("Bias, median minus actual", True),
+    "revision": ("Change since the night before, in seasonal errors", False),
 }
 COVERAGE = "coverage_"
 # By step one error is enough; the first of these that was scored is shown.
@@ -94,8 +95,8 @@ def _score(row: Row) -> Row:
         label, share = f"Actuals inside the {metric.removeprefix(COVERAGE)} % interval", True
     else:
         label, share = METRICS.get(metric, (metric.replace("_", " ").capitalize(), False))
-    # Coverage and bias are not errors: a smaller one is no gain.
-    comparable = metric != "bias" and not metric.startswith(COVERAGE)
+    # Coverage, bias and revision are not errors: a smaller one is no gain.
+    comparable = metric not in ("bias", "revision") and not metric.startswith(COVERAGE)
     return row | {
         "label": label,
         "share": share,

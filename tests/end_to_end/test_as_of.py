@@ -64,7 +64,7 @@ def medians(job, day: str) -> list[float]:
 def mae_of(job, day: str) -> float:
     [row] = [
         row
-        for row in history.scores(load_job(job).places.engine(), "small", metric="mae")
+        for row in history.scores(load_job(job).places.engine(), "small", segment="all", metric="mae")
         if row["cutoff"] == pd.Timestamp(day, tz="UTC") and row["step"] == 0
     ]
     return row["value"]

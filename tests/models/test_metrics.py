@@ -12,7 +12,7 @@ import pytest
 import sklearn.metrics
 
 from models import metrics
-from models.metrics import Score, evaluate, seasonal_error
+from models.metrics import Score, evaluate, evaluate_segments, seasonal_error
 
 with warnings.catch_warnings():
     # Its docstrings hold escapes that Python remarks upon when it first compiles them.
@@ -248,3 +248,17 @@ def test_huge_float32_values_do_not_overflow() -> None:
 def test_what_does_not_fit_together_is_refused(call: Callable[[], Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_each_segment_is_evaluated_as_if_it_were_alone(case: Case) -> None:
+    actual, quantiles, baseline, values, offsets = case
+    scale = seasonal_error(values, offsets, SEASON)
+    segments = {"all": np.ones(3, bool), "same": np.ones(3, bool), "two": np.array([True, False, True])}
+
+    found = evaluate_segments(actual, quantiles, LEVELS, scale, segments, baseline)
+
+    for name, mask in segments.items():
+        alone = evaluate(actual[mask], quantiles[mask], LEVELS, scale[mask], baseline[mask])
+        for mine, other in zip(found[name], alone, strict=True):
+            assert mine[:2] == other[:2]
+            np.testing.assert_allclose(mine[2:], other[2:])

@@ -48,6 +48,12 @@ def test_an_evenings_loss_is_that_of_each_cutoff_forecast_alone(panel, forecaste
 
     assert [evening.back for evening in evenings] == [*range(19, -1, -1)]
     chosen = next(evening for evening in evenings if evening.back == 3)
+    later = forecaster.predict(earlier(panel, 3))
+    before = forecaster.predict(earlier(panel, 4))
+    unit = scales_at(panel, 7, [panel.cutoff_index - 3])[0]
+    revision = np.abs(later.median[:, :6] - before.median[:, 1:]) / unit[:, None]
+    assert chosen.losses["all"].revision == pytest.approx(revision.mean(), rel=1e-4)
+    assert chosen.losses["half"].revision == pytest.approx(revision[:2].mean(), rel=1e-4)
     losses, naive, bias, inside = [], [], [], []
     for step in range(1, 8):
         past = earlier(panel, 3 + step)
@@ -81,6 +87,7 @@ def test_what_came_after_an_evening_changes_nothing_of_it(panel, forecaster):
             # Running sums over what comes after leave their rounding, and nothing else.
             assert one.losses["half"].loss == pytest.approx(other.losses["half"].loss, rel=1e-6)
             assert one.losses["all"].baseline_loss == other.losses["all"].baseline_loss
+            assert one.losses["all"].revision == pytest.approx(other.losses["all"].revision, rel=1e-6)
         else:
             assert one.losses["all"].loss < other.losses["all"].loss
 
@@ -97,6 +104,8 @@ def test_evenings_of_several_steps_take_each_point_once(panel, forecaster):
 
     assert [evening.back for evening in evenings][-2:] == [7, 0]
     assert {evening.losses["all"].n for evening in evenings} == {28}
+    # Nights a horizon apart have no day in common.
+    assert all(np.isnan(evening.losses["all"].revision) for evening in evenings)
 
 
 def test_a_short_history_leaves_half_to_learn_from(panel, forecaster):

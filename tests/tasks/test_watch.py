@@ -31,7 +31,7 @@ def evening(places):
 
     def run(number, losses, first=FIRST, zone=UTC, monitor=RULE, **facts):
         given = {
-            segment: EveningLoss(loss, 1.0, **{"coverage": 0.8, "bias": 0.0, "n": 10, **facts})
+            segment: EveningLoss(loss, 1.0, **{"coverage": 0.8, "bias": 0.0, "n": 10, "revision": 0.2, **facts})
             for segment, loss in losses.items()
         }
         return watch(places, given, monitor, zone, day(number, first), "r1").changes
@@ -60,7 +60,7 @@ def with_backtest(places, *segments, losses=BEFORE):
             {
                 "job": "sales", "evaluated_on": day(number - len(losses) - 5), "segment": segment, "version": "v1",
                 "learnt": False, "loss": loss, "baseline_loss": 1.0, "coverage": 0.8 + (number % 3 - 1) / 50,
-                "bias": (number % 5 - 2) / 50, "n": 10,
+                "bias": (number % 5 - 2) / 50, "n": 10, "revision": 0.2 + (number % 4 - 1.5) / 100,
             }
             for number, loss in enumerate(losses)
             for segment in segments
@@ -73,7 +73,9 @@ def test_steady_losses_open_no_alert(places, run_nights):
     rows = history.losses(places.engine(), "sales")
     assert [row["state"] for row in rows] == ["ok"] * 3
     assert 0.05 <= rows[-1]["detectable"] < 0.3
-    assert {signal: told["state"] for signal, told in rows[-1]["signals"].items()} == {"bias": "ok", "coverage": "ok"}
+    assert {signal: told["state"] for signal, told in rows[-1]["signals"].items()} == {
+        "bias": "ok", "coverage": "ok", "revision": "ok",
+    }  # fmt: skip
 
 
 def test_without_enough_nights_to_compare_with_nothing_is_evaluated(places, evening):
@@ -161,6 +163,24 @@ def test_bias_and_coverage_have_alerts_of_their_own(places, run_nights):
         "forecasts 0.40 seasonal errors lower since 1 January 2024; likely reason: the level of the actuals has risen",
     ]
     assert {alert["signal"] for alert in history.alerts(places.engine(), "sales")} == {"bias", "coverage"}
+
+
+def test_forecasts_that_begin_to_change_more_every_night_have_an_alert_of_their_own(places, evening):
+    with_backtest(places, "all")
+    news = []
+    for number in range(20):
+        news += evening(number, {"all": 0.5}, revision=0.2 if number < 4 or number > 10 else 0.3)
+    assert news[0] == "sales, all: forecasts change 50 % more from night to night since 5 January 2024"
+    assert news[1:] == ["sales, all: the revision is what it was before 5 January 2024"]
+    [alert] = history.alerts(places.engine(), "sales")
+    assert (alert["signal"], alert["onset"]) == ("revision", day(4))
+
+
+def test_without_a_night_before_the_revision_is_not_evaluated(places, evening):
+    with_backtest(places, "all")
+    evening(0, {"all": 0.5}, revision=float("nan"))
+    told = history.losses(places.engine(), "sales")[0]["signals"]["revision"]
+    assert (told["state"], told["reason"]) == ("not evaluated", "no figure tonight")
 
 
 def test_what_is_not_among_the_signals_is_not_watched(places, run_nights):
