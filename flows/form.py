@@ -125,6 +125,14 @@ Cutoff = Annotated[
 ]
 Train = Annotated[Policy | None, _shown(_WHEN_TO_TRAIN, type="string", enum=[*get_args(Policy)])]
 HowToTrain = Annotated[Literal["scratch", "warm"], _shown(_HOW_TO_TRAIN, type="string", enum=["scratch", "warm"])]
+HowOftenToTrain = Annotated[
+    Literal["once", "each"],
+    _shown(
+        "Train once, at the first cutoff, or anew at each, as nights that retrain would have.",
+        type="string",
+        enum=["once", "each"],
+    ),
+]
 Horizon = Annotated[
     int | None,
     Field(ge=1, le=_MOST_STEPS),

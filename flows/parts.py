@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from prefect import flow
-from prefect.artifacts import create_table_artifact
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.states import Completed
 
-from flows.form import Challengers, Cutoff, Cutoffs, HowToTrain, JobName, Notify, TimeLimit, with_form
+from flows.form import Challengers, Cutoff, Cutoffs, HowOftenToTrain, HowToTrain, JobName, Notify, TimeLimit, with_form
 from flows.nightly import run_name, run_part
 from flows.summary import NightSummary
 
@@ -39,15 +39,21 @@ def score(job: JobName, cutoff: Cutoff = None, notify: Notify = True) -> NightSu
 
 @with_form
 @flow(name="backtest", flow_run_name="{job} from {cutoffs} cutoffs", persist_result=False)
-def backtest(job: JobName, cutoffs: Cutoffs = 4, challengers: Challengers = []) -> list[dict[str, Any]]:  # noqa: B006
+def backtest(
+    job: JobName,
+    cutoffs: Cutoffs = 4,
+    challengers: Challengers = [],  # noqa: B006
+    train: HowOftenToTrain = "once",
+) -> list[dict[str, Any]]:
     """Train on an older past, forecast from past cutoffs, and show the errors beside other methods'."""
     from flows.backtest import backtest_job
 
-    result = backtest_job(job, cutoffs, challengers)
+    result = backtest_job(job, cutoffs, challengers, train)
     words = f"{result.cutoffs[0]:%Y-%m-%d} to {result.cutoffs[-1]:%Y-%m-%d}, {len(result.cutoffs)} cutoffs"
     # An artifact's key knows no underscore.
     key = f"backtest-{result.job}".replace("_", "-")
     create_table_artifact(result.rows(), key=key, description="\n\n".join([f"{result.job}: {words}", *result.notes()]))
+    create_markdown_artifact(result.page.screen, key=f"{key}-plots", description=f"{words}: differences and plots")
     [mase, *_] = [row for row in result.rows() if row["metric"] == "mase"] or result.rows()
     message = f"{mase['metric']} {mase['model']:.4g}, seasonal naive's {mase['seasonal naive']:.4g}; {words}"
     return Completed(message=message, data=result.rows())  # type: ignore[return-value]  # Prefect unpacks the state

@@ -1,26 +1,27 @@
-"""The steps of a backtest: choose cutoffs, train once, forecast from each, let others do so too, score together."""
+"""The steps of a backtest: choose cutoffs, train, forecast from each, let others do so too, judge together."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from models.audit import build_panel
+from models.backtest import NETWORK, Judged, Origin, judge_origins
 from models.challengers import Challenge, challenge
 from models.errors import InputError
 from models.forecast import Forecast
-from models.metrics import evaluate
+from models.forecaster import Forecaster, QuantilesOf
 from models.panel import Panel
-from models.scoring import scales_at
-from models.settings import AuditSettings, ForecastSettings, NetworkSettings, TrainingSettings
+from models.scoring import segments_of
+from models.settings import AuditSettings, ForecastSettings, MonitorSettings, NetworkSettings, TrainingSettings
 from models.time_grid import TimeGrid
+from models.volume_classes import volume_segments
 from sql.read import Source
 from sql.revisions import known_at
 from tasks.covariates import covariates
@@ -30,24 +31,7 @@ from tasks.rows_store import load_rows
 from tasks.step import logger, step
 from tasks.workers import spread_over, worker_count
 
-NETWORK = "model"
-
-
-@dataclass(frozen=True)
-class Judged:
-    """How good the network, the seasonal naive and the challengers were, over all series and cutoffs.
-
-    Attributes:
-        scores: One entry per step (0 for all) and metric: the network's `value`, the seasonal naive's
-            `baseline_value`, and under `challengers` the value of each by its name.
-        forecasts: Series times cutoffs: how many forecasts each of them made.
-        by_fallback: Of the network ("model") and of each challenger: why the seasonal naive, with quantiles
-            around it, stood in for it, and how many times.
-    """
-
-    scores: list[dict[str, Any]]
-    forecasts: int
-    by_fallback: dict[str, dict[str, int]]
+Train = Literal["once", "each"]
 
 
 @step("choose cutoffs")
@@ -79,60 +63,80 @@ def backtest(
     policies: AuditSettings,
     network: NetworkSettings,
     training: TrainingSettings,
+    monitor: MonitorSettings,
     cutoffs: list[datetime],
     challengers: Sequence[str] = (),
+    train: Train = "once",
 ) -> Judged:
-    """Train at the first cutoff, forecast from each, and give every metric per step and over all.
+    """Train, forecast from each cutoff, and judge by what came after: per step, per segment and over all.
 
     Challengers forecast the same panels, at the network's own quantile levels and bounds.
+    """
+    after = datetime.now(UTC) + timedelta(days=1)
+    origins, levels = forecast_origins(
+        rows_file, source, forecast, policies, network, training, monitor, cutoffs, challengers, train
+    )
+    return judge_origins(_panel(rows_file, source, forecast, policies, None, after), origins, levels)
+
+
+def forecast_origins(
+    rows_file: Path,
+    source: Source,
+    forecast: ForecastSettings,
+    policies: AuditSettings,
+    network: NetworkSettings,
+    training: TrainingSettings,
+    monitor: MonitorSettings,
+    cutoffs: list[datetime],
+    challengers: Sequence[str] = (),
+    train: Train = "once",
+) -> tuple[list[Origin], npt.NDArray[np.float64]]:
+    """What everybody forecasts from each cutoff, and the quantile levels; nobody sees what came after it.
+
+    The rows are read once. Each cutoff has a panel of its own, of the rows that were known then, which is gone when
+    its forecasts are made. The network is trained at the first cutoff, or with `train="each"` anew at every one.
     """
     with quiet_import():
         from models.fitting import fit
 
     after = datetime.now(UTC) + timedelta(days=1)
-    panels = [_panel(rows_file, source, forecast, policies, cutoff, after) for cutoff in cutoffs]
-    forecaster, _ = fit(panels[0], forecast, network, training)
-    computed_by = quantiles_of()
-    nights = [forecaster.predict(panel, quantiles_of=computed_by) for panel in _one_by_one(NETWORK, panels, cutoffs)]
-    levels, bounds = nights[0].quantile_levels, (forecaster.plan.lower_bound, forecast.upper_bound)
-    others: dict[str, list[Challenge]] = {}
-    with spread_over(worker_count(len(challengers) * sum(len(panel.values) for panel in panels))) as spread:
-        for name in challengers:
-            turn = _one_by_one(name, panels, cutoffs)
-            others[name] = [challenge(name, panel, levels, *bounds, spread) for panel in turn]
-    return _judge(_panel(rows_file, source, forecast, policies, None, after), panels, nights, others)
+    computed_by: QuantilesOf | None = None
+    forecaster: Forecaster | None = None
+    origins = list[Origin]()
+    values = len(challengers) * len(cutoffs) * load_rows(rows_file).num_rows
+    with spread_over(worker_count(values)) as spread:
+        for cutoff in cutoffs:
+            panel = _panel(rows_file, source, forecast, policies, cutoff, after)
+            if forecaster is None or train == "each":
+                forecaster, _ = fit(panel, forecast, network, training)
+            computed_by = computed_by or quantiles_of()
+            _tell(NETWORK, panel, cutoff)
+            night = forecaster.predict(panel, quantiles_of=computed_by)
+            bounds = forecaster.plan.lower_bound, forecast.upper_bound
+            others = dict[str, Challenge]()
+            for name in challengers:
+                _tell(name, panel, cutoff)
+                others[name] = challenge(name, panel, night.quantile_levels, *bounds, spread)
+            origins.append(_origin(panel, night, others, monitor))
+    return origins, night.quantile_levels
 
 
-def _one_by_one(name: str, panels: list[Panel], cutoffs: list[datetime]) -> Iterator[Panel]:
-    """The panels in turn, each told to who waits."""
-    for panel, cutoff in zip(panels, cutoffs, strict=True):
-        logger().info("%s: forecasting %d series from %s", name, len(panel), f"{cutoff:%Y-%m-%d %H:%M}")
-        yield panel
+def _tell(name: str, panel: Panel, cutoff: datetime) -> None:
+    logger().info("%s: forecasting %d series from %s", name, len(panel), f"{cutoff:%Y-%m-%d %H:%M}")
 
 
-def _judge(whole: Panel, panels: list[Panel], nights: list[Forecast], others: dict[str, list[Challenge]]) -> Judged:
-    """Metrics of the network and of each challenger, against what came after each panel as the whole one has it."""
-    # Series that begin between two cutoffs are in the later panel only.
-    places = [np.searchsorted(whole.series_ids, panel.series_ids) for panel in panels]
-    scales = scales_at(whole, whole.season_lengths[0], [panel.cutoff_index for panel in panels])
-    actual = np.concatenate([_actual(whole, panel)[place] for panel, place in zip(panels, places, strict=True)])
-    scale = np.concatenate([scale[place] for scale, place in zip(scales, places, strict=True)])
-    baseline = np.concatenate([night.baseline for night in nights])
-    forecasts: dict[str, Sequence[Forecast | Challenge]] = {NETWORK: nights, **others}
-    found = {
-        name: evaluate(
-            actual, np.concatenate([each.quantiles for each in made]), nights[0].quantile_levels, scale, baseline
-        )
-        for name, made in forecasts.items()
-    }
-    reasons = {name: [why for each in made for why in each.reason.tolist() if why] for name, made in forecasts.items()}
-    return Judged(
-        scores=[
-            {**score._asdict(), "challengers": {name: found[name][i].value for name in others}}
-            for i, score in enumerate(found[NETWORK])
-        ],
-        forecasts=len(actual),
-        by_fallback={name: dict(Counter(each)) for name, each in reasons.items()},
+def _origin(panel: Panel, night: Forecast, others: dict[str, Challenge], monitor: MonitorSettings) -> Origin:
+    segments = segments_of(panel, monitor.segments)
+    if monitor.volume_classes:
+        segments |= volume_segments(panel, panel.cutoff_index)
+    forecasts: dict[str, Forecast | Challenge] = {NETWORK: night, **others}
+    return Origin(
+        cutoff_index=panel.cutoff_index,
+        series_ids=panel.series_ids,
+        quantiles={name: each.quantiles for name, each in forecasts.items()},
+        baseline=night.baseline,
+        reason={name: each.reason for name, each in forecasts.items()},
+        segments=segments,
     )
 
 
@@ -154,8 +158,3 @@ def _panel(
     elif source.recorded_at is not None:
         rows = known_at(rows, now)
     return build_panel(rows, forecast, cutoff=cutoff, now=now, audit=policies, **about)[0]
-
-
-def _actual(whole: Panel, panel: Panel) -> Any:
-    """What came after a panel's cutoff, shape (series, horizon)."""
-    return whole.tail(panel.horizon, skip=whole.cutoff_index - panel.cutoff_index - panel.horizon)

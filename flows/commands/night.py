@@ -96,9 +96,17 @@ def report(job: str, cutoff: str | None) -> Answer:
     default="",
     help="Compare with these too, separated by commas: auto_ets, theta. They need requirements/challengers.txt.",
 )
+@click.option(
+    "--train",
+    "how",
+    type=click.Choice(["once", "each"]),
+    default="once",
+    show_default=True,
+    help="Train once, at the first cutoff, or anew at each.",
+)
 @answers
-def backtest(job: str, cutoffs: int, challengers: str) -> Answer:
-    """Train once on an older past, forecast from several cutoffs, and compare with the seasonal naive and others."""
+def backtest(job: str, cutoffs: int, challengers: str, how: Literal["once", "each"]) -> Answer:
+    """Train on an older past, forecast from several cutoffs, and compare with the seasonal naive and others."""
     from models.challengers import require_challengers
 
     # A name given twice is one column.
@@ -107,8 +115,21 @@ def backtest(job: str, cutoffs: int, challengers: str) -> Answer:
     require_challengers(names)
     from flows.backtest import backtest_job
 
-    result = backtest_job(job, cutoffs, names)
+    result = backtest_job(job, cutoffs, names, how)
     rows: list[dict[str, Any]] = result.rows()
     words = f"{result.cutoffs[0]:%Y-%m-%d %H:%M} to {result.cutoffs[-1]:%Y-%m-%d %H:%M}, {len(result.cutoffs)} cutoffs"
     figures = table(rows, ["metric", "model", "seasonal naive", *names, "n"], empty="Nothing to score.")
-    return Answer("\n".join([f"{result.job}: {words}", figures, *result.notes()]), result.to_dict())
+    compared = table(
+        result.comparisons(),
+        ["segment", "loss", "against", "the model's is", "better series", "series"],
+        empty="Nothing to compare.",
+    )
+    parts = [
+        f"{result.job}: {words}, {result.trained}",
+        figures,
+        *result.notes(),
+        "",
+        compared,
+        f"Wrote {result.page.file}",
+    ]
+    return Answer("\n".join(parts), result.to_dict())

@@ -56,8 +56,8 @@ def fan_chart(
 
     def draw(axes: Axes) -> None:
         levels = sorted(quantiles)
-        ahead, middle = _dates(times), _numbers(median)
-        bands = [(_numbers(quantiles[p]), _numbers(quantiles[q])) for p, q in _pairs(levels)]
+        ahead, middle = _dates(times), as_numbers(median)
+        bands = [(as_numbers(quantiles[p]), as_numbers(quantiles[q])) for p, q in _pairs(levels)]
         for low, high in bands:
             if len(times) > 1:
                 axes.fill_between(ahead, low, high, color=MODEL, alpha=0.16, linewidth=0)
@@ -65,14 +65,14 @@ def fan_chart(
                 # One step has no area: its intervals are bars.
                 axes.vlines(ahead, low, high, color=MODEL, alpha=0.3, linewidth=8)
         marker = "o" if len(times) == 1 else ""
-        axes.plot(_dates(history_times), _numbers(history), color=INK, linewidth=1.1)
-        axes.plot(ahead, _numbers(baseline), color=NAIVE, linewidth=1.1, linestyle=(0, (4, 2)), marker=marker, ms=4)
+        axes.plot(_dates(history_times), as_numbers(history), color=INK, linewidth=1.1)
+        axes.plot(ahead, as_numbers(baseline), color=NAIVE, linewidth=1.1, linestyle=(0, (4, 2)), marker=marker, ms=4)
         axes.plot(ahead, middle, color=MODEL, linewidth=1.8, marker=marker, ms=4)
         if len(history_times):
             axes.axvline(_dates(history_times)[-1], color=MUTED, linewidth=0.8, linestyle=(0, (1, 2)))
         _date_axis(axes)
 
-    return _svg(draw)
+    return as_svg(draw)
 
 
 def error_by_step(steps: Sequence[int], model: Values, baseline: Values, metric: str) -> str:
@@ -80,23 +80,23 @@ def error_by_step(steps: Sequence[int], model: Values, baseline: Values, metric:
 
     def draw(axes: Axes) -> None:
         marker = "o" if len(steps) < 3 else ""
-        axes.plot(steps, _numbers(baseline), color=NAIVE, linewidth=1.3, linestyle=(0, (4, 2)), marker=marker, ms=4)
-        axes.plot(steps, _numbers(model), color=MODEL, linewidth=1.8, marker=marker, ms=4)
+        axes.plot(steps, as_numbers(baseline), color=NAIVE, linewidth=1.3, linestyle=(0, (4, 2)), marker=marker, ms=4)
+        axes.plot(steps, as_numbers(model), color=MODEL, linewidth=1.8, marker=marker, ms=4)
         axes.set_ylim(bottom=0)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
         axes.set_xlabel("step ahead")
         axes.set_ylabel(metric)
 
-    return _svg(draw)
+    return as_svg(draw)
 
 
 def loss_history(nights: Sequence[datetime], loss: Values, baseline: Values, degraded: Sequence[bool]) -> str:
     """The loss of each night beside the seasonal naive's; nights judged degraded are marked."""
 
     def draw(axes: Axes) -> None:
-        dates, values = _dates(nights), _numbers(loss)
+        dates, values = _dates(nights), as_numbers(loss)
         marker = "o" if len(nights) < 15 else ""
-        axes.plot(dates, _numbers(baseline), color=NAIVE, linewidth=1.3, linestyle=(0, (4, 2)), marker=marker, ms=3.5)
+        axes.plot(dates, as_numbers(baseline), color=NAIVE, linewidth=1.3, linestyle=(0, (4, 2)), marker=marker, ms=3.5)
         axes.plot(dates, values, color=MODEL, linewidth=1.8, marker=marker, ms=3.5)
         bad = np.asarray(degraded, dtype=bool)
         axes.plot(dates[bad], values[bad], color=ALARM, linestyle="", marker="s", ms=6)
@@ -104,7 +104,7 @@ def loss_history(nights: Sequence[datetime], loss: Values, baseline: Values, deg
         axes.set_ylabel("loss")
         _date_axis(axes)
 
-    return _svg(draw)
+    return as_svg(draw)
 
 
 def coverage_plot(nights: Sequence[datetime], coverage: Values, nominal: float | None) -> str:
@@ -114,14 +114,14 @@ def coverage_plot(nights: Sequence[datetime], coverage: Values, nominal: float |
         marker = "o" if len(nights) < 15 else ""
         if nominal is not None:
             axes.axhline(nominal, color=MUTED, linewidth=1.2, linestyle=(0, (4, 2)))
-        axes.plot(_dates(nights), _numbers(coverage), color=MODEL, linewidth=1.8, marker=marker, ms=3.5)
-        lowest = np.nanmin(_numbers(coverage)) if np.isfinite(_numbers(coverage)).any() else 0.0
+        axes.plot(_dates(nights), as_numbers(coverage), color=MODEL, linewidth=1.8, marker=marker, ms=3.5)
+        lowest = np.nanmin(as_numbers(coverage)) if np.isfinite(as_numbers(coverage)).any() else 0.0
         axes.set_ylim(max(0.0, min(0.5, lowest - 0.05)), 1.02)
-        axes.yaxis.set_major_formatter(FuncFormatter(_percent))
+        axes.yaxis.set_major_formatter(FuncFormatter(as_percent))
         axes.set_ylabel("inside the interval")
         _date_axis(axes)
 
-    return _svg(draw)
+    return as_svg(draw)
 
 
 def calibration(promised: Sequence[float], seen: Sequence[float]) -> str:
@@ -134,20 +134,20 @@ def calibration(promised: Sequence[float], seen: Sequence[float]) -> str:
         axes.set_ylim(0, 1.02)
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(MaxNLocator(nbins=5))
-            axis.set_major_formatter(FuncFormatter(_percent))
+            axis.set_major_formatter(FuncFormatter(as_percent))
         axes.set_xlabel("promised")
         axes.set_ylabel("seen")
 
-    return _svg(draw)
+    return as_svg(draw)
 
 
 def training_history(steps: Sequence[int], loss: Values, validation_loss: Values) -> str:
     """Training and validation loss over the optimizer's steps; the best validation is marked."""
 
     def draw(axes: Axes) -> None:
-        validation = _numbers(validation_loss)
+        validation = as_numbers(validation_loss)
         marker = "o" if len(steps) < 3 else ""
-        axes.plot(steps, _numbers(loss), color=MUTED, linewidth=1.2, marker=marker, ms=3.5)
+        axes.plot(steps, as_numbers(loss), color=MUTED, linewidth=1.2, marker=marker, ms=3.5)
         axes.plot(steps, validation, color=MODEL, linewidth=1.8, marker=marker, ms=3.5)
         if np.isfinite(validation).any():
             best = int(np.nanargmin(validation))
@@ -156,10 +156,11 @@ def training_history(steps: Sequence[int], loss: Values, validation_loss: Values
         axes.set_xlabel("optimizer step")
         axes.set_ylabel("loss")
 
-    return _svg(draw)
+    return as_svg(draw)
 
 
-def _svg(draw: Callable[[Axes], None]) -> str:
+def as_svg(draw: Callable[[Axes], None]) -> str:
+    """What a function draws into axes, as `<svg>` in the page's colours."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH / 72, HEIGHT / 72), layout="constrained")
         axes = figure.add_subplot()
@@ -215,7 +216,8 @@ def _pairs(levels: Sequence[float]) -> list[tuple[float, float]]:
     return [(p, q) for p in levels for q in levels if p < 0.5 and abs(p + q - 1.0) < 1e-9]
 
 
-def _numbers(values: Values) -> Any:
+def as_numbers(values: Values) -> Any:
+    """An array, NaN where None; shape as given."""
     return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
 
 
@@ -223,7 +225,12 @@ def _dates(times: Sequence[datetime]) -> Any:
     return np.array(times, dtype="datetime64[us]")
 
 
-def _percent(share: float, _: object = None) -> str:
+def as_percent(share: float, _: object = None) -> str:
+    """A share for an axis.
+
+    >>> as_percent(0.25)
+    '25%'
+    """
     return f"{share:.0%}"
 
 

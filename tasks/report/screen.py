@@ -48,7 +48,7 @@ def night_screen(facts: Row, report: Path) -> str:
         "Published": "<br>".join(_published(facts)),
         "Alarms": "<br>".join(_alarms(facts)),
         "Time": _time(facts["seconds"]),
-        "Report": f"[{_cell(report.name)}]({report.resolve().as_uri()})<br>`{_cell(str(report.resolve()))}`",
+        "Report": f"[{cell(report.name)}]({report.resolve().as_uri()})<br>`{cell(str(report.resolve()))}`",
     }
     return "\n".join(
         [
@@ -97,15 +97,15 @@ def _odd(facts: Row) -> Iterator[str]:
     if not findings:
         yield "nothing"
     for each in findings[:FINDINGS_SHOWN]:
-        examples = f" ({_cell(each['examples'][0])}{', …' if each['count'] > 1 else ''})" if each["examples"] else ""
-        yield f"{_number(each['count'])} {_cell(each['kind'])}{examples}: {_cell(each['action'])}"
+        examples = f" ({cell(each['examples'][0])}{', …' if each['count'] > 1 else ''})" if each["examples"] else ""
+        yield f"{_number(each['count'])} {cell(each['kind'])}{examples}: {cell(each['action'])}"
     if len(findings) > FINDINGS_SHOWN:
         yield f"and {len(findings) - FINDINGS_SHOWN} more kinds, in the table of the input"
 
 
 def _model(facts: Row) -> str:
     decision, training = facts["decision"], facts["training"]
-    words = [": ".join(filter(None, (decision["mode"], _cell(decision["reason"]))))]
+    words = [": ".join(filter(None, (decision["mode"], cell(decision["reason"]))))]
     if decision["version"]:
         words.append(f"version `{decision['version']}`")
     if training:
@@ -125,7 +125,7 @@ def _losses(facts: Row) -> Iterator[str]:
         interval = f"{nominal:.0%} interval" if nominal else "widest interval"
         yield f"{tonight['coverage']:.0%} of {_number(tonight['n'])} new actuals inside the {interval}"
     if bad := [row["segment"] for row in facts["segments"] if row["state"] == "degraded"]:
-        yield f"degraded in {_cell(', '.join(bad))}"
+        yield f"degraded in {cell(', '.join(bad))}"
 
 
 def _known_best(facts: Row) -> Iterator[str]:
@@ -155,10 +155,10 @@ def _published(facts: Row) -> Iterator[str]:
     share = f", {_number(fallback)} of them by fallback" if fallback else ", all by the model"
     yield f"{steps}{_number(run.get('series'))} series{share}"
     for reason, count in facts["fallback"]:
-        yield f"{_number(count)} by fallback: {_cell(reason)}"
+        yield f"{_number(count)} by fallback: {cell(reason)}"
     for label in ("Tables", "Parquet"):
         if places.get(label):
-            yield f"{label.lower()} `{_cell(places[label])}`"
+            yield f"{label.lower()} `{cell(places[label])}`"
 
 
 def _alarms(facts: Row) -> Iterator[str]:
@@ -167,7 +167,7 @@ def _alarms(facts: Row) -> Iterator[str]:
     for alert in facts["alerts"]:
         told = "" if alert["last_sent_at"] else ", nobody was told yet"
         by = f" by {alert['acknowledged_by']}" if alert["acknowledged_by"] else ""
-        yield f"🔔 {_cell(alert['message'] or alert['signal'])} ({_cell(alert['state'] + by)}{told})"
+        yield f"🔔 {cell(alert['message'] or alert['signal'])} ({cell(alert['state'] + by)}{told})"
 
 
 def _time(seconds: dict[str, float]) -> str:
@@ -182,25 +182,35 @@ def _plots(facts: Row) -> Iterator[str]:
     plots = [("Loss, night by night", facts["loss_plot"])]
     plots += [(f"Error by step ahead, forecast of {_day(known['cutoff'])}", known["plot"])] if known else []
     plots += [(fan["series_id"], fan["plot"]) for fan in facts["fans"]]
-    drawn = [(title, _image(svg, title)) for title, svg in plots if svg][:PLOTS_SHOWN]
+    drawn = [*images([(title, svg) for title, svg in plots if svg][:PLOTS_SHOWN])]
+    yield from drawn
+    if drawn:
+        yield "Blue is the model, dashed the seasonal naive; a red square is a night that was judged degraded."
+
+
+def images(plots: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """Plots in pairs, as lines of Markdown that need nothing beside them; those of no SVG are left out.
+
+    Args:
+        plots: Title and SVG of each.
+    """
+    drawn = [(title, _image(svg, title)) for title, svg in plots if svg]
     for left in range(0, len(drawn), 2):
         pair = drawn[left : left + 2]
-        yield f"| {' | '.join(_cell(title) for title, _ in pair)} |"
+        yield f"| {' | '.join(cell(title) for title, _ in pair)} |"
         yield "|---" * len(pair) + "|"
         yield f"| {' | '.join(image for _, image in pair)} |"
         yield ""
-    if drawn:
-        yield "Blue is the model, dashed the seasonal naive; a red square is a night that was judged degraded."
 
 
 def _image(svg: str, title: str) -> str:
     """An `<img>` that needs nothing beside it."""
     svg = re.sub(r"var\(--(\w+)\)", lambda found: COLOURS[found[1]], svg)
     data = base64.b64encode(svg.encode()).decode()
-    return f'<img alt="{_cell(title).replace(chr(34), "&quot;")}" width="380" src="data:image/svg+xml;base64,{data}">'
+    return f'<img alt="{cell(title).replace(chr(34), "&quot;")}" width="380" src="data:image/svg+xml;base64,{data}">'
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
     """Text from outside, as it may stand in a cell of a table."""
     text = " ".join(str(text).split())
     return text.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|").replace("`", "'")

@@ -5,15 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from sql import history
 from tasks.details import read_details
 from tasks.places import Places, write_whole
 from tasks.report.accuracy import best_known_cutoff
-from tasks.report.night import Night, Row
+from tasks.report.night import Night
 from tasks.report.page import page
 from tasks.report.run_page import show_night
+from tasks.report.template import html_of
 from tasks.step import step
 
 
@@ -35,7 +34,7 @@ def write_report(places: Places, cutoff: datetime, run_id: str) -> Path:
     """
     path = places.report_file(cutoff)
     facts = page(read_night(places, cutoff, run_id))
-    write_whole(path, _html(facts))
+    write_whole(path, html_of("page.html", facts))
     show_night(facts, path)
     return path
 
@@ -66,15 +65,4 @@ def read_night(places: Places, cutoff: datetime, run_id: str) -> Night:
 
 def render(night: Night) -> str:
     """The page as HTML; every value from outside is escaped."""
-    return _html(page(night))
-
-
-def _html(facts: Row) -> str:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("page.html").render(facts)
+    return html_of("page.html", page(night))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from datetime import UTC, datetime
 
 import numpy as np
 import pandas as pd
@@ -13,8 +14,12 @@ from click.testing import CliRunner
 from statsforecast.models import AutoETS, Theta
 
 from flows.cli import main
+from flows.job import load_job
+from tasks.backtest import forecast_origins
+from tasks.read_series import read_series
 
 HORIZON, CUTOFFS = 7, 2
+ORIGINS = [datetime(2024, 2, day, tzinfo=UTC) for day in (3, 10)]
 
 
 def run(*arguments: str) -> dict:
@@ -36,7 +41,14 @@ def test_a_backtest_compares_with_the_seasonal_naive_and_publishes_nothing(make_
     assert figures["mase"]["baseline_value"] > 0
     assert figures["mase"]["challengers"] == {}
     assert figures["mae"]["n"] == CUTOFFS * 6 * HORIZON
-    assert {file.name for file in job.parent.iterdir()} - before <= {"source.db-shm", "source.db-wal"}
+    assert {file.name for file in job.parent.iterdir()} - before <= {"source.db-shm", "source.db-wal", "reports"}
+    page = job.parent / "reports/small/backtest.html"
+    assert answer["page"] == str(page)
+    assert "trained once, at the first cutoff" in page.read_text(encoding="utf-8")
+    assert {row["segment"] for row in answer["segments"]} == {"region=north", "region=south"}
+    compared = {(row["segment"], row["metric"]): row for row in answer["differences"]}
+    assert compared["all", "mase"]["low"] <= compared["all", "mase"]["mean"] <= compared["all", "mase"]["high"]
+    assert (compared["all", "mase"]["cutoffs"], compared["all", "mase"]["series"]) == (CUTOFFS, 6)
     assert CliRunner().invoke(main, ["backtest", str(job), "--cutoffs", "99"]).exit_code == 2
 
 
@@ -76,7 +88,7 @@ def test_the_table_has_a_column_for_each_and_says_where_the_seasonal_naive_stood
     result = CliRunner().invoke(main, ["backtest", str(job), "--cutoffs", "1", "--challengers", "theta,theta"])
 
     title, head, *lines = result.stdout.splitlines()
-    assert title == "small: 2024-02-10 00:00 to 2024-02-10 00:00, 1 cutoffs"
+    assert title == "small: 2024-02-10 00:00 to 2024-02-10 00:00, 1 cutoffs, trained once, at the first cutoff"
     assert re.split(r" {2,}", head) == ["metric", "model", "seasonal naive", "theta", "n"]
     _, *figures, n = next(line for line in lines if line.startswith("mae")).split()
     assert int(n) == 7 * HORIZON
@@ -86,6 +98,43 @@ def test_the_table_has_a_column_for_each_and_says_where_the_seasonal_naive_stood
     # Nothing was seen of "short" for a month.
     assert sum(line.startswith(f"model: {stands_in}") for line in lines) == 1
     assert f"theta: {stands_in}theta failed: tiny datasets (1)" in lines
+
+
+@pytest.fixture
+def forecast_from(make_job, tmp_path):
+    """What is forecast from two cutoffs of a history, the values of which are absurd after a day."""
+
+    def run_on(frame: pd.DataFrame, poisoned_after: str, train: str) -> list[np.ndarray]:
+        later = frame["day"] > poisoned_after
+        absurd = pd.DataFrame({"series_id": "from nowhere", "day": frame["day"][later].unique(), "value": -1e12})
+        changed = frame.assign(value=frame["value"].where(~later, 1e9 * (1 + frame["day"].dt.day)))
+        folder = tmp_path / poisoned_after
+        # Time enough on a busy machine too: a training that the clock cuts short is never the same twice.
+        enough = {"max_steps": 5, "time_limit": 3_600}
+        loaded = load_job(make_job(pd.concat([changed, absurd.assign(region="north")]), folder=folder, training=enough))
+        job = loaded.job
+        rows_file = read_series(job.source, loaded.base, job.forecast, None, None, folder)
+        origins, _ = forecast_origins(
+            rows_file, job.source, job.forecast, job.audit, job.network, job.training, job.monitor, ORIGINS, (), train
+        )
+        known = [np.isin(each.series_ids, frame["series_id"].unique()) for each in origins]
+        # Who began after a cutoff was not there.
+        assert known[0].all()
+        return [each.quantiles["model"][mine] for each, mine in zip(origins, known, strict=True)]
+
+    return run_on
+
+
+def test_absurd_values_after_a_cutoff_change_no_forecast_from_it(forecast_from, history_frame):
+    whole, first, second = "2024-02-17", "2024-02-03", "2024-02-10"
+    as_it_was = forecast_from(history_frame, whole, "each")
+    np.testing.assert_array_equal(forecast_from(history_frame, first, "each")[0], as_it_was[0])
+    one, other = (forecast_from(history_frame, day, "once") for day in (whole, second))
+    np.testing.assert_array_equal(one[0], as_it_was[0])
+    for mine, poisoned in zip(one, other, strict=True):
+        np.testing.assert_array_equal(mine, poisoned)
+    # A network that was trained a week later forecasts otherwise.
+    assert (one[1] != as_it_was[1]).any()
 
 
 def test_a_challenger_that_is_not_installed_is_told_before_anything_is_read(make_job, monkeypatch):

@@ -1,0 +1,180 @@
+"""A backtest as one HTML page that needs nothing beside it, and in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from pathlib import Path
+from typing import Any
+
+from models.backtest import NAIVE, NETWORK, Judged
+from tasks.places import Places, write_whole
+from tasks.report import backtest_plots, plots
+from tasks.report.accuracy import COVERAGE, METRICS
+from tasks.report.screen import cell, images
+from tasks.report.template import html_of
+from tasks.step import step
+
+Row = Mapping[str, Any]
+# What is drawn of each step: an error, and what is watched every night.
+DRAWN = ("mase", "scaled_pinball")
+
+
+@dataclass(frozen=True)
+class BacktestPage:
+    """A backtest for people.
+
+    Attributes:
+        file: The HTML page.
+        screen: The same in short, as Markdown with its plots in it.
+    """
+
+    file: Path
+    screen: str
+
+
+@step("write the backtest's page")
+def write_backtest(
+    places: Places, judged: Judged, cutoffs: Sequence[datetime], trained: str, zone: tzinfo
+) -> BacktestPage:
+    """Write the page beside the job's reports; that of the backtest before is replaced whole.
+
+    Args:
+        places: Where the job's reports lie.
+        judged: The figures.
+        cutoffs: Oldest first.
+        trained: How often the network was trained, in words.
+        zone: Of the days in it.
+    """
+    path = places.report / "backtest.html"
+    local = [cutoff.astimezone(zone) for cutoff in cutoffs]
+    facts = backtest_facts(places.job, judged, local, trained)
+    write_whole(path, html_of("backtest_page.html", facts))
+    return BacktestPage(path, backtest_screen(facts, path))
+
+
+def backtest_screen(facts: Row, page: Path) -> str:
+    """The backtest on one screen, as Markdown.
+
+    Args:
+        facts: What `backtest_facts` gives.
+        page: The HTML page that says it at length.
+    """
+    rows = [
+        f"| {cell(row['segment'])} | {cell(row['metric'])} | {cell(row['against'])} | {row['words']} |"
+        for row in facts["differences"]
+    ]
+    drawn = [(f"Scaled pinball loss, against {name}", plot) for name, plot in facts["plots"].items()]
+    drawn += [*facts["by_step"].items(), ("Coverage by step", facts["coverage_by_step"])]
+    shown = (
+        f"{facts['job']}, {len(facts['cutoffs'])} cutoffs, {facts['trained']}. "
+        f"At length: [{cell(page.name)}]({page.resolve().as_uri()})"
+    )
+    head = ["| segment | loss | against | the model's is (95 % interval) |", "|---|---|---|---|"]
+    return "\n".join([shown, "", *head, *rows, "", *images(drawn)])
+
+
+def backtest_facts(job: str, judged: Judged, cutoffs: Sequence[datetime], trained: str) -> dict[str, Any]:
+    """What the page is made from."""
+    names = [NETWORK, NAIVE, *judged.scores[0]["challengers"]] if judged.scores else [NETWORK, NAIVE]
+    whole = [row for row in judged.scores if row["step"] == 0]
+    steps = sorted({row["step"] for row in judged.scores if row["step"]})
+    of_step = {(row["metric"], row["step"]): row for row in judged.scores}
+    shown = {
+        METRICS[metric][0]: backtest_plots.by_step(
+            steps, {name: [figure(of_step[metric, each], name) for each in steps] for name in names}, METRICS[metric][0]
+        )
+        for metric in DRAWN
+        if steps
+    }
+    widths = [row["metric"] for row in whole if row["metric"].startswith(COVERAGE)]
+    promised = [float(metric.removeprefix(COVERAGE)) / 100 for metric in widths]
+    coverage = {
+        share: [figure(of_step[metric, each], NETWORK) for each in steps]
+        for share, metric in zip(promised, widths, strict=True)
+    }
+    seen = [figure(of_step[metric, 0], NETWORK) or 0.0 for metric in widths]
+    compared = [row for row in judged.differences if row["metric"] == "scaled_pinball"]
+    return {
+        "job": job,
+        "cutoffs": list(cutoffs),
+        "trained": trained,
+        "names": names,
+        "whole": [
+            {"label": label_of(row["metric"]), "figures": [figure(row, name) for name in names], "n": row["n"]}
+            for row in whole
+        ],
+        "segments": [
+            {"segment": row["segment"], "figures": [figure(row, name) for name in names], "n": row["n"]}
+            for row in judged.segments
+            if row["metric"] == "mase"
+        ],
+        "coverages": [label_of(metric) for metric in widths],
+        "coverage_of": _coverage_of(judged, widths),
+        "by_step": shown,
+        "coverage_by_step": backtest_plots.coverage_by_step(steps, coverage) if steps and coverage else "",
+        "calibration": plots.calibration(promised, seen) if promised else "",
+        "differences": [{**row, **shares_of(row), "words": difference_in_words(row)} for row in judged.differences],
+        "plots": {name: _drawn([row for row in compared if row["against"] == name]) for name in names[1:]},
+        "by_fallback": {name: sum(reasons.values()) for name, reasons in judged.by_fallback.items() if reasons},
+        "forecasts": judged.forecasts,
+    }
+
+
+def figure(row: Row, name: str) -> float | None:
+    """A forecaster's figure in a row of scores; None where it has none."""
+    value = row["value"] if name == NETWORK else row["baseline_value"] if name == NAIVE else row["challengers"][name]
+    return None if value is None or math.isnan(value) else float(value)
+
+
+def shares_of(row: Row) -> dict[str, float | None]:
+    """A difference and its interval as shares of the other's loss; None where not known."""
+    found = {name: row[name] / row["second"] if row["second"] else math.nan for name in ("mean", "low", "high")}
+    return {f"{name}_share": None if math.isnan(share) else share for name, share in found.items()}
+
+
+def difference_in_words(row: Row) -> str:
+    """How much better or worse the model is, and how sure that is.
+
+    >>> difference_in_words({"mean": -0.3, "low": -0.5, "high": -0.1, "second": 1.0})
+    '30 % lower (10 to 50 %)'
+    >>> difference_in_words({"mean": 0.1, "low": -0.1, "high": 0.3, "second": 1.0})
+    '10 % higher (10 % lower to 30 % higher)'
+    """
+    mean, low, high = (shares_of(row)[f"{name}_share"] for name in ("mean", "low", "high"))
+    if mean is None:
+        return "not known"
+    if low is None or high is None:
+        return f"{_side(mean)} (how sure is not known)"
+    if low < 0 < high:
+        return f"{_side(mean)} ({_side(low)} to {_side(high)})"
+    near, far = sorted((abs(low), abs(high)))
+    return f"{_side(mean)} ({100 * near:.0f} to {100 * far:.0f} %)"
+
+
+def _side(share: float) -> str:
+    return f"{100 * abs(share):.0f} % {'higher' if share > 0 else 'lower'}"
+
+
+def label_of(metric: str) -> str:
+    """What a metric is called on a page."""
+    if metric.startswith(COVERAGE):
+        return f"Actuals inside the {metric.removeprefix(COVERAGE)} % interval"
+    return METRICS.get(metric, (metric, False))[0]
+
+
+def _coverage_of(judged: Judged, widths: Sequence[str]) -> dict[str, list[float | None]]:
+    """Segment to the shares seen inside each interval."""
+    rows = [*({**row, "segment": "all"} for row in judged.scores if row["step"] == 0), *judged.segments]
+    found: dict[str, dict[str, float | None]] = {}
+    for row in rows:
+        found.setdefault(row["segment"], {})[row["metric"]] = figure(row, NETWORK)
+    return {segment: [each.get(metric) for metric in widths] for segment, each in found.items()}
+
+
+def _drawn(rows: Sequence[Row]) -> str:
+    shares = [shares_of(row) for row in rows]
+    ends = ([share[f"{name}_share"] for share in shares] for name in ("mean", "low", "high"))
+    return backtest_plots.differences([str(row["segment"]) for row in rows], *ends) if rows else ""
