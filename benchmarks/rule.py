@@ -1,24 +1,30 @@
-"""How soon the rule that says "worse" finds what is worse, and how often it cries wolf, beside two common rules.
+"""How soon the rule that says "worse" finds what is worse, and how often it cries wolf, beside common rules.
 
-    python benchmarks/rule.py [--jobs 60]
+    python benchmarks/rule.py [--jobs 20]
 
-Each made-up job has 180 nights to learn from and then a year. The logarithm of its loss over the seasonal naive's has a
-cycle of a week and noise that follows from night to night (autocorrelation 0.3), has heavy tails (Student's t, 4
-degrees of freedom), is half again as wide at weekends and drifts in width over months; a quarter of its variance is
-the luck of cutoffs, of which each evening mixes 28. The naive's loss has cycles of a week and a year, and noise of its
-own. Every job's year is judged as it is, and four times with forecasts that are worse from the 60th night on. In each,
-the rule runs as it does at night, `models.degradation.judge` on what was known then.
+Each made-up job (`made_up_nights.py`) has 180 nights to learn from, of which the network has learnt from all but the
+newest 28, 60 or 180, and then a year. That year is judged as it is, and with forecasts that are worse from its 60th
+night on. The rule runs as it does at night, `models.degradation.judge` on what was known then. It was chosen on seed 1.
 
     false_per_year      episodes a year in years in which nothing is wrong
-    nights_10           nights until 10 % worse is found, the median; None where most jobs had not found it in 120
+    nights_10           nights until 10 % worse is found, the median; None where most jobs had not found it in 120.
+                        Jobs that were told as worse already on the 60th night are left out.
+    onset_off_10, effect_off_10
+                        how far off the onset and the effect first told are, medians, in nights and as a share
+    found_detectable    share of jobs in which a rise as small as `detectable` says is found in 14 nights
+    chance.RATE         alerts of chance a year where the rule is asked for RATE, in ten years of many more jobs that
+                        learn what is usual once: of all, and of the worst kind (`rule_calibration.py`)
+    alerts_a_rise       alerts of 20 % worse for 60 nights, where found; nights_to_close, nights until it is over then
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -26,109 +32,182 @@ import numpy.typing as npt
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
 
+from common_rules import deviations, starting_point, weekly_mean
+from made_up_nights import FRESH, KINDS, LEARNT, YEAR, simulated
+from operating_curve import draw
 from record import asked, record
+from rule_calibration import calibration
 
-from models.degradation import Nights, Watch, judge
+from models.degradation import Nights, Verdict, Watch, judge
 from models.settings import MonitorSettings
 
 FloatArray = npt.NDArray[np.float64]
-Rule = Callable[[FloatArray, FloatArray], npt.NDArray[np.bool_]]
+BoolArray = npt.NDArray[np.bool_]
 
-LEARNT, YEAR, WORSE_FROM, PATIENCE = 180, 365, 60, 120
+WORSE_FROM, PATIENCE = 60, 120
 WORSE = (0.05, 0.1, 0.2, 0.5)
+# Of one signal of one segment; a job without segments gives its loss 0.075 by default, and 0.0375 with them.
+RATES = (0.1, 0.3, 0.02)
 # Two alarms of a rule that knows no episodes are one where fewer nights lie between them.
 APART = 7
 SETTINGS = MonitorSettings()
+WATCH = Watch(float(np.log1p(SETTINGS.tolerance)), float(np.log1p(SETTINGS.min_effect)))
+
+COMMON: dict[str, Callable[[FloatArray], BoolArray]] = {
+    **{f"starting_point_{rate}": partial(starting_point, rate=rate) for rate in (0.2, 0.05, 0.6)},
+    **{f"weekly_mean_{more}": partial(weekly_mean, more=more) for more in (0.1, 0.05, 0.2, 0.3)},
+    **{f"deviations_{number}": partial(deviations, number=number) for number in (3.0, 2.0, 4.0, 6.0)},
+}
+# These two beside the loss relative to the naive's are what is common.
+RAW = {"weekly_mean_raw": weekly_mean, "deviations_raw": deviations}
 
 
-def simulated(jobs: int, deviation: float, seed: int) -> tuple[FloatArray, FloatArray]:
-    """Log ratios and logs of the naive's losses, shape (job, night) each."""
-    random, nights, before = np.random.default_rng(seed), LEARNT + YEAR, 200
-    total = nights + before
-    day = np.arange(total)
-    shock = random.standard_t(4, (jobs, total)) / np.sqrt(2) * np.where(day % 7 >= 5, 1.5, 0.9)
-    noise, width = np.zeros((jobs, total)), np.zeros(jobs)
-    for night in range(1, total):
-        width = 0.97 * width + 0.25 * np.sqrt(1 - 0.97**2) * random.normal(size=jobs)
-        noise[:, night] = 0.3 * noise[:, night - 1] + np.sqrt(1 - 0.3**2) * shock[:, night] * np.exp(width)
-    weights = np.exp(-np.arange(28) / 10)
-    luck = np.stack([np.convolve(each, weights)[:total] for each in random.normal(size=(jobs, total))])
-    mixed = 0.85 * noise / noise.std() + 0.5 * luck / luck[:, 50:].std()
-    ratio = -0.5 + 0.04 * np.sin(2 * np.pi * day / 7) + deviation * mixed
-    cycles = 0.15 * np.sin(2 * np.pi * day / 7) + 0.1 * np.sin(2 * np.pi * day / 365 + random.uniform(0, 6, (jobs, 1)))
-    naive = cycles + 0.15 * random.normal(size=(jobs, total))
-    return ratio[:, before:], naive[:, before:]
+class Measured(NamedTuple):
+    """What one rule did with jobs of one kind: a list of one value per job for each figure."""
+
+    false: list[float]
+    delays: dict[float, list[float]]
+    more: dict[str, list[float]]
 
 
-def cumulative_sums(ratio: FloatArray, told: list[bool], first: int, last: int) -> list[bool]:
-    """What this product's rule says of the nights `first` to `last` of a job, after what it said before."""
-    watch = Watch(float(np.log1p(SETTINGS.tolerance)), float(np.log1p(SETTINGS.min_effect)))
-    weekday = np.arange(len(ratio)) % 7
-    states = [False] * LEARNT + told
-    for night in range(LEARNT + first, LEARNT + last):
+def verdicts(ratio: FloatArray, fresh: int, rate: float, told: list[bool], until: int) -> Iterator[Verdict]:
+    """What this product's rule says of a job's nights, after what it had `told` of its first ones."""
+    weekday, states = np.arange(len(ratio)) % 7, [False] * LEARNT + told
+    for night in range(len(states), LEARNT + until):
         degraded = np.array([*states, False])
-        nights = Nights(ratio[: night + 1], weekday[: night + 1], degraded, backtest=LEARNT)
-        states.append(judge(nights, SETTINGS, watch).state == "degraded")
-    return states[LEARNT:]
+        nights = Nights(ratio[: night + 1], weekday[: night + 1], degraded, LEARNT, LEARNT - fresh)
+        verdict = judge(nights, SETTINGS, WATCH, rate)
+        # A night without a figure opens and closes nothing.
+        states.append(states[-1] if verdict.state == "not evaluated" else verdict.state == "degraded")
+        yield verdict._replace(state="degraded" if states[-1] else "ok")
 
 
-def weekly_mean(loss: FloatArray) -> npt.NDArray[np.bool_]:
-    """A week's mean loss more than 10 % above the mean of the nights learnt from; shape (night,) of the year."""
-    week = np.convolve(loss, np.ones(7) / 7)[: len(loss)]
-    return np.asarray(week[LEARNT:] > 1.1 * loss[:LEARNT].mean())
+def worse_by(ratio: FloatArray, rise: float, nights: int) -> FloatArray:
+    """Log ratios that lie so much higher for some nights."""
+    shifted = ratio.copy()
+    shifted[..., LEARNT + WORSE_FROM : LEARNT + WORSE_FROM + nights] += rise
+    return shifted
 
 
-def three_deviations(loss: FloatArray) -> npt.NDArray[np.bool_]:
-    """A night's loss more than three standard deviations above that mean; shape (night,) of the year."""
-    return np.asarray(loss[LEARNT:] > loss[:LEARNT].mean() + 3 * loss[:LEARNT].std())
+def this_rule(ratio: FloatArray, rate: float) -> Measured:
+    """Judge jobs, shape (job, night)."""
+    found = Measured([], {worse: [] for worse in WORSE}, {})
+    for job, nights in enumerate(ratio):
+        fresh = FRESH[job % len(FRESH)]
+        calm = list(verdicts(nights, fresh, rate, [], YEAR))
+        states = [verdict.state == "degraded" for verdict in calm]
+        found.false.append(episodes(np.array(states), 1))
+        if states[WORSE_FROM - 1]:
+            continue
+        told = states[:WORSE_FROM]
+        for worse in WORSE:
+            shifted = worse_by(nights, np.log1p(worse), PATIENCE)
+            after = enumerate(verdicts(shifted, fresh, rate, told, WORSE_FROM + PATIENCE), 1)
+            night, first = next(((night, each) for night, each in after if each.state == "degraded"), (np.inf, None))
+            found.delays[worse].append(night)
+            if first is not None and first.onset is not None:
+                onset = abs(first.onset - LEARNT - WORSE_FROM)
+                found.more.setdefault(f"onset_off_{worse:.0%}".rstrip("%"), []).append(onset)
+                effect = float(np.expm1(first.effect)) - worse
+                found.more.setdefault(f"effect_off_{worse:.0%}".rstrip("%"), []).append(effect)
+        if rate == RATES[0]:
+            of_detectable(nights, calm[WORSE_FROM - 1].detectable, fresh, rate, told, found)
+            of_an_end(nights, fresh, rate, told, found)
+    return found
 
 
-def episodes(flags: npt.NDArray[np.bool_], apart: int) -> int:
+def of_detectable(
+    nights: FloatArray, detectable: float, fresh: int, rate: float, told: list[bool], found: Measured
+) -> None:
+    """Whether a rise as small as was said to show in 14 nights does."""
+    if np.isfinite(detectable):
+        after = verdicts(worse_by(nights, detectable, PATIENCE), fresh, rate, told, WORSE_FROM + 14)
+        seen = any(verdict.state == "degraded" for verdict in after)
+        found.more.setdefault("found_detectable", []).append(seen)
+
+
+def of_an_end(nights: FloatArray, fresh: int, rate: float, told: list[bool], found: Measured) -> None:
+    """How many alerts a rise of 20 % for two months is, and how soon the last one ends after it."""
+    after = verdicts(worse_by(nights, np.log(1.2), 60), fresh, rate, told, WORSE_FROM + 60 + PATIENCE)
+    states = np.array([verdict.state == "degraded" for verdict in after])
+    if states[:60].any():
+        found.more.setdefault("alerts_a_rise", []).append(episodes(states[:60], 1))
+    if states[59]:
+        open_for = np.flatnonzero(~states[60:])
+        found.more.setdefault("nights_to_close", []).append(open_for[0] + 1 if len(open_for) else np.inf)
+
+
+def common_rule(
+    rule: Callable[[FloatArray], BoolArray], ratio: FloatArray, naive: FloatArray | float = 0.0
+) -> Measured:
+    """The same of a rule that judges whole years."""
+    calm = rule(ratio + naive)
+    fair = ~calm[:, WORSE_FROM - 1]
+    delays = {}
+    for worse in WORSE:
+        flags = rule(worse_by(ratio, np.log1p(worse), YEAR) + naive)[:, WORSE_FROM : WORSE_FROM + PATIENCE]
+        delay = np.where(flags.any(axis=1), flags.argmax(axis=1) + 1, np.inf)
+        delays[worse] = delay[fair].tolist()
+    return Measured([episodes(each, APART) for each in calm], delays, {})
+
+
+def episodes(flags: BoolArray, apart: int) -> int:
     """Runs of flagged nights, those with fewer than `apart` nights between them counted as one."""
     nights = np.flatnonzero(flags)
     return int(len(nights) > 0) + int((np.diff(nights) > apart).sum())
 
 
-def found_after(flags: npt.NDArray[np.bool_]) -> float:
-    """Nights from the beginning of what is wrong to the first flag after it; infinite where there is none in time."""
-    after = np.flatnonzero(flags[WORSE_FROM : WORSE_FROM + PATIENCE])
-    return float(after[0] + 1) if len(after) else np.inf
+def summary(parts: list[Measured]) -> dict[str, float | None]:
+    """Means and medians over the jobs of several kinds."""
+    figures: dict[str, float | None] = {"false_per_year": float(np.mean([n for part in parts for n in part.false]))}
+    for worse in WORSE:
+        middle = float(np.median([delay for part in parts for delay in part.delays[worse]] or [np.inf]))
+        figures[f"nights_{worse:.0%}".rstrip("%")] = middle if np.isfinite(middle) else None
+    for name in {name for part in parts for name in part.more}:
+        values = [value for part in parts for value in part.more.get(name, [])]
+        middle = float(np.mean(values) if name in ("found_detectable", "alerts_a_rise") else np.median(values))
+        figures[name] = middle if np.isfinite(middle) else None
+    return figures
 
 
 def main() -> None:
-    """Simulate, judge, print and record."""
+    """Simulate, judge, print, record and draw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--jobs", type=int, default=60, help="made-up jobs at each width of the noise")
+    parser.add_argument("--jobs", type=int, default=6, help="made-up jobs of each kind")
+    parser.add_argument("--seed", type=int, default=2, help="of the made-up jobs")
+    parser.add_argument("--rates", type=float, nargs="+", default=RATES, help="false alarms a year asked of the rule")
+    parser.add_argument("--kinds", nargs="+", default=list(KINDS), help="which kinds of jobs; nothing is kept then")
     arguments = parser.parse_args()
-    figures: dict[str, float | int | str | None] = {"jobs": arguments.jobs}
-    for name, deviation in (("calm", 0.05), ("noisy", 0.1)):
-        ratio, naive = simulated(arguments.jobs, deviation, seed=1)
-        false: dict[str, list[int]] = {}
-        delays: dict[tuple[str, float], list[float]] = {}
-        for job in range(arguments.jobs):
-            calm = cumulative_sums(ratio[job], [], 0, YEAR)
-            false.setdefault("cusum", []).append(episodes(np.array(calm), 1))
-            for rule in (weekly_mean, three_deviations):
-                for what, logs in (("relative", ratio[job]), ("raw", ratio[job] + naive[job])):
-                    false.setdefault(f"{rule.__name__}_{what}", []).append(episodes(rule(np.exp(logs)), APART))
-            for worse in WORSE:
-                shifted = ratio[job].copy()
-                shifted[LEARNT + WORSE_FROM :] += np.log1p(worse)
-                if not calm[WORSE_FROM - 1]:
-                    told = cumulative_sums(shifted, calm[:WORSE_FROM], WORSE_FROM, WORSE_FROM + PATIENCE)
-                    delays.setdefault(("cusum", worse), []).append(found_after(np.array(told)))
-                for rule in (weekly_mean, three_deviations):
-                    for what, logs in (("relative", shifted), ("raw", shifted + naive[job])):
-                        delay = found_after(rule(np.exp(logs)))
-                        delays.setdefault((f"{rule.__name__}_{what}", worse), []).append(delay)
-        for rule_name, counts in false.items():
-            figures[f"{name}.{rule_name}.false_per_year"] = float(np.mean(counts))
-            for worse in WORSE:
-                median = float(np.median(delays[rule_name, worse]))
-                figures[f"{name}.{rule_name}.nights_{worse:.0%}".rstrip("%")] = median if np.isfinite(median) else None
-    for key, value in figures.items():
-        print(f"{key:<50}{'-' if value is None else value}")
-    record("rule", figures, asked("rule", sys.argv[1:]))
+    measured: dict[str, dict[str, Measured]] = {}
+    for number, name in enumerate(arguments.kinds):
+        ratio, naive = simulated(KINDS[name], arguments.jobs, 1000 * arguments.seed + number)
+        measured[name] = {f"rule_{rate}": this_rule(ratio, rate) for rate in arguments.rates}
+        measured[name] |= {rule_name: common_rule(rule, ratio) for rule_name, rule in COMMON.items()}
+        measured[name] |= {rule_name: common_rule(rule, ratio, naive) for rule_name, rule in RAW.items()}
+        show(name, {rule: summary([found]) for rule, found in measured[name].items()})
+    groups = {f"noise_{width}": [name for name in measured if f" {width}%" in name] for width in (3, 5, 10, 20)}
+    groups = {"all": list(measured), **groups, "few_actuals": [name for name in measured if name == "few actuals"]}
+    groups = {group: names for group, names in groups.items() if names}
+    figures: dict[str, float | int | str | None] = {"jobs": arguments.jobs * len(measured)}
+    for group, names in groups.items():
+        for rule_name in next(iter(measured.values())):
+            told = summary([measured[name][rule_name] for name in names])
+            figures |= {f"{group}.{rule_name}.{key}": value for key, value in told.items()}
+    if arguments.kinds == list(KINDS):
+        for name, rules in measured.items():
+            for rate in arguments.rates:
+                key = f"{name.replace(' ', '_')}.rule_{rate}.false_per_year"
+                figures[key] = float(np.mean(rules[f"rule_{rate}"].false))
+        figures |= calibration(2 * arguments.jobs, arguments.seed, WATCH.min_effect)
+        record("rule", figures, asked("rule", sys.argv[1:]))
+        draw(figures)
+
+
+def show(name: str, rules: dict[str, dict[str, float | None]]) -> None:
+    """Print what each rule did with one kind of jobs."""
+    for rule, figures in rules.items():
+        told = ", ".join(f"{key} {'-' if value is None else f'{value:.3g}'}" for key, value in figures.items())
+        print(f"{name:<28}{rule:<22}{told}", flush=True)
 
 
 if __name__ == "__main__":

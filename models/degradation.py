@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.cusum import CAP, follow
+from models.running_means import WINDOWS, newest_means
 from models.settings import MonitorSettings
 from models.usual_nights import Usual, usual_nights
 
@@ -27,13 +27,12 @@ FLOOR = 0.001
 RENEWED = 28
 # Nights that tell the level, at the least.
 FRESH = 14
-# Of this many nights the middle one must be worse by the smallest effect worth a message.
+# The effect told where nothing is wrong is the middle one of so many nights.
 RECENT = 7
-# It ends when the middle one of so many is as usual: a shorter calm would let one episode be told as several.
-CALM = 14
+# An alert ends by the mean of so many nights at the least, and where that has fallen by this share of the limit: to say
+# that something is over takes less than to say that it is wrong.
 QUIET = 3
-# How far back sums are followed; what they held before has long been told, or has gone.
-FOLLOWED = 120
+SURE = 0.7
 # Nights before an alert began are part of what it tells of.
 BEFORE_ALERT = 14
 
@@ -107,12 +106,17 @@ def log_ratio(losses: FloatArray, baseline: FloatArray) -> FloatArray:
     return np.log(np.where(scored, losses, np.nan) + floor) - np.log(np.where(scored, baseline, np.nan) + floor)
 
 
-def judge(nights: Nights, settings: MonitorSettings, watch: Watch) -> Verdict:
+def judge(nights: Nights, settings: MonitorSettings, watch: Watch, rate: float) -> Verdict:
     """Say whether the newest night is part of a lasting rise above what is usual.
 
-    Degraded is a night whose sums (see `cusum`) exceed their limit for the second time, or are twice as high, while
-    the middle one of the newest `RECENT` nights is worse by `watch.min_effect`. It ends when the middle
-    one of the newest `CALM` nights is within the tolerance and the newest `QUIET` are better than `watch.min_effect`.
+    Degraded is a night with a mean of the newest nights, over any of the lengths `WINDOWS`, above the limit of that
+    length. It ends as `_is_over` says.
+
+    Args:
+        nights: What is known.
+        settings: How many nights it takes to know what is usual.
+        watch: What counts.
+        rate: Share of years in which chance alone may make a night degraded.
     """
     values, live = nights.values, nights.backtest
     if len(values) <= live or np.isnan(values[-1]):
@@ -123,21 +127,18 @@ def judge(nights: Nights, settings: MonitorSettings, watch: Watch) -> Verdict:
         return _not_evaluated(f"{len(chosen)} nights to compare with, {settings.reference_nights} needed")
     if fresh < FRESH:
         return _not_evaluated(f"{fresh} nights to compare with that the model had not learnt from, {FRESH} needed")
-    usual = usual_nights(values[chosen], nights.weekday[chosen], fresh, watch.tolerance, settings.false_alarms_per_year)
+    usual = usual_nights(values[chosen], nights.weekday[chosen], fresh, max(watch), rate)
     excess = usual.excess(values[live:], nights.weekday[live:])
-    state, statistic = _state(excess, nights.degraded[live:], usual, watch.min_effect)
-    known, detectable = excess[~np.isnan(excess)], float(np.maximum(usual.detectable, watch.min_effect))
-    if state == "ok":
-        return Verdict("ok", statistic, float(np.median(known[-RECENT:])), None, detectable)
-    onset = _onset(excess, max(float(np.median(known[-RECENT:])), watch.min_effect) / 2)
-    effect = float(np.nanmedian(excess[onset:]))
-    return Verdict("degraded", statistic, effect, live + onset, detectable)
+    scored = ~np.isnan(excess)
+    told = _told(excess[scored], nights.degraded[live:][scored][:-1], usual, watch)
+    if told.onset is None:
+        return told
+    return told._replace(onset=live + int(np.flatnonzero(scored)[told.onset]))
 
 
-def judge_both(nights: Nights, settings: MonitorSettings, watch: Watch) -> Verdict:
+def judge_both(nights: Nights, settings: MonitorSettings, watch: Watch, rate: float) -> Verdict:
     """The verdict on a signal that may leave what is usual either way; the effect is negative for a fall."""
-    halved = settings.model_copy(update={"false_alarms_per_year": settings.false_alarms_per_year / 2})
-    up, down = judge(nights, halved, watch), judge(nights.reversed_sign(), halved, watch)
+    up, down = judge(nights, settings, watch, rate / 2), judge(nights.reversed_sign(), settings, watch, rate / 2)
     if (down.state == "degraded", down.statistic) > (up.state == "degraded", up.statistic):
         return down._replace(effect=-down.effect)
     return up
@@ -154,28 +155,39 @@ def _reference(nights: Nights) -> IntArray:
     return np.flatnonzero(usable[:settled])
 
 
-def _state(excess: FloatArray, degraded: BoolArray, usual: Usual, min_effect: float) -> tuple[State, float]:
-    """What tonight is, and the highest sum over its limit."""
-    scored = ~np.isnan(excess)
-    known = excess[scored]
-    before = degraded[scored][:-1]
-    middle = float(np.median(known[-RECENT:]))
-    if len(before) and before[-1]:
-        over = float(np.median(known[-CALM:])) < usual.tolerance and bool((known[-QUIET:] < min_effect).all())
-        statistic = float(follow(usual.standard(known[-FOLLOWED:]), usual.limits)[-1])
-        return ("ok" if over else "degraded"), statistic
+def _told(excess: FloatArray, degraded: BoolArray, usual: Usual, watch: Watch) -> Verdict:
+    """The verdict on the last of the scored nights, from what was said of those before it."""
+    calm = np.flatnonzero(~degraded)
+    begun = int(calm[-1]) + 1 if len(calm) else 0
+    before = np.flatnonzero(degraded[:begun])
     # What an alert has told of is not told again.
-    since = int(np.flatnonzero(before)[-1]) + 1 if before.any() else 0
-    sums = follow(usual.standard(known[since:][-FOLLOWED:]), usual.limits)
-    sure = sums[-1] >= CAP or (sums[-2:] > 1).sum() == 2
-    return ("degraded" if sure and middle >= min_effect else "ok"), float(sums[-1])
+    since = int(before[-1]) + 1 if len(before) else 0
+    means = newest_means(usual.clipped(excess[since:]))
+    highest = int(np.argmax(means / usual.limits))
+    statistic = max(float(means[highest] / usual.limits[highest]), 0.0)
+    onset = since + _onset(excess[since:], max(float(means[highest]), watch.min_effect) / 2)
+    effect = float(np.median(excess[onset:]))
+    is_open = begun < len(degraded)
+    if _is_over(excess[begun:], effect, usual, watch) if is_open else statistic <= 1:
+        return Verdict("ok", statistic, float(np.median(excess[-RECENT:])), None, usual.detectable)
+    return Verdict("degraded", statistic, effect, onset, usual.detectable)
+
+
+def _is_over(since: FloatArray, effect: float, usual: Usual, watch: Watch) -> bool:
+    """Whether nights since an alert began are as usual, and that is no luck.
+
+    A mean of the newest ones, over any length from `QUIET` on, must lie within the tolerance and so far below the
+    effect that was told.
+    """
+    means = newest_means(usual.clipped(since))
+    fallen = usual.clipped(np.array(effect)) - SURE * usual.limits
+    return bool((means < np.minimum(fallen, watch.tolerance))[np.isfinite(means) & (WINDOWS >= QUIET)].any())
 
 
 def _onset(excess: FloatArray, halfway: float) -> int:
     """The night since which nights lie furthest above `halfway` in sum: the likeliest start of a step."""
-    above = np.nan_to_num(np.clip(excess, -4 * halfway, 4 * halfway) - halfway, nan=0.0)
-    since = np.cumsum(above[::-1])[::-1]
-    return int(np.argmax(since))
+    above = np.clip(excess, -4 * halfway, 4 * halfway) - halfway
+    return int(np.argmax(np.cumsum(above[::-1])[::-1]))
 
 
 def _not_evaluated(reason: str) -> Verdict:

@@ -277,10 +277,11 @@ class MonitorSettings(Settings):
         "from the first week on; left out, `reference_nights`; 0 for live nights alone.",
     )
     false_alarms_per_year: float = Field(
-        0.1,
+        0.3,
         gt=0,
         lt=1,
-        description="Alerts a year and segment that chance may raise, as past nights tell; fewer take longer.",
+        description="Alerts a year that chance may raise in the whole job, of all signals and segments together, as "
+        "past nights tell; with fewer, what is worse is found later.",
     )
     tolerance: float = Field(0.03, ge=0, description="Relative rise of the loss that does not yet count as worse.")
     min_effect: float = Field(0.05, ge=0, description="Smallest relative rise of the loss that is worth a message.")

@@ -25,6 +25,7 @@ def verdict_on(
     backtest: Sequence[Mapping[str, Any]],
     weekday: npt.NDArray[np.int64],
     monitor: MonitorSettings,
+    rate: float,
 ) -> Verdict:
     """The rule's verdict on one signal of the newest of a segment's nights.
 
@@ -34,6 +35,7 @@ def verdict_on(
         backtest: Rows of `backtest_loss` from before them.
         weekday: Shape (backtest + night,), 0 for Monday.
         monitor: Settings.
+        rate: Share of years in which chance may raise an alert of this signal and segment, see `rate_for`.
 
     Returns:
         The effect and what is detectable as a share of the loss or of the revision, in units of the bias, or of the
@@ -53,16 +55,37 @@ def verdict_on(
     learnt = sum(bool(row["learnt"]) for row in backtest)
     told = Nights(values, weekday, degraded, len(backtest), learnt)
     if signal == "bias":
-        verdict = judge_both(told, monitor, BIAS)
+        verdict = judge_both(told, monitor, BIAS, rate)
     elif signal == "coverage":
-        verdict = judge(told, monitor, COVERAGE)
+        verdict = judge(told, monitor, COVERAGE, rate)
     else:
         watch = Watch(float(np.log1p(monitor.tolerance)), float(np.log1p(monitor.min_effect)))
         watch = REVISION if signal == "revision" else watch
-        verdict = judge(told, monitor, watch)
+        verdict = judge(told, monitor, watch, rate)
         effect, detectable = float(np.expm1(verdict.effect)), float(np.expm1(verdict.detectable))
         verdict = verdict._replace(effect=effect, detectable=detectable)
     return verdict if verdict.onset is None else verdict._replace(onset=verdict.onset - len(backtest))
+
+
+def rate_for(segment: str, segments: int, monitor: MonitorSettings) -> float:
+    """Share of years in which chance may raise an alert of one signal of a segment.
+
+    Those of all add up to what the job may raise. The whole job has half of them, for it is what matters most, and its
+    alert keeps those of its segments from being told; the segments share the other half.
+
+    Args:
+        segment: `all`, or one of the others.
+        segments: How many others there are.
+        monitor: Settings.
+
+    >>> quiet = MonitorSettings(false_alarms_per_year=0.3)
+    >>> rate_for("all", 0, quiet), rate_for("all", 5, quiet), rate_for("region=north", 5, quiet)
+    (0.075, 0.0375, 0.0075)
+    """
+    of_each_signal = monitor.false_alarms_per_year / max(len(monitor.signals), 1)
+    if not segments:
+        return of_each_signal
+    return of_each_signal / 2 / (1 if segment == "all" else segments)
 
 
 def state_of(signal: Signal, row: Mapping[str, Any]) -> str:

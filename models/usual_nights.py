@@ -1,4 +1,4 @@
-"""What is usual of a signal: its level on each day of the week, its spread, and how far its sums stray by chance."""
+"""What is usual of a signal: its level on each day of the week, its spread, and how far its means stray by chance."""
 
 from __future__ import annotations
 
@@ -8,18 +8,24 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.cusum import ALLOWANCES, limits_for, resample
+from models.dependence import made_up
+from models.running_means import WINDOWS, highest_means, limits_for
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 # From median absolute deviation to standard deviation, for the normal distribution.
 MAD_TO_DEVIATION = 1.4826
-# One night of luck, good or bad, must not decide alone.
-LEAST, MOST = -3.0, 4.0
+# One night of luck, good or bad, must not decide alone: it counts for so many deviations, or smallest effects worth a
+# message, at most.
+MOST, MOST_EFFECTS = 4.0, 2.0
 DAYS = 7
 NIGHTS_OF_EACH_DAY = 8
-YEAR, YEARS = 365, 300
+YEAR, YEARS, QUARTERS = 365, 200, 4
+# More nights hardly make surer what is usual.
+BEFORE = 180
+# A year may be wilder or calmer than the months that told what is usual: deviation of the logarithm of its width.
+WIDTH = 0.25
 # Nights within which a small segment says what it could see.
 SOON = 14
 
@@ -28,33 +34,33 @@ class Usual(NamedTuple):
     """What is usual of a signal.
 
     Attributes:
-        level: Shape (7,), Monday first, the median on each day of the week.
+        level: Shape (7,), Monday first, of each day of the week.
         deviation: Robust standard deviation around it.
-        limits: Shape (allowance,), of the sums.
-        tolerance: What a night may lie above the level before it counts as worse at all.
+        most: What one night counts for at most, either way.
+        limits: Shape (window,), in the signal's units, what means over the newest nights exceed too rarely for chance.
     """
 
     level: FloatArray
     deviation: float
+    most: float
     limits: FloatArray
-    tolerance: float
 
     def excess(self, values: FloatArray, weekday: IntArray) -> FloatArray:
         """How far nights lie above their usual level, shape (night,)."""
         return np.asarray(values - self.level[weekday])
 
-    def standard(self, excess: FloatArray) -> FloatArray:
-        """The same in standard units, beyond the tolerance, clipped."""
-        return np.asarray(np.clip((excess - self.tolerance) / self.deviation, LEAST, MOST))
+    def clipped(self, excess: FloatArray) -> FloatArray:
+        """The same as far as one night counts."""
+        return np.asarray(np.clip(excess, -self.most, self.most))
 
     @property
     def detectable(self) -> float:
-        """The smallest lasting rise whose sums reach a limit within `SOON` nights; NaN where none could."""
-        z = ALLOWANCES + self.limits / SOON
-        return self.tolerance + self.deviation * float(z.min()) if z.min() < MOST else float("nan")
+        """The smallest lasting rise that more often than not exceeds a limit within `SOON` nights; NaN where none."""
+        limit = float(self.limits[WINDOWS <= SOON].min())
+        return limit if limit < self.most else float("nan")
 
 
-def usual_nights(values: FloatArray, weekday: IntArray, fresh: int, tolerance: float, rate: float) -> Usual:
+def usual_nights(values: FloatArray, weekday: IntArray, fresh: int, min_effect: float, rate: float) -> Usual:
     """Learn what is usual from nights that nothing was wrong in.
 
     Args:
@@ -62,31 +68,73 @@ def usual_nights(values: FloatArray, weekday: IntArray, fresh: int, tolerance: f
         weekday: Shape (night,), 0 for Monday.
         fresh: How many of the newest nights tell the level: those that the model had not learnt from. The nights
             before them tell the spread only.
-        tolerance: See `Usual`.
-        rate: Share of years in which the sums may exceed their limits by chance.
+        min_effect: No limit is below it.
+        rate: How often a year chance may exceed the limits.
     """
-    return _usual_nights(values.tobytes(), weekday.tobytes(), fresh, tolerance, rate)
+    return _usual_nights(values.tobytes(), weekday.tobytes(), fresh, min_effect, rate)
 
 
 # A replay, and two signals of a night run twice, ask for the same nights again.
 @lru_cache(maxsize=256)
-def _usual_nights(values: bytes, weekdays: bytes, fresh: int, tolerance: float, rate: float) -> Usual:
+def _usual_nights(values: bytes, weekdays: bytes, fresh: int, min_effect: float, rate: float) -> Usual:
+    level, deviation, most, highest = _learnt(values, weekdays, fresh, min_effect)
+    # A night as bad as counts beside one that is bad, too, but not rare.
+    limits = np.maximum(limits_for(highest, rate / QUARTERS), (most + deviation) / WINDOWS)
+    return Usual(level, deviation, most, np.maximum(limits, min_effect))
+
+
+# Other rates have other limits, of the same nights.
+@lru_cache(maxsize=64)
+def _learnt(
+    values: bytes, weekdays: bytes, fresh: int, min_effect: float
+) -> tuple[FloatArray, float, float, FloatArray]:
+    """Level of each day of the week, deviation, what a night counts for, and the highest means of made-up years."""
     nights, weekday = np.frombuffer(values), np.frombuffer(weekdays, np.int64)
     old = len(nights) - fresh
-    level = float(np.median(nights[old:]))
+    cycle = _of_each_day(np.concatenate([_centred(nights[:old]), _centred(nights[old:])]), weekday)
+    nights = nights - cycle[weekday]
     # A model is better on what it has learnt from: the old nights are moved to where the fresh ones lie.
-    rest = np.concatenate([nights[:old] - (np.median(nights[:old]) if old else 0.0), nights[old:] - level])
-    cycle = _of_each_day(rest, weekday)
-    rest = rest - cycle[weekday]
-    spread = _deviation(rest, level)
-    # Each made-up year is judged by a level and a spread of its own, of as many nights: limits then know how
-    # uncertain those are.
-    drawn = rest[resample(len(rest), YEARS, len(rest) + YEAR, seed=0)]
-    before, year = drawn[:, : len(rest)], drawn[:, len(rest) :]
-    middle = np.median(before[:, old:], axis=1, keepdims=True)
-    deviation = MAD_TO_DEVIATION * np.median(np.abs(before - middle), axis=1, keepdims=True)
-    z = np.clip((year - middle - tolerance) / np.maximum(deviation, _least_deviation(level)), LEAST, MOST)
-    return Usual(level + cycle, spread, limits_for(z, rate), tolerance)
+    rest = np.concatenate([_centred(nights[:old]), _centred(nights[old:])])
+    level = float(nights[-1] - rest[-1])
+    deviation = float(_deviation(rest, 1e-3 * max(1.0, abs(level)))[0])
+    most = max(MOST * deviation, MOST_EFFECTS * min_effect)
+    return level + cycle, deviation, most, _by_chance(rest, weekday, fresh, deviation, most, min_effect)
+
+
+def _by_chance(
+    rest: FloatArray, weekday: IntArray, fresh: int, deviation: float, most: float, min_effect: float
+) -> FloatArray:
+    """What running means reach in quarters of made-up years, shape (quarter, window); `min_effect` where less.
+
+    Each year is judged by a level and a spread of its own, of as many nights: limits then know how uncertain those are.
+    A year may have an alert in each quarter, and those that have one tend to have more.
+    """
+    known = min(len(rest), BEFORE)
+    drawn = made_up(rest, weekday, YEARS, known + YEAR, seed=0)
+    width = np.exp(WIDTH * np.random.default_rng(0).standard_normal((YEARS, 1), np.float32))
+    before, year = drawn[:, :known], drawn[:, known:] * width
+    spread = _deviation(before, deviation / 10)
+    level = _level(before[:, -min(fresh, known) :], spread)
+    highest = highest_means(np.clip((year - level) * (deviation / spread), -most, most), QUARTERS)
+    return np.maximum(highest.reshape(-1, len(WINDOWS)), min_effect)
+
+
+def _level(nights: FloatArray, deviation: FloatArray) -> FloatArray:
+    """From what nights, clipped as they are judged, stray as far up as down (Huber 1964); shape (..., 1)."""
+    level = np.median(nights, axis=-1, keepdims=True)
+    for _ in range(2):
+        level = level + deviation * np.clip((nights - level) / deviation, -MOST, MOST).mean(axis=-1, keepdims=True)
+    return np.asarray(level)
+
+
+def _deviation(nights: FloatArray, least: float) -> FloatArray:
+    """Robust standard deviation, shape (..., 1): rounding is none."""
+    middle = np.median(nights, axis=-1, keepdims=True)
+    return np.maximum(MAD_TO_DEVIATION * np.median(np.abs(nights - middle), axis=-1, keepdims=True), least)
+
+
+def _centred(nights: FloatArray) -> FloatArray:
+    return nights - _level(nights, _deviation(nights, 1e-9)) if len(nights) else nights
 
 
 def _of_each_day(rest: FloatArray, weekday: IntArray) -> FloatArray:
@@ -98,12 +146,3 @@ def _of_each_day(rest: FloatArray, weekday: IntArray) -> FloatArray:
         for day in days:
             cycle[day] = np.median(rest[weekday == day])
     return cycle
-
-
-def _deviation(rest: FloatArray, level: float) -> float:
-    return max(MAD_TO_DEVIATION * float(np.median(np.abs(rest - np.median(rest)))), _least_deviation(level))
-
-
-def _least_deviation(level: float) -> float:
-    # Nights that are all alike have no spread, and rounding is no rise.
-    return 1e-3 * max(1.0, abs(level))

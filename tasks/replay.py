@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import tzinfo
 from typing import Any
@@ -22,10 +23,13 @@ def replay_rule(places: Places, monitor: MonitorSettings, zone: tzinfo) -> list[
     """
     engine = places.ready_engine()
     backtest = history.backtest_losses(engine, places.job)
+    stored = history.losses(engine, places.job)
+    watched = Counter(row["evaluated_on"] for row in stored)
     told: dict[str, list[dict[str, Any]]] = {}
-    for row in history.losses(engine, places.job):
+    for row in stored:
         nights = told.setdefault(str(row["segment"]), [])
-        nights.append(loss_row(row, nights, backtest, monitor, zone))
+        segments = watched[row["evaluated_on"]] - 1
+        nights.append(loss_row(row, nights, backtest, monitor, zone, segments))
     return sorted((row for nights in told.values() for row in nights), key=lambda row: row["evaluated_on"])
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from models.likely_reason import likely_reason
 from models.scoring import EveningLoss
 from models.settings import MonitorSettings
-from models.signals import Signal, in_words, state_of, verdict_on
+from models.signals import Signal, in_words, rate_for, state_of, verdict_on
 from sql import history, write
 from sql.errors import SourceError
 from tasks import alert_episode
@@ -52,8 +52,8 @@ def watch(
     engine, job = places.engine(), places.job
     stored, backtest = history.losses(engine, job), history.backtest_losses(engine, job)
     rows = [
-        loss_row(tonight(job, segment, loss, evaluated_on) | {"run_id": run_id}, stored, backtest, monitor, zone)
-        for segment, loss in losses.items()
+        loss_row(figures | {"run_id": run_id}, stored, backtest, monitor, zone, segments=len(losses) - 1)
+        for figures in (tonight(job, segment, loss, evaluated_on) for segment, loss in losses.items())
     ]
     write.upsert_losses(engine, rows)
     if any(row["evaluated_on"] > evaluated_on for row in stored):
@@ -82,7 +82,12 @@ def tonight(job: str, segment: str, loss: EveningLoss, evaluated_on: datetime) -
 
 
 def loss_row(
-    figures: Row, stored: Sequence[Row], backtest: Sequence[Row], monitor: MonitorSettings, zone: tzinfo
+    figures: Row,
+    stored: Sequence[Row],
+    backtest: Sequence[Row],
+    monitor: MonitorSettings,
+    zone: tzinfo,
+    segments: int,
 ) -> dict[str, Any]:
     """A row of the table `loss`: figures of a night and segment, and the rule's verdicts on them.
 
@@ -92,6 +97,7 @@ def loss_row(
         backtest: Rows of `backtest_loss`, likewise; those that a live night has taken the place of are left out too.
         monitor: Settings.
         zone: The job's, for days of the week.
+        segments: How many are watched that night beside the whole job.
     """
     night, segment = figures["evaluated_on"], figures["segment"]
     past = [row for row in stored if row["segment"] == segment and row["evaluated_on"] < night]
@@ -99,12 +105,13 @@ def loss_row(
     before = [row for row in backtest if row["segment"] == segment and row["evaluated_on"] < first]
     nights = [*past, {**figures, "state": "", "signals": None}]
     weekday = np.array([row["evaluated_on"].astimezone(zone).weekday() for row in (*before, *nights)], np.int64)
+    rate = rate_for(segment, segments, monitor)
     verdicts: dict[str, dict[str, Any]] = {}
     for signal in get_args(Signal):
         if signal not in monitor.signals:
             verdicts[signal] = {"state": "not evaluated", "reason": "not watched", "onset": None}
             continue
-        verdict = verdict_on(signal, nights, before, weekday, monitor)
+        verdict = verdict_on(signal, nights, before, weekday, monitor, rate)
         onset = None if verdict.onset is None else nights[verdict.onset]["evaluated_on"]
         verdicts[signal] = {**verdict._asdict(), "onset": onset}
     loss = verdicts.pop("loss")

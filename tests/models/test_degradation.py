@@ -12,6 +12,8 @@ from models.settings import MonitorSettings
 
 SETTINGS = MonitorSettings()
 LOSS = Watch(np.log1p(SETTINGS.tolerance), np.log1p(SETTINGS.min_effect))
+# Of years in which chance may raise an alert.
+RATE = 0.1
 BACKTEST = SETTINGS.reference_nights
 
 
@@ -34,7 +36,7 @@ def live(values: np.ndarray) -> Iterator[Verdict]:
     """The verdict of each live night, each knowing what was said before."""
     degraded = [False] * BACKTEST
     for night in range(BACKTEST, len(values)):
-        verdict = judge(nights_of(values[: night + 1], degraded), SETTINGS, LOSS)
+        verdict = judge(nights_of(values[: night + 1], degraded), SETTINGS, LOSS, RATE)
         degraded.append(verdict.state == "degraded")
         yield verdict
 
@@ -105,7 +107,7 @@ def test_a_sure_but_small_change_is_not_worth_a_message() -> None:
 
     *_, last = live(values)
 
-    assert last.statistic == 2.0
+    assert last.statistic == pytest.approx(np.log(1.045) / LOSS.min_effect, abs=0.02)
     assert last.state == "ok"
 
 
@@ -115,7 +117,7 @@ def test_scaling_all_losses_by_a_constant_changes_nothing() -> None:
     naive = np.exp(np.random.default_rng(4).normal(0, 0.3, len(losses)))
 
     small, large = (
-        judge(nights_of(log_ratio(losses * naive * unit, naive * unit)), SETTINGS, LOSS) for unit in (1e-6, 1e6)
+        judge(nights_of(log_ratio(losses * naive * unit, naive * unit)), SETTINGS, LOSS, RATE) for unit in (1e-6, 1e6)
     )
 
     assert small.state == large.state == "degraded"
@@ -127,7 +129,7 @@ def test_series_that_got_harder_for_everyone_are_no_degradation() -> None:
     harder = np.where(np.arange(BACKTEST + 60) < BACKTEST + 30, 1.0, 3.0)
     ratio = log_ratio(np.exp(noisy(BACKTEST + 60, 0)) * harder, harder)
 
-    assert judge(nights_of(ratio), SETTINGS, LOSS).state == "ok"
+    assert judge(nights_of(ratio), SETTINGS, LOSS, RATE).state == "ok"
 
 
 def test_missing_nights_change_neither_that_a_rise_is_found_nor_that_calm_is_calm() -> None:
@@ -138,20 +140,23 @@ def test_missing_nights_change_neither_that_a_rise_is_found_nor_that_calm_is_cal
     worse = calm.copy()
     worse[-30:] += np.log(1.2)
 
-    assert judge(nights_of(calm, backtest=BACKTEST + 40), SETTINGS, LOSS).state == "ok"
-    assert judge(nights_of(worse, backtest=BACKTEST + 40), SETTINGS, LOSS).state == "degraded"
+    assert judge(nights_of(calm, backtest=BACKTEST + 40), SETTINGS, LOSS, RATE).state == "ok"
+    assert judge(nights_of(worse, backtest=BACKTEST + 40), SETTINGS, LOSS, RATE).state == "degraded"
 
 
 def test_a_night_without_a_figure_is_not_evaluated() -> None:
     values = noisy(BACKTEST + 20, 0)
     values[-1] = np.nan
 
-    assert judge(nights_of(values), SETTINGS, LOSS).reason == "no figure tonight"
-    assert judge(Nights(np.array([]), np.array([], int), np.array([], bool)), SETTINGS, LOSS).state == "not evaluated"
+    assert judge(nights_of(values), SETTINGS, LOSS, RATE).reason == "no figure tonight"
+    assert (
+        judge(Nights(np.array([]), np.array([], int), np.array([], bool)), SETTINGS, LOSS, RATE).state
+        == "not evaluated"
+    )
 
 
 def test_nothing_is_said_before_there_are_enough_nights_to_compare_with() -> None:
-    verdict = judge(nights_of(noisy(179 + 5, 0), backtest=179), SETTINGS, LOSS)
+    verdict = judge(nights_of(noisy(179 + 5, 0), backtest=179), SETTINGS, LOSS, RATE)
 
     assert verdict.state == "not evaluated"
     assert verdict.reason == "179 nights to compare with, 180 needed"
@@ -163,13 +168,13 @@ def test_nights_that_the_model_had_learnt_from_tell_the_spread_but_not_the_level
     # On what it has learnt from a model is better than it will ever be again.
     values[: BACKTEST - 40] -= 0.2
 
-    fair = judge(nights_of(values, learnt=BACKTEST - 40), SETTINGS, LOSS)
-    fooled = judge(nights_of(values), SETTINGS, LOSS)
-    unfit = judge(nights_of(values, learnt=BACKTEST - 5), SETTINGS, LOSS)
+    fair = judge(nights_of(values, learnt=BACKTEST - 40), SETTINGS, LOSS, RATE)
+    fooled = judge(nights_of(values), SETTINGS, LOSS, RATE)
+    unfit = judge(nights_of(values, learnt=BACKTEST - 5), SETTINGS, LOSS, RATE)
 
     assert fair.state == "ok"
     assert fair.effect == pytest.approx(0, abs=0.05)
-    assert fooled.effect > 0.15
+    assert fooled.effect > 0.1
     assert unfit.reason == "5 nights to compare with that the model had not learnt from, 14 needed"
 
 
@@ -177,8 +182,8 @@ def test_without_a_backtest_live_nights_tell_what_is_usual_once_they_have_long_p
     needed = BACKTEST + RENEWED
     values = noisy(needed + 40, 2)
 
-    before = judge(nights_of(values[:needed], backtest=0), SETTINGS, LOSS)
-    after = judge(nights_of(values, backtest=0), SETTINGS, LOSS)
+    before = judge(nights_of(values[:needed], backtest=0), SETTINGS, LOSS, RATE)
+    after = judge(nights_of(values, backtest=0), SETTINGS, LOSS, RATE)
 
     assert (before.state, after.state) == ("not evaluated", "ok")
 
@@ -187,9 +192,9 @@ def test_what_is_detectable_is_mostly_found_within_three_weeks() -> None:
     found = []
     for seed in range(10):
         values = noisy(BACKTEST + 90, seed)
-        calm = judge(nights_of(values), SETTINGS, LOSS)
+        calm = judge(nights_of(values), SETTINGS, LOSS, RATE)
         values[-20:] += calm.detectable
-        found.append(judge(nights_of(values), SETTINGS, LOSS).state)
+        found.append(judge(nights_of(values), SETTINGS, LOSS, RATE).state)
 
     assert found.count("degraded") >= 6
     assert LOSS.min_effect <= calm.detectable < 0.3
@@ -201,7 +206,7 @@ def test_a_bias_is_found_either_way_with_its_sign() -> None:
         values = 0.05 * np.random.default_rng(0).normal(size=BACKTEST + 40)
         values[-12:] += 0.3 * sign
 
-        verdict = judge_both(nights_of(values), SETTINGS, watch)
+        verdict = judge_both(nights_of(values), SETTINGS, watch, RATE)
 
         assert verdict.state == "degraded"
         assert verdict.effect == pytest.approx(0.3 * sign, abs=0.05)
@@ -211,13 +216,13 @@ def test_a_bias_is_found_either_way_with_its_sign() -> None:
 def test_a_baseline_that_is_always_right_leaves_the_models_own_loss(loss: float, state: str) -> None:
     losses = np.where(np.arange(BACKTEST + 20) < BACKTEST + 10, 0.1, loss)
 
-    assert judge(nights_of(log_ratio(losses, np.zeros(len(losses)))), SETTINGS, LOSS).state == state
+    assert judge(nights_of(log_ratio(losses, np.zeros(len(losses)))), SETTINGS, LOSS, RATE).state == state
 
 
 def test_losses_that_are_all_zero_are_ok() -> None:
     nothing = np.zeros(BACKTEST + 20)
 
-    assert judge(nights_of(log_ratio(nothing, nothing)), SETTINGS, LOSS).state == "ok"
+    assert judge(nights_of(log_ratio(nothing, nothing)), SETTINGS, LOSS, RATE).state == "ok"
 
 
 def test_histories_of_different_lengths_are_refused() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from models.scoring import EveningLoss
 from models.settings import MonitorSettings
+from models.signals import rate_for
 from sql import history, write
 from sql.errors import SourceError
 from tasks.replay import episodes_of, replay_rule
@@ -99,7 +100,7 @@ def test_a_loss_that_comes_back_closes_the_alert(places, run_nights):
     [alert] = history.alerts(places.engine(), "sales")
     assert "80 % worse" in opened
     assert closed == "sales, all: the loss is what it was before 4 January 2024"
-    assert (alert["state"], alert["closed_at"]) == ("closed", day(12))
+    assert (alert["state"], alert["closed_at"]) == ("closed", day(11))
 
 
 def test_a_night_without_actuals_is_not_evaluated_and_closes_nothing(places, run_nights, evening):
@@ -128,9 +129,9 @@ def test_the_same_night_twice_opens_one_alert(places, run_nights, evening):
 def test_an_alert_that_a_first_run_closed_is_open_again_where_the_second_run_says_otherwise(
     places, run_nights, evening
 ):
-    run_nights([0.5] * 3 + [0.9] * 6 + [0.5] * 4)
+    run_nights([0.5] * 3 + [0.9] * 6 + [0.5] * 3)
     assert history.alerts(places.engine(), "sales")[0]["state"] == "closed"
-    evening(12, {"all": 0.9})
+    evening(11, {"all": 0.9})
     [alert] = history.alerts(places.engine(), "sales")
     assert (alert["state"], alert["closed_at"]) == ("open", None)
 
@@ -227,3 +228,20 @@ def test_a_replay_says_what_the_rule_said_and_changes_nothing(places, run_nights
     strict = replay_rule(places, RULE.model_copy(update={"min_effect": 5.0}), UTC)
     assert "degraded" not in {row["state"] for row in strict}
     assert episodes_of(strict, UTC) == []
+
+
+def test_the_alerts_of_chance_of_all_segments_and_signals_add_up_to_what_the_job_may_raise():
+    monitor = MonitorSettings(false_alarms_per_year=0.4)
+    names = [f"region={number}" for number in range(8)]
+    of_segments = sum(rate_for(name, len(names), monitor) for name in names)
+    assert len(monitor.signals) * (rate_for("all", len(names), monitor) + of_segments) == pytest.approx(0.4)
+    assert rate_for("all", 0, monitor) == pytest.approx(0.4 / len(monitor.signals))
+
+
+def test_a_job_of_many_segments_must_be_worse_than_one_of_none_to_be_told(places, evening):
+    names = [f"region={number}" for number in range(8)]
+    with_backtest(places, "all", *names)
+    evening(0, dict.fromkeys(["all", *names], 0.5))
+    evening(1, {"all": 0.5})
+    of_many, of_none = [row for row in history.losses(places.engine(), "sales") if row["segment"] == "all"]
+    assert of_none["detectable"] < of_many["detectable"]

@@ -1,0 +1,55 @@
+"""How often chance raises alerts, beside how often it may: thousands of years of nights in which nothing is wrong.
+
+Each made-up job learns once what is usual, from 180 nights, and is held to that for ten years. Alerts are counted once
+a quarter. A job of `SEGMENTS` segments asks for very rare ones of each.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from made_up_nights import FRESH, KINDS, LEARNT, YEAR, Kind, simulated
+
+from models.running_means import highest_means
+from models.settings import MonitorSettings
+from models.signals import rate_for
+from models.usual_nights import usual_nights
+
+YEARS, QUARTER = 10, 91
+SEGMENTS = 8
+
+
+def calibration(jobs: int, seed: int, min_effect: float) -> dict[str, float]:
+    """Alerts of chance a year: of all kinds of jobs and the worst one at each rate, and of a job of many segments."""
+    whole, segment = (rate_for(name, SEGMENTS, MonitorSettings()) for name in ("all", "region=north"))
+    rates = (0.3, 0.1, whole, segment)
+    found = np.array(
+        [by_chance(kind, rates, jobs, 1000 * seed + number, min_effect) for number, kind in enumerate(KINDS.values())]
+    )
+    figures = {}
+    for rate, of_kinds in zip(rates, found.T, strict=True):
+        figures[f"chance.{rate:.3g}.alerts_per_year"] = float(of_kinds.mean())
+        figures[f"chance.{rate:.3g}.worst_kind"] = float(of_kinds.max())
+    of_whole, of_segment = found.mean(axis=0)[2:]
+    figures["chance.job.asked"] = MonitorSettings().false_alarms_per_year
+    signals = len(MonitorSettings().signals)
+    figures["chance.job.alerts_per_year"] = float(signals * (of_whole + SEGMENTS * of_segment))
+    return figures
+
+
+def by_chance(kind: Kind, rates: tuple[float, ...], jobs: int, seed: int, min_effect: float) -> list[float]:
+    """Alerts a year at each rate, over all jobs of a kind."""
+    ratio, _ = simulated(kind, jobs, seed, YEARS)
+    weekday, quarters = np.arange(ratio.shape[1]) % 7, []
+    for job, nights in enumerate(ratio):
+        scored = ~np.isnan(nights)
+        values, days = nights[scored], weekday[scored]
+        known = int(scored[:LEARNT].sum())
+        fresh = int(scored[LEARNT - FRESH[job % len(FRESH)] : LEARNT].sum())
+        parts = (len(values) - known) // QUARTER
+        alerts = []
+        for rate in rates:
+            usual = usual_nights(values[:known], days[:known], fresh, min_effect, rate)
+            after = usual.clipped(usual.excess(values[known:], days[known:]))[: parts * QUARTER]
+            alerts.append((highest_means(after[None], parts)[0] > usual.limits).any(axis=1).mean())
+        quarters.append(alerts)
+    return [float(share) * YEAR / QUARTER for share in np.mean(quarters, axis=0)]
