@@ -177,6 +177,7 @@ def _sql_words(kind: sa.types.TypeEngine[Any]) -> str:
         "BigInteger": "bigint",
         "Integer": "integer",
         "JSON": "JSON",
+        "LargeBinary": "bytes",
         "String": "text",
         "Text": "text",
     }

@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 from models.levels import Levels
 from models.settings import (
     AuditSettings,
+    CalibrationSettings,
     ForecastSettings,
     HierarchySettings,
     MonitorSettings,
@@ -47,6 +48,7 @@ class Job(Settings):
     audit: AuditSettings = AuditSettings()
     hierarchy: HierarchySettings = HierarchySettings()
     network: NetworkSettings = NetworkSettings()
+    calibration: CalibrationSettings = CalibrationSettings()
     training: TrainingSettings = TrainingSettings()
     runner: Runner = Runner()
     schedule: ScheduleSettings = ScheduleSettings()

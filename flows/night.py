@@ -23,6 +23,7 @@ from sql.read import describe_source
 from sql.write import RunEnd
 from tasks.artifacts import label_run
 from tasks.audit import Audited, audit_input, refuse_stale
+from tasks.calibration import keep_calibration
 from tasks.context import Context, plan_context
 from tasks.decide import Decided, decide
 from tasks.details import Details, write_details
@@ -57,8 +58,8 @@ class Scope:
         part: All of it, or only a part.
         promotes: Whether a network that was trained tonight may become the champion.
         tells: Whether the job's targets are told of alerts.
-        in_order: Waits for the nights before, where several run at once: their forecasts do not depend on one another,
-            but which model is the champion, and what is said of the loss, do.
+        in_order: Waits for the nights before, where several run at once: which model is the champion, what quantiles
+            are calibrated by, and what is said of the loss depend on them; reading and training does not.
     """
 
     part: Part = "nightly"
@@ -213,6 +214,14 @@ def _steps(
                 job.runner,
                 run_id,
             )
+    scope.in_order()
+    if part == "train" and fitted.failure:
+        raise TrainingFailed(fitted.failure)
+    if scope.promotes and fitted.stored is not None:
+        # Before the forecast: it calibrates the first one. A network for another horizon than the job's says nothing
+        # of its nights.
+        with clock("rehearse"):
+            rehearse_nights(places, panel_file, fitted, job.forecast, job.monitor, job.calibration)
     if forecasts:
         with clock("predict"):
             predicted = predict(
@@ -226,23 +235,30 @@ def _steps(
                 started_at,
                 job.levels,
                 training.seed,
+                job.calibration,
             )
         with clock("publish"):
             keep_turn(places)
+            keep_calibration(places, cutoff, predicted.calibrated_by)
             published = publish(places, predicted.file, cutoff)
-    scope.in_order()
-    if part == "train" and fitted.failure:
-        raise TrainingFailed(fitted.failure)
     if scope.promotes and fitted.stored is not None:
         promote_model(places, fitted, cutoff, started_at)
-        # A network for another horizon than the job's says nothing of its nights.
-        with clock("rehearse"):
-            rehearse_nights(places, panel_file, fitted, job.forecast, job.monitor)
     if judges:
         with clock("score"):
             window = None if context is None else context.window
             new = predicted.file if forecasts else None
-            scored = score(places, panel_file, rows_file, job.monitor, cutoff, job.levels, window, new)
+            scored = score(
+                places,
+                panel_file,
+                rows_file,
+                job.monitor,
+                cutoff,
+                job.levels,
+                job.forecast,
+                job.calibration,
+                window,
+                new,
+            )
         with clock("watch"):
             stale = watch_input(places, audited.audit, job.forecast.zone, run_id)
             watched = watch(places, scored.losses, job.monitor, job.forecast.zone, cutoff, run_id)

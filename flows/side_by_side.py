@@ -1,4 +1,4 @@
-"""Nights side by side, in processes of their own: they read, forecast and publish at once, and are judged in order."""
+"""Nights side by side, in processes of their own: they read and train at once, and forecast and are judged in order."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def run_side_by_side(
 ) -> list[NightSummary]:
     """Run nights that do not depend on one another's model; for whoever has the job's turn.
 
-    Which version is the champion, what came true of the nights before, and what the watch says of the loss do depend
-    on the order: for that each night waits for the one before.
+    Which version is the champion, what came true of the nights before, by what quantiles are calibrated, and what the
+    watch says of the loss do depend on the order: for that each night waits for the one before.
 
     Args:
         loaded: The job.

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from models.calibration import Calibration
+from models.calibration_evidence import Evening
 from models.elements import pinball_of_each
 from models.forecaster import Forecaster
 from models.panel import Panel
@@ -37,11 +39,13 @@ class PastEvening:
         back: Steps from its newest actual to the panel's cutoff.
         learnt: Whether the network has learnt from its actuals.
         losses: Segment to loss.
+        covered: How its actuals lay in their forecasts; None where they were learnt.
     """
 
     back: int
     learnt: bool
     losses: dict[str, EveningLoss]
+    covered: Evening | None = None
 
 
 def rehearse(
@@ -82,11 +86,22 @@ def rehearse(
     sums = np.zeros((evenings, len(panel), len(EveningSums)))
     revised = np.zeros((evenings, len(panel), 2))
     later: tuple[FloatArray, FloatArray] | None = None
-    for back, points, median, unit in _points(forecaster, panel, cutoffs, bounds):
+    levels = np.array(forecaster.plan.quantile_levels)
+    raw = Calibration.none(levels, panel.horizon, panel.series_ids, bounds)
+    covered = [
+        Evening(panel.cutoff_index - stride * number, levels, panel.horizon, panel.series_ids)
+        for number in range(evenings)
+        if stride * number < held_out
+    ]
+    for back, points, actual, quantiles, unit in _points(forecaster, panel, cutoffs, bounds):
         evening = (back - 1 - np.arange(panel.horizon)) // stride
         for number in np.unique(evening[(evening >= 0) & (evening < evenings)]):
             sums[number] += points[:, evening == number].sum(axis=1)
+            if number < len(covered):
+                series, step = np.nonzero((points[..., 0] > 0) & (evening == number))
+                covered[number].take(series, step, actual[series, step], quantiles[series, step], raw)
         # What the evening one night later made of the same days.
+        median = quantiles[..., int(np.flatnonzero(levels == 0.5)[0])]
         if later is not None and back // stride <= evenings:
             change = changes(later[0], median, stride, later[1])
             revised[back // stride - 1] = np.stack([np.nansum(change, 1), (~np.isnan(change)).sum(1)], axis=1)
@@ -94,11 +109,12 @@ def rehearse(
     return [
         PastEvening(
             back=int(stride * number),
-            learnt=bool(stride * number >= held_out),
+            learnt=number >= len(covered),
             losses={
                 name: _loss(sums[number, mask].sum(axis=0), revised[number, mask].sum(axis=0))
                 for name, mask in masks.items()
             },
+            covered=covered[number] if number < len(covered) else None,
         )
         for number in reversed(range(evenings))
     ]
@@ -109,10 +125,10 @@ EveningSums = ("points", "loss", "with baseline", "baseline loss", "inside", "bi
 
 def _points(
     forecaster: Forecaster, panel: Panel, cutoffs: IntArray, bounds: tuple[float | None, float | None]
-) -> Iterator[tuple[int, FloatArray, FloatArray, FloatArray]]:
-    """Steps back to each cutoff; `EveningSums` of each of its points, medians, and the unit of each series.
+) -> Iterator[tuple[int, FloatArray, FloatArray, FloatArray, FloatArray]]:
+    """Steps back to each cutoff; `EveningSums` of each of its points, actuals, quantiles, and the unit of each series.
 
-    Shapes (series, horizon, sum), (series, horizon) and (series,).
+    Shapes (series, horizon, sum), (series, horizon), (series, horizon, level) and (series,).
     """
     season, levels = panel.season_lengths[0], np.array(forecaster.plan.quantile_levels)
     scales = scales_at(panel, season, (panel.cutoff_index - cutoffs).tolist())
@@ -132,8 +148,7 @@ def _points(
         actual = np.full((len(panel), panel.horizon), np.nan)
         actual[:, :back] = near.tail(back)[:, : panel.horizon]
         unit = np.where(np.isnan(scale) | (scale <= 0), np.where(size > 0, size, 1.0), scale)
-        points = _judged(actual, quantiles, levels, _naive(near, back, season), unit)
-        yield back, points, quantiles[..., int(np.flatnonzero(levels == 0.5)[0])], unit
+        yield back, _judged(actual, quantiles, levels, _naive(near, back, season), unit), actual, quantiles, unit
 
 
 def _judged(

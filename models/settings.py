@@ -296,6 +296,29 @@ class MonitorSettings(Settings):
     )
 
 
+class CalibrationSettings(Settings):
+    """Quantiles moved so that they hold as many actuals as they say."""
+
+    enabled: bool = Field(True, description="Publish calibrated quantiles; false publishes the network's own.")
+    half_life: float = Field(
+        60.0, ge=7, description="Evenings after which what was covered then counts half; fewer follow change sooner."
+    )
+    rate: float = Field(
+        0.05,
+        ge=0,
+        le=1,
+        description="Share of each evening's miss of a level that the next nights make up for, less for steps whose "
+        "actuals come late; 0 leaves coverage to the half-life alone.",
+    )
+    rehearsed: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="What a past evening on which a new job's first model was tried counts beside a live one; 0 for "
+        "live ones alone.",
+    )
+
+
 class ScheduleSettings(Settings):
     """What becomes of nights that were missed, and of a run that begins while another one is on its way."""
 

@@ -18,6 +18,7 @@ from sql.tables import (
     UTCDateTime,
     alert,
     backtest_loss,
+    calibration,
     forecast,
     is_quantile_column,
     loss,
@@ -189,6 +190,21 @@ def backtest_losses(engine: sa.Engine, job: str) -> list[Row]:
     """What the nights before the first one would have lost, oldest first."""
     query = sa.select(backtest_loss).where(backtest_loss.c.job == job)
     return _rows(engine, query.order_by(backtest_loss.c.evaluated_on, backtest_loss.c.segment))
+
+
+def calibration_evidence(engine: sa.Engine, job: str, before: datetime) -> bytes | None:
+    """What was known of how forecasts had covered by the end of the newest night before one; None where nothing."""
+    mine = calibration.c.job == job, calibration.c.cutoff < before, calibration.c.evidence.is_not(None)
+    newest = sa.select(calibration.c.evidence).where(*mine).order_by(calibration.c.cutoff.desc()).limit(1)
+    found = _rows(engine, newest)
+    return found[0]["evidence"] if found else None
+
+
+def applied_calibration(engine: sa.Engine, job: str, cutoff: datetime) -> bytes | None:
+    """What a night's quantiles were calibrated by; None where nothing was kept."""
+    mine = calibration.c.job == job, calibration.c.cutoff == cutoff
+    found = _rows(engine, sa.select(calibration.c.applied).where(*mine))
+    return found[0]["applied"] if found else None
 
 
 def champion(engine: sa.Engine, job: str) -> Row | None:

@@ -1,4 +1,4 @@
-"""Forgets old nights: their rows of `forecast` and `publication`. Scores, losses and runs stay."""
+"""Forgets old nights: their rows of `forecast`, `publication` and `calibration`. Scores, losses and runs stay."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from sql.connection import storage_errors, transaction
 from sql.partitions import drop_months, month_of
-from sql.tables import forecast, publication
+from sql.tables import calibration, forecast, publication
 
 
 def forget_nights(engine: sa.Engine, job: str, before: datetime) -> int:
@@ -38,6 +38,6 @@ def forget_nights(engine: sa.Engine, job: str, before: datetime) -> int:
         nights = int(connection.execute(old).scalar_one())
         if engine.dialect.name == "postgresql":
             drop_months(connection, job, limit)
-        for table in (forecast, publication):
+        for table in (forecast, publication, calibration):
             connection.execute(table.delete().where(table.c.job == job, table.c.cutoff < limit))
     return nights

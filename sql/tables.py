@@ -145,6 +145,17 @@ backtest_loss = sa.Table(
 )
 """What nights before the first one would have lost; `learnt` where the version had learnt from their actuals."""
 
+calibration = sa.Table(
+    "calibration",
+    metadata,
+    sa.Column("job", Name, primary_key=True),
+    sa.Column("cutoff", UTCDateTime, primary_key=True),
+    sa.Column("applied", sa.LargeBinary),
+    sa.Column("evidence", sa.LargeBinary),
+)
+"""`applied` is what a night's quantiles were calibrated by, `evidence` what was known by its end of how forecasts had
+covered, from which later nights calibrate; both are NumPy's `.npz`, without pickle."""
+
 alert = sa.Table(
     "alert",
     metadata,

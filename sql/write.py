@@ -13,11 +13,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sql.connection import describe, storage_errors, transaction
 from sql.errors import SourceError, StorageError
 from sql.publish import publish_forecast
-from sql.tables import alert, backtest_loss, loss, model, run, score
+from sql.tables import alert, backtest_loss, calibration, loss, model, run, score
 
 __all__ = [
     "RunEnd", "add_model", "drop_scores", "finish_run", "mark_crashed", "promote", "publish_forecast", "rollback",
-    "start_run", "upsert_alerts", "upsert_backtest_losses", "upsert_losses", "upsert_scores",
+    "start_run", "upsert_alerts", "upsert_backtest_losses", "upsert_calibration", "upsert_losses", "upsert_scores",
 ]  # fmt: skip
 
 Row = Mapping[str, Any]
@@ -45,6 +45,11 @@ def upsert_losses(engine: sa.Engine, rows: Sequence[Row]) -> int:
 def upsert_backtest_losses(engine: sa.Engine, rows: Sequence[Row]) -> int:
     """Write rows of `backtest_loss`, in one transaction; see `upsert`."""
     return upsert(engine, backtest_loss, rows)
+
+
+def upsert_calibration(engine: sa.Engine, row: Row) -> int:
+    """Write a row of `calibration`, or a column of one; see `upsert`."""
+    return upsert(engine, calibration, [row])
 
 
 def upsert_alerts(engine: sa.Engine, rows: Sequence[Row]) -> int:

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from models.baselines import seasonal_naive
+from models.calibration import Calibration
 from models.fallback import Fallback
 from models.forecast import Forecast
 from models.forecaster import Forecaster, QuantilesOf
@@ -47,7 +48,12 @@ class Tonight:
 
 
 def shard_parts(
-    shard: Panel, instead: Fallback, forecaster: Forecaster | None, quantiles_of: QuantilesOf, tonight: Tonight
+    shard: Panel,
+    instead: Fallback,
+    forecaster: Forecaster | None,
+    calibration: Calibration | None,
+    quantiles_of: QuantilesOf,
+    tonight: Tonight,
 ) -> Iterator[pa.Table]:
     """Forecast a shard; its rows come in parts, since all at once would weigh more than the forecast itself.
 
@@ -55,6 +61,7 @@ def shard_parts(
         shard: The series.
         instead: Their part of the whole panel's fallback.
         forecaster: Tonight's model; None leaves every series to the fallback.
+        calibration: That of these series; None leaves the model's quantiles as they are.
         quantiles_of: What computes the model's quantiles, see `Forecaster.predict`.
         tonight: What the rows have in common.
 
@@ -65,6 +72,7 @@ def shard_parts(
         forecast = fallback_forecast(shard, instead, tonight.no_model)
     else:
         forecast = forecaster.predict_shard(shard, instead, quantiles_of=quantiles_of)
+        forecast = forecast if calibration is None else calibration.calibrated(forecast)
     yield from row_parts(forecast, shard, tonight)
 
 

@@ -10,16 +10,20 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from models.calibration import Calibration
 from models.fallback import Fallback
 from models.forecaster import Forecaster
 from models.levels import Levels
 from models.panel import Panel
-from models.settings import ForecastSettings
+from models.settings import CalibrationSettings, ForecastSettings
 from models.shards import shards
 from tasks.artifacts import show_progress
+from tasks.calibration import packed, tonights_calibration
 from tasks.fit_model import Fitted
 from tasks.forecast_shard import Tonight, bare_fallback, shard_parts
 from tasks.keras_import import quantiles_of
@@ -42,7 +46,8 @@ class Predicted:
         series: Number of series.
         fallback_reasons: Why series were left to the fallback, and how many each.
         summary: Table of the network's layers; "" without a network.
-        choices: What was chosen for the network and why.
+        choices: What was chosen for the network and why, and what calibration did.
+        calibrated_by: File of what quantiles were calibrated by; None where they were not.
     """
 
     file: Path
@@ -50,6 +55,7 @@ class Predicted:
     fallback_reasons: dict[str, int]
     summary: str = ""
     choices: list[str] = field(default_factory=list)
+    calibrated_by: Path | None = None
 
     @property
     def fallback_series(self) -> int:
@@ -68,9 +74,11 @@ def predict(
     created_at: datetime,
     levels: Levels,
     seed: int,
+    settings: CalibrationSettings,
 ) -> Predicted:
     """Forecast with tonight's model; series that it cannot forecast get the fallback and the reason.
 
+    The model's quantiles are calibrated, unless the `settings` say otherwise; the fallback's are not.
     The upper series of the job's `levels` follow those of the source.
 
     The work is done where the job's `runner` says; a night without a model is soon done, always in this process.
@@ -80,43 +88,60 @@ def predict(
     """
     panel = load_panel(panel_file)
     tonight = Tonight(places.job, cutoff, fitted.version, run_id, created_at, fitted.failure or "no model")
-    forecaster, summary, choices = None, "", list[str]()
+    forecaster, calibration, summary, choices = None, None, "", list[str]()
     if fitted.folder is None:
         instead = bare_fallback(panel, forecast)
     else:
         forecaster = Forecaster.load(fitted.folder)
         summary, choices = forecaster.summary, [*forecaster.choices, *_changed_bounds(forecaster, panel, forecast)]
         instead = forecaster.fallback(panel, forecast)
+        if settings.enabled:
+            calibration = tonights_calibration(places, cutoff, panel, instead)
+            choices += [calibration.said] if calibration.said else []
     if runner.on_cluster and fitted.lies is not None:
-        parts = parts_from_cluster(places, runner, panel, instead, fitted.lies, tonight, panel_file.parent)
+        parts = parts_from_cluster(places, runner, panel, instead, calibration, fitted.lies, tonight, panel_file.parent)
     else:
-        parts = _parts_here(panel, runner.shard_series, instead, forecaster, tonight)
-    reasons = Counter[str]()
+        parts = _parts_here(panel, runner.shard_series, instead, forecaster, calibration, tonight)
+    reasons, by_model = Counter[str](), list[npt.NDArray[np.bool_]]()
     with closing(parts):
-        rows: Iterator[pa.Table] = _counted(parts, reasons, len(panel))
+        rows: Iterator[pa.Table] = _counted(parts, reasons, by_model, len(panel))
         if forecaster is not None and levels.reconciled:
             ask = partial(forecaster.predict, quantiles_of=quantiles_of())
             rows, word = reconciled(rows, panel, levels, ask, forecast, instead, tonight)
             choices.append(word)
         rows = with_upper_levels(rows, panel, levels, instead, seed, tonight)
         file = save_night(rows, panel_file.with_name("forecast.parquet"))
-    return Predicted(file, len(panel), dict(reasons.most_common()), summary, choices)
+    kept = None
+    if calibration is not None:
+        kept = panel_file.with_name("calibration.npz")
+        kept.write_bytes(packed(calibration.of(np.concatenate(by_model)).arrays()))
+    return Predicted(file, len(panel), dict(reasons.most_common()), summary, choices, kept)
 
 
 def _parts_here(
-    panel: Panel, shard_series: int, instead: Fallback, forecaster: Forecaster | None, tonight: Tonight
+    panel: Panel,
+    shard_series: int,
+    instead: Fallback,
+    forecaster: Forecaster | None,
+    calibration: Calibration | None,
+    tonight: Tonight,
 ) -> Generator[pa.Table]:
     """The rows of every series, forecast by this process."""
     computed_by = quantiles_of()
     for series in shards(len(panel), shard_series):
-        yield from shard_parts(panel.part(series), instead.of(series), forecaster, computed_by, tonight)
+        of_shard = None if calibration is None else calibration.of(series)
+        yield from shard_parts(panel.part(series), instead.of(series), forecaster, of_shard, computed_by, tonight)
 
 
-def _counted(parts: Generator[pa.Table], reasons: Counter[str], series: int) -> Generator[pa.Table]:
-    """The parts as they come, while their series and the reasons of these are counted."""
+def _counted(
+    parts: Generator[pa.Table], reasons: Counter[str], by_model: list[npt.NDArray[np.bool_]], series: int
+) -> Generator[pa.Table]:
+    """The parts as they come, while it is noted which series the model forecast, and why it did not others."""
     done, tell = 0, show_progress("forecasting")
     for part in parts:
-        first_steps = part["reason"].filter(pc.equal(part["step"], 1))
+        is_first = pc.equal(part["step"], 1)
+        first_steps = part["reason"].filter(is_first)
+        by_model.append(pc.equal(part["source"].filter(is_first), "model").to_numpy())
         done += len(first_steps)
         tell(done / series, f"{done:,} of {series:,} series")
         reasons.update(

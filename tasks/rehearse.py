@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 
+from models.calibration_evidence import Evidence
 from models.forecaster import Forecaster
-from models.rehearsal import rehearse
+from models.rehearsal import PastEvening, rehearse
 from models.scoring import segments_of
-from models.settings import ForecastSettings, MonitorSettings
+from models.settings import CalibrationSettings, ForecastSettings, MonitorSettings
 from models.time_grid import TimeGrid
 from models.volume_classes import volume_segments
 from sql import history, write
+from tasks.calibration import keep_evidence
 from tasks.fit_model import Fitted
 from tasks.panel_store import load_panel
 from tasks.places import Places
@@ -20,9 +24,14 @@ from tasks.step import logger, step
 
 @step("try {fitted.version} on past nights", retries=2, retry_delay_seconds=(2, 10))
 def rehearse_nights(
-    places: Places, panel_file: Path, fitted: Fitted, forecast: ForecastSettings, monitor: MonitorSettings
+    places: Places,
+    panel_file: Path,
+    fitted: Fitted,
+    forecast: ForecastSettings,
+    monitor: MonitorSettings,
+    calibration: CalibrationSettings,
 ) -> int:
-    """Write what past nights would have lost with tonight's new model, once for each job.
+    """Write what past nights would have lost with tonight's new model, and covered, once for each job.
 
     Later models are compared with the same nights, and with live ones as these become enough: a model that is worse is
     to be found, and not to be the measure of itself.
@@ -55,6 +64,23 @@ def rehearse_nights(
         for evening in evenings
         for segment, loss in evening.losses.items()
     ]
+    _keep_covered(places, evenings, grid.instant(panel.cutoff_index - 1), calibration)
     write.upsert_backtest_losses(places.engine(), rows)
     logger().info("%s was tried on %d past nights", fitted.version, len(evenings))
     return len(evenings)
+
+
+def _keep_covered(
+    places: Places, evenings: Sequence[PastEvening], known_at: datetime, calibration: CalibrationSettings
+) -> None:
+    """Keep what the evenings that the model had not learnt from tell of its quantiles.
+
+    `known_at` is before tonight, which is to be calibrated by it, and after every other night.
+    """
+    fresh = [evening.covered for evening in evenings if evening.covered is not None]
+    if not (calibration.enabled and calibration.rehearsed and fresh):
+        return
+    evidence = Evidence.none(fresh[0].quantile_levels, fresh[0].horizon)
+    for evening in fresh:
+        evidence = evidence.after(evening, calibration.half_life, 0.0, None, calibration.rehearsed)
+    keep_evidence(places, known_at, evidence)

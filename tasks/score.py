@@ -20,11 +20,12 @@ from models.levels import Levels
 from models.metrics import evaluate_segments
 from models.panel import Panel
 from models.scoring import EveningLoss, PastNight, evening_losses, newly_realised, place_night, scales_at, segments_of
-from models.settings import MonitorSettings
+from models.settings import CalibrationSettings, ForecastSettings, MonitorSettings
 from models.time_grid import TimeGrid
 from models.volume_classes import volume_segments, volumes_drawn_at
 from sql import history
 from sql.tables import is_quantile_column, quantile_level
+from tasks.calibration import Covered
 from tasks.kept_scores import keep_scores
 from tasks.panel_store import load_panel
 from tasks.places import Places
@@ -62,6 +63,8 @@ def score(
     monitor: MonitorSettings,
     cutoff: datetime,
     levels: Levels,
+    forecast: ForecastSettings,
+    calibration: CalibrationSettings,
     window: Window | None = None,
     forecast_file: Path | None = None,
 ) -> Scored:
@@ -69,6 +72,7 @@ def score(
 
     That part is `monitor.rescore_steps` long; where it is left open, one season, and all that was recorded since the
     evening before. Each of the job's `levels` is a segment of its own, and so is each version that forecast a night.
+    What the evening tells of how quantiles cover is kept for later nights' `calibration`.
     `window` is that of the panel where it is not whole, `forecast_file` holds tonight's forecasts where there are new
     ones: how much they differ from those of the night before is a score of tonight.
     """
@@ -88,17 +92,22 @@ def score(
     is_past = any(night["cutoff"] > cutoff for night in published)
     older_actuals = is_past and as_of(rows_file)
     rows, points = list[dict[str, Any]](), list[npt.NDArray[np.float64]]()
+    covered = Covered(places, panel, forecast, before) if calibration.enabled else None
     # One night at a time: each weighs as much as the panel, and a month of them many times that.
     for (publication, index), scale in zip(judged, scales, strict=True):
         night = past_night(places, panel, grid, publication, index)
         if night is None:
             continue
         points.append(newly_realised(night, scale, before))
+        if covered is not None:
+            covered.take(night)
         then = {**segments, **volumes.at(index), **night.version_segments(segments["all"])}
         key = {"job": places.job, "cutoff": grid.instant(index)}
         found = [{**key, **row} for row in metric_rows(night, scale, then)]
         keep_scores(places, found, only_more=is_past, older_actuals=older_actuals)
         rows += found
+    if covered is not None:
+        covered.keep(cutoff, calibration)
     losses = evening_losses(points, tonight)
     revision = revision_tonight(places, panel, grid, published, cutoff, scale_tonight, forecast_file)
     if revision is not None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from models.calibration import Calibration
 from models.fallback import Fallback
 from models.panel import Panel
 from models.shards import shards
@@ -40,6 +41,7 @@ def parts_from_cluster(
     runner: Runner,
     panel: Panel,
     instead: Fallback,
+    calibration: Calibration | None,
     model: StoredVersion,
     tonight: Tonight,
     folder: Path,
@@ -54,6 +56,7 @@ def parts_from_cluster(
         runner: Where the cluster is, and how large a shard.
         panel: All series.
         instead: The whole panel's fallback.
+        calibration: The whole panel's; None for none.
         model: Where tonight's model lies.
         tonight: What the rows have in common.
         folder: Local scratch folder of the run.
@@ -68,7 +71,8 @@ def parts_from_cluster(
         under_way: deque[tuple[Shard, Future[str]]] = deque()
         for number, series in enumerate(shards(len(panel), runner.shard_series)):
             file = save_panel(panel.part(series), Path(local) / f"shard-{number}.npz")
-            shard = Shard(store(file, shared), instead.of(series), model, tonight, version(PACKAGE))
+            of_shard = None if calibration is None else calibration.of(series)
+            shard = Shard(store(file, shared), instead.of(series), of_shard, model, tonight, version(PACKAGE))
             file.unlink()
             under_way.append((shard, client.submit(forecast_part, shard, pure=False)))
             while len(under_way) >= _AHEAD * max(1, worker_count(client)):

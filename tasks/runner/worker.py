@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from threading import Lock
 from uuid import uuid4
 
+from models.calibration import Calibration
 from models.cores import CORES
 from models.fallback import Fallback
 from models.forecaster import Forecaster
@@ -34,6 +35,7 @@ class Shard:
     Attributes:
         panel: URL or path of the shard's panel.
         instead: The shard's part of the whole panel's fallback.
+        calibration: That of its series; None for none.
         model: Where tonight's model lies, with its digest.
         tonight: What its rows have in common with all others.
         package: Version of this package where the night runs.
@@ -41,6 +43,7 @@ class Shard:
 
     panel: str
     instead: Fallback
+    calibration: Calibration | None
     model: StoredVersion
     tonight: Tonight
     package: str
@@ -69,7 +72,7 @@ def forecast_part(shard: Shard) -> str:
                 "output.versions to be s3://, gs:// or az://, or output.report in a folder that they share."
             ) from error
         forecaster = _forecaster(shard.model, Path(folder))
-        parts = shard_parts(panel, shard.instead, forecaster, quantiles_of(), shard.tonight)
+        parts = shard_parts(panel, shard.instead, forecaster, shard.calibration, quantiles_of(), shard.tonight)
         return store(save_night(parts, Path(folder) / f"part-{uuid4().hex}.parquet"), shard.panel.rpartition("/")[0])
 
 

@@ -8,21 +8,24 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from distributed import Client, LocalCluster
+from scipy.special import ndtr
 
+from models.calibration_evidence import EDGES, Evidence
 from models.fitting import fit
 from models.levels import Levels
 from models.panel import Panel
-from models.settings import ForecastSettings, Layer, NetworkSettings, TrainingSettings
+from models.settings import CalibrationSettings, ForecastSettings, Layer, NetworkSettings, TrainingSettings
 from sql import history
 from sql.migrations import migrate
+from tasks.calibration import keep_evidence
 from tasks.fit_model import Fitted
 from tasks.model_store import store_version
 from tasks.panel_store import save_panel
@@ -70,15 +73,25 @@ class Night:
         folder.mkdir()
         places = Places("sales", folder, Output(url="sqlite:///forecasts.db"))
         migrate(places.engine())
+        keep_evidence(places, CUTOFF - timedelta(days=1), too_narrow())
         stored = store_version(self.model, places.versions, "sales", CUTOFF)
         fitted = Fitted("load", stored.version, self.model, lies=stored)
         with places.scratch("r1") as scratch:
             panel_file = save_panel(self.panel, scratch / "panel.npz")
-            predicted = predict(places, panel_file, fitted, FORECAST, runner, CUTOFF, "r1", CUTOFF, Levels(), 0)
+            predicted = predict(
+                places, panel_file, fitted, FORECAST, runner, CUTOFF, "r1", CUTOFF, Levels(), 0, CalibrationSettings()
+            )
             assert publish(places, predicted.file, CUTOFF).rows == 12 * 7
-            assert {file.name for file in scratch.iterdir()} == {"panel.npz", "forecast.parquet"}
+            assert {file.name for file in scratch.iterdir()} == {"panel.npz", "forecast.parquet", "calibration.npz"}
         table = history.forecast_of(places.engine(), "sales", CUTOFF).to_pandas()
         return predicted, _ordered(table), _ordered(pd.read_parquet(places.parquet))
+
+
+def too_narrow() -> Evidence:
+    """Thirty evenings on which actuals lay twice as far out as forecasts said."""
+    evidence = Evidence.none(np.array(FORECAST.quantile_levels), 7)
+    shares = np.diff(ndtr(EDGES / 2))
+    return replace(evidence, evenings=np.full(7, 30.0), points=np.full(7, 360.0), counts=np.tile(30 * shares, (7, 1)))
 
 
 def _ordered(rows: pd.DataFrame) -> pd.DataFrame:

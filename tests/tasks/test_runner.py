@@ -63,7 +63,7 @@ def test_a_worker_without_the_package_is_named() -> None:
 
 def test_processes_share_the_cores_and_a_shard_that_kills_them_is_named(monkeypatch) -> None:
     monkeypatch.setattr(cluster, "available_cores", lambda: 4)
-    shard = worker.Shard("shard-0.npz", Fallback(1, 1, np.array([0.5]), None, None, np.zeros(3, int)), *[None] * 3)
+    shard = worker.Shard("shard-0.npz", Fallback(1, 1, np.array([0.5]), None, None, np.zeros(3, int)), *[None] * 4)
     with dask.config.set({"distributed.scheduler.allowed-failures": 0}), connected(Runner(processes=2)) as client:
         assert list(client.nthreads().values()) == [2, 2]
         future = client.submit(lambda: os.kill(os.getpid(), 9), pure=False)
@@ -96,7 +96,7 @@ def test_a_worker_loads_a_version_once_and_forgets_it_for_the_next(monkeypatch, 
 
 
 def test_a_worker_that_does_not_see_the_files_says_what_it_needs(tmp_path) -> None:
-    shard = worker.Shard(str(tmp_path / "shard-0.npz"), None, None, None, cluster.version(cluster.PACKAGE))
+    shard = worker.Shard(str(tmp_path / "shard-0.npz"), None, None, None, None, cluster.version(cluster.PACKAGE))
     with pytest.raises(
         RunnerError, match=r"does not see .*shard-0\.npz\. Workers of other machines need output.versions"
     ):
@@ -105,4 +105,4 @@ def test_a_worker_that_does_not_see_the_files_says_what_it_needs(tmp_path) -> No
 
 def test_a_worker_of_another_version_forecasts_nothing() -> None:
     with pytest.raises(RunnerError, match=r"has nightcast .*, the night 9\.9"):
-        worker.forecast_part(worker.Shard("", None, None, None, "9.9"))
+        worker.forecast_part(worker.Shard("", None, None, None, None, "9.9"))
