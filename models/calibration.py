@@ -1,9 +1,9 @@
 r"""Intervals that cover: a night's quantiles, read where past actuals say that they lie.
 
 The quantile at level q is the network's own quantile function read at another score than that of q
-(`models/normal_scores.py`): the one up to which a share q of past actuals lay. First the scores of each series are
-moved and stretched, as its own actuals lie beside those of all, where there are enough of them to tell; then those of
-each step, as the actuals of all series lie (`models/calibration_evidence.py`).
+(`models/normal_scores.py`): the one up to which a share q of past actuals lay. That is taken for each step from the
+actuals of all series, and stretched for series whose own actuals lie nearer or further out than those of all, where
+there are enough of them to tell (`models/calibration_evidence.py`).
 
 Source: Chernozhukov, Wüthrich & Zhu (2021), doi 10.1073/pnas.2107794118, for conformal prediction from ranks in the
 forecast distribution; Gibbs & Candès (2021), arXiv 2106.00170, for levels that follow what was covered.
@@ -33,8 +33,7 @@ class Calibration:
         quantile_levels: Shape (level,), ascending.
         positions: Shape (horizon, level), scores, strictly ascending along levels.
         series_ids: Shape (series,).
-        shift: Shape (series,), by how much scores of a series are moved.
-        stretch: Shape (series,), by what they are multiplied before.
+        stretch: Shape (series,), by what they are multiplied for each series.
         bounds: What no forecast is below, and above.
         said: What this does to the widest interval, in words; "" where nothing.
     """
@@ -42,7 +41,6 @@ class Calibration:
     quantile_levels: FloatArray
     positions: FloatArray
     series_ids: npt.NDArray[np.str_]
-    shift: FloatArray
     stretch: FloatArray
     bounds: Bounds = (None, None)
     said: str = ""
@@ -53,16 +51,15 @@ class Calibration:
     ) -> Calibration:
         """Leaves forecasts as they are."""
         levels = np.asarray(quantile_levels, np.float64)
-        series = len(series_ids)
-        return cls(levels, np.tile(ndtri(levels), (horizon, 1)), series_ids, np.zeros(series), np.ones(series), bounds)
+        return cls(levels, np.tile(ndtri(levels), (horizon, 1)), series_ids, np.ones(len(series_ids)), bounds)
 
     def of(self, series: slice | npt.NDArray[Any]) -> Calibration:
         """That of some of the series."""
-        return replace(self, series_ids=self.series_ids[series], shift=self.shift[series], stretch=self.stretch[series])
+        return replace(self, series_ids=self.series_ids[series], stretch=self.stretch[series])
 
     def quantiles(self, quantiles: FloatArray) -> FloatArray:
         """Quantiles of these series, calibrated; shape (series, horizon, level), never crossing, within the bounds."""
-        wanted = self.shift[:, None, None] + self.stretch[:, None, None] * self.positions
+        wanted = self.stretch[:, None, None] * self.positions
         found = quantiles_at(quantiles, ndtri(self.quantile_levels), wanted)
         return np.clip(np.maximum.accumulate(found, axis=-1), *self.bounds)
 
@@ -86,7 +83,6 @@ class Calibration:
             "quantile_levels": self.quantile_levels,
             "positions": self.positions,
             "series_ids": self.series_ids,
-            "shift": self.shift.astype(np.float32),
             "stretch": self.stretch.astype(np.float32),
             "bounds": bounds,
         }
@@ -99,7 +95,6 @@ class Calibration:
             quantile_levels=arrays["quantile_levels"],
             positions=arrays["positions"],
             series_ids=arrays["series_ids"],
-            shift=arrays["shift"].astype(np.float64),
             stretch=arrays["stretch"].astype(np.float64),
             bounds=(lower, upper),
         )

@@ -45,7 +45,7 @@ class Evening:
         series_ids: Shape (series,), sorted.
         counts: Shape (group of steps, bin), points by their score.
         below, up_to: Shape (group of steps, level), points below what was published, and those at or below it.
-        series: Shape (3, series): points of each, the sum of their scores, and of the squares of these.
+        series: Shape (2, series): points of each, and the sum of their squared scores.
     """
 
     night: int
@@ -61,7 +61,7 @@ class Evening:
         groups = groups_of(self.horizon)
         self.counts = np.zeros((groups, len(EDGES) - 1))
         self.below, self.up_to = (np.zeros((groups, len(self.quantile_levels))) for _ in range(2))
-        self.series = np.zeros((3, len(self.series_ids)))
+        self.series = np.zeros((2, len(self.series_ids)))
 
     def take(
         self,
@@ -84,7 +84,7 @@ class Evening:
         """
         place = series if place is None else place
         known = by.positions[np.minimum(step, len(by.positions) - 1)]
-        bends = (ndtri(self.quantile_levels) - by.shift[place, None]) / by.stretch[place, None]
+        bends = ndtri(self.quantile_levels) / by.stretch[place, None]
         chance = even_chance(series, step, self.night)
         score = scores_of(actual, published, known, bends, by.bounds, chance)
         used = ~np.isnan(score)
@@ -100,8 +100,8 @@ class Evening:
                 (self.up_to, published[:, level] >= actual),
             ):
                 counted[:, level] += np.bincount(group, is_so, minlength=len(self.counts))
-        raw = np.clip(by.shift[place] + by.stretch[place] * score, -MOST, MOST)
-        for row, weight in enumerate((np.ones(len(raw)), raw, raw**2)):
+        raw = np.clip(by.stretch[place] * score, -MOST, MOST)
+        for row, weight in enumerate((np.ones(len(raw)), raw**2)):
             self.series[row] += np.bincount(series, weight, minlength=len(self.series_ids))
 
 
@@ -119,7 +119,7 @@ class Evidence:
         drift: Shape (group of steps, level): how far in normal scores a level is moved, because what was published at
             it held too much or too little.
         series_ids: Shape (series,), sorted.
-        series: Shape (3, series): evenings of each, and its mean score and mean squared score in them, added up.
+        series: Shape (2, series): evenings of each, and its mean squared scores in them, added up.
     """
 
     quantile_levels: FloatArray
@@ -145,7 +145,7 @@ class Evidence:
             centre=np.zeros((2, groups)),
             drift=np.zeros((groups, len(quantile_levels))),
             series_ids=np.zeros(0, "<U1"),
-            series=np.zeros((3, 0)),
+            series=np.zeros((2, 0)),
         )
 
     def of(self, quantile_levels: FloatArray, horizon: int) -> Evidence:
@@ -169,7 +169,7 @@ class Evidence:
     def of_series(self, series_ids: npt.NDArray[np.str_]) -> FloatArray:
         """`series` of some ids, in their order; 0 where nothing is known of one."""
         place = places_of(series_ids, self.series_ids)
-        found = np.zeros((3, len(series_ids)))
+        found = np.zeros((2, len(series_ids)))
         found[:, place >= 0] = self.series[:, place[place >= 0]]
         return found
 

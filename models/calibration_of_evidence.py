@@ -20,7 +20,7 @@ ENOUGH = 20.0
 ALIKE = 3.0
 # So many evenings weigh as much as what is usual of all series, where a pool of series is looked at.
 POOL = 20.0
-FURTHEST_SHIFT, FURTHEST_STRETCH = 1.0, 3.0
+FURTHEST = 3.0
 
 
 def calibration_of(
@@ -39,9 +39,9 @@ def calibration_of(
         bounds: What no forecast is below, and above.
     """
     levels, horizon = evidence.quantile_levels, evidence.horizon
-    shift, stretch = _of_series(evidence.of_series(series_ids), pool)
+    stretch = _stretch(evidence.of_series(series_ids), pool)
     positions = _positions(evidence)[group_of(np.arange(horizon), horizon)]
-    return Calibration(levels, positions, series_ids, shift, stretch, bounds, _in_words(evidence, positions))
+    return Calibration(levels, positions, series_ids, stretch, bounds, _in_words(evidence, positions))
 
 
 def _positions(evidence: Evidence) -> FloatArray:
@@ -53,8 +53,8 @@ def _positions(evidence: Evidence) -> FloatArray:
     usual = np.diff(ndtr(EDGES))
     counts = evidence.counts + SHARED * (evenings > 0)[:, None] * pooled + PRIOR * usual
     shares = np.cumsum(counts, axis=1)
-    n = evenings[:, None] + PRIOR
-    # Between n scores lies the new one in each gap alike: the share q is at rank q (n + 1).
+    n = _independent(evidence, pooled)[:, None]
+    # Between n scores the new one lies in each gap alike: the share q is at rank q (n + 1).
     least = 0.5 / (n + 1)
     rank = np.clip(levels + (levels - 0.5) / n, least, 1 - least)
     wanted = ndtr(ndtri(rank) + evidence.drift)
@@ -63,6 +63,20 @@ def _positions(evidence: Evidence) -> FloatArray:
     trust = np.minimum(evenings / ENOUGH, 1)[:, None]
     positions = np.maximum.accumulate(nominal + trust * (found - nominal), axis=1)
     return np.asarray(np.clip(positions, -WIDEST, WIDEST) + 1e-9 * np.arange(len(levels)))
+
+
+def _independent(evidence: Evidence, shares: FloatArray) -> FloatArray:
+    """How many independent scores the evenings are worth, shape (group of steps,).
+
+    The points of an evening miss together, and are worth as many as would scatter its mean as much. That is known by
+    few evenings, so one is added whose points are all worth one.
+    """
+    middle = (EDGES[1:] + EDGES[:-1]) / 2
+    within = max(float(shares @ middle**2), 1e-2)
+    n = evidence.evenings
+    first, second = evidence.centre / np.maximum(n, PRIOR)
+    between = (n * np.maximum(second - first**2, 0) + within) / (n + 1)
+    return np.asarray(np.maximum(n * within / (between * ALIKE), n) + PRIOR)
 
 
 def _luck(evidence: Evidence, middle: FloatArray) -> FloatArray:
@@ -76,31 +90,25 @@ def _luck(evidence: Evidence, middle: FloatArray) -> FloatArray:
     return np.asarray(middle * np.divide(noise, middle**2 + noise, out=np.zeros(len(n)), where=noise > 0))
 
 
-def _of_series(sums: FloatArray, pool: npt.NDArray[np.int64]) -> tuple[FloatArray, FloatArray]:
-    """Shift and stretch of each series beside those of all, shape (series,) each."""
-    n = sums[0]
-    centre, spread = _moments(sums)
-    all_centre, all_spread = _moments(sums.sum(axis=1, keepdims=True))
+def _stretch(sums: FloatArray, pool: npt.NDArray[np.int64]) -> FloatArray:
+    """By what scores of each series are multiplied, shape (series,), from its evenings and mean squares added up.
+
+    The median of a series is not moved: a miss to one side that has lasted for months ends as often as it goes on.
+    """
+    n, spread = sums[0], _spread(sums)
     pools = int(pool.max(initial=0)) + 1
     of_pool = np.array([np.bincount(pool, row, minlength=pools) for row in sums])
-    members = np.maximum(np.bincount(pool, n > 0, minlength=pools), 1)
-    weight = (of_pool[0] / members) / (of_pool[0] / members + POOL)
-    its_centre, its_spread = _moments(of_pool)
-    shift = (weight * (its_centre - all_centre))[pool]
-    log_stretch = (weight * (its_spread - all_spread))[pool]
-    variance = np.exp(2 * its_spread)[pool]
-    shift = shift + _shrunk(centre - its_centre[pool], ALIKE * variance / np.maximum(n, 1e-9), n)
-    log_stretch = log_stretch + _shrunk(spread - its_spread[pool], ALIKE / (2 * np.maximum(n, 1e-9)), n)
-    limit = np.log(FURTHEST_STRETCH)
-    return np.clip(shift, -FURTHEST_SHIFT, FURTHEST_SHIFT), np.exp(np.clip(log_stretch, -limit, limit))
+    usual = of_pool[0] / np.maximum(np.bincount(pool, n > 0, minlength=pools), 1)
+    its_spread = _spread(of_pool)
+    found = (usual / (usual + POOL) * (its_spread - _spread(sums.sum(axis=1, keepdims=True))))[pool]
+    found = found + _shrunk(spread - its_spread[pool], ALIKE / (2 * np.maximum(n, 1e-9)), n)
+    limit = np.log(FURTHEST)
+    return np.asarray(np.exp(np.clip(found, -limit, limit)))
 
 
-def _moments(sums: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Mean and logarithm of the standard deviation of scores; 0 where there are none."""
-    n = np.maximum(sums[0], 1e-9)
-    centre = sums[1] / n
-    variance = np.maximum(sums[2] / n - centre**2, 1e-2)
-    return centre, np.where(sums[0] > 0, 0.5 * np.log(variance), 0.0)
+def _spread(sums: FloatArray) -> FloatArray:
+    """Logarithm of the root mean square of scores; 0 where there are none."""
+    return np.where(sums[0] > 0, 0.5 * np.log(np.maximum(sums[1] / np.maximum(sums[0], 1e-9), 1e-2)), 0.0)
 
 
 def _shrunk(found: FloatArray, noise: FloatArray, n: FloatArray) -> FloatArray:
