@@ -1,0 +1,202 @@
+"""What a year of nights left: rows, alerts, coverage, the true effect of what went wrong, and reports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow.parquet as pq
+from company import HORIZON, Company
+from explained import Event, day_of, evenings_to, events_of, found_by, reached
+from year_nights import Nights
+
+from flows.report import report_on
+from models.elements import pinball_of_each
+from sql import history
+from sql.tables import is_quantile_column, quantile_level
+from tasks.places import stamp
+
+FloatArray = npt.NDArray[np.float64]
+Figures = dict[str, float | int | str | None]
+
+SEASON = 7
+REPORT_EVERY = 30
+AFTER_SHIFT = 60
+
+
+@dataclass
+class Seen:
+    """What is added up night by night.
+
+    Attributes:
+        undrifted: Shape (series, day), what would have been sold without the drift.
+        scale: Shape (series,), the mean change over a season in the history.
+        loss: Shape (4, day), sums of the model's and the naive's loss, and of both had there been no drift.
+        below: Of each quantile level: actuals at or below it, and all, of the series without and with the shift, of
+            each day, shape (2, 2, day).
+        missing: Rows that are not there.
+        doubled: Rows that are there more than once.
+    """
+
+    undrifted: FloatArray
+    scale: FloatArray
+    loss: FloatArray
+    below: dict[float, FloatArray] = field(default_factory=dict)
+    missing: int = 0
+    doubled: int = 0
+
+
+def figures_of(nights: Nights) -> tuple[Figures, list[dict[str, Any]]]:
+    """The figures of a year, and its alerts with what explains each."""
+    company, job = nights.company, nights.job
+    engine = job.places.ready_engine()
+    seen = _gone_through(nights)
+    events = events_of(company)
+    alerts = [{**alert, "explained": _why(alert, events)} for alert in history.alerts(engine, job.job.name)[::-1]]
+    coverage = {level: 100 * (counts[0].sum() / counts[1].sum() - level) for level, counts in seen.below.items()}
+    figures: Figures = {
+        "nights": sum(1 for told in nights.told),
+        "missing_rows": seen.missing,
+        "doubled_rows": seen.doubled,
+        "false_alerts": sum(not alert["explained"] for alert in alerts),
+        "nights_to_drift": None,
+        "nights_to_shift": None,
+        "nights_to_stale": None,
+        "coverage_error": max(abs(error) for error in coverage.values()),
+    }
+    plan = company.plan
+    if plan.drift:
+        effect = _effect(seen.loss)
+        since = reached(effect, company.days, plan.drift[0])
+        figures["nights_to_drift"] = evenings_to(found_by("drift", alerts, events), since)
+        figures["drift_worth_a_message_since"] = f"{since:%Y-%m-%d}" if since is not None else None
+        figures["drift_percent_worse"] = _percent(effect[company.day(plan.drift[1]) :][: 2 * SEASON])
+    if plan.shift:
+        figures["nights_to_shift"] = evenings_to(found_by("shift", alerts, events), pd.Timestamp(plan.shift[0]))
+        after = [_after(counts, company.day(plan.shift[0]), level) for level, counts in seen.below.items()]
+        figures["coverage_error_after_shift"] = max((error for error in after if error is not None), default=None)
+    feeds = [(name, day) for name, day in (("late", plan.late), ("dead", plan.dead and plan.dead[0])) if day]
+    late = [evenings_to(found_by(name, alerts, events), pd.Timestamp(day)) for name, day in feeds]
+    known = [each for each in late if each is not None]
+    figures["nights_to_stale"] = max(known) if len(known) == len(late) and late else None
+    figures |= {f"coverage_error_{level:g}": error for level, error in coverage.items()}
+    figures["reports_not_made"] = _reports_not_made(nights)
+    seconds = [told["seconds"] for told in nights.told]
+    processor = [told["processor"] for told in nights.told]
+    figures |= {"seconds_a_night": float(np.median(seconds)), "seconds_in_all": float(np.sum(seconds))}
+    figures["processor_seconds_a_night"] = float(np.median(processor))
+    runs = history.runs(engine, job.job.name)
+    figures |= {
+        f"nights_{mode}": sum(run["train_mode"] == mode for run in runs) for mode in ("scratch", "warm", "load")
+    }
+    return figures, alerts
+
+
+def in_words(alerts: Iterable[Mapping[str, Any]]) -> list[str]:
+    """A line for each alert."""
+    return [
+        f"{day_of(alert['opened_at']):%Y-%m-%d} {alert['segment']:<16}{alert['signal']:<10}"
+        f"{alert['explained'] or 'FALSE':<9}{alert['effect']:>7.3f}  until "
+        f"{'now' if alert['closed_at'] is None else format(day_of(alert['closed_at']), '%Y-%m-%d')}"
+        f"  {alert['reason'] or ''}"
+        for alert in alerts
+    ]
+
+
+def expected(company: Company, night: int) -> set[str]:
+    """The series that the source held on the night of a column."""
+    known = [day for day in range(night + 1) if company.known_on(day) <= night]
+    there = np.asarray((~np.isnan(company.values[:, known])).any(axis=1))
+    return {name for name, here in zip(company.series_ids, there, strict=True) if here}
+
+
+def _gone_through(nights: Nights) -> Seen:
+    company, places = nights.company, nights.job.places
+    undrifted = replace(company, plan=replace(company.plan, drift=None)).values
+    past = company.values[:, : company.day(company.first_night) + 1]
+    change = np.abs(past[:, SEASON:] - past[:, :-SEASON])
+    # 0 for the series that are not born yet; they are left out.
+    scale = np.nansum(change, axis=1) / np.maximum((~np.isnan(change)).sum(axis=1), 1)
+    seen = Seen(undrifted, scale, np.zeros((4, len(company.days))))
+    for cutoff in company.cutoffs:
+        moment = cutoff.tz_localize("Europe/Madrid").to_pydatetime()
+        rows = history.forecast_of(places.engine(), places.job, moment).to_pandas()
+        _count_rows(seen, company, rows, _in_files(places.parquet, places.job, moment), company.day(cutoff))
+        if len(rows):
+            _judge(seen, company, rows, company.day(cutoff))
+    return seen
+
+
+def _in_files(parquet: str, job: str, moment: datetime) -> pd.DataFrame:
+    folder = Path(parquet) / f"job={job}" / f"cutoff={stamp(moment)}"
+    files = sorted(folder.glob("part-*.parquet"))
+    parts = [pq.ParquetFile(file).read(["series_id", "step"]).to_pandas() for file in files]
+    return pd.concat(parts) if parts else pd.DataFrame({"series_id": [], "step": []})
+
+
+def _count_rows(seen: Seen, company: Company, rows: pd.DataFrame, in_files: pd.DataFrame, night: int) -> None:
+    wanted = {(name, step) for name in expected(company, night) for step in range(1, HORIZON + 1)}
+    for found in (rows, in_files):
+        keys = list(zip(found["series_id"], found["step"].astype(int), strict=True))
+        seen.missing += len(wanted - set(keys))
+        seen.doubled += len(keys) - len(set(keys))
+
+
+def _judge(seen: Seen, company: Company, rows: pd.DataFrame, night: int) -> None:
+    place = {name: number for number, name in enumerate(company.series_ids)}
+    series, day = rows["series_id"].map(place).to_numpy(), night + rows["step"].to_numpy()
+    names = [name for name in rows.columns if is_quantile_column(name)]
+    levels = np.array([quantile_level(name) for name in names])
+    quantiles, naive = rows[names].to_numpy(), np.repeat(rows[["baseline"]].to_numpy(), len(names), axis=1)
+    # The year ends with its last night: what comes after has not come true.
+    come = day <= company.day(company.cutoffs[-1])
+    truth, other = (np.where(come, values[series, day], np.nan) for values in (company.values, seen.undrifted))
+    known, shifted = ~np.isnan(truth), company.shifted[series]
+    for level, name in zip(levels.tolist(), names, strict=True):
+        counts = seen.below.setdefault(level, np.zeros((2, 2, len(company.days))))
+        for group, mine in enumerate((known & ~shifted, known & shifted)):
+            np.add.at(counts[0, group], day[mine], truth[mine] <= rows[name].to_numpy()[mine])
+            np.add.at(counts[1, group], day[mine], 1.0)
+    mine = known & ~np.isnan(other) & (seen.scale[series] > 0) & ~np.isnan(naive[:, 0])
+    for row, (values, said) in enumerate(((truth, quantiles), (truth, naive), (other, quantiles), (other, naive))):
+        loss = pinball_of_each(values[mine], said[mine], levels) / seen.scale[series[mine]]
+        np.add.at(seen.loss[row], day[mine], loss)
+
+
+def _effect(sums: FloatArray) -> FloatArray:
+    """Logarithm of the relative loss over that of the same forecasts had there been no drift, shape (day,)."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = np.log(sums)
+        return np.asarray(logs[0] - logs[1] - logs[2] + logs[3])
+
+
+def _percent(effect: FloatArray) -> float | None:
+    known = effect[np.isfinite(effect)]
+    return float(100 * np.expm1(np.median(known))) if len(known) else None
+
+
+def _after(counts: FloatArray, day: int, level: float) -> float | None:
+    """Points between a level and the share of actuals below it, of the shifted series in the weeks after the shift."""
+    below, of = counts[:, 1, day : day + AFTER_SHIFT].sum(axis=1)
+    return float(abs(100 * (below / of - level))) if of else None
+
+
+def _reports_not_made(nights: Nights) -> int:
+    """How many of a sample of nights have no report when they are asked for one again."""
+    failed = 0
+    for cutoff in nights.company.cutoffs[::REPORT_EVERY]:
+        moment = cutoff.tz_localize("Europe/Madrid").to_pydatetime()
+        nights.job.places.report_file(moment).unlink(missing_ok=True)
+        page = report_on(nights.job, moment)
+        failed += f"{cutoff:%Y-%m-%d}" not in page.read_text(encoding="utf-8")
+    return failed
+
+
+def _why(alert: Mapping[str, Any], events: Iterable[Event]) -> str:
+    return ", ".join(event.what for event in events if event.explains(alert))
