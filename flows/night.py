@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from uuid import uuid4
 
 from flows.job import LoadedJob, load_job
@@ -38,7 +38,7 @@ from tasks.reconcile import require_method
 from tasks.rehearse import rehearse_nights
 from tasks.report import write_report
 from tasks.retention import forget
-from tasks.run_log import announce_run, begin_run, end_run, note_failure
+from tasks.run_log import announce_run, begin_run, end_run, note_failure, usual_rows
 from tasks.runner.cluster import check_runner
 from tasks.score import Scored, score
 from tasks.step import inside_flow, logger
@@ -72,7 +72,13 @@ WHOLE_NIGHT = Scope()
 
 
 def run_night(
-    job: str | Path, *, cutoff: datetime | str | None = None, train: Policy | None = None, now: datetime | None = None
+    job: str | Path,
+    *,
+    cutoff: datetime | str | None = None,
+    train: Policy | None = None,
+    horizon: int | None = None,
+    time_limit: float | None = None,
+    now: datetime | None = None,
 ) -> NightSummary:
     """Run a job's night: as a Prefect flow where PREFECT_API_URL is set, else at once as plain functions.
 
@@ -80,13 +86,30 @@ def run_night(
         job: Path of the job's file, or its name.
         cutoff: Last timestamp that the forecast may see; the newest observed step where None.
         train: Instead of the job's `training.policy`.
+        horizon: Instead of the job's; a network for another one never becomes the champion.
+        time_limit: Instead of the job's `training.time_limit`, in seconds.
         now: The moment that counts as now; the clock's where None.
     """
     if _server_answers():
-        from flows.nightly import night_of_file
+        from flows.nightly import night_as_flow
 
-        return night_of_file(str(job), None if cutoff is None else str(cutoff), train, now)
-    return night(load_job(job), cutoff=cutoff, train=train, now=now or datetime.now(UTC), run_id=uuid4().hex)
+        return night_as_flow(str(job), None if cutoff is None else str(cutoff), train, horizon, time_limit, now)
+    loaded, scope = for_this_run(job, horizon, time_limit)
+    now = now or datetime.now(UTC)
+    return night(loaded, cutoff=cutoff, train=train, now=now, run_id=uuid4().hex, scope=scope)
+
+
+def for_this_run(
+    job: str | Path, horizon: int | None = None, time_limit: float | None = None, part: Part = "nightly"
+) -> tuple[LoadedJob, Scope]:
+    """A job with what holds for one run instead of what its file says, and what such a night may do."""
+    changes: dict[str, dict[str, Any]] = {
+        "forecast": {} if horizon is None else {"horizon": horizon},
+        "training": {} if time_limit is None else {"time_limit": time_limit},
+    }
+    loaded = load_job(job, changes)
+    # The next night wants a champion for the job's own horizon.
+    return loaded, Scope(part, promotes=horizon is None or horizon == load_job(job).job.forecast.horizon)
 
 
 def _server_answers() -> bool:
@@ -134,11 +157,11 @@ def night(
         check_places(places)
         check_runner(loaded.job.runner)
         with one_at_a_time(places, loaded.job.schedule.second_run):
-            announce_run(places, run_id, asked or now, started_at)
+            announce_run(places, run_id, asked or now, started_at, scope.part)
             with places.scratch(run_id) as scratch:
                 return _steps(loaded, asked, train, now, started_at, run_id, scratch, scope)
     except BaseException as error:
-        note_failure(places, run_id, asked or now, started_at, datetime.now(UTC), error)
+        note_failure(places, run_id, asked or now, started_at, datetime.now(UTC), scope.part, error)
         raise
 
 
@@ -174,7 +197,7 @@ def _steps(
     rows_file, audited, context = _read(loaded, asked, now, clock, scratch, context)
     cutoff, panel_file = audited.audit.cutoff, audited.panel_file
     label_run(job.name, local_day(cutoff, job.forecast.zone))
-    begin_run(places, run_id, cutoff, started_at)
+    begin_run(places, run_id, cutoff, started_at, part)
     if audited.audit.stale and job.audit.stale == "error":
         watch_input(places, audited.audit, job.forecast.zone, run_id)
         if scope.tells:
@@ -334,7 +357,8 @@ def _read(
     since, window = (None, None) if context is None else (context.since, context.window)
     try:
         with clock("read"):
-            rows_file = read_series(job.source, loaded.base, job.forecast, asked, now, scratch, since)
+            usual = usual_rows(loaded.places, whole_history=context is None) if inside_flow() else None
+            rows_file = read_series(job.source, loaded.base, job.forecast, asked, now, scratch, since, usual)
         with clock("audit"):
             audited = audit_input(rows_file, job.source, job.forecast, asked, now, job.audit, window)
     except (InputError, SourceError):

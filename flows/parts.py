@@ -9,8 +9,10 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.states import Completed
 
 from flows.form import Challengers, Cutoff, Cutoffs, HowOftenToTrain, HowToTrain, JobName, Notify, TimeLimit, with_form
+from flows.job import load_job
 from flows.nightly import run_name, run_part
 from flows.summary import NightSummary
+from tasks.artifacts import label_run
 
 
 @with_form
@@ -19,8 +21,7 @@ def train(
     job: JobName, cutoff: Cutoff = None, train: HowToTrain = "scratch", time_limit: TimeLimit = None
 ) -> NightSummary:
     """Train a job's network now and make it the champion; no forecast changes until the next one is made."""
-    changes = {"training": {} if time_limit is None else {"time_limit": time_limit}}
-    return run_part(job, "train", cutoff, train, changes=changes)
+    return run_part(job, "train", cutoff, train, time_limit=time_limit)
 
 
 @with_form
@@ -48,6 +49,7 @@ def backtest(
     """Train on an older past, forecast from past cutoffs, and show the errors beside other methods'."""
     from flows.backtest import backtest_job
 
+    label_run(load_job(job).job.name)
     result = backtest_job(job, cutoffs, challengers, train)
     words = f"{result.cutoffs[0]:%Y-%m-%d} to {result.cutoffs[-1]:%Y-%m-%d}, {len(result.cutoffs)} cutoffs"
     # An artifact's key knows no underscore.

@@ -6,8 +6,13 @@ stays as it is: somebody may have given a pool more room, or a queue another pri
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from flows.job import JobError
+from flows.schedules import check_schedules
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
@@ -81,3 +86,7 @@ def _make_queue(client: SyncPrefectClient, pool: str, name: str, priority: int) 
 
 if __name__ == "__main__":
     make_pools()
+    try:
+        check_schedules(Path())
+    except JobError as error:
+        sys.exit(f"The pools are there, and the deployments will be refused: {error}")

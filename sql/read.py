@@ -96,9 +96,14 @@ def save_observations(
     until: datetime | None = None,
     time_zone: str = "UTC",
     known_at: datetime | None = None,
+    told: Callable[[int], None] = lambda rows: None,
 ) -> None:
-    """Write what `read_observations` gives to an Arrow file, batch by batch: never are all rows in memory."""
-    newest_only = _write(source, base, Bounds(since, until, known_at, ZoneInfo(time_zone)), lambda: str(file))
+    """Write what `read_observations` gives to an Arrow file, batch by batch: never are all rows in memory.
+
+    `told` is called with the number of rows so far after each batch.
+    """
+    bounds = Bounds(since, until, known_at, ZoneInfo(time_zone))
+    newest_only = _write(source, base, bounds, lambda: str(file), told)
     if not newest_only:
         _keep_newest(file)
 
@@ -141,17 +146,17 @@ def _write(
     base: Path | None,
     bounds: Bounds,
     sink: Callable[[], str | pa.BufferOutputStream],
+    told: Callable[[int], None] = lambda rows: None,
     numbers_as_text: bool = False,
 ) -> bool:
     """Write an Arrow file; gives whether it holds the newest revisions only, or all there are are wanted."""
     try:
         with _opened(source, base, bounds, numbers_as_text) as reader:
-            _write_batches(
-                typed_batches(reader, source, bounds, value_text=numbers_as_text), sink, source, reader.where, bounds
-            )
+            batches = typed_batches(reader, source, bounds, value_text=numbers_as_text)
+            _write_batches(batches, sink, source, reader.where, bounds, told)
             return bounds.known_at is None or source.recorded_at is None or reader.newest_only
     except TextAmongNumbers:
-        return _write(source, base, bounds, sink, numbers_as_text=True)
+        return _write(source, base, bounds, sink, told, numbers_as_text=True)
 
 
 def _write_batches(
@@ -160,6 +165,7 @@ def _write_batches(
     source: Source,
     where: str,
     bounds: Bounds,
+    told: Callable[[int], None],
 ) -> None:
     first = next(batches, None)
     if first is None:
@@ -171,9 +177,11 @@ def _write_batches(
             "or check the query's conditions and the cutoff."
         )
     with pa.ipc.new_file(sink(), first.schema, options=_GROWING) as writer:
-        writer.write_batch(first)
-        for batch in batches:
+        rows = 0
+        for batch in chain([first], batches):
             writer.write_batch(batch)
+            rows += batch.num_rows
+            told(rows)
 
 
 def _keep_newest(file: Path) -> None:

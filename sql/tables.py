@@ -211,9 +211,11 @@ run = sa.Table(
     sa.Column("error", sa.Text),
     sa.Column("report", sa.Text),
     sa.Column("note", sa.Text),
+    sa.Column("part", sa.Text),
 )
-"""`state` is running, completed, unchanged (published before, and the same again), skipped (done before), failed or
-crashed (found dead by a later run); `seconds` holds the seconds of each stage, `note` what else there is to say."""
+"""`part` is nightly, train, forecast or score, null for runs of earlier releases. `state` is running, completed,
+unchanged (published before, and the same again), skipped (done before), failed or crashed (found dead by a later run);
+`seconds` holds the seconds of each stage, `note` what else there is to say."""
 
 
 def quantile_column(level: float) -> str:

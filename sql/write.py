@@ -134,12 +134,14 @@ def _upsert(
             connection.execute(table.update().where(here).values({name: row[name] for name in others}))
 
 
-def start_run(engine: sa.Engine, run_id: str, job: str, cutoff: datetime, started_at: datetime) -> None:
-    """Note that a run began."""
+def start_run(
+    engine: sa.Engine, run_id: str, job: str, cutoff: datetime, started_at: datetime, part: str = "nightly"
+) -> None:
+    """Note that a run began, of a whole night or of a part of it."""
     # A run that is tried again under its own name leaves its first error behind.
     started = {
         "job": job, "cutoff": cutoff, "started_at": started_at, "state": "running", "finished_at": None, "error": None,
-        "note": None,
+        "note": None, "part": part,
     }  # fmt: skip
     upsert(engine, run, [{"run_id": run_id, **started}])
 

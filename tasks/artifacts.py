@@ -34,14 +34,22 @@ def label_run(job: str, cutoff: str = "") -> None:
 
 
 def show_progress(stage: str) -> Callable[[float, str], None]:
-    """A progress bar of a stage on the run's page; gives what tells it the share done and where that is, in words."""
-    identity, last = _show(_new_bar, stage), [time.monotonic()]
+    """A progress bar of a stage on the run's page; gives what tells it the share done and where that is, in words.
+
+    A stage that is over at once is one request to the server: its bar appears when there is something to tell.
+    """
+    bars: list[UUID] = []
+    last = time.monotonic()
 
     def tell(share: float, words: str) -> None:
-        if identity is None or (share < 1 and time.monotonic() - last[0] < SECONDS_BETWEEN_UPDATES):
+        nonlocal last
+        if share < 1 and time.monotonic() - last < SECONDS_BETWEEN_UPDATES:
             return
-        last[0] = time.monotonic()
-        _show(_move_bar, identity, 100.0 * min(1.0, share), words)
+        last, percent = time.monotonic(), 100.0 * min(1.0, share)
+        if bars:
+            _show(_move_bar, bars[0], percent, words)
+        elif (bar := _show(_new_bar, stage, percent, words)) is not None:
+            bars.append(bar)
 
     return tell
 
@@ -109,10 +117,10 @@ def _label(job: str, cutoff: str) -> None:
         client.update_flow_run(run.id, name=run.name, tags=run.tags)
 
 
-def _new_bar(stage: str) -> UUID:
+def _new_bar(stage: str, percent: float, words: str) -> UUID:
     from prefect.artifacts import create_progress_artifact
 
-    return create_progress_artifact(0.0, key=_key(stage), description=f"{stage}: begun")  # type: ignore[return-value]
+    return create_progress_artifact(percent, key=_key(stage), description=words)  # type: ignore[return-value]
 
 
 def _move_bar(identity: UUID, percent: float, words: str) -> None:

@@ -76,6 +76,7 @@ def fit_model(
         return Fitted(decided.mode, version, decided.folder, lies=decided.champion)
     order = Order(
         package=installed_version(PACKAGE),
+        job=places.job,
         panel=str(panel_file),
         start=decided.champion if decided.folder else None,
         forecast=forecast,

@@ -33,6 +33,7 @@ def read_series(
     now: datetime | None,
     scratch: Path,
     since: datetime | None = None,
+    usual: int | None = None,
 ) -> Path:
     """The source's rows as one Arrow file in `scratch`: all, or those that a night at `cutoff` would have seen.
 
@@ -44,6 +45,7 @@ def read_series(
         now: When the night runs, see `moment_of_knowledge`; None for every revision of every row.
         scratch: Where the file goes.
         since: The first timestamp to see; None for the oldest.
+        usual: How many rows an earlier night read, by which progress is told; None where nobody knows.
 
     Raises:
         InputError: every row lies after the cutoff; names the first.
@@ -54,8 +56,13 @@ def read_series(
     until = None if cutoff is None else grid.past_repeat(last_instant(grid, cutoff, steps_ahead))
     moment = None if now is None else moment_of_knowledge(source, grid, cutoff, now)
     file, tell = scratch / "observations.arrow", show_progress("reading")
+
+    def so_far(rows: int) -> None:
+        # Nobody knows how many rows there are before the last one has come.
+        tell(min(0.99, rows / usual) if usual else 0.0, f"{rows:,} rows")
+
     try:
-        save_observations(source, file, base, since, until, forecast.time_zone, moment)
+        save_observations(source, file, base, since, until, forecast.time_zone, moment, so_far)
     except NoRows:
         if cutoff is not None:
             _refuse_early(source, base, forecast, last_instant(grid, cutoff, 0))

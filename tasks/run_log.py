@@ -14,19 +14,21 @@ from tasks.places import Places
 from tasks.step import logger, step
 
 _ENDED = {"completed", "unchanged"}
+# What these parts did to a night says nothing of whether it came to its end.
+_NO_NIGHT = {"train", "score"}
 
 
 @step("prepare the tables", retries=2, retry_delay_seconds=(2, 10))
-def begin_run(places: Places, run_id: str, cutoff: datetime, started_at: datetime) -> None:
+def begin_run(places: Places, run_id: str, cutoff: datetime, started_at: datetime, part: str) -> None:
     """Make or migrate the tables, and note that the run is on its way."""
     migrate(places.engine())
-    write.start_run(places.engine(), run_id, places.job, cutoff, started_at)
+    write.start_run(places.engine(), run_id, places.job, cutoff, started_at, part)
 
 
-def announce_run(places: Places, run_id: str, cutoff: datetime, started_at: datetime) -> None:
+def announce_run(places: Places, run_id: str, cutoff: datetime, started_at: datetime, part: str) -> None:
     """Note that the run reads its source, as of a cutoff that is not known for certain; makes no tables."""
     if places.has_runs():
-        write.start_run(places.engine(), run_id, places.job, cutoff, started_at)
+        write.start_run(places.engine(), run_id, places.job, cutoff, started_at, part)
 
 
 @step("close the run", retries=2, retry_delay_seconds=(2, 10))
@@ -47,13 +49,30 @@ def nights_done(places: Places) -> list[datetime]:
     engine = places.ready_engine()
     states: dict[datetime, set[str]] = {}
     for row in history.runs(engine, places.job):
+        if row["part"] in _NO_NIGHT:
+            continue
         states.setdefault(row["cutoff"], set()).add(row["state"])
     published = [row["cutoff"] for row in history.publications(engine, places.job)]
     return [cutoff for cutoff in published if states.get(cutoff, _ENDED) & _ENDED]
 
 
+def usual_rows(places: Places, whole_history: bool) -> int | None:
+    """How many rows the newest night read that read as much of the history; None where there was none."""
+    if not places.has_runs():
+        return None
+    rows = history.runs(places.ready_engine(), places.job)
+    alike = (row["rows_read"] for row in rows if (row["train_mode"] != "load") == whole_history)
+    return next(filter(None, alike), None)
+
+
 def note_failure(
-    places: Places, run_id: str, cutoff: datetime, started_at: datetime, finished_at: datetime, error: BaseException
+    places: Places,
+    run_id: str,
+    cutoff: datetime,
+    started_at: datetime,
+    finished_at: datetime,
+    part: str,
+    error: BaseException,
 ) -> None:
     """Note that the run failed and why, where tables are; makes none, and never hides the failure itself."""
     if isinstance(error, Unreachable) and error.database == places.url_text:
@@ -63,7 +82,7 @@ def note_failure(
         if not places.has_runs():
             return
         if run_id not in {row["run_id"] for row in history.runs(places.engine(), places.job)}:
-            write.start_run(places.engine(), run_id, places.job, cutoff, started_at)
+            write.start_run(places.engine(), run_id, places.job, cutoff, started_at, part)
         message = str(error) or type(error).__name__
         write.finish_run(places.engine(), run_id, "failed", finished_at, error=message)
     except (StorageError, ValueError, sa.exc.SQLAlchemyError) as second:

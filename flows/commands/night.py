@@ -17,8 +17,19 @@ _POLICIES = click.Choice(["auto", "scratch", "warm", "never"])
 @JOB
 @moment_option("--cutoff", help="Last timestamp that the forecast may see, in the job's zone. Default: the newest.")
 @click.option("--train", type=_POLICIES, help="Instead of the job's training.policy.")
+@click.option(
+    "--horizon",
+    type=click.IntRange(1, 10_000),
+    help="Steps ahead, instead of the job's. Another one takes a network of its own, which never becomes the champion.",
+)
+@click.option(
+    "--time-limit",
+    type=click.IntRange(1, 86_400),
+    metavar="SECONDS",
+    help="Seconds that training may take, instead of the job's training.time_limit.",
+)
 @answers
-def run(job: str, cutoff: str | None, train: Train | None) -> Answer:
+def run(job: str, cutoff: str | None, train: Train | None, horizon: int | None, time_limit: int | None) -> Answer:
     """Run the nightly job once: read, train, forecast, publish, score, alert, report."""
     from flows.job import load_job
 
@@ -26,7 +37,7 @@ def run(job: str, cutoff: str | None, train: Train | None) -> Answer:
     load_job(job)
     from flows.night import run_night
 
-    summary = run_night(job, cutoff=cutoff, train=train)
+    summary = run_night(job, cutoff=cutoff, train=train, horizon=horizon, time_limit=time_limit)
     return Answer(summary.text(), summary.to_dict())
 
 

@@ -6,6 +6,7 @@ It says in few words what the page says at length, from the same names (see `tas
 from __future__ import annotations
 
 import base64
+import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -48,7 +49,8 @@ def night_screen(facts: Row, report: Path) -> str:
         "Published": "<br>".join(_published(facts)),
         "Alarms": "<br>".join(_alarms(facts)),
         "Time": _time(facts["seconds"]),
-        "Report": f"[{cell(report.name)}]({report.resolve().as_uri()})<br>`{cell(str(report.resolve()))}`",
+        # No link: from a page that came over http browsers follow none to a file.
+        "Report": f"`{cell(str(report.resolve()))}` on {cell(os.uname().nodename)}",
     }
     return "\n".join(
         [

@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from models.errors import TrainingFailed
+from tasks.artifacts import label_run
 from tasks.places import Places
 from tasks.runner import Runner
 from tasks.runner.shared_files import fetch, shared_folder, store
@@ -76,6 +77,7 @@ def train_handed_over(shared: str) -> Trained:
                 f"A worker on {os.uname().nodename} does not see {shared}. Workers of other machines need "
                 "output.versions to be s3://, gs:// or az://, or output.report in a folder that they share."
             ) from error
+        label_run(Order.read(folder).job)
         with told_progress() as tell:
             trained = train_apart(folder, tell)
         if not trained.kept_champion:

@@ -30,6 +30,7 @@ class Order(Settings):
 
     Attributes:
         package: Version of this package where the night runs.
+        job: The job's name, under which progress is shown.
         panel: URL or path of the panel's file.
         start: The version that is continued; None to train from scratch.
         forecast: The job's, as are the next three.
@@ -40,6 +41,7 @@ class Order(Settings):
     """
 
     package: str
+    job: str
     panel: str
     start: StoredVersion | None
     forecast: ForecastSettings

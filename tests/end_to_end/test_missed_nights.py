@@ -23,6 +23,7 @@ from sql.tables import loss
 from sql.tables import run as run_table
 from sql.turn import turn_of
 from tasks.decide import champion_as_of
+from tasks.run_log import nights_done
 
 
 @pytest.fixture(autouse=True)
@@ -145,6 +146,22 @@ def test_a_night_that_crashed_after_it_was_published_is_not_done(run_until):
     done = backfill_nights(job, "2024-02-01", "2024-02-03")
     assert [(night.cutoff.day, night.state) for night in done.nights] == [(3, "unchanged")]
     assert max(row["evaluated_on"] for row in history.losses(engine, "small")).day == 3
+
+
+def test_a_training_at_the_cutoff_of_a_crashed_night_does_not_make_it_done(run_until):
+    job = run_until()
+    loaded = load_job(job)
+    third = datetime(2024, 2, 3, tzinfo=UTC)
+    with transaction(loaded.places.engine()) as connection:
+        connection.execute(run_table.update().where(run_table.c.cutoff == third).values(state="running"))
+    for part in ("train", "score"):
+        write.start_run(loaded.places.engine(), part, "small", third, evening(4), part)
+        write.finish_run(loaded.places.engine(), part, "completed", evening(4))
+    assert [night.day for night in nights_done(loaded.places)] == [1, 2]
+    assert [(night.cutoff.day, night.state) for night in backfill_nights(job, "2024-02-01", "2024-02-03").nights] == [
+        (3, "unchanged")
+    ]
+    assert {row["part"] for row in history.runs(loaded.places.engine(), "small")} == {"nightly", "train", "score"}
 
 
 def test_nights_side_by_side_say_the_same_as_one_after_the_other(run_until, tmp_path):

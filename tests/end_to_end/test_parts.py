@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from click.testing import CliRunner
 
+from flows.cli import main
 from flows.job import load_job
 from flows.night import Scope, night
 from models.errors import InputError
 from sql import history
 
 
-def run(job, part, cutoff, train=None, changes=None, **how):
+def run(job, part, cutoff, train):
     return night(
-        load_job(job, changes),
+        load_job(job),
         cutoff=cutoff,
         train=train,
         now=datetime(2024, 2, 20, tzinfo=UTC),
         run_id=part,
-        scope=Scope(part, **how),
+        scope=Scope(part),
     )
 
 
@@ -63,6 +66,9 @@ def test_scoring_alone_judges_what_came_true_and_publishes_nothing(two_nights):
 
 def test_another_horizon_for_one_run_leaves_the_champion_to_the_next_night(two_nights):
     *_, champion, versions = tables(two_nights)
-    shorter = run(two_nights, "nightly", "2024-02-17", changes={"forecast": {"horizon": 3}}, promotes=False)
-    assert (shorter.train_mode, shorter.rows) == ("scratch", 7 * 3)
+    asked = ["run", str(two_nights), "--cutoff", "2024-02-17", "--horizon", "3", "--time-limit", "15", "--json"]
+    shorter = json.loads(CliRunner().invoke(main, asked).stdout)
+    assert (shorter["train_mode"], shorter["rows"]) == ("scratch", 7 * 3)
     assert tables(two_nights)[2:] == (champion, versions + 1)
+    details = json.loads(load_job(two_nights).places.details_file(datetime(2024, 2, 17, tzinfo=UTC)).read_bytes())
+    assert details["job"]["training"]["time_limit"] == 15

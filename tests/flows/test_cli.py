@@ -55,6 +55,8 @@ def test_an_unknown_verb_is_wrong_use():
         (["run", "x.yaml", "--cutoff", "yesterdayish"], "'yesterdayish' is not a timestamp; write 2024-03-01"),
         (["run", "x.yaml", "--train", "maybe"], "'maybe' is not one of 'auto'"),
         (["run", "x.yaml", "--frob"], "No such option '--frob'"),
+        (["run", "x.yaml", "--horizon", "0"], "0 is not in the range 1<=x<=10000"),
+        (["run", "x.yaml", "--time-limit", "90000"], "90000 is not in the range 1<=x<=86400"),
         (["run"], "Missing argument 'JOB'"),
         (["backtest", "x.yaml", "--cutoffs", "0"], "0 is not in the range 1<=x<=1000"),
         (["backfill", "x.yaml"], "Missing option '--from'"),

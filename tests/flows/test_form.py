@@ -46,6 +46,13 @@ def test_a_wrong_value_is_refused_with_its_field_and_the_remedy(flow, parameters
         flow.validate_parameters(parameters)
 
 
+def test_a_job_whose_file_has_vanished_since_the_deployment_is_refused_by_name(jobs):
+    assert nightly.validate_parameters({"job": "small"})["job"] == "small"
+    (jobs / "small.yaml").unlink()
+    with pytest.raises(ParameterTypeError, match=r"No job 'small': no such file, and the jobs folder .* has no job\."):
+        nightly.validate_parameters({"job": "small"})
+
+
 def test_a_deployment_takes_no_path_even_of_a_file_that_is_there(jobs):
     path = str(jobs / "small.yaml")
     assert load_job(path).path == load_job("small").path

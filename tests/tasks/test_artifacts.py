@@ -49,9 +49,25 @@ def test_a_server_that_is_gone_is_told_once_and_not_asked_again(asked, caplog):
 
 def test_progress_goes_on_untold_where_its_bar_could_not_be_made(asked):
     artifacts.label_run("small")
-    artifacts.show_progress("training")(0.5, "step 1 of 2")
+    artifacts.show_progress("training")(1.0, "step 2 of 2")
     artifacts.show_progress("forecasting")(1.0, "7 of 7 series")
     assert asked == ["training"]
+
+
+def test_a_stage_that_is_over_at_once_is_one_bar_and_a_long_one_is_moved(asked, monkeypatch):
+    bars: list[tuple[str, float, str]] = []
+    monkeypatch.setattr(artifacts, "_new_bar", lambda stage, percent, words: bars.append((stage, percent, words)) or 7)
+    monkeypatch.setattr(artifacts, "_move_bar", lambda bar, percent, words: bars.append((bar, percent, words)))
+    artifacts.label_run("small")
+    tell = artifacts.show_progress("reading")
+    tell(0.2, "20 rows")
+    assert bars == []
+    tell(1.0, "100 rows")
+    monkeypatch.setattr(artifacts, "SECONDS_BETWEEN_UPDATES", 0.0)
+    tell = artifacts.show_progress("training")
+    tell(0.5, "step 1 of 2")
+    tell(1.5, "step 2 of 2")
+    assert bars == [("reading", 100, "100 rows"), ("training", 50, "step 1 of 2"), (7, 100, "step 2 of 2")]
 
 
 def test_the_next_run_asks_again(asked):

@@ -29,6 +29,7 @@ def order(panel: Path, **changes: object) -> Order:
     """An order for a panel that no test comes as far as to train on."""
     settings = {
         "package": version("nightcast"),
+        "job": "small",
         "panel": str(panel),
         "start": None,
         "forecast": ForecastSettings(frequency="D", horizon=7, holidays=["ES"], lower_bound=0),

@@ -57,3 +57,13 @@ def test_a_cutoff_before_the_first_row_is_an_error_that_names_both(make_source, 
 def test_a_source_without_rows_is_no_matter_of_the_cutoff(make_source, tmp_path):
     with pytest.raises(NoRows, match="There are no rows in table 'sales'"):
         read(make_source(0), datetime(2024, 3, 3, tzinfo=UTC), tmp_path)
+
+
+@pytest.mark.parametrize(("usual", "share"), [(10, 0.5), (4, 0.99), (None, 0.0)])
+def test_reading_tells_how_far_it_is_where_an_earlier_night_read_as_much(
+    make_source, tmp_path, monkeypatch, usual, share
+):
+    told: list[tuple[float, str]] = []
+    monkeypatch.setattr("tasks.read_series.show_progress", lambda stage: lambda *far: told.append(far))
+    read_series(make_source(5), tmp_path, MADRID, None, NOW, tmp_path, usual=usual)
+    assert (told[0], told[-1][0]) == ((share, "5 rows"), 1.0)
