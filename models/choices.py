@@ -16,7 +16,9 @@ CYCLES = 3
 # The newest of a window's steps are origins: those have most of the context behind them that they will have when they
 # forecast, and more of them in a long window would only say the same again.
 ORIGINS = 8
-STEPS = 600
+# What many values hold is not learnt in as many steps as few need; more than that, and few are learnt by heart.
+STEPS, MANY_STEPS = 600, 1_200
+MANY_VALUES = 200_000
 # A panel of fewer values gets a smaller network, and one that forgets.
 FEW_VALUES = 20_000
 DROPOUT = 0.3
@@ -149,8 +151,9 @@ def choose(
         series_embedding=embedding,
         static_embedding=network.input.static_embedding,
         dropout=dropout,
-        half_life=0.3,
-        **_course(training),
+        # Drawing new windows more often costs more of what old ones teach than it gains, see docs/methods.md.
+        half_life=0.0,
+        **_course(training, values),
         lower_bound=forecast.lower_bound,
     )
     if forecast.lower_bound is None and usual_lower_bound(panel) is not None:
@@ -165,14 +168,14 @@ def usual_lower_bound(panel: Panel) -> float | None:
     return None if (panel.values < 0).any() else 0.0
 
 
-def trained_as(plan: Plan, training: TrainingSettings) -> Plan:
-    """The same network, trained as the job says now."""
-    return replace(plan, **_course(training))
+def trained_as(plan: Plan, training: TrainingSettings, values: int) -> Plan:
+    """The same network, trained as the job says now on a panel of so many observed values."""
+    return replace(plan, **_course(training, values))
 
 
-def _course(training: TrainingSettings) -> dict[str, Any]:
+def _course(training: TrainingSettings, values: int) -> dict[str, Any]:
     return {
-        "max_steps": training.max_steps or STEPS,
+        "max_steps": training.max_steps or (STEPS if values < MANY_VALUES else MANY_STEPS),
         "batch_size": training.batch_size or 64,
         "optimizer": training.optimizer,
         "learning_rate": training.learning_rate or LEARNING_RATES[training.optimizer],

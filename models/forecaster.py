@@ -185,7 +185,8 @@ class Forecaster:
 
     def grown(self, panel: Panel, training: TrainingSettings) -> Forecaster:
         """An untrained forecaster of the same networks that has rows for the panel's new series and categories too."""
-        plans = [trained_as(member.plan, training) for member in self.members]
+        values = int(panel.observed_counts.sum())
+        plans = [trained_as(member.plan, training, values) for member in self.members]
         return Forecaster(plans, self.vocabulary.grown(panel), self.forecast, self.choices)
 
     def _require_grid(self, panel: Panel) -> None:

@@ -175,7 +175,9 @@ class TrainingSettings(Settings):
         None, gt=0, description="Peak learning rate; left out, a good one for the optimizer."
     )
     batch_size: int | None = Field(None, ge=1, description="Windows in one step.")
-    max_steps: int | None = Field(None, ge=1, description="Steps of the optimizer at most.")
+    max_steps: int | None = Field(
+        None, ge=1, description="Steps of the optimizer at most; left out, by the number of values."
+    )
     max_values: int = Field(
         10_000_000,
         ge=1,

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from models.choices import Plan, choose
+from models.choices import Plan, choose, trained_as
 from models.settings import ForecastSettings, InputSettings, Layer, NetworkSettings, Tokens, TrainingSettings
 
 
@@ -51,6 +51,15 @@ def test_what_the_job_says_is_not_chosen(make_panel):
     assert (plan.head, plan.tokens, plan.calendar, plan.residual) == ((8,), (50, 4), False, False)
     assert (plan.max_steps, plan.batch_size, plan.optimizer, plan.learning_rate) == (3, 2, "sgd", 0.5)
     assert not any("segment" in sentence or "layer" in sentence for sentence in said)
+
+
+@pytest.mark.parametrize(("length", "asked", "steps"), [(199_999, None, 600), (200_000, None, 1_200), (200_000, 7, 7)])
+def test_many_values_take_more_steps_also_of_a_warm_start(make_panel, length, asked, steps):
+    training = TrainingSettings(max_steps=asked)
+    plan, _ = chosen(make_panel({"a": np.arange(length)}), max_steps=asked)
+    assert plan.max_steps == steps
+    few, _ = chosen(make_panel({"a": np.arange(50)}))
+    assert trained_as(few, training, length).max_steps == steps
 
 
 @pytest.mark.parametrize(
