@@ -20,7 +20,7 @@ VALIDATION_BATCH = 512
 
 @dataclass(frozen=True)
 class Origins:
-    """The origins of every series from which windows are drawn, the newest more often than the old.
+    """The origins of every series from which windows are drawn; where asked for, the newest more often than the old.
 
     Nothing is as long as the panel here, however large that is.
 
