@@ -73,7 +73,8 @@ def backfill_nights(
             )
         if workers > 1:
             return Backfilled(run_side_by_side(loaded, cutoffs, train, workers), there)
-        return Backfilled([run_night(loaded.path, cutoff=cutoff, train=train) for cutoff in cutoffs], there)
+        own = policy == "scratch"
+        return Backfilled([run_night(loaded.path, cutoff=cutoff, train=train, own=own) for cutoff in cutoffs], there)
 
 
 def _cutoffs(

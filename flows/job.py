@@ -20,6 +20,7 @@ from models.settings import (
     HierarchySettings,
     MonitorSettings,
     NetworkSettings,
+    PromotionSettings,
     ScheduleSettings,
     Settings,
     TrainingSettings,
@@ -50,6 +51,7 @@ class Job(Settings):
     network: NetworkSettings = NetworkSettings()
     calibration: CalibrationSettings = CalibrationSettings()
     training: TrainingSettings = TrainingSettings()
+    promotion: PromotionSettings = PromotionSettings()
     runner: Runner = Runner()
     schedule: ScheduleSettings = ScheduleSettings()
     output: Output = Output()
@@ -113,6 +115,12 @@ class Job(Settings):
     def levels(self) -> Levels:
         """The upper levels that are forecast, none where the job names none."""
         return Levels.of(self.source.series_id, self.hierarchy.levels, self.hierarchy.method)
+
+    @property
+    def promotion_settings(self) -> PromotionSettings:
+        """`promotion` with its policy: where the job trains every night, each night is forecast by its own network."""
+        policy = "always" if self.training.policy == "scratch" else "evidence"
+        return self.promotion.model_copy(update={"policy": self.promotion.policy or policy})
 
 
 @dataclass(frozen=True)

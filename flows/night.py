@@ -25,9 +25,9 @@ from tasks.artifacts import label_run
 from tasks.audit import Audited, audit_input, refuse_stale
 from tasks.calibration import keep_calibration
 from tasks.context import Context, plan_context
-from tasks.decide import Decided, decide
+from tasks.decide import Decided, contender, decide
 from tasks.details import Details, write_details
-from tasks.fit_model import Fitted, fit_model, promote_model
+from tasks.fit_model import Fitted, fit_model
 from tasks.notify import Delivery, announce_fallback, check_targets, notify
 from tasks.one_at_a_time import keep_turn, one_at_a_time
 from tasks.places import check_places
@@ -41,6 +41,7 @@ from tasks.retention import forget
 from tasks.run_log import announce_run, begin_run, end_run, note_failure, usual_rows
 from tasks.runner.cluster import check_runner
 from tasks.score import Scored, score
+from tasks.shadow import judge_challenger, place_model
 from tasks.step import inside_flow, logger
 from tasks.summary_file import meaning_of
 from tasks.watch import Watched, watch
@@ -57,6 +58,7 @@ class Scope:
     Attributes:
         part: All of it, or only a part.
         promotes: Whether a network that was trained tonight may become the champion.
+        own: Whether what was trained tonight forecasts tonight, also where the champion stays.
         tells: Whether the job's targets are told of alerts.
         in_order: Waits for the nights before, where several run at once: which model is the champion, what quantiles
             are calibrated by, and what is said of the loss depend on them; reading and training does not.
@@ -64,6 +66,7 @@ class Scope:
 
     part: Part = "nightly"
     promotes: bool = True
+    own: bool = False
     tells: bool = True
     in_order: Callable[[], None] = lambda: None
 
@@ -79,6 +82,7 @@ def run_night(
     horizon: int | None = None,
     time_limit: float | None = None,
     now: datetime | None = None,
+    own: bool = False,
 ) -> NightSummary:
     """Run a job's night: as a Prefect flow where PREFECT_API_URL is set, else at once as plain functions.
 
@@ -89,18 +93,23 @@ def run_night(
         horizon: Instead of the job's; a network for another one never becomes the champion.
         time_limit: Instead of the job's `training.time_limit`, in seconds.
         now: The moment that counts as now; the clock's where None.
+        own: See `Scope`.
     """
     if _server_answers():
         from flows.nightly import night_as_flow
 
-        return night_as_flow(str(job), None if cutoff is None else str(cutoff), train, horizon, time_limit, now)
-    loaded, scope = for_this_run(job, horizon, time_limit)
+        return night_as_flow(str(job), None if cutoff is None else str(cutoff), train, horizon, time_limit, now, own)
+    loaded, scope = for_this_run(job, horizon, time_limit, own=own)
     now = now or datetime.now(UTC)
     return night(loaded, cutoff=cutoff, train=train, now=now, run_id=uuid4().hex, scope=scope)
 
 
 def for_this_run(
-    job: str | Path, horizon: int | None = None, time_limit: float | None = None, part: Part = "nightly"
+    job: str | Path,
+    horizon: int | None = None,
+    time_limit: float | None = None,
+    part: Part = "nightly",
+    own: bool = False,
 ) -> tuple[LoadedJob, Scope]:
     """A job with what holds for one run instead of what its file says, and what such a night may do."""
     changes: dict[str, dict[str, Any]] = {
@@ -109,7 +118,7 @@ def for_this_run(
     }
     loaded = load_job(job, changes)
     # The next night wants a champion for the job's own horizon.
-    return loaded, Scope(part, promotes=horizon is None or horizon == load_job(job).job.forecast.horizon)
+    return loaded, Scope(part, promotes=horizon is None or horizon == load_job(job).job.forecast.horizon, own=own)
 
 
 def _server_answers() -> bool:
@@ -179,6 +188,7 @@ def _steps(
     part = scope.part
     forecasts, judges = part in ("nightly", "forecast"), part in ("nightly", "score")
     training = job.training if train is None else job.training.model_copy(update={"policy": train})
+    promotion = job.promotion_settings
     clock = Stopwatch()
     with clock("read"):
         context = plan_context(
@@ -236,6 +246,9 @@ def _steps(
                 meaning,
                 job.runner,
                 run_id,
+                promotion,
+                job.monitor.segments,
+                scope.own,
             )
     scope.in_order()
     if part == "train" and fitted.failure:
@@ -264,8 +277,22 @@ def _steps(
             keep_turn(places)
             keep_calibration(places, cutoff, predicted.calibrated_by)
             published = publish(places, predicted.file, cutoff)
+    challenged = ""
+    if scope.promotes and part == "nightly" and contender(places) is not None:
+        with clock("judge"):
+            challenged = judge_challenger(
+                places,
+                panel_file,
+                decided,
+                fitted,
+                job.forecast,
+                promotion,
+                job.monitor.segments,
+                cutoff,
+                started_at,
+            )
     if scope.promotes and fitted.stored is not None:
-        promote_model(places, fitted, cutoff, started_at)
+        place_model(places, fitted, cutoff, started_at)
     if judges:
         with clock("score"):
             window = None if context is None else context.window
@@ -298,8 +325,8 @@ def _steps(
             forget(places, cutoff)
     state: RunEnd = "unchanged" if published.same_as else "completed"
     same = f"the same rows that run {published.same_as} had published" if published.same_as else ""
-    note = "; ".join(filter(None, (same, before.note)))
-    train_reason = "; ".join(filter(None, (decided.reason, fitted.failure, fitted.trained_on)))
+    note = "; ".join(filter(None, (same, before.note, challenged)))
+    train_reason = "; ".join(filter(None, (decided.reason, fitted.failure, fitted.outcome, fitted.trained_on)))
     facts = {
         "train_mode": fitted.mode,
         "train_reason": train_reason,
@@ -338,6 +365,7 @@ def _steps(
         part=part,
         state=state,
         note=note,
+        not_taken=fitted.outcome if fitted.stored is not None and fitted.lies != fitted.stored else "",
     )
 
 

@@ -20,7 +20,7 @@ from tasks.artifacts import label_run
 def train(
     job: JobName, cutoff: Cutoff = None, train: HowToTrain = "scratch", time_limit: TimeLimit = None
 ) -> NightSummary:
-    """Train a job's network now and make it the champion; no forecast changes until the next one is made."""
+    """Train a job's network now: the champion or its challenger. No forecast changes until the next one is made."""
     return run_part(job, "train", cutoff, train, time_limit=time_limit)
 
 

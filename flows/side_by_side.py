@@ -67,7 +67,12 @@ def _run(job: Path, number: int, cutoff: datetime, train: Policy | None) -> Nigh
     try:
         now = datetime.now(UTC)
         return night(
-            load_job(job), cutoff=cutoff, train=train, now=now, run_id=uuid4().hex, scope=Scope(in_order=in_order)
+            load_job(job),
+            cutoff=cutoff,
+            train=train,
+            now=now,
+            run_id=uuid4().hex,
+            scope=Scope(own=True, in_order=in_order),
         )
     finally:
         in_order()

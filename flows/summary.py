@@ -42,7 +42,8 @@ class NightSummary:
         part: What of the night was done: all (`nightly`), or only `train`, `forecast` or `score`.
         state: completed; unchanged where the very same rows were published before; skipped where the night was left
             out.
-        note: Why, and what became of the nights before that were missed; "" where there is nothing to say.
+        note: Why, what became of the nights before that were missed, and how a challenger stands; "" for nothing.
+        not_taken: What became of a version that was trained tonight where it is not the one that forecasts; else "".
     """
 
     run_id: str
@@ -70,6 +71,7 @@ class NightSummary:
     part: str = "nightly"
     state: RunEnd = "completed"
     note: str = ""
+    not_taken: str = ""
 
     @classmethod
     def skipped(cls, run_id: str, job: str, cutoff: datetime, tables: str, note: str) -> NightSummary:
@@ -89,7 +91,7 @@ class NightSummary:
             return f"skipped: {self.note}"
         parts = [f"{self.series} series"]
         if self.part == "train":
-            parts = [f"{self.train_mode}: {self.model_version}"]
+            parts = [f"{self.train_mode}: {self.not_taken or self.model_version}"]
         if self.part == "score":
             parts = [_loss_line(loss) for loss in self.losses if loss["segment"] == "all"] or ["no night to judge yet"]
         if self.fallback_series:

@@ -189,6 +189,13 @@ class Forecaster:
         plans = [trained_as(member.plan, training, values) for member in self.members]
         return Forecaster(plans, self.vocabulary.grown(panel), self.forecast, self.choices)
 
+    def before_settling(self) -> Forecaster:
+        """Just after training: the same with the weights that had learnt nothing from the newest, held-out steps."""
+        before = Forecaster([member.plan for member in self.members], self.vocabulary, self.forecast, self.choices)
+        for member, mine in zip(before.members, self.members, strict=True):
+            member.weights = mine.chosen
+        return before
+
     def _require_grid(self, panel: Panel) -> None:
         mine = self.forecast.frequency, self.forecast.time_zone, self.plan.horizon
         if (panel.frequency, panel.time_zone, panel.horizon) != mine:

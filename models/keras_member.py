@@ -93,6 +93,7 @@ def train_member(
             patience=training.patience,
             mode="scratch" if start_from is None else "warm",
             progress=progress,
+            chosen=lambda: member.chosen.update(network.named_weights),
         )
     member.weights = network.named_weights
     member.summary = _summary(network)

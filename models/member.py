@@ -27,6 +27,8 @@ class Member:
         vocabulary: Rows of series and categories, scales of covariates.
         shape: The window's shape.
         summary: Keras's own table of layers and numbers of weights; "" before training.
+        chosen: Where this was trained just now, the weights that validation chose: they have learnt nothing from the
+            newest steps, which `weights` have; else empty.
     """
 
     def __init__(self, plan: Plan, vocabulary: Vocabulary) -> None:
@@ -34,6 +36,7 @@ class Member:
         self.shape = WindowShape(plan.segment, plan.steps, plan.horizon, plan.seasons, plan.cycles)
         self.summary = ""
         self._weights: Weights = {}
+        self.chosen: Weights = {}
 
     @property
     def weights(self) -> Weights:

@@ -31,6 +31,24 @@ class ChampionFacts:
     damage: str = ""
 
 
+@dataclass(frozen=True)
+class Trainings:
+    """What was trained by tonight, and what it was for.
+
+    Attributes:
+        from_scratch: The newest cutoff of a training from scratch, whatever became of the version; None for none.
+        continued: That of a night that continued the champion, whether or not it found anything better.
+        in_shadow: The challenger that still has to show that it is better; "" for none.
+    """
+
+    from_scratch: datetime | None = None
+    continued: datetime | None = None
+    in_shadow: str = ""
+
+
+NO_TRAININGS = Trainings()
+
+
 class TrainingDecision(NamedTuple):
     """How to get tonight's network, and the reason in words."""
 
@@ -63,12 +81,19 @@ def decide_training(
     unknown_share: float,
     loss_state: str,
     settings: TrainingSettings,
+    degraded_since: datetime | None = None,
+    trainings: Trainings = NO_TRAININGS,
 ) -> TrainingDecision:
     """Decide how to get the network for one night.
 
     Under "auto" the first that holds decides: no champion that can be read and fits, degraded forecasts or a
     champion of `retrain_after_days`: from scratch. Many unknown series or a champion of `warm_after_days`:
     continue it. Otherwise it is loaded.
+
+    What was trained already is not trained again night after night, also where the champion stayed: from scratch once
+    after the loss degraded, and again when `again_after_days` have passed; for age no sooner than `retrain_after_days`
+    after the last time, and not while a challenger is still being judged. A champion is continued again when
+    `warm_after_days` have passed.
 
     Args:
         policy: "scratch" always trains, "warm" continues where it can, "never" only loads.
@@ -78,6 +103,8 @@ def decide_training(
         unknown_share: Share of tonight's series that the champion has not learnt from, in [0, 1].
         loss_state: What the watch last said: "degraded", "ok" or "not evaluated".
         settings: The ages and the share at which "auto" trains.
+        degraded_since: The first evening of those on which the loss has been degraded without a break.
+        trainings: What was trained before tonight.
 
     Raises:
         InputError: where "never" finds no champion that can serve tonight.
@@ -96,25 +123,48 @@ def decide_training(
         return TrainingDecision("load", f"asked for: {champion.version} as it is")
     if policy == "warm":
         return TrainingDecision("warm", f"asked for: from {champion.version}")
-    age = (cutoff - champion.trained_until) / timedelta(days=1)
-    return _by_need(champion.version, age, unknown_share, loss_state, settings)
+    return _by_need(champion, cutoff, unknown_share, loss_state, settings, degraded_since, trainings)
 
 
 def _by_need(
-    version: str, age: float, unknown_share: float, loss_state: str, settings: TrainingSettings
+    champion: ChampionFacts,
+    cutoff: datetime,
+    unknown_share: float,
+    loss_state: str,
+    settings: TrainingSettings,
+    degraded_since: datetime | None,
+    trainings: Trainings,
 ) -> TrainingDecision:
-    """What "auto" does with a champion that can serve tonight and is `age` days old."""
+    """What "auto" does with a champion that can serve tonight."""
+    version, age = champion.version, (cutoff - champion.trained_until) / timedelta(days=1)
+    anew, continued = (_days(cutoff, last) for last in (trainings.from_scratch, trainings.continued))
+    word = ""
     if loss_state == "degraded":
-        return TrainingDecision("scratch", f"forecasts are degraded under {version}")
-    if age >= settings.retrain_after_days:
-        limit = settings.retrain_after_days
-        return TrainingDecision("scratch", f"{version} is {age:.0f} days old, retrain_after_days is {limit:g}")
-    if unknown_share >= settings.new_series_share:
-        return TrainingDecision("warm", f"{version} does not know {unknown_share:.0%} of the series")
-    if age >= settings.warm_after_days:
-        limit = settings.warm_after_days
-        return TrainingDecision("warm", f"{version} is {age:.0f} days old, warm_after_days is {limit:g}")
-    return TrainingDecision("load", f"{version} is {age:.0f} days old and knows the series")
+        tried = degraded_since is not None and anew <= _days(cutoff, degraded_since)
+        if not tried:
+            return TrainingDecision("scratch", f"forecasts are degraded under {version}")
+        if anew >= settings.again_after_days:
+            again = f"{anew:.0f} days after the last training from scratch, again_after_days is"
+            return TrainingDecision(
+                "scratch", f"forecasts are still degraded under {version}, {again} {settings.again_after_days:g}"
+            )
+        word = f"; forecasts are degraded, and a network was trained from scratch {anew:.0f} days ago"
+    limit = settings.retrain_after_days
+    if age >= limit and anew >= limit and not trainings.in_shadow:
+        return TrainingDecision("scratch", f"{version} is {age:.0f} days old, retrain_after_days is {limit:g}{word}")
+    limit = settings.warm_after_days
+    if unknown_share >= settings.new_series_share and continued >= limit:
+        return TrainingDecision("warm", f"{version} does not know {unknown_share:.0%} of the series{word}")
+    if age >= limit and continued >= limit:
+        return TrainingDecision("warm", f"{version} is {age:.0f} days old, warm_after_days is {limit:g}{word}")
+    due = age >= limit or unknown_share >= settings.new_series_share
+    known = "and was continued of late" if due else "and knows the series"
+    return TrainingDecision("load", f"{version} is {age:.0f} days old {known}{word}")
+
+
+def _days(cutoff: datetime, before: datetime | None) -> float:
+    """Days since then; infinitely many where there was no then."""
+    return float("inf") if before is None else (cutoff - before) / timedelta(days=1)
 
 
 def _obstacle(champion: ChampionFacts | None, wanted: Mapping[str, Any], cutoff: datetime) -> str | None:

@@ -193,6 +193,11 @@ class TrainingSettings(Settings):
     new_series_share: float = Field(
         0.1, gt=0, le=1, description="Share of unknown series at which auto continues training."
     )
+    again_after_days: float = Field(
+        14.0,
+        gt=0,
+        description="While the loss stays degraded, days after which auto trains from scratch once more.",
+    )
 
 
 class AuditSettings(Settings):
@@ -318,6 +323,28 @@ class CalibrationSettings(Settings):
         le=1,
         description="What a past evening on which a new job's first model was tried counts beside a live one; 0 for "
         "live ones alone.",
+    )
+
+
+class PromotionSettings(Settings):
+    """When a newly trained network takes the champion's place."""
+
+    policy: Literal["evidence", "always"] | None = Field(
+        None,
+        description="`evidence`: once it has been the better one on steps that neither has learnt from; `always`: at "
+        "once. Left out, evidence, but always where training.policy is `scratch`: each night then has its own network.",
+    )
+    evidence: float = Field(
+        20.0,
+        gt=1,
+        description="What bets on the challenger must have won: with 20, one that is no better gets there in 5 % of "
+        "cases at most. The same of bets against it retires it.",
+    )
+    nights: int = Field(
+        42, ge=1, description="Nights in the champion's shadow after which a challenger is retired undecided."
+    )
+    worst_segment: float = Field(
+        0.05, gt=0, description="A challenger that is so much worse in one of monitor.segments is not promoted."
     )
 
 

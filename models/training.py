@@ -83,6 +83,7 @@ def train(
     mode: str = "scratch",
     clock: Callable[[], float] = time.monotonic,
     progress: Callable[[Progress], None] | None = None,
+    chosen: Callable[[], None] = lambda: None,
 ) -> TrainingReport:
     """Train a built network in place, and leave the best weights in it.
 
@@ -98,11 +99,12 @@ def train(
         mode: "scratch" or "warm".
         clock: Seconds that only go forward.
         progress: Called after each round.
+        chosen: Called once the network has its best weights, before it learns from the newest windows too.
 
     Raises:
         TrainingFailed: where the loss is not finite, however low the learning rate.
     """
-    return _Course(network, arrays, windows, plan, shape, seed, time_limit, patience, mode, clock, progress).run()
+    return _Course(network, arrays, windows, plan, shape, seed, time_limit, patience, mode, clock, progress).run(chosen)
 
 
 class _Course:
@@ -133,7 +135,7 @@ class _Course:
         self.steps = max(1, round(plan.max_steps * WARM_SHARE)) if warm else plan.max_steps
         self.divergences = 0
 
-    def run(self) -> TrainingReport:
+    def run(self, chosen: Callable[[], None]) -> TrainingReport:
         self.began = self.clock()
         report = self.report
         self.network.seed_dropout(self.seed)
@@ -174,6 +176,7 @@ class _Course:
         report.steps = done
         report.validation_loss = float(lowest)
         report.kept_champion = report.mode == "warm" and best is champion
+        chosen()
         if not report.kept_champion:
             self._settle(best_step)
         report.seconds = self._elapsed()

@@ -23,6 +23,7 @@ from sql.tables import (
     is_quantile_column,
     loss,
     model,
+    promotion,
     publication,
     run,
     score,
@@ -217,6 +218,14 @@ def models(engine: sa.Engine, job: str) -> list[Row]:
     """All model versions of a job, newest first."""
     query = sa.select(model).where(model.c.job == job)
     return _rows(engine, query.order_by(model.c.created_at.desc(), model.c.version.desc()))
+
+
+def promotions(engine: sa.Engine, job: str, version: str | None = None) -> list[Row]:
+    """What is known of challengers, oldest evening first; of all versions where none is named."""
+    query = sa.select(promotion).where(promotion.c.job == job)
+    if version is not None:
+        query = query.where(promotion.c.version == version)
+    return _rows(engine, query.order_by(promotion.c.evaluated_on, promotion.c.held_out.desc(), promotion.c.version))
 
 
 def runs(engine: sa.Engine, job: str) -> list[Row]:

@@ -189,8 +189,38 @@ model = sa.Table(
     sa.Column("metrics", sa.JSON, nullable=False),
     sa.Column("uri", sa.Text, nullable=False),
     sa.Column("digest", sa.Text, nullable=False),
+    sa.Column("served_from", UTCDateTime),
+    sa.Column("reason", sa.Text),
 )
-"""`stage` is champion (one per job at most), challenger or retired."""
+"""`stage` is champion (one per job at most), challenger or retired, and `reason` says why; `served_from` is the first
+cutoff that a champion forecasts from, and `promoted_at` is empty once it was rolled back."""
+
+promotion = sa.Table(
+    "promotion",
+    metadata,
+    sa.Column("job", Name, primary_key=True),
+    sa.Column("version", Name, primary_key=True),
+    sa.Column("evaluated_on", UTCDateTime, primary_key=True),
+    sa.Column("champion", sa.Text, nullable=False),
+    sa.Column("held_out", sa.Boolean, nullable=False),
+    sa.Column("n", sa.BigInteger, nullable=False),
+    sa.Column("loss", sa.Double),
+    sa.Column("champion_loss", sa.Double),
+    sa.Column("coverage", sa.Double),
+    sa.Column("champion_coverage", sa.Double),
+    sa.Column("difference", sa.Double),
+    sa.Column("segments", sa.JSON(none_as_null=True)),
+    sa.Column("nights", sa.Integer, nullable=False),
+    sa.Column("e_value", sa.Double, nullable=False),
+    sa.Column("e_against", sa.Double, nullable=False),
+    sa.Column("effect", sa.Double),
+    sa.Column("worst_segment", sa.Text),
+    sa.Column("worst_effect", sa.Double),
+    sa.Column("verdict", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+)
+"""A challenger beside the champion: what both lost on one evening's points (`held_out`: on those that neither had
+learnt from when it was trained), and what is known of it by then; `verdict` is promote, wait or retire."""
 
 run = sa.Table(
     "run",

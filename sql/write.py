@@ -13,11 +13,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sql.connection import describe, storage_errors, transaction
 from sql.errors import SourceError, StorageError
 from sql.publish import publish_forecast
-from sql.tables import alert, backtest_loss, calibration, loss, model, run, score
+from sql.tables import alert, backtest_loss, calibration, loss, model, promotion, run, score
 
 __all__ = [
-    "RunEnd", "add_model", "drop_scores", "finish_run", "mark_crashed", "promote", "publish_forecast", "rollback",
-    "start_run", "upsert_alerts", "upsert_backtest_losses", "upsert_calibration", "upsert_losses", "upsert_scores",
+    "RunEnd", "add_model", "drop_scores", "finish_run", "mark_crashed", "promote", "publish_forecast", "retire",
+    "rollback", "start_run", "upsert_alerts", "upsert_backtest_losses", "upsert_calibration", "upsert_losses",
+    "upsert_promotions", "upsert_scores",
 ]  # fmt: skip
 
 Row = Mapping[str, Any]
@@ -50,6 +51,11 @@ def upsert_backtest_losses(engine: sa.Engine, rows: Sequence[Row]) -> int:
 def upsert_calibration(engine: sa.Engine, row: Row) -> int:
     """Write a row of `calibration`, or a column of one; see `upsert`."""
     return upsert(engine, calibration, [row])
+
+
+def upsert_promotions(engine: sa.Engine, rows: Sequence[Row]) -> int:
+    """Write rows of `promotion`, in one transaction; see `upsert`."""
+    return upsert(engine, promotion, rows)
 
 
 def upsert_alerts(engine: sa.Engine, rows: Sequence[Row]) -> int:
@@ -214,8 +220,24 @@ def add_model(
             )
 
 
-def promote(engine: sa.Engine, job: str, version: str, promoted_at: datetime) -> None:
+def promote(
+    engine: sa.Engine,
+    job: str,
+    version: str,
+    promoted_at: datetime,
+    *,
+    served_from: datetime | None = None,
+    reason: str | None = None,
+) -> None:
     """Make a version the champion; the one before it is retired.
+
+    Args:
+        engine: The output database.
+        job: The job's name.
+        version: The version.
+        promoted_at: When.
+        served_from: The first cutoff that it forecasts from; None for every one that it has not learnt from.
+        reason: Why, in words.
 
     Raises:
         SourceError: where the job has no such version; names those it has.
@@ -230,14 +252,22 @@ def promote(engine: sa.Engine, job: str, version: str, promoted_at: datetime) ->
             raise SourceError(
                 f"The job {job!r} has no model version {version!r} in {describe(engine.url)}; it has: {known}."
             )
-        _make_champion(connection, job, version, {"promoted_at": promoted_at})
+        values = {"promoted_at": promoted_at, "served_from": served_from, "reason": reason}
+        _make_champion(connection, job, version, values, f"{version} took its place")
 
 
-def rollback(engine: sa.Engine, job: str) -> str:
+def retire(engine: sa.Engine, job: str, version: str, reason: str) -> None:
+    """Let a challenger go, and say why; nothing happens to a version that is none."""
+    challenger = sa.and_(_is_version(job, version), model.c.stage == "challenger")
+    with transaction(engine) as connection:
+        connection.execute(model.update().where(challenger).values(stage="retired", reason=reason))
+
+
+def rollback(engine: sa.Engine, job: str, at: datetime | None = None) -> str:
     """Make the champion before the present one the champion again; a second time goes further back.
 
     The version that is left is no former champion from then on: it has no `promoted_at` any more, and
-    no later rollback comes back to it.
+    no later rollback comes back to it. Both say what happened to them in `reason`, and when if `at` is given.
 
     Returns:
         The version that is champion now.
@@ -260,9 +290,11 @@ def rollback(engine: sa.Engine, job: str) -> str:
             )
         version: str = promoted[champion - 1].version
         # It keeps the time of its own promotion: so the next rollback goes on to the one before it.
-        _make_champion(connection, job, version, {})
-        left = _is_version(job, promoted[champion].version)
-        connection.execute(model.update().where(left).values(promoted_at=None))
+        left, when = promoted[champion].version, f" on {at:%Y-%m-%d %H:%M} UTC" if at else ""
+        _make_champion(
+            connection, job, version, {"reason": f"champion again: {left} was rolled back{when}"}, f"rolled back{when}"
+        )
+        connection.execute(model.update().where(_is_version(job, left)).values(promoted_at=None))
         return version
 
 
@@ -270,6 +302,9 @@ def _is_version(job: str, version: str) -> sa.ColumnElement[bool]:
     return sa.and_(model.c.job == job, model.c.version == version)
 
 
-def _make_champion(connection: sa.Connection, job: str, version: str, values: dict[str, Any]) -> None:
-    connection.execute(model.update().where(model.c.job == job, model.c.stage == "champion").values(stage="retired"))
+def _make_champion(
+    connection: sa.Connection, job: str, version: str, values: dict[str, Any], left: str | None = None
+) -> None:
+    former = sa.and_(model.c.job == job, model.c.stage == "champion", model.c.version != version)
+    connection.execute(model.update().where(former).values(stage="retired", reason=left))
     connection.execute(model.update().where(_is_version(job, version)).values(stage="champion", **values))

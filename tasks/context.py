@@ -22,6 +22,7 @@ from sql.read import Source, takes_since
 from tasks.decide import Decided, weigh
 from tasks.places import Places
 from tasks.score import last_evening
+from tasks.shadow import shadow_of
 from tasks.step import logger, step
 from tasks.summary_file import meaning_of, read_summary
 
@@ -33,7 +34,8 @@ class Context:
     Attributes:
         since: No row before it is read.
         window: The same on the grid, and the summary of what is older.
-        reach: Steps before the cutoff that forecasts, the report and the classes by volume look at.
+        reach: Steps before the cutoff that forecasts, the report, the classes by volume and the comparison with a
+            challenger look at.
         version: The version that will be loaded.
     """
 
@@ -97,6 +99,8 @@ def plan_context(
             return None
         forecaster = Forecaster.load(decided.folder)
         summary = read_summary(decided.folder, meaning_of(source, base, forecast, policies))
+        shadow = shadow_of(places, decided, forecast, expected, scratch)
+        reach = 0 if shadow is None else shadow.reach(forecaster)
     except (InputError, ModelError):  # the night itself will say so
         return None
     if summary is None or (forecaster.forecast.lower_bound is not None and forecast.lower_bound is None):
@@ -105,7 +109,7 @@ def plan_context(
     index, season = grid.position(expected), summary.season_length
     before = min(last_evening(places, expected, grid, index), index - (monitor.rescore_steps or season))
     judged = [grid.position(row["cutoff"]) for row in published if grid.position(row["last_timestamp"]) > before]
-    reach = max(forecaster.memory, spread_reach(season), 3 * forecast.horizon)
+    reach = max(reach, forecaster.memory, spread_reach(season), 3 * forecast.horizon)
     if monitor.volume_classes:
         reach = max(reach, index - min(judged, default=index) + volume_reach(grid, season))
     window = Window(min(index - reach, summary.until - season), summary)

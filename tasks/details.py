@@ -64,6 +64,7 @@ def write_details(
         "decision": {"mode": details.decided.mode, "reason": details.decided.reason},
         "model_version": details.fitted.version,
         "training": details.fitted.training,
+        "outcome": details.fitted.outcome,
         "network": {"summary": details.predicted.summary, "choices": details.predicted.choices},
         "fallback": details.predicted.fallback_reasons,
         "examples": _examples(load_panel(panel_file), details.predicted.file, levels),

@@ -10,8 +10,9 @@ from typing import Any
 
 from models.errors import TrainingFailed
 from models.levels import Levels
-from models.settings import ForecastSettings, NetworkSettings, TrainingSettings
-from sql import history, write
+from models.promotion import Verdict
+from models.settings import ForecastSettings, NetworkSettings, PromotionSettings, TrainingSettings
+from sql import write
 from tasks.decide import Decided
 from tasks.model_store import StoredVersion, store_version
 from tasks.places import Places
@@ -22,6 +23,7 @@ from tasks.training.on_gpu import train_on_gpu
 from tasks.training.order import MODEL, Order, Trained
 from tasks.training.own_process import train_apart
 from tasks.training_progress import told_progress
+from tasks.verdict import verdict_on
 
 
 @dataclass(frozen=True)
@@ -30,12 +32,14 @@ class Fitted:
 
     Attributes:
         mode: scratch, warm, load or none.
-        version: Name of the version; "" for none.
+        version: Name of the version that forecasts tonight; "" for none.
         folder: Local folder of the version's files; None for none.
-        stored: The new version, None where none was made.
+        stored: The new version, None where none was made; it forecasts tonight where it takes the champion's place.
         lies: The version in the store, new or not; None for none.
         training: How training went, as JSON; None where nothing was trained.
         failure: Why training failed and what the night takes instead; "" where it did not.
+        verdict: What becomes of the new version, and why; None where none was made.
+        judged: Row of the table `promotion` of the new version, where there was a champion beside it; else None.
     """
 
     mode: str
@@ -45,6 +49,16 @@ class Fitted:
     lies: StoredVersion | None = None
     training: dict[str, Any] | None = None
     failure: str = ""
+    verdict: Verdict | None = None
+    judged: dict[str, Any] | None = None
+
+    @property
+    def outcome(self) -> str:
+        """What became of the new version, in words; "" where none was made."""
+        if self.verdict is None or self.stored is None:
+            return ""
+        word = {"promote": "is the champion", "wait": "is a challenger", "retire": "is not taken"}[self.verdict.action]
+        return f"{self.stored.version} {word}: {self.verdict.reason}"
 
     @property
     def trained_on(self) -> str:
@@ -66,10 +80,16 @@ def fit_model(
     meaning: str,
     runner: Runner,
     run_id: str,
+    promotion: PromotionSettings,
+    segments: list[str],
+    own: bool,
 ) -> Fitted:
     """Train and store a version, or take the champion; a warm start that found nothing better is the champion.
 
-    `meaning` is that of the history, see `meaning_of`; `runner` says where training runs.
+    A new version forecasts tonight where it takes the champion's place at once, see `verdict_on`; else the champion.
+
+    `meaning` is that of the history, see `meaning_of`; `runner` says where training runs. `segments` are the static
+    columns whose groups are compared apart, and with `own` what was trained forecasts tonight, whatever the verdict.
     """
     if decided.mode in ("load", "none"):
         version = decided.champion.version if decided.champion else ""
@@ -78,12 +98,15 @@ def fit_model(
         package=installed_version(PACKAGE),
         job=places.job,
         panel=str(panel_file),
-        start=decided.champion if decided.folder else None,
+        start=decided.champion if decided.mode == "warm" else None,
         forecast=forecast,
         network=network,
         training=training,
         levels=levels,
         meaning=meaning,
+        rival=None if promotion.policy == "always" else decided.champion,
+        rival_until=decided.champion_until,
+        segments=segments,
     )
     folder = panel_file.with_name("training")
     try:
@@ -91,11 +114,16 @@ def fit_model(
     except TrainingFailed as error:
         return _without_training(decided, str(error))
     logger().info("%s\n%s", "\n".join(trained.choices), trained.summary)
-    if trained.kept_champion and decided.champion is not None:
-        champion = decided.champion
+    champion = decided.champion
+    if trained.kept_champion and champion is not None:
         return Fitted(decided.mode, champion.version, decided.folder, lies=champion, training=trained.facts)
     stored = keep_model(places, folder / MODEL, trained, cutoff, now)
-    return Fitted(decided.mode, stored.version, folder / MODEL, stored, stored, trained.facts)
+    verdict, judged = verdict_on(places, stored, decided, trained, promotion, cutoff)
+    logger().info("%s: %s", stored.version, verdict.reason)
+    fate: dict[str, Any] = {"stored": stored, "training": trained.facts, "verdict": verdict, "judged": judged}
+    if champion is None or own or verdict.action == "promote":
+        return Fitted(decided.mode, stored.version, folder / MODEL, lies=stored, **fate)
+    return Fitted(decided.mode, champion.version, decided.folder, lies=champion, **fate)
 
 
 @step("{decided.mode}: train the model")
@@ -137,15 +165,3 @@ def _without_training(decided: Decided, why: str) -> Fitted:
     if decided.champion is None:
         return Fitted("none", failure=failure)
     return Fitted("load", decided.champion.version, decided.folder, lies=decided.champion, failure=failure)
-
-
-@step("promote {fitted.version}", retries=2, retry_delay_seconds=(2, 10))
-def promote_model(places: Places, fitted: Fitted, cutoff: datetime, now: datetime) -> None:
-    """Make tonight's new version the champion, unless the champion has seen more."""
-    if fitted.stored is None:
-        return
-    champion = history.champion(places.engine(), places.job)
-    if champion is not None and champion["version"] == fitted.stored.version:
-        return
-    if champion is None or champion["trained_until"] <= cutoff:
-        write.promote(places.engine(), places.job, fitted.stored.version, now)

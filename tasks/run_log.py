@@ -65,6 +65,11 @@ def usual_rows(places: Places, whole_history: bool) -> int | None:
     return next(filter(None, alike), None)
 
 
+def newest_night(places: Places) -> datetime | None:
+    """Cutoff of the newest night that is published; None where none is."""
+    return max((row["cutoff"] for row in history.publications(places.engine(), places.job)), default=None)
+
+
 def note_failure(
     places: Places,
     run_id: str,

@@ -9,7 +9,7 @@ import click
 from flows.commands.answer import Answer, answers, table
 
 JOB = click.argument("job")
-_COLUMNS = ["version", "stage", "trained_until", "created_at", "promoted_at"]
+_COLUMNS = ["version", "stage", "trained_until", "created_at", "promoted_at", "reason"]
 
 
 @click.group()
@@ -31,13 +31,20 @@ def list_models(job: str) -> Answer:
 @click.argument("version", required=False)
 @answers
 def show(job: str, version: str | None) -> Answer:
-    """One version with its metrics and place; the champion where none is named."""
-    from flows.job import JobError
+    """One version with its metrics, its place and its nights beside a champion; the champion where none is named."""
+    from flows.job import JobError, load_job
+    from sql import history
 
     versions = _versions(job)
     for each in versions:
         if each["version"] == version or (version is None and each["stage"] == "champion"):
-            return Answer("\n".join(f"{name}: {value}" for name, value in each.items()), each)
+            loaded = load_job(job)
+            evenings = history.promotions(loaded.places.engine(), loaded.job.name, each["version"])
+            lines = [f"{name}: {value}" for name, value in each.items()]
+            lines += [
+                f"{row['evaluated_on']:%Y-%m-%d %H:%M}, beside {row['champion']}: {row['reason']}" for row in evenings
+            ]
+            return Answer("\n".join(lines), {**each, "promotion": evenings})
     if not versions:
         raise JobError(f"{job} has no model version yet: no night has trained one. Try `nightcast run`.")
     names = [each["version"] for each in versions[:5]]
@@ -54,9 +61,13 @@ def promote(job: str, version: str) -> Answer:
 
     from flows.job import load_job
     from sql import write
+    from tasks.run_log import newest_night
 
     loaded = load_job(job)
-    write.promote(loaded.places.ready_engine(), loaded.job.name, version, datetime.now(UTC))
+    now, engine = datetime.now(UTC), loaded.places.ready_engine()
+    by_hand = f"promoted by hand on {now:%Y-%m-%d %H:%M} UTC"
+    since = newest_night(loaded.places)
+    write.promote(engine, loaded.job.name, version, now, served_from=since, reason=by_hand)
     return Answer(f"{version} is the champion of {loaded.job.name}.", {"champion": version})
 
 
@@ -64,12 +75,14 @@ def promote(job: str, version: str) -> Answer:
 @JOB
 @answers
 def rollback(job: str) -> Answer:
-    """Make the champion before the present one champion again."""
+    """Make the champion before the present one champion again; the next night forecasts with it."""
+    from datetime import UTC, datetime
+
     from flows.job import load_job
     from sql import write
 
     loaded = load_job(job)
-    version = write.rollback(loaded.places.ready_engine(), loaded.job.name)
+    version = write.rollback(loaded.places.ready_engine(), loaded.job.name, datetime.now(UTC))
     return Answer(f"{version} is the champion of {loaded.job.name} again.", {"champion": version})
 
 

@@ -54,6 +54,7 @@ def page(night: Night) -> Row:
         "audit": details.get("audit"),
         "decision": _decision(night),
         "training": details.get("training"),
+        "outcome": details.get("outcome") or "now the champion",
         "training_plot": _training_plot(details.get("training")),
         "network": details.get("network"),
         "versions": [_version(night, row) for row in night.versions[:VERSIONS_SHOWN]],

@@ -111,7 +111,7 @@ def _model(facts: Row) -> str:
     if decision["version"]:
         words.append(f"version `{decision['version']}`")
     if training:
-        outcome = "the champion stays, it is better" if training["kept_champion"] else "now the champion"
+        outcome = "the champion stays, it is better" if training["kept_champion"] else cell(facts["outcome"])
         words.append(f"{_number(training['steps'])} steps in {_duration(training['seconds'])}, {outcome}")
     return "<br>".join(filter(None, words))
 

@@ -11,10 +11,13 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from pydantic import Field
 
 from models.errors import TrainingFailed
 from models.levels import Levels
@@ -38,6 +41,9 @@ class Order(Settings):
         training: The training, with the policy of tonight.
         levels: The upper levels.
         meaning: Of the history, see `meaning_of`.
+        rival: The champion that the new version is compared with; None for none.
+        rival_until: The newest timestamp that it has learnt from.
+        segments: Static columns whose groups are compared apart.
     """
 
     package: str
@@ -49,6 +55,9 @@ class Order(Settings):
     training: TrainingSettings
     levels: Levels
     meaning: str
+    rival: StoredVersion | None = None
+    rival_until: datetime | None = None
+    segments: list[str] = Field(default=[])
 
     def write(self, folder: Path) -> Path:
         """Write the order into a folder; gives its file."""
@@ -82,12 +91,16 @@ class Trained:
         built_for: What the version was built for, see `built_for`.
         choices: What was chosen for the network and why.
         summary: Table of the network's layers.
+        by_step: `Sums` of each step that neither it nor the rival has learnt from, oldest first.
+        by_segment: Those of each segment.
     """
 
     facts: dict[str, Any]
     built_for: dict[str, Any]
     choices: list[str]
     summary: str
+    by_step: list[list[float]] = field(default_factory=list)
+    by_segment: dict[str, list[float]] = field(default_factory=dict)
 
     @property
     def kept_champion(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,8 @@ import numpy as np
 
 from models.progress import Progress
 from models.retraining import built_for
+from models.scoring import segments_of
+from models.time_grid import TimeGrid
 from tasks.model_store import SERIES_FILE, fetch_version
 from tasks.panel_store import load_panel
 from tasks.runner.shared_files import at_hand
@@ -39,6 +41,7 @@ def train(folder: Path, tell: Callable[[Progress], None]) -> Trained:
     with quiet_import():
         from models.fitting import fit
         from models.forecaster import Forecaster
+        from models.two_networks import compare_held_out
 
     panel = to_train_on(panel, order.levels)
     start = None if before is None else Forecaster.load(before)
@@ -50,6 +53,14 @@ def train(folder: Path, tell: Callable[[Progress], None]) -> Trained:
         forecaster.summary,
     )
     if not trained.kept_champion:
+        if order.rival is not None and order.rival_until is not None:
+            rival = Forecaster.load(fetch_version(order.rival, folder))
+            grid = TimeGrid(panel.frequency, panel.time_zone)
+            age, stride = panel.cutoff_index - grid.position(order.rival_until), max(1, round(grid.steps_per_day))
+            segments = segments_of(panel, order.segments)
+            held_out = compare_held_out(forecaster, rival, panel, order.forecast, segments, age, stride=stride)
+            by_segment = {name: list(sums) for name, sums in held_out.segments.items()}
+            trained = replace(trained, by_step=held_out.by_step.tolist(), by_segment=by_segment)
         model = folder / MODEL
         model.mkdir(exist_ok=True)
         forecaster.save(model)

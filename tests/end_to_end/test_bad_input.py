@@ -294,7 +294,8 @@ def test_a_night_that_may_train_replaces_a_damaged_champion_and_says_why(
     assert (night["train_mode"], night["fallback_series"]) == ("scratch", 1)
     what = rf"{name or 'manifest.json'} is (damaged|missing)"
     reason = f"champion {champion['version']} cannot be read: .*{what}; training from scratch"
-    assert re.fullmatch(reason, night["train_reason"])
+    replaced = f"; {night['model_version']} is the champion: no other can forecast this night"
+    assert re.fullmatch(reason + replaced, night["train_reason"])
     [row] = [row for row in history.runs(load_job(job).places.engine(), "small") if row["run_id"] == night["run_id"]]
     assert row["train_reason"] == night["train_reason"]
     for told in (told_on_the_way.text, Path(night["report"]).read_text(encoding="utf-8")):

@@ -171,13 +171,19 @@ def test_one_bad_series_never_stops_a_night(make_job, history_frame):
 
 def test_models_can_be_listed_promoted_and_rolled_back(two_nights):
     first = run("models", "show", str(two_nights))["version"]
-    run("run", str(two_nights), "--cutoff", "2024-02-11", "--train", "scratch")
-    versions = run("models", "list", str(two_nights))["models"]
-    champion = next(row["version"] for row in versions if row["stage"] == "champion")
-    assert champion != first
+    night = run("run", str(two_nights), "--cutoff", "2024-02-11", "--train", "scratch")
+    versions = {row["stage"]: row["version"] for row in run("models", "list", str(two_nights))["models"]}
+    challenger = versions["challenger"]
+    # Of the steps that neither has learnt from there are too few to tell which is the better.
+    assert (versions["champion"], night["model_version"], night["train_mode"]) == (first, first, "scratch")
+    assert f"{challenger} is a challenger: " in night["train_reason"]
+    assert run("models", "promote", str(two_nights), challenger)["champion"] == challenger
     assert run("models", "rollback", str(two_nights))["champion"] == first
+    rows = {row["version"]: row for row in run("models", "list", str(two_nights))["models"]}
+    assert rows[first]["reason"].startswith(f"champion again: {challenger} was rolled back on 20")
+    assert (rows[challenger]["stage"], rows[challenger]["promoted_at"]) == ("retired", None)
     assert run("run", str(two_nights), "--cutoff", "2024-02-12", "--train", "never")["model_version"] == first
-    assert run("models", "promote", str(two_nights), champion)["champion"] == champion
+    assert run("models", "show", str(two_nights))["version"] == first
     assert CliRunner().invoke(main, ["models", "promote", str(two_nights), "nothing"]).exit_code == 2
 
 

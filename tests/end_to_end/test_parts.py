@@ -35,10 +35,19 @@ def tables(job):
 
 def test_training_alone_makes_a_champion_and_no_forecast(two_nights):
     nights, evenings, champion, versions = tables(two_nights)
-    trained = run(two_nights, "train", "2024-02-17", "scratch")
+    trained = run(two_nights, "train", "2024-02-17", "scratch", changes={"promotion": {"policy": "always"}})
     assert (trained.message, trained.rows) == (f"scratch: {trained.model_version}", 0)
     assert tables(two_nights) == (nights, evenings, trained.model_version, versions + 1)
     assert trained.model_version != champion
+
+
+def test_training_alone_leaves_a_champion_where_nothing_says_that_the_new_one_is_better(two_nights):
+    nights, evenings, champion, versions = tables(two_nights)
+    trained = run(two_nights, "train", "2024-02-17", "scratch")
+    assert tables(two_nights) == (nights, evenings, champion, versions + 1)
+    assert (trained.model_version, trained.train_mode) == (champion, "scratch")
+    assert "is a challenger: loss" in trained.train_reason
+    assert "on steps that neither has learnt from, E" in trained.train_reason
 
 
 def test_forecasting_alone_publishes_by_the_champion_and_judges_nothing(two_nights):

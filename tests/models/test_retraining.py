@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from models.errors import InputError
-from models.retraining import ChampionFacts, TrainingDecision, built_for, decide_training
+from models.retraining import ChampionFacts, TrainingDecision, Trainings, built_for, decide_training
 from models.settings import ForecastSettings, Layer, NetworkSettings, TrainingSettings
 
 CUTOFF = datetime(2024, 3, 31, tzinfo=UTC)
@@ -50,6 +50,64 @@ def test_many_unknown_series_continue_the_training() -> None:
 def test_degraded_forecasts_start_anew_even_under_a_young_champion() -> None:
     assert decide(facts=champion(), loss_state="degraded") == ("scratch", "forecasts are degraded under v1")
     assert decide(facts=champion(), loss_state="not evaluated").mode == "load"
+
+
+def days_ago(days: float) -> datetime:
+    return CUTOFF - timedelta(days=days)
+
+
+@pytest.mark.parametrize(
+    ("trained", "mode"),
+    [(4, "scratch"), (3, "load"), (2, "load"), (0, "load")],
+    ids=["before it degraded", "on that night", "since", "tonight"],
+)
+def test_a_loss_that_degraded_three_nights_ago_starts_anew_once(trained: float, mode: str) -> None:
+    found = decide(
+        facts=champion(5), loss_state="degraded", degraded_since=days_ago(3), trainings=Trainings(days_ago(trained))
+    )
+    assert found.mode == mode
+    assert ("a network was trained from scratch" in found.reason) == (mode == "load")
+
+
+@pytest.mark.parametrize(("days", "mode"), [(13.9, "load"), (14, "scratch")])
+def test_a_loss_that_stays_degraded_starts_anew_again_after_a_while(days: float, mode: str) -> None:
+    found = decide(
+        facts=champion(5), loss_state="degraded", degraded_since=days_ago(40), trainings=Trainings(days_ago(days))
+    )
+    assert found.mode == mode
+    if mode == "scratch":
+        why = "14 days after the last training from scratch, again_after_days is 14"
+        assert found.reason == f"forecasts are still degraded under v1, {why}"
+
+
+def test_a_degraded_loss_does_not_keep_from_continuing_an_old_champion() -> None:
+    found = decide(
+        facts=champion(8), loss_state="degraded", degraded_since=days_ago(3), trainings=Trainings(days_ago(2))
+    )
+    assert found.mode == "warm"
+
+
+@pytest.mark.parametrize(
+    ("trainings", "mode"),
+    [
+        (Trainings(days_ago(60)), "scratch"),
+        (Trainings(days_ago(29), days_ago(1)), "load"),
+        (Trainings(days_ago(29)), "warm"),
+        (Trainings(days_ago(60), days_ago(1), "v2"), "load"),
+        (Trainings(days_ago(60), days_ago(1)), "scratch"),
+    ],
+    ids=["long ago", "its challenger was not taken", "and it may be continued", "one is in its shadow", "none is"],
+)
+def test_an_old_champion_is_not_trained_anew_night_after_night(trainings: Trainings, mode: str) -> None:
+    assert decide(facts=champion(61), trainings=trainings).mode == mode
+
+
+@pytest.mark.parametrize(("days", "mode"), [(1, "load"), (6.9, "load"), (7, "warm")])
+def test_a_champion_that_was_continued_in_vain_is_left_alone_for_a_while(days: float, mode: str) -> None:
+    for facts, share in ((champion(12), 0.0), (champion(1), 0.5)):
+        found = decide(facts=facts, unknown_share=share, trainings=Trainings(continued=days_ago(days)))
+        assert found.mode == mode
+    assert decide(facts=champion(1), trainings=Trainings(continued=days_ago(1))).reason.endswith("knows the series")
 
 
 @pytest.mark.parametrize("policy", ["auto", "warm", "scratch"])

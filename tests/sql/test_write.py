@@ -197,3 +197,46 @@ def test_an_unknown_version_is_not_promoted_and_the_known_ones_are_named(output)
     add(output, "v1", 0)
     with pytest.raises(SourceError, match=r"no model version 'v7' .*it has: v1\."):
         write.promote(output, "sales", "v7", NIGHT)
+
+
+def test_a_rollback_and_a_promotion_say_in_the_table_what_became_of_whom(output):
+    for day, version in enumerate(["v1", "v2", "v3"]):
+        add(output, version, day)
+    write.promote(output, "sales", "v1", NIGHT)
+    write.promote(output, "sales", "v2", NIGHT + timedelta(days=1), served_from=NIGHT, reason="E 23, 20 is enough")
+    write.retire(output, "sales", "v3", "not enough within 42 nights")
+    rows = {row["version"]: row for row in history.models(output, "sales")}
+    assert {version: row["reason"] for version, row in rows.items()} == {
+        "v1": "v2 took its place", "v2": "E 23, 20 is enough", "v3": "not enough within 42 nights",
+    }  # fmt: skip
+    assert (rows["v2"]["served_from"], rows["v3"]["stage"]) == (NIGHT, "retired")
+
+    at = datetime(2024, 3, 1, 9, 30, tzinfo=UTC)
+    assert write.rollback(output, "sales", at) == "v1"
+    rows = {row["version"]: row for row in history.models(output, "sales")}
+    assert rows["v1"]["reason"] == "champion again: v2 was rolled back on 2024-03-01 09:30 UTC"
+    assert (rows["v2"]["stage"], rows["v2"]["reason"]) == ("retired", "rolled back on 2024-03-01 09:30 UTC")
+
+
+def test_only_a_challenger_can_be_let_go(output):
+    add(output, "v1", 0)
+    write.promote(output, "sales", "v1", NIGHT)
+    write.retire(output, "sales", "v1", "a mistake")
+    write.retire(output, "sales", "v9", "not there")
+    assert history.champion(output, "sales")["reason"] is None
+
+
+def test_what_is_known_of_a_challenger_is_kept_by_evening_and_replaced_when_it_is_said_again(output):
+    evening = {
+        "job": "sales", "version": "v2", "evaluated_on": NIGHT, "champion": "v1", "held_out": False, "n": 42,
+        "difference": 0.1, "segments": {"all": [42.0, 1.0, 1.1, 38.0, 37.0]}, "nights": 1, "e_value": 1.0,
+        "e_against": 1.0, "effect": float("nan"), "verdict": "wait", "reason": "too early",
+    }  # fmt: skip
+    later = evening | {"evaluated_on": NIGHT + timedelta(days=1), "held_out": True}
+    write.upsert_promotions(output, [later, evening])
+    write.upsert_promotions(output, [evening | {"e_value": 2.0}])
+    write.upsert_promotions(output, [evening | {"version": "v3"}])
+    rows = history.promotions(output, "sales", "v2")
+    assert [(row["evaluated_on"], row["e_value"]) for row in rows] == [(NIGHT, 2.0), (NIGHT + timedelta(days=1), 1.0)]
+    assert (rows[0]["segments"]["all"][0], rows[0]["effect"], rows[1]["held_out"]) == (42.0, None, True)
+    assert len(history.promotions(output, "sales")) == 3
