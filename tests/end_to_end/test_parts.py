@@ -15,9 +15,9 @@ from models.errors import InputError
 from sql import history
 
 
-def run(job, part, cutoff, train):
+def run(job, part, cutoff, train, changes=None):
     return night(
-        load_job(job),
+        load_job(job, changes),
         cutoff=cutoff,
         train=train,
         now=datetime(2024, 2, 20, tzinfo=UTC),

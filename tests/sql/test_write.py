@@ -17,7 +17,7 @@ NIGHT = datetime(2024, 1, 31, tzinfo=UTC)
 
 def score_row(**changes):
     row = {"job": "sales", "cutoff": NIGHT, "segment": "all", "step": 0, "metric": "mase"}
-    return row | {"value": 0.8, "baseline_value": 1.0, "n": 100} | changes
+    return row | {"value": 0.8, "baseline_value": 1.0, "n": 100, "model_version": "v1"} | changes
 
 
 def test_scores_written_twice_stand_once_with_the_newer_value(output):
