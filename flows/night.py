@@ -248,7 +248,8 @@ def _steps(
                 run_id,
                 promotion,
                 job.monitor.segments,
-                scope.own,
+                # Who asks for a network wants to see what it forecasts; who is the champion is another question.
+                scope.own or (train == "scratch" and forecasts),
             )
     scope.in_order()
     if part == "train" and fitted.failure:
