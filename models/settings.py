@@ -318,11 +318,11 @@ class CalibrationSettings(Settings):
         "actuals come late; 0 leaves coverage to the half-life alone.",
     )
     rehearsed: float = Field(
-        0.5,
+        0.0,
         ge=0,
         le=1,
-        description="What a past evening on which a new job's first model was tried counts beside a live one; 0 for "
-        "live ones alone.",
+        description="What a past evening on which a new job's first model was tried counts beside a live one, such as "
+        "0.5; 0 for live ones alone.",
     )
 
 

