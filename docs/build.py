@@ -85,6 +85,8 @@ def job_reference() -> str:
         "training",
         "runner",
         "output",
+        "calibration",
+        "promotion",
         "monitor",
         "notify",
     ):
