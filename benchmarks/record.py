@@ -27,9 +27,18 @@ HISTORY_HEAD = """# Every benchmark run, oldest first
 
 
 def asked(script: str, arguments: Sequence[str]) -> str:
-    """What a reader types to run a benchmark again; folders as seen from the project, as no other machine has ours."""
-    told = [os.path.relpath(each, FOLDER.parents[1]) if os.path.isabs(each) else each for each in arguments]
-    return " ".join(["python", f"benchmarks/{script}.py", *told])
+    """What a reader types to run a benchmark again; no other machine has our folders.
+
+    One in the project or beside it is named as seen from the project, any other `DIR`.
+    """
+    return " ".join(["python", f"benchmarks/{script}.py", *map(_told, arguments)])
+
+
+def _told(argument: str) -> str:
+    if not os.path.isabs(argument):
+        return argument
+    near = os.path.relpath(argument, FOLDER.parents[1])
+    return "DIR" if near.startswith(os.path.join("..", "..")) else near
 
 
 def record(name: str, figures: Mapping[str, float | int | str | None], command: str, folder: Path = FOLDER) -> Path:

@@ -72,9 +72,9 @@ def backfill_nights(
                 f"No step of {loaded.job.forecast.frequency} lies from {first} to {last}; put --from before --to."
             )
         if workers > 1:
-            return Backfilled(run_side_by_side(loaded, cutoffs, train, workers), there)
-        own = policy == "scratch"
-        return Backfilled([run_night(loaded.path, cutoff=cutoff, train=train, own=own) for cutoff in cutoffs], there)
+            return Backfilled(run_side_by_side(loaded, cutoffs, policy, workers), there)
+        # Also the job's own policy is named: nights that are trained from scratch are then forecast by what they train.
+        return Backfilled([run_night(loaded.path, cutoff=cutoff, train=policy) for cutoff in cutoffs], there)
 
 
 def _cutoffs(

@@ -58,7 +58,6 @@ class Scope:
     Attributes:
         part: All of it, or only a part.
         promotes: Whether a network that was trained tonight may become the champion.
-        own: Whether what was trained tonight forecasts tonight, also where the champion stays.
         tells: Whether the job's targets are told of alerts.
         in_order: Waits for the nights before, where several run at once: which model is the champion, what quantiles
             are calibrated by, and what is said of the loss depend on them; reading and training does not.
@@ -66,7 +65,6 @@ class Scope:
 
     part: Part = "nightly"
     promotes: bool = True
-    own: bool = False
     tells: bool = True
     in_order: Callable[[], None] = lambda: None
 
@@ -82,34 +80,29 @@ def run_night(
     horizon: int | None = None,
     time_limit: float | None = None,
     now: datetime | None = None,
-    own: bool = False,
 ) -> NightSummary:
     """Run a job's night: as a Prefect flow where PREFECT_API_URL is set, else at once as plain functions.
 
     Args:
         job: Path of the job's file, or its name.
         cutoff: Last timestamp that the forecast may see; the newest observed step where None.
-        train: Instead of the job's `training.policy`.
+        train: Instead of the job's `training.policy`; what "scratch" then trains forecasts tonight, whoever is the
+            champion.
         horizon: Instead of the job's; a network for another one never becomes the champion.
         time_limit: Instead of the job's `training.time_limit`, in seconds.
         now: The moment that counts as now; the clock's where None.
-        own: See `Scope`.
     """
     if _server_answers():
         from flows.nightly import night_as_flow
 
-        return night_as_flow(str(job), None if cutoff is None else str(cutoff), train, horizon, time_limit, now, own)
-    loaded, scope = for_this_run(job, horizon, time_limit, own=own)
+        return night_as_flow(str(job), None if cutoff is None else str(cutoff), train, horizon, time_limit, now)
+    loaded, scope = for_this_run(job, horizon, time_limit)
     now = now or datetime.now(UTC)
     return night(loaded, cutoff=cutoff, train=train, now=now, run_id=uuid4().hex, scope=scope)
 
 
 def for_this_run(
-    job: str | Path,
-    horizon: int | None = None,
-    time_limit: float | None = None,
-    part: Part = "nightly",
-    own: bool = False,
+    job: str | Path, horizon: int | None = None, time_limit: float | None = None, part: Part = "nightly"
 ) -> tuple[LoadedJob, Scope]:
     """A job with what holds for one run instead of what its file says, and what such a night may do."""
     changes: dict[str, dict[str, Any]] = {
@@ -118,7 +111,7 @@ def for_this_run(
     }
     loaded = load_job(job, changes)
     # The next night wants a champion for the job's own horizon.
-    return loaded, Scope(part, promotes=horizon is None or horizon == load_job(job).job.forecast.horizon, own=own)
+    return loaded, Scope(part, promotes=horizon is None or horizon == load_job(job).job.forecast.horizon)
 
 
 def _server_answers() -> bool:
@@ -249,7 +242,7 @@ def _steps(
                 promotion,
                 job.monitor.segments,
                 # Who asks for a network wants to see what it forecasts; who is the champion is another question.
-                scope.own or (train == "scratch" and forecasts),
+                train == "scratch" and forecasts,
             )
     scope.in_order()
     if part == "train" and fitted.failure:

@@ -41,12 +41,11 @@ def run_part(
     time_limit: float | None = None,
     now: datetime | None = None,
     tells: bool = True,
-    own: bool = False,
 ) -> NightSummary:
     """A night, or a part of it, within a flow; gives the state in which the flow ends."""
     outcome = _OUTCOME.get([])
     try:
-        loaded, scope = for_this_run(job, horizon, time_limit, part, own)
+        loaded, scope = for_this_run(job, horizon, time_limit, part)
         scope = replace(scope, tells=tells)
         run_id = str(flow_run.id)
         summary = night(loaded, cutoff=cutoff, train=train, now=now or _now(), run_id=run_id, scope=scope)
@@ -64,7 +63,6 @@ def night_as_flow(
     horizon: int | None,
     time_limit: float | None,
     now: datetime | None,
-    own: bool = False,
 ) -> NightSummary:
     """As `night_of_file`; a server that goes away in the middle changes nothing of what becomes of the night.
 
@@ -74,10 +72,10 @@ def night_as_flow(
     outcome: list[NightSummary | Exception] = []
     token = _OUTCOME.set(outcome)
     try:
-        return night_of_file(job, cutoff, train, horizon, time_limit, now, own)
+        return night_of_file(job, cutoff, train, horizon, time_limit, now)
     except httpx.HTTPError as error:
         if not outcome:
-            loaded, scope = for_this_run(job, horizon, time_limit, own=own)
+            loaded, scope = for_this_run(job, horizon, time_limit)
             logger().warning("The Prefect server took no run (%s): the night runs without one.", error)
             now = now or datetime.now(UTC)
             return night(loaded, cutoff=cutoff, train=train, now=now, run_id=uuid4().hex, scope=scope)
@@ -117,7 +115,6 @@ def night_of_file(
     horizon: int | None = None,
     time_limit: float | None = None,
     now: datetime | None = None,
-    own: bool = False,
 ) -> NightSummary:
     """The same for the command line and for other flows, which know paths and may say what counts as now."""
-    return run_part(job, "nightly", cutoff, train, horizon=horizon, time_limit=time_limit, now=now, own=own)
+    return run_part(job, "nightly", cutoff, train, horizon=horizon, time_limit=time_limit, now=now)

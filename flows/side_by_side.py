@@ -21,9 +21,7 @@ from tasks.one_at_a_time import in_turn_of_parent
 _ORDER: dict[str, Any] = {}
 
 
-def run_side_by_side(
-    loaded: LoadedJob, cutoffs: Sequence[datetime], train: Policy | None, workers: int
-) -> list[NightSummary]:
+def run_side_by_side(loaded: LoadedJob, cutoffs: Sequence[datetime], train: Policy, workers: int) -> list[NightSummary]:
     """Run nights that do not depend on one another's model; for whoever has the job's turn.
 
     Which version is the champion, what came true of the nights before, by what quantiles are calibrated, and what the
@@ -32,7 +30,7 @@ def run_side_by_side(
     Args:
         loaded: The job.
         cutoffs: Oldest first.
-        train: `never` or `scratch`, or None where the job's policy is one of these.
+        train: `never` or `scratch`.
         workers: Processes; they share this one's cores.
 
     Raises:
@@ -57,7 +55,7 @@ def _begin(job: Path, ended: Any, news: Any, cores: int) -> None:
     in_turn_of_parent(load_job(job).places)
 
 
-def _run(job: Path, number: int, cutoff: datetime, train: Policy | None) -> NightSummary:
+def _run(job: Path, number: int, cutoff: datetime, train: Policy) -> NightSummary:
     ended, news = _ORDER["ended"], _ORDER["news"]
 
     def in_order() -> None:
@@ -67,12 +65,7 @@ def _run(job: Path, number: int, cutoff: datetime, train: Policy | None) -> Nigh
     try:
         now = datetime.now(UTC)
         return night(
-            load_job(job),
-            cutoff=cutoff,
-            train=train,
-            now=now,
-            run_id=uuid4().hex,
-            scope=Scope(own=True, in_order=in_order),
+            load_job(job), cutoff=cutoff, train=train, now=now, run_id=uuid4().hex, scope=Scope(in_order=in_order)
         )
     finally:
         in_order()

@@ -17,6 +17,7 @@ from scipy.special import ndtri
 
 from models.calibration import Calibration
 from models.normal_scores import WIDEST, FloatArray, even_chance, scores_of
+from models.panel import places_of
 
 IntArray = npt.NDArray[np.int64]
 
@@ -254,21 +255,6 @@ def groups_of(horizon: int) -> int:
 def group_of(step: IntArray, horizon: int) -> IntArray:
     """The group of each step, from 0; steps beyond the horizon count with its last."""
     return np.minimum(step, horizon - 1) * groups_of(horizon) // horizon
-
-
-def places_of(wanted: npt.NDArray[np.str_], known: npt.NDArray[np.str_]) -> IntArray:
-    """Where ids stand among others, shape (wanted,); -1 where they do not.
-
-    Args:
-        wanted: Shape (wanted,).
-        known: Shape (known,), sorted.
-    """
-    if np.array_equal(wanted, known):
-        return np.arange(len(wanted))
-    if not len(known):
-        return np.full(len(wanted), -1)
-    place = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
-    return np.where(known[place] == wanted, place, -1)
 
 
 def _series_after(before: Evidence, evening: Evening, keep: float, weight: float) -> FloatArray:

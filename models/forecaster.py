@@ -9,7 +9,7 @@ paths in Keras. Nothing here needs Keras, so a night that only forecasts does no
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Self
@@ -22,10 +22,10 @@ from models.baselines import seasonal_naive
 from models.choices import Plan, trained_as, usual_lower_bound
 from models.errors import ModelError
 from models.fallback import Fallback
-from models.flat_arrays import Vocabulary
+from models.flat_arrays import Arrays, Vocabulary
 from models.forecast import Forecast, mean_of_quantiles
 from models.member import Member
-from models.panel import Panel
+from models.panel import IntArray, Panel
 from models.settings import ForecastSettings, TrainingSettings
 from models.version import read_description, write_description
 
@@ -126,6 +126,35 @@ class Forecaster:
             source=np.where(reason == "", "model", "fallback"),
             reason=reason.astype(str),
         )
+
+    def flatten(self, panel: Panel) -> list[Arrays]:
+        """What each member reads, for `quantiles_at`; laid out once for origins at every step of the panel."""
+        return [member.flatten(panel) for member in self.members]
+
+    def quantiles_at(
+        self,
+        panel: Panel,
+        flat: Sequence[Arrays],
+        series: IntArray,
+        origin: IntArray,
+        bounds: tuple[float | None, float | None],
+    ) -> npt.NDArray[np.float64]:
+        """The members' mean from origins in the past, NaN where one gives no finite value.
+
+        Args:
+            panel: The series.
+            flat: From `flatten`.
+            series: Shape (window,).
+            origin: Shape (window,), flat positions.
+            bounds: From `bounds`.
+
+        Returns:
+            Shape (window, horizon, level), not crossing.
+        """
+        index = series.astype(np.int32), origin.astype(np.int32)
+        members = zip(self.members, flat, strict=True)
+        found = np.mean([member.quantiles_at(panel, arrays, *index) for member, arrays in members], axis=0)
+        return np.clip(np.maximum.accumulate(found, axis=-1), *bounds)
 
     def bounds(self, panel: Panel, forecast: ForecastSettings) -> tuple[float | None, float | None]:
         """What no forecast is below and above: what the job names now, else what was chosen when this was trained.

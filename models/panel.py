@@ -237,3 +237,21 @@ def _count(those: npt.NDArray[np.bool_], edges: IntArray) -> IntArray:
     """How many of each series' steps are `those`, shape (series,)."""
     running = np.concatenate([[0], np.cumsum(those)])
     return np.asarray(np.diff(running[edges]), np.int64)
+
+
+def places_of(wanted: npt.NDArray[np.str_], known: npt.NDArray[np.str_]) -> IntArray:
+    """Where ids stand among others, shape (wanted,); -1 where they do not.
+
+    Args:
+        wanted: Shape (wanted,).
+        known: Shape (known,), sorted.
+
+    >>> places_of(np.array(["b", "c"]), np.array(["a", "b"]))
+    array([ 1, -1])
+    """
+    if np.array_equal(wanted, known):
+        return np.arange(len(wanted))
+    if not len(known):
+        return np.full(len(wanted), -1)
+    place = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
+    return np.where(known[place] == wanted, place, -1)

@@ -134,17 +134,12 @@ def _points(
     scales = scales_at(panel, season, (panel.cutoff_index - cutoffs).tolist())
     size = np.array([np.nanmean(np.abs(row)) if (~np.isnan(row)).any() else 1.0 for row in panel.tail(200)])
     near = panel.newest(max(member.memory for member in forecaster.members) + int(cutoffs[-1]))
-    flat = [member.flatten(near) for member in forecaster.members]
+    flat = forecaster.flatten(near)
     for scale, back in zip(scales, cutoffs.tolist(), strict=True):
         able = np.flatnonzero(near.lengths - back > 2 * season)
         quantiles = np.full((len(panel), panel.horizon, len(levels)), np.nan)
         if len(able):
-            index = able.astype(np.int32), (near.offsets[1:][able] - 1 - back).astype(np.int32)
-            quantiles[able] = np.mean(
-                [m.quantiles_at(near, arrays, *index) for m, arrays in zip(forecaster.members, flat, strict=True)],
-                axis=0,
-            )
-        quantiles = np.clip(np.maximum.accumulate(quantiles, axis=-1), *bounds)
+            quantiles[able] = forecaster.quantiles_at(near, flat, able, near.offsets[1:][able] - 1 - back, bounds)
         actual = np.full((len(panel), panel.horizon), np.nan)
         actual[:, :back] = near.tail(back)[:, : panel.horizon]
         unit = np.where(np.isnan(scale) | (scale <= 0), np.where(size > 0, size, 1.0), scale)

@@ -16,6 +16,8 @@ import numpy.typing as npt
 from models.elements import pinball_of_each
 from models.history_summary import Window, seasonal_changes
 from models.panel import Panel
+from models.settings import MonitorSettings
+from models.volume_classes import volume_segments
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -232,6 +234,12 @@ def _summarise(points: FloatArray) -> EveningLoss:
         bias=float(points[:, 5].mean()),
         n=len(points),
     )
+
+
+def watched_segments(panel: Panel, monitor: MonitorSettings) -> dict[str, BoolArray]:
+    """`segments_of` the columns that a job watches, and where it wants them its volume classes at the cutoff."""
+    classes = volume_segments(panel, panel.cutoff_index) if monitor.volume_classes else {}
+    return segments_of(panel, monitor.segments) | classes
 
 
 def segments_of(panel: Panel, columns: Sequence[str]) -> dict[str, BoolArray]:

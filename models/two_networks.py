@@ -153,15 +153,13 @@ def _quantiles(
     forecaster: Forecaster, panel: Panel, series: IntArray, back: IntArray, bounds: tuple[float | None, float | None]
 ) -> FloatArray:
     """Shape (window, horizon, level), from origins so many steps back."""
-    flat = [member.flatten(panel) for member in forecaster.members]
+    flat = forecaster.flatten(panel)
     origin = panel.offsets[1:][series] - 1 - back
     found = np.empty((len(series), panel.horizon, len(forecaster.plan.quantile_levels)))
     for first in range(0, len(series), WINDOWS_AT_ONCE):
         part = slice(first, first + WINDOWS_AT_ONCE)
-        index = series[part].astype(np.int32), origin[part].astype(np.int32)
-        members = zip(forecaster.members, flat, strict=True)
-        found[part] = np.mean([member.quantiles_at(panel, arrays, *index) for member, arrays in members], axis=0)
-    return np.clip(np.maximum.accumulate(found, axis=-1), *bounds)
+        found[part] = forecaster.quantiles_at(panel, flat, series[part], origin[part], bounds)
+    return found
 
 
 def _units(panel: Panel) -> FloatArray:

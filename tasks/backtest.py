@@ -18,10 +18,9 @@ from models.errors import InputError
 from models.forecast import Forecast
 from models.forecaster import Forecaster, QuantilesOf
 from models.panel import Panel
-from models.scoring import segments_of
+from models.scoring import watched_segments
 from models.settings import AuditSettings, ForecastSettings, MonitorSettings, NetworkSettings, TrainingSettings
 from models.time_grid import TimeGrid
-from models.volume_classes import volume_segments
 from sql.read import Source
 from sql.revisions import known_at
 from tasks.covariates import covariates
@@ -126,9 +125,6 @@ def _tell(name: str, panel: Panel, cutoff: datetime) -> None:
 
 
 def _origin(panel: Panel, night: Forecast, others: dict[str, Challenge], monitor: MonitorSettings) -> Origin:
-    segments = segments_of(panel, monitor.segments)
-    if monitor.volume_classes:
-        segments |= volume_segments(panel, panel.cutoff_index)
     forecasts: dict[str, Forecast | Challenge] = {NETWORK: night, **others}
     return Origin(
         cutoff_index=panel.cutoff_index,
@@ -136,7 +132,7 @@ def _origin(panel: Panel, night: Forecast, others: dict[str, Challenge], monitor
         quantiles={name: each.quantiles for name, each in forecasts.items()},
         baseline=night.baseline,
         reason={name: each.reason for name, each in forecasts.items()},
-        segments=segments,
+        segments=watched_segments(panel, monitor),
     )
 
 

@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from models.calibration import Calibration
-from models.calibration_evidence import Evening, Evidence, group_of, groups_of, places_of
+from models.calibration_evidence import Evening, Evidence, group_of, groups_of
 from models.calibration_of_evidence import calibration_of
 from models.fallback import Fallback
-from models.panel import Panel
+from models.panel import Panel, places_of
 from models.scoring import PastNight
 from models.settings import CalibrationSettings, ForecastSettings
 from models.time_grid import TimeGrid

@@ -202,13 +202,11 @@ def _trainings(places: Places, cutoff: datetime) -> Trainings:
 
 def contender(places: Places) -> Row | None:
     """The challenger that forecasts in the champion's shadow: the newest one of which there is a row in `promotion`."""
-    judged = {row["version"] for row in history.promotions(places.engine(), places.job)}
-    versions = [
-        row
-        for row in history.models(places.engine(), places.job)
-        if row["stage"] == "challenger" and row["version"] in judged
-    ]
-    return max(versions, key=lambda row: (row["trained_until"], row["created_at"]), default=None)
+    waiting = [row for row in history.models(places.engine(), places.job) if row["stage"] == "challenger"]
+    newest_first = sorted(waiting, key=lambda row: (row["trained_until"], row["created_at"]), reverse=True)
+    # Most nights have no challenger, and a job of years has many rows about former ones.
+    judged = (row for row in newest_first if history.promotions(places.engine(), places.job, row["version"]))
+    return next(judged, None)
 
 
 def _stored(places: Places, row: Row) -> StoredVersion:

@@ -10,10 +10,9 @@ from pathlib import Path
 from models.calibration_evidence import Evidence
 from models.forecaster import Forecaster
 from models.rehearsal import PastEvening, rehearse
-from models.scoring import segments_of
+from models.scoring import watched_segments
 from models.settings import CalibrationSettings, ForecastSettings, MonitorSettings
 from models.time_grid import TimeGrid
-from models.volume_classes import volume_segments
 from sql import history, write
 from tasks.calibration import keep_evidence
 from tasks.fit_model import Fitted
@@ -46,12 +45,8 @@ def rehearse_nights(
         return 0
     panel = load_panel(panel_file)
     grid = TimeGrid(panel.frequency, panel.time_zone)
-    segments = segments_of(panel, monitor.segments)
-    if monitor.volume_classes:
-        segments |= volume_segments(panel, panel.cutoff_index)
-    evenings = rehearse(
-        Forecaster.load(fitted.folder), panel, forecast, segments, wanted, max(1, round(grid.steps_per_day))
-    )
+    segments, stride = watched_segments(panel, monitor), max(1, round(grid.steps_per_day))
+    evenings = rehearse(Forecaster.load(fitted.folder), panel, forecast, segments, wanted, stride)
     rows = [
         {
             "job": places.job,

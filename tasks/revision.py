@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from models.panel import Panel
+from models.panel import Panel, places_of
 from models.revision import changes, revision_scores
 from models.scoring import usable_scale
 from models.time_grid import TimeGrid
@@ -115,9 +115,7 @@ def series_of(rows: pa.Table, panel: Panel) -> npt.NDArray[np.int64]:
     """The place in the panel of each row's series, shape (row,); -1 where it is not there."""
     ids = pc.dictionary_encode(rows["series_id"].cast(pa.string()).combine_chunks())
     names = np.asarray(ids.dictionary.to_pylist(), dtype=str)
-    position = np.clip(np.searchsorted(panel.series_ids, names), 0, len(panel) - 1)
-    position = np.where(panel.series_ids[position] == names, position, -1)
-    return np.asarray(position[ids.indices.to_numpy(zero_copy_only=False)], np.int64)
+    return np.asarray(places_of(names, panel.series_ids)[ids.indices.to_numpy(zero_copy_only=False)], np.int64)
 
 
 def numbers(rows: pa.Table, name: str) -> FloatArray:

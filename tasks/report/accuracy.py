@@ -91,17 +91,25 @@ def _scores(rows: Sequence[Row]) -> list[Row]:
 
 def _score(row: Row) -> Row:
     metric = row["metric"]
-    if metric.startswith(COVERAGE):
-        label, share = f"Actuals inside the {metric.removeprefix(COVERAGE)} % interval", True
-    else:
-        label, share = METRICS.get(metric, (metric.replace("_", " ").capitalize(), False))
+    share = metric.startswith(COVERAGE) or METRICS.get(metric, ("", False))[1]
     # Coverage, bias and revision are not errors: a smaller one is no gain.
     comparable = metric not in ("bias", "revision") and not metric.startswith(COVERAGE)
     return row | {
-        "label": label,
+        "label": label_of(metric),
         "share": share,
         "gain": gain(row["value"], row["baseline_value"]) if comparable else None,
     }
+
+
+def label_of(metric: str) -> str:
+    """What a metric is called on a page.
+
+    >>> label_of("mase"), label_of("coverage_90")
+    ('Scaled error (MASE)', 'Actuals inside the 90 % interval')
+    """
+    if metric.startswith(COVERAGE):
+        return f"Actuals inside the {metric.removeprefix(COVERAGE)} % interval"
+    return METRICS[metric][0] if metric in METRICS else metric.replace("_", " ").capitalize()
 
 
 def _calibration_plot(rows: Sequence[Row]) -> str:

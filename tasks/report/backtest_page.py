@@ -12,8 +12,8 @@ from typing import Any
 from models.backtest import NAIVE, NETWORK, Judged
 from tasks.places import Places, write_whole
 from tasks.report import backtest_plots, plots
-from tasks.report.accuracy import COVERAGE, METRICS
-from tasks.report.screen import cell, images
+from tasks.report.accuracy import COVERAGE, METRICS, label_of
+from tasks.report.screen import cell, images, place_of
 from tasks.report.template import html_of
 from tasks.step import step
 
@@ -68,10 +68,7 @@ def backtest_screen(facts: Row, page: Path) -> str:
     ]
     drawn = [(f"Scaled pinball loss, against {name}", plot) for name, plot in facts["plots"].items()]
     drawn += [*facts["by_step"].items(), ("Coverage by step", facts["coverage_by_step"])]
-    shown = (
-        f"{facts['job']}, {len(facts['cutoffs'])} cutoffs, {facts['trained']}. "
-        f"At length: [{cell(page.name)}]({page.resolve().as_uri()})"
-    )
+    shown = f"{facts['job']}, {len(facts['cutoffs'])} cutoffs, {facts['trained']}. At length: {place_of(page)}"
     head = ["| segment | loss | against | the model's is (95 % interval) |", "|---|---|---|---|"]
     return "\n".join([shown, "", *head, *rows, "", *images(drawn)])
 
@@ -156,13 +153,6 @@ def difference_in_words(row: Row) -> str:
 
 def _side(share: float) -> str:
     return f"{100 * abs(share):.0f} % {'higher' if share > 0 else 'lower'}"
-
-
-def label_of(metric: str) -> str:
-    """What a metric is called on a page."""
-    if metric.startswith(COVERAGE):
-        return f"Actuals inside the {metric.removeprefix(COVERAGE)} % interval"
-    return METRICS.get(metric, (metric, False))[0]
 
 
 def _coverage_of(judged: Judged, widths: Sequence[str]) -> dict[str, list[float | None]]:

@@ -49,8 +49,7 @@ def night_screen(facts: Row, report: Path) -> str:
         "Published": "<br>".join(_published(facts)),
         "Alarms": "<br>".join(_alarms(facts)),
         "Time": _time(facts["seconds"]),
-        # No link: from a page that came over http browsers follow none to a file.
-        "Report": f"`{cell(str(report.resolve()))}` on {cell(os.uname().nodename)}",
+        "Report": place_of(report),
     }
     return "\n".join(
         [
@@ -188,6 +187,11 @@ def _plots(facts: Row) -> Iterator[str]:
     yield from drawn
     if drawn:
         yield "Blue is the model, dashed the seasonal naive; a red square is a night that was judged degraded."
+
+
+def place_of(page: Path) -> str:
+    """Where a file lies, as Markdown; no link, for from a page that came over http browsers follow none to a file."""
+    return f"`{cell(str(page.resolve()))}` on {cell(os.uname().nodename)}"
 
 
 def images(plots: Sequence[tuple[str, str]]) -> Iterator[str]:

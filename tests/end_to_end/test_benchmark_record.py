@@ -46,3 +46,10 @@ def test_a_benchmark_that_measured_nothing_fails_loudly(
 def test_a_figure_that_could_not_be_measured_is_null(keeper: ModuleType, tmp_path: Path) -> None:
     path = keeper.record("speed", {"gpu_seconds": None}, "python benchmarks/speed.py", tmp_path)
     assert json.loads(path.read_text(encoding="utf-8"))["figures"] == {"gpu_seconds": None}
+
+
+def test_a_command_names_no_folder_that_only_this_machine_has(keeper: ModuleType, tmp_path: Path) -> None:
+    beside, inside = ROOT.parent / "shared" / "data", ROOT / "demo"
+    command = keeper.asked("speed", ["--data", str(beside), "--folder", str(inside), "--sets", "a"])
+    assert command == "python benchmarks/speed.py --data ../shared/data --folder demo --sets a"
+    assert keeper.asked("year", ["--folder", "/srv/a/b"]) == "python benchmarks/year.py --folder DIR"
