@@ -1,10 +1,14 @@
 """Seconds and memory that a night costs more under a Prefect server, and that training in its own process costs more.
 
-    python benchmarks/prefect_cost.py [--series 1000] [--days 400] [--rounds 3]
+    python benchmarks/prefect_cost.py [--series 1000] [--days 400] [--rounds 3] [--train-rounds 3]
 
-The same night of a made-up source on SQLite, as the plain functions and as a flow of a server that runs here, in turns,
-each in a process of its own; no network is trained, which would take the same time twice. Then a night that trains
-five steps, in a process of its own and in the night's. Figures are the medians over the rounds.
+The same night of a made-up source on SQLite, as the plain functions and as a flow of a server that runs here, each in a
+process of its own; no network is trained, which would take the same time twice. Then a night that trains five steps, in
+a process of its own and in the night's.
+
+The two of a pair take turns, and each round begins with the other one. A round before them, which is not counted, reads
+all files from the disk and lets the server make its tables. What something costs is the median over the rounds of the
+difference within a round; processor seconds say it also where the machine is busy otherwise.
 """
 
 from __future__ import annotations
@@ -18,8 +22,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -42,61 +47,100 @@ def main() -> None:
     parser.add_argument("--series", type=int, default=1000)
     parser.add_argument("--days", type=int, default=400)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--train-rounds", type=int, default=3, help="of the nights that train, which take longer")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        figures = measure(Path(folder), given.series, given.days, given.rounds)
+        figures = measure(Path(folder), given.series, given.days, given.rounds, given.train_rounds)
     for name, value in figures.items():
         print(f"{name:<40}{value:>14,.2f}")
     print(f"Kept in {os.path.relpath(record('prefect_cost', figures, asked('prefect_cost', sys.argv[1:])))}")
 
 
-def measure(folder: Path, series: int, days: int, rounds: int) -> dict[str, float]:
+@dataclass(frozen=True)
+class Spent:
+    """What a process took: seconds, processor seconds, and peak memory in MiB."""
+
+    seconds: float
+    cpu_seconds: float
+    mib: float
+
+
+def measure(folder: Path, series: int, days: int, rounds: int, train_rounds: int) -> dict[str, float]:
     """Run the nights of every round in an empty folder; figure to value, names end in their unit."""
     pq.write_table(make_history(series, days), folder / HISTORY)
     target = f"sqlite:///{folder}/source.db"
     run([sys.executable, "-m", "flows.cli", "import", str(folder / HISTORY), "--to", target, "--table", "observations"])
-    measured: dict[str, list[tuple[float, float]]] = {}
+    load = os.getloadavg()[0]
+    untrained, trained = {"min_history": days + 1}, {"min_history": 1}
     with server(folder) as api:
-        for number in range(rounds):
-            untrained = {"min_history": days + 1}
-            plain = night(folder, f"plain-{number}", untrained)
-            flow = night(folder, f"flow-{number}", untrained, PREFECT_API_URL=api, **home(folder))
-            measured.setdefault("plain", []).append(plain)
-            measured.setdefault("flow", []).append(flow)
+        prefect = {"PREFECT_API_URL": api, **home(folder)}
+        plain, flow = in_turns(
+            rounds,
+            lambda name: night(folder, f"plain-{name}", untrained),
+            lambda name: night(folder, f"flow-{name}", untrained, **prefect),
+        )
         time.sleep(5)  # a server writes task runs down a little later
         tasks = httpx.post(f"{api}/task_runs/count", json={}, timeout=30).raise_for_status().json()
-    for number in range(rounds):
-        trained = {"min_history": 1}
-        measured.setdefault("apart", []).append(night(folder, f"apart-{number}", trained))
-        measured.setdefault("inside", []).append(night(folder, f"inside-{number}", trained, IN_THIS_PROCESS))
-    seconds = {name: statistics.median(each for each, _ in pairs) for name, pairs in measured.items()}
-    memory = {name: statistics.median(each for _, each in pairs) for name, pairs in measured.items()}
+    inside, apart = in_turns(
+        train_rounds,
+        lambda name: night(folder, f"inside-{name}", trained, IN_THIS_PROCESS),
+        lambda name: night(folder, f"apart-{name}", trained),
+    )
     return {
-        "load_at_start": os.getloadavg()[0],
-        "plain_seconds": seconds["plain"],
-        "flow_seconds": seconds["flow"],
-        "flow_costs_seconds": seconds["flow"] - seconds["plain"],
-        "flow_costs_mib": memory["flow"] - memory["plain"],
-        "task_runs": tasks / rounds,
-        "inside_seconds": seconds["inside"],
-        "own_process_costs_seconds": seconds["apart"] - seconds["inside"],
-        "inside_peak_mib": memory["inside"],
-        "own_process_night_peak_mib": memory["apart"],
+        "load_at_start": load,
+        "rounds": rounds,
+        "train_rounds": train_rounds,
+        "plain_seconds": statistics.median(each.seconds for each in plain),
+        "flow_seconds": statistics.median(each.seconds for each in flow),
+        **costs("flow", plain, flow),
+        "task_runs": tasks / (rounds + 1),
+        "inside_seconds": statistics.median(each.seconds for each in inside),
+        "apart_seconds": statistics.median(each.seconds for each in apart),
+        **costs("own_process", inside, apart),
+        "inside_peak_mib": statistics.median(each.mib for each in inside),
+        "own_process_night_peak_mib": statistics.median(each.mib for each in apart),
     }
 
 
-def night(
-    folder: Path, name: str, settings: dict[str, int], before: str = "", **environment: str
-) -> tuple[float, float]:
-    """Seconds and peak memory in MiB of a first night's process, without that of processes that it starts."""
+def in_turns(
+    rounds: int, first: Callable[[str], Spent], second: Callable[[str], Spent]
+) -> tuple[list[Spent], list[Spent]]:
+    """Both in each round, after one that does not count; every other round begins with the second."""
+    kept: tuple[list[Spent], list[Spent]] = [], []
+    for number in range(-1, rounds):
+        name = "warm-up" if number < 0 else str(number)
+        pair = [(first, kept[0]), (second, kept[1])]
+        for measured, into in pair if number % 2 else reversed(pair):
+            spent = measured(name)
+            if number >= 0:
+                into.append(spent)
+    return kept
+
+
+def costs(name: str, without: Sequence[Spent], with_it: Sequence[Spent]) -> dict[str, float]:
+    """What one thing takes more than another, of the medians over rounds."""
+    rounds = [*zip(without, with_it, strict=True)]
+    differences = [more.seconds - less.seconds for less, more in rounds]
+    return {
+        f"{name}_costs_seconds": statistics.median(differences),
+        f"{name}_costs_least_seconds": min(differences),
+        f"{name}_costs_most_seconds": max(differences),
+        f"{name}_costs_cpu_seconds": statistics.median(more.cpu_seconds - less.cpu_seconds for less, more in rounds),
+        f"{name}_ratio": statistics.median(more.seconds / less.seconds for less, more in rounds),
+        f"{name}_costs_mib": statistics.median(more.mib - less.mib for less, more in rounds),
+    }
+
+
+def night(folder: Path, name: str, settings: dict[str, int], before: str = "", **environment: str) -> Spent:
+    """What a first night takes."""
     job = folder / name / f"{name}.yaml"
     job.parent.mkdir()
     job.write_text(JOB.format(name=name, folder=folder, **settings), encoding="utf-8")
     return run([sys.executable, "-c", before + NIGHT, "run", str(job), "--json"], **environment)
 
 
-def run(command: list[str], **environment: str) -> tuple[float, float]:
-    """Seconds and peak memory in MiB of a command.
+def run(command: list[str], **environment: str) -> Spent:
+    """What a command takes, with those that it starts and waits for; memory is that of the largest one.
 
     Raises:
         RuntimeError: it fails; holds what it said.
@@ -114,7 +158,7 @@ def run(command: list[str], **environment: str) -> tuple[float, float]:
         if process.returncode:
             said.seek(0)
             raise RuntimeError(f"{' '.join(command[1:])} ended with {process.returncode}: {said.read()[-2000:]}")
-        return seconds, usage.ru_maxrss / 1024  # Linux counts in KiB
+        return Spent(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)  # Linux counts in KiB
 
 
 @contextmanager

@@ -7,8 +7,9 @@ again, before it reads anything, and refused in the words of the command line.
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args
 from zoneinfo import ZoneInfo
 
 from pydantic import MISSING, AfterValidator, Field, GetJsonSchemaHandler, WithJsonSchema
@@ -19,6 +20,9 @@ from flows.moments import to_moment
 from models.challengers import CHALLENGERS
 from models.retraining import Policy
 from models.settings import ForecastSettings
+
+if TYPE_CHECKING:
+    from prefect.client.schemas import FlowRun, State
 
 EXAMPLE_JOB = "store-sales"
 F = TypeVar("F")
@@ -88,7 +92,34 @@ def with_form(flow: F) -> F:
         for each in shown.parameters.values()
     ]
     flow.__signature__ = shown.replace(parameters=parameters)  # type: ignore[attr-defined]
+    flow.on_crashed(_say_what_the_form_sent)  # type: ignore[attr-defined]
     return flow
+
+
+def unlike_the_form(flow: Any, parameters: Mapping[str, Any]) -> str:
+    """What is wrong with the names of parameters that a run was given, and the remedy; "" where they fit its flow."""
+    taken = inspect.signature(flow.fn).parameters
+    needed = [name for name, each in taken.items() if each.default is inspect.Parameter.empty]
+    found = [f"knows no {name!r}" for name in parameters if name not in taken]
+    found += [f"needs {name!r}" for name in needed if name not in parameters]
+    if not found:
+        return ""
+    return (
+        f"{flow.name} takes {', '.join(taken)}: it {', and '.join(found)}. Where a form or a schedule says so, the "
+        "deployment is of another version than the code: `prefect --no-prompt deploy --all` in the project's folder "
+        "renews it."
+    )
+
+
+def _say_what_the_form_sent(flow: Any, run: FlowRun, state: State[Any]) -> None:
+    # Parameters that a flow does not take end its process before there is a run to fail: Prefect says Crashed, with an
+    # exit code. The worker, which asks what to do of a crash, replaces that by words.
+    if message := unlike_the_form(flow, run.parameters):
+        from prefect.client.orchestration import get_client
+        from prefect.states import Failed
+
+        with get_client(sync_client=True) as client:
+            client.set_flow_run_state(run.id, Failed(message=message), force=True)
 
 
 def _default(parameter: inspect.Parameter) -> Any:

@@ -16,10 +16,13 @@ import httpx
 
 from flows.demo import JOB_FILE, make_example
 from flows.job import JobError
+from flows.paused import pause_again, paused
 from flows.pools import POOLS
+from flows.processes import children, descendants, end
 
 EXAMPLE_FOLDER = "demo"
 _START_SECONDS = 120
+_PATIENCE_SECONDS = 20
 log = logging.getLogger("nightcast")
 
 
@@ -28,7 +31,8 @@ class ServeError(Exception):
 
 
 def serve_until_interrupted(host: str, port: int, folder: Path | None = None, notify: str | None = None) -> None:
-    """Start server, pools, deployments of `folder`/prefect.yaml and a worker per pool; SIGINT or SIGTERM ends them.
+    """Start server, pools, deployments of `folder`/prefect.yaml and a worker per pool; SIGINT or SIGTERM ends them
+    and what they run.
 
     A folder without a job gets the example's, so that there is something to run. What the server knows is kept in
     $PREFECT_HOME, by default ~/.prefect: another start goes on from there.
@@ -62,7 +66,9 @@ def serve_until_interrupted(host: str, port: int, folder: Path | None = None, no
         running.append(_start(["server", "start", "--host", host, "--port", str(port)], environment, folder))
         _wait_for(api, running[0])
         _finish("flows.pools", [], environment, folder)
+        before = paused(api)
         _finish("prefect", ["--no-prompt", "deploy", "--all"], environment, folder)
+        pause_again(api, before)
         running += [_start(["worker", "start", "--pool", pool.name], environment, folder) for pool in POOLS]
         _install_automations(api, notify)
         log.info("Prefect is at http://%s:%d with the deployments of prefect.yaml. Ctrl-C stops it.", host, port)
@@ -70,7 +76,7 @@ def serve_until_interrupted(host: str, port: int, folder: Path | None = None, no
     except KeyboardInterrupt:
         log.info("Stopping.")
     finally:
-        _stop(running)
+        _stop(running, api)
         for number, handler in previous.items():
             signal.signal(number, handler)
 
@@ -131,14 +137,41 @@ def _watch(running: Sequence[subprocess.Popen[bytes]]) -> None:
     raise ServeError("The Prefect server or a worker ended by itself; its last lines are above.")
 
 
-def _stop(running: Sequence[subprocess.Popen[bytes]]) -> None:
+def _stop(running: Sequence[subprocess.Popen[bytes]], api: str) -> None:
     # A second Ctrl-C must not leave behind what the first one was about to stop.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
+    _end_runs([worker.pid for worker in running[1:]], api)
     for process in reversed(running):
         if process.poll() is None:
             process.terminate()
         try:
-            process.wait(timeout=20)
+            process.wait(timeout=_PATIENCE_SECONDS)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
+
+
+def _end_runs(workers: Sequence[int], api: str) -> None:
+    # Before the workers: one that is stopped kills its runs, which the server then believes to be running for ever.
+    # Told once, a run writes down that it was interrupted, and its worker says so for one that could not.
+    if not (started := descendants(workers)):
+        return
+    # Until there is none: a worker may begin the next one meanwhile.
+    while runs := children(workers):
+        end(runs, _PATIENCE_SECONDS)
+        started |= descendants(workers)
+    # What a run that had to be killed has left behind.
+    end(started, 0)
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while _are_under_way(api) and time.monotonic() < deadline:
+        time.sleep(0.2)
+
+
+def _are_under_way(api: str) -> bool:
+    """Whether the server believes in a run; not where it does not answer."""
+    under_way = {"state": {"type": {"any_": ["PENDING", "RUNNING", "CANCELLING"]}}}
+    try:
+        answer = httpx.post(f"{api}/flow_runs/count", json={"flow_runs": under_way}, timeout=5).raise_for_status()
+    except httpx.HTTPError:
+        return False
+    return bool(answer.json())

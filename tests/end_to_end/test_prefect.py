@@ -10,9 +10,11 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import tomllib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -39,20 +41,48 @@ class Server:
     def __init__(self, folder: Path) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        self.api = f"http://127.0.0.1:{port}/api"
+            self.port = probe.getsockname()[1]
+        self.folder = folder
+        self.api = f"http://127.0.0.1:{self.port}/api"
         self.environment = os.environ | {"PREFECT_HOME": str(folder / "prefect"), "PYTHONPATH": str(ROOT)}
         shutil.copy(ROOT / "prefect.yaml", folder)
         shutil.copy(ROOT / "examples" / "store-sales.yaml", folder / "jobs")
         self.log = folder / "serve.log"
+
+    def start(self) -> None:
+        """Start it, and wait until everything is there."""
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "flows.cli", "serve", "--port", str(port)],
-                cwd=folder,
+                [sys.executable, "-m", "flows.cli", "serve", "--port", str(self.port)],
+                cwd=self.folder,
                 env=self.environment,
                 stdout=log,
                 stderr=log,
             )
+        self.wait(lambda: "Ctrl-C stops it" in self.log.read_text(encoding="utf-8"), seconds=300)
+
+    def processes(self) -> set[str]:
+        """Command lines of the processes that were started for it, by it or by those."""
+        mine, found = f"PREFECT_HOME={self.environment['PREFECT_HOME']}".encode(), set()
+        for folder in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                if mine in (folder / "environ").read_bytes().split(b"\0"):
+                    found.add((folder / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+        return found
+
+    def known(self) -> dict[str, Any]:
+        """What it has of everything that is kept from one start to the next."""
+        deployments = self.ask("deployments/filter", {})
+        return {
+            "deployments": {each["name"]: (each["id"], each["version"], each["paused"]) for each in deployments},
+            "schedules": {
+                schedule["slug"]: (schedule["active"], schedule["schedule"]["cron"])
+                for each in deployments
+                for schedule in each["schedules"]
+            },
+            "automations": {each["name"]: (each["id"], each["enabled"]) for each in self.ask("automations/filter", {})},
+            "pools": {each["name"]: (each["id"], each["is_paused"]) for each in self.ask("work_pools/filter", {})},
+        }
 
     def ask(self, path: str, body: dict[str, Any]) -> Any:
         """The answer of the server's API; one that is busy says 503, and is asked again."""
@@ -99,7 +129,7 @@ def server(jobs: Path) -> Iterator[Server]:
     """Server, pools, deployments and workers; the deployments are there."""
     running = Server(jobs.parent)
     try:
-        running.wait(lambda: "Ctrl-C stops it" in running.log.read_text(encoding="utf-8"), seconds=300)
+        running.start()
         yield running
     finally:
         running.process.send_signal(signal.SIGTERM)
@@ -308,6 +338,169 @@ def test_wrong_parameters_are_refused_before_a_run_is_made(server, wrong):
     assert answer.status_code in (409, 422)
 
 
+def sent_past_the_form(server: Server, deployment: str, parameters: dict[str, Any]) -> str:
+    """A run with parameters that the server has not checked."""
+    address = f"deployments/{server.deployment(deployment)['id']}/create_flow_run"
+    made = server.ask(address, {"parameters": parameters, "enforce_parameter_schema": False})
+    return str(made["id"])
+
+
+def test_what_no_form_would_send_fails_before_anything_is_read_and_says_what_to_do(server, jobs):
+    engine = load_job(jobs / "small.yaml").places.engine()
+    before = {row["run_id"] for row in history.runs(engine, "small")}
+    older = sent_past_the_form(server, "nightly", {"job": "small", "colour": "red"})
+    vanished = sent_past_the_form(server, "score", {"job": "gone"})
+    wrong = sent_past_the_form(server, "forecast", {"job": "small", "cutoff": "soon"})
+    states = {run: server.wait(lambda run=run: server.ended(run), seconds=300) for run in (vanished, wrong)}
+    assert {state["type"] for state in states.values()} == {"FAILED"}
+    assert "No job 'gone': no such file, and the jobs folder" in states[vanished]["message"]
+    assert "'soon' is not a timestamp; write 2024-03-01" in states[wrong]["message"]
+    # This one crashes first: Prefect looks at the names of parameters before there is a run that could fail.
+    state = server.wait(lambda: (state := server.ended(older)) and state["type"] == "FAILED" and state)
+    assert "it knows no 'colour'" in state["message"]
+    assert "`prefect --no-prompt deploy --all` in the project's folder renews it" in state["message"]
+    assert {row["run_id"] for row in history.runs(engine, "small")} == before
+
+
+def test_a_backtest_shows_its_errors_as_an_artifact_of_its_run(server):
+    parameters = {"job": "small", "cutoffs": 2}
+    made = server.ask(f"deployments/{server.deployment('backtest')['id']}/create_flow_run", {"parameters": parameters})
+    state = server.wait(lambda: server.ended(made["id"]), seconds=400)
+    assert state["type"] == "COMPLETED", state["message"]
+    # The 140 days of the source end on 17 February, a week after the newest cutoff.
+    assert re.fullmatch(r"mase [\d.]+, seasonal naive's [\d.]+; 2024-02-03 to 2024-02-10, 2 cutoffs", state["message"])
+    shown = server.ask("artifacts/filter", {"artifacts": {"flow_run_id": {"any_": [made["id"]]}}})
+    artifacts = {artifact["key"]: artifact for artifact in shown}
+    rows = {row["metric"]: row for row in json.loads(artifacts["backtest-small"]["data"])}
+    assert rows["mae"]["model"] > 0
+    assert rows["mae"]["seasonal naive"] > 0
+    assert "backtest-small-plots" in artifacts
+    assert {"nightcast", "small"} <= set(httpx.get(f"{server.api}/flow_runs/{made['id']}", timeout=30).json()["tags"])
+
+
+CATCHING_UP = """
+import sys
+from datetime import UTC, datetime
+import flows.night as nights
+from tasks import one_at_a_time
+
+real = nights.predict
+
+def forgotten(places, *others):
+    # As a database that was restarted: it has forgotten who runs the job.
+    for turn in one_at_a_time._turns().values():
+        turn.give_back()
+    return real(places, *others)
+
+nights.predict = forgotten
+# Reports take most of so small a night.
+nights.write_report = lambda places, *_: places.report
+print(nights.run_night(sys.argv[1], now=datetime(2024, 2, 13, 12, tzinfo=UTC)).note)
+"""
+
+
+def test_missed_nights_are_sub_flows_of_tonight_and_each_keeps_its_turn(server, make_job, monkeypatch):
+    monkeypatch.setattr("flows.night.write_report", lambda places, *_: places.report)
+    job = make_job(forecast={"min_history": 10_000}, schedule={"catch_up": "all"})
+    for day in (8, 9, 10):
+        run_night(job, cutoff=f"2024-02-{day:02d}")
+    environment = server.environment | {"PREFECT_API_URL": server.api}
+    command = [sys.executable, "-c", CATCHING_UP, str(job)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == (
+        "2 nights were missed before, from 2024-02-11T00:00 to 2024-02-12T00:00: run first"
+    )
+    assert done.stderr.count("The database has forgotten that small runs here: the turn is taken again.") == 3
+    rows = {row["cutoff"].day: row for row in history.runs(load_job(job).places.engine(), "small")}
+    assert {day: row["state"] for day, row in rows.items()} == dict.fromkeys([8, 9, 10, 11, 12, 13], "completed")
+    wanted = {"flow_runs": {"id": {"any_": [rows[day]["run_id"] for day in (11, 12, 13)]}}}
+    runs = {run["name"]: run for run in server.ask("flow_runs/filter", wanted)}
+    assert {run["state"]["type"] for run in runs.values()} == {"COMPLETED"}
+    assert {name: run["parent_task_run_id"] is not None for name, run in runs.items()} == {
+        "small 2024-02-11": True,
+        "small 2024-02-12": True,
+        "small 2024-02-13": False,
+    }
+
+
+class Wire:
+    """Stands between a night and the server until it is cut."""
+
+    def __init__(self, port: int) -> None:
+        self.far_port, self.ends = port, [socket.create_server(("127.0.0.1", 0))]
+        self.port = self.ends[0].getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def cut(self) -> None:
+        """Break every connection, and take no other."""
+        for end in self.ends:
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                near, _ = self.ends[0].accept()
+                far = socket.create_connection(("127.0.0.1", self.far_port))
+                self.ends += [near, far]
+                for ends in ((near, far), (far, near)):
+                    threading.Thread(target=self._pass_on, args=ends, daemon=True).start()
+
+    def _pass_on(self, here: socket.socket, there: socket.socket) -> None:
+        with suppress(OSError):
+            while received := here.recv(65_536):
+                there.sendall(received)
+            there.shutdown(socket.SHUT_WR)
+
+
+WAITING_IN_THE_MIDDLE = """
+import sys, time
+from pathlib import Path
+import flows.night as nights
+from flows.cli import main
+
+marker, real = Path(sys.argv.pop()), nights.predict
+
+def predict(*arguments):
+    marker.touch()
+    while marker.exists():
+        time.sleep(0.1)
+    return real(*arguments)
+
+nights.predict = predict
+main()
+"""
+
+
+def test_a_night_comes_to_its_end_though_the_server_goes_away_in_the_middle(server, make_job, tmp_path):
+    job, marker, wire = make_job(forecast={"min_history": 10_000}), tmp_path / "in the middle", Wire(server.port)
+    # Prefect asks a server that it has lost again, for a minute each time.
+    lost_at_once = {"PREFECT_API_URL": f"http://127.0.0.1:{wire.port}/api", "PREFECT_CLIENT_MAX_RETRIES": "0"}
+    arguments = ["run", str(job), "--cutoff", "2024-02-10", "--json", str(marker)]
+    with subprocess.Popen(
+        [sys.executable, "-c", WAITING_IN_THE_MIDDLE, *arguments],
+        env=server.environment | lost_at_once,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        server.wait(lambda: marker.exists() or process.poll() is not None)
+        wire.cut()
+        marker.unlink()
+        said, log = process.communicate(timeout=300)
+    assert process.returncode == 0, log
+    night = json.loads(said)
+    assert (night["state"], night["rows"]) == ("completed", 49)
+    assert "The Prefect server does not know how the night ended" in log
+    assert log.count("The run's page lacks something, the night goes on") == 1
+    engine = load_job(job).places.engine()
+    assert [(row["run_id"], row["state"]) for row in history.runs(engine, "small")] == [(night["run_id"], "completed")]
+    assert len(published(job, datetime(2024, 2, 10, tzinfo=UTC))) == 49
+    assert run_night(job, cutoff="2024-02-10").state == "unchanged"
+
+
 def waiting_run(server: Server, deployment: str) -> str:
     """A run of a deployment that no worker takes for a year."""
     later = {"type": "SCHEDULED", "state_details": {"scheduled_time": f"{datetime.now(UTC) + timedelta(days=365)}"}}
@@ -378,3 +571,27 @@ def test_automations_are_installed_once_and_a_paused_one_stays_paused(server):
 def test_a_target_that_is_neither_address_nor_block_is_refused(server):
     with pytest.raises(NotifyTargetError, match=r"no notification block slack-webhook/operations\. Give an http"):
         install(server.api, "slack-webhook/operations")
+
+
+def test_ctrl_c_ends_the_runs_too_and_a_second_start_finds_everything_as_it_was(server, jobs):
+    nightly = server.deployment("nightly")
+    [schedule] = nightly["schedules"]
+    address = f"{server.api}/deployments/{nightly['id']}/schedules/{schedule['id']}"
+    server.wait(lambda: httpx.patch(address, json={"active": False}, timeout=30).is_success)
+    before = server.known()
+    asked = {"parameters": {"job": "small", "cutoff": "2024-02-17"}}
+    made = server.ask(f"deployments/{server.deployment('train')['id']}/create_flow_run", asked)
+
+    def training() -> bool:
+        return any("tasks.training" in command for command in server.processes())
+
+    server.wait(training)
+    server.process.send_signal(signal.SIGINT)
+    assert server.process.wait(timeout=120) == 0
+    assert server.processes() == set()
+    rows = {row["run_id"]: row for row in history.runs(load_job(jobs / "small.yaml").places.engine(), "small")}
+    assert (rows[made["id"]]["part"], rows[made["id"]]["state"]) == ("train", "failed")
+    server.start()
+    assert server.known() == before
+    state = server.ended(made["id"])
+    assert (state["type"], state["message"]) == ("CRASHED", "Execution was aborted by a termination signal.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import yaml
 from prefect.exceptions import ParameterTypeError
 
 from flows.catch_up import backfill
+from flows.form import unlike_the_form
 from flows.job import JobError, load_job
 from flows.nightly import nightly
 from flows.parts import backtest, train
@@ -44,6 +46,20 @@ def jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_wrong_value_is_refused_with_its_field_and_the_remedy(flow, parameters, words):
     with pytest.raises(ParameterTypeError, match=f"(?s){words}"):
         flow.validate_parameters(parameters)
+
+
+@pytest.mark.parametrize(
+    ("flow", "parameters", "words"),
+    [
+        (nightly, {"job": "small"}, ""),
+        (nightly, {"job": "small", "colour": "red"}, "takes job, cutoff, .*: it knows no 'colour'. .* of another ver"),
+        (nightly, {}, "it needs 'job'"),
+        (backfill, {"job": "small", "begin": "x", "last": "y"}, "it knows no 'begin', and needs 'first'. .* deploy -"),
+    ],
+)
+def test_parameters_of_another_version_than_the_code_are_named_with_the_remedy(flow, parameters, words):
+    assert re.search(words, unlike_the_form(flow, parameters))
+    assert bool(words) is bool(unlike_the_form(flow, parameters))
 
 
 def test_a_job_whose_file_has_vanished_since_the_deployment_is_refused_by_name(jobs):

@@ -1,0 +1,45 @@
+"""What people paused on a server, and how it stays so where the deployments are made anew, which switch it on again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+
+_SECONDS = 60
+
+
+def paused(api: str) -> set[tuple[str, str]]:
+    """What is paused: deployment and schedule by their names, "" for a whole deployment; nothing on a new server.
+
+    Args:
+        api: The server's API.
+
+    Raises:
+        httpx.HTTPError: it does not answer.
+    """
+    found = _deployments(api)
+    schedules = {(each["name"], one["slug"]) for each in found for one in each["schedules"] if not one["active"]}
+    return {(name, slug) for name, slug in schedules if slug} | {(each["name"], "") for each in found if each["paused"]}
+
+
+def pause_again(api: str, before: set[tuple[str, str]]) -> None:
+    """Pause what was paused before, and is not any more.
+
+    Raises:
+        httpx.HTTPError: the server does not answer.
+    """
+    for each in _deployments(api):
+        address = f"{api}/deployments/{each['id']}"
+        if (each["name"], "") in before and not each["paused"]:
+            httpx.patch(address, json={"paused": True}, timeout=_SECONDS).raise_for_status()
+        for schedule in each["schedules"]:
+            if schedule["slug"] and (each["name"], schedule["slug"]) in before and schedule["active"]:
+                there = f"{address}/schedules/{schedule['id']}"
+                httpx.patch(there, json={"active": False}, timeout=_SECONDS).raise_for_status()
+
+
+def _deployments(api: str) -> list[dict[str, Any]]:
+    answer = httpx.post(f"{api}/deployments/filter", json={}, timeout=_SECONDS).raise_for_status()
+    found: list[dict[str, Any]] = answer.json()
+    return found
