@@ -3,8 +3,10 @@
     python benchmarks/prefect_cost.py [--series 1000] [--days 400] [--rounds 3] [--train-rounds 3]
 
 The same night of a made-up source on SQLite, as the plain functions and as a flow of a server that runs here, each in a
-process of its own; no network is trained, which would take the same time twice. Then a night that trains five steps, in
-a process of its own and in the night's.
+process of its own; no network is trained, which would take the same time twice. `flow_costs_seconds` is of the whole
+process, from its start to its end: a flow has Prefect to import and its last events to send.
+`imported_flow_costs_seconds` is of the night alone, in processes that have imported Prefect, both of them. Then a night
+that trains five steps, in a process of its own and in the night's.
 
 The two of a pair take turns, and each round begins with the other one. A round before them, which is not counted, reads
 all files from the disk and lets the server make its tables. What something costs is the median over the rounds of the
@@ -24,7 +26,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
@@ -39,6 +41,15 @@ forecast: {{frequency: D, horizon: 28, min_history: {min_history}}}
 training: {{max_steps: 5, policy: scratch}}
 """
 NIGHT = "from flows.cli import main; main()"
+IMPORTED_NIGHT = """
+import sys, time
+import flows.nightly
+from pathlib import Path
+
+began = time.perf_counter()
+flows.nightly.run_night(sys.argv[1])
+Path(sys.argv[1]).with_name("seconds").write_text(str(time.perf_counter() - began))
+"""
 IN_THIS_PROCESS = "import tasks.fit_model as f; from tasks.training.train import train; f.train_apart = train; "
 
 
@@ -79,6 +90,11 @@ def measure(folder: Path, series: int, days: int, rounds: int, train_rounds: int
             lambda name: night(folder, f"plain-{name}", untrained),
             lambda name: night(folder, f"flow-{name}", untrained, **prefect),
         )
+        imported_plain, imported_flow = in_turns(
+            rounds,
+            lambda name: imported_night(folder, f"imported-plain-{name}", untrained),
+            lambda name: imported_night(folder, f"imported-flow-{name}", untrained, **prefect),
+        )
         time.sleep(5)  # a server writes task runs down a little later
         tasks = httpx.post(f"{api}/task_runs/count", json={}, timeout=30).raise_for_status().json()
     inside, apart = in_turns(
@@ -93,7 +109,8 @@ def measure(folder: Path, series: int, days: int, rounds: int, train_rounds: int
         "plain_seconds": statistics.median(each.seconds for each in plain),
         "flow_seconds": statistics.median(each.seconds for each in flow),
         **costs("flow", plain, flow),
-        "task_runs": tasks / (rounds + 1),
+        **costs("imported_flow", imported_plain, imported_flow),
+        "task_runs": tasks / (2 * (rounds + 1)),
         "inside_seconds": statistics.median(each.seconds for each in inside),
         "apart_seconds": statistics.median(each.seconds for each in apart),
         **costs("own_process", inside, apart),
@@ -132,11 +149,24 @@ def costs(name: str, without: Sequence[Spent], with_it: Sequence[Spent]) -> dict
 
 
 def night(folder: Path, name: str, settings: dict[str, int], before: str = "", **environment: str) -> Spent:
-    """What a first night takes."""
+    """What a first night takes, from the start of its process to its end."""
+    job = new_job(folder, name, settings)
+    return run([sys.executable, "-c", before + NIGHT, "run", str(job), "--json"], **environment)
+
+
+def imported_night(folder: Path, name: str, settings: dict[str, int], **environment: str) -> Spent:
+    """What a first night takes once everything is imported; its seconds are of the night alone."""
+    job = new_job(folder, name, settings)
+    spent = run([sys.executable, "-c", IMPORTED_NIGHT, str(job)], **environment)
+    return replace(spent, seconds=float(job.with_name("seconds").read_text()))
+
+
+def new_job(folder: Path, name: str, settings: dict[str, int]) -> Path:
+    """The file of a job that has run no night."""
     job = folder / name / f"{name}.yaml"
     job.parent.mkdir()
     job.write_text(JOB.format(name=name, folder=folder, **settings), encoding="utf-8")
-    return run([sys.executable, "-c", before + NIGHT, "run", str(job), "--json"], **environment)
+    return job
 
 
 def run(command: list[str], **environment: str) -> Spent:

@@ -14,6 +14,7 @@ from prefect.runtime import flow_run
 from prefect.states import Completed
 
 from flows.form import Cutoff, Horizon, JobName, Notify, TimeLimit, Train, with_form
+from flows.lost_server import note_lost
 from flows.night import Part, for_this_run, night, run_night
 from flows.summary import NightSummary
 from models.retraining import Policy
@@ -74,6 +75,7 @@ def night_as_flow(
     try:
         return night_of_file(job, cutoff, train, horizon, time_limit, now)
     except httpx.HTTPError as error:
+        note_lost(error)
         if not outcome:
             loaded, scope = for_this_run(job, horizon, time_limit)
             logger().warning("The Prefect server took no run (%s): the night runs without one.", error)

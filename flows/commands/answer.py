@@ -17,6 +17,8 @@ from typing import Any, ParamSpec
 
 import click
 
+from flows.lost_server import leave_without_it
+
 P = ParamSpec("P")
 _OURS = {"flows", "tasks", "models", "sql"}
 
@@ -41,6 +43,15 @@ class AnsweringGroup(click.Group):
 
     def main(self, args: Sequence[str] | None = None, *others: Any, **settings: Any) -> Any:
         """Parse and run; ends the process, as click does."""
+        try:
+            return self._answer(args, *others, **settings)
+        except SystemExit as end:
+            # Only where the process is ours to end.
+            if args is None:
+                leave_without_it(end.code if isinstance(end.code, int) else int(bool(end.code)))
+            raise
+
+    def _answer(self, args: Sequence[str] | None = None, *others: Any, **settings: Any) -> Any:
         given = list(sys.argv[1:] if args is None else args)
         if "--json" not in itertools.takewhile(lambda argument: argument != "--", given):
             return super().main(given, *others, **settings)

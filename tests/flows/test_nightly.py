@@ -20,6 +20,7 @@ def run(monkeypatch, caplog):
     """Runs a night of which the server hears nothing: the flow comes to `outcome`, and raises `AWAY`."""
     monkeypatch.setattr(nightly, "for_this_run", lambda job, *changes: (job, "its scope"))
     monkeypatch.setattr(nightly, "night", lambda loaded, **how: SimpleNamespace(loaded=loaded, **how))
+    monkeypatch.setattr(nightly, "note_lost", lambda error: None)
     monkeypatch.setattr(nightly, "logger", lambda: logging.getLogger("nightcast"))
 
     def run(*outcome: object) -> Any:
