@@ -111,15 +111,15 @@ def unlike_the_form(flow: Any, parameters: Mapping[str, Any]) -> str:
     )
 
 
-def _say_what_the_form_sent(flow: Any, run: FlowRun, state: State[Any]) -> None:
+def _say_what_the_form_sent(flow: Any, flow_run: FlowRun, state: State[Any]) -> None:
     # Parameters that a flow does not take end its process before there is a run to fail: Prefect says Crashed, with an
     # exit code. The worker, which asks what to do of a crash, replaces that by words.
-    if message := unlike_the_form(flow, run.parameters):
+    if message := unlike_the_form(flow, flow_run.parameters):
         from prefect.client.orchestration import get_client
         from prefect.states import Failed
 
         with get_client(sync_client=True) as client:
-            client.set_flow_run_state(run.id, Failed(message=message), force=True)
+            client.set_flow_run_state(flow_run.id, Failed(message=message), force=True)
 
 
 def _default(parameter: inspect.Parameter) -> Any:
