@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from datetime import datetime
 from typing import Any
 
@@ -88,7 +89,12 @@ def note_failure(
             return
         if run_id not in {row["run_id"] for row in history.runs(places.engine(), places.job)}:
             write.start_run(places.engine(), run_id, places.job, cutoff, started_at, part)
-        message = str(error) or type(error).__name__
-        write.finish_run(places.engine(), run_id, "failed", finished_at, error=message)
+        write.finish_run(places.engine(), run_id, "failed", finished_at, error=_words(error))
     except (StorageError, ValueError, sa.exc.SQLAlchemyError) as second:
         logger().warning("The failure could not be noted in the table run: %s", second)
+
+
+def _words(error: BaseException) -> str:
+    # What Prefect raises where a run is told to end has a number and no words.
+    number = getattr(error, "signal", None)
+    return str(error) or (f"ended by {signal.Signals(number).name}" if number else type(error).__name__)

@@ -588,6 +588,8 @@ def test_ctrl_c_ends_the_runs_too_and_a_second_start_finds_everything_as_it_was(
     [schedule] = nightly["schedules"]
     address = f"{server.api}/deployments/{nightly['id']}/schedules/{schedule['id']}"
     server.wait(lambda: httpx.patch(address, json={"active": False}, timeout=30).is_success)
+    score = f"{server.api}/deployments/{server.deployment('score')['id']}"
+    server.wait(lambda: httpx.patch(score, json={"paused": True}, timeout=30).is_success)
     before = server.known()
     asked = {"parameters": {"job": "small", "cutoff": "2024-02-17"}}
     made = server.ask(f"deployments/{server.deployment('train')['id']}/create_flow_run", asked)
@@ -600,7 +602,8 @@ def test_ctrl_c_ends_the_runs_too_and_a_second_start_finds_everything_as_it_was(
     assert server.process.wait(timeout=120) == 0
     assert server.processes() == set()
     rows = {row["run_id"]: row for row in history.runs(load_job(jobs / "small.yaml").places.engine(), "small")}
-    assert (rows[made["id"]]["part"], rows[made["id"]]["state"]) == ("train", "failed")
+    interrupted = rows[made["id"]]
+    assert [interrupted[each] for each in ("part", "state", "error")] == ["train", "failed", "ended by SIGTERM"]
     server.start()
     assert server.known() == before
     state = server.ended(made["id"])
