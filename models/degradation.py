@@ -44,7 +44,8 @@ class Nights:
     Attributes:
         values: Shape (night,), higher is worse, the last one tonight's; NaN where a night was not scored.
         weekday: Shape (night,), 0 for Monday.
-        degraded: Shape (night,), what was said of each night at its time; tonight's is not read.
+        degraded: Shape (night,), what was said of each night at its time: 0 where nothing, 1 where it was degraded, -1
+            where it was for being too low; tonight's is not read.
         backtest: How many of the oldest nights are of a backtest.
         learnt: How many of those the model had learnt from.
 
@@ -54,7 +55,7 @@ class Nights:
 
     values: FloatArray
     weekday: IntArray
-    degraded: BoolArray
+    degraded: BoolArray | IntArray
     backtest: int = 0
     learnt: int = 0
 
@@ -65,7 +66,8 @@ class Nights:
 
     def reversed_sign(self) -> Nights:
         """The same nights where lower is worse."""
-        return Nights(-self.values, self.weekday, self.degraded, self.backtest, self.learnt)
+        said = -self.degraded.astype(np.int64)
+        return Nights(-self.values, self.weekday, said, self.backtest, self.learnt)
 
 
 class Watch(NamedTuple):
@@ -130,7 +132,8 @@ def judge(nights: Nights, settings: MonitorSettings, watch: Watch, rate: float) 
     usual = usual_nights(values[chosen], nights.weekday[chosen], fresh, max(watch), rate)
     excess = usual.excess(values[live:], nights.weekday[live:])
     scored = ~np.isnan(excess)
-    told = _told(excess[scored], nights.degraded[live:][scored][:-1], usual, watch)
+    # What was too low is another alert than what is too high: it neither keeps this one open nor is told by it.
+    told = _told(excess[scored], (nights.degraded > 0)[live:][scored][:-1], usual, watch)
     if told.onset is None:
         return told
     return told._replace(onset=live + int(np.flatnonzero(scored)[told.onset]))
@@ -148,8 +151,8 @@ def _reference(nights: Nights) -> IntArray:
     """Which nights tell what is usual: of the backtest, and live ones that have long passed without an alert."""
     live = len(nights.values) - 1 - nights.backtest
     settled = nights.backtest + max(live // RENEWED * RENEWED - RENEWED, 0)
-    wrong = nights.degraded.copy()
-    for first in np.flatnonzero(np.diff(nights.degraded.astype(np.int8), prepend=0) == 1):
+    wrong = nights.degraded != 0
+    for first in np.flatnonzero(np.diff(wrong.astype(np.int8), prepend=0) == 1):
         wrong[max(first - BEFORE_ALERT, nights.backtest) : first] = True
     usable = ~wrong & ~np.isnan(nights.values)
     return np.flatnonzero(usable[:settled])

@@ -105,12 +105,12 @@ def loss_row(
     before = [row for row in backtest if row["segment"] == segment and row["evaluated_on"] < first]
     nights = [*past, {**figures, "state": "", "signals": None}]
     weekday = np.array([row["evaluated_on"].astimezone(zone).weekday() for row in (*before, *nights)], np.int64)
-    rate = rate_for(segment, segments, monitor)
     verdicts: dict[str, dict[str, Any]] = {}
     for signal in get_args(Signal):
         if signal not in monitor.signals:
             verdicts[signal] = {"state": "not evaluated", "reason": "not watched", "onset": None}
             continue
+        rate = rate_for(signal, segment, segments, monitor)
         verdict = verdict_on(signal, nights, before, weekday, monitor, rate)
         onset = None if verdict.onset is None else nights[verdict.onset]["evaluated_on"]
         verdicts[signal] = {**verdict._asdict(), "onset": onset}

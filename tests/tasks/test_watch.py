@@ -231,11 +231,18 @@ def test_a_replay_says_what_the_rule_said_and_changes_nothing(places, run_nights
 
 
 def test_the_alerts_of_chance_of_all_segments_and_signals_add_up_to_what_the_job_may_raise():
-    monitor = MonitorSettings(false_alarms_per_year=0.4)
     names = [f"region={number}" for number in range(8)]
-    of_segments = sum(rate_for(name, len(names), monitor) for name in names)
-    assert len(monitor.signals) * (rate_for("all", len(names), monitor) + of_segments) == pytest.approx(0.4)
-    assert rate_for("all", 0, monitor) == pytest.approx(0.4 / len(monitor.signals))
+    for signals in (["loss", "bias", "coverage", "revision"], ["loss"], ["bias", "coverage"], ["loss", "revision"]):
+        monitor = MonitorSettings(false_alarms_per_year=0.4, signals=signals)
+        for segments in (names, []):
+            rates = [rate_for(signal, name, len(segments), monitor) for signal in signals for name in ("all", *segments)]
+            assert sum(rates) == pytest.approx(0.4)
+
+
+def test_the_loss_of_the_whole_job_has_the_largest_share_of_the_alerts_of_chance():
+    monitor = MonitorSettings(false_alarms_per_year=0.4)
+    assert rate_for("loss", "all", 4, monitor) == pytest.approx(0.1)
+    assert rate_for("bias", "all", 4, monitor) == pytest.approx(0.1 / 3)
 
 
 def test_a_job_of_many_segments_must_be_worse_than_one_of_none_to_be_told(places, evening):
