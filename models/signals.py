@@ -67,6 +67,26 @@ def verdict_on(
     return verdict if verdict.onset is None else verdict._replace(onset=verdict.onset - len(backtest))
 
 
+def as_calibrated(backtest: Sequence[Mapping[str, Any]], coverage: float | None) -> list[Mapping[str, Any]]:
+    """Past nights as they would have covered had their quantiles been calibrated, which they were not.
+
+    Where a network's own intervals hold more than they are meant to, calibration narrows them, and that is no loss.
+
+    Args:
+        backtest: Rows of `backtest_loss`.
+        coverage: What the widest interval is meant to hold; None where live nights are not calibrated either.
+    """
+    if coverage is None:
+        return list(backtest)
+    moved: list[Mapping[str, Any]] = []
+    for segment in {row["segment"] for row in backtest}:
+        mine = [row for row in backtest if row["segment"] == segment]
+        told = [row["coverage"] for row in mine if not row["learnt"] and row["coverage"] is not None]
+        above = max(float(np.median(told)) - coverage, 0.0) if told else 0.0
+        moved += [row if row["coverage"] is None else {**row, "coverage": row["coverage"] - above} for row in mine]
+    return moved
+
+
 def rate_for(signal: Signal, segment: str, segments: int, monitor: MonitorSettings) -> float:
     """Share of years in which chance may raise an alert of one signal of a segment.
 
