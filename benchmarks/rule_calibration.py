@@ -50,7 +50,7 @@ def by_chance(kind: Kind, rates: tuple[float, ...], jobs: int, seed: int, min_ef
         alerts = []
         for rate in rates:
             usual = usual_nights(values[:known], days[:known], fresh, min_effect, rate)
-            after = usual.clipped(usual.excess(values[known:], days[known:]))[: parts * QUARTER]
-            alerts.append((highest_means(after[None], parts)[0] > usual.limits).any(axis=1).mean())
+            after = usual.excess(values[known:], days[known:])[: parts * QUARTER]
+            alerts.append((highest_means(after[None], usual.most, parts)[0] > usual.limits).any(axis=1).mean())
         quarters.append(alerts)
     return [float(share) * YEAR / QUARTER for share in np.mean(quarters, axis=0)]

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.running_means import WINDOWS, newest_means
+from models.running_means import LENGTHS, WIDE, newest_means
 from models.settings import MonitorSettings
 from models.usual_nights import Usual, usual_nights
 
@@ -29,9 +29,8 @@ RENEWED = 28
 FRESH = 14
 # The effect told where nothing is wrong is the middle one of so many nights.
 RECENT = 7
-# An alert ends by the mean of so many nights at the least, and where that has fallen by this share of the limit: to say
-# that something is over takes less than to say that it is wrong.
-QUIET = 3
+# An alert ends where a mean has fallen by this share of the limit: to say that something is over takes less than to say
+# that it is wrong.
 SURE = 0.7
 # Nights before an alert began are part of what it tells of.
 BEFORE_ALERT = 14
@@ -111,8 +110,8 @@ def log_ratio(losses: FloatArray, baseline: FloatArray) -> FloatArray:
 def judge(nights: Nights, settings: MonitorSettings, watch: Watch, rate: float) -> Verdict:
     """Say whether the newest night is part of a lasting rise above what is usual.
 
-    Degraded is a night with a mean of the newest nights, over any of the lengths `WINDOWS`, above the limit of that
-    length. It ends as `_is_over` says.
+    Degraded is a night with a mean of the newest nights, any of those in `models.running_means`, above its limit. It
+    ends as `_is_over` says.
 
     Args:
         nights: What is known.
@@ -165,7 +164,7 @@ def _told(excess: FloatArray, degraded: BoolArray, usual: Usual, watch: Watch) -
     before = np.flatnonzero(degraded[:begun])
     # What an alert has told of is not told again.
     since = int(before[-1]) + 1 if len(before) else 0
-    means = newest_means(usual.clipped(excess[since:]))
+    means = newest_means(excess[since:], usual.most)
     highest = int(np.argmax(means / usual.limits))
     statistic = max(float(means[highest] / usual.limits[highest]), 0.0)
     onset = since + _onset(excess[since:], max(float(means[highest]), watch.min_effect) / 2)
@@ -179,12 +178,14 @@ def _told(excess: FloatArray, degraded: BoolArray, usual: Usual, watch: Watch) -
 def _is_over(since: FloatArray, effect: float, usual: Usual, watch: Watch) -> bool:
     """Whether nights since an alert began are as usual, and that is no luck.
 
-    A mean of the newest ones, over any length from `QUIET` on, must lie within the tolerance and so far below the
-    effect that was told.
+    A mean of the newest ones, over any of the lengths, must lie within the tolerance and so far below the effect that was
+    told.
     """
-    means = newest_means(usual.clipped(since))
-    fallen = usual.clipped(np.array(effect)) - SURE * usual.limits
-    return bool((means < np.minimum(fallen, watch.tolerance))[np.isfinite(means) & (WINDOWS >= QUIET)].any())
+    # None is left out here: the limit is that of a mean that leaves one out, and so low enough.
+    sums, enough = np.cumsum(usual.clipped(since)[::-1]), ~WIDE & (len(since) >= LENGTHS)
+    means = sums[LENGTHS[enough] - 1] / LENGTHS[enough]
+    fallen = usual.clipped(np.array(effect)) - SURE * usual.limits[enough]
+    return bool((means < np.minimum(fallen, watch.tolerance)).any())
 
 
 def _onset(excess: FloatArray, halfway: float) -> int:
