@@ -178,8 +178,8 @@ def _told(excess: FloatArray, degraded: BoolArray, usual: Usual, watch: Watch) -
 def _is_over(since: FloatArray, effect: float, usual: Usual, watch: Watch) -> bool:
     """Whether nights since an alert began are as usual, and that is no luck.
 
-    A mean of the newest ones, over any of the lengths, must lie within the tolerance and so far below the effect that was
-    told.
+    A mean of the newest ones, over any of the lengths, must lie within the tolerance and so far below the effect that
+    was told.
     """
     # None is left out here: the limit is that of a mean that leaves one out, and so low enough.
     sums, enough = np.cumsum(usual.clipped(since)[::-1]), ~WIDE & (len(since) >= LENGTHS)

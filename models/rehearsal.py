@@ -17,7 +17,7 @@ from models.calibration_evidence import Evening
 from models.forecaster import Forecaster
 from models.panel import Panel
 from models.revision import changes
-from models.scoring import EveningLoss, distances, scales_at
+from models.scoring import MOST, EveningLoss, distances, scales_at
 from models.settings import ForecastSettings
 
 FloatArray = npt.NDArray[np.float64]
@@ -102,7 +102,7 @@ def rehearse(
         # What the evening one night later made of the same days.
         median = quantiles[..., int(np.flatnonzero(levels == 0.5)[0])]
         if later is not None and back // stride <= evenings:
-            change = changes(later[0], median, stride, later[1])
+            change = np.minimum(changes(later[0], median, stride, later[1]), MOST)
             revised[back // stride - 1] = np.stack([np.nansum(change, 1), (~np.isnan(change)).sum(1)], axis=1)
         later = median, unit
     return [

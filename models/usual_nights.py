@@ -108,7 +108,7 @@ def _learnt(
 def _by_chance(
     rest: FloatArray, weekday: IntArray, fresh: int, deviation: float, most: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """What means reach in quarters of made-up years, shape (quarter, mean), and how far below the level they usually lie.
+    """What means reach in a quarter of a made-up year, shape (quarter, mean), and how far below the level most are.
 
     Each year is judged by a level and a spread of its own, of as many nights: limits then know how uncertain those are.
     A year may have an alert in each quarter, and those that have one tend to have more.
