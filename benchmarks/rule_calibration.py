@@ -20,8 +20,10 @@ SEGMENTS = 8
 
 def calibration(jobs: int, seed: int, min_effect: float) -> dict[str, float]:
     """Alerts of chance a year: of all kinds of jobs and the worst one at each rate, and of a job of many segments."""
-    whole, segment = (rate_for(name, SEGMENTS, MonitorSettings()) for name in ("all", "region=north"))
-    rates = (0.3, 0.1, whole, segment)
+    monitor = MonitorSettings()
+    asked = [(rate_for(signal, "all", SEGMENTS, monitor), 1) for signal in monitor.signals]
+    asked += [(rate_for(signal, "region=north", SEGMENTS, monitor), SEGMENTS) for signal in monitor.signals]
+    rates = tuple(sorted({0.3, 0.1, *(rate for rate, _ in asked)}, reverse=True))
     found = np.array(
         [by_chance(kind, rates, jobs, 1000 * seed + number, min_effect) for number, kind in enumerate(KINDS.values())]
     )
@@ -29,10 +31,9 @@ def calibration(jobs: int, seed: int, min_effect: float) -> dict[str, float]:
     for rate, of_kinds in zip(rates, found.T, strict=True):
         figures[f"chance.{rate:.3g}.alerts_per_year"] = float(of_kinds.mean())
         figures[f"chance.{rate:.3g}.worst_kind"] = float(of_kinds.max())
-    of_whole, of_segment = found.mean(axis=0)[2:]
-    figures["chance.job.asked"] = MonitorSettings().false_alarms_per_year
-    signals = len(MonitorSettings().signals)
-    figures["chance.job.alerts_per_year"] = float(signals * (of_whole + SEGMENTS * of_segment))
+    raised = dict(zip(rates, found.mean(axis=0).tolist(), strict=True))
+    figures["chance.job.asked"] = monitor.false_alarms_per_year
+    figures["chance.job.alerts_per_year"] = sum(raised[rate] * times for rate, times in asked)
     return figures
 
 
@@ -49,7 +50,7 @@ def by_chance(kind: Kind, rates: tuple[float, ...], jobs: int, seed: int, min_ef
         alerts = []
         for rate in rates:
             usual = usual_nights(values[:known], days[:known], fresh, min_effect, rate)
-            after = usual.clipped(usual.excess(values[known:], days[known:]))[: parts * QUARTER]
-            alerts.append((highest_means(after[None], parts)[0] > usual.limits).any(axis=1).mean())
+            after = usual.excess(values[known:], days[known:])[: parts * QUARTER]
+            alerts.append((highest_means(after[None], usual.most, parts)[0] > usual.limits).any(axis=1).mean())
         quarters.append(alerts)
     return [float(share) * YEAR / QUARTER for share in np.mean(quarters, axis=0)]

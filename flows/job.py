@@ -117,6 +117,12 @@ class Job(Settings):
         return Levels.of(self.source.series_id, self.hierarchy.levels, self.hierarchy.method)
 
     @property
+    def coverage_meant(self) -> float | None:
+        """Share of actuals that the widest interval is calibrated to hold; None where nothing is calibrated."""
+        low, high = min(self.forecast.quantile_levels), max(self.forecast.quantile_levels)
+        return high - low if self.calibration.enabled and high > low else None
+
+    @property
     def promotion_settings(self) -> PromotionSettings:
         """`promotion` with its policy: where the job trains every night, each night is forecast by its own network."""
         policy = "always" if self.training.policy == "scratch" else "evidence"

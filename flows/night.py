@@ -305,7 +305,9 @@ def _steps(
             )
         with clock("watch"):
             stale = watch_input(places, audited.audit, job.forecast.zone, run_id)
-            watched = watch(places, scored.losses, job.monitor, job.forecast.zone, cutoff, run_id)
+            watched = watch(
+                places, scored.losses, job.monitor, job.forecast.zone, cutoff, run_id, coverage_meant=job.coverage_meant
+            )
         with clock("notify"):
             delivery = notify(places, job.notify, cutoff, started_at) if scope.tells else delivery
     if forecasts:

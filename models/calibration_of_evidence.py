@@ -14,7 +14,8 @@ from models.normal_scores import WIDEST, FloatArray
 SHARED = 5.0
 # One that says that forecasts are right keeps quantiles beyond all scores so far finite.
 PRIOR = 1.0
-# With so many evenings it is no longer held back.
+# With so many evenings it is no longer held back; with half as many, three quarters of it are: the first few evenings
+# may all have been lucky alike, and do not tell whether they were.
 ENOUGH = 20.0
 # Evenings that follow each other, and steps of one night, miss together: so many count as one.
 ALIKE = 3.0
@@ -39,7 +40,7 @@ def calibration_of(
         bounds: What no forecast is below, and above.
     """
     levels, horizon = evidence.quantile_levels, evidence.horizon
-    stretch = _stretch(evidence.of_series(series_ids), pool)
+    stretch = _stretch(evidence.of_series(series_ids), pool) ** _trust(evidence.evenings).max()
     positions = _positions(evidence)[group_of(np.arange(horizon), horizon)]
     return Calibration(levels, positions, series_ids, stretch, bounds, _in_words(evidence, positions))
 
@@ -60,9 +61,14 @@ def _positions(evidence: Evidence) -> FloatArray:
     wanted = ndtr(ndtri(rank) + evidence.drift)
     found = np.array([np.interp(want, row / row[-1], EDGES[1:]) for want, row in zip(wanted, shares, strict=True)])
     found -= _luck(evidence, found[:, np.abs(nominal).argmin()])[:, None]
-    trust = np.minimum(evenings / ENOUGH, 1)[:, None]
+    trust = _trust(evenings)[:, None]
     positions = np.maximum.accumulate(nominal + trust * (found - nominal), axis=1)
     return np.asarray(np.clip(positions, -WIDEST, WIDEST) + 1e-9 * np.arange(len(levels)))
+
+
+def _trust(evenings: FloatArray) -> FloatArray:
+    """Share of what evenings say that is believed, 0 to 1."""
+    return np.asarray(np.minimum(evenings / ENOUGH, 1) ** 2)
 
 
 def _independent(evidence: Evidence, shares: FloatArray) -> FloatArray:

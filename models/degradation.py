@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.running_means import WINDOWS, newest_means
+from models.running_means import LENGTHS, WIDE, newest_means
 from models.settings import MonitorSettings
 from models.usual_nights import Usual, usual_nights
 
@@ -29,9 +29,8 @@ RENEWED = 28
 FRESH = 14
 # The effect told where nothing is wrong is the middle one of so many nights.
 RECENT = 7
-# An alert ends by the mean of so many nights at the least, and where that has fallen by this share of the limit: to say
-# that something is over takes less than to say that it is wrong.
-QUIET = 3
+# An alert ends where a mean has fallen by this share of the limit: to say that something is over takes less than to say
+# that it is wrong.
 SURE = 0.7
 # Nights before an alert began are part of what it tells of.
 BEFORE_ALERT = 14
@@ -44,7 +43,8 @@ class Nights:
     Attributes:
         values: Shape (night,), higher is worse, the last one tonight's; NaN where a night was not scored.
         weekday: Shape (night,), 0 for Monday.
-        degraded: Shape (night,), what was said of each night at its time; tonight's is not read.
+        degraded: Shape (night,), what was said of each night at its time: 0 where nothing, 1 where it was degraded, -1
+            where it was for being too low; tonight's is not read.
         backtest: How many of the oldest nights are of a backtest.
         learnt: How many of those the model had learnt from.
 
@@ -54,7 +54,7 @@ class Nights:
 
     values: FloatArray
     weekday: IntArray
-    degraded: BoolArray
+    degraded: BoolArray | IntArray
     backtest: int = 0
     learnt: int = 0
 
@@ -65,7 +65,8 @@ class Nights:
 
     def reversed_sign(self) -> Nights:
         """The same nights where lower is worse."""
-        return Nights(-self.values, self.weekday, self.degraded, self.backtest, self.learnt)
+        said = -self.degraded.astype(np.int64)
+        return Nights(-self.values, self.weekday, said, self.backtest, self.learnt)
 
 
 class Watch(NamedTuple):
@@ -109,8 +110,8 @@ def log_ratio(losses: FloatArray, baseline: FloatArray) -> FloatArray:
 def judge(nights: Nights, settings: MonitorSettings, watch: Watch, rate: float) -> Verdict:
     """Say whether the newest night is part of a lasting rise above what is usual.
 
-    Degraded is a night with a mean of the newest nights, over any of the lengths `WINDOWS`, above the limit of that
-    length. It ends as `_is_over` says.
+    Degraded is a night with a mean of the newest nights, any of those in `models.running_means`, above its limit. It
+    ends as `_is_over` says.
 
     Args:
         nights: What is known.
@@ -130,7 +131,8 @@ def judge(nights: Nights, settings: MonitorSettings, watch: Watch, rate: float) 
     usual = usual_nights(values[chosen], nights.weekday[chosen], fresh, max(watch), rate)
     excess = usual.excess(values[live:], nights.weekday[live:])
     scored = ~np.isnan(excess)
-    told = _told(excess[scored], nights.degraded[live:][scored][:-1], usual, watch)
+    # What was too low is another alert than what is too high: it neither keeps this one open nor is told by it.
+    told = _told(excess[scored], (nights.degraded > 0)[live:][scored][:-1], usual, watch)
     if told.onset is None:
         return told
     return told._replace(onset=live + int(np.flatnonzero(scored)[told.onset]))
@@ -148,8 +150,8 @@ def _reference(nights: Nights) -> IntArray:
     """Which nights tell what is usual: of the backtest, and live ones that have long passed without an alert."""
     live = len(nights.values) - 1 - nights.backtest
     settled = nights.backtest + max(live // RENEWED * RENEWED - RENEWED, 0)
-    wrong = nights.degraded.copy()
-    for first in np.flatnonzero(np.diff(nights.degraded.astype(np.int8), prepend=0) == 1):
+    wrong = nights.degraded != 0
+    for first in np.flatnonzero(np.diff(wrong.astype(np.int8), prepend=0) == 1):
         wrong[max(first - BEFORE_ALERT, nights.backtest) : first] = True
     usable = ~wrong & ~np.isnan(nights.values)
     return np.flatnonzero(usable[:settled])
@@ -162,7 +164,7 @@ def _told(excess: FloatArray, degraded: BoolArray, usual: Usual, watch: Watch) -
     before = np.flatnonzero(degraded[:begun])
     # What an alert has told of is not told again.
     since = int(before[-1]) + 1 if len(before) else 0
-    means = newest_means(usual.clipped(excess[since:]))
+    means = newest_means(excess[since:], usual.most)
     highest = int(np.argmax(means / usual.limits))
     statistic = max(float(means[highest] / usual.limits[highest]), 0.0)
     onset = since + _onset(excess[since:], max(float(means[highest]), watch.min_effect) / 2)
@@ -176,12 +178,14 @@ def _told(excess: FloatArray, degraded: BoolArray, usual: Usual, watch: Watch) -
 def _is_over(since: FloatArray, effect: float, usual: Usual, watch: Watch) -> bool:
     """Whether nights since an alert began are as usual, and that is no luck.
 
-    A mean of the newest ones, over any length from `QUIET` on, must lie within the tolerance and so far below the
-    effect that was told.
+    A mean of the newest ones, over any of the lengths, must lie within the tolerance and so far below the effect that
+    was told.
     """
-    means = newest_means(usual.clipped(since))
-    fallen = usual.clipped(np.array(effect)) - SURE * usual.limits
-    return bool((means < np.minimum(fallen, watch.tolerance))[np.isfinite(means) & (WINDOWS >= QUIET)].any())
+    # None is left out here: the limit is that of a mean that leaves one out, and so low enough.
+    sums, enough = np.cumsum(usual.clipped(since)[::-1]), ~WIDE & (len(since) >= LENGTHS)
+    means = sums[LENGTHS[enough] - 1] / LENGTHS[enough]
+    fallen = usual.clipped(np.array(effect)) - SURE * usual.limits[enough]
+    return bool((means < np.minimum(fallen, watch.tolerance)).any())
 
 
 def _onset(excess: FloatArray, halfway: float) -> int:

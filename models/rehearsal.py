@@ -14,11 +14,10 @@ import numpy.typing as npt
 
 from models.calibration import Calibration
 from models.calibration_evidence import Evening
-from models.elements import pinball_of_each
 from models.forecaster import Forecaster
 from models.panel import Panel
 from models.revision import changes
-from models.scoring import EveningLoss, scales_at
+from models.scoring import MOST, EveningLoss, distances, scales_at
 from models.settings import ForecastSettings
 
 FloatArray = npt.NDArray[np.float64]
@@ -103,7 +102,7 @@ def rehearse(
         # What the evening one night later made of the same days.
         median = quantiles[..., int(np.flatnonzero(levels == 0.5)[0])]
         if later is not None and back // stride <= evenings:
-            change = changes(later[0], median, stride, later[1])
+            change = np.minimum(changes(later[0], median, stride, later[1]), MOST)
             revised[back // stride - 1] = np.stack([np.nansum(change, 1), (~np.isnan(change)).sum(1)], axis=1)
         later = median, unit
     return [
@@ -151,11 +150,9 @@ def _judged(
 ) -> FloatArray:
     middle = quantiles[..., int(np.flatnonzero(levels == 0.5)[0])]
     realised = ~np.isnan(actual) & ~np.isnan(middle)
-    loss = pinball_of_each(actual, quantiles, levels) / unit[:, None]
-    baseline = pinball_of_each(actual, np.repeat(naive[..., None], len(levels), axis=-1), levels) / unit[:, None]
+    loss, baseline, bias = distances(actual, quantiles, middle, naive, levels, unit[:, None])
     inside = (quantiles[..., 0] <= actual) & (actual <= quantiles[..., -1])
     with_baseline = ~np.isnan(baseline)
-    bias = (middle - actual) / unit[:, None]
     found = np.stack([np.ones(actual.shape), loss, with_baseline, np.nan_to_num(baseline), inside, bias], axis=-1)
     return np.where(realised[..., None], found, 0.0)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from models.elements import pinball_of_each
+from models.elements import as_quantiles, pinball_of_each
 from models.history_summary import Window, seasonal_changes
 from models.panel import Panel
 from models.settings import MonitorSettings
@@ -27,6 +27,9 @@ FALLBACK = "fallback"
 """What stands for a version where the fallback forecast."""
 VERSION = "version="
 """How segments begin that hold what one version forecast of a night."""
+MOST = 10.0
+"""What one point counts for at most in an evening's figures, in units of its series' scale: a series that is suddenly
+told in another unit must not be what the whole job is judged by."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,8 @@ class PastNight:
 
 @dataclass(frozen=True)
 class EveningLoss:
-    """How far off the forecasts of newly realised points were, in units of each series' own scale.
+    """How far off the forecasts of newly realised points were, in units of each series' own scale, of which one point
+    counts for `MOST` at most.
 
     Attributes:
         loss: Mean pinball loss over points and levels, scaled; NaN where no point was realised.
@@ -191,23 +195,41 @@ def evening_losses(points: Sequence[FloatArray], segments: Mapping[str, BoolArra
 
 def _judge_points(night: PastNight, scale: FloatArray, series: IntArray, step: IntArray) -> FloatArray:
     """Columns series, loss, baseline loss, inside, has interval, bias; shape (point, 6)."""
-    actual, levels = night.actual[series, step], night.quantile_levels
-    quantiles, unit = night.quantiles[series, step], scale[series]
+    where, levels = (series, step), night.quantile_levels
+    loss, baseline, bias = distances(
+        night.actual[where], night.quantiles[where], night.median[where], night.baseline[where], levels, scale[series]
+    )
     inside, has_interval = np.zeros(len(series)), np.zeros(len(series))
     if len(levels) > 1 and np.isclose(levels[0] + levels[-1], 1.0):
-        inside = ((quantiles[:, 0] <= actual) & (actual <= quantiles[:, -1])).astype(float)
+        quantiles = night.quantiles[where]
+        inside = ((quantiles[:, 0] <= night.actual[where]) & (night.actual[where] <= quantiles[:, -1])).astype(float)
         has_interval += 1
-    point = np.repeat(night.baseline[series, step][:, None], len(levels), axis=1)
-    return np.column_stack(
-        [
-            series,
-            pinball_of_each(actual, quantiles, levels) / unit,
-            pinball_of_each(actual, point, levels) / unit,
-            inside,
-            has_interval,
-            (night.median[series, step] - actual) / unit,
-        ]
-    )
+    return np.column_stack([series, loss, baseline, inside, has_interval, bias])
+
+
+def distances(
+    actual: FloatArray,
+    quantiles: FloatArray,
+    median: FloatArray,
+    naive: FloatArray,
+    levels: FloatArray,
+    unit: FloatArray,
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """How far off each point was, in units of its series' scale: loss, the naive's loss, and median less actual.
+
+    None is further than `MOST`.
+
+    Args:
+        actual: Shape (...), NaN where not observed.
+        quantiles: Shape (..., level).
+        median: Shape (...).
+        naive: Shape (...), NaN where there was none.
+        levels: Shape (level,).
+        unit: Shape (...) or one that goes with it, above 0.
+    """
+    loss = pinball_of_each(actual, quantiles, levels) / unit
+    baseline = pinball_of_each(actual, as_quantiles(naive, levels), levels) / unit
+    return np.minimum(loss, MOST), np.minimum(baseline, MOST), np.clip((median - actual) / unit, -MOST, MOST)
 
 
 def usable_scale(scale: FloatArray, values: FloatArray) -> FloatArray:

@@ -50,8 +50,8 @@ def verdict_on(
         reason = f"{found} actuals tonight, usually {usual_n:.0f}" if found else "no actual has arrived"
         return Verdict("not evaluated", float("nan"), float("nan"), None, reason=reason)
     values = np.where(enough, _values(signal, rows), np.nan)
-    degraded = np.array([False] * len(backtest) + [state_of(signal, row) == "degraded" for row in nights])
-    degraded[-1] = False
+    said = [_said(signal, row) for row in nights[:-1]]
+    degraded = np.array([0] * len(backtest) + said + [0], np.int64)
     learnt = sum(bool(row["learnt"]) for row in backtest)
     told = Nights(values, weekday, degraded, len(backtest), learnt)
     if signal == "bias":
@@ -67,25 +67,52 @@ def verdict_on(
     return verdict if verdict.onset is None else verdict._replace(onset=verdict.onset - len(backtest))
 
 
-def rate_for(segment: str, segments: int, monitor: MonitorSettings) -> float:
-    """Share of years in which chance may raise an alert of one signal of a segment.
+def as_calibrated(backtest: Sequence[Mapping[str, Any]], coverage: float | None) -> list[Mapping[str, Any]]:
+    """Past nights as they would have covered had their quantiles been calibrated, which they were not.
 
-    Those of all add up to what the job may raise. The whole job has half of them, for it is what matters most, and its
-    alert keeps those of its segments from being told; the segments share the other half.
+    Where a network's own intervals hold more than they are meant to, calibration narrows them, and that is no loss.
 
     Args:
+        backtest: Rows of `backtest_loss`.
+        coverage: What the widest interval is meant to hold; None where live nights are not calibrated either.
+    """
+    if coverage is None:
+        return list(backtest)
+    moved: list[Mapping[str, Any]] = []
+    for segment in {row["segment"] for row in backtest}:
+        mine = [row for row in backtest if row["segment"] == segment]
+        told = [row["coverage"] for row in mine if not row["learnt"] and row["coverage"] is not None]
+        above = max(float(np.median(told)) - coverage, 0.0) if told else 0.0
+        moved += [row if row["coverage"] is None else {**row, "coverage": row["coverage"] - above} for row in mine]
+    return moved
+
+
+def rate_for(signal: Signal, segment: str, segments: int, monitor: MonitorSettings) -> float:
+    """Share of years in which chance may raise an alert of one signal of a segment.
+
+    Those of all add up to what the job may raise. The loss has half of them, for it is what the others are reasons of;
+    the others share the other half. So it is with the whole job, whose alert keeps those of its segments from being
+    told, and with the segments.
+
+    Args:
+        signal: One of those that are watched.
         segment: `all`, or one of the others.
         segments: How many others there are.
         monitor: Settings.
 
-    >>> quiet = MonitorSettings(false_alarms_per_year=0.3)
-    >>> rate_for("all", 0, quiet), rate_for("all", 5, quiet), rate_for("region=north", 5, quiet)
-    (0.075, 0.0375, 0.0075)
+    >>> quiet = MonitorSettings(false_alarms_per_year=0.4)
+    >>> rate_for("loss", "all", 0, quiet), rate_for("loss", "all", 5, quiet), rate_for("loss", "region=north", 5, quiet)
+    (0.2, 0.1, 0.02)
     """
-    of_each_signal = monitor.false_alarms_per_year / max(len(monitor.signals), 1)
+    others = len([each for each in monitor.signals if each != "loss"])
+    of_signal = monitor.false_alarms_per_year
+    if others and "loss" in monitor.signals:
+        of_signal /= 2
+    if signal != "loss":
+        of_signal /= others
     if not segments:
-        return of_each_signal
-    return of_each_signal / 2 / (1 if segment == "all" else segments)
+        return of_signal
+    return of_signal / 2 / (1 if segment == "all" else segments)
 
 
 def state_of(signal: Signal, row: Mapping[str, Any]) -> str:
@@ -108,6 +135,13 @@ def in_words(signal: Signal, effect: float) -> str:
     if signal == "revision":
         return f"forecasts change {effect:.0%} more from night to night".replace("%", " %", 1)
     return f"coverage {100 * effect:.0f} points lower"
+
+
+def _said(signal: Signal, row: Mapping[str, Any]) -> int:
+    """What a night was told as: 0 as nothing, 1 as degraded, -1 as degraded for being too low."""
+    if state_of(signal, row) != "degraded":
+        return 0
+    return -1 if signal == "bias" and row["signals"]["bias"]["effect"] < 0 else 1
 
 
 def _values(signal: Signal, rows: Sequence[Mapping[str, Any]]) -> FloatArray:

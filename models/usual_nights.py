@@ -9,23 +9,22 @@ import numpy as np
 import numpy.typing as npt
 
 from models.dependence import made_up
-from models.running_means import WINDOWS, highest_means, limits_for
+from models.running_means import LENGTHS, WIDE, every_mean, highest_means, limits_for
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 # From median absolute deviation to standard deviation, for the normal distribution.
 MAD_TO_DEVIATION = 1.4826
-# One night of luck, good or bad, must not decide alone: it counts for so many deviations, or smallest effects worth a
-# message, at most.
-MOST, MOST_EFFECTS = 4.0, 2.0
+# A night counts for so many deviations, or smallest effects worth a message, at most; in wide means for more.
+MOST, MOST_WIDE, MOST_EFFECTS = 4.0, 10.0, 2.0
 DAYS = 7
 NIGHTS_OF_EACH_DAY = 8
 YEAR, YEARS, QUARTERS = 365, 200, 4
 # More nights hardly make surer what is usual.
 BEFORE = 180
 # A year may be wilder or calmer than the months that told what is usual: deviation of the logarithm of its width.
-WIDTH = 0.25
+WIDTH = 0.15
 # Nights within which a small segment says what it could see.
 SOON = 14
 
@@ -36,28 +35,31 @@ class Usual(NamedTuple):
     Attributes:
         level: Shape (7,), Monday first, of each day of the week.
         deviation: Robust standard deviation around it.
-        most: What one night counts for at most, either way.
-        limits: Shape (window,), in the signal's units, what means over the newest nights exceed too rarely for chance.
+        most: Shape (2,), what one night counts for at most, either way, in means that are not wide and in wide ones.
+        limits: Shape (mean,), in the signal's units, what means over the newest nights exceed too rarely for chance.
+        below: Shape (mean,), how far those lie below the level where nothing is wrong, for they leave out the highest.
     """
 
     level: FloatArray
     deviation: float
-    most: float
+    most: FloatArray
     limits: FloatArray
+    below: FloatArray
 
     def excess(self, values: FloatArray, weekday: IntArray) -> FloatArray:
         """How far nights lie above their usual level, shape (night,)."""
         return np.asarray(values - self.level[weekday])
 
     def clipped(self, excess: FloatArray) -> FloatArray:
-        """The same as far as one night counts."""
-        return np.asarray(np.clip(excess, -self.most, self.most))
+        """The same as far as one night counts, in means that are not wide."""
+        return np.asarray(np.clip(excess, -self.most[0], self.most[0]))
 
     @property
     def detectable(self) -> float:
         """The smallest lasting rise that more often than not exceeds a limit within `SOON` nights; NaN where none."""
-        limit = float(self.limits[WINDOWS <= SOON].min())
-        return limit if limit < self.most else float("nan")
+        rises = np.where(self.limits < self.most[WIDE.astype(int)], self.limits + self.below, np.inf)
+        smallest = float(rises[LENGTHS <= SOON].min())
+        return smallest if np.isfinite(smallest) else float("nan")
 
 
 def usual_nights(values: FloatArray, weekday: IntArray, fresh: int, min_effect: float, rate: float) -> Usual:
@@ -77,18 +79,19 @@ def usual_nights(values: FloatArray, weekday: IntArray, fresh: int, min_effect: 
 # A replay, and two signals of a night run twice, ask for the same nights again.
 @lru_cache(maxsize=256)
 def _usual_nights(values: bytes, weekdays: bytes, fresh: int, min_effect: float, rate: float) -> Usual:
-    level, deviation, most, highest = _learnt(values, weekdays, fresh, min_effect)
-    # A night as bad as counts beside one that is bad, too, but not rare.
-    limits = np.maximum(limits_for(highest, rate / QUARTERS), (most + deviation) / WINDOWS)
-    return Usual(level, deviation, most, np.maximum(limits, min_effect))
+    level, deviation, most, highest, below = _learnt(values, weekdays, fresh, min_effect)
+    limits = np.maximum(limits_for(highest, rate / QUARTERS), min_effect)
+    return Usual(level, deviation, most, limits, below)
 
 
 # Other rates have other limits, of the same nights.
 @lru_cache(maxsize=64)
 def _learnt(
     values: bytes, weekdays: bytes, fresh: int, min_effect: float
-) -> tuple[FloatArray, float, float, FloatArray]:
-    """Level of each day of the week, deviation, what a night counts for, and the highest means of made-up years."""
+) -> tuple[FloatArray, float, FloatArray, FloatArray, FloatArray]:
+    """Level of each day of the week, deviation, what a night counts for, and of made-up years the highest means and how
+    far they usually lie below the level.
+    """
     nights, weekday = np.frombuffer(values), np.frombuffer(weekdays, np.int64)
     old = len(nights) - fresh
     cycle = _of_each_day(np.concatenate([_centred(nights[:old]), _centred(nights[old:])]), weekday)
@@ -97,14 +100,15 @@ def _learnt(
     rest = np.concatenate([_centred(nights[:old]), _centred(nights[old:])])
     level = float(nights[-1] - rest[-1])
     deviation = float(_deviation(rest, 1e-3 * max(1.0, abs(level)))[0])
-    most = max(MOST * deviation, MOST_EFFECTS * min_effect)
-    return level + cycle, deviation, most, _by_chance(rest, weekday, fresh, deviation, most, min_effect)
+    most = np.maximum(np.array([MOST, MOST_WIDE]) * deviation, MOST_EFFECTS * min_effect)
+    highest, below = _by_chance(rest, weekday, fresh, deviation, most)
+    return level + cycle, deviation, most, np.maximum(highest, min_effect), below
 
 
 def _by_chance(
-    rest: FloatArray, weekday: IntArray, fresh: int, deviation: float, most: float, min_effect: float
-) -> FloatArray:
-    """What running means reach in quarters of made-up years, shape (quarter, window); `min_effect` where less.
+    rest: FloatArray, weekday: IntArray, fresh: int, deviation: float, most: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """What means reach in a quarter of a made-up year, shape (quarter, mean), and how far below the level most are.
 
     Each year is judged by a level and a spread of its own, of as many nights: limits then know how uncertain those are.
     A year may have an alert in each quarter, and those that have one tend to have more.
@@ -115,8 +119,9 @@ def _by_chance(
     before, year = drawn[:, :known], drawn[:, known:] * width
     spread = _deviation(before, deviation / 10)
     level = _level(before[:, -min(fresh, known) :], spread)
-    highest = highest_means(np.clip((year - level) * (deviation / spread), -most, most), QUARTERS)
-    return np.maximum(highest.reshape(-1, len(WINDOWS)), min_effect)
+    judged = (year - level) * (deviation / spread)
+    below = -np.array([np.median(means) for means in every_mean(judged, most)])
+    return highest_means(judged, most, QUARTERS).reshape(-1, len(LENGTHS)), np.maximum(below, 0.0)
 
 
 def _level(nights: FloatArray, deviation: FloatArray) -> FloatArray:

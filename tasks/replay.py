@@ -8,6 +8,7 @@ from datetime import tzinfo
 from typing import Any
 
 from models.settings import MonitorSettings
+from models.signals import as_calibrated
 from sql import history
 from tasks.places import Places
 from tasks.watch import alerts_after, loss_row
@@ -15,14 +16,18 @@ from tasks.watch import alerts_after, loss_row
 Row = Mapping[str, Any]
 
 
-def replay_rule(places: Places, monitor: MonitorSettings, zone: tzinfo) -> list[dict[str, Any]]:
+def replay_rule(
+    places: Places, monitor: MonitorSettings, zone: tzinfo, coverage_meant: float | None = None
+) -> list[dict[str, Any]]:
     """What the rule would have said each night as it is set now, of every segment; changes nothing.
+
+    Arguments as `watch`.
 
     Raises:
         SourceError: no night has run yet.
     """
     engine = places.ready_engine()
-    backtest = history.backtest_losses(engine, places.job)
+    backtest = as_calibrated(history.backtest_losses(engine, places.job), coverage_meant)
     stored = history.losses(engine, places.job)
     watched = Counter(row["evaluated_on"] for row in stored)
     told: dict[str, list[dict[str, Any]]] = {}

@@ -16,8 +16,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from models.panel import Panel, places_of
-from models.revision import changes, revision_scores
-from models.scoring import usable_scale
+from models.revision import changes, mean_change, revision_scores
+from models.scoring import MOST, usable_scale
 from models.time_grid import TimeGrid
 from sql import history
 from tasks.places import Places
@@ -39,9 +39,8 @@ class Revision:
     naive: FloatArray
 
     def of(self, mask: npt.NDArray[np.bool_]) -> float:
-        """The mean of a segment; NaN where it shares no day with the night before."""
-        found = revision_scores(self.model, self.naive, mask)
-        return found[0].value if found else float("nan")
+        """The mean of a segment as it is watched, no point further than `MOST`; NaN where the nights share no day."""
+        return mean_change(np.minimum(self.model[mask], MOST))
 
     def rows(self, job: str, cutoff: datetime, segments: Segments) -> list[dict[str, Any]]:
         """Rows of the table `score`."""

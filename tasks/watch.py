@@ -12,7 +12,7 @@ import numpy as np
 from models.likely_reason import likely_reason
 from models.scoring import EveningLoss
 from models.settings import MonitorSettings
-from models.signals import Signal, in_words, rate_for, state_of, verdict_on
+from models.signals import Signal, as_calibrated, in_words, rate_for, state_of, verdict_on
 from sql import history, write
 from sql.errors import SourceError
 from tasks import alert_episode
@@ -44,13 +44,15 @@ def watch(
     zone: tzinfo,
     evaluated_on: datetime,
     run_id: str,
+    coverage_meant: float | None = None,
 ) -> Watched:
     """Judge each segment against its past nights, keep the verdicts, and open or close alerts.
 
-    Days in messages are those of `zone`, the job's: a day's midnight in Madrid is the evening before in UTC.
+    Days in messages are those of `zone`, the job's: a day's midnight in Madrid is the evening before in UTC. What
+    the widest interval is calibrated to hold, if it is, is `coverage_meant`.
     """
     engine, job = places.engine(), places.job
-    stored, backtest = history.losses(engine, job), history.backtest_losses(engine, job)
+    stored, backtest = history.losses(engine, job), as_calibrated(history.backtest_losses(engine, job), coverage_meant)
     rows = [
         loss_row(figures | {"run_id": run_id}, stored, backtest, monitor, zone, segments=len(losses) - 1)
         for figures in (tonight(job, segment, loss, evaluated_on) for segment, loss in losses.items())
@@ -105,12 +107,12 @@ def loss_row(
     before = [row for row in backtest if row["segment"] == segment and row["evaluated_on"] < first]
     nights = [*past, {**figures, "state": "", "signals": None}]
     weekday = np.array([row["evaluated_on"].astimezone(zone).weekday() for row in (*before, *nights)], np.int64)
-    rate = rate_for(segment, segments, monitor)
     verdicts: dict[str, dict[str, Any]] = {}
     for signal in get_args(Signal):
         if signal not in monitor.signals:
             verdicts[signal] = {"state": "not evaluated", "reason": "not watched", "onset": None}
             continue
+        rate = rate_for(signal, segment, segments, monitor)
         verdict = verdict_on(signal, nights, before, weekday, monitor, rate)
         onset = None if verdict.onset is None else nights[verdict.onset]["evaluated_on"]
         verdicts[signal] = {**verdict._asdict(), "onset": onset}

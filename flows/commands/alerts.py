@@ -59,8 +59,9 @@ def replay(job: str) -> Answer:
     from tasks.replay import episodes_of, replay_rule
 
     loaded = load_job(job)
-    nights = replay_rule(loaded.places, loaded.job.monitor, loaded.job.forecast.zone)
-    episodes = episodes_of(nights, loaded.job.forecast.zone)
+    zone = loaded.job.forecast.zone
+    nights = replay_rule(loaded.places, loaded.job.monitor, zone, loaded.job.coverage_meant)
+    episodes = episodes_of(nights, zone)
     columns = ["evaluated_on", "segment", "loss", "baseline_loss", "statistic", "effect", "detectable", "state"]
     text = table(nights, columns, empty="No night was scored yet.") + "\n\n"
     text += table(episodes, ["opened_at", "closed_at", "message"], empty="The rule would have raised no alert.")

@@ -72,8 +72,12 @@ def test_each_accident_ends_as_the_manual_says(spring):
 
 
 def test_a_dead_feed_is_found_the_same_night(spring):
-    # A drift and a shift take a larger company than this one to be told from chance: benchmarks/year.py judges those.
     assert spring.figures["nights_to_stale"] == 1
+
+
+def test_a_region_that_sells_far_less_is_found_within_days(spring):
+    # A drift takes a larger company than this one to be told from chance that soon: benchmarks/year.py judges it.
+    assert spring.figures["nights_to_shift"] <= 7
 
 
 def test_at_most_one_alert_is_of_nothing_that_happened(spring):

@@ -27,8 +27,8 @@ def noisy(nights: int, seed: int, deviation: float = 0.05) -> np.ndarray:
     return -0.5 + deviation * values[50:] + 0.04 * np.sin(2 * np.pi * np.arange(nights) / 7)
 
 
-def nights_of(values: np.ndarray, degraded: list[bool] | None = None, **facts: int) -> Nights:
-    states = np.zeros(len(values), bool) if degraded is None else np.array([*degraded, False])
+def nights_of(values: np.ndarray, degraded: list[int] | None = None, **facts: int) -> Nights:
+    states = np.zeros(len(values), np.int64) if degraded is None else np.array([*degraded, 0])
     return Nights(values, np.arange(len(values)) % 7, states, **{"backtest": BACKTEST, **facts})
 
 
@@ -210,6 +210,21 @@ def test_a_bias_is_found_either_way_with_its_sign() -> None:
 
         assert verdict.state == "degraded"
         assert verdict.effect == pytest.approx(0.3 * sign, abs=0.05)
+
+
+def test_an_alert_of_a_high_bias_is_over_where_the_bias_has_gone() -> None:
+    watch, states = Watch(0.03, 0.1), [0] * BACKTEST
+    values = 0.05 * np.random.default_rng(0).normal(size=BACKTEST + 60)
+    values[BACKTEST + 10 : BACKTEST + 14] += 0.2
+
+    for night in range(BACKTEST, len(values)):
+        nights = nights_of(values[: night + 1], states)
+        verdict = judge_both(nights, SETTINGS, watch, RATE)
+        states.append(0 if verdict.state == "ok" else int(np.sign(verdict.effect)))
+
+    told = np.array(states[BACKTEST:])
+    assert (told == 1).any()
+    assert not told[20:].any()
 
 
 @pytest.mark.parametrize(("loss", "state"), [(0.0, "ok"), (5.0, "degraded")])

@@ -7,7 +7,7 @@ import pytest
 
 from models.metrics import seasonal_error
 from models.panel import Panel
-from models.scoring import EveningLoss, PastNight, newly_realised, place_night, scales_at, segments_of
+from models.scoring import MOST, EveningLoss, PastNight, newly_realised, place_night, scales_at, segments_of
 from models.scoring import evening_losses as losses_of_points
 
 NAN = float("nan")
@@ -53,6 +53,14 @@ def test_a_forecast_is_laid_beside_the_actual_of_its_own_step():
     night = night_of(panel, 98, [(0, 1, [9, 10, 11], 3), (0, 2, [9, 21, 30], 2), (1, 1, [0, 1, 2], NAN)])
     np.testing.assert_array_equal(night.actual, [[10, 20, NAN], [NAN, NAN, NAN]])
     assert night.realised.tolist() == [[True, True, False], [False, False, False]]
+
+
+def test_a_series_told_in_another_unit_counts_for_no_more_than_a_bad_one():
+    panel = panel_of([1, 2, 1, 2, 1], [1, 2, 1, 2, 1000])
+    night = night_of(panel, 99, [(0, 1, [1, 2, 3], 2), (1, 1, [1, 2, 3], 2)])
+    loss = evening_losses([night], np.ones((1, 2)), 99, {"all": np.ones(2, bool)})["all"]
+    assert (loss.loss, loss.baseline_loss) == pytest.approx(((0.7 / 3 + MOST) / 2, (0.5 + MOST) / 2))
+    assert loss.bias == (1 - MOST) / 2
 
 
 def test_a_series_that_is_gone_from_the_source_is_left_out():

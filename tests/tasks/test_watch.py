@@ -30,12 +30,12 @@ def day(number: int, first: datetime = FIRST) -> datetime:
 def evening(places):
     """Runs one evening of losses, the baseline's being 1, with a bias and a coverage where given."""
 
-    def run(number, losses, first=FIRST, zone=UTC, monitor=RULE, **facts):
+    def run(number, losses, first=FIRST, zone=UTC, monitor=RULE, coverage_meant=None, **facts):
         given = {
             segment: EveningLoss(loss, 1.0, **{"coverage": 0.8, "bias": 0.0, "n": 10, "revision": 0.2, **facts})
             for segment, loss in losses.items()
         }
-        return watch(places, given, monitor, zone, day(number, first), "r1").changes
+        return watch(places, given, monitor, zone, day(number, first), "r1", coverage_meant).changes
 
     return run
 
@@ -231,11 +231,31 @@ def test_a_replay_says_what_the_rule_said_and_changes_nothing(places, run_nights
 
 
 def test_the_alerts_of_chance_of_all_segments_and_signals_add_up_to_what_the_job_may_raise():
-    monitor = MonitorSettings(false_alarms_per_year=0.4)
     names = [f"region={number}" for number in range(8)]
-    of_segments = sum(rate_for(name, len(names), monitor) for name in names)
-    assert len(monitor.signals) * (rate_for("all", len(names), monitor) + of_segments) == pytest.approx(0.4)
-    assert rate_for("all", 0, monitor) == pytest.approx(0.4 / len(monitor.signals))
+    for signals in (["loss", "bias", "coverage", "revision"], ["loss"], ["bias", "coverage"], ["loss", "revision"]):
+        monitor = MonitorSettings(false_alarms_per_year=0.4, signals=signals)
+        for segments in (names, []):
+            rates = [
+                rate_for(signal, name, len(segments), monitor) for signal in signals for name in ("all", *segments)
+            ]
+            assert sum(rates) == pytest.approx(0.4)
+
+
+def test_the_loss_of_the_whole_job_has_the_largest_share_of_the_alerts_of_chance():
+    monitor = MonitorSettings(false_alarms_per_year=0.4)
+    assert rate_for("loss", "all", 4, monitor) == pytest.approx(0.1)
+    assert rate_for("bias", "all", 4, monitor) == pytest.approx(0.1 / 3)
+
+
+def test_intervals_that_calibration_narrows_to_what_they_mean_raise_no_alert(places, evening):
+    with_backtest(places, "all")
+    for number in range(40):
+        # The network's own 80 % intervals held 80 of 100 actuals, and were meant to hold 70.
+        evening(number, {"all": 0.5}, coverage=0.7 + (number % 3 - 1) / 50, coverage_meant=0.7)
+    assert history.alerts(places.engine(), "sales") == []
+    assert {row["signals"]["coverage"]["state"] for row in history.losses(places.engine(), "sales")} == {"ok"}
+    assert replay_rule(places, RULE, UTC, 0.7)[-1]["signals"]["coverage"]["state"] == "ok"
+    assert replay_rule(places, RULE, UTC)[-1]["signals"]["coverage"]["state"] == "degraded"
 
 
 def test_a_job_of_many_segments_must_be_worse_than_one_of_none_to_be_told(places, evening):
