@@ -14,6 +14,8 @@ BIN    := .venv/bin
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 UV     := $(BIN)/uv pip install --quiet --python $(BIN)/python
 SHELL  := /bin/bash
+# Many containers set it, and every process would then compile all that it imports anew: ten seconds of a night.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup demo test test-jax check bench docs clean
 .DEFAULT_GOAL := help
