@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from uuid import uuid4
 
 from flows.job import LoadedJob, load_job
 from flows.missed import Before, before_tonight
 from flows.moments import local_day, to_cutoff, to_moment
+from flows.scope import WHOLE_NIGHT, Part, Scope
+from flows.stopwatch import Stopwatch
 from flows.summary import NightSummary
 from models.errors import InputError, TrainingFailed
 from models.retraining import Policy
@@ -46,30 +45,6 @@ from tasks.step import inside_flow, logger
 from tasks.summary_file import meaning_of
 from tasks.watch import Watched, watch
 from tasks.watch_input import watch_input
-
-# The whole night, or a part of it: a new champion, forecasts of the champion as it is, or what came true.
-Part = Literal["nightly", "train", "forecast", "score"]
-
-
-@dataclass(frozen=True)
-class Scope:
-    """What of a night is done.
-
-    Attributes:
-        part: All of it, or only a part.
-        promotes: Whether a network that was trained tonight may become the champion.
-        tells: Whether the job's targets are told of alerts.
-        in_order: Waits for the nights before, where several run at once: which model is the champion, what quantiles
-            are calibrated by, and what is said of the loss depend on them; reading and training does not.
-    """
-
-    part: Part = "nightly"
-    promotes: bool = True
-    tells: bool = True
-    in_order: Callable[[], None] = lambda: None
-
-
-WHOLE_NIGHT = Scope()
 
 
 def run_night(
@@ -161,250 +136,312 @@ def night(
         with one_at_a_time(places, loaded.job.schedule.second_run):
             announce_run(places, run_id, asked or now, started_at, scope.part)
             with places.scratch(run_id) as scratch:
-                return _steps(loaded, asked, train, now, started_at, run_id, scratch, scope)
+                return _steps(_Tonight(loaded, asked, train, now, started_at, run_id, scratch, scope))
     except BaseException as error:
         note_failure(places, run_id, asked or now, started_at, datetime.now(UTC), scope.part, error)
         raise
 
 
-def _steps(
-    loaded: LoadedJob,
-    asked: datetime | None,
-    train: Policy | None,
-    now: datetime,
-    started_at: datetime,
-    run_id: str,
-    scratch: Path,
-    scope: Scope,
-) -> NightSummary:
-    job, places = loaded.job, loaded.places
-    part = scope.part
-    forecasts, judges = part in ("nightly", "forecast"), part in ("nightly", "score")
-    training = job.training if train is None else job.training.model_copy(update={"policy": train})
-    promotion = job.promotion_settings
-    clock = Stopwatch()
-    with clock("read"):
-        context = plan_context(
-            places,
-            job.source,
-            loaded.base,
-            job.forecast,
-            job.network,
-            training,
-            job.audit,
-            job.monitor,
-            job.levels,
-            asked,
-            scratch,
-        )
-    rows_file, audited, context = _read(loaded, asked, now, clock, scratch, context)
-    cutoff, panel_file = audited.audit.cutoff, audited.panel_file
-    label_run(job.name, local_day(cutoff, job.forecast.zone))
-    begin_run(places, run_id, cutoff, started_at, part)
-    if audited.audit.stale and job.audit.stale == "error":
-        watch_input(places, audited.audit, job.forecast.zone, run_id)
-        if scope.tells:
-            notify(places, job.notify, cutoff, started_at)
-        refuse_stale(audited.audit, describe_source(job.source, loaded.base), job.audit)
-    before = Before()
-    if part == "nightly" and asked is None:
-        before = before_tonight(loaded, cutoff, lambda missed: run_night(loaded.path, cutoff=missed, now=now))
-    if before.leaves_out_tonight:
-        end_run(places, run_id, datetime.now(UTC), {"note": before.note}, "skipped")
-        return NightSummary.skipped(run_id, job.name, cutoff, places.url_text, before.note)
-    # What a part of the night leaves out.
-    decided, fitted = Decided("none", "only what came true was judged"), Fitted("none")
-    predicted, published, report = Predicted(scratch, audited.audit.series, {}), Published(0, ""), ""
-    stale: Sequence[str] = ()
-    scored, watched, delivery = Scored([], {}, None), Watched([], ()), Delivery((), ())
-    if part != "score":
-        with clock("decide"):
-            decided = decide(places, panel_file, job.forecast, job.network, training, cutoff, scratch)
-        if context is not None and not context.serves(decided):
-            rows_file, audited, context = _read(loaded, asked, now, clock, scratch)
-            with clock("decide"):
-                decided = decide(places, panel_file, job.forecast, job.network, training, cutoff, scratch)
-        with clock("fit"):
-            meaning = meaning_of(job.source, loaded.base, job.forecast, job.audit)
-            fitted = fit_model(
-                places,
-                panel_file,
-                decided,
+def _steps(tonight: _Tonight) -> NightSummary:
+    """The steps of a night, one after the other."""
+    places, scope = tonight.places, tonight.scope
+    tonight.read()
+    label_run(tonight.job.name, local_day(tonight.cutoff, tonight.job.forecast.zone))
+    begin_run(places, tonight.run_id, tonight.cutoff, tonight.started_at, scope.part)
+    tonight.refuse_stale()
+    if scope.part == "nightly" and tonight.asked is None:
+        loaded, now = tonight.loaded, tonight.now
+        before = before_tonight(loaded, tonight.cutoff, lambda missed: run_night(loaded.path, cutoff=missed, now=now))
+        if before.leaves_out_tonight:
+            end_run(places, tonight.run_id, datetime.now(UTC), {"note": before.note}, "skipped")
+            return NightSummary.skipped(tonight.run_id, places.job, tonight.cutoff, places.url_text, before.note)
+        tonight.before = before
+    if scope.part != "score":
+        tonight.train()
+    scope.in_order()
+    if scope.part == "train" and tonight.fitted.failure:
+        raise TrainingFailed(tonight.fitted.failure)
+    tonight.rehearse()
+    if scope.forecasts:
+        tonight.forecast()
+    tonight.place()
+    if scope.judges:
+        tonight.judge()
+    if scope.forecasts:
+        tonight.write_report()
+    return tonight.end()
+
+
+class _Tonight:
+    """One night under way: what it was asked for, and what its steps have come to.
+
+    A part of the night leaves out steps; what they would have come to is what stands here at first.
+
+    Args:
+        loaded: The job.
+        asked: The cutoff that was asked for; None for the newest observed step.
+        train: The policy that was asked for; None for the job's.
+        now: The moment that counts as now.
+        run_id: Key of the run in the table `run`.
+        scratch: Folder of the run's own.
+        scope: What of the night is done.
+    """
+
+    def __init__(
+        self,
+        loaded: LoadedJob,
+        asked: datetime | None,
+        train: Policy | None,
+        now: datetime,
+        started_at: datetime,
+        run_id: str,
+        scratch: Path,
+        scope: Scope,
+    ) -> None:
+        self.loaded, self.job, self.places = loaded, loaded.job, loaded.places
+        self.asked, self.now, self.started_at = asked, now, started_at
+        self.run_id, self.scratch, self.scope = run_id, scratch, scope
+        self.training = self.job.training
+        if train is not None:
+            self.training = self.training.model_copy(update={"policy": train})
+        # Who asks for a network wants to see what it forecasts; who is the champion is another question.
+        self.forecasts_with_new = train == "scratch" and scope.forecasts
+        self.clock = Stopwatch()
+        self.before = Before()
+        self.decided, self.fitted = Decided("none", "only what came true was judged"), Fitted("none")
+        self.predicted, self.published = Predicted(scratch, 0, {}), Published(0, "")
+        self.stale: Sequence[str] = ()
+        self.scored, self.watched, self.delivery = Scored([], {}, None), Watched([], ()), Delivery((), ())
+        self.challenged, self.report = "", ""
+
+    def read(self) -> None:
+        """Rows and panel: as much of the history as the night needs."""
+        job = self.job
+        with self.clock("read"):
+            context = plan_context(
+                self.places,
+                job.source,
+                self.loaded.base,
                 job.forecast,
                 job.network,
-                training,
-                cutoff,
-                started_at,
+                self.training,
+                job.audit,
+                job.monitor,
                 job.levels,
-                meaning,
-                job.runner,
-                run_id,
-                promotion,
-                job.monitor.segments,
-                # Who asks for a network wants to see what it forecasts; who is the champion is another question.
-                train == "scratch" and forecasts,
+                self.asked,
+                self.scratch,
             )
-    scope.in_order()
-    if part == "train" and fitted.failure:
-        raise TrainingFailed(fitted.failure)
-    if scope.promotes and fitted.stored is not None:
+        self._read(context)
+        self.cutoff = self.audited.audit.cutoff
+        self.predicted = Predicted(self.scratch, self.audited.audit.series, {})
+
+    def refuse_stale(self) -> None:
+        """End the night where the source is stale and the job wants no forecast then; people are told first."""
+        audit, policies = self.audited.audit, self.job.audit
+        if audit.stale and policies.stale == "error":
+            watch_input(self.places, audit, self.job.forecast.zone, self.run_id)
+            self._notify()
+            refuse_stale(audit, describe_source(self.job.source, self.loaded.base), policies)
+
+    def train(self) -> None:
+        """Decide about tonight's network, and load or train it."""
+        job = self.job
+        self._decide()
+        if self.context is not None and not self.context.serves(self.decided):
+            self._read(None)
+            self._decide()
+        with self.clock("fit"):
+            self.fitted = fit_model(
+                self.places,
+                self.audited.panel_file,
+                self.decided,
+                job.forecast,
+                job.network,
+                self.training,
+                self.cutoff,
+                self.started_at,
+                job.levels,
+                meaning_of(job.source, self.loaded.base, job.forecast, job.audit),
+                job.runner,
+                self.run_id,
+                job.promotion_settings,
+                job.monitor.segments,
+                self.forecasts_with_new,
+            )
+
+    def rehearse(self) -> None:
+        """Try a new network on past nights, so that the first live ones have something to be compared with."""
         # Before the forecast: it calibrates the first one. A network for another horizon than the job's says nothing
         # of its nights.
-        with clock("rehearse"):
-            rehearse_nights(places, panel_file, fitted, job.forecast, job.monitor, job.calibration)
-    if forecasts:
-        with clock("predict"):
-            predicted = predict(
-                places,
-                panel_file,
-                fitted,
+        if self.scope.promotes and self.fitted.stored is not None:
+            with self.clock("rehearse"):
+                rehearse_nights(
+                    self.places,
+                    self.audited.panel_file,
+                    self.fitted,
+                    self.job.forecast,
+                    self.job.monitor,
+                    self.job.calibration,
+                )
+
+    def forecast(self) -> None:
+        """Forecast every series, and publish."""
+        job = self.job
+        with self.clock("predict"):
+            self.predicted = predict(
+                self.places,
+                self.audited.panel_file,
+                self.fitted,
                 job.forecast,
                 job.runner,
-                cutoff,
-                run_id,
-                started_at,
+                self.cutoff,
+                self.run_id,
+                self.started_at,
                 job.levels,
-                training.seed,
+                self.training.seed,
                 job.calibration,
             )
-        with clock("publish"):
-            keep_turn(places)
-            keep_calibration(places, cutoff, predicted.calibrated_by)
-            published = publish(places, predicted.file, cutoff)
-    challenged = ""
-    if scope.promotes and part == "nightly" and contender(places) is not None:
-        with clock("judge"):
-            challenged = judge_challenger(
-                places,
-                panel_file,
-                decided,
-                fitted,
-                job.forecast,
-                promotion,
-                job.monitor.segments,
-                cutoff,
-                started_at,
-            )
-    if scope.promotes and fitted.stored is not None:
-        place_model(places, fitted, cutoff, started_at)
-    if judges:
-        with clock("score"):
-            window = None if context is None else context.window
-            new = predicted.file if forecasts else None
-            scored = score(
-                places,
-                panel_file,
-                rows_file,
+        with self.clock("publish"):
+            keep_turn(self.places)
+            keep_calibration(self.places, self.cutoff, self.predicted.calibrated_by)
+            self.published = publish(self.places, self.predicted.file, self.cutoff)
+
+    def place(self) -> None:
+        """Judge a challenger beside the champion, and say what becomes of tonight's network."""
+        job, promotes = self.job, self.scope.promotes
+        if promotes and self.scope.part == "nightly" and contender(self.places) is not None:
+            with self.clock("judge"):
+                self.challenged = judge_challenger(
+                    self.places,
+                    self.audited.panel_file,
+                    self.decided,
+                    self.fitted,
+                    job.forecast,
+                    job.promotion_settings,
+                    job.monitor.segments,
+                    self.cutoff,
+                    self.started_at,
+                )
+        if promotes and self.fitted.stored is not None:
+            place_model(self.places, self.fitted, self.cutoff, self.started_at)
+
+    def judge(self) -> None:
+        """Score what came true since, compare it with what is usual, and tell people."""
+        job = self.job
+        with self.clock("score"):
+            self.scored = score(
+                self.places,
+                self.audited.panel_file,
+                self.rows_file,
                 job.monitor,
-                cutoff,
+                self.cutoff,
                 job.levels,
                 job.forecast,
                 job.calibration,
-                window,
-                new,
+                None if self.context is None else self.context.window,
+                self.predicted.file if self.scope.forecasts else None,
             )
-        with clock("watch"):
-            stale = watch_input(places, audited.audit, job.forecast.zone, run_id)
-            watched = watch(
-                places, scored.losses, job.monitor, job.forecast.zone, cutoff, run_id, coverage_meant=job.coverage_meant
+        with self.clock("watch"):
+            zone = job.forecast.zone
+            self.stale = watch_input(self.places, self.audited.audit, zone, self.run_id)
+            self.watched = watch(
+                self.places, self.scored.losses, job.monitor, zone, self.cutoff, self.run_id, job.coverage_meant
             )
-        with clock("notify"):
-            delivery = notify(places, job.notify, cutoff, started_at) if scope.tells else delivery
-    if forecasts:
-        announce_fallback(places, cutoff, predicted.fallback_series, predicted.series)
-        with clock("report"):
-            settings = job.model_dump(mode="json", exclude={"notify"})
-            details = Details(settings, run_id, now, audited.audit, decided, fitted, predicted)
-            write_details(places, cutoff, details, clock.seconds, panel_file, job.levels)
-            report = str(write_report(places, cutoff, run_id))
-        with clock("forget"):
-            forget(places, cutoff)
-    state: RunEnd = "unchanged" if published.same_as else "completed"
-    same = f"the same rows that run {published.same_as} had published" if published.same_as else ""
-    note = "; ".join(filter(None, (same, before.note, challenged)))
-    train_reason = "; ".join(filter(None, (decided.reason, fitted.failure, fitted.outcome, fitted.trained_on)))
-    facts = {
-        "train_mode": fitted.mode,
-        "train_reason": train_reason,
-        "model_version": fitted.version,
-        "rows_read": audited.audit.rows_read,
-        "series": predicted.series,
-        "fallback_series": predicted.fallback_series,
-        "seconds": clock.seconds,
-        "report": report or None,
-        "note": note or None,
-    }
-    end_run(places, run_id, datetime.now(UTC), facts, state)
-    return NightSummary(
-        run_id=run_id,
-        job=job.name,
-        cutoff=cutoff,
-        series=predicted.series,
-        rows=published.rows,
-        rows_read=audited.audit.rows_read,
-        fallback_series=predicted.fallback_series,
-        fallback_reasons=predicted.fallback_reasons,
-        train_mode=fitted.mode,
-        train_reason=train_reason,
-        trained_on=fitted.trained_on,
-        model_version=fitted.version,
-        findings=[str(finding) for finding in audited.audit.findings],
-        scores=scored.newest_scores,
-        losses=watched.losses,
-        alerts=[*stale, *watched.changes],
-        seconds=clock.seconds,
-        stale=audited.audit.stale,
-        tables=places.url_text,
-        parquet=published.parquet,
-        report=report,
-        undelivered=list(delivery.undelivered),
-        part=part,
-        state=state,
-        note=note,
-        not_taken=fitted.outcome if fitted.stored is not None and fitted.lies != fitted.stored else "",
-    )
+        with self.clock("notify"):
+            self._notify()
 
+    def write_report(self) -> None:
+        """Write down what the night was, and let go of nights that are too old."""
+        announce_fallback(self.places, self.cutoff, self.predicted.fallback_series, self.predicted.series)
+        with self.clock("report"):
+            settings = self.job.model_dump(mode="json", exclude={"notify"})
+            audit = self.audited.audit
+            details = Details(settings, self.run_id, self.now, audit, self.decided, self.fitted, self.predicted)
+            seconds, panel_file = self.clock.seconds, self.audited.panel_file
+            write_details(self.places, self.cutoff, details, seconds, panel_file, self.job.levels)
+            self.report = str(write_report(self.places, self.cutoff, self.run_id))
+        with self.clock("forget"):
+            forget(self.places, self.cutoff)
 
-def _read(
-    loaded: LoadedJob,
-    asked: datetime | None,
-    now: datetime,
-    clock: Stopwatch,
-    scratch: Path,
-    context: Context | None = None,
-) -> tuple[Path, Audited, Context | None]:
-    """Rows and panel of a night: what the context says, or everything where there is none, or it turns out too short.
+    def end(self) -> NightSummary:
+        """Note in the table `run` that the night is over, and sum it up."""
+        audit, decided, fitted, predicted = self.audited.audit, self.decided, self.fitted, self.predicted
+        state: RunEnd = "unchanged" if self.published.same_as else "completed"
+        same = f"the same rows that run {self.published.same_as} had published" if self.published.same_as else ""
+        note = "; ".join(filter(None, (same, self.before.note, self.challenged)))
+        train_reason = "; ".join(filter(None, (decided.reason, fitted.failure, fitted.outcome, fitted.trained_on)))
+        facts = {
+            "train_mode": fitted.mode,
+            "train_reason": train_reason,
+            "model_version": fitted.version,
+            "rows_read": audit.rows_read,
+            "series": predicted.series,
+            "fallback_series": predicted.fallback_series,
+            "seconds": self.clock.seconds,
+            "report": self.report or None,
+            "note": note or None,
+        }
+        end_run(self.places, self.run_id, datetime.now(UTC), facts, state)
+        return NightSummary(
+            run_id=self.run_id,
+            job=self.job.name,
+            cutoff=self.cutoff,
+            series=predicted.series,
+            rows=self.published.rows,
+            rows_read=audit.rows_read,
+            fallback_series=predicted.fallback_series,
+            fallback_reasons=predicted.fallback_reasons,
+            train_mode=fitted.mode,
+            train_reason=train_reason,
+            trained_on=fitted.trained_on,
+            model_version=fitted.version,
+            findings=[str(finding) for finding in audit.findings],
+            scores=self.scored.newest_scores,
+            losses=self.watched.losses,
+            alerts=[*self.stale, *self.watched.changes],
+            seconds=self.clock.seconds,
+            stale=audit.stale,
+            tables=self.places.url_text,
+            parquet=self.published.parquet,
+            report=self.report,
+            undelivered=list(self.delivery.undelivered),
+            part=self.scope.part,
+            state=state,
+            note=note,
+            not_taken=fitted.outcome if fitted.stored is not None and fitted.lies != fitted.stored else "",
+        )
 
-    Gives the rows' file, the audit, and the context that was read; None for everything.
-    """
-    job = loaded.job
-    since, window = (None, None) if context is None else (context.since, context.window)
-    try:
-        with clock("read"):
-            usual = usual_rows(loaded.places, whole_history=context is None) if inside_flow() else None
-            rows_file = read_series(job.source, loaded.base, job.forecast, asked, now, scratch, since, usual)
-        with clock("audit"):
-            audited = audit_input(rows_file, job.source, job.forecast, asked, now, job.audit, window)
-    except (InputError, SourceError):
-        # Whatever is wrong, all rows tell it best.
-        if context is None:
-            raise
-        return _read(loaded, asked, now, clock, scratch)
-    if context is not None and not context.holds(audited.audit.cutoff, job.forecast):
-        return _read(loaded, asked, now, clock, scratch)
-    return rows_file, audited, context
-
-
-class Stopwatch:
-    """Seconds of each stage, in the order in which the stages ran; together where one ran again."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def __call__(self, stage: str) -> Iterator[None]:
-        began = time.perf_counter()
+    def _read(self, context: Context | None) -> None:
+        """Read what the context says, or everything where there is none, or it turns out too short."""
+        job = self.job
+        since, window = (None, None) if context is None else (context.since, context.window)
         try:
-            yield
-        finally:
-            self.seconds[stage] = round(self.seconds.get(stage, 0.0) + time.perf_counter() - began, 3)
+            with self.clock("read"):
+                usual = usual_rows(self.places, whole_history=context is None) if inside_flow() else None
+                self.rows_file = read_series(
+                    job.source, self.loaded.base, job.forecast, self.asked, self.now, self.scratch, since, usual
+                )
+            with self.clock("audit"):
+                self.audited: Audited = audit_input(
+                    self.rows_file, job.source, job.forecast, self.asked, self.now, job.audit, window
+                )
+        except (InputError, SourceError):
+            # Whatever is wrong, all rows tell it best.
+            if context is None:
+                raise
+            self._read(None)
+        else:
+            self.context = context
+            if context is not None and not context.holds(self.audited.audit.cutoff, job.forecast):
+                self._read(None)
+
+    def _decide(self) -> None:
+        job, panel_file = self.job, self.audited.panel_file
+        with self.clock("decide"):
+            self.decided = decide(
+                self.places, panel_file, job.forecast, job.network, self.training, self.cutoff, self.scratch
+            )
+
+    def _notify(self) -> None:
+        if self.scope.tells:
+            self.delivery = notify(self.places, self.job.notify, self.cutoff, self.started_at)

@@ -15,7 +15,8 @@ from prefect.states import Completed
 
 from flows.form import Cutoff, Horizon, JobName, Notify, TimeLimit, Train, with_form
 from flows.lost_server import note_lost
-from flows.night import Part, for_this_run, night, run_night
+from flows.night import for_this_run, night, run_night
+from flows.scope import Part
 from flows.summary import NightSummary
 from models.retraining import Policy
 from tasks.step import logger

@@ -12,7 +12,8 @@ from typing import Any
 from uuid import uuid4
 
 from flows.job import LoadedJob, load_job
-from flows.night import Scope, night
+from flows.night import night
+from flows.scope import Scope
 from flows.summary import NightSummary
 from models.cores import CORES, cores_to_use
 from models.retraining import Policy

@@ -10,7 +10,8 @@ from click.testing import CliRunner
 
 from flows.cli import main
 from flows.job import load_job
-from flows.night import Scope, night
+from flows.night import night
+from flows.scope import Scope
 from models.errors import InputError
 from sql import history
 

@@ -96,7 +96,7 @@ def test_a_night_of_the_fallback_is_told_from_those_of_a_version(ran, two_nights
 
 
 def test_scoring_alone_finds_the_revision_in_the_tables_too(ran):
-    from flows.night import Scope
+    from flows.scope import Scope
 
     before = scores_of(ran, SECOND, "revision")
     loaded = load_job(ran)
