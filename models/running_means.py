@@ -3,8 +3,8 @@
 A large rise shows in three nights, a small one in two months only. To look at all lengths at once is the generalised
 likelihood ratio test for a change at an unknown night (Lai 1998, doi 10.1109/18.737522). Each mean leaves out its
 highest night and takes the others only as far as a night counts, so that one night of luck decides nothing. How far
-that is has two answers: a little, which finds small rises soonest, and in few nights also much, which finds those that
-are far beyond all luck.
+that is has two answers: a little, which finds small rises soonest, and over one week or two also much, which finds
+those that are far beyond all luck. Three nights are too few for that: two bad ones are no rarity.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float64]
 
-LENGTHS = np.array([3, 4, 6, 8, 11, 15, 21, 30, 42, 60, 90, 3, 4, 6, 8, 11, 15])
+LENGTHS = np.array([3, 4, 6, 8, 11, 15, 21, 30, 42, 60, 90, 6, 8, 11, 15])
 """Nights of each mean."""
 WIDE = np.arange(len(LENGTHS)) >= 11
 """Which means take nights further."""

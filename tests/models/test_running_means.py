@@ -14,7 +14,8 @@ def test_means_leave_out_the_highest_night_and_take_the_others_as_far_as_they_co
     means = newest_means(np.array([-9.0, 1.0, 4.0, 6.0]), MOST)
 
     assert means[:2] == pytest.approx([(1 + 2) / 2, (-2 + 1 + 2) / 3])
-    assert means[WIDE][:2] == pytest.approx([(1 + 4) / 2, (-5 + 1 + 4) / 3])
+    six = newest_means(np.array([-9.0, 1.0, 4.0, 6.0, 0.0, 0.0]), MOST)[LENGTHS == 6]
+    assert six == pytest.approx([(-2 + 1 + 2) / 5, (-5 + 1 + 4) / 5])
     assert (means[LENGTHS > 4] == -np.inf).all()
     assert (newest_means(np.array([]), MOST) == -np.inf).all()
 
