@@ -20,8 +20,9 @@ LENGTHS = np.array([3, 4, 6, 8, 11, 15, 21, 30, 42, 60, 90, 6, 8, 11, 15])
 """Nights of each mean."""
 WIDE = np.arange(len(LENGTHS)) >= 11
 """Which means take nights further."""
-# Limits that so few cases exceed are counted; rarer ones are told from how these go on.
-COUNTED = 0.03
+# Limits that so few cases exceed are counted; rarer ones are told from how these go on, with tails as heavy as those of
+# Student's t with 4 degrees of freedom.
+COUNTED, HEAVY = 0.03, 0.25
 
 
 def newest_means(nights: FloatArray, most: FloatArray) -> FloatArray:
@@ -101,6 +102,6 @@ def limits_for(highest: FloatArray, rate: float) -> FloatArray:
     ranks = [np.searchsorted(ordered[:, i], highest[:, i]) for i in range(highest.shape[1])]
     counted = max(rate, COUNTED)
     place = int(np.quantile(np.max(ranks, axis=0), 1 - counted, method="higher"))
-    # Beyond, each further step is as rare as the one before: an exponential tail (Pickands 1975).
+    # Beyond lies a generalised Pareto tail with the mean of what does (Pickands 1975).
     beyond = (ordered[place:] - ordered[place]).mean(axis=0)
-    return np.asarray(ordered[place] + beyond * np.log(counted / rate))
+    return np.asarray(ordered[place] + beyond * (1 - HEAVY) / HEAVY * ((counted / rate) ** HEAVY - 1))
