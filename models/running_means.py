@@ -20,8 +20,8 @@ LENGTHS = np.array([3, 4, 6, 8, 11, 15, 21, 30, 42, 60, 90, 6, 8, 11, 15])
 """Nights of each mean."""
 WIDE = np.arange(len(LENGTHS)) >= 11
 """Which means take nights further."""
-# Limits that so few cases exceed are counted; rarer ones are told from how these go on, with tails as heavy as those of
-# Student's t with 4 degrees of freedom.
+# Limits that so few cases exceed are counted; rarer ones are told from how these go on: as an exponential tail does, or
+# where that is further as one as heavy as that of Student's t with 4 degrees of freedom.
 COUNTED, HEAVY = 0.03, 0.25
 
 
@@ -102,6 +102,6 @@ def limits_for(highest: FloatArray, rate: float) -> FloatArray:
     ranks = [np.searchsorted(ordered[:, i], highest[:, i]) for i in range(highest.shape[1])]
     counted = max(rate, COUNTED)
     place = int(np.quantile(np.max(ranks, axis=0), 1 - counted, method="higher"))
-    # Beyond lies a generalised Pareto tail with the mean of what does (Pickands 1975).
-    beyond = (ordered[place:] - ordered[place]).mean(axis=0)
-    return np.asarray(ordered[place] + beyond * (1 - HEAVY) / HEAVY * ((counted / rate) ** HEAVY - 1))
+    # Tails are told from the mean of what lies beyond (Pickands 1975).
+    beyond, rarer = (ordered[place:] - ordered[place]).mean(axis=0), counted / rate
+    return np.asarray(ordered[place] + beyond * max(np.log(rarer), (1 - HEAVY) / HEAVY * (rarer**HEAVY - 1)))
