@@ -25,7 +25,7 @@ TAIL, HEAVY = 0.1, 0.25
 FINE = 4096
 DAYS, OF_ANY_DAY = 7, 8
 # Nights are no such process, only like one: they tell less of it than their likelihood says (a power of it is taken).
-TRUST = 0.4
+TRUST = 0.3
 GRID = np.array([(short, lasting, share) for short in SHORT for lasting in LASTING for share in SHARES])
 
 

@@ -4,7 +4,7 @@ A large rise shows in three nights, a small one in two months only. To look at a
 likelihood ratio test for a change at an unknown night (Lai 1998, doi 10.1109/18.737522). Each mean leaves out its
 highest night and takes the others only as far as a night counts, so that one night of luck decides nothing. How far
 that is has two answers: a little, which finds small rises soonest, and over one week or two also much, which finds
-those that are far beyond all luck. Three nights are too few for that: two bad ones are no rarity.
+those that are far beyond all luck. Three nights are too few for either: two bad ones of them are no rarity.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float64]
 
-LENGTHS = np.array([3, 4, 6, 8, 11, 15, 21, 30, 42, 60, 90, 6, 8, 11, 15])
+LENGTHS = np.array([4, 6, 8, 11, 15, 21, 30, 42, 60, 90, 6, 8, 11, 15])
 """Nights of each mean."""
-WIDE = np.arange(len(LENGTHS)) >= 11
+WIDE = np.arange(len(LENGTHS)) >= 10
 """Which means take nights further."""
 # Limits that so few cases exceed are counted; rarer ones are told from how these go on: as an exponential tail does, or
 # where that is further as one as heavy as that of Student's t with 4 degrees of freedom.
@@ -35,8 +35,8 @@ def newest_means(nights: FloatArray, most: FloatArray) -> FloatArray:
     Returns:
         Shape (mean,).
 
-    >>> newest_means(np.array([0.0, 1.0, 5.0, 2.0]), np.array([4.0, 4.0]))[:3]
-    array([ 1.5,  1. , -inf])
+    >>> newest_means(np.array([0.0, 1.0, 5.0, 2.0]), np.array([4.0, 4.0]))[:2]
+    array([  1., -inf])
     """
     means = np.full(len(LENGTHS), -np.inf)
     for place, (length, wide) in enumerate(zip(LENGTHS.tolist(), WIDE.tolist(), strict=True)):

@@ -17,14 +17,14 @@ IntArray = npt.NDArray[np.int64]
 # From median absolute deviation to standard deviation, for the normal distribution.
 MAD_TO_DEVIATION = 1.4826
 # A night counts for so many deviations, or smallest effects worth a message, at most; in wide means for more.
-MOST, MOST_WIDE, MOST_EFFECTS = 4.0, 10.0, 2.0
+MOST, MOST_WIDE, MOST_EFFECTS = 4.0, 8.0, 2.0
 DAYS = 7
 NIGHTS_OF_EACH_DAY = 8
 YEAR, YEARS, QUARTERS = 365, 200, 4
 # More nights hardly make surer what is usual.
 BEFORE = 180
 # A year may be wilder or calmer than the months that told what is usual: deviation of the logarithm of its width.
-WIDTH = 0.15
+WIDTH = 0.25
 # Nights within which a small segment says what it could see.
 SOON = 14
 

@@ -13,7 +13,7 @@ MOST = np.array([2.0, 5.0])
 def test_means_leave_out_the_highest_night_and_take_the_others_as_far_as_they_count() -> None:
     means = newest_means(np.array([-9.0, 1.0, 4.0, 6.0]), MOST)
 
-    assert means[:2] == pytest.approx([(1 + 2) / 2, (-2 + 1 + 2) / 3])
+    assert means[0] == pytest.approx((-2 + 1 + 2) / 3)
     six = newest_means(np.array([-9.0, 1.0, 4.0, 6.0, 0.0, 0.0]), MOST)[LENGTHS == 6]
     assert six == pytest.approx([(-2 + 1 + 2) / 5, (-5 + 1 + 4) / 5])
     assert (means[LENGTHS > 4] == -np.inf).all()
@@ -32,9 +32,9 @@ def test_the_highest_means_of_a_year_are_those_of_its_nights_one_after_another()
 @pytest.mark.parametrize("rate", [0.02, 0.1, 0.5])
 def test_limits_are_exceeded_as_often_as_asked(rate: float) -> None:
     random = np.random.default_rng(2)
-    limits = limits_for(highest_means(random.normal(size=(4000, 100)), MOST)[:, 0], rate)
+    limits = limits_for(highest_means(random.normal(size=(20_000, 100)), MOST)[:, 0], rate)
 
-    exceeded = (highest_means(random.normal(size=(4000, 100)), MOST)[:, 0] > limits).any(axis=1)
+    exceeded = (highest_means(random.normal(size=(20_000, 100)), MOST)[:, 0] > limits).any(axis=1)
 
     assert exceeded.mean() == pytest.approx(rate, rel=0.2)
     # The longer, the surer.
