@@ -53,7 +53,7 @@ def make_job_in(history_frame: pd.DataFrame) -> Callable[..., Path]:
             "source": {"url": source, "table": "history", "timestamp": "day", "static": ["region"]},
             "forecast": {"frequency": "D", "horizon": 7, "quantile_levels": [0.1, 0.5, 0.9]},
             "network": {"layers": [{"cell": "gru", "units": 4}], "segment": 7, "context_length": 14},
-            "training": {"max_steps": 10, "time_limit": 20, "warm_after_days": 10},
+            "training": {"max_steps": 10, "time_limit": 120, "warm_after_days": 10},
             "output": {"url": url or "sqlite:///forecasts.db"},
             "monitor": {"segments": ["region"]},
         }
