@@ -69,7 +69,8 @@ def events_of(company: Company) -> list[Event]:
     if plan.shift:
         add("shift", plan.shift[0], plan.shift[0], False, REGIONS[1])
     if plan.drift:
-        add("drift", *plan.drift[:2], False, *REGIONS)
+        # What is carried out no more is not taken up again: the naive has an easier time of it to the end.
+        add("drift", plan.drift[0], f"{company.cutoffs[-1]:%Y-%m-%d}", False, *REGIONS)
     if plan.unit:
         add("unit", plan.unit, plan.unit, False, str(company.names["region"].iloc[company.in_thousandths]))
     if plan.revised:

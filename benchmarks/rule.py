@@ -4,7 +4,7 @@
 
 Each made-up job (`made_up_nights.py`) has 180 nights to learn from, of which the network has learnt from all but the
 newest 28, 60 or 180, and then a year. That year is judged as it is, and with forecasts that are worse from its 60th
-night on. The rule runs as it does at night, `models.degradation.judge` on what was known then. It was chosen on seed 1.
+night on. The rule runs as it does at night, `models.degradation.judge` on what was known then. It was chosen on seeds 1 and 2.
 
     false_per_year      episodes a year in years in which nothing is wrong
     nights_10           nights until 10 % worse is found, the median; None where most jobs had not found it in 120.
@@ -174,7 +174,7 @@ def main() -> None:
     """Simulate, judge, print, record and draw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--jobs", type=int, default=6, help="made-up jobs of each kind")
-    parser.add_argument("--seed", type=int, default=2, help="of the made-up jobs")
+    parser.add_argument("--seed", type=int, default=3, help="of the made-up jobs")
     parser.add_argument("--rates", type=float, nargs="+", default=RATES, help="false alarms a year asked of the rule")
     parser.add_argument("--kinds", nargs="+", default=list(KINDS), help="which kinds of jobs; nothing is kept then")
     arguments = parser.parse_args()

@@ -56,7 +56,8 @@ def main() -> None:
             figures, alerts = figures_of(nights)
     print("\n".join(in_words(alerts)))
     for name, value in figures.items():
-        print(f"{name:<40}{'-' if value is None else f'{value:,.4g}':>14}")
+        told = "-" if value is None else value if isinstance(value, str) else f"{value:,.4g}"
+        print(f"{name:<40}{told:>14}")
     if not given.dry:
         print(f"Kept in {record('year', figures, asked('year', sys.argv[1:]))}")
 

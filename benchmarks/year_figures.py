@@ -77,6 +77,8 @@ def figures_of(nights: Nights) -> tuple[Figures, list[dict[str, Any]]]:
         figures["nights_to_drift"] = evenings_to(found_by("drift", alerts, events), since)
         figures["drift_worth_a_message_since"] = f"{since:%Y-%m-%d}" if since is not None else None
         figures["drift_percent_worse"] = _percent(effect[company.day(plan.drift[1]) :][: 2 * SEASON])
+        last = company.day(company.cutoffs[-1]) + 1
+        figures["drift_percent_worse_at_the_end"] = _percent(effect[last - 3 * SEASON : last])
     if plan.shift:
         figures["nights_to_shift"] = evenings_to(found_by("shift", alerts, events), pd.Timestamp(plan.shift[0]))
         after = [_after(counts, company.day(plan.shift[0]), level) for level, counts in seen.below.items()]
