@@ -181,7 +181,7 @@ def _is_over(since: FloatArray, effect: float, usual: Usual, watch: Watch) -> bo
     A mean of the newest ones, over any of the lengths, must lie within the tolerance and so far below the effect that
     was told.
     """
-    # None is left out here: the limit is that of a mean that leaves one out, and so low enough.
+    # None is left out here: without the highest, a single good night among bad ones would end an alert too soon.
     sums, enough = np.cumsum(usual.clipped(since)[::-1]), ~WIDE & (len(since) >= LENGTHS)
     means = sums[LENGTHS[enough] - 1] / LENGTHS[enough]
     fallen = usual.clipped(np.array(effect)) - SURE * usual.limits[enough]
