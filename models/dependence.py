@@ -14,14 +14,16 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
+from models.tails import pareto_excess
+
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 # A part that is soon forgotten and one that lasts, each from night to night, and the share of the second.
 SHORT, LASTING = (0.0, 0.2, 0.4, 0.6), (0.7, 0.8, 0.9, 0.95, 0.98)
 SHARES = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1.0)
-# The share of nights that tell of each tail, and how heavy it is: as Student's t with 4 degrees of freedom.
-TAIL, HEAVY = 0.1, 0.25
+# The share of nights that tell of each tail.
+TAIL = 0.1
 FINE = 4096
 DAYS, OF_ANY_DAY = 7, 8
 # Nights are no such process, only like one: they tell less of it than their likelihood says (a power of it is taken).
@@ -92,15 +94,15 @@ def _with_tails(news: FloatArray) -> npt.NDArray[np.float32]:
     """`FINE` values, as likely as each other, of the distribution that the news come from.
 
     A year has worse nights than a few past months had. So beyond the tenth on each side nights are not drawn anew, but
-    from a generalised Pareto tail (Pickands 1975, doi 10.1214/aos/1176343003) with the mean of that tenth.
+    from a heavy tail (`models/tails.py`) with the mean of that tenth.
     """
     chance = (np.arange(FINE) + 0.5) / FINE
     values = np.quantile(news, chance)
     for sign, beyond in ((-1, chance < TAIL), (1, chance > 1 - TAIL)):
         start = sign * np.quantile(sign * news, 1 - TAIL)
         mean = np.maximum(sign * (news - start), 0.0).mean() / TAIL
-        further = np.minimum(chance, 1 - chance)[beyond] / TAIL
-        values[beyond] = start + sign * mean * (1 - HEAVY) / HEAVY * (further**-HEAVY - 1)
+        rarer = TAIL / np.minimum(chance, 1 - chance)[beyond]
+        values[beyond] = start + sign * mean * pareto_excess(rarer)
     return np.asarray(values - values.mean(), np.float32)
 
 

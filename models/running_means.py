@@ -14,6 +14,8 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
+from models.tails import pareto_excess
+
 FloatArray = npt.NDArray[np.float64]
 
 LENGTHS = np.array([4, 6, 8, 11, 15, 21, 30, 42, 60, 90, 6, 8, 11, 15])
@@ -21,8 +23,8 @@ LENGTHS = np.array([4, 6, 8, 11, 15, 21, 30, 42, 60, 90, 6, 8, 11, 15])
 WIDE = np.arange(len(LENGTHS)) >= 10
 """Which means take nights further."""
 # Limits that so few cases exceed are counted; rarer ones are told from how these go on: as an exponential tail does, or
-# where that is further as one as heavy as that of Student's t with 4 degrees of freedom.
-COUNTED, HEAVY = 0.03, 0.25
+# a heavy one where that is further.
+COUNTED = 0.03
 
 
 def newest_means(nights: FloatArray, most: FloatArray) -> FloatArray:
@@ -102,6 +104,6 @@ def limits_for(highest: FloatArray, rate: float) -> FloatArray:
     ranks = [np.searchsorted(ordered[:, i], highest[:, i]) for i in range(highest.shape[1])]
     counted = max(rate, COUNTED)
     place = int(np.quantile(np.max(ranks, axis=0), 1 - counted, method="higher"))
-    # Tails are told from the mean of what lies beyond (Pickands 1975).
+    # Either tail is told from the mean of what lies beyond.
     beyond, rarer = (ordered[place:] - ordered[place]).mean(axis=0), counted / rate
-    return np.asarray(ordered[place] + beyond * max(np.log(rarer), (1 - HEAVY) / HEAVY * (rarer**HEAVY - 1)))
+    return np.asarray(ordered[place] + beyond * max(np.log(rarer), pareto_excess(rarer)))

@@ -1,0 +1,23 @@
+"""How far out what is rarer lies than what was seen."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+
+# As Student's t with 4 degrees of freedom.
+HEAVY = 0.25
+
+
+def pareto_excess(rarer: FloatArray | float) -> FloatArray:
+    """Quantiles of a generalised Pareto tail of index `HEAVY` and mean 1 (Pickands 1975, doi 10.1214/aos/1176343003).
+
+    Args:
+        rarer: How many times as rare as what lies beyond the tail's beginning, 1 or more.
+
+    >>> float(pareto_excess(1.0)), float(pareto_excess(16.0))
+    (0.0, 3.0)
+    """
+    return np.asarray((1 - HEAVY) / HEAVY * (np.asarray(rarer) ** HEAVY - 1))
