@@ -9,8 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,7 +27,8 @@ from models.errors import ModelError
 MANIFEST = "manifest.json"
 # Series that a version knows, or was not to learn from.
 SERIES_FILE = "series_ids.npy"
-_LIBRARIES = ("keras", "tensorflow", "numpy")
+# A machine that trains may hold one of Keras's backends alone.
+_LIBRARIES = ("keras", "tensorflow", "jax", "numpy")
 
 
 class DamagedVersion(ModelError):
@@ -57,7 +61,7 @@ def store_version(folder: Path, versions: str, job: str, cutoff: datetime) -> St
         OSError: the store cannot be written.
     """
     digests = {str(file.relative_to(folder)): _digest(file) for file in sorted(folder.rglob("*")) if file.is_file()}
-    manifest = json.dumps({"files": digests, "libraries": {name: installed_version(name) for name in _LIBRARIES}})
+    manifest = json.dumps({"files": digests, "libraries": _installed(_LIBRARIES)})
     digest = hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
     version = f"{cutoff.astimezone(UTC):%Y%m%dT%H%M%SZ}-{digest[:8]}"
     system, root = fsspec.core.url_to_fs(versions)
@@ -155,6 +159,15 @@ def _publish_local(folder: Path, target: Path, manifest: str, stored: StoredVers
                 raise
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _installed(libraries: Iterable[str]) -> dict[str, str]:
+    """Version of each of the libraries that is installed here."""
+    versions = {}
+    for name in libraries:
+        with suppress(PackageNotFoundError):
+            versions[name] = installed_version(name)
+    return versions
 
 
 def _digest(file: Path) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import shutil
 from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError
 
 import fsspec
 import pytest
@@ -68,6 +70,20 @@ def test_a_missing_file_is_named(saved, versions, tmp_path):
     system.rm(f"{root}/member-0.npz")
     with pytest.raises(ModelError, match=r"member-0.npz of model version .* is missing"):
         fetch_version(stored, tmp_path / "scratch")
+
+
+def test_a_version_tells_the_libraries_that_are_there_and_needs_none_of_keras_backends_but_one(
+    saved, versions, monkeypatch
+):
+    def found(name: str) -> str:
+        if name == "tensorflow":
+            raise PackageNotFoundError(name)
+        return f"{name} 1"
+
+    monkeypatch.setattr("tasks.model_store.installed_version", found)
+    stored = store_version(saved, versions, "sales", CUTOFF)
+    with fsspec.open(f"{stored.uri}/{MANIFEST}") as file:
+        assert json.load(file)["libraries"] == {name: f"{name} 1" for name in ("keras", "jax", "numpy")}
 
 
 @pytest.mark.parametrize(
