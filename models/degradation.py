@@ -107,6 +107,17 @@ def log_ratio(losses: FloatArray, baseline: FloatArray) -> FloatArray:
     return np.log(np.where(scored, losses, np.nan) + floor) - np.log(np.where(scored, baseline, np.nan) + floor)
 
 
+def reference(nights: Nights) -> IntArray:
+    """Which nights tell what is usual: of the backtest, and live ones that have long passed without an alert."""
+    live = len(nights.values) - 1 - nights.backtest
+    settled = nights.backtest + max(live // RENEWED * RENEWED - RENEWED, 0)
+    wrong = nights.degraded != 0
+    for first in np.flatnonzero(np.diff(wrong.astype(np.int8), prepend=0) == 1):
+        wrong[max(first - BEFORE_ALERT, nights.backtest) : first] = True
+    usable = ~wrong & ~np.isnan(nights.values)
+    return np.flatnonzero(usable[:settled])
+
+
 def judge(nights: Nights, settings: MonitorSettings, watch: Watch, rate: float) -> Verdict:
     """Say whether the newest night is part of a lasting rise above what is usual.
 
@@ -122,7 +133,7 @@ def judge(nights: Nights, settings: MonitorSettings, watch: Watch, rate: float) 
     values, live = nights.values, nights.backtest
     if len(values) <= live or np.isnan(values[-1]):
         return _not_evaluated("no figure tonight")
-    chosen = _reference(nights)
+    chosen = reference(nights)
     fresh = int(np.count_nonzero(chosen >= nights.learnt))
     if len(chosen) < settings.reference_nights:
         return _not_evaluated(f"{len(chosen)} nights to compare with, {settings.reference_nights} needed")
@@ -144,17 +155,6 @@ def judge_both(nights: Nights, settings: MonitorSettings, watch: Watch, rate: fl
     if (down.state == "degraded", down.statistic) > (up.state == "degraded", up.statistic):
         return down._replace(effect=-down.effect)
     return up
-
-
-def _reference(nights: Nights) -> IntArray:
-    """Which nights tell what is usual: of the backtest, and live ones that have long passed without an alert."""
-    live = len(nights.values) - 1 - nights.backtest
-    settled = nights.backtest + max(live // RENEWED * RENEWED - RENEWED, 0)
-    wrong = nights.degraded != 0
-    for first in np.flatnonzero(np.diff(wrong.astype(np.int8), prepend=0) == 1):
-        wrong[max(first - BEFORE_ALERT, nights.backtest) : first] = True
-    usable = ~wrong & ~np.isnan(nights.values)
-    return np.flatnonzero(usable[:settled])
 
 
 def _told(excess: FloatArray, degraded: BoolArray, usual: Usual, watch: Watch) -> Verdict:

@@ -19,6 +19,7 @@ from models.panel import Panel
 from models.revision import changes
 from models.scoring import MOST, EveningLoss, distances, scales_at
 from models.settings import ForecastSettings
+from models.unlike_days import UnlikeDays
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -119,7 +120,10 @@ def rehearse(
     ]
 
 
-EveningSums = ("points", "loss", "with baseline", "baseline loss", "inside", "bias")
+EveningSums = (
+    *("points", "loss", "with baseline", "baseline loss", "inside", "bias"),
+    *("unlike", "unlike loss", "unlike with baseline", "unlike baseline loss"),
+)
 
 
 def _points(
@@ -134,6 +138,7 @@ def _points(
     size = np.array([np.nanmean(np.abs(row)) if (~np.isnan(row)).any() else 1.0 for row in panel.tail(200)])
     near = panel.newest(max(member.memory for member in forecaster.members) + int(cutoffs[-1]))
     flat = forecaster.flatten(near)
+    unlike_days, series, step = UnlikeDays(panel), np.arange(len(panel))[:, None], np.arange(1, panel.horizon + 1)
     for scale, back in zip(scales, cutoffs.tolist(), strict=True):
         able = np.flatnonzero(near.lengths - back > 2 * season)
         quantiles = np.full((len(panel), panel.horizon, len(levels)), np.nan)
@@ -142,18 +147,31 @@ def _points(
         actual = np.full((len(panel), panel.horizon), np.nan)
         actual[:, :back] = near.tail(back)[:, : panel.horizon]
         unit = np.where(np.isnan(scale) | (scale <= 0), np.where(size > 0, size, 1.0), scale)
-        yield back, _judged(actual, quantiles, levels, _naive(near, back, season), unit), actual, quantiles, unit
+        unlike = unlike_days.at(series, panel.cutoff_index - back, step)
+        yield (
+            back,
+            _judged(actual, quantiles, levels, _naive(near, back, season), unit, unlike),
+            actual,
+            quantiles,
+            unit,
+        )
 
 
 def _judged(
-    actual: FloatArray, quantiles: FloatArray, levels: FloatArray, naive: FloatArray, unit: FloatArray
+    actual: FloatArray,
+    quantiles: FloatArray,
+    levels: FloatArray,
+    naive: FloatArray,
+    unit: FloatArray,
+    unlike: BoolArray,
 ) -> FloatArray:
     middle = quantiles[..., int(np.flatnonzero(levels == 0.5)[0])]
     realised = ~np.isnan(actual) & ~np.isnan(middle)
     loss, baseline, bias = distances(actual, quantiles, middle, naive, levels, unit[:, None])
     inside = (quantiles[..., 0] <= actual) & (actual <= quantiles[..., -1])
     with_baseline = ~np.isnan(baseline)
-    found = np.stack([np.ones(actual.shape), loss, with_baseline, np.nan_to_num(baseline), inside, bias], axis=-1)
+    losses = np.ones(actual.shape), loss, with_baseline, np.nan_to_num(baseline)
+    found = np.stack([*losses, inside, bias, *(np.where(unlike, each, 0.0) for each in losses)], axis=-1)
     return np.where(realised[..., None], found, 0.0)
 
 
@@ -169,10 +187,24 @@ def _naive(panel: Panel, back: int, season: int) -> FloatArray:
 
 
 def _loss(sums: FloatArray, revised: FloatArray) -> EveningLoss:
-    n, loss, with_baseline, baseline, inside, bias = sums.tolist()
+    n, loss, with_baseline, baseline, inside, bias, unlike, *of_unlike = sums.tolist()
     change, days = revised.tolist()
-    revision = change / days if days else float("nan")
+    revision = _share(change, days)
     if not n:
         return EveningLoss(float("nan"), float("nan"), float("nan"), float("nan"), 0, revision)
-    naive = baseline / with_baseline if with_baseline else float("nan")
-    return EveningLoss(loss / n, naive, inside / n, bias / n, int(n), revision)
+    unlike_loss, unlike_with_baseline, unlike_baseline = of_unlike
+    return EveningLoss(
+        loss=loss / n,
+        baseline_loss=_share(baseline, with_baseline),
+        coverage=inside / n,
+        bias=bias / n,
+        n=int(n),
+        revision=revision,
+        unlike_n=int(unlike),
+        unlike_loss=_share(unlike_loss, unlike),
+        unlike_baseline_loss=_share(unlike_baseline, unlike_with_baseline),
+    )
+
+
+def _share(part: float, whole: float) -> float:
+    return part / whole if whole else float("nan")

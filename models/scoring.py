@@ -17,6 +17,7 @@ from models.elements import as_quantiles, pinball_of_each
 from models.history_summary import Window, seasonal_changes
 from models.panel import Panel
 from models.settings import MonitorSettings
+from models.unlike_days import UnlikeDays
 from models.volume_classes import volume_segments
 
 FloatArray = npt.NDArray[np.float64]
@@ -86,6 +87,9 @@ class EveningLoss:
         n: Number of points.
         revision: Mean of |median of tonight - median of the night before| of the same day, scaled; NaN where there was
             no night before, or it shares no day with tonight.
+        unlike_n: How many of the points are unlike those that the naive repeats, see `unlike_days`.
+        unlike_loss: What `loss` is, of those alone; NaN where there are none.
+        unlike_baseline_loss: What `baseline_loss` is, of those alone.
     """
 
     loss: float
@@ -94,6 +98,9 @@ class EveningLoss:
     bias: float
     n: int
     revision: float = float("nan")
+    unlike_n: int = 0
+    unlike_loss: float = float("nan")
+    unlike_baseline_loss: float = float("nan")
 
 
 def place_night(
@@ -165,20 +172,25 @@ def scales_at(
     return np.asarray(scales.T[back])
 
 
-def newly_realised(night: PastNight, scale: FloatArray, after_index: int) -> FloatArray:
+def newly_realised(
+    night: PastNight, scale: FloatArray, after_index: int, unlike_days: UnlikeDays | None = None
+) -> FloatArray:
     """How far off one night was at each point that came true after grid position `after_index`.
 
     Args:
         night: The night.
         scale: Shape (series,); where NaN or zero, the mean size of the forecast's actuals, else 1.
         after_index: Points at or before it counted on an earlier evening.
+        unlike_days: Of the night's series; None where all days are taken as alike.
 
     Returns:
-        Shape (point, 6): series, loss, baseline loss, inside, has interval, bias.
+        Shape (point, 7): series, loss, baseline loss, inside, has interval, bias, unlike.
     """
     steps = night.cutoff_index + 1 + np.arange(night.actual.shape[1])
     series, step = np.nonzero(night.realised & (steps > after_index))
-    return _judge_points(night, usable_scale(scale, night.actual), series, step)
+    judged = _judge_points(night, usable_scale(scale, night.actual), series, step)
+    unlike = np.zeros(len(series)) if unlike_days is None else unlike_days.at(series, night.cutoff_index, step + 1)
+    return np.column_stack([judged, unlike])
 
 
 def evening_losses(points: Sequence[FloatArray], segments: Mapping[str, BoolArray]) -> dict[str, EveningLoss]:
@@ -188,7 +200,7 @@ def evening_losses(points: Sequence[FloatArray], segments: Mapping[str, BoolArra
         points: Those of each night, as `newly_realised` gives them, all in the same order of series.
         segments: Name to a mask of shape (series,).
     """
-    table = np.concatenate([np.empty((0, 6)), *points])
+    table = np.concatenate([np.empty((0, 7)), *points])
     owner = table[:, 0].astype(np.int64)
     return {name: _summarise(table[mask[owner]]) for name, mask in segments.items()}
 
@@ -248,14 +260,23 @@ def usable_scale(scale: FloatArray, values: FloatArray) -> FloatArray:
 def _summarise(points: FloatArray) -> EveningLoss:
     if not len(points):
         return EveningLoss(float("nan"), float("nan"), float("nan"), float("nan"), 0)
-    with_interval, with_baseline = points[:, 4].sum(), ~np.isnan(points[:, 2])
+    with_interval, unlike = points[:, 4].sum(), points[points[:, 6] > 0]
     return EveningLoss(
-        loss=float(points[:, 1].mean()),
-        baseline_loss=float(points[with_baseline, 2].mean()) if with_baseline.any() else float("nan"),
+        loss=_mean(points[:, 1]),
+        baseline_loss=_mean(points[:, 2]),
         coverage=float(points[:, 3].sum() / with_interval) if with_interval else float("nan"),
-        bias=float(points[:, 5].mean()),
+        bias=_mean(points[:, 5]),
         n=len(points),
+        unlike_n=len(unlike),
+        unlike_loss=_mean(unlike[:, 1]),
+        unlike_baseline_loss=_mean(unlike[:, 2]),
     )
+
+
+def _mean(of: FloatArray) -> float:
+    """The mean of what is known; NaN where nothing is."""
+    known = of[~np.isnan(of)]
+    return float(known.mean()) if len(known) else float("nan")
 
 
 def watched_segments(panel: Panel, monitor: MonitorSettings) -> dict[str, BoolArray]:

@@ -284,7 +284,7 @@ class MonitorSettings(Settings):
         "from the first week on; left out, `reference_nights`; 0 for live nights alone.",
     )
     false_alarms_per_year: float = Field(
-        0.3,
+        0.6,
         gt=0,
         lt=1,
         description="Alerts a year that chance may raise in the whole job, of all signals and segments together, as "

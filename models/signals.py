@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from models.degradation import Nights, Verdict, Watch, judge, judge_both, log_ratio
+from models.degradation import Nights, Verdict, Watch, judge, judge_both, log_ratio, reference
 from models.settings import MonitorSettings
+from models.standardised import Mixed, expected_log_ratio
 
 Signal = Literal["loss", "bias", "coverage", "revision"]
 FloatArray = npt.NDArray[np.float64]
+# Of the alerts that chance may raise: the loss's share, and that of the whole job among them.
+LOSS, WHOLE_JOB = 3 / 4, 2 / 3
 # Of the bias in units of the series' own seasonal errors; of the coverage in shares of the actuals.
 BIAS, COVERAGE = Watch(0.03, 0.1), Watch(0.02, 0.05)
 # Relative: a new network alone moves forecasts more than a night's actuals do.
@@ -54,6 +58,9 @@ def verdict_on(
     degraded = np.array([0] * len(backtest) + said + [0], np.int64)
     learnt = sum(bool(row["learnt"]) for row in backtest)
     told = Nights(values, weekday, degraded, len(backtest), learnt)
+    if signal == "loss":
+        mix = expected_log_ratio(_mixed(rows), reference(told))
+        told = replace(told, values=told.values - mix)
     if signal == "bias":
         verdict = judge_both(told, monitor, BIAS, rate)
     elif signal == "coverage":
@@ -90,9 +97,9 @@ def as_calibrated(backtest: Sequence[Mapping[str, Any]], coverage: float | None)
 def rate_for(signal: Signal, segment: str, segments: int, monitor: MonitorSettings) -> float:
     """Share of years in which chance may raise an alert of one signal of a segment.
 
-    Those of all add up to what the job may raise. The loss has half of them, for it is what the others are reasons of;
-    the others share the other half. So it is with the whole job, whose alert keeps those of its segments from being
-    told, and with the segments.
+    Those of all add up to what the job may raise. The loss of the whole job has half of them, for it is what this is
+    about; its segments' losses share a quarter, and the other signals the last one, of which half is the whole job's,
+    whose alert keeps those of its segments from being told.
 
     Args:
         signal: One of those that are watched.
@@ -101,18 +108,18 @@ def rate_for(signal: Signal, segment: str, segments: int, monitor: MonitorSettin
         monitor: Settings.
 
     >>> quiet = MonitorSettings(false_alarms_per_year=0.4)
-    >>> rate_for("loss", "all", 0, quiet), rate_for("loss", "all", 5, quiet), rate_for("loss", "region=north", 5, quiet)
-    (0.2, 0.1, 0.02)
+    >>> of = [("loss", "all", 0), ("loss", "all", 5), ("loss", "region=north", 5), ("bias", "all", 5)]
+    >>> [round(rate_for(*each, quiet), 4) for each in of]
+    [0.3, 0.2, 0.02, 0.0167]
     """
     others = len([each for each in monitor.signals if each != "loss"])
-    of_signal = monitor.false_alarms_per_year
-    if others and "loss" in monitor.signals:
-        of_signal /= 2
-    if signal != "loss":
-        of_signal /= others
-    if not segments:
-        return of_signal
-    return of_signal / 2 / (1 if segment == "all" else segments)
+    with_loss = "loss" in monitor.signals
+    if signal == "loss":
+        of_signal, of_all = (LOSS if others else 1.0), WHOLE_JOB
+    else:
+        of_signal, of_all = (1 - LOSS if with_loss else 1.0) / others, 0.5
+    share = 1.0 if not segments else of_all if segment == "all" else (1 - of_all) / segments
+    return monitor.false_alarms_per_year * of_signal * share
 
 
 def state_of(signal: Signal, row: Mapping[str, Any]) -> str:
@@ -152,6 +159,11 @@ def _values(signal: Signal, rows: Sequence[Mapping[str, Any]]) -> FloatArray:
         # Beside a usual one of 1: what never moves has no revision, and no logarithm of it.
         return log_ratio(column, np.where(np.isnan(column), np.nan, 1.0))
     return -column if signal == "coverage" else column
+
+
+def _mixed(rows: Sequence[Mapping[str, Any]]) -> Mixed:
+    names = (each.name for each in fields(Mixed))
+    return Mixed(**{name: _column(rows, name) for name in names})
 
 
 def _column(rows: Sequence[Mapping[str, Any]], name: str) -> FloatArray:

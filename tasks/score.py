@@ -22,6 +22,7 @@ from models.panel import Panel
 from models.scoring import EveningLoss, PastNight, evening_losses, newly_realised, place_night, scales_at, segments_of
 from models.settings import CalibrationSettings, ForecastSettings, MonitorSettings
 from models.time_grid import TimeGrid
+from models.unlike_days import UnlikeDays
 from models.volume_classes import volume_segments, volumes_drawn_at
 from sql import history
 from sql.tables import is_quantile_column, quantile_level
@@ -76,7 +77,7 @@ def score(
     `window` is that of the panel where it is not whole, `forecast_file` holds tonight's forecasts where there are new
     ones: how much they differ from those of the night before is a score of tonight.
     """
-    panel = load_panel(panel_file)
+    panel = below = load_panel(panel_file)
     panel, segments = beside_upper_levels(panel, segments_of(panel, monitor.segments), levels)
     grid = TimeGrid(panel.frequency, panel.time_zone)
     before = last_evening(places, cutoff, grid, panel.cutoff_index)
@@ -91,6 +92,7 @@ def score(
     tonight = {**segments, **volumes.at(panel.cutoff_index)}
     is_past = any(night["cutoff"] > cutoff for night in published)
     older_actuals = is_past and as_of(rows_file)
+    unlike_days = UnlikeDays(below, panel.series_ids)
     rows, points = list[dict[str, Any]](), list[npt.NDArray[np.float64]]()
     covered = Covered(places, panel, forecast, before) if calibration.enabled else None
     # One night at a time: each weighs as much as the panel, and a month of them many times that.
@@ -98,7 +100,7 @@ def score(
         night = past_night(places, panel, grid, publication, index)
         if night is None:
             continue
-        points.append(newly_realised(night, scale, before))
+        points.append(newly_realised(night, scale, before, unlike_days))
         if covered is not None:
             covered.take(night)
         then = {**segments, **volumes.at(index), **night.version_segments(segments["all"])}

@@ -243,8 +243,8 @@ def test_the_alerts_of_chance_of_all_segments_and_signals_add_up_to_what_the_job
 
 def test_the_loss_of_the_whole_job_has_the_largest_share_of_the_alerts_of_chance():
     monitor = MonitorSettings(false_alarms_per_year=0.4)
-    assert rate_for("loss", "all", 4, monitor) == pytest.approx(0.1)
-    assert rate_for("bias", "all", 4, monitor) == pytest.approx(0.1 / 3)
+    assert rate_for("loss", "all", 4, monitor) == pytest.approx(0.2)
+    assert rate_for("bias", "all", 4, monitor) == pytest.approx(0.05 / 3)
 
 
 def test_intervals_that_calibration_narrows_to_what_they_mean_raise_no_alert(places, evening):

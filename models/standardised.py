@@ -1,0 +1,71 @@
+"""Losses beside the naive's as they would be if every evening had the same mix of days.
+
+Indirect standardisation, as mortality is compared between places of different age (Breslow & Day 1987, *Statistical
+Methods in Cancer Research* II, chapter 2): each loss is divided by the one that the evening's mix of days lets expect.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+# Points that a kind of days is taken to have had of the usual loss: of few, its own mean says little.
+USUAL_POINTS = 500.0
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """Losses of evenings and of those of their points that are unlike the ones which the naive repeats.
+
+    Attributes:
+        n: Shape (evening,), points.
+        loss: Shape (evening,), their mean loss.
+        baseline_loss: Shape (evening,), the naive's.
+        unlike_n: Shape (evening,), how many of the points are unlike; NaN where that is not known.
+        unlike_loss: Shape (evening,), NaN where there is none.
+        unlike_baseline_loss: Shape (evening,), likewise.
+    """
+
+    n: FloatArray
+    loss: FloatArray
+    baseline_loss: FloatArray
+    unlike_n: FloatArray
+    unlike_loss: FloatArray
+    unlike_baseline_loss: FloatArray
+
+
+def expected_log_ratio(mixed: Mixed, usual: IntArray) -> FloatArray:
+    """What the mix of days alone lets expect of the log ratio of both losses, less what the usual mix does.
+
+    Args:
+        mixed: The evenings.
+        usual: Those that tell what either kind of days is expected to lose.
+
+    Returns:
+        Shape (evening,), 0 where the mix is not known, and everywhere if days of one kind are all there is.
+    """
+    nothing = np.zeros(len(mixed.n))
+    told = usual[np.isfinite(mixed.unlike_n[usual]) & np.isfinite(mixed.loss[usual] + mixed.baseline_loss[usual])]
+    points, unlike = mixed.n[told].sum(), mixed.unlike_n[told].sum()
+    if not unlike or unlike == points:
+        return nothing
+    share = np.divide(mixed.unlike_n, mixed.n, out=nothing.copy(), where=mixed.n > 0)
+    logs = []
+    for loss, of_unlike in (
+        (mixed.loss, mixed.unlike_loss),
+        (mixed.baseline_loss, mixed.unlike_baseline_loss),
+    ):
+        whole, part = (mixed.n * loss)[told].sum(), np.nansum((mixed.unlike_n * of_unlike)[told])
+        mean = whole / points
+        if not mean > 0:
+            return nothing
+        different = (part + USUAL_POINTS * mean) / (unlike + USUAL_POINTS)
+        same = (whole - part + USUAL_POINTS * mean) / (points - unlike + USUAL_POINTS)
+        of_all = unlike / points
+        logs.append(np.log(same + share * (different - same)) - np.log(same + of_all * (different - same)))
+    return np.where(np.isfinite(share), logs[0] - logs[1], 0.0)
