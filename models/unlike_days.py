@@ -92,4 +92,4 @@ class UnlikeDays:
 
 def _differs(here: FloatArray, there: FloatArray) -> BoolArray:
     """Where two numbers are known and not the same."""
-    return (here != there) & ~np.isnan(here) & ~np.isnan(there)
+    return np.asarray((here != there) & ~np.isnan(here) & ~np.isnan(there))

@@ -75,6 +75,24 @@ def test_an_evenings_loss_is_that_of_each_cutoff_forecast_alone(panel, forecaste
     assert chosen.losses["all"].coverage == pytest.approx(np.mean(inside))
 
 
+def test_an_evening_tells_the_days_apart_that_its_naive_was_not_told_of(panel):
+    promotion = np.zeros((4, 200 + panel.horizon, 1), np.float32)
+    # Of two series, four days before the cutoff.
+    promotion[:2, 195] = 1
+    panel = replace(panel, known_future=promotion.reshape(-1, 1), known_future_names=("promotion",))
+    forecaster = fit(panel, FORECAST, NETWORK, TrainingSettings(max_steps=5))[0]
+    evenings = {
+        evening.back: evening.losses for evening in rehearse(forecaster, panel, FORECAST, everybody(panel), 20, 1)
+    }
+    # Seven nights forecast the day, each for two series.
+    promoted = evenings[4]
+    assert (promoted["all"].n, promoted["all"].unlike_n, promoted["half"].unlike_n) == (28, 14, 14)
+    assert promoted["half"].unlike_loss == promoted["half"].loss == promoted["all"].unlike_loss
+    assert promoted["half"].unlike_baseline_loss == promoted["half"].baseline_loss
+    assert {losses["all"].unlike_n for back, losses in evenings.items() if back != 4} == {0}
+    assert np.isnan(evenings[3]["all"].unlike_loss)
+
+
 def test_what_came_after_an_evening_changes_nothing_of_it(panel, forecaster):
     poisoned = panel.values.copy().reshape(4, 200)
     poisoned[:, -10:] = 1e4

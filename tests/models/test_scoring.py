@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from models.metrics import seasonal_error
 from models.panel import Panel
 from models.scoring import MOST, EveningLoss, PastNight, newly_realised, place_night, scales_at, segments_of
 from models.scoring import evening_losses as losses_of_points
+from models.unlike_days import UnlikeDays
 
 NAN = float("nan")
 
@@ -94,6 +97,25 @@ def test_every_night_that_forecast_a_point_counts():
     losses = evening_losses(nights, scales_at(panel, 2, [98, 99]), 99, {"all": np.ones(1, bool)})
     assert losses["all"].n == 2
     assert losses["all"].coverage == 1.0
+
+
+def test_points_that_are_unlike_what_the_naive_repeats_are_told_apart():
+    known = np.zeros((2 * (6 + 3), 1), np.float32)
+    # The newest day of the first series.
+    known[5] = 1
+    panel = replace(
+        panel_of([0, 1, 2, 3, 10, 20], [0, 1, 2, 3, 10, 20]), known_future=known, known_future_names=("promotion",)
+    )
+    rows = [(0, 1, [10, 15, 18], 10), (1, 1, [10, 20, 30], 12)]
+    night, everybody = night_of(panel, 99, rows), {"all": np.ones(2, bool)}
+    points = newly_realised(night, np.full(2, 2.0), 99, UnlikeDays(panel))
+    loss = losses_of_points([points], everybody)["all"]
+    assert (loss.n, loss.unlike_n) == (2, 1)
+    assert loss.unlike_loss == pytest.approx((1 + 2.5 + 1.8) / 3 / 2)
+    assert loss.unlike_baseline_loss == pytest.approx((1 + 5 + 9) / 3 / 2)
+    # The loss is of both, as it always was.
+    plain = losses_of_points([newly_realised(night, np.full(2, 2.0), 99)], everybody)["all"]
+    assert (loss.loss, loss.baseline_loss, plain.unlike_n) == (plain.loss, plain.baseline_loss, 0)
 
 
 def test_segments_are_judged_apart_and_one_without_points_has_no_loss():

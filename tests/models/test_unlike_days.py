@@ -1,0 +1,86 @@
+"""Days that are unlike those which the seasonal naive repeats."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from models.panel import Panel
+from models.time_grid import TimeGrid
+from models.unlike_days import UnlikeDays
+
+# 2 January 2025, so that 1 January lies within the history and 6 January, a holiday in Spain, within the horizon.
+CUTOFF = TimeGrid("D").position(np.datetime64("2025-01-02").astype("M8[us]").item().replace(tzinfo=None))
+HORIZON = 4
+
+
+def panel_of(*known: tuple[list[float], list[float]], season: int = 2, **facts: object) -> Panel:
+    """Series with one known-future covariate, of each what it was and what it will be."""
+    lengths = [len(past) for past, _ in known]
+    return Panel(
+        values=np.ones(sum(lengths), np.float32),
+        offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        series_ids=np.array([f"s{i}" for i in range(len(known))]),
+        frequency="D",
+        cutoff_index=CUTOFF,
+        season_lengths=(season,),
+        horizon=HORIZON,
+        known_future=np.concatenate([part for each in known for part in each]).astype(np.float32)[:, None],
+        known_future_names=("promotion",),
+        **facts,  # type: ignore[arg-type]
+    )
+
+
+STEPS = np.arange(1, HORIZON + 1)
+
+
+def test_a_day_is_unlike_the_one_that_the_naive_repeats_where_what_was_known_ahead_differs():
+    # The naive repeats the last two days of the history for days 1 and 2, and again for 3 and 4.
+    days = UnlikeDays(panel_of(([0, 0, 0, 0, 0, 1], [0, 1, 1, 0]), ([0, 0, 0, 1], [0, 1, 0, 1])))
+    unlike = days.at(np.array([[0], [1]]), CUTOFF, STEPS)
+    assert unlike.tolist() == [[False, False, True, True], [False, False, False, False]]
+
+
+def test_a_past_night_is_judged_by_the_days_that_it_repeated():
+    days = UnlikeDays(panel_of(([0, 0, 0, 0, 1, 0], [0, 0, 0, 0])))
+    # Three days earlier the naive had only zeros; its second step was the promotion.
+    assert days.at(np.array([0]), CUTOFF - 3, np.array([1])).tolist() == [False]
+    assert days.at(np.array([0]), CUTOFF - 3, np.array([2])).tolist() == [True]
+    # Two days later the promotion is what it repeats.
+    assert days.at(np.array([0]), CUTOFF - 1, np.array([2])).tolist() == [True]
+
+
+def test_what_is_not_known_is_unlike_nothing():
+    days = UnlikeDays(panel_of(([0, 0, 0, 0, 0, np.nan], [1, 1, 0, np.nan])))
+    assert days.at(np.array([0]), CUTOFF, STEPS).tolist() == [True, False, False, False]
+    # The first day that it repeats lies before the series began.
+    assert days.at(np.array([0]), CUTOFF - 6, np.array([1])).tolist() == [False]
+
+
+def test_what_changes_with_every_season_tells_no_kinds_of_days_apart():
+    warmth = np.linspace(10, 20, 10).tolist()
+    assert not UnlikeDays(panel_of((warmth[:6], warmth[6:]))).at(np.array([0]), CUTOFF, STEPS).any()
+    # A price that changes once does.
+    assert UnlikeDays(panel_of(([3.0] * 6, [2.5] * 4))).at(np.array([0]), CUTOFF, STEPS).all()
+
+
+def test_a_public_holiday_is_unlike_a_working_day_and_like_another_holiday():
+    plain = panel_of(([0.0] * 6, [0.0] * 4), season=1, holidays=("ES",))
+    # 3, 4 and 5 January repeat the 2nd, the 6th is Epiphany.
+    assert UnlikeDays(plain).at(np.array([0]), CUTOFF, STEPS).tolist() == [False, False, False, True]
+    # 2 January repeats New Year's Day, 1 January New Year's Eve.
+    assert UnlikeDays(plain).at(np.array([0]), CUTOFF - 1, np.array([1])).tolist() == [True]
+    assert UnlikeDays(plain).at(np.array([0]), CUTOFF - 2, np.array([1])).tolist() == [True]
+    five = replace(plain, season_lengths=(5,))
+    assert UnlikeDays(five).at(np.array([0]), CUTOFF - 1, np.array([5])).tolist() == [False]
+
+
+@pytest.mark.parametrize("holidays", [(), ("ES",)])
+def test_series_that_the_panel_has_not_know_public_holidays_alone(holidays):
+    panel = panel_of(([0.0] * 6, [1.0] * 4), season=1, holidays=holidays)
+    days = UnlikeDays(panel, np.array(["all of them", "s0"]))
+    expected = [False, False, False, bool(holidays)]
+    assert days.at(np.array([0, 0, 0, 0]), CUTOFF, STEPS).tolist() == expected
+    assert days.at(np.array([1, 1, 1, 1]), CUTOFF, STEPS).all()
