@@ -144,7 +144,7 @@ class NightSummary:
 
 def _loss_line(loss: Mapping[str, Any]) -> str:
     if not loss["n"]:
-        return f"{loss['segment']}: no actual has arrived, so {loss['state']}"
+        return f"{loss['segment']}: no new actual has arrived, so {loss['state']}"
     return (
         f"{loss['segment']}: {_figure(loss['loss'])} (seasonal naive {_figure(loss['baseline_loss'])}), "
         f"coverage {_figure(loss['coverage'])}, {loss['state']}{_doubt(loss)}"

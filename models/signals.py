@@ -51,7 +51,7 @@ def verdict_on(
     enough = (n > 0) & (n >= monitor.min_actuals * usual_n)
     if not enough[-1]:
         found = int(np.nan_to_num(n[-1]))
-        reason = f"{found} actuals tonight, usually {usual_n:.0f}" if found else "no actual has arrived"
+        reason = f"{found} actuals tonight, usually {usual_n:.0f}" if found else "no new actual has arrived"
         return Verdict("not evaluated", float("nan"), float("nan"), None, reason=reason)
     values = np.where(enough, _values(signal, rows), np.nan)
     said = [_said(signal, row) for row in nights[:-1]]

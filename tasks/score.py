@@ -137,11 +137,16 @@ class _Volumes:
 
 
 def last_evening(places: Places, cutoff: datetime, grid: TimeGrid, cutoff_index: int) -> int:
-    """Grid position up to which losses were taken before tonight; the first night's cutoff where never."""
-    earlier = [row["evaluated_on"] for row in history.losses(places.engine(), places.job) if row["n"]]
-    earlier = [moment for moment in earlier if moment < cutoff]
+    """Grid position up to which losses were taken before tonight; the first night's cutoff where never.
+
+    A night between two evenings that is run only now finds its points taken: the later evening took all since the
+    earlier one.
+    """
+    evenings = {row["evaluated_on"] for row in history.losses(places.engine(), places.job) if row["n"]}
+    earlier = [moment for moment in evenings if moment < cutoff]
     if earlier:
-        return grid.position(max(earlier))
+        taken = cutoff not in evenings and max(evenings) > cutoff
+        return cutoff_index if taken else grid.position(max(earlier))
     nights = [row["cutoff"] for row in history.publications(places.engine(), places.job) if row["cutoff"] < cutoff]
     return grid.position(min(nights)) if nights else cutoff_index
 

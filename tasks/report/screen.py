@@ -118,7 +118,7 @@ def _model(facts: Row) -> str:
 def _losses(facts: Row) -> Iterator[str]:
     tonight, nominal = facts["tonight"], facts["nominal"]
     if tonight is None or tonight["loss"] is None:
-        yield "not evaluated: no actual has arrived for an earlier forecast"
+        yield "not evaluated: no new actual has arrived for an earlier forecast"
         return
     figures = f"{_number(tonight['loss'])} against the seasonal naive's {_number(tonight['baseline_loss'])}"
     yield f"{_lower(facts['gain']) or figures} than the seasonal naive ({figures}); verdict: {tonight['state']}"

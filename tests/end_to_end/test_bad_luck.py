@@ -141,7 +141,7 @@ def test_a_month_without_actuals_is_not_evaluated_and_after_it_the_rule_goes_on(
         [verdicts[day]] = [loss for loss in night_of(job, day).losses if loss["segment"] == "all"]
     assert verdicts["2024-01-09"]["state"] == "ok"
     for day in ("2024-01-25", "2024-02-09"):
-        assert (verdicts[day]["state"], verdicts[day]["reason"]) == ("not evaluated", "no actual has arrived")
+        assert (verdicts[day]["state"], verdicts[day]["reason"]) == ("not evaluated", "no new actual has arrived")
     assert (verdicts["2024-02-12"]["state"], verdicts["2024-02-12"]["n"]) == ("ok", 12)
     assert [alert["signal"] for alert in history.alerts(engine, "small")] == ["input"]
     assert history.open_alerts(engine, "small") == []

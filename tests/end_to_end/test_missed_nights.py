@@ -71,6 +71,26 @@ def test_missed_nights_are_run_oldest_first_where_the_job_says_so(run_until):
     assert run_night(job, now=evening(7)).note == ""
 
 
+def test_a_night_that_is_filled_in_later_counts_no_actual_a_second_time(run_until):
+    job = run_until()
+    run_night(job, now=evening(6))
+    filled = load_job(job).places.engine()
+
+    def counted() -> dict[int, int]:
+        return {row["evaluated_on"].day: row["n"] for row in history.losses(filled, "small", "all")}
+
+    # Of six series: each day from every night before it, and the sixth evening took three days.
+    before = counted()
+    assert before == {1: 0, 2: 6, 3: 12, 6: 3 * 18}
+    for _ in range(2):
+        backfill_nights(job, "2024-02-04", "2024-02-05")
+        assert counted() == {**before, 4: 0, 5: 0}
+    # Its forecasts are judged all the same, and the next evening takes them up.
+    assert {row["cutoff"].day for row in history.scores(filled, "small")} >= {4}
+    run_night(job, now=evening(7))
+    assert counted()[7] == 6 * 6
+
+
 def test_by_default_only_the_newest_is_run_and_what_was_missed_is_said(run_until):
     job = run_until()
     night = run_night(job, now=evening(6))

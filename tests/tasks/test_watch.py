@@ -107,7 +107,7 @@ def test_a_night_without_actuals_is_not_evaluated_and_closes_nothing(places, run
     run_nights([0.5] * 3 + [0.9] * 6)
     evening(9, {"all": float("nan")}, n=0)
     row = history.losses(places.engine(), "sales")[-1]
-    assert (row["state"], row["reason"]) == ("not evaluated", "no actual has arrived")
+    assert (row["state"], row["reason"]) == ("not evaluated", "no new actual has arrived")
     assert history.alerts(places.engine(), "sales")[0]["state"] == "open"
 
 

@@ -370,7 +370,7 @@ def test_what_comes_from_outside_cannot_break_the_screen(night):
 
 def test_a_night_that_kept_nothing_still_has_its_screen():
     screen = night_screen(page(Night("store-sales", CUTOFF)), Path("x.html"))
-    assert "not evaluated: no actual has arrived" in screen
+    assert "not evaluated: no new actual has arrived" in screen
 
 
 def test_an_open_alarm_stands_on_the_screen_with_whether_anybody_was_told(night):
