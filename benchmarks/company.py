@@ -147,6 +147,14 @@ class Company:
         """The series whose unit changes; among neither the born nor the dead."""
         return len(self.names) // 2 - (len(self.names) // 2) % 7 + 3
 
+    @cached_property
+    def units(self) -> FloatArray:
+        """What one euro is told as, shape (series, day)."""
+        found = np.ones((len(self.names), len(self.days)))
+        if self.plan.unit:
+            found[self.in_thousandths, self.day(self.plan.unit) :] = UNIT
+        return found
+
     @property
     def _revised(self) -> BoolArray:
         return np.asarray(self.names["region"] == REGIONS[0])
@@ -182,8 +190,7 @@ class Company:
         if self.plan.shift:
             day, share = self.plan.shift
             values *= np.where(self.shifted[:, None] & (t >= self.day(day)), share, 1.0)
-        if self.plan.unit:
-            values[self.in_thousandths, self.day(self.plan.unit) :] *= UNIT
+        values *= self.units
         values[random.random(shape) < 1 / 400] = np.nan
         # Every seventh series from the first on is born, every seventh from the second on dies, some at a time.
         for number, day in enumerate(self.plan.born):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ from explained import Event, day_of, evenings_to, events_of, found_by, reached
 from year_nights import Nights
 
 from flows.report import report_on
-from models.elements import pinball_of_each
+from models.scoring import distances
 from sql import history
 from sql.tables import is_quantile_column, quantile_level
 from tasks.places import stamp
@@ -36,8 +36,9 @@ class Seen:
 
     Attributes:
         undrifted: Shape (series, day), what would have been sold without the drift.
-        scale: Shape (series,), the mean change over a season in the history.
-        loss: Shape (4, day), sums of the model's and the naive's loss, and of both had there been no drift.
+        scale: Shape (series, day), the mean change over a season in the history, in the unit of the day.
+        loss: Shape (4, day), sums of the model's and the naive's loss, and of both had there been no drift, in units
+            of the scale; one point counts for no more than in an evening's loss, see `models.scoring.distances`.
         below: Of each quantile level: actuals at or below it, and all, of the series without and with the shift, of
             each day, shape (2, 2, day).
         missing: Rows that are not there.
@@ -50,6 +51,20 @@ class Seen:
     below: dict[float, FloatArray] = field(default_factory=dict)
     missing: int = 0
     doubled: int = 0
+
+    @classmethod
+    def before(cls, company: Company) -> Self:
+        """What has been seen before the first night: nothing."""
+        past = company.values[:, : company.day(company.first_night) + 1]
+        change = np.abs(past[:, SEASON:] - past[:, :-SEASON])
+        # 0 for the series that are not born yet; they are left out.
+        scale = np.nansum(change, axis=1) / np.maximum((~np.isnan(change)).sum(axis=1), 1)
+        return cls(
+            undrifted=replace(company, plan=replace(company.plan, drift=None)).values,
+            # A series told in another unit weighs what it did before, as it does where the audit rescales it.
+            scale=scale[:, None] * company.units,
+            loss=np.zeros((4, len(company.days))),
+        )
 
 
 def figures_of(nights: Nights) -> tuple[Figures, list[dict[str, Any]]]:
@@ -72,7 +87,7 @@ def figures_of(nights: Nights) -> tuple[Figures, list[dict[str, Any]]]:
     }
     plan = company.plan
     if plan.drift:
-        effect = _effect(seen.loss)
+        effect = effect_of(seen.loss)
         since = reached(effect, company.days, plan.drift[0])
         figures["nights_to_drift"] = evenings_to(found_by("drift", alerts, events), since)
         figures["drift_worth_a_message_since"] = f"{since:%Y-%m-%d}" if since is not None else None
@@ -118,20 +133,53 @@ def expected(company: Company, night: int) -> set[str]:
     return {name for name, here in zip(company.series_ids, there, strict=True) if here}
 
 
+def judge(seen: Seen, company: Company, rows: pd.DataFrame, night: int) -> None:
+    """Add what a night's forecasts lose and cover.
+
+    Args:
+        seen: What is added to.
+        company: What came true.
+        rows: Of the table `forecast`, those of the night.
+        night: Its column.
+    """
+    place = {name: number for number, name in enumerate(company.series_ids)}
+    series, day = rows["series_id"].map(place).to_numpy(), night + rows["step"].to_numpy()
+    names = [name for name in rows.columns if is_quantile_column(name)]
+    levels = np.array([quantile_level(name) for name in names])
+    quantiles, median, naive = rows[names].to_numpy(), rows["median"].to_numpy(), rows["baseline"].to_numpy()
+    # The year ends with its last night: what comes after has not come true.
+    come = day <= company.day(company.cutoffs[-1])
+    truth, other = (np.where(come, values[series, day], np.nan) for values in (company.values, seen.undrifted))
+    known, shifted = ~np.isnan(truth), company.shifted[series]
+    for level, name in zip(levels.tolist(), names, strict=True):
+        counts = seen.below.setdefault(level, np.zeros((2, 2, len(company.days))))
+        for group, mine in enumerate((known & ~shifted, known & shifted)):
+            np.add.at(counts[0, group], day[mine], truth[mine] <= rows[name].to_numpy()[mine])
+            np.add.at(counts[1, group], day[mine], 1.0)
+    unit = seen.scale[series, day]
+    mine = known & ~np.isnan(other) & (unit > 0) & ~np.isnan(naive)
+    for first, values in ((0, truth), (2, other)):
+        losses = distances(values[mine], quantiles[mine], median[mine], naive[mine], levels, unit[mine])[:2]
+        for row, loss in enumerate(losses, first):
+            np.add.at(seen.loss[row], day[mine], loss)
+
+
+def effect_of(sums: FloatArray) -> FloatArray:
+    """Logarithm of the relative loss over that of the same forecasts had there been no drift, shape (day,)."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = np.log(sums)
+        return np.asarray(logs[0] - logs[1] - logs[2] + logs[3])
+
+
 def _gone_through(nights: Nights) -> Seen:
     company, places = nights.company, nights.job.places
-    undrifted = replace(company, plan=replace(company.plan, drift=None)).values
-    past = company.values[:, : company.day(company.first_night) + 1]
-    change = np.abs(past[:, SEASON:] - past[:, :-SEASON])
-    # 0 for the series that are not born yet; they are left out.
-    scale = np.nansum(change, axis=1) / np.maximum((~np.isnan(change)).sum(axis=1), 1)
-    seen = Seen(undrifted, scale, np.zeros((4, len(company.days))))
+    seen = Seen.before(company)
     for cutoff in company.cutoffs:
         moment = cutoff.tz_localize("Europe/Madrid").to_pydatetime()
         rows = history.forecast_of(places.engine(), places.job, moment).to_pandas()
         _count_rows(seen, company, rows, _in_files(places.parquet, places.job, moment), company.day(cutoff))
         if len(rows):
-            _judge(seen, company, rows, company.day(cutoff))
+            judge(seen, company, rows, company.day(cutoff))
     return seen
 
 
@@ -148,34 +196,6 @@ def _count_rows(seen: Seen, company: Company, rows: pd.DataFrame, in_files: pd.D
         keys = list(zip(found["series_id"], found["step"].astype(int), strict=True))
         seen.missing += len(wanted - set(keys))
         seen.doubled += len(keys) - len(set(keys))
-
-
-def _judge(seen: Seen, company: Company, rows: pd.DataFrame, night: int) -> None:
-    place = {name: number for number, name in enumerate(company.series_ids)}
-    series, day = rows["series_id"].map(place).to_numpy(), night + rows["step"].to_numpy()
-    names = [name for name in rows.columns if is_quantile_column(name)]
-    levels = np.array([quantile_level(name) for name in names])
-    quantiles, naive = rows[names].to_numpy(), np.repeat(rows[["baseline"]].to_numpy(), len(names), axis=1)
-    # The year ends with its last night: what comes after has not come true.
-    come = day <= company.day(company.cutoffs[-1])
-    truth, other = (np.where(come, values[series, day], np.nan) for values in (company.values, seen.undrifted))
-    known, shifted = ~np.isnan(truth), company.shifted[series]
-    for level, name in zip(levels.tolist(), names, strict=True):
-        counts = seen.below.setdefault(level, np.zeros((2, 2, len(company.days))))
-        for group, mine in enumerate((known & ~shifted, known & shifted)):
-            np.add.at(counts[0, group], day[mine], truth[mine] <= rows[name].to_numpy()[mine])
-            np.add.at(counts[1, group], day[mine], 1.0)
-    mine = known & ~np.isnan(other) & (seen.scale[series] > 0) & ~np.isnan(naive[:, 0])
-    for row, (values, said) in enumerate(((truth, quantiles), (truth, naive), (other, quantiles), (other, naive))):
-        loss = pinball_of_each(values[mine], said[mine], levels) / seen.scale[series[mine]]
-        np.add.at(seen.loss[row], day[mine], loss)
-
-
-def _effect(sums: FloatArray) -> FloatArray:
-    """Logarithm of the relative loss over that of the same forecasts had there been no drift, shape (day,)."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        logs = np.log(sums)
-        return np.asarray(logs[0] - logs[1] - logs[2] + logs[3])
 
 
 def _percent(effect: FloatArray) -> float | None:

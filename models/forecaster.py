@@ -9,7 +9,7 @@ paths in Keras. Nothing here needs Keras, so a night that only forecasts does no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Self
@@ -28,8 +28,6 @@ from models.member import Member
 from models.panel import IntArray, Panel
 from models.settings import ForecastSettings, TrainingSettings
 from models.version import read_description, write_description
-
-QuantilesOf = Callable[[Member, Panel, npt.NDArray[np.int64]], npt.NDArray[np.float64]]
 
 
 class Forecaster:
@@ -58,9 +56,7 @@ class Forecaster:
         """How many steps before the cutoff the networks look at."""
         return max(member.memory for member in self.members)
 
-    def predict(
-        self, panel: Panel, forecast: ForecastSettings | None = None, *, quantiles_of: QuantilesOf = Member.quantiles
-    ) -> Forecast:
+    def predict(self, panel: Panel, forecast: ForecastSettings | None = None) -> Forecast:
         """Forecast every series of a panel from its cutoff.
 
         Series that are refused, that were not observed within the context, or for which the network gives no
@@ -69,13 +65,12 @@ class Forecaster:
         Args:
             panel: The series.
             forecast: What the job asks for now, whose bounds hold; what was trained for where None.
-            quantiles_of: What computes a member's quantiles: `keras_member.keras_quantiles` where there is a GPU.
 
         Raises:
             ModelError: where the panel's grid is not the one that was trained on.
         """
         self._require_grid(panel)
-        return self.predict_shard(panel, self.fallback(panel, forecast), quantiles_of=quantiles_of)
+        return self.predict_shard(panel, self.fallback(panel, forecast))
 
     def fallback(self, panel: Panel, forecast: ForecastSettings | None = None) -> Fallback:
         """What shards of a panel cannot know by themselves: its bounds, and what fallbacks borrow from the others.
@@ -87,15 +82,12 @@ class Forecaster:
         bounds = self.bounds(panel, forecast or self.forecast)
         return Fallback.learn(panel, self.plan.horizon, self.plan.quantile_levels, *bounds)
 
-    def predict_shard(
-        self, panel: Panel, instead: Fallback, *, quantiles_of: QuantilesOf = Member.quantiles
-    ) -> Forecast:
+    def predict_shard(self, panel: Panel, instead: Fallback) -> Forecast:
         """Forecast some series of a panel as `predict` forecasts them among all.
 
         Args:
             panel: Those series.
             instead: Their part of the whole panel's `fallback`.
-            quantiles_of: See `predict`.
 
         Raises:
             ModelError: where the panel's grid is not the one that was trained on.
@@ -107,7 +99,7 @@ class Forecaster:
         able = np.flatnonzero(reason == "")
         quantiles = np.full((len(panel), self.plan.horizon, len(levels)), np.nan)
         if len(able):
-            predicted = np.mean([quantiles_of(member, panel, able) for member in self.members], axis=0)
+            predicted = np.mean([member.quantiles(panel, able) for member in self.members], axis=0)
             finite = np.isfinite(predicted).all(axis=(1, 2))
             reason[able[~finite]] = "the network gave no finite value"
             # Quantiles are sums of positive distances; rounding alone could make neighbours cross.

@@ -6,13 +6,10 @@ from collections.abc import Callable
 
 import keras
 import numpy as np
-import numpy.typing as npt
 from keras import ops
 
-from models.choices import Plan
 from models.devices import accelerators, shared, training_devices
-from models.keras_inference import Reader
-from models.member import Member, in_units
+from models.member import Member
 from models.network import RecurrentForecaster
 from models.numpy_network import Weights
 from models.panel import Panel
@@ -51,7 +48,7 @@ def built(member: Member, panel: Panel) -> RecurrentForecaster:
         static_embedding=plan.static_embedding,
         dropout=plan.dropout,
         # Laid-out steps run faster on a CPU, but take long to lay out where there are many; cuDNN wants the loop.
-        unroll=keras.backend.backend() == "tensorflow" and not _is_long(plan) and not accelerators(),
+        unroll=keras.backend.backend() == "tensorflow" and plan.steps * len(plan.layers) <= LONG and not accelerators(),
     )
     # One series is as wide as all of them.
     flat = {name: ops.convert_to_tensor(array) for name, array in member.flatten(panel.part(slice(0, 1))).items()}
@@ -98,22 +95,6 @@ def train_member(
     member.weights = network.named_weights
     member.summary = _summary(network)
     return report
-
-
-def keras_quantiles(member: Member, panel: Panel, able: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    """What `Member.quantiles` gives, computed by Keras on what it finds, such as a GPU."""
-    panel = panel.newest(member.memory)
-    arrays = member.flatten(panel)
-    index = np.stack([able, panel.offsets[1:][able] - 1], axis=1).astype(np.int32)
-    # A graph of few steps takes longer to make than most nights to forecast; but JAX would compile every single
-    # operation, which takes longer than all of them at once.
-    compiled = _is_long(member.plan) or keras.backend.backend() == "jax"
-    reader = Reader(built(member, panel), member.shape, compiled=compiled)
-    return in_units(panel, able, arrays, reader.quantiles(arrays, index))
-
-
-def _is_long(plan: Plan) -> bool:
-    return plan.steps * len(plan.layers) > LONG
 
 
 def fitted_to(weights: Weights, like: Weights) -> Weights:

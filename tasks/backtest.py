@@ -16,7 +16,7 @@ from models.backtest import NETWORK, Judged, Origin, judge_origins
 from models.challengers import Challenge, challenge
 from models.errors import InputError
 from models.forecast import Forecast
-from models.forecaster import Forecaster, QuantilesOf
+from models.forecaster import Forecaster
 from models.panel import Panel
 from models.scoring import watched_segments
 from models.settings import AuditSettings, ForecastSettings, MonitorSettings, NetworkSettings, TrainingSettings
@@ -24,7 +24,7 @@ from models.time_grid import TimeGrid
 from sql.read import Source
 from sql.revisions import known_at
 from tasks.covariates import covariates
-from tasks.keras_import import quantiles_of, quiet_import
+from tasks.keras_import import quiet_import
 from tasks.read_series import moment_of_knowledge, seen_at
 from tasks.rows_store import load_rows
 from tasks.step import logger, step
@@ -99,7 +99,6 @@ def forecast_origins(
         from models.fitting import fit
 
     after = datetime.now(UTC) + timedelta(days=1)
-    computed_by: QuantilesOf | None = None
     forecaster: Forecaster | None = None
     origins = list[Origin]()
     values = len(challengers) * len(cutoffs) * load_rows(rows_file).num_rows
@@ -108,9 +107,8 @@ def forecast_origins(
             panel = _panel(rows_file, source, forecast, policies, cutoff, after)
             if forecaster is None or train == "each":
                 forecaster, _ = fit(panel, forecast, network, training)
-            computed_by = computed_by or quantiles_of()
             _tell(NETWORK, panel, cutoff)
-            night = forecaster.predict(panel, quantiles_of=computed_by)
+            night = forecaster.predict(panel)
             bounds = forecaster.plan.lower_bound, forecast.upper_bound
             others = dict[str, Challenge]()
             for name in challengers:

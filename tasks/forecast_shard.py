@@ -16,7 +16,7 @@ from models.baselines import seasonal_naive
 from models.calibration import Calibration
 from models.fallback import Fallback
 from models.forecast import Forecast
-from models.forecaster import Forecaster, QuantilesOf
+from models.forecaster import Forecaster
 from models.panel import Panel
 from models.settings import ForecastSettings
 from models.time_grid import TimeGrid
@@ -52,7 +52,6 @@ def shard_parts(
     instead: Fallback,
     forecaster: Forecaster | None,
     calibration: Calibration | None,
-    quantiles_of: QuantilesOf,
     tonight: Tonight,
 ) -> Iterator[pa.Table]:
     """Forecast a shard; its rows come in parts, since all at once would weigh more than the forecast itself.
@@ -62,7 +61,6 @@ def shard_parts(
         instead: Their part of the whole panel's fallback.
         forecaster: Tonight's model; None leaves every series to the fallback.
         calibration: That of these series; None leaves the model's quantiles as they are.
-        quantiles_of: What computes the model's quantiles, see `Forecaster.predict`.
         tonight: What the rows have in common.
 
     Raises:
@@ -71,7 +69,7 @@ def shard_parts(
     if forecaster is None:
         forecast = fallback_forecast(shard, instead, tonight.no_model)
     else:
-        forecast = forecaster.predict_shard(shard, instead, quantiles_of=quantiles_of)
+        forecast = forecaster.predict_shard(shard, instead)
         forecast = forecast if calibration is None else calibration.calibrated(forecast)
     yield from row_parts(forecast, shard, tonight)
 

@@ -1,4 +1,4 @@
-"""When Keras is needed, and how to import it without the pages that TensorFlow writes about the machine."""
+"""How to import Keras without the pages that TensorFlow writes about the machine."""
 
 from __future__ import annotations
 
@@ -6,15 +6,8 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from tempfile import TemporaryFile
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from models.forecaster import QuantilesOf
-
-# There where NVIDIA's driver has found a card; asking Keras would take seconds and half a gigabyte.
-GPU_DRIVER = Path("/dev/nvidiactl")
 # TensorFlow and JAX otherwise take a GPU's whole memory at once, and another process on it finds none.
 _GROW = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 
@@ -63,14 +56,3 @@ def gpu_names() -> list[str]:
         from models.devices import accelerators
 
     return accelerators()
-
-
-def quantiles_of() -> QuantilesOf:
-    """What computes forecasts here: Keras where there is a GPU, NumPy on every core elsewhere."""
-    if not GPU_DRIVER.exists() or os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
-        from models.member import Member
-
-        return Member.quantiles
-    with quiet_import():
-        from models.keras_member import keras_quantiles
-    return keras_quantiles

@@ -7,7 +7,6 @@ from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +25,6 @@ from tasks.artifacts import show_progress
 from tasks.calibration import packed, tonights_calibration
 from tasks.fit_model import Fitted
 from tasks.forecast_shard import Tonight, bare_fallback, shard_parts
-from tasks.keras_import import quantiles_of
 from tasks.night_file import save_night
 from tasks.panel_store import load_panel
 from tasks.places import Places
@@ -106,8 +104,7 @@ def predict(
     with closing(parts):
         rows: Iterator[pa.Table] = _counted(parts, reasons, by_model, len(panel))
         if forecaster is not None and levels.reconciled:
-            ask = partial(forecaster.predict, quantiles_of=quantiles_of())
-            rows, word = reconciled(rows, panel, levels, ask, forecast, instead, tonight)
+            rows, word = reconciled(rows, panel, levels, forecaster.predict, forecast, instead, tonight)
             choices.append(word)
         rows = with_upper_levels(rows, panel, levels, instead, seed, tonight)
         file = save_night(rows, panel_file.with_name("forecast.parquet"))
@@ -127,10 +124,9 @@ def _parts_here(
     tonight: Tonight,
 ) -> Generator[pa.Table]:
     """The rows of every series, forecast by this process."""
-    computed_by = quantiles_of()
     for series in shards(len(panel), shard_series):
         of_shard = None if calibration is None else calibration.of(series)
-        yield from shard_parts(panel.part(series), instead.of(series), forecaster, of_shard, computed_by, tonight)
+        yield from shard_parts(panel.part(series), instead.of(series), forecaster, of_shard, tonight)
 
 
 def _counted(

@@ -15,7 +15,6 @@ from models.cores import CORES
 from models.fallback import Fallback
 from models.forecaster import Forecaster
 from tasks.forecast_shard import Tonight, shard_parts
-from tasks.keras_import import quantiles_of
 from tasks.model_store import StoredVersion, fetch_version
 from tasks.night_file import save_night
 from tasks.panel_store import load_panel
@@ -72,7 +71,7 @@ def forecast_part(shard: Shard) -> str:
                 "output.versions to be s3://, gs:// or az://, or output.report in a folder that they share."
             ) from error
         forecaster = _forecaster(shard.model, Path(folder))
-        parts = shard_parts(panel, shard.instead, forecaster, shard.calibration, quantiles_of(), shard.tonight)
+        parts = shard_parts(panel, shard.instead, forecaster, shard.calibration, shard.tonight)
         return store(save_night(parts, Path(folder) / f"part-{uuid4().hex}.parquet"), shard.panel.rpartition("/")[0])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -49,6 +50,15 @@ def compiled_once(tmp_path_factory) -> None:
         # A folder for each worker: JAX writes to it without a lock.
         jax.config.update("jax_compilation_cache_dir", str(tmp_path_factory.mktemp("compiled")))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+
+
+@pytest.fixture(scope="session")
+def keras_quantiles() -> Callable[..., npt.NDArray[np.float64]]:
+    """What Keras's network forecasts, see `keras_reference.py`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(Path(__file__).parent)
+        from keras_reference import keras_quantiles
+    return keras_quantiles
 
 
 @pytest.fixture(scope="session")

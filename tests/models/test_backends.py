@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from models.fitting import fit
-from models.keras_member import keras_quantiles
 from models.settings import ForecastSettings, Layer, NetworkSettings, TrainingSettings
 
 ROOT = Path(__file__).parents[2]
@@ -23,8 +22,8 @@ PREDICT = """
 import sys
 from pathlib import Path
 import keras, numpy as np
+from keras_reference import keras_quantiles
 from models.forecaster import Forecaster
-from models.keras_member import keras_quantiles
 from models.panel import Panel
 
 folder = Path(sys.argv[1])
@@ -32,14 +31,14 @@ assert keras.backend.backend() == sys.argv[2]
 with np.load(folder / "panel.npz") as arrays:
     panel = Panel(**arrays, frequency="D", cutoff_index=1_000, season_lengths=(7,), horizon=10)
 forecaster = Forecaster.load(folder)
-np.save(folder / "quantiles.npy", forecaster.predict(panel, quantiles_of=keras_quantiles).quantiles)
+np.save(folder / "quantiles.npy", keras_quantiles(forecaster.members[0], panel))
 """
 TRAIN_ON_BOTH = """
 import sys
 from pathlib import Path
 import jax, keras, numpy as np
+from keras_reference import keras_quantiles
 from models.fitting import fit
-from models.keras_member import keras_quantiles
 from models.panel import Panel
 from models.settings import ForecastSettings, Layer, NetworkSettings, TrainingSettings
 
@@ -58,7 +57,7 @@ for devices in (1, 2):
     )
     assert widest == [devices, devices]
     assert keras.distribution.distribution() is None
-    quantiles.append(forecaster.predict(panel, quantiles_of=keras_quantiles).quantiles)
+    quantiles.append(keras_quantiles(forecaster.members[0], panel))
 np.save(folder / "quantiles.npy", quantiles)
 """
 
@@ -74,7 +73,8 @@ def run_on(tmp_path, weekly_panel):
     )
 
     def run(program: str, backend: str, **settings: str) -> np.ndarray:
-        surroundings = {**os.environ, "PYTHONPATH": str(ROOT), "KERAS_BACKEND": backend, **settings}
+        path = os.pathsep.join([str(ROOT), str(Path(__file__).parent)])
+        surroundings = {**os.environ, "PYTHONPATH": path, "KERAS_BACKEND": backend, **settings}
         command = [sys.executable, "-c", program, str(tmp_path), backend]
         done = subprocess.run(command, env=surroundings, capture_output=True, text=True, timeout=600)
         assert done.returncode == 0, done.stderr
@@ -83,12 +83,14 @@ def run_on(tmp_path, weekly_panel):
     return run
 
 
-def test_a_version_trained_on_one_backend_forecasts_the_same_on_the_other(run_on, weekly_panel, tmp_path):
+def test_a_version_trained_on_one_backend_forecasts_the_same_on_the_other(
+    run_on, weekly_panel, keras_quantiles, tmp_path
+):
     layers = [Layer(cell=cell, units=8) for cell in ("lstm", "gru", "simple_rnn")]
     trained, _ = fit(weekly_panel, FORECAST, NetworkSettings(layers=layers), TrainingSettings(max_steps=25))
     trained.save(tmp_path)
     other = {"tensorflow": "jax", "jax": "tensorflow"}[keras.backend.backend()]
-    here = trained.predict(weekly_panel, quantiles_of=keras_quantiles).quantiles
+    here = keras_quantiles(trained.members[0], weekly_panel)
     np.testing.assert_allclose(run_on(PREDICT, other), here, rtol=1e-4)
     np.testing.assert_allclose(trained.predict(weekly_panel).quantiles, here, rtol=1e-4)
 

@@ -11,7 +11,7 @@ import pytest
 from models.errors import ModelError
 from models.fitting import fit
 from models.forecaster import Forecaster
-from models.keras_member import built, fitted_to, keras_quantiles
+from models.keras_member import built, fitted_to
 from models.settings import ForecastSettings, InputSettings, Layer, NetworkSettings, Tokens, TrainingSettings
 from models.shards import shards
 
@@ -139,11 +139,11 @@ def test_a_series_that_never_moved_is_forecast_as_it_is(trained, make_panel, mak
 
 
 @pytest.mark.parametrize("steps", [8, 70])
-def test_keras_forecasts_the_same_whether_steps_are_laid_out_or_not(weekly_panel, steps):
+def test_keras_forecasts_the_same_whether_steps_are_laid_out_or_not(weekly_panel, keras_quantiles, steps):
     network = NetworkSettings(layers=[Layer(units=4)], segment=1, context_length=steps)
     forecaster, _ = fit(weekly_panel, FORECAST, network, TrainingSettings(max_steps=5))
-    by_keras = forecaster.predict(weekly_panel, quantiles_of=keras_quantiles)
-    np.testing.assert_allclose(forecaster.predict(weekly_panel).quantiles, by_keras.quantiles, rtol=1e-4)
+    by_keras = keras_quantiles(forecaster.members[0], weekly_panel)
+    np.testing.assert_allclose(forecaster.predict(weekly_panel).quantiles, by_keras, rtol=1e-4)
 
 
 def test_a_forecast_does_not_depend_on_the_series_beside_it(trained, make_panel, make_weekly):

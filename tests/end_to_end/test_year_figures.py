@@ -1,0 +1,84 @@
+"""What the year says that a drift has cost, of forecasts that are made up."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from models.scoring import MOST
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+UNIT, DRIFT = "2025-03-05", ("2025-03-20", "2025-03-24", 0.8)
+
+
+@pytest.fixture(scope="module")
+def year() -> Iterator[Any]:
+    """The benchmark's modules, and a company of 24 series that drifts."""
+    with pytest.MonkeyPatch.context() as patch:
+        # Benchmarks import each other by name, as scripts of one folder do.
+        patch.setattr(sys, "path", [str(BENCHMARKS), *sys.path])
+        import year_figures
+        from company import HORIZON, Company
+        from year_plan import Plan
+
+        company = Company(4, 6, "2024-01-15", "2025-02-20", 60, Plan(drift=DRIFT), promotions_begin=1 / 20)
+        yield SimpleNamespace(company=company, figures=year_figures, horizon=HORIZON)
+
+
+def forecasts(year: Any, company: Any, night: int) -> pd.DataFrame:
+    """A night that knows all but the drift, to a tenth, and tells each series in the unit that it had by then."""
+    days, season = night + np.arange(1, year.horizon + 1), np.arange(year.horizon) % 7
+    undrifted = replace(company, plan=replace(company.plan, drift=None)).values
+    median = 1.1 * undrifted[:, days] * company.units[:, [night]] / company.units[:, days]
+    naive = undrifted[:, night - 6 + season] * company.units[:, [night]] / company.units[:, night - 6 + season]
+    return pd.DataFrame(
+        {
+            "series_id": np.repeat(company.series_ids, year.horizon),
+            "step": np.tile(np.arange(1, year.horizon + 1), len(median)),
+            "median": median.ravel(),
+            "baseline": naive.ravel(),
+            "q0_1": 0.8 * median.ravel(),
+            "q0_9": 1.2 * median.ravel(),
+        }
+    )
+
+
+def losses(year: Any, company: Any, mislead: Any = lambda rows: rows) -> np.ndarray:
+    seen = year.figures.Seen.before(company)
+    for cutoff in company.cutoffs:
+        night = company.day(cutoff)
+        year.figures.judge(seen, company, mislead(forecasts(year, company, night)), night)
+    return seen.loss
+
+
+def test_a_series_in_another_unit_does_not_decide_what_the_drift_cost(year):
+    company = year.company
+    retold = replace(company, plan=replace(company.plan, unit=UNIT))
+    assert (retold.units.max(), (retold.units > 1).any(axis=1).sum()) == (1000, 1)
+    effect, other = (year.figures.effect_of(losses(year, each)) for each in (company, retold))
+    drifted = slice(company.day(DRIFT[1]), company.day(company.cutoffs[-1]))
+    assert np.median(effect[drifted]) > 0.05
+    # By then no night from before the change is judged any more.
+    np.testing.assert_allclose(other[drifted], effect[drifted], rtol=1e-9)
+
+
+def test_a_point_that_is_forecast_in_another_unit_counts_for_ten_seasonal_errors_at_most(year):
+    one = year.company.series_ids[5]
+    figures = ["median", "q0_1", "q0_9"]
+
+    def in_thousandths(rows: pd.DataFrame) -> pd.DataFrame:
+        return rows.assign(**{name: np.where(rows["series_id"] == one, 1000, 1) * rows[name] for name in figures})
+
+    right, wrong = losses(year, year.company), losses(year, year.company, in_thousandths)
+    np.testing.assert_array_equal(wrong[[1, 3]], right[[1, 3]])
+    # A day is forecast by a horizon of nights.
+    more = (wrong - right)[[0, 2]]
+    assert 0.8 * MOST * year.horizon < more.max() <= MOST * year.horizon

@@ -1,0 +1,24 @@
+"""What NumPy's forecasts are held against: those of the network that Keras builds and trains."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from keras import ops
+
+from models.keras_member import built
+from models.member import Member, in_units
+from models.panel import Panel
+from models.windows import gather
+
+
+def keras_quantiles(member: Member, panel: Panel) -> npt.NDArray[np.float64]:
+    """What `Member.quantiles` gives for all series of a panel, shape (series, horizon, level)."""
+    panel = panel.newest(member.memory)
+    arrays = member.flatten(panel)
+    series, origin = np.arange(len(panel), dtype=np.int32), (panel.offsets[1:] - 1).astype(np.int32)
+    flat = {name: ops.convert_to_tensor(array) for name, array in arrays.items()}
+    index = ops.convert_to_tensor(series), ops.convert_to_tensor(origin)
+    windows = gather(flat, *index, member.shape, origins=1, ops=ops)
+    scaled = ops.convert_to_numpy(built(member, panel)(windows, training=False)[:, 0])
+    return in_units(panel, series, arrays, scaled)
