@@ -23,6 +23,7 @@ RULE_MAY_TAKE = 14
 AFTER = HORIZON + RULE_MAY_TAKE
 WORTH_A_MESSAGE = float(np.log(1.05))
 WEEK = 7
+VOLUMES = ("volume=low", "volume=middle", "volume=high")
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,9 @@ def events_of(company: Company) -> list[Event]:
     plan, found = company.plan, list[Event]()
 
     def add(what: str, first: str, last: str, stale: bool, *regions: str) -> None:
-        segments = frozenset({"all", *(f"region={region}" for region in regions)})
+        # Series of any size are among those that an event concerns.
+        volumes = () if stale else VOLUMES
+        segments = frozenset({"all", *(f"region={region}" for region in regions), *volumes})
         begin, end = pd.Timestamp(first), pd.Timestamp(last) + pd.Timedelta(days=0 if stale else AFTER)
         found.append(Event(what, begin, end, stale, segments))
 

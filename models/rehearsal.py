@@ -19,7 +19,7 @@ from models.panel import Panel
 from models.revision import changes
 from models.scoring import MOST, EveningLoss, distances, scales_at
 from models.settings import ForecastSettings
-from models.unlike_days import UnlikeDays
+from models.unlike_days import KindsOfDays, UnlikeDays
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -81,7 +81,7 @@ def rehearse(
     every = -(-len(panel) * len(cutoffs) // MOST_FORECASTS)
     chosen = np.arange(len(panel)) % every == 0
     bounds = forecaster.bounds(panel, forecast)
-    masks = {name: mask[chosen] for name, mask in segments.items()}
+    masks, kinds = {name: mask[chosen] for name, mask in segments.items()}, KindsOfDays.of(panel)
     panel = panel.without(set(panel.series_ids[~chosen].tolist()))
     sums = np.zeros((evenings, len(panel), len(EveningSums)))
     revised = np.zeros((evenings, len(panel), 2))
@@ -93,7 +93,7 @@ def rehearse(
         for number in range(evenings)
         if stride * number < held_out
     ]
-    for back, points, actual, quantiles, unit in _points(forecaster, panel, cutoffs, bounds):
+    for back, points, actual, quantiles, unit in _points(forecaster, panel, cutoffs, bounds, UnlikeDays(panel, kinds)):
         evening = (back - 1 - np.arange(panel.horizon)) // stride
         for number in np.unique(evening[(evening >= 0) & (evening < evenings)]):
             sums[number] += points[:, evening == number].sum(axis=1)
@@ -111,7 +111,7 @@ def rehearse(
             back=int(stride * number),
             learnt=number >= len(covered),
             losses={
-                name: _loss(sums[number, mask].sum(axis=0), revised[number, mask].sum(axis=0))
+                name: _loss(sums[number, mask].sum(axis=0), revised[number, mask].sum(axis=0), kinds.text)
                 for name, mask in masks.items()
             },
             covered=covered[number] if number < len(covered) else None,
@@ -127,7 +127,11 @@ EveningSums = (
 
 
 def _points(
-    forecaster: Forecaster, panel: Panel, cutoffs: IntArray, bounds: tuple[float | None, float | None]
+    forecaster: Forecaster,
+    panel: Panel,
+    cutoffs: IntArray,
+    bounds: tuple[float | None, float | None],
+    unlike_days: UnlikeDays,
 ) -> Iterator[tuple[int, FloatArray, FloatArray, FloatArray, FloatArray]]:
     """Steps back to each cutoff; `EveningSums` of each of its points, actuals, quantiles, and the unit of each series.
 
@@ -138,7 +142,7 @@ def _points(
     size = np.array([np.nanmean(np.abs(row)) if (~np.isnan(row)).any() else 1.0 for row in panel.tail(200)])
     near = panel.newest(max(member.memory for member in forecaster.members) + int(cutoffs[-1]))
     flat = forecaster.flatten(near)
-    unlike_days, series, step = UnlikeDays(panel), np.arange(len(panel))[:, None], np.arange(1, panel.horizon + 1)
+    series, step = np.arange(len(panel))[:, None], np.arange(1, panel.horizon + 1)
     for scale, back in zip(scales, cutoffs.tolist(), strict=True):
         able = np.flatnonzero(near.lengths - back > 2 * season)
         quantiles = np.full((len(panel), panel.horizon, len(levels)), np.nan)
@@ -186,12 +190,12 @@ def _naive(panel: Panel, back: int, season: int) -> FloatArray:
     return naive
 
 
-def _loss(sums: FloatArray, revised: FloatArray) -> EveningLoss:
+def _loss(sums: FloatArray, revised: FloatArray, unlike_by: str | None) -> EveningLoss:
     n, loss, with_baseline, baseline, inside, bias, unlike, *of_unlike = sums.tolist()
     change, days = revised.tolist()
     revision = _share(change, days)
     if not n:
-        return EveningLoss(float("nan"), float("nan"), float("nan"), float("nan"), 0, revision)
+        return EveningLoss(float("nan"), float("nan"), float("nan"), float("nan"), 0, revision, unlike_by)
     unlike_loss, unlike_with_baseline, unlike_baseline = of_unlike
     return EveningLoss(
         loss=loss / n,
@@ -200,7 +204,8 @@ def _loss(sums: FloatArray, revised: FloatArray) -> EveningLoss:
         bias=bias / n,
         n=int(n),
         revision=revision,
-        unlike_n=int(unlike),
+        unlike_by=unlike_by,
+        unlike_n=None if unlike_by is None else int(unlike),
         unlike_loss=_share(unlike_loss, unlike),
         unlike_baseline_loss=_share(unlike_baseline, unlike_with_baseline),
     )

@@ -17,7 +17,7 @@ from models.elements import as_quantiles, pinball_of_each
 from models.history_summary import Window, seasonal_changes
 from models.panel import Panel
 from models.settings import MonitorSettings
-from models.unlike_days import UnlikeDays
+from models.unlike_days import KindsOfDays, UnlikeDays
 from models.volume_classes import volume_segments
 
 FloatArray = npt.NDArray[np.float64]
@@ -87,7 +87,9 @@ class EveningLoss:
         n: Number of points.
         revision: Mean of |median of tonight - median of the night before| of the same day, scaled; NaN where there was
             no night before, or it shares no day with tonight.
-        unlike_n: How many of the points are unlike those that the naive repeats, see `unlike_days`.
+        unlike_by: What tells the points apart that are unlike those which the naive repeats, see `KindsOfDays.text`;
+            None where nothing does.
+        unlike_n: How many are; None where nothing tells them apart.
         unlike_loss: What `loss` is, of those alone; NaN where there are none.
         unlike_baseline_loss: What `baseline_loss` is, of those alone.
     """
@@ -98,7 +100,8 @@ class EveningLoss:
     bias: float
     n: int
     revision: float = float("nan")
-    unlike_n: int = 0
+    unlike_by: str | None = None
+    unlike_n: int | None = None
     unlike_loss: float = float("nan")
     unlike_baseline_loss: float = float("nan")
 
@@ -172,16 +175,14 @@ def scales_at(
     return np.asarray(scales.T[back])
 
 
-def newly_realised(
-    night: PastNight, scale: FloatArray, after_index: int, unlike_days: UnlikeDays | None = None
-) -> FloatArray:
+def newly_realised(night: PastNight, scale: FloatArray, after_index: int, unlike_days: UnlikeDays) -> FloatArray:
     """How far off one night was at each point that came true after grid position `after_index`.
 
     Args:
         night: The night.
         scale: Shape (series,); where NaN or zero, the mean size of the forecast's actuals, else 1.
         after_index: Points at or before it counted on an earlier evening.
-        unlike_days: Of the night's series; None where all days are taken as alike.
+        unlike_days: Of the night's series.
 
     Returns:
         Shape (point, 7): series, loss, baseline loss, inside, has interval, bias, unlike.
@@ -189,20 +190,22 @@ def newly_realised(
     steps = night.cutoff_index + 1 + np.arange(night.actual.shape[1])
     series, step = np.nonzero(night.realised & (steps > after_index))
     judged = _judge_points(night, usable_scale(scale, night.actual), series, step)
-    unlike = np.zeros(len(series)) if unlike_days is None else unlike_days.at(series, night.cutoff_index, step + 1)
-    return np.column_stack([judged, unlike])
+    return np.column_stack([judged, unlike_days.at(series, night.cutoff_index, step + 1)])
 
 
-def evening_losses(points: Sequence[FloatArray], segments: Mapping[str, BoolArray]) -> dict[str, EveningLoss]:
+def evening_losses(
+    points: Sequence[FloatArray], segments: Mapping[str, BoolArray], kinds: KindsOfDays
+) -> dict[str, EveningLoss]:
     """The loss of each segment over the points of all nights.
 
     Args:
         points: Those of each night, as `newly_realised` gives them, all in the same order of series.
         segments: Name to a mask of shape (series,).
+        kinds: What told their days apart.
     """
     table = np.concatenate([np.empty((0, 7)), *points])
     owner = table[:, 0].astype(np.int64)
-    return {name: _summarise(table[mask[owner]]) for name, mask in segments.items()}
+    return {name: _summarise(table[mask[owner]], kinds.text) for name, mask in segments.items()}
 
 
 def _judge_points(night: PastNight, scale: FloatArray, series: IntArray, step: IntArray) -> FloatArray:
@@ -257,9 +260,9 @@ def usable_scale(scale: FloatArray, values: FloatArray) -> FloatArray:
     return np.where(np.isnan(scale) | (scale <= 0), size, scale)
 
 
-def _summarise(points: FloatArray) -> EveningLoss:
+def _summarise(points: FloatArray, unlike_by: str | None) -> EveningLoss:
     if not len(points):
-        return EveningLoss(float("nan"), float("nan"), float("nan"), float("nan"), 0)
+        return EveningLoss(float("nan"), float("nan"), float("nan"), float("nan"), 0, unlike_by=unlike_by)
     with_interval, unlike = points[:, 4].sum(), points[points[:, 6] > 0]
     return EveningLoss(
         loss=_mean(points[:, 1]),
@@ -267,7 +270,8 @@ def _summarise(points: FloatArray) -> EveningLoss:
         coverage=float(points[:, 3].sum() / with_interval) if with_interval else float("nan"),
         bias=_mean(points[:, 5]),
         n=len(points),
-        unlike_n=len(unlike),
+        unlike_by=unlike_by,
+        unlike_n=None if unlike_by is None else len(unlike),
         unlike_loss=_mean(unlike[:, 1]),
         unlike_baseline_loss=_mean(unlike[:, 2]),
     )

@@ -162,8 +162,11 @@ def _values(signal: Signal, rows: Sequence[Mapping[str, Any]]) -> FloatArray:
 
 
 def _mixed(rows: Sequence[Mapping[str, Any]]) -> Mixed:
-    names = (each.name for each in fields(Mixed))
-    return Mixed(**{name: _column(rows, name) for name in names})
+    """Losses of evenings; the mix is known of those alone whose days were told apart by what tells tonight's."""
+    mixed = Mixed(**{each.name: _column(rows, each.name) for each in fields(Mixed)})
+    by = rows[-1].get("unlike_by")
+    same = np.array([by is not None and row.get("unlike_by") == by for row in rows])
+    return replace(mixed, unlike_n=np.where(same, mixed.unlike_n, np.nan))
 
 
 def _column(rows: Sequence[Mapping[str, Any]], name: str) -> FloatArray:

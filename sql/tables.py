@@ -113,6 +113,7 @@ def _figures() -> list[sa.Column[Any]]:
         sa.Column("bias", sa.Double),
         sa.Column("n", sa.BigInteger),
         sa.Column("revision", sa.Double),
+        sa.Column("unlike_by", sa.Text),
         sa.Column("unlike_n", sa.BigInteger),
         sa.Column("unlike_loss", sa.Double),
         sa.Column("unlike_baseline_loss", sa.Double),

@@ -22,7 +22,7 @@ from models.panel import Panel
 from models.scoring import EveningLoss, PastNight, evening_losses, newly_realised, place_night, scales_at, segments_of
 from models.settings import CalibrationSettings, ForecastSettings, MonitorSettings
 from models.time_grid import TimeGrid
-from models.unlike_days import UnlikeDays
+from models.unlike_days import KindsOfDays, UnlikeDays
 from models.volume_classes import volume_segments, volumes_drawn_at
 from sql import history
 from sql.tables import is_quantile_column, quantile_level
@@ -92,7 +92,8 @@ def score(
     tonight = {**segments, **volumes.at(panel.cutoff_index)}
     is_past = any(night["cutoff"] > cutoff for night in published)
     older_actuals = is_past and as_of(rows_file)
-    unlike_days = UnlikeDays(below, panel.series_ids)
+    kinds = KindsOfDays.of(below, kinds_before(places, cutoff))
+    unlike_days = UnlikeDays(below, kinds, panel.series_ids)
     rows, points = list[dict[str, Any]](), list[npt.NDArray[np.float64]]()
     covered = Covered(places, panel, forecast, before) if calibration.enabled else None
     # One night at a time: each weighs as much as the panel, and a month of them many times that.
@@ -110,7 +111,7 @@ def score(
         rows += found
     if covered is not None:
         covered.keep(cutoff, calibration)
-    losses = evening_losses(points, tonight)
+    losses = evening_losses(points, tonight, kinds)
     revision = revision_tonight(places, panel, grid, published, cutoff, scale_tonight, forecast_file)
     if revision is not None:
         keep_scores(places, revision.rows(places.job, cutoff, tonight))
@@ -149,6 +150,14 @@ def last_evening(places: Places, cutoff: datetime, grid: TimeGrid, cutoff_index:
         return cutoff_index if taken else grid.position(max(earlier))
     nights = [row["cutoff"] for row in history.publications(places.engine(), places.job) if row["cutoff"] < cutoff]
     return grid.position(min(nights)) if nights else cutoff_index
+
+
+def kinds_before(places: Places, cutoff: datetime) -> str | None:
+    """What told days apart on the newest evening before that says so, or in the backtest; None where neither does."""
+    engine, job = places.engine(), places.job
+    rows = [row for row in history.losses(engine, job, "all") if row["evaluated_on"] < cutoff]
+    rows = [*history.backtest_losses(engine, job), *rows]
+    return next((row["unlike_by"] for row in reversed(rows) if row["unlike_by"]), None)
 
 
 def before_what_is_new(rows_file: Path, grid: TimeGrid, before: int) -> int:

@@ -52,7 +52,10 @@ def long_frame() -> pd.DataFrame:
         # Nobody wrote the region down lately.
         region = np.where((days > 400) & (name == "sparse"), None, "north" if number % 2 else "south")
         size = np.where(days > 400, np.nan, number)
+        # Every other week, but only lately: a night that reads no more than this must not take it for what never holds.
+        promotion = np.where((days > 700) & (days // 7 % 2 == 0), 1.0, 0.0)
         columns = {"series_id": name, "day": DAYS, "value": values.round(3), "region": region, "size": size}
+        columns |= {"promotion": promotion}
         frames.append(pd.DataFrame(columns)[mask])
     return pd.concat(frames, ignore_index=True)
 
@@ -66,7 +69,7 @@ def trained_once(make_job_in, tmp_path_factory, long_frame) -> Path:
         job = make_job_in(
             folder,
             long_frame,
-            source={"url": "${SOURCE_URL}", "static_numbers": ["size"]},
+            source={"url": "${SOURCE_URL}", "static_numbers": ["size"], "known_future": ["promotion"]},
             training={"new_series_share": 0.5, "warm_after_days": 20},
         )
         assert run_night(job, cutoff=TRAINED).train_mode == "scratch"
@@ -89,7 +92,8 @@ def changed(job: Path, **parts: dict) -> None:
 
 
 def rows_up_to(frame: pd.DataFrame, day: str) -> int:
-    return int((frame["day"] <= day).sum())
+    """Those of the seven days ahead among them, of which the promotions are known."""
+    return int((frame["day"] <= pd.Timestamp(day) + pd.Timedelta(days=7)).sum())
 
 
 def kept_of(job: Path, cutoff) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
@@ -124,7 +128,7 @@ def test_a_night_that_loads_reads_less_and_publishes_and_scores_the_same(
     for mine, other in zip(less, kept_of(trained, night.cutoff), strict=True):
         assert len(mine)
         pd.testing.assert_frame_equal(mine, other, rtol=1e-6, atol=1e-6)
-    assert night.rows_read < 0.5 * whole.rows_read == 0.5 * rows_up_to(long_frame, LOADED)
+    assert night.rows_read < 0.5 * whole.rows_read == 0.5 * rows_up_to(frame, LOADED)
     engine = load_job(trained).places.engine()
     assert [run["rows_read"] for run in history.runs(engine, "small")][:2] == [whole.rows_read, night.rows_read]
     audit = details["audit"]
@@ -134,7 +138,14 @@ def test_a_night_that_loads_reads_less_and_publishes_and_scores_the_same(
     }
     since = audit["rows_since"][:10]
     assert "2022-06-01" < since <= "2023-04-18"  # the fallback looks back 200 days
-    assert night.rows_read == rows_up_to(long_frame, LOADED) - (long_frame["day"] < since).sum()
+    assert night.rows_read == rows_up_to(frame, LOADED) - (frame["day"] < since).sum()
+    # One way of telling days apart, and some of them are unlike the naive's.
+    engine = load_job(trained).places.engine()
+    losses = [row for row in history.losses(engine, "small", "all") if row["n"]]
+    told = {row["unlike_by"] for row in (*losses, *history.backtest_losses(engine, "small"))}
+    assert told == {'{"columns": ["promotion"], "left_out": [], "holidays": []}'}
+    # Where a day had no value the naive takes one of two weeks before, which was like it.
+    assert all(row["n"] / 2 < row["unlike_n"] < row["n"] for row in losses)
     assert f"from {since} on" in page
 
 

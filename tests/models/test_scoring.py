@@ -11,7 +11,7 @@ from models.metrics import seasonal_error
 from models.panel import Panel
 from models.scoring import MOST, EveningLoss, PastNight, newly_realised, place_night, scales_at, segments_of
 from models.scoring import evening_losses as losses_of_points
-from models.unlike_days import UnlikeDays
+from models.unlike_days import KindsOfDays, UnlikeDays
 
 NAN = float("nan")
 
@@ -47,8 +47,11 @@ def night_of(panel: Panel, cutoff_index: int, rows: list[tuple], levels=(0.1, 0.
 
 
 def evening_losses(nights: list[PastNight], scales, after_index: int, segments) -> dict[str, EveningLoss]:
-    points = [newly_realised(night, scale, after_index) for night, scale in zip(nights, scales, strict=True)]
-    return losses_of_points(points, segments)
+    points = [
+        newly_realised(night, scale, after_index, UnlikeDays(panel_of(*[[0.0]] * len(scale)), KindsOfDays()))
+        for night, scale in zip(nights, scales, strict=True)
+    ]
+    return losses_of_points(points, segments, KindsOfDays())
 
 
 def test_a_forecast_is_laid_beside_the_actual_of_its_own_step():
@@ -108,14 +111,15 @@ def test_points_that_are_unlike_what_the_naive_repeats_are_told_apart():
     )
     rows = [(0, 1, [10, 15, 18], 10), (1, 1, [10, 20, 30], 12)]
     night, everybody = night_of(panel, 99, rows), {"all": np.ones(2, bool)}
-    points = newly_realised(night, np.full(2, 2.0), 99, UnlikeDays(panel))
-    loss = losses_of_points([points], everybody)["all"]
-    assert (loss.n, loss.unlike_n) == (2, 1)
+    kinds = KindsOfDays.of(panel)
+    points = newly_realised(night, np.full(2, 2.0), 99, UnlikeDays(panel, kinds))
+    loss = losses_of_points([points], everybody, kinds)["all"]
+    assert (loss.n, loss.unlike_n, loss.unlike_by) == (2, 1, kinds.text)
     assert loss.unlike_loss == pytest.approx((1 + 2.5 + 1.8) / 3 / 2)
     assert loss.unlike_baseline_loss == pytest.approx((1 + 5 + 9) / 3 / 2)
     # The loss is of both, as it always was.
-    plain = losses_of_points([newly_realised(night, np.full(2, 2.0), 99)], everybody)["all"]
-    assert (loss.loss, loss.baseline_loss, plain.unlike_n) == (plain.loss, plain.baseline_loss, 0)
+    plain = evening_losses([night], np.full((1, 2), 2.0), 99, everybody)["all"]
+    assert (loss.loss, loss.baseline_loss, plain.unlike_n) == (plain.loss, plain.baseline_loss, None)
 
 
 def test_segments_are_judged_apart_and_one_without_points_has_no_loss():

@@ -68,7 +68,15 @@ def test_a_few_points_move_little():
 
 def rows_of(mixed: Mixed) -> list[dict[str, object]]:
     names = ("n", "loss", "baseline_loss", "unlike_n", "unlike_loss", "unlike_baseline_loss")
-    rest = {"coverage": 0.8, "bias": 0.0, "revision": 0.2, "state": "ok", "signals": None, "learnt": False}
+    rest = {
+        "unlike_by": "promotions",
+        "coverage": 0.8,
+        "bias": 0.0,
+        "revision": 0.2,
+        "state": "ok",
+        "signals": None,
+        "learnt": False,
+    }
     return [
         {**rest, **dict(zip(names, map(float, evening), strict=True))}
         for evening in zip(*(getattr(mixed, name) for name in names), strict=True)
@@ -85,5 +93,19 @@ def test_promotions_that_end_are_no_degradation_and_hide_none(worse, state):
     verdict = verdict_on("loss", rows[180:], rows[:180], weekday, MonitorSettings(), 0.3)
     assert verdict.state == state
     # Without telling the days apart, the naive that is right again made it a degradation.
-    plain = [{**row, "unlike_n": None} for row in rows]
+    plain = [{**row, "unlike_by": None, "unlike_n": None} for row in rows]
     assert verdict_on("loss", plain[180:], plain[:180], weekday, MonitorSettings(), 0.3).state == "degraded"
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_evenings_whose_days_were_told_apart_by_something_else_are_not_compared(gone):
+    """A covariate that is taken out of the job, or comes into it, is neither a change of days nor hides one."""
+    random = np.random.default_rng(3)
+    share = random.uniform(0.2, 0.4, 220)
+    for worse, state in ((1.0, "ok"), (1.3, "degraded")):
+        noise = np.exp(random.normal(0, 0.03, 220)) * np.where(np.arange(220) < 180, 1.0, worse)
+        rows = rows_of(mixed_of(share, noise))
+        nothing = {"unlike_by": None, "unlike_n": None, "unlike_loss": None, "unlike_baseline_loss": None}
+        rows = [{**row, **nothing} if (number >= 180) == gone else row for number, row in enumerate(rows)]
+        said = verdict_on("loss", rows[180:], rows[:180], np.arange(220) % 7, MonitorSettings(), 0.3)
+        assert said.state == state
