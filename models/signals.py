@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,20 @@ BIAS, COVERAGE = Watch(0.03, 0.1), Watch(0.02, 0.05)
 REVISION = Watch(float(np.log1p(0.1)), float(np.log1p(0.25)))
 
 
+class Accepted(NamedTuple):
+    """A change that somebody said is usual from now on.
+
+    Attributes:
+        onset: Of the nights, the first one after it.
+        until: The newest one when that was said.
+        effect: How large it was, as `Verdict.effect` tells.
+    """
+
+    onset: int
+    until: int
+    effect: float
+
+
 def verdict_on(
     signal: Signal,
     nights: Sequence[Mapping[str, Any]],
@@ -30,6 +44,7 @@ def verdict_on(
     weekday: npt.NDArray[np.int64],
     monitor: MonitorSettings,
     rate: float,
+    accepted: Sequence[Accepted] = (),
 ) -> Verdict:
     """The rule's verdict on one signal of the newest of a segment's nights.
 
@@ -40,6 +55,8 @@ def verdict_on(
         weekday: Shape (backtest + night,), 0 for Monday.
         monitor: Settings.
         rate: Share of years in which chance may raise an alert of this signal and segment, see `rate_for`.
+        accepted: Changes that are usual by now: nights before one count as if it had been there already, and those
+            that were told as worse because of it as usual ones.
 
     Returns:
         The effect and what is detectable as a share of the loss or of the revision, in units of the bias, or of the
@@ -56,6 +73,10 @@ def verdict_on(
     values = np.where(enough, _values(signal, rows), np.nan)
     said = [_said(signal, row) for row in nights[:-1]]
     degraded = np.array([0] * len(backtest) + said + [0], np.int64)
+    for change in accepted:
+        begin, end = len(backtest) + change.onset, len(backtest) + change.until + 1
+        values[:begin] += float(np.log1p(change.effect)) if signal in ("loss", "revision") else change.effect
+        degraded[begin:end] = 0
     learnt = sum(bool(row["learnt"]) for row in backtest)
     told = Nights(values, weekday, degraded, len(backtest), learnt)
     if signal == "loss":

@@ -178,8 +178,10 @@ alert = sa.Table(
     sa.Column("run_id", sa.Text),
     sa.Column("reason", sa.Text),
     sa.Column("undelivered", sa.JSON(none_as_null=True)),
+    sa.Column("accepted_at", UTCDateTime),
 )
-"""`state` is open, acknowledged or closed; `undelivered` says of each target that did not take the newest news why."""
+"""`state` is open, acknowledged or closed; one with `accepted_at` was closed by somebody, as what is usual now;
+`undelivered` says of each target that did not take the newest news why."""
 
 model = sa.Table(
     "model",

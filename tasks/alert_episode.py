@@ -37,7 +37,7 @@ def opened(found: Row | None, job: str, segment: str, signal: str, night: dateti
     if found is not None and is_open(found):
         return {**found, **told}
     key = {"job": job, "segment": segment, "signal": signal, "opened_at": night}
-    fresh = {**key, "acknowledged_by": None, "acknowledged_at": None}
+    fresh = {**key, "acknowledged_by": None, "acknowledged_at": None, "accepted_at": None}
     return {**(found or fresh), "state": "open", "closed_at": None, "last_sent_at": None, "undelivered": None, **told}
 
 

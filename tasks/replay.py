@@ -21,6 +21,8 @@ def replay_rule(
 ) -> list[dict[str, Any]]:
     """What the rule would have said each night as it is set now, of every segment; changes nothing.
 
+    What somebody accepted as usual is usual from that night on here too.
+
     Arguments as `watch`.
 
     Raises:
@@ -28,13 +30,13 @@ def replay_rule(
     """
     engine = places.ready_engine()
     backtest = as_calibrated(history.backtest_losses(engine, places.job), coverage_meant)
-    stored = history.losses(engine, places.job)
+    stored, alerts = history.losses(engine, places.job), history.alerts(engine, places.job)
     watched = Counter(row["evaluated_on"] for row in stored)
     told: dict[str, list[dict[str, Any]]] = {}
     for row in stored:
         nights = told.setdefault(str(row["segment"]), [])
         segments = watched[row["evaluated_on"]] - 1
-        nights.append(loss_row(row, nights, backtest, monitor, zone, segments))
+        nights.append(loss_row(row, nights, backtest, alerts, monitor, zone, segments))
     return sorted((row for nights in told.values() for row in nights), key=lambda row: row["evaluated_on"])
 
 

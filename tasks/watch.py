@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, tzinfo
+from operator import itemgetter
 from typing import Any, get_args
 
 import numpy as np
@@ -12,9 +14,8 @@ import numpy as np
 from models.likely_reason import likely_reason
 from models.scoring import EveningLoss
 from models.settings import MonitorSettings
-from models.signals import Signal, as_calibrated, in_words, rate_for, state_of, verdict_on
+from models.signals import Accepted, Signal, as_calibrated, in_words, rate_for, state_of, verdict_on
 from sql import history, write
-from sql.errors import SourceError
 from tasks import alert_episode
 from tasks.places import Places
 from tasks.step import logger, step
@@ -53,15 +54,15 @@ def watch(
     """
     engine, job = places.engine(), places.job
     stored, backtest = history.losses(engine, job), as_calibrated(history.backtest_losses(engine, job), coverage_meant)
+    alerts, runs = history.alerts(engine, job), history.runs(engine, job)
     rows = [
-        loss_row(figures | {"run_id": run_id}, stored, backtest, monitor, zone, segments=len(losses) - 1)
+        loss_row(figures | {"run_id": run_id}, stored, backtest, alerts, monitor, zone, segments=len(losses) - 1)
         for figures in (tonight(job, segment, loss, evaluated_on) for segment, loss in losses.items())
     ]
     write.upsert_losses(engine, rows)
     if any(row["evaluated_on"] > evaluated_on for row in stored):
         # A past night run again says nothing about today.
         return Watched(rows, ())
-    alerts, runs = history.alerts(engine, job), history.runs(engine, job)
     stale = any(alert["signal"] == "input" and alert["closed_at"] is None for alert in alerts)
     changed = [alert for row in rows for alert in alerts_after(row, rows, alerts, runs, stale, zone)]
     changed += [without_segment(alert, evaluated_on) for alert in alerts if is_orphan(alert, losses, monitor)]
@@ -87,6 +88,7 @@ def loss_row(
     figures: Row,
     stored: Sequence[Row],
     backtest: Sequence[Row],
+    alerts: Sequence[Row],
     monitor: MonitorSettings,
     zone: tzinfo,
     segments: int,
@@ -97,6 +99,7 @@ def loss_row(
         figures: The night's.
         stored: Rows of `loss`, oldest first; those of other segments and from this night on are left out.
         backtest: Rows of `backtest_loss`, likewise; those that a live night has taken the place of are left out too.
+        alerts: Of the job; those that somebody accepted, by that night, as what is usual now.
         monitor: Settings.
         zone: The job's, for days of the week.
         segments: How many are watched that night beside the whole job.
@@ -113,7 +116,8 @@ def loss_row(
             verdicts[signal] = {"state": "not evaluated", "reason": "not watched", "onset": None}
             continue
         rate = rate_for(signal, segment, segments, monitor)
-        verdict = verdict_on(signal, nights, before, weekday, monitor, rate)
+        accepted = _accepted(alerts, segment, signal, [row["evaluated_on"] for row in nights])
+        verdict = verdict_on(signal, nights, before, weekday, monitor, rate, accepted)
         onset = None if verdict.onset is None else nights[verdict.onset]["evaluated_on"]
         verdicts[signal] = {**verdict._asdict(), "onset": onset}
     loss = verdicts.pop("loss")
@@ -188,22 +192,14 @@ def without_segment(alert: Row, evaluated_on: datetime) -> dict[str, Any]:
     }
 
 
-def acknowledge_alert(places: Places, segment: str, by: str, at: datetime) -> list[dict[str, Any]]:
-    """Note who knows of a segment's open alerts.
-
-    Raises:
-        SourceError: no night has run yet, or the segment has no open alert.
-    """
-    engine = places.ready_engine()
-    alerts = history.open_alerts(engine, places.job)
-    mine = [each for each in alerts if each["segment"] == segment]
-    if not mine:
-        known = sorted({str(alert["segment"]) for alert in alerts}) or "none"
-        raise SourceError(f"{places.job} has no open alert of segment {segment!r}; open ones: {known}. Use --segment.")
-    unknown = [each for each in mine if each["state"] == "open"] or mine
-    acknowledged = [{**each, "state": "acknowledged", "acknowledged_by": by, "acknowledged_at": at} for each in unknown]
-    write.upsert_alerts(engine, acknowledged)
-    return acknowledged
+def _accepted(alerts: Sequence[Row], segment: str, signal: str, evenings: Sequence[datetime]) -> list[Accepted]:
+    """What was accepted of a segment's signal by the last of some evenings, oldest first."""
+    mine = [each for each in alerts if (each["segment"], each["signal"]) == (segment, signal) and each["accepted_at"]]
+    return [
+        Accepted(bisect_left(evenings, each["onset"]), bisect_right(evenings, each["closed_at"]) - 1, each["effect"])
+        for each in sorted(mine, key=itemgetter("closed_at"))
+        if each["closed_at"] <= evenings[-1]
+    ]
 
 
 def _as_json(verdict: Row) -> dict[str, Any]:

@@ -13,7 +13,7 @@ JOB = click.argument("job")
 
 @click.group()
 def alerts() -> None:
-    """List, acknowledge and replay degradation alerts."""
+    """List, acknowledge, accept and replay degradation alerts."""
 
 
 @alerts.command("list")
@@ -42,12 +42,29 @@ def acknowledge(job: str, segment: str, by: str) -> Answer:
     from datetime import UTC, datetime
 
     from flows.job import load_job
-    from tasks.watch import acknowledge_alert
+    from tasks.answer_alert import acknowledge_alert
 
     loaded = load_job(job)
     known = acknowledge_alert(loaded.places, segment, by, datetime.now(UTC))
     told = "\n".join(f"{by} knows of: {alert['message']}" for alert in known)
     return Answer(told, {"alerts": known})
+
+
+@alerts.command()
+@JOB
+@click.option("--segment", default="all", show_default=True, help="Which group of series; all: of the segments too.")
+@click.option("--by", default=getpass.getuser, show_default="this user", help="Who says so.")
+@answers
+def accept(job: str, segment: str, by: str) -> Answer:
+    """Say that what open alerts tell of is usual from now on: they end, and what gets worse than that is told again."""
+    from datetime import UTC, datetime
+
+    from flows.job import load_job
+    from tasks.answer_alert import accept_alert
+
+    loaded = load_job(job)
+    accepted = accept_alert(loaded.places, segment, by, datetime.now(UTC))
+    return Answer("\n".join(f"usual from now on: {alert['message']}" for alert in accepted), {"alerts": accepted})
 
 
 @alerts.command()

@@ -184,6 +184,7 @@ def test_a_cutoff_before_the_first_row_is_wrong_use_that_names_both(job, verb):
         ["alerts", "list"],
         ["alerts", "replay"],
         ["alerts", "acknowledge"],
+        ["alerts", "accept"],
         ["report"],
     ],
     ids=" ".join,

@@ -9,8 +9,8 @@ import pytest
 
 from sql import history, write
 from tasks import alert_episode
+from tasks.answer_alert import acknowledge_alert
 from tasks.notify import Notify, NotifyError, check_targets, fill_in_environment, notify
-from tasks.watch import acknowledge_alert
 
 NIGHT = datetime(2024, 3, 1, tzinfo=UTC)
 NOW = datetime(2024, 3, 2, 3, tzinfo=UTC)

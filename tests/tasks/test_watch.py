@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pytest
 
 from models.scoring import EveningLoss
@@ -12,8 +13,9 @@ from models.settings import MonitorSettings
 from models.signals import rate_for
 from sql import history, write
 from sql.errors import SourceError
+from tasks.answer_alert import accept_alert, acknowledge_alert
 from tasks.replay import episodes_of, replay_rule
-from tasks.watch import acknowledge_alert, watch
+from tasks.watch import watch
 
 FIRST = datetime(2024, 1, 1, tzinfo=UTC)
 NOW = datetime(2024, 6, 1, tzinfo=UTC)
@@ -213,6 +215,64 @@ def test_an_open_alert_can_be_acknowledged(places, run_nights):
     assert (alert["state"], alert["acknowledged_by"], alert["acknowledged_at"]) == ("acknowledged", "ana", NOW)
     with pytest.raises(SourceError, match=r"no open alert of segment 'north'; open ones: \['all'\]"):
         acknowledge_alert(places, "north", "ana", NOW)
+
+
+def test_what_somebody_accepts_is_usual_from_that_evening_on_and_what_is_worse_is_told_again(places, evening):
+    names = ("all", "region=north")
+    with_backtest(places, *names)
+    for number in range(8):
+        evening(number, dict.fromkeys(names, 0.5 if number < 3 else 0.9))
+    assert {alert["segment"] for alert in history.open_alerts(places.engine(), "sales")} == set(names)
+    accept_alert(places, "all", "ana", NOW)
+    alerts = history.alerts(places.engine(), "sales")
+    assert {(alert["state"], alert["closed_at"], alert["acknowledged_by"]) for alert in alerts} == {
+        ("closed", day(7), "ana")
+    }
+    # The same night again, and others like it.
+    changes = [evening(number, dict.fromkeys(names, 0.9 + (number % 3 - 1) / 50)) for number in range(7, 20)]
+    assert not any(changes)
+    assert history.open_alerts(places.engine(), "sales") == []
+    effects = [row["effect"] for row in history.losses(places.engine(), "sales", "all")[-5:]]
+    assert np.abs(effects).max() < 0.05
+    # Half as bad again as what was accepted.
+    for number in range(20, 26):
+        evening(number, dict.fromkeys(names, 1.35))
+    [again] = [each for each in history.open_alerts(places.engine(), "sales") if each["segment"] == "all"]
+    assert (again["onset"], again["effect"]) == (day(20), pytest.approx(0.5, abs=0.05))
+    replayed = episodes_of(replay_rule(places, RULE, UTC), UTC)
+    assert [each["opened_at"] for each in replayed if each["segment"] == "all"] == [
+        each["opened_at"] for each in reversed(history.alerts(places.engine(), "sales")) if each["segment"] == "all"
+    ]
+
+
+def test_one_segment_is_accepted_alone_and_a_stale_source_is_not(places, evening):
+    names = ("all", "region=north", "region=south")
+    with_backtest(places, *names)
+    for number in range(8):
+        evening(number, {"all": 0.5, "region=north": 0.9 if number > 2 else 0.5, "region=south": 0.9})
+    accept_alert(places, "region=north", "ana", NOW)
+    assert [each["segment"] for each in history.open_alerts(places.engine(), "sales")] == ["region=south"]
+    with pytest.raises(SourceError, match=r"no open alert of segment 'all'; open ones: \['region=south'\]"):
+        accept_alert(places, "all", "ana", NOW)
+    stale = {"job": "sales", "segment": "all", "signal": "input", "opened_at": NOW, "state": "open", "effect": 3.0}
+    write.upsert_alerts(places.engine(), [stale])
+    with pytest.raises(SourceError, match="but of its input, which ends with new values"):
+        accept_alert(places, "all", "ana", NOW)
+
+
+@pytest.mark.parametrize("bias", [-0.4, 0.4])
+def test_a_bias_is_accepted_with_its_direction(places, evening, bias):
+    with_backtest(places, "all")
+    for number in range(8):
+        evening(number, {"all": 0.5}, bias=bias if number > 2 else 0.0)
+    [alert] = accept_alert(places, "all", "ana", NOW)
+    assert (alert["signal"], np.sign(alert["effect"])) == ("bias", np.sign(bias))
+    for number in range(8, 20):
+        assert evening(number, {"all": 0.5}, bias=bias + (number % 3 - 1) / 50) == ()
+    # What it was before is now a change the other way.
+    for number in range(20, 28):
+        evening(number, {"all": 0.5}, bias=0.0)
+    assert np.sign(history.open_alerts(places.engine(), "sales")[0]["effect"]) == -np.sign(bias)
 
 
 def test_a_replay_says_what_the_rule_said_and_changes_nothing(places, run_nights):

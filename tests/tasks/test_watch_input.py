@@ -12,9 +12,9 @@ from models.errors import InputError
 from models.settings import AuditSettings
 from sql import history
 from sql.write import publish_forecast
+from tasks.answer_alert import acknowledge_alert
 from tasks.audit import refuse_stale
 from tasks.notify import Notify, alert_message, notify
-from tasks.watch import acknowledge_alert
 from tasks.watch_input import watch_input
 
 NEWEST = datetime(2024, 1, 9, 23, tzinfo=UTC)  # midnight of the 10th in Madrid
