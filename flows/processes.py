@@ -11,6 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 
 _PROC = Path("/proc")
+KILLED_WITHIN = 5.0
+"""Seconds until the system has taken away a process that was killed, at the most."""
 
 
 def children(parents: Iterable[int]) -> set[int]:
@@ -32,10 +34,17 @@ def end(pids: Iterable[int], patience: float) -> None:
     """Ask processes to end, once, and kill those that have not done so after some seconds."""
     pids = set(pids)
     _send(pids, signal.SIGTERM)
+    _send(_left_after(pids, patience, every=0.2), signal.SIGKILL)
+    # Nothing outlives that, but on a busy machine a moment may pass.
+    _left_after(pids, KILLED_WITHIN, every=0.01)
+
+
+def _left_after(pids: set[int], patience: float, every: float) -> set[int]:
+    """Those that run still after some seconds; nobody is waited for who has ended."""
     deadline = time.monotonic() + patience
-    while pids & _parents().keys() and time.monotonic() < deadline:
-        time.sleep(0.2)
-    _send(pids & _parents().keys(), signal.SIGKILL)
+    while (left := pids & _parents().keys()) and time.monotonic() < deadline:
+        time.sleep(every)
+    return left
 
 
 def _send(pids: Iterable[int], number: signal.Signals) -> None:
