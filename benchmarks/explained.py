@@ -7,7 +7,7 @@ may need so long to be sure. All other alerts are false.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,12 +46,11 @@ class Event:
 
     def explains(self, alert: Mapping[str, Any]) -> bool:
         """Whether it may be the reason of an alert, a row of that table."""
-        opened = day_of(alert["opened_at"])
-        return (
-            self.first <= opened <= self.last
-            and self.stale == (alert["signal"] == "input")
-            and alert["segment"] in self.segments
-        )
+        return self.may_show(day_of(alert["opened_at"]), alert["signal"], alert["segment"])
+
+    def may_show(self, day: pd.Timestamp, signal: str, segment: str) -> bool:
+        """Whether an alert of a signal and segment that opens on a day may be of it."""
+        return self.first <= day <= self.last and self.stale == (signal == "input") and segment in self.segments
 
 
 def events_of(company: Company) -> list[Event]:
@@ -84,6 +83,11 @@ def events_of(company: Company) -> list[Event]:
 def day_of(moment: Any) -> pd.Timestamp:
     """The company's day of an instant, naive."""
     return pd.Timestamp(moment).tz_convert(ZONE).tz_localize(None).normalize()
+
+
+def evenings_without(company: Company, events: Sequence[Event]) -> int:
+    """On how many evenings no event explains an alert of the loss of all series."""
+    return sum(not any(event.may_show(day, "loss", "all") for event in events) for day in company.cutoffs)
 
 
 def found_by(event: str, alerts: Iterable[Mapping[str, Any]], events: Iterable[Event]) -> pd.Timestamp | None:

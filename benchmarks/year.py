@@ -14,6 +14,11 @@ ended goes on where it was when it is given the same folder again.
     nights_to_shift   the same since the level shifted
     nights_to_stale   nights up to the alert since the source had no row of the newest day; 1 is the same night
     coverage_error    the largest distance of a quantile level from the share of actuals below it, in points (of 100)
+    coverage_error_undisturbed  the same before the drift, of series without the shift
+    reports_not_made  nights, of every thirtieth, whose report cannot be made again
+    nights_with_nothing_planned  evenings on which an alert of the loss of all series would have been a false one
+
+At the end it says of each limit in `year_limits.py` whether it was kept. Where one was missed, the exit code is 1.
 """
 
 from __future__ import annotations
@@ -30,6 +35,7 @@ from company import Company
 from record import asked, record
 from year_databases import opened
 from year_figures import figures_of, in_words
+from year_limits import verdicts_on
 from year_nights import Nights
 from year_plan import YEAR
 
@@ -38,7 +44,7 @@ from tasks.training.train import train
 
 
 def main() -> None:
-    """Run the year, or what is left of it; measure, print and record."""
+    """Run the year, or what is left of it; measure, print, record, and judge."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
     parser.add_argument("--folder", type=Path, help="where everything is kept; left out, nothing is")
@@ -60,6 +66,9 @@ def main() -> None:
         print(f"{name:<40}{told:>14}")
     if not given.dry:
         print(f"Kept in {record('year', figures, asked('year', sys.argv[1:]))}")
+    verdicts = verdicts_on(figures)
+    print("\n".join(map(str, verdicts)))
+    sys.exit(not all(verdict.kept for verdict in verdicts))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow.parquet as pq
 from company import HORIZON, Company
-from explained import Event, day_of, evenings_to, events_of, found_by, reached
+from explained import Event, day_of, evenings_to, evenings_without, events_of, found_by, reached
 from year_nights import Nights
 
 from flows.report import report_on
@@ -67,8 +67,8 @@ class Seen:
         )
 
 
-def figures_of(nights: Nights) -> tuple[Figures, list[dict[str, Any]]]:
-    """The figures of a year, and its alerts with what explains each."""
+def figures_of(nights: Nights, report_every: int = REPORT_EVERY) -> tuple[Figures, list[dict[str, Any]]]:
+    """The figures of a year, and its alerts with what explains each; of every so many nights a report is asked for."""
     company, job = nights.company, nights.job
     engine = job.places.ready_engine()
     seen = _gone_through(nights)
@@ -96,14 +96,17 @@ def figures_of(nights: Nights) -> tuple[Figures, list[dict[str, Any]]]:
         figures["drift_percent_worse_at_the_end"] = _percent(effect[last - 3 * SEASON : last])
     if plan.shift:
         figures["nights_to_shift"] = evenings_to(found_by("shift", alerts, events), pd.Timestamp(plan.shift[0]))
-        after = [_after(counts, company.day(plan.shift[0]), level) for level, counts in seen.below.items()]
-        figures["coverage_error_after_shift"] = max((error for error in after if error is not None), default=None)
+        figures["coverage_error_after_shift"] = _coverage_error(seen, 1, company.day(plan.shift[0]), AFTER_SHIFT)
     feeds = [(name, day) for name, day in (("late", plan.late), ("dead", plan.dead and plan.dead[0])) if day]
     late = [evenings_to(found_by(name, alerts, events), pd.Timestamp(day)) for name, day in feeds]
     known = [each for each in late if each is not None]
     figures["nights_to_stale"] = max(known) if len(known) == len(late) and late else None
+    figures["coverage_error_undisturbed"] = (
+        _coverage_error(seen, 0, 0, company.day(plan.drift[0])) if plan.drift else None
+    )
+    figures["nights_with_nothing_planned"] = evenings_without(company, events)
     figures |= {f"coverage_error_{level:g}": error for level, error in coverage.items()}
-    figures["reports_not_made"] = _reports_not_made(nights)
+    figures["reports_not_made"] = _reports_not_made(nights, report_every)
     seconds = [told["seconds"] for told in nights.told]
     processor = [told["processor"] for told in nights.told]
     figures |= {"seconds_a_night": float(np.median(seconds)), "seconds_in_all": float(np.sum(seconds))}
@@ -203,16 +206,16 @@ def _percent(effect: FloatArray) -> float | None:
     return float(100 * np.expm1(np.median(known))) if len(known) else None
 
 
-def _after(counts: FloatArray, day: int, level: float) -> float | None:
-    """Points between a level and the share of actuals below it, of the shifted series in the weeks after the shift."""
-    below, of = counts[:, 1, day : day + AFTER_SHIFT].sum(axis=1)
-    return float(abs(100 * (below / of - level))) if of else None
+def _coverage_error(seen: Seen, shifted: int, first: int, days: int) -> float | None:
+    """Points between a level and the share of actuals below it, at most, of the series without or with the shift."""
+    sums = {level: counts[:, shifted, first : first + days].sum(axis=1) for level, counts in seen.below.items()}
+    return max((float(abs(100 * (below / of - level))) for level, (below, of) in sums.items() if of), default=None)
 
 
-def _reports_not_made(nights: Nights) -> int:
-    """How many of a sample of nights have no report when they are asked for one again."""
+def _reports_not_made(nights: Nights, every: int) -> int:
+    """How many of every so many nights have no report when they are asked for one again."""
     failed = 0
-    for cutoff in nights.company.cutoffs[::REPORT_EVERY]:
+    for cutoff in nights.company.cutoffs[::every]:
         moment = cutoff.tz_localize("Europe/Madrid").to_pydatetime()
         nights.job.places.report_file(moment).unlink(missing_ok=True)
         page = report_on(nights.job, moment)

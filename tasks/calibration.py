@@ -67,7 +67,7 @@ class Covered:
         places: The job's places.
         panel: Tonight's, upper series among them.
         forecast: What the job asks for now.
-        before: Grid position up to which points counted on an earlier evening.
+        before: Grid position of the evening before.
     """
 
     def __init__(self, places: Places, panel: Panel, forecast: ForecastSettings, before: int) -> None:
@@ -78,8 +78,8 @@ class Covered:
         # Nights mostly have the same series, and to look each up takes long.
         self._ids, self._place = np.zeros(0, "<U1"), np.full(len(panel), -1)
 
-    def take(self, night: PastNight) -> None:
-        """Count the points of one night that came true since the evening before."""
+    def take(self, night: PastNight, after_index: int) -> None:
+        """Count the points of one night that came true after a grid position; those up to it counted before."""
         cutoff = self._grid.instant(night.cutoff_index)
         stored = history.applied_calibration(self._places.engine(), self._places.job, cutoff)
         if stored is None or not np.array_equal(night.quantile_levels, self._evening.quantile_levels):
@@ -90,7 +90,7 @@ class Covered:
         if not np.array_equal(by.series_ids, self._ids):
             self._ids, self._place = by.series_ids, places_of(self._panel.series_ids, by.series_ids)
         steps = night.cutoff_index + 1 + np.arange(night.actual.shape[1])
-        series, at = np.nonzero(night.realised & (steps > self._before) & (self._place >= 0)[:, None])
+        series, at = np.nonzero(night.realised & (steps > after_index) & (self._place >= 0)[:, None])
         quantiles = night.quantiles[series, at]
         self._evening.take(series, at, night.actual[series, at], quantiles, by, self._place[series])
 

@@ -19,9 +19,9 @@ from models.time_grid import TimeGrid
 from models.volume_classes import volume_reach
 from sql import history
 from sql.read import Source, takes_since
+from tasks.counted import counted_before
 from tasks.decide import Decided, weigh
 from tasks.places import Places
-from tasks.score import last_evening
 from tasks.shadow import shadow_of
 from tasks.step import logger, step
 from tasks.summary_file import meaning_of, read_summary
@@ -107,8 +107,16 @@ def plan_context(
         return None
     grid = TimeGrid(forecast.frequency, forecast.time_zone)
     index, season = grid.position(expected), summary.season_length
-    before = min(last_evening(places, expected, grid, index), index - (monitor.rescore_steps or season))
-    judged = [grid.position(row["cutoff"]) for row in published if grid.position(row["last_timestamp"]) > before]
+    # Tonight is the newest night once more, which counts what it did then, or, as a rule, a new one.
+    tonight = [expected] if cutoff else [expected, grid.instant(index + 1)]
+    counted = [counted_before(places, evening, grid) for evening in tonight]
+    before = min(*(each.before for each in counted), index - (monitor.rescore_steps or season))
+    last = {row["cutoff"]: grid.position(row["last_timestamp"]) for row in published}
+    judged = [
+        grid.position(night)
+        for night, end in last.items()
+        if end > before or any(each.leaves(night, end) for each in counted)
+    ]
     reach = max(reach, forecaster.memory, spread_reach(season), 3 * forecast.horizon)
     if monitor.volume_classes:
         reach = max(reach, index - min(judged, default=index) + volume_reach(grid, season))

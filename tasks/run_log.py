@@ -14,7 +14,7 @@ from sql.migrations import migrate
 from tasks.places import Places
 from tasks.step import logger, step
 
-_ENDED = {"completed", "unchanged"}
+ENDED = {"completed", "unchanged"}
 # What these parts did to a night says nothing of whether it came to its end.
 _NO_NIGHT = {"train", "score"}
 
@@ -54,7 +54,7 @@ def nights_done(places: Places) -> list[datetime]:
             continue
         states.setdefault(row["cutoff"], set()).add(row["state"])
     published = [row["cutoff"] for row in history.publications(engine, places.job)]
-    return [cutoff for cutoff in published if states.get(cutoff, _ENDED) & _ENDED]
+    return [cutoff for cutoff in published if states.get(cutoff, ENDED) & ENDED]
 
 
 def usual_rows(places: Places, whole_history: bool) -> int | None:

@@ -27,6 +27,7 @@ from models.volume_classes import volume_segments, volumes_drawn_at
 from sql import history
 from sql.tables import is_quantile_column, quantile_level
 from tasks.calibration import Covered
+from tasks.counted import Counted, counted_before
 from tasks.kept_scores import keep_scores
 from tasks.panel_store import load_panel
 from tasks.places import Places
@@ -42,7 +43,7 @@ class Scored:
 
     Attributes:
         scores: Rows of the table `score`, of all nights that were judged.
-        losses: Segment to its loss over the points that came true since the evening before.
+        losses: Segment to its loss over the points that came true since the evening before, see `tasks.counted`.
         newest: Cutoff of the newest night that could be scored; None where none could.
     """
 
@@ -80,12 +81,12 @@ def score(
     panel = below = load_panel(panel_file)
     panel, segments = beside_upper_levels(panel, segments_of(panel, monitor.segments), levels)
     grid = TimeGrid(panel.frequency, panel.time_zone)
-    before = last_evening(places, cutoff, grid, panel.cutoff_index)
-    window_start = min(before, panel.cutoff_index - (monitor.rescore_steps or panel.season_lengths[0]))
+    counted = counted_before(places, cutoff, grid)
+    window_start = min(counted.before, panel.cutoff_index - (monitor.rescore_steps or panel.season_lengths[0]))
     if monitor.rescore_steps is None:
-        window_start = min(window_start, before_what_is_new(rows_file, grid, before))
+        window_start = min(window_start, before_what_is_new(rows_file, grid, counted.before))
     published = history.publications(places.engine(), places.job)
-    judged = nights_to_judge(panel, grid, published, window_start)
+    judged = nights_to_judge(panel, grid, published, window_start, counted)
     cutoffs = [*(index for _, index in judged), panel.cutoff_index]
     *scales, scale_tonight = scales_at(panel, panel.season_lengths[0], cutoffs, window)
     volumes = _Volumes(panel, segments["all"], monitor)
@@ -95,15 +96,16 @@ def score(
     kinds = KindsOfDays.of(below, kinds_before(places, cutoff))
     unlike_days = UnlikeDays(below, kinds, panel.series_ids)
     rows, points = list[dict[str, Any]](), list[npt.NDArray[np.float64]]()
-    covered = Covered(places, panel, forecast, before) if calibration.enabled else None
+    covered = Covered(places, panel, forecast, counted.before) if calibration.enabled else None
     # One night at a time: each weighs as much as the panel, and a month of them many times that.
     for (publication, index), scale in zip(judged, scales, strict=True):
         night = past_night(places, panel, grid, publication, index)
         if night is None:
             continue
-        points.append(newly_realised(night, scale, before, unlike_days))
+        after = counted.up_to[publication["cutoff"]]
+        points.append(newly_realised(night, scale, after, unlike_days))
         if covered is not None:
-            covered.take(night)
+            covered.take(night, after)
         then = {**segments, **volumes.at(index), **night.version_segments(segments["all"])}
         key = {"job": places.job, "cutoff": grid.instant(index)}
         found = [{**key, **row} for row in metric_rows(night, scale, then)]
@@ -137,21 +139,6 @@ class _Volumes:
         return self._drawn[drawn_at]
 
 
-def last_evening(places: Places, cutoff: datetime, grid: TimeGrid, cutoff_index: int) -> int:
-    """Grid position up to which losses were taken before tonight; the first night's cutoff where never.
-
-    A night between two evenings that is run only now finds its points taken: the later evening took all since the
-    earlier one.
-    """
-    evenings = {row["evaluated_on"] for row in history.losses(places.engine(), places.job) if row["n"]}
-    earlier = [moment for moment in evenings if moment < cutoff]
-    if earlier:
-        taken = cutoff not in evenings and max(evenings) > cutoff
-        return cutoff_index if taken else grid.position(max(earlier))
-    nights = [row["cutoff"] for row in history.publications(places.engine(), places.job) if row["cutoff"] < cutoff]
-    return grid.position(min(nights)) if nights else cutoff_index
-
-
 def kinds_before(places: Places, cutoff: datetime) -> str | None:
     """What told days apart on the newest evening before that says so, or in the backtest; None where neither does."""
     engine, job = places.engine(), places.job
@@ -168,13 +155,16 @@ def before_what_is_new(rows_file: Path, grid: TimeGrid, before: int) -> int:
 
 
 def nights_to_judge(
-    panel: Panel, grid: TimeGrid, published: list[dict[str, Any]], window_start: int
+    panel: Panel, grid: TimeGrid, published: list[dict[str, Any]], window_start: int, counted: Counted
 ) -> list[tuple[dict[str, Any], int]]:
-    """Publications with a realised step after grid position `window_start`, oldest first, and their cutoffs."""
+    """Publications with a realised step after grid position `window_start` or that counts tonight, and their cutoffs.
+
+    The oldest comes first.
+    """
     found = []
     for row in published:
         index, last = grid.position(row["cutoff"]), grid.position(row["last_timestamp"])
-        if index < panel.cutoff_index and last > window_start:
+        if index < panel.cutoff_index and (last > window_start or counted.leaves(row["cutoff"], last)):
             found.append((row, index))
     return found
 

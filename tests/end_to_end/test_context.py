@@ -194,6 +194,27 @@ def test_a_summary_of_another_history_is_not_believed(trained, long_frame, parts
     assert (night.train_mode, night.rows_read) == ("load", rows_up_to(long_frame, LOADED))
 
 
+@pytest.mark.parametrize("asked", ["2023-11-05", None], ids=["a cutoff", "the newest step"])
+def test_an_evening_that_counts_what_nights_filled_in_later_forecast_reads_their_days(trained, long_frame, asked):
+    for cutoff in (LOADED, "2023-03-01", "2023-03-02"):
+        run_night(trained, cutoff=cutoff)
+    nights = []
+    for night, last in ((asked, "2023-11-05"), ("2023-11-06", "2023-11-06")):
+        long_frame[long_frame["day"] <= last].to_parquet(trained.with_name("now.parquet"), index=False)
+        import_file(trained.with_name("now.parquet"), resolve_url(os.environ["SOURCE_URL"]), "history", "replace")
+        nights.append(run_night(trained, cutoff=night, now=datetime(2023, 11, 7, tzinfo=UTC)))
+
+    assert [night.train_mode for night in nights] == ["load", "load"]
+    assert nights[0].rows_read == rows_up_to(long_frame, "2023-11-05") > 2 * nights[1].rows_read
+    engine = load_job(trained).places.engine()
+    counted = {row["evaluated_on"].day: row["n"] for row in history.losses(engine, "small", "all")}
+    observed = long_frame.dropna(subset="value").groupby("day").size()
+    # What the two nights forecast, a week ahead, but for the day that the second of them has counted.
+    march = observed["2023-03-03":"2023-03-08"].sum() + observed["2023-03-03":"2023-03-09"].sum()
+    assert counted[5] == march + observed["2023-11-05"]
+    assert counted[6] == 2 * observed["2023-11-06"]
+
+
 def test_where_the_newest_rows_show_no_value_all_are_read(trained, long_frame):
     since = run_night(trained, cutoff=LOADED).rows_read
     with connect(resolve_url(os.environ["SOURCE_URL"])).begin() as connection:

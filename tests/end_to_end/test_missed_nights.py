@@ -22,6 +22,7 @@ from sql.migrations import migrate
 from sql.tables import loss
 from sql.tables import run as run_table
 from sql.turn import turn_of
+from tasks.calibration import Covered
 from tasks.decide import champion_as_of
 from tasks.run_log import nights_done
 
@@ -71,24 +72,97 @@ def test_missed_nights_are_run_oldest_first_where_the_job_says_so(run_until):
     assert run_night(job, now=evening(7)).note == ""
 
 
+def counted(job) -> dict[int, int]:
+    """Points of each evening, by its day."""
+    losses = history.losses(load_job(job).places.engine(), "small", "all")
+    return {row["evaluated_on"].day: row["n"] for row in losses}
+
+
 def test_a_night_that_is_filled_in_later_counts_no_actual_a_second_time(run_until):
     job = run_until()
     run_night(job, now=evening(6))
-    filled = load_job(job).places.engine()
-
-    def counted() -> dict[int, int]:
-        return {row["evaluated_on"].day: row["n"] for row in history.losses(filled, "small", "all")}
-
     # Of six series: each day from every night before it, and the sixth evening took three days.
-    before = counted()
+    before = counted(job)
     assert before == {1: 0, 2: 6, 3: 12, 6: 3 * 18}
     for _ in range(2):
         backfill_nights(job, "2024-02-04", "2024-02-05")
-        assert counted() == {**before, 4: 0, 5: 0}
-    # Its forecasts are judged all the same, and the next evening takes them up.
-    assert {row["cutoff"].day for row in history.scores(filled, "small")} >= {4}
+        # The fifth, as the fourth night forecast it; the sixth evening took what the others did.
+        assert counted(job) == {**before, 4: 0, 5: 6}
+    assert {row["cutoff"].day for row in history.scores(load_job(job).places.engine(), "small")} >= {4}
+    for day in (6, 4, 5):
+        run_night(job, cutoff=f"2024-02-{day:02}")
+    assert counted(job) == {**before, 4: 0, 5: 6}
+    # The seventh from six nights, and the sixth from those that were not there that evening.
     run_night(job, now=evening(7))
-    assert counted()[7] == 6 * 6
+    assert counted(job)[7] == 6 * (6 + 2)
+
+
+@pytest.mark.parametrize(
+    ("live", "filled", "following", "expected"),
+    [
+        # Eight and nine saw no night before them; ten counts both days of nights one to seven, as far as these reach.
+        (
+            (8, 9),
+            (1, 7),
+            10,
+            {1: 0, 2: 1, 3: 2, 4: 3, 5: 4, 6: 5, 7: 6, 8: 0, 9: 1, 10: 1 + 2 + 3 + 4 * 3 + 1 + 1},
+        ),
+        # Twenty counted all that nights one and two had left.
+        (
+            (1, 2, 20),
+            (3, 19),
+            21,
+            {1: 0, 2: 1, 3: 0, **{day: min(day - 3, 7) for day in range(4, 20)}, 20: 6 + 7, 21: 1 + 6 * 2 + 1},
+        ),
+    ],
+    ids=["before the first night", "a gap longer than the horizon"],
+)
+def test_each_forecast_of_a_day_counts_on_one_evening_whenever_its_night_was_run(
+    make_job, history_frame, monkeypatch, live, filled, following, expected
+):
+    evidence = dict[int, float]()
+    keep = Covered.keep
+
+    def kept(covered, cutoff, settings):
+        evidence[cutoff.day] = covered._evening.counts.sum()
+        keep(covered, cutoff, settings)
+
+    monkeypatch.setattr(Covered, "keep", kept)
+    job = make_job(history_frame[history_frame["series_id"] != "short"], training={"warm_after_days": 100})
+
+    def run(*days: int) -> None:
+        for day in days:
+            run_night(job, cutoff=f"2024-01-{day:02}")
+
+    run(*live)
+    backfill_nights(job, f"2024-01-{filled[0]:02}", f"2024-01-{filled[1]:02}")
+    some = (live[0], live[-1], filled[0], filled[0] + 1, filled[1])
+    before_reruns = counted(job)
+    run(*some)
+    assert counted(job) == before_reruns
+    run(following)
+    for _ in range(2):
+        found = counted(job)
+        assert found == {day: 6 * pairs for day, pairs in expected.items()}
+        # All that the nights have forecast of days that came, a week ahead, once each.
+        assert sum(found.values()) == 6 * sum(min(following - day, 7) for day in expected)
+        assert evidence == found
+        run(*some, following)
+
+
+def test_an_evening_that_finds_its_actuals_only_when_it_is_run_again_counts_none_twice(
+    run_until, history_frame, make_job
+):
+    job = run_until()
+    days = pd.to_datetime(history_frame["day"])
+    settings = {"forecast": {"min_history": 10_000}}
+    make_job(history_frame[days != "2024-02-04"], **settings)
+    for day in (4, 5):
+        run_night(job, cutoff=f"2024-02-{day:02}")
+    assert counted(job) == {1: 0, 2: 6, 3: 12, 4: 0, 5: 6 * 4}
+    make_job(history_frame, **settings)
+    run_night(job, cutoff="2024-02-04")
+    assert counted(job)[4] == 0
 
 
 def test_by_default_only_the_newest_is_run_and_what_was_missed_is_said(run_until):

@@ -12,17 +12,23 @@ import pytest
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 NIGHTS = 40
+# Shift and drift alone move the whole spring's coverage by some ten points, so it is judged without the region that
+# shifts, up to the drift: 18 series on nineteen days, which stores and items have in common. Who forecasts by the very
+# distributions that `company.py` draws from is off by 12 points or more in one of twenty such springs (of 2,000 drawn),
+# and by 5 in every second one.
+COVERAGE = 12.0
 
 
 @pytest.fixture(scope="module")
 def spring(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """Figures, alerts, and how each night went: 24 series, forty nights in which the clocks change once."""
+    """Limits beside what was reached, and how each night went: 24 series, forty nights, one change of the clocks."""
     with pytest.MonkeyPatch.context() as patch:
         # Benchmarks import each other by name, as scripts of one folder do.
         patch.setattr(sys, "path", [str(BENCHMARKS), *sys.path])
         from company import Company
         from year_databases import Files
         from year_figures import figures_of
+        from year_limits import LIMITS, Limit, verdicts_on
         from year_nights import Nights
         from year_plan import Plan
 
@@ -51,13 +57,23 @@ def spring(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         # Those that are asked for again at the end are made as any other.
         patch.setattr("flows.night.write_report", lambda places, *_: places.report)
         nights.run()
-        figures, alerts = figures_of(nights)
-        yield SimpleNamespace(figures=figures, alerts=alerts, how={told["night"]: told["how"] for told in nights.told})
+        figures, _ = figures_of(nights, report_every=1)
+        quiet = Limit("points between a level and its share of actuals", "coverage_error_undisturbed", COVERAGE)
+        yield SimpleNamespace(
+            verdicts={verdict.limit.figure: verdict for verdict in verdicts_on(figures, (*LIMITS, quiet))},
+            nights=figures["nights"],
+            how={told["night"]: told["how"] for told in nights.told},
+        )
+
+
+def missed(spring: Any, *figures: str) -> list[str]:
+    """Those of some limits that are not kept, with what was reached."""
+    return [str(spring.verdicts[figure]) for figure in figures if not spring.verdicts[figure].kept]
 
 
 def test_every_series_has_every_step_of_every_night_once(spring):
-    assert spring.figures["nights"] == NIGHTS
-    assert (spring.figures["missing_rows"], spring.figures["doubled_rows"]) == (0, 0)
+    assert spring.nights == NIGHTS
+    assert missed(spring, "missing_rows", "doubled_rows") == []
 
 
 def test_each_accident_ends_as_the_manual_says(spring):
@@ -72,17 +88,21 @@ def test_each_accident_ends_as_the_manual_says(spring):
 
 
 def test_a_dead_feed_is_found_the_same_night(spring):
-    assert spring.figures["nights_to_stale"] == 1
+    assert missed(spring, "nights_to_stale") == []
 
 
 def test_a_region_that_sells_far_less_is_found_within_two_weeks(spring):
     # A drift takes a larger company than this one to be told from chance that soon: benchmarks/year.py judges it.
-    assert spring.figures["nights_to_shift"] <= 14
+    assert missed(spring, "nights_to_shift") == []
 
 
 def test_at_most_one_alert_is_of_nothing_that_happened(spring):
-    assert spring.figures["false_alerts"] <= 1
+    assert missed(spring, "false_alerts") == []
+
+
+def test_quantiles_hold_what_they_say_as_far_as_so_few_nights_can_tell(spring):
+    assert missed(spring, "coverage_error_undisturbed") == []
 
 
 def test_the_report_of_any_night_can_still_be_made(spring):
-    assert spring.figures["reports_not_made"] == 0
+    assert missed(spring, "reports_not_made") == []

@@ -26,11 +26,12 @@ def year() -> Iterator[Any]:
         # Benchmarks import each other by name, as scripts of one folder do.
         patch.setattr(sys, "path", [str(BENCHMARKS), *sys.path])
         import year_figures
+        import year_limits
         from company import HORIZON, Company
         from year_plan import Plan
 
         company = Company(4, 6, "2024-01-15", "2025-02-20", 60, Plan(drift=DRIFT), promotions_begin=1 / 20)
-        yield SimpleNamespace(company=company, figures=year_figures, horizon=HORIZON)
+        yield SimpleNamespace(company=company, figures=year_figures, limits=year_limits, horizon=HORIZON)
 
 
 def forecasts(year: Any, company: Any, night: int) -> pd.DataFrame:
@@ -82,3 +83,25 @@ def test_a_point_that_is_forecast_in_another_unit_counts_for_ten_seasonal_errors
     # A day is forecast by a horizon of nights.
     more = (wrong - right)[[0, 2]]
     assert 0.8 * MOST * year.horizon < more.max() <= MOST * year.horizon
+
+
+def test_a_limit_is_kept_up_to_itself_and_not_by_what_is_not_known(year):
+    reached = {limit.figure: limit.most for limit in year.limits.LIMITS}
+    assert all(verdict.kept for verdict in year.limits.verdicts_on(reached))
+    wrong = {"doubled_rows": 1, "nights_to_drift": 15, "nights_to_shift": None, "coverage_error": float("nan")}
+    verdicts = year.limits.verdicts_on(reached | wrong)
+    assert {verdict.limit.figure for verdict in verdicts if not verdict.kept} == set(wrong)
+    told = {verdict.limit.figure: str(verdict) for verdict in verdicts}
+    assert told["nights_to_drift"] == "MISSED  nights until the drift is found: 15, at most 14"
+    assert told["nights_to_shift"] == "MISSED  nights until the shift is found: -, at most 14"
+    assert told["false_alerts"] == "kept    alerts of nothing that happened: 1, at most 1"
+
+
+def test_evenings_are_counted_on_which_no_event_explains_an_alert_of_all_series(year):
+    company, evenings_without = year.company, year.figures.evenings_without
+    # The drift stays to the end of the sixty nights; before it there are 28 from 20 February on.
+    assert evenings_without(company, year.figures.events_of(company)) == 28
+    plan = replace(company.plan, drift=None, late="2025-02-22", revised=("2025-03-02", "2025-03-04", "2025-03-09"))
+    other = replace(company, plan=plan)
+    # A late feed explains no loss; a revision does so until four weeks after the day on which it was made.
+    assert evenings_without(other, year.figures.events_of(other)) == 60 - (8 + 28)
