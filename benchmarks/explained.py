@@ -16,6 +16,8 @@ import numpy.typing as npt
 import pandas as pd
 from company import HORIZON, REGIONS, Company
 
+from models.volume_classes import CLASSES
+
 FloatArray = npt.NDArray[np.float64]
 
 ZONE = "Europe/Madrid"
@@ -23,7 +25,7 @@ RULE_MAY_TAKE = 14
 AFTER = HORIZON + RULE_MAY_TAKE
 WORTH_A_MESSAGE = float(np.log(1.05))
 WEEK = 7
-VOLUMES = ("volume=low", "volume=middle", "volume=high")
+VOLUMES = tuple(f"volume={name}" for name in CLASSES)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from models.baselines import RECENT_SEASONS
 from models.calibration import Calibration
 from models.calibration_evidence import Evening
 from models.forecaster import Forecaster
@@ -27,8 +28,6 @@ IntArray = npt.NDArray[np.int64]
 
 # Forecasts of one series from one cutoff, at most; of more series, an even sample is enough to tell what is usual.
 MOST_FORECASTS = 100_000
-# The naive looks for a value at the same place in so many seasons.
-SEASONS = 5
 
 
 @dataclass(frozen=True)
@@ -182,21 +181,21 @@ def _judged(
 def _naive(panel: Panel, back: int, season: int) -> FloatArray:
     """The seasonal naive from a past cutoff, NaN where a place in the season was not observed for long."""
     step = np.arange(1, panel.horizon + 1)
-    seen = panel.tail(back + season * SEASONS)[:, : season * SEASONS]
+    seen = panel.tail(back + season * RECENT_SEASONS)[:, : season * RECENT_SEASONS]
     naive = np.full((len(panel), panel.horizon), np.nan)
-    for cycle in range(SEASONS):
-        value = seen[:, season * (SEASONS - 1 - cycle) + (step - 1) % season]
+    for cycle in range(RECENT_SEASONS):
+        value = seen[:, season * (RECENT_SEASONS - 1 - cycle) + (step - 1) % season]
         naive = np.where(np.isnan(naive), value, naive)
     return naive
 
 
 def _loss(sums: FloatArray, revised: FloatArray, unlike_by: str | None) -> EveningLoss:
-    n, loss, with_baseline, baseline, inside, bias, unlike, *of_unlike = sums.tolist()
+    n, loss, with_baseline, baseline, inside, bias, *of_unlike = sums.tolist()
     change, days = revised.tolist()
     revision = _share(change, days)
     if not n:
         return EveningLoss(float("nan"), float("nan"), float("nan"), float("nan"), 0, revision, unlike_by)
-    unlike_loss, unlike_with_baseline, unlike_baseline = of_unlike
+    unlike, unlike_loss, unlike_with_baseline, unlike_baseline = of_unlike
     return EveningLoss(
         loss=loss / n,
         baseline_loss=_share(baseline, with_baseline),

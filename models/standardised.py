@@ -54,18 +54,14 @@ def expected_log_ratio(mixed: Mixed, usual: IntArray) -> FloatArray:
     points, unlike = mixed.n[told].sum(), mixed.unlike_n[told].sum()
     if not unlike or unlike == points:
         return nothing
-    share = np.divide(mixed.unlike_n, mixed.n, out=nothing.copy(), where=mixed.n > 0)
+    share, usual_share = np.divide(mixed.unlike_n, mixed.n, out=nothing.copy(), where=mixed.n > 0), unlike / points
     logs = []
-    for loss, of_unlike in (
-        (mixed.loss, mixed.unlike_loss),
-        (mixed.baseline_loss, mixed.unlike_baseline_loss),
-    ):
+    for loss, of_unlike in ((mixed.loss, mixed.unlike_loss), (mixed.baseline_loss, mixed.unlike_baseline_loss)):
         whole, part = (mixed.n * loss)[told].sum(), np.nansum((mixed.unlike_n * of_unlike)[told])
         mean = whole / points
         if not mean > 0:
             return nothing
         different = (part + USUAL_POINTS * mean) / (unlike + USUAL_POINTS)
         same = (whole - part + USUAL_POINTS * mean) / (points - unlike + USUAL_POINTS)
-        of_all = unlike / points
-        logs.append(np.log(same + share * (different - same)) - np.log(same + of_all * (different - same)))
+        logs.append(np.log(same + share * (different - same)) - np.log(same + usual_share * (different - same)))
     return np.where(np.isfinite(share), logs[0] - logs[1], 0.0)

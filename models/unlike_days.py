@@ -78,7 +78,7 @@ class UnlikeDays:
     """
 
     def __init__(self, panel: Panel, kinds: KindsOfDays, among: npt.NDArray[np.str_] | None = None) -> None:
-        self._panel, self.kinds, self._season = panel, kinds, panel.season_lengths[0]
+        self._panel, self._season = panel, panel.season_lengths[0]
         self._place = np.arange(len(panel)) if among is None else places_of(among, panel.series_ids)
         self._first = panel.cutoff_index + 1 - panel.lengths
         self._columns = [_column(panel, name) for name in kinds.columns]
@@ -96,8 +96,7 @@ class UnlikeDays:
         source = self._repeated(mine, target - self._season * -(-step // self._season))
         unlike = (self._holiday(target) != self._holiday(source)).any(axis=-1)
         # Neither before a series begins nor beyond its horizon.
-        known = (mine >= 0) & (source >= self._first[mine] if len(self._first) else False)
-        known &= target <= self._panel.cutoff_index + self._panel.horizon
+        known = self._begun(mine, source) & (target <= self._panel.cutoff_index + self._panel.horizon)
         here, there = (self._rows(mine, place, known, self._panel.horizon) for place in (target, source))
         for column in self._columns:
             unlike[known] |= _differs(column[here], column[there])
@@ -107,13 +106,17 @@ class UnlikeDays:
         """The days whose values the naive repeats: where one has none, it takes the season before's."""
         source = source.copy()
         for _ in range(RECENT_SEASONS - 1):
-            inside = (mine >= 0) & (source >= self._first[mine] if len(self._first) else False)
+            inside = self._begun(mine, source)
             gap = inside.copy()
             gap[inside] = np.isnan(self._panel.values[self._rows(mine, source, inside, 0)])
             if not gap.any():
                 break
             source[gap] -= self._season
         return source
+
+    def _begun(self, mine: IntArray, place: IntArray) -> BoolArray:
+        """Where a series is in the panel and has begun by a grid position."""
+        return np.asarray((mine >= 0) & (place >= self._first[mine] if len(self._first) else False))
 
     def _rows(self, mine: IntArray, place: IntArray, known: BoolArray, ahead: int) -> IntArray:
         """Flat rows of grid positions, of those that are known; every series has `ahead` rows more than values."""

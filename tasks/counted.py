@@ -49,7 +49,7 @@ class Counted:
 def counted_before(places: Places, cutoff: datetime, grid: TimeGrid) -> Counted:
     """What evenings had counted before the one of a cutoff was run first; before now where it has counted nothing."""
     engine, job = places.engine(), places.job
-    losses = [row for row in history.losses(engine, job) if row["n"]]
+    losses = [row for row in history.losses(engine, job, "all") if row["n"]]
     published = [row for row in history.publications(engine, job) if row["cutoff"] < cutoff]
     runs = history.runs(engine, job)
     judged_at = _first_ends(runs, "score", {row["run_id"] for row in losses})

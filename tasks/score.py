@@ -142,9 +142,10 @@ class _Volumes:
 def kinds_before(places: Places, cutoff: datetime) -> str | None:
     """What told days apart on the newest evening before that says so, or in the backtest; None where neither does."""
     engine, job = places.engine(), places.job
-    rows = [row for row in history.losses(engine, job, "all") if row["evaluated_on"] < cutoff]
-    rows = [*history.backtest_losses(engine, job), *rows]
-    return next((row["unlike_by"] for row in reversed(rows) if row["unlike_by"]), None)
+    live = [row["unlike_by"] for row in history.losses(engine, job, "all") if row["evaluated_on"] < cutoff]
+    newest = next(filter(None, reversed(live)), None)
+    # Only the first nights have to look further.
+    return newest or next(filter(None, (row["unlike_by"] for row in history.backtest_losses(engine, job))), None)
 
 
 def before_what_is_new(rows_file: Path, grid: TimeGrid, before: int) -> int:

@@ -110,15 +110,16 @@ def loss_row(
     before = [row for row in backtest if row["segment"] == segment and row["evaluated_on"] < first]
     nights = [*past, {**figures, "state": "", "signals": None}]
     weekday = np.array([row["evaluated_on"].astimezone(zone).weekday() for row in (*before, *nights)], np.int64)
+    evenings = [row["evaluated_on"] for row in nights]
     verdicts: dict[str, dict[str, Any]] = {}
     for signal in get_args(Signal):
         if signal not in monitor.signals:
             verdicts[signal] = {"state": "not evaluated", "reason": "not watched", "onset": None}
             continue
         rate = rate_for(signal, segment, segments, monitor)
-        accepted = _accepted(alerts, segment, signal, [row["evaluated_on"] for row in nights])
+        accepted = _accepted(alerts, segment, signal, evenings)
         verdict = verdict_on(signal, nights, before, weekday, monitor, rate, accepted)
-        onset = None if verdict.onset is None else nights[verdict.onset]["evaluated_on"]
+        onset = None if verdict.onset is None else evenings[verdict.onset]
         verdicts[signal] = {**verdict._asdict(), "onset": onset}
     loss = verdicts.pop("loss")
     others = {signal: _as_json(verdict) for signal, verdict in verdicts.items() if signal in monitor.signals}

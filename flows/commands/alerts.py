@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import getpass
+from collections.abc import Callable
+from typing import Any
 
 import click
 
@@ -39,15 +41,9 @@ def list_alerts(job: str, closed_too: bool) -> Answer:
 @answers
 def acknowledge(job: str, segment: str, by: str) -> Answer:
     """Say that somebody knows of the open alerts of a segment: they are not repeated."""
-    from datetime import UTC, datetime
-
-    from flows.job import load_job
     from tasks.answer_alert import acknowledge_alert
 
-    loaded = load_job(job)
-    known = acknowledge_alert(loaded.places, segment, by, datetime.now(UTC))
-    told = "\n".join(f"{by} knows of: {alert['message']}" for alert in known)
-    return Answer(told, {"alerts": known})
+    return _answered(job, segment, by, acknowledge_alert, f"{by} knows of")
 
 
 @alerts.command()
@@ -57,14 +53,19 @@ def acknowledge(job: str, segment: str, by: str) -> Answer:
 @answers
 def accept(job: str, segment: str, by: str) -> Answer:
     """Say that what open alerts tell of is usual from now on: they end, and what gets worse than that is told again."""
+    from tasks.answer_alert import accept_alert
+
+    return _answered(job, segment, by, accept_alert, "usual from now on")
+
+
+def _answered(job: str, segment: str, by: str, answer: Callable[..., list[dict[str, Any]]], words: str) -> Answer:
+    """What somebody says of a segment's open alerts: told of each with the same words before its message."""
     from datetime import UTC, datetime
 
     from flows.job import load_job
-    from tasks.answer_alert import accept_alert
 
-    loaded = load_job(job)
-    accepted = accept_alert(loaded.places, segment, by, datetime.now(UTC))
-    return Answer("\n".join(f"usual from now on: {alert['message']}" for alert in accepted), {"alerts": accepted})
+    told = answer(load_job(job).places, segment, by, datetime.now(UTC))
+    return Answer("\n".join(f"{words}: {alert['message']}" for alert in told), {"alerts": told})
 
 
 @alerts.command()
