@@ -26,13 +26,13 @@ import pyarrow as pa
 from judge import LEVELS, SETS, Set
 from record import asked, record
 
-from models.audit import build_panel
-from models.choices import Plan
-from models.fitting import fit
-from models.forecaster import Forecaster
-from models.metrics import mean_absolute_scaled_error
-from models.panel import Panel
+from models.audit.build_panel import build_panel
+from models.metrics.metrics import mean_absolute_scaled_error
+from models.network.forecaster import Forecaster
+from models.network.plan import Plan
+from models.panel.panel import Panel
 from models.settings import ForecastSettings, NetworkSettings, TrainingSettings
+from models.training.fit import fit
 
 ROOT = Path(__file__).parents[1]
 # How many horizons before the end of the longest series each cutoff lies.

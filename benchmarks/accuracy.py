@@ -31,10 +31,10 @@ from judge import COLUMNS, LEVELS, SETS, Set, cutoffs, go_on, judged
 from peers import mean_scored, peers_of
 from record import record
 
-from flows.night import run_night
-from models.retraining import Policy
-from sql.connection import connect
-from sql.url import resolve_url
+from flows.night.night import run_night
+from models.lifecycle.retraining import Policy
+from sql.engine.connection import connect
+from sql.engine.url import resolve_url
 
 ROOT = Path(__file__).parents[1]
 NIGHTCAST = [sys.executable, "-m", "flows.cli"]

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 from company import HORIZON, REGIONS, Company
 
-from models.volume_classes import CLASSES
+from models.evaluation.volume_classes import CLASSES
 
 FloatArray = npt.NDArray[np.float64]
 

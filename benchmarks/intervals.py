@@ -40,9 +40,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from record import asked, record
 
-from models.calibration import Calibration
-from models.calibration_evidence import Evening, Evidence
-from models.calibration_of_evidence import calibration_of
+from models.calibration.calibration import Calibration
+from models.calibration.estimate import calibration_of
+from models.calibration.evidence import Evening, Evidence
 from models.settings import CalibrationSettings
 
 FloatArray = npt.NDArray[np.float64]

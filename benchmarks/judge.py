@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from models.metrics import coverage, mean_absolute_scaled_error, symmetric_mape, weighted_quantile_loss
+from models.metrics.metrics import coverage, mean_absolute_scaled_error, symmetric_mape, weighted_quantile_loss
 
 LEVELS = np.arange(1, 10) / 10
 COLUMNS = [f"q{level:.1f}".replace(".", "_") for level in LEVELS]

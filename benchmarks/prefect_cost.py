@@ -44,14 +44,16 @@ training: {{max_steps: 5, policy: scratch}}
 NIGHT = "from flows.cli import main; main()"
 IMPORTED_NIGHT = """
 import sys, time
-import flows.nightly
+import flows.deployments.nightly
 from pathlib import Path
 
 began = time.perf_counter()
-flows.nightly.run_night(sys.argv[1])
+flows.deployments.nightly.run_night(sys.argv[1])
 Path(sys.argv[1]).with_name("seconds").write_text(str(time.perf_counter() - began))
 """
-IN_THIS_PROCESS = "import tasks.fit_model as f; from tasks.training.train import train; f.train_apart = train; "
+IN_THIS_PROCESS = (
+    "import tasks.training.fit_model as f; from tasks.training.train import train; f.train_apart = train; "
+)
 
 
 def main() -> None:

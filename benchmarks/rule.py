@@ -4,8 +4,8 @@
 
 Each made-up job (`made_up_nights.py`) has 180 nights to learn from, of which the network has learnt from all but the
 newest 28, 60 or 180, and then a year. That year is judged as it is, and with forecasts that are worse from its 60th
-night on. The rule runs as it does at night, `models.degradation.judge` on what was known then. It was chosen on seeds 1
-and 2.
+night on. The rule runs as it does at night, `models.monitoring.change_detection.judge` on what was known then. It was
+chosen on seeds 1 and 2.
 
     false_per_year      episodes a year in years in which nothing is wrong
     nights_10           nights until 10 % worse is found, the median; None where most jobs had not found it in 120.
@@ -39,7 +39,7 @@ from operating_curve import draw
 from record import asked, record
 from rule_calibration import calibration
 
-from models.degradation import Nights, Verdict, Watch, judge
+from models.monitoring.change_detection import Nights, Verdict, Watch, judge
 from models.settings import MonitorSettings
 
 FloatArray = npt.NDArray[np.float64]

@@ -9,10 +9,10 @@ from __future__ import annotations
 import numpy as np
 from made_up_nights import FRESH, KINDS, LEARNT, YEAR, Kind, simulated
 
-from models.running_means import highest_means
+from models.monitoring.reference import usual_nights
+from models.monitoring.signals import rate_for
+from models.monitoring.window_scan import highest_means
 from models.settings import MonitorSettings
-from models.signals import rate_for
-from models.usual_nights import usual_nights
 
 YEARS, QUARTER = 10, 91
 SEGMENTS = 8

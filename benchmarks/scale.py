@@ -47,11 +47,11 @@ from peers import WORKERS, prepared, surroundings
 from record import asked, record
 from speed import BUSY, HORIZON, LAST_DAY, make_history, run_command
 
-from sql import history
-from sql.connection import adbc_connection, adbc_source_connection, connect, resolve_url
+from sql.engine.connection import adbc_connection, adbc_source_connection, connect, resolve_url
 from sql.migrations import migrate
-from sql.publish import publish_forecast
-from sql.read import Source, save_observations
+from sql.output import history
+from sql.output.publish import publish_forecast
+from sql.source.read import Source, save_observations
 
 KINDS = ("sqlite", "postgresql")
 TENSORFLOWS_OWN = 1.5e9

@@ -39,7 +39,7 @@ from year_limits import verdicts_on
 from year_nights import Nights
 from year_plan import YEAR
 
-import tasks.fit_model
+import tasks.training.fit_model
 from tasks.training.train import train
 
 
@@ -52,7 +52,7 @@ def main() -> None:
     parser.add_argument("--dry", action="store_true", help="print the figures and keep nothing of them")
     given = parser.parse_args()
     # In this process, for TensorFlow takes as long to import as a night takes.
-    tasks.fit_model.train_apart = train  # type: ignore[attr-defined]  # what the module imports is replaced
+    tasks.training.fit_model.train_apart = train  # type: ignore[attr-defined]  # what the module imports is replaced
     company = Company(10, 30, "2022-01-01", "2025-01-01", given.nights, YEAR)
     with tempfile.TemporaryDirectory() as passing:
         folder = (given.folder or Path(passing)).resolve()

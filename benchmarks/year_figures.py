@@ -16,11 +16,11 @@ from company import HORIZON, Company
 from explained import Event, day_of, evenings_to, evenings_without, events_of, found_by, reached
 from year_nights import Nights
 
-from flows.report import report_on
-from models.scoring import distances
-from sql import history
-from sql.tables import is_quantile_column, quantile_level
-from tasks.places import stamp
+from flows.night.report import report_on
+from models.evaluation.night_scores import distances
+from sql.output import history
+from sql.output.tables import is_quantile_column, quantile_level
+from tasks.store.places import stamp
 
 FloatArray = npt.NDArray[np.float64]
 Figures = dict[str, float | int | str | None]
@@ -38,7 +38,8 @@ class Seen:
         undrifted: Shape (series, day), what would have been sold without the drift.
         scale: Shape (series, day), the mean change over a season in the history, in the unit of the day.
         loss: Shape (4, day), sums of the model's and the naive's loss, and of both had there been no drift, in units
-            of the scale; one point counts for no more than in an evening's loss, see `models.scoring.distances`.
+            of the scale; one point counts for no more than in an evening's loss, see
+            `models.evaluation.night_scores.distances`.
         below: Of each quantile level: actuals at or below it, and all, of the series without and with the shift, of
             each day, shape (2, 2, day).
         missing: Rows that are not there.

@@ -18,12 +18,12 @@ import yaml
 from company import HORIZON, Company
 from year_databases import Databases, empty, forget_after, load
 
-from flows.backfill import backfill_nights
-from flows.job import LoadedJob, load_job
-from flows.night import run_night
-from models.retraining import Policy
-from sql import history
-from tasks.one_at_a_time import AlreadyRuns
+from flows.job.job import LoadedJob, load_job
+from flows.night.backfill import backfill_nights
+from flows.night.night import run_night
+from models.lifecycle.retraining import Policy
+from sql.output import history
+from tasks.run.lock import AlreadyRuns
 
 ROOT = Path(__file__).parents[1]
 ZONE = "Europe/Madrid"
@@ -33,7 +33,7 @@ TOLD_EVERY = 10
 STOPPED = """
 import sys
 from datetime import datetime, timedelta
-import flows.night as nights
+import flows.night.night as nights
 
 job, cutoff, now, stage = sys.argv[1:]
 real = getattr(nights, stage)

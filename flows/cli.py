@@ -14,7 +14,7 @@ from flows.commands.answer import AnsweringGroup
 from flows.commands.automations import automations
 from flows.commands.models import models
 from flows.commands.night import backfill, backtest, check, report, run
-from flows.commands.place import demo, doctor, import_rows, serve
+from flows.commands.setup import demo, doctor, import_rows, serve
 
 
 @click.group(cls=AnsweringGroup, context_settings={"help_option_names": ["-h", "--help"]})

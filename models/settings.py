@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from models.public_holidays import check_place
-from models.zone_offsets import zone_names
+from models.calendar.public_holidays import check_place
+from models.calendar.zones import zone_names
 
 QuantileLevel = Annotated[float, Field(gt=0.0, lt=1.0)]
 PositiveInt = Annotated[int, Field(ge=1)]

@@ -16,13 +16,13 @@ import pandas as pd
 import pyarrow as pa
 from measured import Answer, Request, long_format, peak_mib, warm_rate
 
-from models.audit import build_panel
-from models.choices import Plan
-from models.fitting import fit
-from models.forecaster import Forecaster
-from models.panel import Panel
+from models.audit.build_panel import build_panel
+from models.network.forecaster import Forecaster
+from models.network.plan import Plan
+from models.panel.panel import Panel
 from models.settings import ForecastSettings, NetworkSettings, TrainingSettings
-from models.training import TrainingReport
+from models.training.fit import fit
+from models.training.loop import TrainingReport
 
 NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 

@@ -24,8 +24,8 @@ def alerts() -> None:
 @answers
 def list_alerts(job: str, closed_too: bool) -> Answer:
     """Alerts that are open or acknowledged, newest first."""
-    from flows.job import load_job
-    from sql import history
+    from flows.job.job import load_job
+    from sql.output import history
 
     loaded = load_job(job)
     read = history.alerts if closed_too else history.open_alerts
@@ -41,7 +41,7 @@ def list_alerts(job: str, closed_too: bool) -> Answer:
 @answers
 def acknowledge(job: str, segment: str, by: str) -> Answer:
     """Say that somebody knows of the open alerts of a segment: they are not repeated."""
-    from tasks.answer_alert import acknowledge_alert
+    from tasks.monitoring.answer import acknowledge_alert
 
     return _answered(job, segment, by, acknowledge_alert, f"{by} knows of")
 
@@ -53,7 +53,7 @@ def acknowledge(job: str, segment: str, by: str) -> Answer:
 @answers
 def accept(job: str, segment: str, by: str) -> Answer:
     """Say that what open alerts tell of is usual from now on: they end, and what gets worse than that is told again."""
-    from tasks.answer_alert import accept_alert
+    from tasks.monitoring.answer import accept_alert
 
     return _answered(job, segment, by, accept_alert, "usual from now on")
 
@@ -62,7 +62,7 @@ def _answered(job: str, segment: str, by: str, answer: Callable[..., list[dict[s
     """What somebody says of a segment's open alerts: told of each with the same words before its message."""
     from datetime import UTC, datetime
 
-    from flows.job import load_job
+    from flows.job.job import load_job
 
     told = answer(load_job(job).places, segment, by, datetime.now(UTC))
     return Answer("\n".join(f"{words}: {alert['message']}" for alert in told), {"alerts": told})
@@ -73,8 +73,8 @@ def _answered(job: str, segment: str, by: str, answer: Callable[..., list[dict[s
 @answers
 def replay(job: str) -> Answer:
     """What the rule, as the job file now sets it, would have said on each past night. Changes nothing."""
-    from flows.job import load_job
-    from tasks.replay import episodes_of, replay_rule
+    from flows.job.job import load_job
+    from tasks.monitoring.replay import episodes_of, replay_rule
 
     loaded = load_job(job)
     zone = loaded.job.forecast.zone

@@ -17,7 +17,7 @@ from typing import Any, ParamSpec
 
 import click
 
-from flows.lost_server import leave_without_it
+from flows.deployments.lost_server import leave_without_it
 
 P = ParamSpec("P")
 _OURS = {"flows", "tasks", "models", "sql"}

@@ -45,8 +45,8 @@ def install(notify: str | None, api: str | None, silent_after: float, deadline: 
     """Install the automations of this project on a server, or bring them up to date."""
     if not api:
         raise click.UsageError("No server is named. Set PREFECT_API_URL, or give --api http://host:4200/api.")
-    from flows.automations import Patience
-    from flows.automations import install as install_on
+    from flows.server.automations import Patience
+    from flows.server.automations import install as install_on
 
     minutes = timedelta(minutes=1)
     patience = Patience(silent_after * minutes, deadline * 60 * minutes)

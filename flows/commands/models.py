@@ -32,8 +32,8 @@ def list_models(job: str) -> Answer:
 @answers
 def show(job: str, version: str | None) -> Answer:
     """One version with its metrics, its place and its nights beside a champion; the champion where none is named."""
-    from flows.job import JobError, load_job
-    from sql import history
+    from flows.job.job import JobError, load_job
+    from sql.output import history
 
     versions = _versions(job)
     for each in versions:
@@ -59,9 +59,9 @@ def promote(job: str, version: str) -> Answer:
     """Make a version the champion; the next night forecasts with it."""
     from datetime import UTC, datetime
 
-    from flows.job import load_job
-    from sql import write
-    from tasks.run_log import newest_night
+    from flows.job.job import load_job
+    from sql.output import write
+    from tasks.run.run_log import newest_night
 
     loaded = load_job(job)
     now, engine = datetime.now(UTC), loaded.places.ready_engine()
@@ -78,8 +78,8 @@ def rollback(job: str) -> Answer:
     """Make the champion before the present one champion again; the next night forecasts with it."""
     from datetime import UTC, datetime
 
-    from flows.job import load_job
-    from sql import write
+    from flows.job.job import load_job
+    from sql.output import write
 
     loaded = load_job(job)
     version = write.rollback(loaded.places.ready_engine(), loaded.job.name, datetime.now(UTC))
@@ -87,8 +87,8 @@ def rollback(job: str) -> Answer:
 
 
 def _versions(job: str) -> list[dict[str, Any]]:
-    from flows.job import load_job
-    from sql import history
+    from flows.job.job import load_job
+    from sql.output import history
 
     loaded = load_job(job)
     return history.models(loaded.places.ready_engine(), loaded.job.name)

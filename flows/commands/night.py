@@ -31,11 +31,11 @@ _POLICIES = click.Choice(["auto", "scratch", "warm", "never"])
 @answers
 def run(job: str, cutoff: str | None, train: Train | None, horizon: int | None, time_limit: int | None) -> Answer:
     """Run the nightly job once: read, train, forecast, publish, score, alert, report."""
-    from flows.job import load_job
+    from flows.job.job import load_job
 
     # A misspelt key is told at once, not after the numerics have been imported.
     load_job(job)
-    from flows.night import run_night
+    from flows.night.night import run_night
 
     summary = run_night(job, cutoff=cutoff, train=train, horizon=horizon, time_limit=time_limit)
     return Answer(summary.text(), summary.to_dict())
@@ -46,7 +46,7 @@ def run(job: str, cutoff: str | None, train: Train | None, horizon: int | None, 
 @answers
 def check(job: str) -> Answer:
     """Read the job and its source, and report every problem with its remedy. Changes nothing."""
-    from flows.check import check_job
+    from flows.night.check import check_job
 
     found = check_job(job)
     return Answer(found.text(), found.to_dict(), exit_code=2 if found.problems else 0)
@@ -72,10 +72,10 @@ def check(job: str) -> Answer:
 @answers
 def backfill(job: str, first: str, last: str, every: int | None, train: Train | None, workers: int) -> Answer:
     """Run the nightly job for each missed cutoff, oldest first, each as it would have run that night."""
-    from flows.job import load_job
+    from flows.job.job import load_job
 
     load_job(job)
-    from flows.backfill import backfill_nights
+    from flows.night.backfill import backfill_nights
 
     done = backfill_nights(job, first, last, every=every, train=train, workers=workers)
     lines = [f"{night.cutoff:%Y-%m-%d %H:%M}  {night.message}" for night in done.nights]
@@ -89,9 +89,9 @@ def backfill(job: str, first: str, last: str, every: int | None, train: Train | 
 @answers
 def report(job: str, cutoff: str | None) -> Answer:
     """Write the page of a night again: forecasts, scores, losses, alerts, with plots."""
-    from flows.job import load_job
-    from flows.moments import to_moment
-    from flows.report import report_on
+    from flows.job.job import load_job
+    from flows.job.moments import to_moment
+    from flows.night.report import report_on
 
     loaded = load_job(job)
     file = report_on(loaded, None if cutoff is None else to_moment(cutoff, loaded.job.forecast.zone))
@@ -118,13 +118,13 @@ def report(job: str, cutoff: str | None) -> Answer:
 @answers
 def backtest(job: str, cutoffs: int, challengers: str, how: Literal["once", "each"]) -> Answer:
     """Train on an older past, forecast from several cutoffs, and compare with the seasonal naive and others."""
-    from models.challengers import require_challengers
+    from models.baselines.challengers import require_challengers
 
     # A name given twice is one column.
     names = list(dict.fromkeys(name.strip() for name in challengers.split(",") if name.strip()))
     # What is not installed is told at once, not after all that a backtest needs has been imported.
     require_challengers(names)
-    from flows.backtest import backtest_job
+    from flows.night.backtest import backtest_job
 
     result = backtest_job(job, cutoffs, names, how)
     rows: list[dict[str, Any]] = result.rows()

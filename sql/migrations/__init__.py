@@ -10,7 +10,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from sql.connection import describe, storage_errors, transaction
+from sql.engine.connection import describe, storage_errors, transaction
 from sql.errors import StorageError
 
 VERSION_TABLE = "nightcast_version"
@@ -60,7 +60,7 @@ def _current(connection: sa.Connection) -> str | None:
 
 
 def _refuse_foreign_tables(engine: sa.Engine, connection: sa.Connection) -> None:
-    from sql.tables import metadata
+    from sql.output.tables import metadata
 
     inspector = sa.inspect(connection)
     foreign = sorted(set(metadata.tables) & {*inspector.get_table_names(), *inspector.get_view_names()})

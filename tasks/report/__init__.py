@@ -1,5 +1,4 @@
-"""The page of a night: what it says, how it is drawn, and writing it."""
+"""The HTML page of a night or of a backtest: what it says, how it is drawn, writing it.
 
-from tasks.report.write import write_report
-
-__all__ = ["write_report"]
+Its face: `write_report`.
+"""

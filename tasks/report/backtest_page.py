@@ -9,13 +9,13 @@ from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Any
 
-from models.backtest import NAIVE, NETWORK, Judged
-from tasks.places import Places, write_whole
+from models.evaluation.backtest import NAIVE, NETWORK, Judged
 from tasks.report import backtest_plots, plots
 from tasks.report.accuracy import COVERAGE, METRICS, label_of
 from tasks.report.screen import cell, images, place_of
 from tasks.report.template import html_of
 from tasks.step import step
+from tasks.store.places import Places, write_whole
 
 Row = Mapping[str, Any]
 # What is drawn of each step: an error, and what is watched every night.

@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from models.backtest import NAIVE, NETWORK
+from models.evaluation.backtest import NAIVE, NETWORK
 from tasks.report.plots import LINE, MODEL, MUTED, Values, as_numbers, as_percent, as_svg
 from tasks.report.plots import NAIVE as NAIVE_COLOUR
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tasks.artifacts import show_table, show_text
+from tasks.prefect_ui import show_table, show_text
 from tasks.report.night import Row
 from tasks.report.screen import error_rows, fallback_rows, night_screen
 from tasks.step import inside_flow

@@ -5,15 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
-from sql import history
-from tasks.details import read_details
-from tasks.places import Places, write_whole
+from sql.output import history
 from tasks.report.accuracy import best_known_cutoff
+from tasks.report.details import read_details
 from tasks.report.night import Night
 from tasks.report.page import page
 from tasks.report.run_page import show_night
 from tasks.report.template import html_of
 from tasks.step import step
+from tasks.store.places import Places, write_whole
 
 
 @step("write report")

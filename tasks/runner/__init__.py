@@ -1,5 +1,4 @@
-"""Where shards of series are forecast: in this process, in several of this machine, or on a Dask cluster."""
+"""Other processes and machines: where shards of series are forecast.
 
-from tasks.runner.settings import Runner, RunnerError
-
-__all__ = ["Runner", "RunnerError"]
+Its face: `Runner`.
+"""

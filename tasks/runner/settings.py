@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
+from models.panel.shards import SHARD_SERIES
 from models.settings import Settings
-from models.shards import SHARD_SERIES
 
 
 class RunnerError(Exception):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import fsspec
 
 if TYPE_CHECKING:
-    from tasks.places import Places
+    from tasks.store.places import Places
 
 
 @contextmanager

@@ -1,1 +1,4 @@
-"""Training away from the night: in a process of its own, and on another machine where the job says so."""
+"""From a panel to a stored model version: decide, train in a process of its own, promote.
+
+Its face: `decide`, `fit_model`.
+"""

@@ -20,10 +20,10 @@ from typing import Any
 from pydantic import Field
 
 from models.errors import TrainingFailed
-from models.levels import Levels
+from models.hierarchy.levels import Levels
 from models.settings import ForecastSettings, NetworkSettings, Settings, TrainingSettings
-from tasks.model_store import StoredVersion
 from tasks.runner.cluster import PACKAGE
+from tasks.store.version_store import StoredVersion
 
 ORDER, MODEL, TRAINED = "order.json", "model", "trained.json"
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from models.errors import TrainingFailed
-from models.progress import Progress
+from models.training.progress import Progress
 from tasks.step import logger
 from tasks.training.order import Trained
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from models.progress import Progress
-from models.retraining import built_for
-from models.scoring import segments_of
-from models.time_grid import TimeGrid
-from tasks.model_store import SERIES_FILE, fetch_version
-from tasks.panel_store import load_panel
+from models.calendar.grid import TimeGrid
+from models.evaluation.night_scores import segments_of
+from models.lifecycle.retraining import built_for
+from models.training.progress import Progress
 from tasks.runner.shared_files import at_hand
+from tasks.store.panel_file import load_panel
+from tasks.store.version_store import SERIES_FILE, fetch_version
 from tasks.training.order import MODEL, Order, Trained
 
 
@@ -34,14 +34,14 @@ def train(folder: Path, tell: Callable[[Progress], None]) -> Trained:
     panel = load_panel(at_hand(order.panel, folder))
     before = None if order.start is None else fetch_version(order.start, folder)
     # What computes takes seconds to import: whatever is wrong with the order is found before.
-    from tasks.keras_import import quiet_import
-    from tasks.reconcile import to_train_on
-    from tasks.summary_file import write_summary
+    from models.hierarchy.training_panel import to_train_on
+    from tasks.quiet_keras import quiet_import
+    from tasks.reading.history_file import write_summary
 
     with quiet_import():
-        from models.fitting import fit
-        from models.forecaster import Forecaster
-        from models.two_networks import compare_held_out
+        from models.lifecycle.comparison import compare_held_out
+        from models.network.forecaster import Forecaster
+        from models.training.fit import fit
 
     panel = to_train_on(panel, order.levels)
     start = None if before is None else Forecaster.load(before)

@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from flows.night import run_night
-from sql.import_file import import_file
-from sql.url import resolve_url
+from flows.night.night import run_night
+from sql.engine.url import resolve_url
+from sql.imports.import_file import import_file
 from tasks.training.train import train
 
 DAYS = pd.date_range("2023-10-01", periods=140, freq="D")
@@ -122,5 +122,5 @@ def _no_server() -> Iterator[None]:
 def _trained_in_this_process() -> Iterator[None]:
     """Nights of the tests' own process train in it, which spares each of them importing TensorFlow anew."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tasks.fit_model.train_apart", train)
+        patch.setattr("tasks.training.fit_model.train_apart", train)
         yield

@@ -9,16 +9,16 @@ import pandas as pd
 import pytest
 import yaml
 
-from flows.backfill import backfill_nights
-from flows.job import load_job
-from flows.night import run_night
-from sql import history
-from sql.import_file import import_file
-from sql.url import resolve_url
-from tasks.backtest import choose_cutoffs
-from tasks.covariates import covariates
-from tasks.read_series import read_series, seen_at
-from tasks.rows_store import load_rows
+from flows.job.job import load_job
+from flows.night.backfill import backfill_nights
+from flows.night.night import run_night
+from sql.engine.url import resolve_url
+from sql.imports.import_file import import_file
+from sql.output import history
+from tasks.evaluation.backtest import choose_cutoffs
+from tasks.reading.covariates import covariates
+from tasks.reading.read_series import read_series, seen_at
+from tasks.store.rows_file import load_rows
 
 DAYS = pd.date_range("2024-01-01", periods=42, freq="D")
 
@@ -44,7 +44,7 @@ def frame_of(*revisions: tuple[str, str, float, str]) -> pd.DataFrame:
 @pytest.fixture
 def make_as_of_job(make_job, database_url, monkeypatch):
     """Makes a job of the fallback's forecasts alone, without reports, which take most of so small a night."""
-    monkeypatch.setattr("flows.night.write_report", lambda places, *_: places.report)
+    monkeypatch.setattr("flows.night.night.write_report", lambda places, *_: places.report)
 
     def make(*revisions: tuple[str, str, float, str], **source):
         parts = {"static": [], "recorded_at": "loaded_at", **source}

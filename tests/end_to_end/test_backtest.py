@@ -14,9 +14,9 @@ from click.testing import CliRunner
 from statsforecast.models import AutoETS, Theta
 
 from flows.cli import main
-from flows.job import load_job
-from tasks.backtest import forecast_origins
-from tasks.read_series import read_series
+from flows.job.job import load_job
+from tasks.evaluation.backtest import forecast_origins
+from tasks.reading.read_series import read_series
 
 HORIZON, CUTOFFS = 7, 2
 ORIGINS = [datetime(2024, 2, day, tzinfo=UTC) for day in (3, 10)]
@@ -54,7 +54,7 @@ def test_a_backtest_compares_with_the_seasonal_naive_and_publishes_nothing(make_
 
 def test_challengers_forecast_the_same_past_beside_the_network(make_job, history_frame, monkeypatch):
     job = make_job(forecast={"upper_bound": 45})
-    monkeypatch.setattr("tasks.backtest.worker_count", lambda values: 2)
+    monkeypatch.setattr("tasks.evaluation.backtest.worker_count", lambda values: 2)
 
     answer = run(str(job), "--challengers", "auto_ets, theta")
 

@@ -17,13 +17,13 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-import models.version
 from flows.cli import main
-from flows.job import load_job
-from sql import history
-from sql.connection import transaction
+from flows.job.job import load_job
+from models.network import version_file
+from sql.engine.connection import transaction
 from sql.migrations import migrate
-from sql.tables import model
+from sql.output import history
+from sql.output.tables import model
 
 
 def snapshot(folder: Path) -> dict[str, object]:
@@ -307,12 +307,12 @@ def test_a_night_that_may_train_replaces_a_damaged_champion_and_says_why(
 def test_a_champion_of_another_release_is_replaced_and_the_night_says_why(two_nights, monkeypatch):
     job = with_its_own_versions(two_nights)
     champion = history.champion(load_job(job).places.engine(), "small")
-    monkeypatch.setattr(models.version, "FORMAT", models.version.FORMAT + 1)
+    monkeypatch.setattr(version_file, "FORMAT", version_file.FORMAT + 1)
     result = CliRunner().invoke(main, ["run", str(job), "--cutoff", "2024-02-11", "--json"])
     assert result.exit_code == 0, result.output
     night = json.loads(result.stdout)
     assert night["train_mode"] == "scratch"
-    reason = f"champion {champion['version']} cannot be read: it has format {models.version.FORMAT - 1}, this release"
+    reason = f"champion {champion['version']} cannot be read: it has format {version_file.FORMAT - 1}, this release"
     assert night["train_reason"].startswith(reason)
 
 

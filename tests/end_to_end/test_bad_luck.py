@@ -12,12 +12,12 @@ import pytest
 from click.testing import CliRunner
 
 from flows.cli import main
-from flows.job import load_job
-from flows.night import run_night
-from sql import history, write
-from sql.connection import connect
-from sql.import_file import import_file
-from sql.url import resolve_url
+from flows.job.job import load_job
+from flows.night.night import run_night
+from sql.engine.connection import connect
+from sql.engine.url import resolve_url
+from sql.imports.import_file import import_file
+from sql.output import history, write
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def untrained(make_job):
 @pytest.fixture
 def broken(request, webhook, monkeypatch) -> Iterator[str]:
     """The URL of a target that refuses, answers 500 or hangs."""
-    monkeypatch.setattr("tasks.deliver._SECONDS_BEFORE_RETRY", (0.0, 0.0))
+    monkeypatch.setattr("tasks.monitoring.deliver._SECONDS_BEFORE_RETRY", (0.0, 0.0))
     url, _, status = webhook
     if request.param == "refuses":
         yield "http://127.0.0.1:1/hook"
@@ -37,7 +37,7 @@ def broken(request, webhook, monkeypatch) -> Iterator[str]:
         status[0] = 500
         yield url
     else:
-        monkeypatch.setattr("tasks.deliver._SECONDS", 0.2)
+        monkeypatch.setattr("tasks.monitoring.deliver._SECONDS", 0.2)
         with socket.create_server(("127.0.0.1", 0)) as silent:
             yield f"http://127.0.0.1:{silent.getsockname()[1]}/hook"
 
@@ -64,7 +64,7 @@ def test_what_a_webhook_does_not_take_is_noted_and_sent_with_the_next_night(untr
     assert tried == (3 if status[0] == 500 else 0)
 
     status[0] = 200
-    monkeypatch.setattr("tasks.deliver._SECONDS", 15.0)
+    monkeypatch.setattr("tasks.monitoring.deliver._SECONDS", 15.0)
     monkeypatch.setenv("HOOK", url)
     assert night_of(job, "2024-02-23").undelivered == []
     night_of(job, "2024-02-23")

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import yaml
 
-from flows.job import load_job
-from flows.night import run_night
-from models.calibration import Calibration
-from models.calibration_evidence import Evidence
-from sql import history
-from tasks.calibration import unpacked
-from tasks.details import read_details
+from flows.job.job import load_job
+from flows.night.night import run_night
+from models.calibration.calibration import Calibration
+from models.calibration.evidence import Evidence
+from sql.output import history
+from tasks.forecasting.calibration import unpacked
+from tasks.report.details import read_details
 
 FIRST, LAST = 3, 9
 

@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 from sqlalchemy import select
 
-from flows.job import load_job
-from flows.night import run_night
-from sql.connection import transaction
-from sql.tables import forecast
+from flows.job.job import load_job
+from flows.night.night import run_night
+from sql.engine.connection import transaction
+from sql.output.tables import forecast
 
 QUARTER = timedelta(minutes=15)
 # Nobody has so many values: every series gets the fallback, the quarter of an hour a day before.

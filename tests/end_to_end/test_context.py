@@ -13,15 +13,15 @@ import pandas as pd
 import pytest
 import yaml
 
-from flows import night as night_module
-from flows.job import load_job
-from flows.night import run_night
-from sql import history
-from sql.connection import connect
-from sql.import_file import import_file
-from sql.url import resolve_url
-from tasks import context as context_module
-from tasks.summary_file import meaning_of
+from flows.job.job import load_job
+from flows.night import night as night_module
+from flows.night.night import run_night
+from sql.engine.connection import connect
+from sql.engine.url import resolve_url
+from sql.imports.import_file import import_file
+from sql.output import history
+from tasks.planning import read_plan as context_module
+from tasks.reading.history_file import meaning_of
 
 DAYS = pd.date_range("2021-06-01", periods=900, freq="D")
 TRAINED, LOADED = "2023-10-28", "2023-11-04"  # days 879 and 886

@@ -11,10 +11,10 @@ import pandas as pd
 from click.testing import CliRunner
 
 from flows.cli import main
-from flows.job import load_job
-from sql import history
-from sql.import_file import import_file
-from sql.url import resolve_url
+from flows.job.job import load_job
+from sql.engine.url import resolve_url
+from sql.imports.import_file import import_file
+from sql.output import history
 
 
 def run(*arguments: str, code: int = 0) -> dict:

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from flows.job import load_job
-from flows.night import run_night
-from sql import history
-from tasks.example_source import make_example_source
+from flows.job.job import load_job
+from flows.night.night import run_night
+from sql.output import history
+from tasks.reading.example_source import make_example_source
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 

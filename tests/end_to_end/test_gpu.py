@@ -10,10 +10,10 @@ import fsspec
 import pytest
 import yaml
 
-from flows.job import load_job
-from flows.night import run_night
-from sql import history
-from tasks.training.on_gpu import train_handed_over
+from flows.job.job import load_job
+from flows.night.night import run_night
+from sql.output import history
+from tasks.training.gpu_pool import train_handed_over
 from tasks.training.sub_flow import SubFlowFailed
 from tasks.training.train import train
 
@@ -27,9 +27,9 @@ def far_end(monkeypatch):
         folders.append(parameters["folder"])
         train_handed_over(parameters["folder"])
 
-    monkeypatch.setattr("tasks.fit_model.inside_flow", lambda: True)
-    monkeypatch.setattr("tasks.training.on_gpu.run_deployed", do)
-    monkeypatch.setattr("tasks.training.on_gpu.train_apart", train)
+    monkeypatch.setattr("tasks.training.fit_model.inside_flow", lambda: True)
+    monkeypatch.setattr("tasks.training.gpu_pool.run_deployed", do)
+    monkeypatch.setattr("tasks.training.gpu_pool.train_apart", train)
     return folders
 
 
@@ -49,7 +49,7 @@ def test_a_night_goes_on_with_its_champion_where_the_gpu_gives_no_model(two_nigh
     def fail(*arguments: object, **limits: float) -> None:
         raise error
 
-    monkeypatch.setattr("tasks.training.on_gpu.run_deployed", fail)
+    monkeypatch.setattr("tasks.training.gpu_pool.run_deployed", fail)
     settings = yaml.safe_load(two_nights.read_text(encoding="utf-8")) | {"runner": {"train_on": "gpu"}}
     two_nights.write_text(yaml.safe_dump(settings), encoding="utf-8")
     champion = history.champion(load_job(two_nights).places.engine(), "small")["version"]
@@ -62,7 +62,7 @@ def test_without_a_server_the_gpu_is_here_in_a_process_of_its_own_and_one_line_s
     job = make_job(runner={"train_on": "gpu"})
     code = (
         "import logging, sys; logging.basicConfig(level=logging.INFO, format='%(message)s'); "
-        "from flows.night import run_night; print(run_night(sys.argv[1]).fallback_series, 'keras' in sys.modules)"
+        "from flows.night.night import run_night; print(run_night(sys.argv[1]).fallback_series, 'keras' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code, str(job)], capture_output=True, text=True, check=True)
     lines = done.stderr.splitlines()

@@ -14,12 +14,12 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
-from flows import night as nights
-from flows.backfill import backfill_nights
-from flows.job import load_job
-from flows.night import run_night
-from sql import history
-from tasks.places import stamp
+from flows.job.job import load_job
+from flows.night import night as nights
+from flows.night.backfill import backfill_nights
+from flows.night.night import run_night
+from sql.output import history
+from tasks.store.places import stamp
 
 STAGES = [
     "read_series", "audit_input", "begin_run", "decide", "fit_model", "predict", "publish", "the commit",
@@ -30,7 +30,7 @@ STAGES = [
 KILLED_AT_EVERY_STAGE = """
 import json, os, signal, sqlite3, sys
 from pathlib import Path
-import flows.night as nights, tasks.publish as publishing
+import flows.night.night as nights, tasks.publishing.publish as publishing
 
 job, stages, found = Path(sys.argv[1]), json.loads(sys.argv[2]), {}
 
@@ -73,7 +73,7 @@ print(json.dumps(found))
 @pytest.fixture
 def untrained(make_job, monkeypatch):
     """Makes a job that forecasts by the fallback alone, without reports, which take most of so small a night."""
-    monkeypatch.setattr("flows.night.write_report", lambda places, *_: places.report)
+    monkeypatch.setattr("flows.night.night.write_report", lambda places, *_: places.report)
     return lambda **settings: make_job(**{"forecast": {"min_history": 10_000}, **settings})
 
 

@@ -11,26 +11,26 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from flows import night as nights
-from flows.backfill import backfill_nights
 from flows.cli import main
-from flows.job import JobError, load_job
-from flows.night import run_night
-from sql import history, write
-from sql.connection import transaction
+from flows.job.job import JobError, load_job
+from flows.night import night as nights
+from flows.night.backfill import backfill_nights
+from flows.night.night import run_night
+from sql.engine.connection import transaction
+from sql.engine.lock import turn_of
 from sql.migrations import migrate
-from sql.tables import loss
-from sql.tables import run as run_table
-from sql.turn import turn_of
-from tasks.calibration import Covered
-from tasks.decide import champion_as_of
-from tasks.run_log import nights_done
+from sql.output import history, write
+from sql.output.tables import loss
+from sql.output.tables import run as run_table
+from tasks.forecasting.calibration import Covered
+from tasks.run.run_log import nights_done
+from tasks.training.decide import champion_as_of
 
 
 @pytest.fixture(autouse=True)
 def _no_reports(monkeypatch):
     # They take most of so small a night.
-    monkeypatch.setattr("flows.night.write_report", lambda places, *_: places.report)
+    monkeypatch.setattr("flows.night.night.write_report", lambda places, *_: places.report)
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ import pytest
 from click.testing import CliRunner
 
 from flows.cli import main
-from flows.job import load_job
-from flows.night import night
-from flows.scope import Scope
+from flows.job.job import load_job
+from flows.night.night import night
+from flows.night.scope import Scope
 from models.errors import InputError
-from sql import history
+from sql.output import history
 
 
 def run(job, part, cutoff, train, changes=None):

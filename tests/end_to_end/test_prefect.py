@@ -25,11 +25,11 @@ import pytest
 import yaml
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.automations import NotifyTargetError, Patience, install
-from flows.job import load_job
-from flows.night import run_night
-from sql import history
-from tasks.notify import emit
+from flows.job.job import load_job
+from flows.night.night import run_night
+from flows.server.automations import NotifyTargetError, Patience, install
+from sql.output import history
+from tasks.monitoring.notify import emit
 from tasks.training.sub_flow import SubFlowFailed, run_deployed
 
 ROOT = Path(__file__).parents[2]
@@ -381,8 +381,8 @@ def test_a_backtest_shows_its_errors_as_an_artifact_of_its_run(server):
 CATCHING_UP = """
 import sys
 from datetime import UTC, datetime
-import flows.night as nights
-from tasks import one_at_a_time
+import flows.night.night as nights
+from tasks.run import lock as one_at_a_time
 
 real = nights.predict
 
@@ -400,7 +400,7 @@ print(nights.run_night(sys.argv[1], now=datetime(2024, 2, 13, 12, tzinfo=UTC)).n
 
 
 def test_missed_nights_are_sub_flows_of_tonight_and_each_keeps_its_turn(server, make_job, monkeypatch):
-    monkeypatch.setattr("flows.night.write_report", lambda places, *_: places.report)
+    monkeypatch.setattr("flows.night.night.write_report", lambda places, *_: places.report)
     job = make_job(forecast={"min_history": 10_000}, schedule={"catch_up": "all"})
     for day in (8, 9, 10):
         run_night(job, cutoff=f"2024-02-{day:02d}")
@@ -458,7 +458,7 @@ class Wire:
 WAITING_IN_THE_MIDDLE = """
 import sys, time
 from pathlib import Path
-import flows.night as nights
+import flows.night.night as nights
 from flows.cli import main
 
 marker, real = Path(sys.argv.pop()), nights.predict

@@ -12,13 +12,13 @@ import yaml
 from click.testing import CliRunner
 
 from flows.cli import main
-from flows.job import load_job
-from models.forecaster import Forecaster
-from models.promotion import Evidence, Sums, Verdict
-from sql import history, write
-from tasks.decide import champion_as_of, contender, weigh
-from tasks.model_store import SERIES_FILE, store_version
-from tasks.verdict import promotion_row
+from flows.job.job import load_job
+from models.lifecycle.promotion import Evidence, Sums, Verdict
+from models.network.forecaster import Forecaster
+from sql.output import history, write
+from tasks.store.version_store import SERIES_FILE, store_version
+from tasks.training.decide import champion_as_of, contender, weigh
+from tasks.training.verdict import promotion_row
 
 
 def day(number: int) -> datetime:

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from flows.job import load_job
-from flows.night import night, run_night
-from sql import history
+from flows.job.job import load_job
+from flows.night.night import night, run_night
+from sql.output import history
 
 DAYS = pd.date_range("2023-10-01", periods=140, freq="D")
 FIRST, SECOND = datetime(2024, 2, 1, tzinfo=UTC), datetime(2024, 2, 2, tzinfo=UTC)
@@ -96,7 +96,7 @@ def test_a_night_of_the_fallback_is_told_from_those_of_a_version(ran, two_nights
 
 
 def test_scoring_alone_finds_the_revision_in_the_tables_too(ran):
-    from flows.scope import Scope
+    from flows.night.scope import Scope
 
     before = scores_of(ran, SECOND, "revision")
     loaded = load_job(ran)

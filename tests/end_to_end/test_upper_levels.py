@@ -13,8 +13,8 @@ import yaml
 from click.testing import CliRunner
 
 from flows.cli import main
-from flows.job import load_job
-from sql import history
+from flows.job.job import load_job
+from sql.output import history
 
 STORES, ITEMS = ["Bilbao", "Madrid"], ["*", "salt/pepper", "tea"]
 HORIZON = 7

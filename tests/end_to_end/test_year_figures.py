@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.scoring import MOST
+from models.evaluation.night_scores import MOST
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 UNIT, DRIFT = "2025-03-05", ("2025-03-20", "2025-03-24", 0.8)

@@ -87,7 +87,7 @@ def test_an_interrupted_verb_is_a_failure_in_json_too(monkeypatch):
     def end(job):
         raise KeyboardInterrupt("ended by SIGTERM")
 
-    monkeypatch.setattr("flows.job.load_job", end)
+    monkeypatch.setattr("flows.job.job.load_job", end)
     result = CliRunner().invoke(main, ["run", "x.yaml", "--json"])
     assert result.exit_code == 1
     assert json.loads(result.stdout) == {"error": "ended by SIGTERM", "exit_code": 1}

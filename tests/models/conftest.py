@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from models.panel import Panel
+from models.panel.panel import Panel
 
 MakePanel = Callable[..., Panel]
 

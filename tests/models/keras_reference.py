@@ -6,10 +6,10 @@ import numpy as np
 import numpy.typing as npt
 from keras import ops
 
-from models.keras_member import built
-from models.member import Member, in_units
-from models.panel import Panel
-from models.windows import gather
+from models.network.member import Member, in_units
+from models.network.windows import gather
+from models.panel.panel import Panel
+from models.training.fit_member import built
 
 
 def keras_quantiles(member: Member, panel: Panel) -> npt.NDArray[np.float64]:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 
-from sql.connection import connect, resolve_url, transaction
+from sql.engine.connection import connect, resolve_url, transaction
 from sql.migrations import migrate
 
 CREATED = datetime(2024, 2, 1, 3, 0, tzinfo=UTC)

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from sql.migrations import migrate
-from tasks.places import Output, Places
+from tasks.store.places import Output, Places
 
 CUTOFF = datetime(2024, 3, 1, tzinfo=UTC)
 

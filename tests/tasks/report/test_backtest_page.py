@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from models.backtest import Judged, Origin, judge_origins
-from models.panel import Panel
-from tasks.places import Output, Places
+from models.evaluation.backtest import Judged, Origin, judge_origins
+from models.panel.panel import Panel
 from tasks.report.backtest_page import difference_in_words, write_backtest
+from tasks.store.places import Output, Places
 
 LEVELS = np.array([0.05, 0.5, 0.95])
 

@@ -17,15 +17,15 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from sql import tables
 from sql.migrations import migrate
-from tasks.places import Output, Places
+from sql.output import tables
 from tasks.report.accuracy import accuracy, gain, widest_interval
 from tasks.report.night import Night
 from tasks.report.page import page, verdict
 from tasks.report.plots import calibration, error_by_step, fan_chart
 from tasks.report.screen import error_rows, night_screen
 from tasks.report.write import render, write_report
+from tasks.store.places import Output, Places
 
 CUTOFF = datetime(2025, 2, 27, 23, tzinfo=UTC)  # midnight of 28 February in Madrid
 DAY = timedelta(days=1)

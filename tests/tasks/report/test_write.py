@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from sql import write
+from sql.output import write
 from tasks.report.write import read_night
 
 NIGHT = datetime(2024, 3, 1, tzinfo=UTC)

@@ -1,0 +1,4 @@
+"""The flows that `prefect.yaml` names, and their forms.
+
+Its face: `nightly`.
+"""

@@ -1,0 +1,20 @@
+"""Backfilling as a Prefect flow: each missed night is a run of `nightly` under it."""
+
+from __future__ import annotations
+
+from prefect import flow
+from prefect.states import Completed
+
+from flows.deployments.form import Every, First, JobName, Last, Train, Workers, with_form
+from flows.night.backfill import backfill_nights
+
+
+@with_form
+@flow(name="backfill", flow_run_name="{job} {first} to {last}", persist_result=False)
+def backfill(
+    job: JobName, first: First, last: Last, every: Every = None, train: Train = None, workers: Workers = 1
+) -> int:
+    """Run the nightly job for each missed cutoff, oldest first; gives the number of nights run."""
+    done = backfill_nights(job, first, last, every=every, train=train, workers=workers)
+    message = f"{len(done.nights)} nights run, {done.skipped} were there already"
+    return Completed(message=message, data=len(done.nights))  # type: ignore[return-value]  # Prefect unpacks the state

@@ -1,0 +1,21 @@
+"""Training as a Prefect flow of its own, on the pool `gpu`; nights start it where the job says so."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from prefect import flow
+from prefect.states import Completed
+from pydantic import Field
+
+from tasks.training.gpu_pool import train_handed_over
+
+Folder = Annotated[str, Field(description="Folder of the night that asks for a model; only a night knows one.")]
+
+
+@flow(name="fit", persist_result=False)
+def fit(folder: Folder) -> None:
+    """Train what a night has handed over, and leave the model where the night fetches it."""
+    facts = train_handed_over(folder).facts
+    message = f"{facts['steps']} steps in {facts['seconds']:.0f} s: {facts['stopped']}"
+    return Completed(message=message)  # type: ignore[return-value]  # Prefect unpacks the state

@@ -1,0 +1,71 @@
+"""Parts of the night, and a backtest, as Prefect flows of their own: one button each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.states import Completed
+
+from flows.deployments.form import (
+    Challengers,
+    Cutoff,
+    Cutoffs,
+    HowOftenToTrain,
+    HowToTrain,
+    JobName,
+    Notify,
+    TimeLimit,
+    with_form,
+)
+from flows.deployments.nightly import run_name, run_part
+from flows.job.job import load_job
+from flows.night.summary import NightSummary
+from tasks.prefect_ui import label_run
+
+
+@with_form
+@flow(name="train", flow_run_name=run_name, persist_result=False)
+def train(
+    job: JobName, cutoff: Cutoff = None, train: HowToTrain = "scratch", time_limit: TimeLimit = None
+) -> NightSummary:
+    """Train a job's network now: the champion or its challenger. No forecast changes until the next one is made."""
+    return run_part(job, "train", cutoff, train, time_limit=time_limit)
+
+
+@with_form
+@flow(name="forecast", flow_run_name=run_name, persist_result=False)
+def forecast(job: JobName, cutoff: Cutoff = None) -> NightSummary:
+    """Forecast with the champion as it is and publish; nothing is trained, judged or told."""
+    return run_part(job, "forecast", cutoff, "never")
+
+
+@with_form
+@flow(name="score", flow_run_name=run_name, persist_result=False)
+def score(job: JobName, cutoff: Cutoff = None, notify: Notify = True) -> NightSummary:
+    """Judge published forecasts by what has come true since, and tell where they got worse."""
+    return run_part(job, "score", cutoff, "never", tells=notify)
+
+
+@with_form
+@flow(name="backtest", flow_run_name="{job} from {cutoffs} cutoffs", persist_result=False)
+def backtest(
+    job: JobName,
+    cutoffs: Cutoffs = 4,
+    challengers: Challengers = [],  # noqa: B006
+    train: HowOftenToTrain = "once",
+) -> list[dict[str, Any]]:
+    """Train on an older past, forecast from past cutoffs, and show the errors beside other methods'."""
+    from flows.night.backtest import backtest_job
+
+    label_run(load_job(job).job.name)
+    result = backtest_job(job, cutoffs, challengers, train)
+    words = f"{result.cutoffs[0]:%Y-%m-%d} to {result.cutoffs[-1]:%Y-%m-%d}, {len(result.cutoffs)} cutoffs"
+    # An artifact's key knows no underscore.
+    key = f"backtest-{result.job}".replace("_", "-")
+    create_table_artifact(result.rows(), key=key, description="\n\n".join([f"{result.job}: {words}", *result.notes()]))
+    create_markdown_artifact(result.page.screen, key=f"{key}-plots", description=f"{words}: differences and plots")
+    [mase, *_] = [row for row in result.rows() if row["metric"] == "mase"] or result.rows()
+    message = f"{mase['metric']} {mase['model']:.4g}, seasonal naive's {mase['seasonal naive']:.4g}; {words}"
+    return Completed(message=message, data=result.rows())  # type: ignore[return-value]  # Prefect unpacks the state

@@ -1,0 +1,49 @@
+"""Moments as people write them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from flows.job.job import JobError
+
+
+def to_moment(written: str | datetime, zone: ZoneInfo) -> datetime:
+    """A timestamp with its zone; one written without is meant in the job's.
+
+    Raises:
+        JobError: it does not read as a timestamp.
+
+    >>> to_moment("2024-03-01", ZoneInfo("Europe/Madrid")).isoformat()
+    '2024-03-01T00:00:00+01:00'
+    """
+    try:
+        moment = written if isinstance(written, datetime) else datetime.fromisoformat(written)
+    except ValueError:
+        raise JobError(f"{written!r} is not a timestamp; write 2024-03-01 or 2024-03-01T06:00.") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=zone)
+
+
+def to_cutoff(written: str | datetime, zone: ZoneInfo, now: datetime) -> datetime:
+    """The cutoff of a night: a moment that has come.
+
+    Raises:
+        JobError: it does not read as a timestamp, or lies after `now`: its night would stay the newest, and
+            every night until then would count as a past one.
+    """
+    moment = to_moment(written, zone)
+    if moment > now:
+        raise JobError(
+            f"The cutoff {moment.isoformat()} has not come yet: it is {now:%Y-%m-%dT%H:%M%z}. Give an earlier one."
+        )
+    return moment
+
+
+def local_day(moment: datetime, zone: ZoneInfo) -> str:
+    """A moment as the job's people say it: the day, and the hour where it is not midnight.
+
+    >>> local_day(datetime.fromisoformat("2024-02-29T23:00Z"), ZoneInfo("Europe/Madrid"))
+    '2024-03-01'
+    """
+    local = moment.astimezone(zone)
+    return f"{local:%Y-%m-%d %H:%M}" if local.hour or local.minute else f"{local:%Y-%m-%d}"

@@ -1,0 +1,4 @@
+"""The order of a night, and what else can be done with a job: check, backtest, backfill, report, demo.
+
+Its face: `run_night`.
+"""

@@ -1,0 +1,94 @@
+"""Look at a job and its source, and say everything that a night would stumble over; change nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from flows.job.job import load_job
+from models.audit.build_panel import Audit
+from models.errors import InputError
+from sql.errors import SourceError, StorageError
+from sql.source.read import describe_source
+from tasks.forecasting.reconcile import require_method
+from tasks.monitoring.notify import NotifyError, check_targets
+from tasks.reading.audit import audit_input, refuse_stale
+from tasks.reading.read_series import read_series
+from tasks.runner.cluster import check_runner
+from tasks.runner.settings import RunnerError
+from tasks.store.places import PlaceError, check_places
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a look at a job found.
+
+    Attributes:
+        job: The job's name.
+        problems: What would stop a night, each with its remedy.
+        audit: What is in the source; None where it could not be read.
+    """
+
+    job: str
+    problems: list[str] = field(default_factory=list)
+    audit: Audit | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able."""
+        return {
+            "job": self.job,
+            "ok": not self.problems,
+            "problems": self.problems,
+            "audit": None if self.audit is None else self.audit.to_dict(),
+        }
+
+    def text(self) -> str:
+        """For people."""
+        lines = [f"{self.job}: {'ready' if not self.problems else f'not ready, {len(self.problems)} to mend'}"]
+        lines += [f"  problem  {problem}" for problem in self.problems]
+        if self.audit is not None:
+            lines.append(
+                f"  source   {self.audit.rows_read} rows, {self.audit.series} series, {self.audit.observed} observed "
+                f"values from {self.audit.first:%Y-%m-%d %H:%M} to {self.audit.last:%Y-%m-%d %H:%M} UTC"
+            )
+            lines += [f"  finding  {finding}" for finding in self.audit.findings]
+        return "\n".join(lines)
+
+
+def check_job(job: str | Path) -> Checked:
+    """Read the job, its whole source and its places; a night's reading without its writing.
+
+    Raises:
+        JobError: the job file itself cannot be used.
+    """
+    loaded = load_job(job)
+    problems, audit = [], None
+    try:
+        check_places(loaded.places)
+    except (PlaceError, SourceError, StorageError, OSError) as error:
+        problems.append(f"output: {error}")
+    try:
+        check_runner(loaded.job.runner)
+    except (InputError, RunnerError) as error:
+        problems.append(f"runner: {error}")
+    try:
+        check_targets(loaded.job.notify)
+    except NotifyError as error:
+        problems.append(str(error))
+    try:
+        require_method(loaded.job.levels)
+    except InputError as error:
+        problems.append(str(error))
+    try:
+        with TemporaryDirectory() as folder:
+            source, forecast, policies = loaded.job.source, loaded.job.forecast, loaded.job.audit
+            now = datetime.now(UTC)
+            rows = read_series(source, loaded.base, forecast, None, now, Path(folder))
+            audit = audit_input(rows, source, forecast, None, now, policies).audit
+            refuse_stale(audit, describe_source(source, loaded.base), policies)
+    except (InputError, SourceError, StorageError) as error:
+        problems.append(f"source: {error}")
+    return Checked(loaded.job.name, problems, audit)

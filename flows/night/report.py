@@ -1,0 +1,26 @@
+"""Write the page of a published night again."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from flows.job.job import JobError, LoadedJob
+from sql.output import history
+from tasks.report.write import write_report
+
+
+def report_on(loaded: LoadedJob, cutoff: datetime | None) -> Path:
+    """The page of the night at `cutoff`, or of the newest.
+
+    Raises:
+        JobError: that night was not published, or none was; names the newest that were.
+    """
+    nights = history.publications(loaded.places.ready_engine(), loaded.job.name)
+    if not nights:
+        raise JobError(f"{loaded.job.name} has no night in {loaded.places.url_text} yet. Try `nightcast run`.")
+    chosen = [night for night in nights if cutoff in (None, night["cutoff"])]
+    if not chosen:
+        known = [f"{night['cutoff']:%Y-%m-%dT%H:%MZ}" for night in nights[-5:]]
+        raise JobError(f"{loaded.job.name} has no night of {cutoff}; the newest are {known}. Name one.")
+    return write_report(loaded.places, chosen[-1]["cutoff"], chosen[-1]["run_id"])

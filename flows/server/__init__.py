@@ -1,0 +1,4 @@
+"""`nightcast serve` and its neighbours: a Prefect server, pools, automations, doctor.
+
+Its face: `serve`.
+"""

@@ -1,0 +1,56 @@
+"""Whether a source, or a series of it, has had no value for too long."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from math import ceil, floor
+
+from models.calendar.grid import TimeGrid
+from models.settings import AuditSettings, ForecastSettings
+
+USUAL_DAYS = 3
+DEAD_DAYS = 56
+
+
+def late_steps(grid: TimeGrid, newest: int, cutoff: int | None, now: datetime) -> int:
+    """Whole steps without a value of any series.
+
+    Args:
+        grid: The time grid.
+        newest: Grid position of the newest value.
+        cutoff: Grid position of the cutoff that was asked for, up to which values were to be expected; None
+            where there is none: then the step that has ended before `now` is the last that could be there.
+        now: The moment that counts as now.
+
+    >>> late_steps(TimeGrid("D"), 0, 4, datetime(2024, 1, 1))
+    4
+    """
+    if cutoff is None:
+        cutoff = grid.position(now) - 1
+    return max(0, cutoff - newest)
+
+
+def stale_after(grid: TimeGrid, audit: AuditSettings) -> int:
+    """Steps without a value after which a source is stale.
+
+    Nights that read once a day notice the first missing load of hours; days may wait for a weekend to pass.
+
+    >>> [stale_after(TimeGrid(frequency), AuditSettings()) for frequency in ("15min", "h", "D", "B", "W", "MS")]
+    [96, 24, 3, 2, 1, 1]
+    """
+    if audit.stale_after_steps is not None:
+        return audit.stale_after_steps
+    if grid.steps_per_day > 1:
+        return ceil(grid.steps_per_day)
+    return max(1, floor(USUAL_DAYS * grid.steps_per_day + 1e-9))
+
+
+def dead_after(grid: TimeGrid, forecast: ForecastSettings, audit: AuditSettings) -> int:
+    """Steps without a value after which a series is dead.
+
+    >>> frequencies = {"h": 24, "D": 28, "W": 13, "MS": 12}.items()
+    >>> [dead_after(TimeGrid(f), ForecastSettings(frequency=f, horizon=n), AuditSettings()) for f, n in frequencies]
+    [1344, 56, 52, 24]
+    """
+    seasons = forecast.season_lengths or grid.default_season_lengths
+    return audit.dead_after_steps or max(2 * forecast.horizon, ceil(DEAD_DAYS * grid.steps_per_day), *seasons)

@@ -1,0 +1,91 @@
+"""What a frequency alias means: what is counted, how long a step is, and where the count begins."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from models.calendar.zones import ZoneOffsets
+
+SECOND = 1_000_000
+DAY = 86_400 * SECOND
+DAYS_OF_YEAR = 365.2425
+# 1970-01-01 was a Thursday; the Monday of its week lies three days before.
+MONDAY = 3
+WEEKDAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
+MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+MONTHS_OF = {"MS": 1, "ME": 1, "QS": 3, "QE": 3, "YS": 12, "YE": 12}
+OLD_ALIASES = {"H": "h", "T": "min", "S": "s", "M": "MS or ME", "Q": "QS or QE", "A": "YS or YE", "Y": "YS or YE"}
+
+
+class Rule(NamedTuple):
+    """How positions are counted, from 1970-01-01.
+
+    Attributes:
+        unit: What is counted: time that has passed ("elapsed"), time on the zone's clock ("clock"),
+            business days, or months.
+        size: Length of a step: microseconds, business days or months.
+        phase: Where position 0 lies, in the same unit.
+        at_end: Whether a position is the last day of its months, not the first.
+    """
+
+    unit: Literal["elapsed", "clock", "business", "month"]
+    size: int
+    phase: int = 0
+    at_end: bool = False
+
+
+def rule_of(frequency: str, zone: ZoneOffsets) -> Rule:
+    """How steps of a pandas offset alias are counted in a zone.
+
+    Raises:
+        ValueError: where the alias is unknown, or a grid cannot be made of it.
+
+    >>> from models.calendar.zones import zone_offsets
+    >>> rule_of("QE", zone_offsets("UTC"))
+    Rule(unit='month', size=3, phase=2, at_end=True)
+    """
+    offset = _offset(frequency)
+    anchor = offset.rule_code.partition("-")[2]
+    kind = offset.rule_code.partition("-")[0]
+    if kind in MONTHS_OF:
+        months = MONTHS_OF[kind]
+        phase = MONTHS.index(anchor) % months if anchor else 0
+        return Rule("month", offset.n * months, phase, at_end=kind.endswith("E"))
+    if kind == "W":
+        return Rule("clock", offset.n * 7 * DAY, (WEEKDAYS.index(anchor) - MONDAY) * DAY)
+    if kind == "B":
+        return Rule("business", offset.n)
+    if kind == "D":
+        return Rule("clock", offset.n * DAY)
+    size = offset.nanos // 1_000
+    shifts = zone.recent
+    # A zone that changed sides of the date line skipped a day, and its clock went on as before.
+    moves = np.abs(np.diff(shifts)) % DAY
+    # A step shorter than a move would have two positions at the instant of a skipped hour.
+    if (moves % size).any() and size > moves.max() and DAY % size == 0:
+        return Rule("clock", size)
+    return Rule("elapsed", size, int(-shifts[-1] % size))
+
+
+def _offset(frequency: str) -> pd.offsets.BaseOffset:
+    """The pandas offset of an alias that a grid can be made of."""
+    remedy = "use s, min, h, D, B, W-MON, MS, ME, QS, QE, YS, YE or a multiple such as 15min"
+    letters = frequency.strip().lstrip("0123456789")
+    if letters in OLD_ALIASES:
+        remedy = f"pandas now writes {OLD_ALIASES[letters]}"
+    try:
+        with warnings.catch_warnings():
+            # Aliases on their way out of pandas are refused too.
+            warnings.simplefilter("error")
+            offset = pd.tseries.frequencies.to_offset(frequency)
+    except (ValueError, TypeError, Warning) as error:
+        raise ValueError(f"frequency {frequency!r} is not a pandas offset alias; {remedy}.") from error
+    fine = isinstance(offset, pd.offsets.Tick) and offset.nanos < 1_000 * SECOND
+    known = isinstance(offset, pd.offsets.Tick) or offset.rule_code.partition("-")[0] in {*MONTHS_OF, "W", "B", "D"}
+    if offset.n < 1 or fine or not known:
+        raise ValueError(f"frequency {frequency!r} is not one that can be forecast on; {remedy}.")
+    return offset

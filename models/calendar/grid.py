@@ -1,0 +1,221 @@
+"""The time grid: timestamps to integers that differ by one from step to step, and back.
+
+Hours and minutes are counted as time that has passed, so a day on which the clocks change
+has 23 or 25 of them. Days, business days, weeks, months, quarters and years are counted on
+the calendar of the zone, whatever their length.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from math import gcd
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from models.calendar.frequency import DAY, DAYS_OF_YEAR, MONDAY, SECOND, Rule, rule_of
+from models.calendar.zones import EPOCH, ZoneOffsets, zone_names, zone_offsets
+
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+Timestamps = npt.NDArray[np.datetime64]
+
+
+@dataclass(frozen=True)
+class TimeGrid:
+    """A regular grid of time in one zone.
+
+    Multiples such as 2h, 2W-MON or 2MS count from 1970-01-01, its week, its month. Steps that a
+    change of the clocks is no multiple of (2h in Madrid; h on Lord Howe, where clocks move by half an
+    hour) are counted on the zone's clock where they divide a day, so that they stay at the same hours.
+    A day that a zone never had (30 December 2011 in Apia) keeps its position, so that weekdays keep theirs:
+    no timestamp lies on it, and its instant is that of the next day.
+
+    Args:
+        frequency: A pandas offset alias: s, min, h, D, B, W-MON, MS, ME, QS, QE, YS, YE or a multiple.
+        time_zone: A name of the IANA database.
+
+    Raises:
+        ValueError: where the frequency is none of these, or the zone is unknown.
+
+    >>> index, on_grid = TimeGrid("D", "Europe/Madrid").to_index(np.array(["1970-01-02", "1970-01-02T12"], "M8[us]"))
+    >>> index, on_grid
+    (array([1, 1]), array([ True, False]))
+    """
+
+    frequency: str
+    time_zone: str = "UTC"
+
+    def __post_init__(self) -> None:
+        if self.time_zone not in zone_names():
+            raise ValueError(
+                f"{self.time_zone!r} is not a time zone of the IANA database; use a name such as Europe/Madrid."
+            )
+        # Reading the rule now makes a wrong frequency fail here, not at the first timestamp.
+        _ = self.rule
+
+    def to_index(
+        self, timestamps: Timestamps | pd.DatetimeIndex, again: BoolArray | None = None
+    ) -> tuple[IntArray, BoolArray]:
+        """Grid positions of timestamps, and which of them lie on the grid.
+
+        Args:
+            timestamps: Shape (n,), microseconds count and what is finer is cut off. Those with a zone are
+                converted; those without are meant on the grid's own zone's clock. NaT lies off the grid.
+            again: Shape (n,): of timestamps without a zone in an hour that comes twice, those of the second
+                time. Left out, all are of the first.
+
+        Returns:
+            Shape (n,) each: the newest position not after the timestamp (0 for NaT), and whether it is the
+            timestamp's own. A midnight that comes twice is its day's own both times. An hour that the clocks
+            skipped lies off the grid, at the first instant after it.
+        """
+        aware = isinstance(timestamps, pd.DatetimeIndex) and timestamps.tz is not None
+        moments = _microseconds(timestamps)
+        missing = np.isnat(moments)
+        time = np.where(missing, np.datetime64(0, "us"), moments).astype(np.int64)
+        if self.rule.unit == "elapsed":
+            utc, exists = (time, ~missing) if aware else self._offsets.from_clock(time, again)
+            index = self._count(utc)
+            on_grid = exists & (self._position(index) == utc)
+        elif aware:
+            index = self._count(self._offsets.furthest_clock(time))
+            on_grid = self._utc(index) == time
+            rest = ~on_grid
+            on_grid[rest] = self._position(index[rest]) == self._offsets.to_clock(time[rest])
+        else:
+            index = self._count(time)
+            on_grid = self._came(index) & (self._position(index) == time)
+        return np.where(missing, 0, index), on_grid & ~missing
+
+    def to_utc(self, index: npt.ArrayLike) -> Timestamps:
+        """UTC instants of grid positions, datetime64[us], in the shape of `index`.
+
+        A day is the instant of its midnight in the zone, or the first instant after it where the clocks
+        skipped midnight. `to_index` of these, marked as UTC, gives `index` back, but for days that never came.
+        """
+        return self._utc(np.asarray(index, np.int64)).astype("datetime64[us]")
+
+    def to_local(self, index: npt.ArrayLike) -> pd.DatetimeIndex:
+        """What the zone's clock shows at grid positions of shape (n,), without a zone."""
+        position = self._position(np.asarray(index, np.int64))
+        clock = self._offsets.to_clock(position) if self.rule.unit == "elapsed" else position
+        return pd.DatetimeIndex(clock.astype("datetime64[us]"))
+
+    @property
+    def repeated(self) -> tuple[IntArray, IntArray]:
+        """Stretches of the zone's clock that hold two positions for each time, as microseconds since 1970.
+
+        Shape (stretch,) each, oldest first: where they begin, and where they end (excluded).
+        """
+        begin, end = self._offsets.repeated
+        twice = (end - begin) % self.rule.size == 0
+        return (begin[twice], end[twice]) if self.rule.unit == "elapsed" else (begin[:0], end[:0])
+
+    def past_repeat(self, instant: datetime) -> datetime:
+        """The bound for rows whose timestamps name no zone, so that none up to `instant` is left out.
+
+        Where the clocks go back, a row from before may show a later time than one from after: within such
+        an hour the bound is the end of its second pass, and elsewhere the instant itself.
+        """
+        microsecond = timedelta(microseconds=1)
+        return EPOCH + self._offsets.past_repeat((instant.astimezone(UTC) - EPOCH) // microsecond) * microsecond
+
+    def instant(self, index: int) -> datetime:
+        """The UTC instant of one position."""
+        return pd.Timestamp(self.to_utc(np.array([index]))[0]).to_pydatetime().replace(tzinfo=UTC)
+
+    def position(self, instant: datetime) -> int:
+        """The position of the newest step that is not after an instant, which has a zone."""
+        return int(self.to_index(pd.DatetimeIndex([instant]))[0][0])
+
+    @property
+    def step_seconds(self) -> float:
+        """Length of a step in seconds; the mean over many years where steps differ in length."""
+        unit, size, *_ = self.rule
+        if unit == "business":
+            return size * 7 / 5 * 86_400
+        if unit == "month":
+            return size / 12 * DAYS_OF_YEAR * 86_400
+        return size / SECOND
+
+    @property
+    def steps_per_day(self) -> float:
+        """Steps in a day; below 1 where steps are longer."""
+        return 86_400 / self.step_seconds
+
+    @property
+    def default_season_lengths(self) -> tuple[int, ...]:
+        """The seasons that people's doings follow, in steps, shortest first; (1,) where there is none.
+
+        >>> TimeGrid("15min").default_season_lengths, TimeGrid("MS").default_season_lengths
+        ((96, 672), (12,))
+        """
+        unit, size, *_ = self.rule
+        if unit == "business":
+            return (5 // gcd(5, size),)
+        if unit == "month":
+            return (12 // gcd(12, size),)
+        if size >= 7 * DAY:
+            return (max(1, round(DAYS_OF_YEAR * DAY / size)),)
+        if size < 60 * SECOND:
+            cycles = [3_600 * SECOND, DAY]
+        elif size < DAY:
+            cycles = [DAY, 7 * DAY]
+        else:
+            cycles = [7 * DAY]
+        # A cycle that is no whole number of steps comes round after several of them: 2D has a season of 7.
+        return tuple(sorted({cycle // gcd(cycle, size) for cycle in cycles}))
+
+    @cached_property
+    def rule(self) -> Rule:
+        """How this grid counts."""
+        return rule_of(self.frequency, self._offsets)
+
+    @cached_property
+    def _offsets(self) -> ZoneOffsets:
+        return zone_offsets(self.time_zone)
+
+    def _count(self, time: IntArray) -> IntArray:
+        """The newest positions not after `time`, which is UTC for "elapsed" and the zone's clock otherwise."""
+        unit, size, phase, at_end = self.rule
+        if unit == "business":
+            day = time // DAY + MONDAY
+            return (day // 7 * 5 + np.minimum(day % 7, 4)) // size
+        if unit == "month":
+            month = time.astype("datetime64[us]").astype("datetime64[M]").astype(np.int64)
+            index = (month - phase) // size
+            return index - (self._position(index) > time) if at_end else index
+        return (time - phase) // size
+
+    def _position(self, index: IntArray) -> IntArray:
+        """Microseconds of positions: UTC for "elapsed", the zone's clock otherwise."""
+        unit, size, phase, at_end = self.rule
+        if unit == "business":
+            day = index * size
+            return (day // 5 * 7 + day % 5 - MONDAY) * DAY
+        if unit == "month":
+            month = (index * size + phase + at_end).astype("datetime64[M]")
+            return month.astype("datetime64[us]").astype(np.int64) - at_end * DAY
+        return index * size + phase
+
+    def _came(self, index: IntArray) -> BoolArray:
+        """Whether positions on the clock came at all: False where the zone went on to the next one instead."""
+        if self.rule.unit != "clock" or np.diff(self._offsets.offsets).max(initial=0) < self.rule.size:
+            return np.ones(index.shape, bool)
+        return self._utc(index) < self._utc(index + 1)
+
+    def _utc(self, index: IntArray) -> IntArray:
+        position = self._position(index)
+        return position if self.rule.unit == "elapsed" else self._offsets.from_clock(position)[0]
+
+
+def _microseconds(timestamps: Timestamps | pd.DatetimeIndex) -> Timestamps:
+    """Shape (n,), datetime64[us]: UTC where the timestamps have a zone."""
+    if isinstance(timestamps, pd.DatetimeIndex):
+        utc = timestamps if timestamps.tz is None else timestamps.tz_convert("UTC").tz_localize(None)
+        return utc.to_numpy().astype("datetime64[us]")
+    return np.asarray(timestamps).astype("datetime64[us]")

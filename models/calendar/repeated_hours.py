@@ -1,0 +1,119 @@
+"""Which rows of an hour that the clocks showed twice are of the second time.
+
+A timestamp without a zone does not say it. The rows do, where a series has two of one clock time: how
+many there are says that both hours were kept, and their order in the source which is which.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from models.calendar.grid import TimeGrid
+
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+
+def second_pass(moments: npt.NDArray[np.datetime64], series: IntArray, grid: TimeGrid) -> tuple[BoolArray, BoolArray]:
+    """Rows that belong to the second time that the clocks showed an hour.
+
+    Two rows of one series and clock time are the two times, in the order of the source, or against it where
+    the rows around them come newest first. Where the rows of such an hour go back in time once, all that
+    follow are of the second time, those without a twin too. Elsewhere a row alone is of the first time.
+    Three rows of one time, and pairs among rows that mostly come in pairs, are no two times but duplicates.
+
+    Args:
+        moments: Shape (row,), datetime64[us] without a zone, in the order of the source.
+        series: Shape (row,), the series of each.
+        grid: The grid, in whose zone the timestamps are meant.
+
+    Returns:
+        Shape (row,) each: whether a row is of the second time, and whether it was only taken for it because
+        it came later in the source, among rows of its series that are in no order of time.
+
+    >>> clock = np.array(["2024-10-27T01", "2024-10-27T02", "2024-10-27T02", "2024-10-27T03"], "M8[us]")
+    >>> second_pass(clock, np.zeros(4, int), TimeGrid("h", "Europe/Madrid"))[0]
+    array([False, False,  True, False])
+    """
+    clock = moments.astype(np.int64)
+    again, in_doubt = np.zeros((2, len(clock)), bool)
+    oldest, newest = clock.min(initial=np.iinfo(np.int64).max), clock.max(initial=np.iinfo(np.int64).min)
+    for begin, end in zip(*grid.repeated, strict=True):
+        if end <= oldest or begin > newest:
+            continue
+        around = np.flatnonzero((clock >= 2 * begin - end) & (clock < 2 * end - begin))
+        again[around], in_doubt[around] = _second_of(clock[around], series[around], begin, end)
+    return again, in_doubt
+
+
+def near_repeats(moments: npt.NDArray[np.datetime64], grid: TimeGrid) -> BoolArray:
+    """Rows that `second_pass` looks at: of an hour that comes twice, and as long before and after it; shape (row,)."""
+    begin, end = grid.repeated
+    clock = moments.astype(np.int64)
+    first, last = 2 * begin - end, np.maximum.accumulate(2 * end - begin)
+    latest = np.searchsorted(first, clock, side="right") - 1
+    return (latest >= 0) & (clock < last[latest])
+
+
+def _second_of(clock: IntArray, series: IntArray, begin: int, end: int) -> tuple[BoolArray, BoolArray]:
+    """As `second_pass`, of the rows of one such hour and as long before and after it."""
+    ids, series = np.unique(series, return_inverse=True)
+    hour = (clock >= begin) & (clock < end)
+    twin, count = _same_times(clock, series)
+    paired = hour & (count == 2) & ~_mostly_doubled(series[~hour], twin[~hour], len(ids))[series]
+    ordered, newest_first = _order(clock, series, len(ids), begin, end)
+    row = np.arange(len(clock))
+    place = np.where(newest_first[series], -row, row)
+
+    again = np.zeros(len(clock), bool)
+    by_time = np.lexsort((place, clock, series))
+    by_time = by_time[paired[by_time]]
+    again[by_time[1::2]] = True
+
+    by_place = np.lexsort((place, series))
+    by_place = by_place[hour[by_place]]
+    goes_back = np.zeros(len(by_place), bool)
+    goes_back[1:] = (np.diff(series[by_place]) == 0) & (np.diff(clock[by_place]) < 0)
+    once = np.bincount(series[by_place], goes_back, minlength=len(ids)) == 1
+    has_pair = np.bincount(series, paired, minlength=len(ids)) > 0
+    in_order = (once & has_pair & ordered)[series]
+    first_of_series = np.searchsorted(series[by_place], series[by_place])
+    turns = np.cumsum(goes_back)
+    after_turn = np.zeros(len(clock), bool)
+    after_turn[by_place] = turns > turns[first_of_series]
+    return np.where(in_order, after_turn, again), again & ~ordered[series]
+
+
+def _same_times(clock: IntArray, series: IntArray) -> tuple[BoolArray, IntArray]:
+    """Of each row: whether another one before it has its series and time, and how many do with itself."""
+    order = np.lexsort((clock, series))
+    same = np.zeros(len(order), bool)
+    same[1:] = (np.diff(series[order]) == 0) & (np.diff(clock[order]) == 0)
+    time = np.cumsum(~same) - 1
+    twin, count = np.empty_like(same), np.empty_like(time)
+    twin[order] = same
+    count[order] = np.bincount(time, minlength=1)[time]
+    return twin, count
+
+
+def _mostly_doubled(series: IntArray, twin: BoolArray, count: int) -> BoolArray:
+    """Series of whose times around the hour most came again: they were loaded twice. Shape (series,)."""
+    doubled = np.bincount(series, twin, minlength=count)
+    times = np.bincount(series, ~twin, minlength=count)
+    return 2 * doubled > times
+
+
+def _order(clock: IntArray, series: IntArray, count: int, begin: int, end: int) -> tuple[BoolArray, BoolArray]:
+    """Whether a series' rows before, within and after the hour follow each other in the source, and backwards.
+
+    Shape (series,) each. A series without rows before and after is taken to be in order, oldest first.
+    """
+    row = np.arange(len(clock))
+    part = (clock >= begin).astype(np.int64) + (clock >= end)
+    first, last = np.full((3, count), len(clock)), np.full((3, count), -1)
+    np.minimum.at(first, (part, series), row)
+    np.maximum.at(last, (part, series), row)
+    forwards = (last[0] < first[1]) & (last[1] < first[2])
+    backwards = (last[2] < first[1]) & (last[1] < first[0])
+    return forwards | backwards, backwards & ~forwards

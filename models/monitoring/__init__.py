@@ -1,0 +1,4 @@
+"""Is it worse than usual?.
+
+Its face: `verdict_on`.
+"""

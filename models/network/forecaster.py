@@ -1,0 +1,239 @@
+"""The forecaster: what is trained, kept as a version, and asked every night.
+
+    panel --choose--> plans --train (fitting.py)--> members --predict--> quantiles of every series
+
+A few different networks forecast together; the mean of their quantiles is the forecast. A version is a
+folder: `forecaster.json` (the plans, the vocabulary, the time grid) and `member-<n>.npz`, the weights by their
+paths in Keras. Nothing here needs Keras, so a night that only forecasts does not wait for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import Self
+from zipfile import BadZipFile
+
+import numpy as np
+import numpy.typing as npt
+
+from models.baselines.fallback import Fallback
+from models.baselines.seasonal_naive import seasonal_naive
+from models.errors import ModelError
+from models.network.features import Arrays, Vocabulary
+from models.network.member import Member
+from models.network.plan import Plan, trained_as, usual_lower_bound
+from models.network.version_file import read_description, write_description
+from models.panel.forecast import Forecast, mean_of_quantiles
+from models.panel.panel import IntArray, Panel
+from models.settings import ForecastSettings, TrainingSettings
+
+
+class Forecaster:
+    """Trained recurrent networks and all they need to forecast.
+
+    Attributes:
+        members: The networks, one or more.
+        vocabulary: Rows of series and categories, scales of covariates; all members share it.
+        forecast: What is forecast.
+        choices: What was chosen where the job left it open, and why, one sentence each.
+    """
+
+    def __init__(
+        self, plans: list[Plan], vocabulary: Vocabulary, forecast: ForecastSettings, choices: list[str]
+    ) -> None:
+        self.vocabulary, self.forecast, self.choices = vocabulary, forecast, choices
+        self.members = [Member(plan, vocabulary) for plan in plans]
+
+    @property
+    def plan(self) -> Plan:
+        """The plan of the first member; horizon, levels and bounds are those of all."""
+        return self.members[0].plan
+
+    @property
+    def memory(self) -> int:
+        """How many steps before the cutoff the networks look at."""
+        return max(member.memory for member in self.members)
+
+    def predict(self, panel: Panel, forecast: ForecastSettings | None = None) -> Forecast:
+        """Forecast every series of a panel from its cutoff.
+
+        Series that are refused, that were not observed within the context, or for which the network gives no
+        finite value get the fallback, with the reason.
+
+        Args:
+            panel: The series.
+            forecast: What the job asks for now, whose bounds hold; what was trained for where None.
+
+        Raises:
+            ModelError: where the panel's grid is not the one that was trained on.
+        """
+        self._require_grid(panel)
+        return self.predict_shard(panel, self.fallback(panel, forecast))
+
+    def fallback(self, panel: Panel, forecast: ForecastSettings | None = None) -> Fallback:
+        """What shards of a panel cannot know by themselves: its bounds, and what fallbacks borrow from the others.
+
+        Args:
+            panel: All series.
+            forecast: What the job asks for now, whose bounds hold; what was trained for where None.
+        """
+        bounds = self.bounds(panel, forecast or self.forecast)
+        return Fallback.learn(panel, self.plan.horizon, self.plan.quantile_levels, *bounds)
+
+    def predict_shard(self, panel: Panel, instead: Fallback) -> Forecast:
+        """Forecast some series of a panel as `predict` forecasts them among all.
+
+        Args:
+            panel: Those series.
+            instead: Their part of the whole panel's `fallback`.
+
+        Raises:
+            ModelError: where the panel's grid is not the one that was trained on.
+        """
+        self._require_grid(panel)
+        levels = np.array(self.plan.quantile_levels)
+        bounds = instead.lower_bound, instead.upper_bound
+        reason = self._reasons(panel)
+        able = np.flatnonzero(reason == "")
+        quantiles = np.full((len(panel), self.plan.horizon, len(levels)), np.nan)
+        if len(able):
+            predicted = np.mean([member.quantiles(panel, able) for member in self.members], axis=0)
+            finite = np.isfinite(predicted).all(axis=(1, 2))
+            reason[able[~finite]] = "the network gave no finite value"
+            # Quantiles are sums of positive distances; rounding alone could make neighbours cross.
+            quantiles[able[finite]] = np.clip(np.maximum.accumulate(predicted[finite], axis=-1), *bounds)
+        # Rounding must not carry the mean of equal quantiles over the bound that they lie on.
+        mean = np.clip(mean_of_quantiles(quantiles, levels), *bounds)
+        if left := (reason != "").nonzero()[0].tolist():
+            others = panel.without(set(panel.series_ids[reason == ""].tolist()))
+            quantiles[left], mean[left] = instead.of(np.array(left)).forecast(others)
+        return Forecast(
+            series_ids=panel.series_ids,
+            quantile_levels=levels,
+            quantiles=quantiles,
+            mean=mean,
+            baseline=seasonal_naive(panel, self.plan.horizon, panel.season_lengths[0]),
+            source=np.where(reason == "", "model", "fallback"),
+            reason=reason.astype(str),
+        )
+
+    def flatten(self, panel: Panel) -> list[Arrays]:
+        """What each member reads, for `quantiles_at`; laid out once for origins at every step of the panel."""
+        return [member.flatten(panel) for member in self.members]
+
+    def quantiles_at(
+        self,
+        panel: Panel,
+        flat: Sequence[Arrays],
+        series: IntArray,
+        origin: IntArray,
+        bounds: tuple[float | None, float | None],
+    ) -> npt.NDArray[np.float64]:
+        """The members' mean from origins in the past, NaN where one gives no finite value.
+
+        Args:
+            panel: The series.
+            flat: From `flatten`.
+            series: Shape (window,).
+            origin: Shape (window,), flat positions.
+            bounds: From `bounds`.
+
+        Returns:
+            Shape (window, horizon, level), not crossing.
+        """
+        index = series.astype(np.int32), origin.astype(np.int32)
+        members = zip(self.members, flat, strict=True)
+        found = np.mean([member.quantiles_at(panel, arrays, *index) for member, arrays in members], axis=0)
+        return np.clip(np.maximum.accumulate(found, axis=-1), *bounds)
+
+    def bounds(self, panel: Panel, forecast: ForecastSettings) -> tuple[float | None, float | None]:
+        """What no forecast is below and above: what the job names now, else what was chosen when this was trained.
+
+        A bound that the job named then and names no longer was no choice: the panel decides, as for a new network.
+        """
+        lower = self.plan.lower_bound
+        if self.forecast.lower_bound is not None:
+            lower = usual_lower_bound(panel)
+        return lower if forecast.lower_bound is None else forecast.lower_bound, forecast.upper_bound
+
+    @property
+    def summary(self) -> str:
+        """Keras's own tables of layers and numbers of weights."""
+        return "\n".join(member.summary for member in self.members)
+
+    def save(self, folder: Path) -> None:
+        """Write the version's files into an existing, empty folder."""
+        content = {
+            "keras": installed_version("keras"),
+            "plans": [member.plan.to_dict() for member in self.members],
+            "vocabulary": self.vocabulary.to_dict(),
+            "forecast": self.forecast.model_dump(mode="json"),
+            "choices": self.choices,
+            "summaries": [member.summary for member in self.members],
+        }
+        write_description(folder, content)
+        for number, member in enumerate(self.members):
+            with (folder / _weights_file(number)).open("wb") as file:
+                np.savez(file, allow_pickle=False, **member.weights)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read a version.
+
+        Raises:
+            ModelError: where a file is missing or damaged, or the version is of another format.
+        """
+        try:
+            content = read_description(folder)
+            forecaster = cls(
+                [Plan.from_dict(plan) for plan in content["plans"]],
+                Vocabulary.from_dict(content["vocabulary"]),
+                ForecastSettings.model_validate(content["forecast"]),
+                content["choices"],
+            )
+            for number, member in enumerate(forecaster.members):
+                member.summary = content["summaries"][number]
+                with (folder / _weights_file(number)).open("rb") as file, np.load(file, allow_pickle=False) as weights:
+                    member.weights = dict(weights)
+        except (OSError, EOFError, KeyError, TypeError, ValueError, BadZipFile) as error:
+            raise ModelError(
+                f"The model version in {folder} cannot be read: {error}. Restore the folder, or train with "
+                "`--train scratch`."
+            ) from error
+        return forecaster
+
+    def grown(self, panel: Panel, training: TrainingSettings) -> Forecaster:
+        """An untrained forecaster of the same networks that has rows for the panel's new series and categories too."""
+        values = int(panel.observed_counts.sum())
+        plans = [trained_as(member.plan, training, values) for member in self.members]
+        return Forecaster(plans, self.vocabulary.grown(panel), self.forecast, self.choices)
+
+    def before_settling(self) -> Forecaster:
+        """Just after training: the same with the weights that had learnt nothing from the newest, held-out steps."""
+        before = Forecaster([member.plan for member in self.members], self.vocabulary, self.forecast, self.choices)
+        for member, mine in zip(before.members, self.members, strict=True):
+            member.weights = mine.chosen
+        return before
+
+    def _require_grid(self, panel: Panel) -> None:
+        mine = self.forecast.frequency, self.forecast.time_zone, self.plan.horizon
+        if (panel.frequency, panel.time_zone, panel.horizon) != mine:
+            raise ModelError(
+                f"The version forecasts {mine[2]} steps of {mine[0]!r} in {mine[1]}, the panel asks for "
+                f"{panel.horizon} of {panel.frequency!r} in {panel.time_zone}; train from scratch."
+            )
+
+    def _reasons(self, panel: Panel) -> npt.NDArray[np.object_]:
+        """Shape (series,): why a series is left to the fallback, "" where it is not."""
+        context = self.members[0].shape.context_length
+        unseen = np.isnan(panel.tail(context)).all(axis=1)
+        reason = np.where(unseen, f"no observed value in the last {context} steps", "").astype(object)
+        for i, name in enumerate(panel.series_ids):
+            reason[i] = panel.refused.get(str(name), reason[i])
+        return reason
+
+
+def _weights_file(number: int) -> str:
+    return f"member-{number}.npz"

@@ -1,0 +1,224 @@
+"""The trained network as NumPy forecasts with it, from its weights alone; what it computes is in `forward`.
+
+On cores this beats the backends: no start of several seconds, no cost of a hundred microseconds for each
+operation, and every core works on windows of its own (see `inference`).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import erf
+
+from models.network import numpy_ops
+from models.network.forward import ForwardPass
+from models.network.head import mix_lags, read_steps
+from models.network.plan import Plan
+from models.network.windows import WindowShape
+
+Array = npt.NDArray[np.float32]
+Weights = dict[str, Array]
+Activation = Callable[[Array], Array]
+
+
+class NumpyNetwork(ForwardPass):
+    """A network that cannot learn.
+
+    Args:
+        plan: What the network was built by.
+        shape: The window's shape.
+        weights: Path in Keras's network to array.
+    """
+
+    ops = numpy_ops
+
+    def __init__(self, plan: Plan, shape: WindowShape, weights: Weights) -> None:
+        def dense(path: str, activation: Activation = np.asarray) -> Dense:
+            return Dense(weights[f"{path}/kernel"], weights.get(f"{path}/bias"), activation)
+
+        def embedding(path: str) -> Callable[[npt.NDArray[Any]], Array]:
+            return partial(numpy_ops.take, weights[f"{path}/embeddings"], axis=0)
+
+        self.shape, self.tokens = shape, plan.tokens
+        self.quantile_levels = list(plan.quantile_levels)
+        self.use_calendar, self.error_units = plan.calendar, plan.error_units
+        self.token_embedding = embedding("token_embedding") if plan.tokens else None
+        self.series_embedding = embedding("series_embedding") if plan.series_embedding else None
+        count = len({path for path in weights if path.startswith("static_embedding_")})
+        self.static_embeddings = [embedding(f"static_embedding_{i}") for i in range(count)]
+        self.stack = [
+            CELLS[cell](*(weights[f"{cell}_{i}/{cell}_cell/{part}"] for part in ("kernel", "recurrent_kernel", "bias")))
+            for i, (cell, _) in enumerate(plan.layers)
+        ]
+        self.drop, self.step_head, self.hidden, self.output_dense, self.lag_mix = None, None, [], None, None
+        if plan.head is None:
+            self.step_head = StepHead(
+                dense("step_head/from_state"),
+                dense("step_head/from_step"),
+                dense("step_head/hidden", numpy_ops.relu),
+                dense("step_head/output"),
+            )
+        else:
+            self.hidden = [dense(f"dense_{i}", gelu) for i in range(len(plan.head))]
+            self.output_dense = dense("output")
+        if plan.residual:
+            shift = dense("lag_mix/shift") if "lag_mix/shift/kernel" in weights else None
+            self.lag_mix = LagMix(weights["lag_mix/logits"], shift)
+
+
+class Dense:
+    """An affine map of the last axis, then the activation."""
+
+    def __init__(self, kernel: Array, bias: Array | None, activation: Activation) -> None:
+        self.kernel, self.bias, self.activation = kernel, bias, activation
+
+    def __call__(self, values: Array) -> Array:
+        product = np.matmul(values, self.kernel)
+        if self.bias is not None:
+            product += self.bias
+        return self.activation(product)
+
+
+class LagMix:
+    """See `head_layers.LagMix`."""
+
+    def __init__(self, logits: Array, shift: Dense | None) -> None:
+        self.logits, self.shift = logits, shift
+
+    def __call__(self, state: Array, lags: Array, observed: Array) -> Array:
+        logits = self.logits if self.shift is None else self.logits + self.shift(state)[:, :, None]
+        return np.asarray(mix_lags(logits, lags, observed, numpy_ops))
+
+
+class StepHead:
+    """See `head_layers.StepHead`."""
+
+    def __init__(self, from_state: Dense, from_step: Dense, hidden: Dense, output: Dense) -> None:
+        self.from_state, self.from_step, self.hidden, self.output = from_state, from_step, hidden, output
+
+    def __call__(self, state: Array, known: Array) -> Array:
+        return self.output(read_steps(self.from_state(state), self.from_step(known), self.hidden, numpy_ops))
+
+
+def gelu(values: Array) -> Array:
+    return np.asarray(values * (0.5 + 0.5 * erf(values * np.float32(0.5**0.5))))
+
+
+class _Recurrent(ABC):
+    """A layer that reads (window, step, feature) step by step, and gives its state after each: (window, step, unit).
+
+    The sigmoid is 1 / (1 + exp(-x)) and the hyperbolic tangent 2 / (1 + exp(-2 x)) - 1, one exponential each; the
+    factors before x stand in the weights, so that a step computes nothing but `1 / (1 + exp(x))`.
+
+    Args:
+        kernel: Shape (feature, gate * unit).
+        recurrent: Shape (unit, gate * unit).
+        bias: Shape (gate * unit,), or (2, gate * unit): of the input and of the state.
+        factors: What stands before x in each gate.
+    """
+
+    def __init__(self, kernel: Array, recurrent: Array, bias: Array, factors: tuple[float, ...]) -> None:
+        self.units = len(recurrent)
+        factor = np.repeat(np.array(factors, np.float32), self.units)
+        self.kernel, self.recurrent, self.bias = kernel * factor, recurrent * factor, bias * factor
+
+    def __call__(self, values: Array, training: bool | None = None) -> Array:
+        # Step by step first: each step's inputs then lie together.
+        inputs = np.matmul(values.transpose(1, 0, 2), self.kernel)
+        inputs += self.bias if self.bias.ndim == 1 else self.bias[0]
+        states = np.empty((*inputs.shape[:2], self.units), np.float32)
+        # Beyond 88 the exponential is infinite, and its inverse the 0 that is wanted.
+        with np.errstate(over="ignore"):
+            self._run(inputs, states)
+        return states.transpose(1, 0, 2)
+
+    @abstractmethod
+    def _run(self, inputs: Array, states: Array) -> None:
+        """Fill the states, (step, window, unit), from the inputs' products, (step, window, gate * unit)."""
+
+
+class SimpleRnn(_Recurrent):
+    """See `keras.layers.SimpleRNN`."""
+
+    def __init__(self, kernel: Array, recurrent: Array, bias: Array) -> None:
+        super().__init__(kernel, recurrent, bias, (-2.0,))
+
+    def _run(self, inputs: Array, states: Array) -> None:
+        for step, entering in enumerate(inputs):
+            if step:
+                entering += states[step - 1] @ self.recurrent
+            _inverse(entering)
+            np.multiply(entering, 2, out=states[step])
+            states[step] -= 1
+
+
+class Lstm(_Recurrent):
+    """See `keras.layers.LSTM`."""
+
+    def __init__(self, kernel: Array, recurrent: Array, bias: Array) -> None:
+        super().__init__(kernel, recurrent, bias, (-1.0, -1.0, -2.0, -1.0))
+
+    def _run(self, inputs: Array, states: Array) -> None:
+        units = self.units
+        cell = np.zeros(states.shape[1:], np.float32)
+        for step, gates in enumerate(inputs):
+            if step:
+                gates += states[step - 1] @ self.recurrent
+            _inverse(gates)
+            admit, keep, candidate, show = (gates[:, place * units : (place + 1) * units] for place in range(4))
+            candidate *= 2
+            candidate -= 1
+            candidate *= admit
+            cell *= keep
+            cell += candidate
+            shown = states[step]
+            np.multiply(cell, -2, out=shown)
+            _inverse(shown)
+            shown *= 2
+            shown -= 1
+            shown *= show
+
+
+class Gru(_Recurrent):
+    """See `keras.layers.GRU`, whose reset gate comes after the product with the state."""
+
+    def __init__(self, kernel: Array, recurrent: Array, bias: Array) -> None:
+        super().__init__(kernel, recurrent, bias, (-1.0, -1.0, -2.0))
+
+    def _run(self, inputs: Array, states: Array) -> None:
+        units, bias = self.units, self.bias[1]
+        before = np.zeros(states.shape[1:], np.float32)
+        for step, entering in enumerate(inputs):
+            inner = bias
+            if step:
+                inner = before @ self.recurrent
+                inner += bias
+            gates, candidate = entering[:, : 2 * units], entering[:, 2 * units :]
+            gates += inner[..., : 2 * units]
+            _inverse(gates)
+            keep, reset = gates[:, :units], gates[:, units:]
+            reset *= inner[..., 2 * units :]
+            candidate += reset
+            _inverse(candidate)
+            candidate *= 2
+            candidate -= 1
+            after = states[step]
+            np.subtract(before, candidate, out=after)
+            after *= keep
+            after += candidate
+            before = after
+
+
+def _inverse(values: Array) -> None:
+    """1 / (1 + exp(x)) in place."""
+    np.exp(values, out=values)
+    values += 1
+    np.reciprocal(values, out=values)
+
+
+CELLS: dict[str, Callable[..., _Recurrent]] = {"simple_rnn": SimpleRnn, "lstm": Lstm, "gru": Gru}

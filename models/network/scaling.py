@@ -1,0 +1,141 @@
+"""Level, scale and predictability of every series at every time step, from the past alone.
+
+Networks learn shapes; how high a series lies and how far it swings is kept outside them
+(in the M4 competition that was most of the gain over a plain recurrent network: Smyl 2020,
+doi 10.1016/j.ijforecast.2019.03.017), and so is how well its own past foretells it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from models.network.trailing_sums import FloatArray, Trailing
+from models.panel.panel import Panel
+
+# Values that lie this many typical sizes from a series' first one are no longer followed.
+ABSURD = 1e5
+# Nothing is divided by less: one over it is still a float32.
+SMALLEST = np.finfo(np.float32).tiny
+# In scales: a series that repeats itself to the digit is still not known better than this.
+ERROR_LIMITS = 0.02, 3.0
+CHANGE_LIMIT = 8.0
+
+
+class Scaling(NamedTuple):
+    """What is known of a series at flat positions, from each position and before.
+
+    Attributes:
+        level: Shape (position,), the trailing mean; 0 before the first observed value.
+        scale: Shape (position,), the trailing standard deviation, never below a floor; > 0.
+        error: Shape (position, season), the trailing mean absolute difference from one season before, in scales:
+            what the seasonal naive errs by; > 0.
+        change: Shape (position, season), the mean difference from one season before over the last quarter of a
+            season, in scales: where the series is heading.
+    """
+
+    level: npt.NDArray[np.float32]
+    scale: npt.NDArray[np.float32]
+    error: npt.NDArray[np.float32]
+    change: npt.NDArray[np.float32]
+
+
+def reach_of(scale_window: int) -> int:
+    """How many steps back anything about a step's scaling is taken from."""
+    return max(8 * scale_window, 100)
+
+
+def scale_panel(
+    panel: Panel,
+    level_window: int,
+    scale_window: int,
+    seasons: tuple[int, ...],
+    at: npt.NDArray[np.int64] | None = None,
+) -> Scaling:
+    """Level, scale and seasonal differences over the last steps, and over the reach where those hold too little.
+
+    Args:
+        panel: The series.
+        level_window: Steps that the level looks back.
+        scale_window: Steps that scale and error look back.
+        seasons: Season lengths in steps.
+        at: Shape (position,), the flat positions that are asked about; None for all of them.
+
+    Returns:
+        Finite everywhere, whatever the panel holds.
+    """
+    back = Trailing(panel, reach_of(scale_window), at)
+    # Sums of squares lose digits far from zero, so every series is measured from its own first value.
+    observed = panel.observed
+    first = panel.first_observed
+    centred = np.where(observed, panel.values - first[back.series], 0.0)
+    # One running sum serves all series, so each is brought to size 1, and an absurd value is cut: neither a large
+    # series nor a large value may take the digits of those after it.
+    size = _typical_size(centred, back.series, len(panel))
+    centred = np.clip(centred / size[back.series], -ABSURD, ABSURD)
+
+    series = back.series[back.at]
+    size = size[series]
+    level = back.mean_of_enough(centred, observed, level_window) * size + first[series]
+    square, wide = _deviations(back, centred, observed, scale_window)
+    # A flat stretch would make a scale of nothing: at least a tenth of the usual swing and a thousandth of the level.
+    scale = np.maximum(square * size, np.maximum(0.1 * wide * size, 1e-3 * np.abs(level)))
+    scale = np.maximum(np.where(scale > 0, scale, size), SMALLEST)
+    seasonal = [_seasonal(back, centred, observed, season, scale_window, size / scale) for season in seasons]
+    error, change = (np.stack(each, axis=1).astype(np.float32) for each in zip(*seasonal, strict=True))
+    return Scaling(level.astype(np.float32), scale.astype(np.float32), error, change)
+
+
+def _deviations(
+    back: Trailing, centred: FloatArray, observed: npt.NDArray[np.bool_], window: int
+) -> tuple[FloatArray, FloatArray]:
+    """Trailing standard deviation over the window, and over the reach; shape (position,) each."""
+
+    def deviation(mean: FloatArray, mean_square: FloatArray) -> FloatArray:
+        return np.asarray(np.sqrt(np.maximum(mean_square - mean**2, 0.0)))
+
+    both = centred, centred**2
+    near = deviation(*(back.mean_of_enough(each, observed, window) for each in both))
+    wide = deviation(*(back.mean(each, observed, back.reach) for each in both))
+    return near, wide
+
+
+def _seasonal(
+    back: Trailing,
+    centred: FloatArray,
+    observed: npt.NDArray[np.bool_],
+    season: int,
+    window: int,
+    in_scales: FloatArray,
+) -> tuple[FloatArray, FloatArray]:
+    """What the seasonal naive errs by, and where the series is heading; shape (position,) each, in scales."""
+    before = back.before(season)
+    both = observed & observed[before] & (back.place >= season)
+    difference = np.where(both, centred - centred[before], 0.0)
+    error = back.mean_of_enough(np.abs(difference), both, window) * in_scales
+    # Before a whole season was seen, nothing is known to be better than the scale.
+    error = np.where(back.count(both, back.reach) > 0, error, 1.0)
+    change = back.mean(difference, both, max(1, season // 4)) * in_scales
+    return np.clip(error, *ERROR_LIMITS), np.clip(change, -CHANGE_LIMIT, CHANGE_LIMIT)
+
+
+def _typical_size(centred: FloatArray, series: npt.NDArray[np.int64], count: int) -> FloatArray:
+    """Shape (series,): the geometric mean of what is not zero; a single wild value hardly moves it."""
+    there = centred != 0
+    total = np.bincount(series[there], weights=np.log(np.abs(centred[there])), minlength=count)
+    return np.asarray(np.exp(total / np.maximum(np.bincount(series[there], minlength=count), 1)))
+
+
+def step_spread(panel: Panel) -> npt.NDArray[np.float32]:
+    """Shape (series,): how far neighbouring observed values lie apart on average, 1 where they never differ."""
+    values = panel.values.astype(np.float64)
+    step = np.abs(np.diff(values, prepend=np.nan))
+    step[panel.offsets[:-1][panel.lengths > 0]] = np.nan
+    good = ~np.isnan(step)
+    series = np.repeat(np.arange(len(panel)), panel.lengths)
+    total = np.bincount(series[good], weights=step[good], minlength=len(panel))
+    count = np.bincount(series[good], minlength=len(panel))
+    spread = total / np.maximum(count, 1)
+    return np.maximum(np.where(spread > 0, spread, 1.0), SMALLEST).astype(np.float32)

@@ -1,0 +1,4 @@
+"""Training the network: the one wing that knows Keras.
+
+Its face: `fit`.
+"""

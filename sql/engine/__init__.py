@@ -1,0 +1,4 @@
+"""Connections: URLs, engines, statements, bulk rows as Arrow, and the lock.
+
+Its face: `connect`.
+"""

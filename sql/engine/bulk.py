@@ -1,0 +1,160 @@
+"""Many rows at once, as Arrow: over ADBC where there is a driver, else over SQLAlchemy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from datetime import date, datetime, time
+from typing import Any, Literal, NamedTuple
+
+import adbc_driver_manager.dbapi
+import pyarrow as pa
+import sqlalchemy as sa
+
+from sql.engine.statement import quoted
+
+Kind = Literal["text", "number", "integer", "timestamp"]
+
+_BATCH_ROWS = 50_000
+# SQLite has types per value, not per column, and its driver takes the types of a result from the
+# first rows alone. A first row made here tells it what to expect, and is dropped again.
+_FIRST_ROW: dict[Kind, str] = {"text": "''", "number": "0.5", "integer": "0", "timestamp": "''"}
+
+
+class Column(NamedTuple):
+    """A column to read: an SQL expression, the name it gets, and what it should hold."""
+
+    expression: str
+    name: str
+    kind: Kind
+
+
+class TextAmongNumbers(Exception):
+    """A column that was read as numbers holds text; read it as text to see which."""
+
+
+def select(
+    connection: adbc_driver_manager.dbapi.Connection | None, engine: sa.Engine, columns: Sequence[Column], tail: str
+) -> pa.Table:
+    """The rows of `SELECT columns tail`, in the types that the database has for them.
+
+    Args:
+        connection: Where the database has an ADBC driver; it is left open.
+        engine: The same database.
+        columns: What to read.
+        tail: SQL from `FROM` on, with literals in place.
+
+    Returns:
+        One column per entry of `columns`. SQLite: string, float64 or int64 as the kinds say.
+
+    Raises:
+        TextAmongNumbers: from SQLite only.
+    """
+    batches = list(stream(connection, engine, columns, tail))
+    if connection is not None:
+        return pa.Table.from_batches(batches)
+    return pa.table(
+        {column.name: _joined([batch[i] for batch in batches], column.kind) for i, column in enumerate(columns)}
+    )
+
+
+def stream(
+    connection: adbc_driver_manager.dbapi.Connection | None,
+    engine: sa.Engine,
+    columns: Sequence[Column],
+    tail: str,
+    batch_rows: int = _BATCH_ROWS,
+    parameters: Sequence[str] = (),
+) -> Iterator[pa.RecordBatch]:
+    """The rows of `select`, while the database still finds them; over ADBC at least one batch, which may be empty.
+
+    Without ADBC a column may be of another type in each batch. `parameters` are those of the tail, in the way of the
+    database's driver.
+    """
+    chosen = ", ".join(f"{column.expression} AS {quoted(column.name, engine.dialect)}" for column in columns)
+    query = f"SELECT {chosen} {tail}"
+    if connection is None:
+        yield from _over_sqlalchemy(engine, columns, query, batch_rows, tuple(parameters))
+        return
+    is_sqlite = engine.dialect.name == "sqlite"
+    if is_sqlite:
+        first = ", ".join(f"{_FIRST_ROW[column.kind]} AS {quoted(column.name, engine.dialect)}" for column in columns)
+        query = f"SELECT {first} UNION ALL {query}"
+    made_rows = int(is_sqlite)
+    with connection.cursor() as cursor:
+        if is_sqlite:
+            cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": str(batch_rows)})
+        cursor.execute(query, parameters or None)
+        try:
+            rows = cursor.fetch_record_batch()
+            yield pa.RecordBatch.from_pylist([], rows.schema)
+            for batch in rows:
+                yield batch.slice(made_rows)
+                made_rows = 0
+        except (OSError, pa.ArrowException) as error:
+            if "Type mismatch" in str(error):
+                raise TextAmongNumbers from error
+            # Arrow tells what the driver said in an error of its own.
+            unknown = adbc_driver_manager.AdbcStatusCode.UNKNOWN
+            raise adbc_driver_manager.OperationalError(str(error), status_code=unknown) from error
+
+
+def _over_sqlalchemy(
+    engine: sa.Engine, columns: Sequence[Column], query: str, batch_rows: int, parameters: tuple[str, ...]
+) -> Iterator[pa.RecordBatch]:
+    options = {"no_parameters": True, "stream_results": True}
+    with (
+        engine.connect().execution_options(**options) as connection,
+        closing(connection.exec_driver_sql(query, parameters or None)) as rows,
+    ):
+        while batch := rows.fetchmany(batch_rows):
+            values = zip(*batch, strict=True)
+            arrays = [_array(each, column.kind) for column, each in zip(columns, values, strict=True)]
+            yield pa.record_batch(arrays, [column.name for column in columns])
+
+
+def _array(values: Iterable[Any], kind: Kind) -> pa.Array:
+    present = [None if value is None else _plain(value, kind) for value in values]
+    kinds = {type(value) for value in present if value is not None}
+    if kinds <= {int, float, bool}:
+        return pa.array(present, _ARROW_TYPES[kind] if kind in ("number", "integer") else pa.null())
+    if kinds == {datetime}:
+        aware = {value.tzinfo is not None for value in present if value is not None}
+        if len(aware) == 1:
+            return pa.array(present, pa.timestamp("us", "UTC" if aware.pop() else None))
+    texts = [None if value is None else str(value) for value in present]
+    try:
+        return pa.array(texts, pa.string())
+    except UnicodeEncodeError:
+        # Half a surrogate pair is no text that anybody could store; its number is.
+        return pa.array([text and text.encode("utf-8", "backslashreplace").decode() for text in texts], pa.string())
+
+
+_ARROW_TYPES = {"number": pa.float64(), "integer": pa.int64(), "text": pa.string(), "timestamp": pa.string()}
+
+
+def _plain(value: Any, kind: Kind) -> Any:
+    if kind == "text":
+        return value if isinstance(value, str) else str(value)
+    if kind == "timestamp":
+        # A day is its midnight; whatever else is no time at all stays readable for the error.
+        if isinstance(value, date) and not isinstance(value, datetime):
+            return datetime.combine(value, time.min)
+        return value if isinstance(value, datetime | str) else str(value)
+    return value if isinstance(value, float | str) or kind == "integer" else _number(value)
+
+
+def _number(value: Any) -> Any:
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+    except (TypeError, ValueError):
+        return str(value)
+
+
+def _joined(arrays: list[pa.Array], kind: Kind) -> pa.ChunkedArray:
+    types = {array.type for array in arrays if not pa.types.is_null(array.type)}
+    target = types.pop() if len(types) == 1 else _ARROW_TYPES[kind] if not types else pa.string()
+    return pa.chunked_array([array.cast(target) for array in arrays], target)

@@ -1,0 +1,4 @@
+"""Files into a table.
+
+Its face: `import_file`.
+"""

@@ -1,0 +1,241 @@
+"""Publishes one night's forecasts whole or not at all, and keeps the view of the newest night."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from typing import Any
+
+import adbc_driver_manager.dbapi
+import pyarrow as pa
+import pyarrow.compute as pc
+import sqlalchemy as sa
+
+from sql.engine.connection import adbc_connection, describe, storage_errors, transaction
+from sql.engine.statement import literal, text_literal
+from sql.errors import StorageError
+from sql.output.digest import NightDigest
+from sql.output.partitions import add_month
+from sql.output.tables import FORECAST_COLUMNS, UTCDateTime, forecast, is_quantile_column, publication
+
+_BATCH_ROWS = 10_000
+_UTC = pa.timestamp("us", "UTC")
+
+
+def publish_forecast(
+    engine: sa.Engine, rows: pa.Table | Iterable[pa.Table], before_commit: Callable[[], None] | None = None
+) -> int:
+    """Replace one night of one job, in one transaction.
+
+    Where ADBC is, rows are copied straight into the table (on PostgreSQL, into the partition of the cutoff's month):
+    nobody sees them before the commit, and a staging table would only write every row twice.
+
+    Args:
+        engine: The output database, migrated.
+        rows: The columns of `FORECAST_COLUMNS`, timestamps with a zone, and any of `quantile_column`;
+            one job and one cutoff. Whole, or in parts that are asked for one after the other.
+            Fastest where sorted by series and step.
+        before_commit: Called when all rows are in and only the commit is left, to publish the same
+            night elsewhere; what it raises takes all rows back.
+
+    Returns:
+        The number of rows.
+
+    Raises:
+        ValueError: where columns are missing or unknown, or the rows are not of one night.
+        StorageError: where the database refuses; it is then as it was.
+    """
+    parts = _Parts(rows)
+    add_quantile_columns(engine, [name for name in parts.column_names if is_quantile_column(name)])
+    if engine.dialect.name == "postgresql":
+        add_month(engine, parts.facts["cutoff"])
+    with storage_errors(engine.url, "publish to"):
+        connection = adbc_connection(engine.url)
+        if connection is not None:
+            with closing(connection):
+                _over_adbc(connection, engine.dialect, parts, before_commit)
+            return int(parts.facts["rows"])
+    with transaction(engine) as plain:
+        for table in (forecast, publication):
+            ours = table.c.job == parts.facts["job"], table.c.cutoff == parts.facts["cutoff"]
+            plain.execute(table.delete().where(*ours))
+        fixed = [sa.column(column.name, column.type) for column in forecast.c]
+        quantiles = [sa.column(name, sa.Double[float]()) for name in parts.column_names if name not in forecast.c]
+        insert = sa.insert(sa.table("forecast", *fixed, *quantiles))
+        for part in parts:
+            for batch in part.to_batches(max_chunksize=_BATCH_ROWS):
+                plain.execute(insert, batch.to_pylist())
+        plain.execute(publication.insert(), parts.facts)
+        if before_commit is not None:
+            before_commit()
+    return int(parts.facts["rows"])
+
+
+def digest_of(rows: pa.Table | Iterable[pa.Table]) -> str:
+    """The digest that `publication` keeps of a night, of rows as `publish_forecast` takes them."""
+    parts = _Parts(rows)
+    for _ in parts:
+        pass
+    return str(parts.facts["digest"])
+
+
+class _Parts:
+    """A night part by part, each in the tables' own types.
+
+    Attributes:
+        column_names: Columns of every part.
+        facts: The night's row of `publication`, as far as parts were given out.
+    """
+
+    def __init__(self, rows: pa.Table | Iterable[pa.Table]) -> None:
+        self._rest = iter([rows] if isinstance(rows, pa.Table) else rows)
+        first = next(self._rest, None)
+        if first is None:
+            raise ValueError("A night without a forecast cannot be published: there are no rows.")
+        self._first = _night(first)
+        self.column_names: list[str] = first.column_names
+        self._digest = NightDigest()
+        self.facts = _facts(self._first)
+
+    def __iter__(self) -> Iterator[pa.Table]:
+        self._digest.update(self._first)
+        yield self._first
+        for rows in self._rest:
+            if rows.column_names != self.column_names:
+                raise ValueError(f"A night's parts have one set of columns, but {rows.column_names} follow another.")
+            part = _night(rows)
+            self.facts = _together(self.facts, _facts(part))
+            self._digest.update(part)
+            yield part
+        self.facts["digest"] = self._digest.hexdigest()
+
+
+def _night(rows: pa.Table) -> pa.Table:
+    """The rows in the tables' own types, NaN as NULL."""
+    missing = [name for name in FORECAST_COLUMNS if name not in rows.column_names]
+    unknown = [name for name in rows.column_names if name not in FORECAST_COLUMNS and not is_quantile_column(name)]
+    if missing or unknown:
+        raise ValueError(f"A night's forecasts lack the columns {missing} and hold unknown ones {unknown}.")
+    if not rows.num_rows:
+        raise ValueError("A night without a forecast cannot be published: there are no rows.")
+    for name in ("job", "cutoff", "run_id"):
+        values = pc.unique(rows[name])
+        if len(values) != 1 or values[0].as_py() is None:
+            raise ValueError(f"A night has one {name}, but the rows hold {len(values)}: {values[:5].to_pylist()}.")
+    return pa.table({name: _column(name, rows[name]) for name in rows.column_names})
+
+
+def _column(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if name not in forecast.c or isinstance(forecast.c[name].type, sa.Double):
+        values = column.cast(pa.float64())
+        return pc.if_else(pc.is_nan(values), pa.scalar(None, pa.float64()), values)
+    if isinstance(forecast.c[name].type, UTCDateTime):
+        if not (pa.types.is_timestamp(column.type) and column.type.tz):
+            raise ValueError(f"The column {name} is {column.type}; timestamps to publish need a time zone.")
+        return column.cast(_UTC, safe=False)
+    return column.cast(pa.int32() if name == "step" else pa.string())
+
+
+def _facts(night: pa.Table) -> dict[str, Any]:
+    """The row of `publication`."""
+    times = pc.min_max(night["timestamp"]).as_py()
+    versions = pc.unique(night["model_version"].drop_null())
+    return {
+        "job": night["job"][0].as_py(),
+        "cutoff": night["cutoff"][0].as_py(),
+        "run_id": night["run_id"][0].as_py(),
+        "rows": night.num_rows,
+        "model_version": versions[0].as_py() if len(versions) else None,
+        "first_timestamp": times["min"],
+        "last_timestamp": times["max"],
+        "published_at": pc.max(night["created_at"]).as_py(),
+    }
+
+
+def _together(facts: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    """The row of `publication` of two parts."""
+    for name in ("job", "cutoff", "run_id"):
+        if facts[name] != more[name]:
+            raise ValueError(f"A night has one {name}, but its parts hold {facts[name]} and {more[name]}.")
+    return facts | {
+        "rows": facts["rows"] + more["rows"],
+        "model_version": facts["model_version"] or more["model_version"],
+        "first_timestamp": min(facts["first_timestamp"], more["first_timestamp"]),
+        "last_timestamp": max(facts["last_timestamp"], more["last_timestamp"]),
+        "published_at": max(facts["published_at"], more["published_at"]),
+    }
+
+
+def _over_adbc(
+    connection: adbc_driver_manager.dbapi.Connection,
+    dialect: sa.Dialect,
+    parts: _Parts,
+    before_commit: Callable[[], None] | None,
+) -> None:
+    here = " AND ".join(f"{name} = {literal(parts.facts[name], dialect)}" for name in ("job", "cutoff"))
+    try:
+        with connection.cursor() as cursor:
+            if dialect.name == "postgresql":
+                # Two runs of the same night: the second waits, then replaces what the first wrote.
+                cursor.execute(f"SELECT pg_advisory_xact_lock(hashtextextended({text_literal(here)}, 0))").fetchall()
+            cursor.execute(f"DELETE FROM forecast WHERE {here}")
+            cursor.execute(f"DELETE FROM publication WHERE {here}")
+            for part in parts:
+                cursor.adbc_ingest("forecast", _stored(part, dialect), mode="append")
+            values = {name: literal(value, dialect) for name, value in parts.facts.items()}
+            cursor.execute(f"INSERT INTO publication ({', '.join(values)}) VALUES ({', '.join(values.values())})")
+        if before_commit is not None:
+            before_commit()
+        connection.commit()
+    except BaseException:
+        connection.rollback()
+        raise
+
+
+def _stored(night: pa.Table, dialect: sa.Dialect) -> pa.Table:
+    """SQLite keeps timestamps as text, written as `UTCDateTime` writes it."""
+    if dialect.name != "sqlite":
+        return night
+    for i, field in enumerate(night.schema):
+        if pa.types.is_timestamp(field.type):
+            # Casting to a type without zone keeps UTC's wall clock; its text has six decimals.
+            night = night.set_column(i, field.name, night[field.name].cast(pa.timestamp("us")).cast(pa.string()))
+    return night
+
+
+def add_quantile_columns(engine: sa.Engine, names: Sequence[str]) -> None:
+    """Give `forecast` and `latest_forecast` a column for each of these quantiles, where they lack it.
+
+    Raises:
+        StorageError: where there is no table yet, or it may not be altered.
+    """
+    with storage_errors(engine.url, "read the columns of"), engine.connect() as connection:
+        if not _lacking(connection, names):
+            return
+    with transaction(engine) as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(sa.text("LOCK TABLE forecast IN ACCESS EXCLUSIVE MODE"))
+        for name in _lacking(connection, names):
+            connection.exec_driver_sql(f"ALTER TABLE forecast ADD COLUMN {name} DOUBLE PRECISION")
+        _write_latest_view(connection)
+
+
+def _lacking(connection: sa.Connection, names: Sequence[str]) -> list[str]:
+    if not sa.inspect(connection).has_table("forecast"):
+        raise StorageError(f"There is no table 'forecast' in {describe(connection.engine.url)}; migrate it first.")
+    present = {column["name"] for column in sa.inspect(connection).get_columns("forecast")}
+    return [name for name in names if name not in present]
+
+
+def _write_latest_view(connection: sa.Connection) -> None:
+    columns = ", ".join(f"f.{column['name']}" for column in sa.inspect(connection).get_columns("forecast"))
+    # Replaced in place where that is possible, so that other people's views on it stay.
+    create = "CREATE OR REPLACE VIEW"
+    if connection.dialect.name != "postgresql":
+        connection.exec_driver_sql("DROP VIEW IF EXISTS latest_forecast")
+        create = "CREATE VIEW"
+    connection.exec_driver_sql(
+        f"{create} latest_forecast AS SELECT {columns} FROM forecast f "
+        "JOIN (SELECT job, MAX(cutoff) AS cutoff FROM publication GROUP BY job) p "
+        "ON p.job = f.job AND p.cutoff = f.cutoff"
+    )

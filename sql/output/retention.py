@@ -1,0 +1,43 @@
+"""Forgets old nights: their rows of `forecast`, `publication` and `calibration`. Scores, losses and runs stay."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from sql.engine.connection import storage_errors, transaction
+from sql.output.partitions import drop_months, month_of
+from sql.output.tables import calibration, forecast, publication
+
+
+def forget_nights(engine: sa.Engine, job: str, before: datetime) -> int:
+    """Delete a job's nights of before an instant, all of them or none.
+
+    On PostgreSQL a night goes with its month (UTC), once all of that lies before the instant: a partition is
+    dropped whole, and only where another job has nights in it, or it holds other months, are rows deleted.
+
+    Args:
+        engine: The output database, migrated.
+        job: The job's name; nights of others stay.
+        before: Cutoffs from here on stay.
+
+    Returns:
+        The number of nights.
+
+    Raises:
+        StorageError: where the database refuses, or somebody reads from the table for too long; nothing is lost.
+    """
+    limit = month_of(before)[0] if engine.dialect.name == "postgresql" else before
+    old = sa.select(sa.func.count()).where(publication.c.job == job, publication.c.cutoff < limit)
+    with storage_errors(engine.url, "read from"), engine.connect() as connection:
+        # Most nights there is nothing to do, and nothing to lock.
+        if not connection.execute(old).scalar_one():
+            return 0
+    with transaction(engine) as connection:
+        nights = int(connection.execute(old).scalar_one())
+        if engine.dialect.name == "postgresql":
+            drop_months(connection, job, limit)
+        for table in (forecast, publication, calibration):
+            connection.execute(table.delete().where(table.c.job == job, table.c.cutoff < limit))
+    return nights

@@ -1,0 +1,4 @@
+"""Reading history from a database or from files.
+
+Its face: `observations`.
+"""

@@ -1,0 +1,225 @@
+"""What a source's columns become: ids, instants and numbers, or an error that names the values in the way."""
+
+from __future__ import annotations
+
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sql.errors import SourceError
+
+_OFFSET = r"\d:\d\d.*?(Z|[+-]\d\d(:?\d\d)?)$"
+# What Arrow reads as a number.
+_NUMBER = r"(?i)^([+-]?(([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|inf(inity)?|nan))$"
+_SHOWN = 5
+
+
+def series_ids(parts: list[pa.ChunkedArray], names: list[str], where: str) -> pa.ChunkedArray:
+    r"""One id per row: the parts joined by "/"; "/" and "\" within a part are escaped by "\", and so is a part "*".
+
+    "*" stands for a column that is summed over, in the ids of upper series (`models/hierarchy/hierarchy.py`).
+
+    Args:
+        parts: String columns; a single one is taken as it is, but for "*".
+        names: Their names, for an error.
+        where: The table or query, for an error.
+
+    Returns:
+        dictionary<int32, string>.
+
+    Raises:
+        SourceError: where an id is missing.
+    """
+    for part, name in zip(parts, names, strict=True):
+        if part.null_count:
+            raise SourceError(
+                f"{part.null_count} of {len(part)} rows of {where} have no {name!r}, so belong to no series. "
+                "Fill it in, or leave these rows out with a query."
+            )
+    if len(parts) > 1:
+        escaped = [pc.replace_substring(pc.replace_substring(part, "\\", "\\\\"), "/", "\\/") for part in parts]
+        starred = [pc.if_else(pc.equal(part, "*"), "\\*", part) for part in escaped]
+        parts = [pc.binary_join_element_wise(*starred, "/")]
+    ids = encoded(parts[0].cast(pa.string()), " and ".join(names), where)
+    return ids if len(names) > 1 else _with_star_escaped(ids)
+
+
+def _with_star_escaped(ids: pa.ChunkedArray) -> pa.ChunkedArray:
+    r"""Ids of one column with one more "\" before "*", "\*", "\\*" and so on, so that none is "*"."""
+    names = _dictionary(ids)
+    escaped = pc.replace_substring_regex(names, r"\A(\\*\*)\z", r"\\\1")
+    if escaped.equals(names):
+        return ids
+    chunks = [pa.DictionaryArray.from_arrays(chunk.indices, escaped) for chunk in ids.chunks]
+    return pa.chunked_array(chunks, ids.type)
+
+
+def encoded(column: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArray:
+    """Strings as dictionary<int32, string>, one dictionary for all chunks.
+
+    Raises:
+        SourceError: where they hold bytes that are no text: SQLite checks none.
+    """
+    texts = column.dictionary_encode().unify_dictionaries()
+    try:
+        _dictionary(texts).validate(full=True)
+    except pa.ArrowInvalid:
+        wrong = [each for each in _dictionary(texts).cast(pa.binary()).to_pylist() if not _is_text(each)]
+        raise SourceError(
+            f"The column {name!r} of {where} holds bytes that are no text in UTF-8: "
+            f"{', '.join(repr(each[:40]) for each in wrong[:_SHOWN])}. Correct these rows, or convert them in a query."
+        ) from None
+    return texts
+
+
+def words(column: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArray:
+    """Strings; a SourceError as from `encoded`."""
+    texts = column.cast(pa.string())
+    encoded(texts, name, where)
+    return texts
+
+
+def _is_text(raw: bytes) -> bool:
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def numbers(column: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArray:
+    """float64, null where nothing was observed; text counts where it is a number.
+
+    Raises:
+        SourceError: where it holds anything else; names a few such values.
+    """
+    if pa.types.is_floating(column.type) or pa.types.is_integer(column.type) or pa.types.is_decimal(column.type):
+        return column.cast(pa.float64(), safe=False)
+    if pa.types.is_boolean(column.type) or pa.types.is_null(column.type):
+        return column.cast(pa.float64())
+    if not pa.types.is_string(column.type):
+        raise SourceError(f"The column {name!r} of {where} holds {column.type}, not numbers. Convert it in a query.")
+    texts = encoded(column, name, where)
+    values = pc.utf8_trim_whitespace(_dictionary(texts))
+    try:
+        parsed = values.cast(pa.float64())
+    except pa.ArrowInvalid:
+        raise SourceError(
+            f"The column {name!r} of {where} should hold numbers, but holds text: {_offending(texts, pa.float64())}. "
+            "Correct these rows; a value that was not observed is NULL."
+        ) from None
+    return _taken(parsed, texts)
+
+
+def numbers_and_texts(column: pa.ChunkedArray, name: str, where: str) -> tuple[pa.ChunkedArray, pa.ChunkedArray | None]:
+    """As `numbers`, but null where the column holds text that is no number.
+
+    Returns:
+        float64, and the texts that are no number (null elsewhere); None where there are none.
+
+    Raises:
+        SourceError: where it holds neither numbers nor text.
+    """
+    if not pa.types.is_string(column.type):
+        return numbers(column, name, where), None
+    texts = encoded(column, name, where)
+    values = pc.utf8_trim_whitespace(_dictionary(texts))
+    is_number = pc.match_substring_regex(values, _NUMBER)
+    parsed = _taken(pc.if_else(is_number, values, None).cast(pa.float64()), texts)
+    if pc.all(is_number).as_py() in (True, None):
+        return parsed, None
+    return parsed, _taken(pc.if_else(is_number, None, _dictionary(texts)), texts)
+
+
+def instants(column: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArray:
+    """timestamp[us, UTC] where the source says which zone it means, else timestamp[us]; days are their midnight.
+
+    Raises:
+        SourceError: where it holds anything but times in ISO 8601, or some with an offset and some without.
+    """
+    if pa.types.is_timestamp(column.type):
+        return column.cast(pa.timestamp("us", "UTC" if column.type.tz else None), safe=False)
+    if pa.types.is_date(column.type):
+        return column.cast(pa.timestamp("us"))
+    if not pa.types.is_string(column.type):
+        raise SourceError(
+            f"The column {name!r} of {where} holds {column.type}, not times. Convert it in a query, "
+            "such as to_timestamp(...) or datetime(..., 'unixepoch')."
+        )
+    texts = encoded(column, name, where)
+    values = pc.utf8_trim_whitespace(_dictionary(texts))
+    with_offset = pc.match_substring_regex(values, _OFFSET)
+    share = pc.sum(with_offset).as_py() or 0
+    target = pa.timestamp("us", "UTC" if share else None)
+    if 0 < share < len(values):
+        examples = [pc.filter(values, mask)[0].as_py() for mask in (with_offset, pc.invert(with_offset))]
+        raise SourceError(
+            f"The column {name!r} of {where} holds times both with and without an offset from UTC: {examples}. "
+            "Write all of them one way."
+        )
+    try:
+        parsed = values.cast(target)
+    except pa.ArrowInvalid:
+        raise SourceError(
+            f"The column {name!r} of {where} holds what is not a time: {_offending(texts, target)}. "
+            "Write times as 2024-01-31 or 2024-01-31 18:00:00, with an offset (+00:00) where they are not local."
+        ) from None
+    return _taken(parsed, texts)
+
+
+def timestamps(column: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArray:
+    """The times that rows belong to, as `instants`.
+
+    Raises:
+        SourceError: as `instants`, and where one is missing.
+    """
+    if column.null_count:
+        raise SourceError(
+            f"{column.null_count} of {len(column)} rows of {where} have no {name!r}. "
+            "Fill it in, or leave these rows out with a query."
+        )
+    return instants(column, name, where)
+
+
+def recorded(column: pa.ChunkedArray, name: str, where: str, zone: ZoneInfo) -> pa.ChunkedArray:
+    """The instants at which rows became known, timestamp[us, UTC]; null where the source does not say.
+
+    Args:
+        column: What the source holds.
+        name: Its name, for an error.
+        where: The table or query, for an error.
+        zone: Where times without a zone are meant. Of an hour that comes twice, it is the later one: nothing counts
+            as known before it was.
+
+    Raises:
+        SourceError: as `instants`.
+    """
+    if pa.types.is_null(column.type):
+        return column.cast(pa.timestamp("us", "UTC"))
+    times = instants(column, name, where)
+    if not times.type.tz:
+        times = pc.assume_timezone(times, zone.key, ambiguous="latest", nonexistent="latest")
+    return times.cast(pa.timestamp("us", "UTC"))
+
+
+def _dictionary(texts: pa.ChunkedArray) -> pa.Array:
+    return texts.chunk(0).dictionary if texts.num_chunks else pa.array([], pa.string())
+
+
+def _taken(parsed: pa.Array, texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pa.chunked_array([parsed.take(chunk.indices) for chunk in texts.chunks], parsed.type)
+
+
+def _offending(texts: pa.ChunkedArray, target: pa.DataType) -> str:
+    """A few of the values that cannot be read, each with its number of rows."""
+    shown = []
+    for text in _dictionary(texts):
+        try:
+            pc.utf8_trim_whitespace(text).cast(target)
+        except pa.ArrowInvalid:
+            rows = pc.sum(pc.equal(texts.cast(pa.string()), text)).as_py()
+            shown.append(f"{text.as_py()[:40]!r} ({rows} {'row' if rows == 1 else 'rows'})")
+        if len(shown) == _SHOWN:
+            break
+    return ", ".join(shown)

@@ -1,0 +1,91 @@
+"""Rows of a DuckDB file, in DuckDB's own Arrow batches; the file is opened for reading only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+
+from sql.engine.connection import check_file, describe, storage_error
+from sql.engine.statement import quoted, text_literal
+from sql.errors import SourceError
+from sql.source.reader import BATCH_ROWS, Bounds, Reader, Wanted
+from sql.source.resolve import bounded, check_names, is_time, no_table, query_clause, sentence, what
+from sql.source.settings import Source
+
+DUCKDB_SETUP = ".venv/bin/uv pip install --python .venv/bin/python --require-hashes -r requirements/duckdb.txt"
+"""Installs DuckDB, in the project's folder."""
+
+# DuckDB names, quotes and compares times as PostgreSQL does.
+_DIALECT: sa.Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def open_duckdb(source: Source, url: sa.URL, base: Path | None, bounds: Bounds) -> Iterator[Reader]:
+    """Open a table, a view or a query of a DuckDB file; the bounds are DuckDB's work where its times are no text.
+
+    Raises:
+        SourceError: where DuckDB is not installed, a file, table or column is missing, or the query is no SELECT.
+        StorageError: where another process is writing to the file.
+    """
+    try:
+        import duckdb
+    except ImportError:
+        raise SourceError(f"DuckDB is not installed, and {describe(url)} needs it: {DUCKDB_SETUP}.") from None
+    check_file(url, "DuckDB")
+    where = f"{what(source)} in {describe(url)}"
+    try:
+        with closing(duckdb.connect(str(url.database), read_only=True)) as connection:
+            connection.execute(f"SET TimeZone = {text_literal(bounds.zone.key)}")
+            origin = _origin(connection, source, base, where, bounds)
+            try:
+                found = connection.sql(f"SELECT * {origin} LIMIT 0")
+            except duckdb.Error as error:
+                raise SourceError(f"{sentence(where)} cannot be run: {_reason(error)}. Correct the query.") from error
+            check_names(source, found.columns, where)
+            yield _reader(connection, source, found.to_arrow_table().schema, origin, where, bounds)
+    except (duckdb.Error, pa.ArrowException, OSError) as error:
+        raise storage_error(url, "read from", error) from error
+
+
+def _origin(connection: Any, source: Source, base: Path | None, where: str, bounds: Bounds) -> str:
+    if source.query is not None:
+        return query_clause(source, base, bounds, _DIALECT, where)
+    name = source.table or ""
+    tables = "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = current_database()"
+    views = "SELECT schema_name, view_name FROM duckdb_views() WHERE NOT internal"
+    there = set(connection.sql(f"{tables} UNION {views}").fetchall())
+    for schema, table in (("main", name), tuple(name.partition(".")[::2])):
+        if (schema, table) in there:
+            return f"FROM {quoted(schema, _DIALECT)}.{quoted(table, _DIALECT)}"
+    raise no_table(name, [table if schema == "main" else f"{schema}.{table}" for schema, table in there], where)
+
+
+def _reader(connection: Any, source: Source, kinds: pa.Schema, origin: str, where: str, bounds: Bounds) -> Reader:
+    recorded = kinds.field(source.recorded_at).type if source.recorded_at else None
+    tail, newest_only = bounded(source, origin, bounds, kinds.field(source.timestamp).type, recorded, _DIALECT)
+
+    def batches(wanted: Sequence[Wanted]) -> Iterator[pa.RecordBatch]:
+        columns = (_column(each, kinds.field(each.name).type) for each in wanted)
+        yield from connection.sql(f"SELECT {', '.join(columns)} {tail}").to_arrow_reader(BATCH_ROWS)
+
+    return Reader(where, batches, newest_only)
+
+
+def _column(wanted: Wanted, kind: pa.DataType) -> str:
+    expression = quoted(wanted.name, _DIALECT)
+    is_number = pa.types.is_decimal(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind)
+    if wanted.kind == "text" or (wanted.kind == "timestamp" and not is_time(kind) and not is_number):
+        expression = f"CAST({expression} AS VARCHAR)"
+    elif wanted.kind == "number" and is_number:
+        expression = f"CAST({expression} AS DOUBLE)"
+    return f"{expression} AS {quoted(wanted.output, _DIALECT)}"
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split()).rstrip(". ")

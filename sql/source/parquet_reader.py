@@ -1,0 +1,105 @@
+"""Rows of Parquet: a folder of tables, each of them one file or a folder of parts, read by Arrow's own scanner."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset
+import sqlalchemy as sa
+
+from sql.engine.connection import describe
+from sql.errors import SourceError, StorageError
+from sql.source.reader import BATCH_ROWS, Bounds, Reader, Wanted, moment_for
+from sql.source.resolve import check_names, no_table, what
+from sql.source.settings import Source
+
+
+@contextmanager
+def open_parquet(source: Source, url: sa.URL, bounds: Bounds) -> Iterator[Reader]:
+    """Open the table `NAME`: the file `NAME.parquet` of the URL's folder, or its folder `NAME` with all parts below.
+
+    Parts may lie in Hive partitions (`region=north/part-0.parquet`), whose keys are columns. Parts beyond the
+    bounds are not read where the files say what they hold.
+
+    Raises:
+        SourceError: where the folder, the table or a column is missing, or the job asks for a query.
+        StorageError: where a file cannot be read.
+    """
+    where = f"{what(source)} in {describe(url)}"
+    if source.table is None:
+        raise SourceError(
+            f"{describe(url)} holds Parquet files, which know no query: name one of them in source.table. DuckDB "
+            "answers queries over Parquet files: a view in a DuckDB file."
+        )
+    place = _place(Path(str(url.database)), source.table, where)
+    try:
+        rows = pyarrow.dataset.dataset(place, format="parquet", partitioning="hive")
+        check_names(source, rows.schema.names, where)
+        condition = _condition(rows.schema, source, bounds)
+
+        def batches(wanted: Sequence[Wanted]) -> Iterator[pa.RecordBatch]:
+            columns = {each.output: pc.field(each.name) for each in wanted}
+            scanner = rows.scanner(columns=columns, filter=condition, batch_size=BATCH_ROWS, **_LITTLE)
+            for batch in scanner.to_reader():
+                plain = [_plain(batch[i], each, where) for i, each in enumerate(wanted)]
+                yield pa.record_batch(plain, [each.output for each in wanted])
+
+        yield Reader(where, batches)
+    except (OSError, pa.ArrowException) as error:
+        reason = " ".join(str(error).split()).rstrip(". ")
+        raise StorageError(f"Could not read {where}: {reason}. Write the file anew, or take it away.") from error
+
+
+# The scanner would otherwise hold dozens of batches ready.
+_LITTLE = {"batch_readahead": 2, "fragment_readahead": 1}
+
+
+def _place(folder: Path, table: str, where: str) -> Path:
+    if folder.is_file():
+        raise SourceError(
+            f"{folder} is a file, and the URL of Parquet names a folder of tables. "
+            f"Write url: parquet:///{folder.parent} and table: {folder.stem}."
+        )
+    if not folder.is_dir():
+        raise SourceError(
+            f"There is no folder {folder}. Check the source's URL: a relative path starts from the folder of the "
+            "job file."
+        )
+    for place in (folder / f"{table}.parquet", folder / table):
+        if place.exists():
+            return place
+    inside = sorted(folder.iterdir())
+    raise no_table(table, [each.stem for each in inside if each.is_dir() or each.suffix == ".parquet"], where)
+
+
+def _condition(schema: pa.Schema, source: Source, bounds: Bounds) -> pc.Expression | None:
+    """The bounds, for columns of real times; others are left to whoever reads the batches."""
+    terms = []
+    for name, compare, bound in (
+        (source.timestamp, pc.Expression.__ge__, bounds.since),
+        (source.timestamp, pc.Expression.__le__, bounds.until),
+    ):
+        kind = schema.field(name).type
+        if bound is not None and pa.types.is_timestamp(kind):
+            terms.append(
+                compare(pc.field(name), pa.scalar(moment_for(kind, bound, bounds.zone), pa.timestamp("us", kind.tz)))
+            )
+    return None if not terms else terms[0] if len(terms) == 1 else terms[0] & terms[1]
+
+
+def _plain(column: pa.Array, wanted: Wanted, where: str) -> pa.Array:
+    """Text as one kind of text, and what names a series as text."""
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    is_text = pa.types.is_large_string(kind) or pa.types.is_string_view(kind) or pa.types.is_string(kind)
+    if wanted.kind != "text" and not is_text:
+        return column
+    try:
+        return column.cast(pa.string())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        raise SourceError(
+            f"The column {wanted.name!r} of {where} holds {column.type}, which is no text. Write it as text."
+        ) from None

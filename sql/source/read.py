@@ -1,0 +1,208 @@
+"""Reads the history that a job forecasts from; the source is never written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from itertools import chain
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.ipc
+
+from sql.engine.bulk import TextAmongNumbers
+from sql.engine.connection import describe, resolve_url
+from sql.errors import NoRows
+from sql.source.as_of import COLUMNS, newest_in_batches, newest_revisions
+from sql.source.database_reader import open_database
+from sql.source.duckdb_reader import open_duckdb
+from sql.source.parquet_reader import open_parquet
+from sql.source.reader import Bounds, Reader
+from sql.source.resolve import query_text, takes_since, what
+from sql.source.settings import Source
+from sql.source.typed_batches import typed_batches
+
+__all__ = [
+    "Source", "describe_source", "first_timestamp", "query_text", "reach", "read_observations", "save_observations",
+    "takes_since",
+]  # fmt: skip
+
+# Ids are one dictionary that grows while rows are written.
+_GROWING = pyarrow.ipc.IpcWriteOptions(emit_dictionary_deltas=True)
+
+
+def describe_source(source: Source, base: Path | None = None) -> str:
+    """Table and database in words, without a password.
+
+    >>> describe_source(Source(url="sqlite:///example.db", table="sales"), Path("/data"))
+    "table 'sales' in sqlite:////data/example.db"
+    """
+    return f"{what(source)} in {describe(resolve_url(source.url, base))}"
+
+
+def read_observations(
+    source: Source,
+    base: Path | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    time_zone: str = "UTC",
+    known_at: datetime | None = None,
+) -> pa.Table:
+    r"""The rows of a source, in no particular order.
+
+    Args:
+        source: Where the rows lie and what the columns mean.
+        base: The folder that relative paths start from.
+        since: No row before it; aware.
+        until: No row after it; aware. A query that names its bounds gets both.
+        time_zone: The zone of timestamps that name none.
+        known_at: Where the source has `recorded_at`, the moment whose knowledge counts: rows recorded later are left
+            out, and of several for one series and timestamp the newest stays. A row without that time was known from
+            the start. None for every revision.
+
+    Returns:
+        `series_id` (dictionary of strings; several columns joined by "/", with "/" and "\" in a
+        part escaped by "\"), `timestamp` (timestamp[us] where local to `time_zone`, timestamp[us, UTC]
+        where the source knows the zone), `value` (float64, null where not observed), `value_text` (string, only
+        where the value column holds text that is no number: that text, null elsewhere), the static columns
+        (string), the other covariates (float64), and `recorded_at` (timestamp[us, UTC]).
+
+    Raises:
+        NoRows: where there are none.
+        SourceError: where a table, column or file is missing, the query is no single SELECT, or a column holds
+            what it should not.
+        StorageError: where the database does not answer.
+    """
+    kept: list[pa.BufferOutputStream] = []
+
+    def in_memory() -> pa.BufferOutputStream:
+        kept.append(pa.BufferOutputStream())
+        return kept[-1]
+
+    bounds = Bounds(since, until, known_at, ZoneInfo(time_zone))
+    newest_only = _write(source, base, bounds, in_memory)
+    rows = pa.ipc.open_file(kept[-1].getvalue()).read_all()
+    return rows if newest_only else rows.filter(pa.array(newest_revisions(rows)))
+
+
+def save_observations(
+    source: Source,
+    file: Path,
+    base: Path | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    time_zone: str = "UTC",
+    known_at: datetime | None = None,
+    told: Callable[[int], None] = lambda rows: None,
+) -> None:
+    """Write what `read_observations` gives to an Arrow file, batch by batch: never are all rows in memory.
+
+    `told` is called with the number of rows so far after each batch.
+    """
+    bounds = Bounds(since, until, known_at, ZoneInfo(time_zone))
+    newest_only = _write(source, base, bounds, lambda: str(file), told)
+    if not newest_only:
+        _keep_newest(file)
+
+
+def reach(source: Source, base: Path | None = None) -> None:
+    """Open a source, and look for its table and columns.
+
+    Raises:
+        SourceError, StorageError: as `read_observations`.
+    """
+    with _opened(source, base, Bounds()):
+        pass
+
+
+def first_timestamp(source: Source, base: Path | None = None, time_zone: str = "UTC") -> datetime | None:
+    """The oldest timestamp of a source, naive where it is local to `time_zone`; None where there are no rows.
+
+    Raises:
+        SourceError, StorageError: as `read_observations`.
+    """
+    bounds = Bounds(zone=ZoneInfo(time_zone))
+    with _opened(source, base, bounds) as reader:
+        oldest = [pc.min(batch["timestamp"]).as_py() for batch in typed_batches(reader, source, bounds, ["timestamp"])]
+    return min(oldest, default=None)
+
+
+def _opened(
+    source: Source, base: Path | None, bounds: Bounds, numbers_as_text: bool = False
+) -> AbstractContextManager[Reader]:
+    url = resolve_url(source.url, base)
+    if url.get_backend_name() == "parquet":
+        return open_parquet(source, url, bounds)
+    if url.get_backend_name() == "duckdb":
+        return open_duckdb(source, url, base, bounds)
+    return open_database(source, url, base, bounds, numbers_as_text)
+
+
+def _write(
+    source: Source,
+    base: Path | None,
+    bounds: Bounds,
+    sink: Callable[[], str | pa.BufferOutputStream],
+    told: Callable[[int], None] = lambda rows: None,
+    numbers_as_text: bool = False,
+) -> bool:
+    """Write an Arrow file; gives whether it holds the newest revisions only, or all there are are wanted."""
+    try:
+        with _opened(source, base, bounds, numbers_as_text) as reader:
+            batches = typed_batches(reader, source, bounds, value_text=numbers_as_text)
+            _write_batches(batches, sink, source, reader.where, bounds, told)
+            return bounds.known_at is None or source.recorded_at is None or reader.newest_only
+    except TextAmongNumbers:
+        return _write(source, base, bounds, sink, told, numbers_as_text=True)
+
+
+def _write_batches(
+    batches: Iterator[pa.RecordBatch],
+    sink: Callable[[], str | pa.BufferOutputStream],
+    source: Source,
+    where: str,
+    bounds: Bounds,
+    told: Callable[[int], None],
+) -> None:
+    first = next(batches, None)
+    if first is None:
+        by_then = ""
+        if source.recorded_at and bounds.known_at:
+            by_then = f" that were known by {bounds.known_at:%Y-%m-%d %H:%M %Z} ({source.recorded_at!r})"
+        raise NoRows(
+            f"There are no rows in {where}{by_then}. Load the history first, for example with `nightcast import`, "
+            "or check the query's conditions and the cutoff."
+        )
+    with pa.ipc.new_file(sink(), first.schema, options=_GROWING) as writer:
+        rows = 0
+        for batch in chain([first], batches):
+            writer.write_batch(batch)
+            rows += batch.num_rows
+            told(rows)
+
+
+def _keep_newest(file: Path) -> None:
+    """Leave out of an Arrow file all but the newest revision of each row."""
+    newest, aside = newest_in_batches(lambda: _stored(file, COLUMNS)), file.with_suffix(".part")
+    if newest.all():
+        return
+    begin, batches = 0, _stored(file)
+    first = next(batches)
+    with pa.ipc.new_file(str(aside), first.schema, options=_GROWING) as writer:
+        for batch in chain([first], batches):
+            writer.write_batch(batch.filter(pa.array(newest[begin : begin + batch.num_rows])))
+            begin += batch.num_rows
+    aside.replace(file)
+
+
+def _stored(file: Path, names: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
+    """Some columns, or all, of an Arrow file; read and not mapped, which would count as memory of the process."""
+    with pa.OSFile(str(file)) as stored, pa.ipc.open_file(stored) as whole:
+        wanted = [whole.schema.get_field_index(name) for name in names]
+    options = pa.ipc.IpcReadOptions(included_fields=wanted)
+    with pa.OSFile(str(file)) as stored, pa.ipc.open_file(stored, options=options) as reader:
+        for position in range(reader.num_record_batches):
+            yield reader.get_batch(position)

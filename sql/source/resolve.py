@@ -1,0 +1,177 @@
+"""Finds the table or query that a job names, with all its columns, before anything is read from it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from difflib import get_close_matches
+from pathlib import Path
+
+import pyarrow as pa
+import sqlalchemy as sa
+from sqlalchemy import exc
+
+from sql.engine.connection import storage_errors
+from sql.engine.statement import as_of, names_bound, quoted, single_select, with_bounds, within
+from sql.errors import SourceError
+from sql.source.reader import Bounds
+from sql.source.settings import Source
+
+
+def what(source: Source) -> str:
+    """The table or query, in words."""
+    if source.table is not None:
+        return f"table {source.table!r}"
+    return f"query {source.query!r}" if _is_file(source.query or "") else "the query"
+
+
+def sentence(where: str) -> str:
+    """The same words at the beginning of a sentence."""
+    return where[0].upper() + where[1:]
+
+
+def _is_file(query: str) -> bool:
+    return query.strip().lower().endswith(".sql") and "\n" not in query.strip()
+
+
+def query_of(query: str, base: Path | None, where: str) -> str:
+    """The SELECT that a job names, from its file where it names one.
+
+    Raises:
+        SourceError: where the file cannot be read, or holds no single SELECT.
+    """
+    if _is_file(query):
+        path = (base or Path()) / query.strip()
+        try:
+            query = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise SourceError(
+                f"Cannot read the query file {path}: {error}. A relative path starts from the folder of the job file."
+            ) from error
+    return single_select(query, where)
+
+
+def query_text(source: Source, base: Path | None) -> str:
+    """The query of the job as SQL, from its file where it names one; "" for a table.
+
+    Raises:
+        SourceError: as `query_of`.
+    """
+    return "" if source.query is None else query_of(source.query, base, sentence(what(source)))
+
+
+def takes_since(source: Source, base: Path | None) -> bool:
+    """Whether old rows can be left out where they lie: of a table, and of a query that names `:since`.
+
+    Raises:
+        SourceError: as `query_of`.
+    """
+    return source.query is None or names_bound(query_text(source, base), "since")
+
+
+def query_clause(source: Source, base: Path | None, bounds: Bounds, dialect: sa.Dialect, where: str) -> str:
+    """The FROM clause of the job's query, which gets the bounds that it names.
+
+    Raises:
+        SourceError: as `query_of`.
+    """
+    query = query_of(source.query or "", base, sentence(where))
+    bounded = with_bounds(query, bounds.since, bounds.until, bounds.zone, dialect, sentence(where))
+    # The line break ends a comment that the query may end with.
+    return f"FROM ({bounded}\n) source_rows"
+
+
+def bounded(
+    source: Source, origin: str, bounds: Bounds, times: pa.DataType, recorded: pa.DataType | None, dialect: sa.Dialect
+) -> tuple[str, bool]:
+    """A FROM clause with what the database can leave out by itself, and whether that is all but the newest revisions.
+
+    Args:
+        source: What is read.
+        origin: Its FROM clause; a query has been given its bounds.
+        bounds: Rows beyond are not wanted.
+        times: Type of the column of timestamps; only real times are compared.
+        recorded: Type of `recorded_at`, None where the source has none.
+        dialect: The database's, PostgreSQL's or one like it.
+    """
+    if is_time(times) and source.query is None:
+        origin += within(quoted(source.timestamp, dialect), bounds.since, bounds.until)
+    if source.recorded_at and bounds.known_at and recorded is not None and is_time(recorded):
+        key = [*source.series_id, source.timestamp]
+        return as_of(origin, key, source.recorded_at, bounds.known_at, dialect), True
+    return origin, False
+
+
+def is_time(kind: pa.DataType) -> bool:
+    """Whether a column holds times that a database can compare with an instant."""
+    return bool(pa.types.is_timestamp(kind) or pa.types.is_date(kind))
+
+
+def table_clause(engine: sa.Engine, name: str, where: str) -> str:
+    """The FROM clause of a table or view, where it exists."""
+    with storage_errors(engine.url, "list the tables of"):
+        inspector = sa.inspect(engine)
+        if inspector.has_table(name):
+            return f"FROM {quoted(name, engine.dialect)}"
+        schema, dot, rest = name.partition(".")
+        if dot and schema in inspector.get_schema_names() and inspector.has_table(rest, schema):
+            return f"FROM {quoted(schema, engine.dialect)}.{quoted(rest, engine.dialect)}"
+        names = [*inspector.get_table_names(), *inspector.get_view_names()]
+    raise no_table(name, names, where)
+
+
+def no_table(name: str, names: Iterable[str], where: str) -> SourceError:
+    """The error for a table that is not among those that are there."""
+    known = list(names)
+    near = _near(name, known)
+    question = f"Did you mean {near!r}? " if near else ""
+    return SourceError(f"There is no {where}. {question}{_there(known, 'tables')}")
+
+
+def _near(name: str, names: Iterable[str]) -> str | None:
+    folded = {known.casefold(): known for known in names}
+    found = get_close_matches(name.casefold(), sorted(folded), n=1)
+    return folded[found[0]] if found else None
+
+
+def _there(names: Iterable[str], what: str) -> str:
+    known = sorted(names)
+    listed = ", ".join(known[:30]) + (", ..." if len(known) > 30 else "")
+    return f"The {what} there: {listed or 'none'}."
+
+
+def check_columns(engine: sa.Engine, source: Source, origin: str, where: str) -> None:
+    """Run the query for no rows, and look for every column that the job names."""
+    try:
+        with engine.connect().execution_options(no_parameters=True) as connection:
+            found = list(connection.exec_driver_sql(f"SELECT * {origin} WHERE 1 = 0").keys())
+    except exc.DBAPIError as error:
+        if source.query is None or error.connection_invalidated:
+            with storage_errors(engine.url, "read from"):
+                raise
+        reason = " ".join(str(error.orig).split())
+        raise SourceError(f"{sentence(where)} cannot be run: {reason}. Correct the query.") from error
+    check_names(source, found, where)
+
+
+def check_names(source: Source, found: Collection[str], where: str) -> None:
+    """Look for every column that the job names among those that are there.
+
+    Raises:
+        SourceError: names the missing ones, those that they may mean, and all that are there.
+    """
+    wanted = {
+        "series_id": source.series_id,
+        "timestamp": [source.timestamp],
+        "value": [source.value],
+        "static": source.static,
+        "static_numbers": source.static_numbers,
+        "known_future": source.known_future,
+        "observed_past": source.observed_past,
+        "recorded_at": [source.recorded_at] if source.recorded_at else [],
+    }
+    missing = {name: key for key, names in wanted.items() for name in names if name not in found}
+    if missing:
+        listed = " or ".join(f"{name!r} ({key})" for name, key in missing.items())
+        near = [near for name in missing if (near := _near(name, found))]
+        question = f"Did you mean {' and '.join(repr(name) for name in near)}? " if near else ""
+        raise SourceError(f"There is no column {listed} in {where}. {question}{_there(found, 'columns')}")

@@ -1,0 +1,4 @@
+"""Published forecasts against what came true: scores, hindcasts, backtests.
+
+Its face: `score`, `backtest`.
+"""

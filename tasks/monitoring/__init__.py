@@ -1,0 +1,4 @@
+"""Alerts: opened, closed, told to people, and answered by them.
+
+Its face: `watch`, `notify`.
+"""

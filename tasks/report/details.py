@@ -1,0 +1,134 @@
+"""What the tables have no room for, kept as JSON beside the report: audit, training, network, examples."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from models.audit.build_panel import Audit
+from models.calendar.grid import TimeGrid
+from models.hierarchy.hierarchy import Hierarchy
+from models.hierarchy.history import upper_panel
+from models.hierarchy.levels import Levels
+from models.panel.panel import Panel
+from sql.output.tables import is_quantile_column
+from tasks.forecasting.predict import Predicted
+from tasks.report.shown_series import choose_series_to_show
+from tasks.store.panel_file import load_panel
+from tasks.store.places import Places, write_whole
+from tasks.training.decide import Decided
+from tasks.training.fit_model import Fitted
+
+_EXAMPLES = 6
+
+
+@dataclass(frozen=True)
+class Details:
+    """What the steps of a night found and did.
+
+    Attributes:
+        job: The job as JSON, without its targets: the address of a webhook is often its secret.
+        run_id: The run.
+        now: The moment that counted as now.
+        audit, decided, fitted, predicted: What these steps gave.
+    """
+
+    job: dict[str, Any]
+    run_id: str
+    now: datetime
+    audit: Audit
+    decided: Decided
+    fitted: Fitted
+    predicted: Predicted
+
+
+def write_details(
+    places: Places, cutoff: datetime, details: Details, seconds: dict[str, float], panel_file: Path, levels: Levels
+) -> Path:
+    """Write the details of a night beside its report; those of an earlier run of the same night are replaced."""
+    content = {
+        "job": details.job,
+        "run_id": details.run_id,
+        "cutoff": cutoff.isoformat(),
+        "now": details.now.isoformat(),
+        "audit": details.audit.to_dict(),
+        "decision": {"mode": details.decided.mode, "reason": details.decided.reason},
+        "model_version": details.fitted.version,
+        "training": details.fitted.training,
+        "outcome": details.fitted.outcome,
+        "network": {"summary": details.predicted.summary, "choices": details.predicted.choices},
+        "fallback": details.predicted.fallback_reasons,
+        "examples": _examples(load_panel(panel_file), details.predicted.file, levels),
+        "seconds": seconds,
+    }
+    file = places.details_file(cutoff)
+    write_whole(file, json.dumps(_without_nan(content), ensure_ascii=False))
+    return file
+
+
+def read_details(places: Places, cutoff: datetime) -> dict[str, Any] | None:
+    """The details of a night; None where this machine has none."""
+    file = places.details_file(cutoff)
+    if not file.is_file():
+        return None
+    content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return content
+
+
+def _examples(panel: Panel, night_file: Path, levels: Levels) -> list[dict[str, Any]]:
+    """The total, where it is forecast, and a few series of different sizes, each with the end of its history."""
+    first = pq.read_table(night_file, columns=["series_id", "source"], filters=[("step", "=", 1)], partitioning=None)
+    if levels:
+        first = first.filter(pc.is_in(first["series_id"], pa.array(panel.series_ids.tolist())))
+    total = None
+    if levels.total:
+        total = upper_panel(panel, Hierarchy.of(panel.series_ids, levels.total))
+    source = first.sort_by("series_id")["source"].to_pylist()
+    chosen = choose_series_to_show(panel, source, _EXAMPLES - (total is not None))
+    names = [str(panel.series_ids[position]) for position in chosen]
+    names += [] if total is None else total.series_ids.tolist()
+    rows = pq.read_table(night_file, filters=[("series_id", "in", names)], partitioning=None)
+    grid = TimeGrid(panel.frequency, panel.time_zone)
+    shown = [] if total is None else [_example(total, grid, rows, 0)]
+    return shown + [_example(panel, grid, rows, int(position)) for position in chosen]
+
+
+def _example(panel: Panel, grid: TimeGrid, rows: pa.Table, position: int) -> dict[str, Any]:
+    name = str(panel.series_ids[position])
+    mine = rows.filter(pc.equal(rows["series_id"], name)).sort_by("step")
+    past = panel.series(position)[-3 * panel.horizon :]
+    moments = grid.to_utc(panel.cutoff_index + 1 - len(past) + np.arange(len(past)))
+    columns = {column: mine[column].to_pylist() for column in ("mean", "median", "baseline")}
+    return {
+        "series_id": name,
+        "source": mine["source"][0].as_py(),
+        "reason": mine["reason"][0].as_py() or "",
+        "history": {"timestamp": [f"{moment}+00:00" for moment in moments], "value": past.astype(float).tolist()},
+        "forecast": {
+            "timestamp": [moment.isoformat() for moment in mine["timestamp"].to_pylist()],
+            **columns,
+            "quantiles": {
+                column[1:].replace("_", "."): mine[column].to_pylist()
+                for column in sorted(mine.column_names)
+                if is_quantile_column(column)
+            },
+        },
+    }
+
+
+def _without_nan(value: Any) -> Any:
+    # JSON has no NaN: what was not observed or not measured is null.
+    if isinstance(value, dict):
+        return {key: _without_nan(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

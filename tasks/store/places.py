@@ -1,0 +1,210 @@
+"""Where one job's things lie: tables, Parquet, model versions, reports, and the night's scratch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from shutil import rmtree
+from tempfile import TemporaryDirectory
+from uuid import uuid4
+
+import fsspec
+from pydantic import Field
+from sqlalchemy import Engine, inspect
+
+from models.settings import Settings
+from sql.engine.connection import connect, ping, storage_errors
+from sql.engine.url import describe, resolve_url
+from sql.errors import SourceError
+from sql.migrations import migrate
+from tasks.step import step
+
+
+class PlaceError(ValueError):
+    """A folder of `output` is on a file system that is not known here."""
+
+
+class Output(Settings):
+    """Where forecasts, scores, model versions and reports go."""
+
+    url: str = Field("sqlite:///forecasts.db", description="Database of the tables; ${NAME} is the environment's.")
+    parquet: str = Field("forecasts/", description="Folder of the Parquet files: local, or s3://, gs://, az://.")
+    versions: str = Field("versions/", description="Folder of the model versions: local, or s3://, gs://, az://.")
+    report: str = Field("reports/", description="Local folder of the reports.")
+    keep_days: int | None = Field(
+        None,
+        ge=1,
+        description="Days before the newest cutoff for which nights are kept, tables and Parquet, the horizon at "
+        "least; left out, all are. On PostgreSQL a month (UTC) goes once all of it is older.",
+    )
+
+
+@dataclass(frozen=True)
+class Places:
+    """One job's places; relative ones are meant from the folder of the job's file.
+
+    Attributes:
+        job: The job's name.
+        base: Folder of the job's file.
+        output: The job's `output` part, as written.
+    """
+
+    job: str
+    base: Path
+    output: Output
+
+    def engine(self) -> Engine:
+        """The database of the output tables.
+
+        Raises:
+            SourceError: the URL cannot be read, or names a variable that is not set.
+        """
+        return connect(resolve_url(self.output.url, self.base))
+
+    def has_tables(self) -> bool:
+        """Whether a night may have run before; a SQLite file is looked for and never made."""
+        url = resolve_url(self.output.url, self.base)
+        return url.get_backend_name() != "sqlite" or Path(str(url.database)).exists()
+
+    def has_runs(self) -> bool:
+        """Whether a night has noted a run before.
+
+        Raises:
+            StorageError: the database does not answer.
+        """
+        if not self.has_tables():
+            return False
+        engine = self.engine()
+        with storage_errors(engine.url, "look for tables in"):
+            return inspect(engine).has_table("run")
+
+    def ready_engine(self) -> Engine:
+        """The database of the output tables, with the tables as this version knows them.
+
+        Raises:
+            SourceError: no night has run yet, so there are no tables; none are made.
+            StorageError: it does not answer.
+        """
+        if not self.has_runs():
+            lacking = "holds no tables" if self.has_tables() else "is not there"
+            raise SourceError(f"{self.url_text} {lacking}: no night of {self.job} has run yet. Try `nightcast run`.")
+        engine = self.engine()
+        migrate(engine)
+        return engine
+
+    @property
+    def url_text(self) -> str:
+        """The output URL for people, without a password."""
+        return describe(resolve_url(self.output.url, self.base))
+
+    @property
+    def parquet(self) -> str:
+        return self._absolute(self.output.parquet)
+
+    @property
+    def versions(self) -> str:
+        return self._absolute(self.output.versions)
+
+    @property
+    def report(self) -> Path:
+        return self.base / self.output.report / self.job
+
+    def report_file(self, cutoff: datetime) -> Path:
+        return self.report / f"{stamp(cutoff)}.html"
+
+    def details_file(self, cutoff: datetime) -> Path:
+        return self.report / f"{stamp(cutoff)}.json"
+
+    def _absolute(self, place: str) -> str:
+        return place.rstrip("/") if "://" in place else str((self.base / place).resolve())
+
+    @contextmanager
+    def scratch(self, run_id: str) -> Iterator[Path]:
+        """A folder beside the reports for what the steps of one run hand each other; gone when the run ends."""
+        reports = self.report.parent
+        made_here = [] if reports.exists() else [reports]
+        folder = self._scratches / run_id
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            yield folder
+        finally:
+            rmtree(folder, ignore_errors=True)
+            for empty in (self._scratches, self._scratches.parent, *made_here):
+                with suppress(OSError):
+                    empty.rmdir()
+
+    def remove_left_over(self) -> None:
+        """Remove the scratch of killed runs; for whoever alone may run the job. Each holds a whole panel."""
+        rmtree(self._scratches, ignore_errors=True)
+        with suppress(OSError):
+            self._scratches.parent.rmdir()
+
+    @property
+    def _scratches(self) -> Path:
+        return self.report.parent / ".nightcast" / self.job
+
+
+@step("look whether the places can be written", retries=1, retry_delay_seconds=(4,))
+def check_places(places: Places) -> None:
+    """Find what could not be written before hours of work are spent on it; leaves nothing behind.
+
+    Raises:
+        PlaceError: a folder is a URL that nothing installed can open; names the package.
+        Unreachable: the database does not answer.
+        OSError: a folder is not one, or may not be written; names it.
+    """
+    for place in (places.parquet, places.versions):
+        _check_protocol(place)
+    if places.has_tables():
+        ping(places.engine())
+    folders = [place for place in (places.parquet, places.versions, str(places.report)) if "://" not in place]
+    url = resolve_url(places.output.url, places.base)
+    if url.get_backend_name() == "sqlite":
+        folders.append(str(Path(str(url.database)).parent))
+    for folder in folders:
+        nearest = next(parent for parent in (Path(folder), *Path(folder).parents) if parent.exists())
+        if not nearest.is_dir():
+            raise NotADirectoryError(f"{nearest} is a file, and {folder} should be a folder. Name another in `output`.")
+        try:
+            # Permissions do not tell of disks that are full or mounted for reading only: try.
+            with TemporaryDirectory(prefix=".nightcast-", dir=nearest):
+                pass
+        except OSError as error:
+            reason = error.strerror or error
+            raise PermissionError(
+                f"{folder} cannot be written: {reason}. Mend it, or name another in `output`."
+            ) from error
+
+
+def _check_protocol(place: str) -> None:
+    try:
+        fsspec.get_filesystem_class(place.partition("://")[0] if "://" in place else "file")
+    except ImportError as error:
+        raise PlaceError(f"Cannot open {place} of `output`: {error}. Install that package, or name a folder.") from None
+    except ValueError:
+        raise PlaceError(f"Cannot open {place} of `output`: write a folder, or an s3://, gs:// or az:// URL.") from None
+
+
+def write_whole(file: Path, text: str) -> None:
+    """Write a text file, its folder too, so that a reader finds the former text or all of the new one."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    # A name of its own: the same night may run twice at once.
+    aside = file.with_name(f".{file.name}.{uuid4().hex}")
+    try:
+        aside.write_text(text, encoding="utf-8")
+        os.replace(aside, file)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def stamp(moment: datetime) -> str:
+    """A UTC moment as part of a file's name.
+
+    >>> stamp(datetime(2024, 3, 1, tzinfo=UTC))
+    '2024-03-01T000000Z'
+    """
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H%M%SZ")

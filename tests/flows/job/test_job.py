@@ -1,0 +1,194 @@
+"""Job files: what is understood, and what is refused with which words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from flows.job.job import JobError, load_job
+
+SMALLEST = """
+name: small
+source: {url: "sqlite:///source.db", table: history}
+forecast: {frequency: D, horizon: 7}
+"""
+
+
+def load(folder: Path, text: str):
+    file = folder / "job.yaml"
+    file.write_text(text, encoding="utf-8")
+    return load_job(file)
+
+
+def test_a_job_needs_only_name_source_frequency_and_horizon(tmp_path):
+    loaded = load(tmp_path, SMALLEST)
+    assert loaded.job.output.url == "sqlite:///forecasts.db"
+    assert loaded.job.training.policy == "auto"
+    assert loaded.base == tmp_path
+
+
+def test_a_relative_place_is_meant_from_the_folder_of_the_job_file(tmp_path, monkeypatch):
+    monkeypatch.chdir("/")
+    places = load(tmp_path, SMALLEST).places
+    assert places.parquet == str(tmp_path / "forecasts")
+    assert places.url_text == f"sqlite:///{tmp_path}/forecasts.db"
+
+
+def test_network_auto_is_the_same_as_no_network(tmp_path):
+    assert load(tmp_path, SMALLEST + "network: auto\n").job == load(tmp_path, SMALLEST).job
+
+
+@pytest.mark.parametrize(("written", "understood"), [("ES", ["ES"]), ("[US-CA, 'NO', US-CA]", ["US-CA", "NO"])])
+def test_holidays_are_of_one_place_or_several(tmp_path, written, understood):
+    text = SMALLEST.replace("horizon: 7", f"horizon: 7, holidays: {written}")
+    assert load(tmp_path, text).job.forecast.holidays == understood
+
+
+def test_a_level_of_one_column_may_stand_without_brackets(tmp_path):
+    text = SMALLEST.replace("table: history", "table: history, series_id: [store, item]")
+    loaded = load(tmp_path, text + "hierarchy: {levels: [store, [item], []]}\n")
+    assert loaded.job.levels.names == ("by store", "by item", "total")
+    assert not load(tmp_path, text).job.levels
+
+
+def test_a_job_is_found_by_its_name_in_the_jobs_folder(tmp_path, monkeypatch):
+    load(tmp_path, SMALLEST)
+    monkeypatch.setenv("NIGHTCAST_JOBS", str(tmp_path))
+    assert load_job("job").job.name == "small"
+
+
+def test_a_job_that_is_nowhere_is_answered_with_the_jobs_that_are_there(tmp_path, monkeypatch):
+    load(tmp_path, SMALLEST)
+    monkeypatch.setenv("NIGHTCAST_JOBS", str(tmp_path))
+    with pytest.raises(JobError, match=r"No job 'jib'.* has job"):
+        load_job("jib")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (SMALLEST.replace("horizon: 7", "horizn: 7"), "unknown key 'forecast.horizn'; did you mean 'horizon'"),
+        (
+            SMALLEST + "output: {keep_days: 6}\n",
+            "keep_days is 6, but 7 steps of 'D' reach 7 days ahead.*give 7 or more",
+        ),
+        (
+            SMALLEST + "hierarchy: {levels: [[stor]]}\n",
+            "job.yaml: hierarchy.levels names .'stor'., but 'stor' is not a col",
+        ),
+        (SMALLEST + "hierarchy: {levels: [series_id]}\n", "all columns of source.series_id, so it sums over nothing"),
+        (SMALLEST + "hierarchy: {levels: []}\n", "hierarchy.levels: names no level; write .... for the total"),
+        (SMALLEST + "hierarchy: {method: mint}\n", "hierarchy: method is mint, but levels names no level"),
+        (SMALLEST + "hierarchy: {levels: store}\n", "hierarchy.levels: Input should be a valid list .found 'store'"),
+        (
+            SMALLEST + "hierarchy: {method: mean}\n",
+            "hierarchy.method: Input should be 'bottom_up'.* .found 'mean'",
+        ),
+        (SMALLEST + "hierarchy: {level: [[]]}\n", "unknown key 'hierarchy.level'; did you mean 'levels'"),
+        (SMALLEST + "hierarchi: {}\n", "unknown key 'hierarchi'; did you mean 'hierarchy'"),
+        (SMALLEST + "trainig: {}\n", "unknown key 'trainig'; did you mean 'training'"),
+        (SMALLEST + "network: {layers: [{cel: gru}]}\n", "unknown key 'network.layers.0.cel'; did you mean 'cell'"),
+        (SMALLEST + "network: {input: {token: {}}}\n", "unknown key 'network.input.token'; did you mean 'tokens'"),
+        (SMALLEST + "colour: red\n", "unknown key 'colour'; known keys: name, source"),
+        (SMALLEST.replace("horizon: 7", "horizon: 0"), "forecast.horizon: .*greater than or equal to 1 .found 0"),
+        (SMALLEST.replace("horizon: 7", "horizon: 7, lower_bound: 1.0e+40"), "forecast.lower_bound: .*beyond 3.4e.38"),
+        (SMALLEST.replace("horizon: 7", "horizon: 7, upper_bound: -3.5e+38"), "forecast.upper_bound: .*beyond 3.4e.38"),
+        (SMALLEST.replace(", horizon: 7", ""), "forecast.horizon is missing"),
+        (
+            SMALLEST.replace("frequency: D", "frequency: daily"),
+            "job.yaml: frequency 'daily' is not a pandas offset alias",
+        ),
+        (SMALLEST.replace("name: small", "name: Small Job"), "name: .*found 'Small Job'"),
+        (SMALLEST.replace(", table: history", ""), "source"),
+        (SMALLEST + "monitor: {segments: [region]}\n", "monitor.segments names .*, which source.static does not"),
+        (SMALLEST.replace("horizon: 7", "horizon: 7, holidays: ES-Madird"), "forecast.holidays: .*near ones: MD"),
+        (SMALLEST.replace("horizon: 7", "horizon: 7, holidays: NO"), "forecast.holidays: .*write 'NO' for Norway"),
+        (SMALLEST.replace("horizon: 7", "horizon: 7, missing_future: {price: last}"), "missing_future names .'price'."),
+        (SMALLEST.replace("horizon: 7", "horizon: 7, missing_future: none"), "forecast.missing_future"),
+        (
+            SMALLEST.replace("history}", "history, known_future_from: {table: weather, colums: warmth}}"),
+            "unknown key 'source.known_future_from.0.colums'; did you mean 'columns'",
+        ),
+        (SMALLEST + "forecast: [\n", "line 6.*not YAML"),
+        ("- a\n- b\n", "holds no mapping"),
+        ("", "holds no mapping"),
+    ],
+)
+def test_a_wrong_job_file_is_refused_with_the_place_and_the_remedy(tmp_path, text, words):
+    with pytest.raises(JobError, match=f"(?s){words}"):
+        load(tmp_path, text)
+
+
+@pytest.mark.parametrize("number", [".inf", "-.inf", ".nan", "1.0e+999"])
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "forecast: lower_bound",
+        "forecast: upper_bound",
+        "network: dropout",
+        "training: time_limit",
+        "training: learning_rate",
+        "training: retrain_after_days",
+        "training: warm_after_days",
+        "training: new_series_share",
+        "monitor: tolerance",
+        "monitor: min_effect",
+    ],
+)
+def test_a_number_that_is_none_is_refused_in_every_setting(tmp_path, setting, number):
+    part, key = setting.split(": ")
+    content = yaml.safe_load(SMALLEST)
+    content[part] = {**content.get(part, {}), key: yaml.safe_load(number)}
+    with pytest.raises(JobError, match=rf"{part}.{key}: Input should be a finite number \(found"):
+        load(tmp_path, yaml.safe_dump(content))
+
+
+def test_every_problem_of_a_job_file_is_told_at_once(tmp_path):
+    with pytest.raises(JobError) as told:
+        load(tmp_path, SMALLEST.replace("horizon: 7", "horizon: 0").replace("table:", "tabel:"))
+    assert "forecast.horizon" in str(told.value)
+    assert "did you mean 'table'" in str(told.value)
+
+
+def test_a_password_of_what_is_known_ahead_is_refused_too(tmp_path):
+    entry = "{url: 'postgresql://me:hunter2@host/db', table: weather, columns: warmth}"
+    with pytest.raises(JobError, match=r"source.known_future_from.0.url holds a password") as told:
+        load(tmp_path, SMALLEST.replace("history}", f"history, known_future_from: {entry}}}"))
+    assert "hunter2" not in str(told.value)
+
+
+@pytest.mark.parametrize("where", ["source", "output"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:hunter2@host/db",
+        "postgresql://me:hunter2/x@host/db",
+        "postgresql://host/db?password=hunter2",
+        "postgresql://me:hunter2@host:${PORT}/db",
+    ],
+)
+def test_a_password_in_the_file_is_refused_and_not_repeated(tmp_path, where, url):
+    text = SMALLEST.replace("sqlite:///source.db", url) if where == "source" else SMALLEST + f"output: {{url: '{url}'}}"
+    with pytest.raises(JobError, match=rf"{where}.url holds a password; write \$\{{NAME\}}") as told:
+        load(tmp_path, text)
+    assert "hunter2" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:${SECRET}@host/db",
+        "postgresql://host/db?password=${SECRET}",
+        "postgresql://host/db?passfile=/run/secrets/pgpass",
+        "${URL}",
+    ],
+)
+def test_a_password_from_elsewhere_is_taken(tmp_path, url):
+    assert load(tmp_path, SMALLEST + f"output: {{url: '{url}'}}").job.output.url == url
+
+
+@pytest.mark.parametrize("example", sorted(Path("examples").glob("*.yaml")), ids=lambda file: file.stem)
+def test_every_example_is_a_job(example):
+    assert load_job(example).job.name

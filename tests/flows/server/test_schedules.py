@@ -1,0 +1,51 @@
+"""Schedules that name jobs which are not there are told before anything is started."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from flows.job.job import JobError
+from flows.server.schedules import check_schedules
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    monkeypatch.setenv("NIGHTCAST_JOBS", str(tmp_path / "jobs"))
+    (tmp_path / "jobs").mkdir()
+
+    def make(*scheduled, jobs=()):
+        schedules = [{"cron": "0 3 * * *", "parameters": {"job": name}} for name in scheduled]
+        deployments = [{"name": "nightly", "schedules": schedules}, {"name": "train"}]
+        (tmp_path / "prefect.yaml").write_text(yaml.safe_dump({"deployments": deployments}), encoding="utf-8")
+        for name in jobs:
+            (tmp_path / "jobs" / f"{name}.yaml").write_text("name: x", encoding="utf-8")
+        return tmp_path
+
+    return make
+
+
+def test_schedules_of_jobs_that_are_there_are_well(project):
+    check_schedules(project("sales", "rents", jobs=["sales", "rents", "other"]))
+
+
+def test_a_schedule_of_a_job_that_is_not_there_names_file_job_and_those_that_are(project):
+    folder = project("sales", jobs=["rents"])
+    with pytest.raises(JobError, match=r"prefect.yaml schedules the job 'sales', and the jobs folder .* has rents\."):
+        check_schedules(folder)
+
+
+def test_without_any_job_the_example_is_the_one_that_will_be_there(project):
+    check_schedules(project("store-sales"))
+    with pytest.raises(JobError, match=r"jobs has no job\. Name a job that is there"):
+        check_schedules(project("sales"))
+
+
+def test_a_folder_without_the_file_or_with_another_kind_of_file_is_refused(project):
+    folder = project()
+    (folder / "prefect.yaml").write_text("a: [", encoding="utf-8")
+    with pytest.raises(JobError, match="is not YAML"):
+        check_schedules(folder)
+    (folder / "prefect.yaml").unlink()
+    with pytest.raises(JobError, match=r"has no prefect\.yaml"):
+        check_schedules(folder)

@@ -1,0 +1,107 @@
+"""Classes by volume: thirds of the series, the same from night to night."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from models.calendar.grid import TimeGrid
+from models.evaluation.volume_classes import volume_reach, volume_segments
+from models.hierarchy.past_errors import earlier
+from models.panel.panel import Panel
+
+LAST = 1_007  # 35 periods of 28 days, and 27 days
+
+
+def panel_of(values: np.ndarray, **facts: object) -> Panel:
+    """Series of one length that end at grid position `LAST`."""
+    count, length = values.shape
+    return Panel(
+        values=values.astype(np.float32).ravel(),
+        offsets=length * np.arange(count + 1),
+        series_ids=np.array([f"s{i:03d}" for i in range(count)]),
+        **{"frequency": "D", "cutoff_index": LAST, "season_lengths": (7,), "horizon": 7, **facts},
+    )
+
+
+@pytest.fixture
+def steady() -> Panel:
+    """Series 0 to 29, the size of each its own number and one more."""
+    return panel_of(np.repeat(np.arange(1.0, 31.0)[:, None], 200, axis=1))
+
+
+def members(segments: dict) -> dict[str, list[int]]:
+    return {name: np.flatnonzero(mask).tolist() for name, mask in segments.items()}
+
+
+def test_thirds_of_the_series_go_by_their_size(steady):
+    assert members(volume_segments(steady, LAST)) == {
+        "volume=low": [*range(10)], "volume=middle": [*range(10, 20)], "volume=high": [*range(20, 30)],
+    }  # fmt: skip
+
+
+def test_a_size_is_of_what_was_observed_whatever_its_sign(steady):
+    values = -steady.values.reshape(30, 200)
+    values[29, ::2] = np.nan
+    assert members(volume_segments(panel_of(values), LAST)) == members(volume_segments(steady, LAST))
+
+
+def test_series_of_one_size_share_a_class_and_an_empty_class_is_none():
+    sizes = np.where(np.arange(30) < 25, 1.0, 9.0)
+    assert members(volume_segments(panel_of(np.repeat(sizes[:, None], 99, axis=1)), LAST)) == {
+        "volume=high": [*range(30)]
+    }
+    sizes = np.where(np.arange(30) < 15, 1.0, 9.0)
+    assert members(volume_segments(panel_of(np.repeat(sizes[:, None], 99, axis=1)), LAST)) == {
+        "volume=middle": [*range(15)], "volume=high": [*range(15, 30)],
+    }  # fmt: skip
+
+
+def test_classes_are_drawn_anew_only_once_in_four_weeks():
+    noisy = panel_of(10 + np.random.default_rng(0).normal(0, 5, (60, 300)))
+    drawn = [members(volume_segments(noisy, night)) for night in range(LAST - 100, LAST + 1)]
+    changes = [i for i in range(1, 101) if drawn[i] != drawn[i - 1]]
+    # Positions 924, 952 and 980 are multiples of 28.
+    assert [LAST - 100 + i for i in changes] == [924, 952, 980]
+
+
+def test_nothing_after_a_nights_cutoff_matters(steady):
+    poisoned = steady.values.reshape(30, 200).copy()
+    poisoned[:15, -60:] = 1e9
+    night = LAST - 60
+    as_it_was = volume_segments(earlier(steady, 60), night)
+    assert members(volume_segments(panel_of(poisoned), night)) == members(as_it_was)
+    assert members(volume_segments(panel_of(poisoned), LAST)) != members(as_it_was)
+
+
+def test_no_class_depends_on_more_than_its_reach(steady):
+    random = panel_of(np.random.default_rng(1).normal(5, 3, (40, 300)))
+    reach = volume_reach(TimeGrid("D"), 7)
+    for night in (LAST, LAST - 13):
+        short = random.newest(LAST - night + reach)
+        assert members(volume_segments(short, night)) == members(volume_segments(random, night))
+
+
+def test_a_series_that_is_new_joins_a_class_when_they_are_drawn_next(steady):
+    values = steady.values.reshape(30, 200).copy()
+    new = np.full((1, 200), np.nan)
+    new[0, -20:] = 1e6
+    panel = panel_of(np.concatenate([values, new]))
+    assert not any(mask[30] for mask in volume_segments(panel, LAST).values())
+    panel = replace(panel, cutoff_index=LAST + 1)
+    assert volume_segments(panel, LAST + 1)["volume=high"][30]
+
+
+def test_few_series_have_no_classes_and_others_than_asked_for_are_in_none(steady):
+    assert volume_segments(panel_of(np.ones((29, 99))), LAST) == {}
+    among = np.arange(30) < 29
+    assert volume_segments(steady, LAST, among) == {}
+    both = panel_of(np.repeat(np.arange(1.0, 41.0)[:, None], 99, axis=1))
+    assert not any(mask[39] for mask in volume_segments(both, LAST, np.arange(40) < 39).values())
+
+
+@pytest.mark.parametrize(("frequency", "season", "reach"), [("h", 24, 3 * 672), ("MS", 12, 36), ("W-SUN", 52, 156)])
+def test_a_period_is_four_weeks_or_a_season(frequency, season, reach):
+    assert volume_reach(TimeGrid(frequency), season) == reach

@@ -1,0 +1,171 @@
+"""Evidence that may be looked at every night: how often it is wrong, how soon it is right, and what outweighs it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from models.lifecycle.promotion import (
+    Evidence,
+    Sums,
+    Verdict,
+    at_once,
+    evidence_of,
+    held_out_evidence,
+    in_shadow,
+    objections,
+    stake,
+    winnings,
+    worst_segment,
+)
+from models.settings import PromotionSettings
+
+SETTINGS = PromotionSettings()
+YEAR = 365
+
+
+def nights(years: int, spread: float, together: float = 0.0, gain: float = 0.0, length: int = YEAR) -> np.ndarray:
+    """Differences of nights, each going together with the one before; (years, night)."""
+    rng = np.random.default_rng(5)
+    found = rng.standard_normal((years, length))
+    for night in range(1, length):
+        found[:, night] = together * found[:, night - 1] + np.sqrt(1 - together**2) * found[:, night]
+    return spread * found - np.log(1 - gain)
+
+
+def first_at_20(of_years: np.ndarray) -> np.ndarray:
+    """The night on which each year's bets first had 20, counted from 1; infinite where they never had."""
+    enough = winnings(of_years) >= 20
+    return np.where(enough.any(axis=1), enough.argmax(axis=1) + 1, np.inf)
+
+
+def test_a_challenger_that_is_no_better_is_promoted_in_few_years_though_one_looks_every_night():
+    assert np.isfinite(first_at_20(nights(200, spread=0.08))).mean() <= 0.05
+
+
+def test_heavy_tails_and_a_changing_size_do_not_raise_false_evidence():
+    rng = np.random.default_rng(3)
+    wild = rng.standard_t(2, (100, YEAR)) * np.exp(np.sin(np.arange(YEAR) / 20))
+    assert np.isfinite(first_at_20(0.05 * wild)).mean() <= 0.05
+
+
+def test_nights_that_go_together_seldom_mislead_within_a_shadow():
+    found = first_at_20(nights(400, spread=0.08, together=0.4, length=SETTINGS.nights))
+    assert np.isfinite(found).mean() <= 0.05
+
+
+def test_a_worse_challenger_is_never_promoted_and_soon_found_to_be_worse():
+    worse = nights(50, spread=0.08, together=0.3, gain=-0.05)
+    assert not np.isfinite(first_at_20(worse)).any()
+    assert np.median(first_at_20(-worse)) <= SETTINGS.nights
+
+
+@pytest.mark.parametrize(("spread", "within"), [(0.04, 14), (0.08, 21), (0.15, 35)])
+def test_a_challenger_that_is_a_tenth_better_is_promoted_within_some_tens_of_nights(spread, within):
+    found = first_at_20(nights(50, spread, together=0.3, gain=0.1, length=120))
+    assert np.median(found) <= within
+
+
+def test_evidence_of_nights_begins_with_that_of_the_held_out_steps_and_skips_nights_without_actuals():
+    before = evidence_of([0.1, 0.1, 0.1, 0.1])
+    assert before.e_value > 1 == before.e_against
+    after = evidence_of([0.1, np.nan, 0.1, 0.1, np.nan, 0.1], held_out=(3.0, 0.5))
+    assert after == (pytest.approx(3 * before.e_value), pytest.approx(0.5 * before.e_against), 4)
+    assert evidence_of([]) == (1.0, 1.0, 0)
+
+
+def test_the_bet_of_a_night_knows_nothing_of_that_night_or_later():
+    rng = np.random.default_rng(0)
+    one = rng.normal(0.05, 0.05, 30)
+    other = one.copy()
+    other[20:] = rng.normal(-1, 1, 10)
+    assert winnings(one)[:20].tolist() == winnings(other)[:20].tolist()
+    # Of the 21st night both bet the same share, whatever it brought: the outcome alone tells them apart.
+    share = stake(np.full(20, 0.3))
+    assert 0 < share <= 0.75
+
+
+def test_the_first_night_bets_nothing_and_money_never_runs_out():
+    assert winnings(np.array([-5.0]))[0] == 1
+    assert winnings(np.concatenate([np.full(20, 0.1), np.full(20, -100.0)])).min() > 0
+
+
+def steps(gain: float, days: int = 28, spread: float = 0.03, points: int = 100) -> np.ndarray:
+    """Sums of each held-out day."""
+    rng = np.random.default_rng(1)
+    champion = rng.uniform(40, 60, days)
+    loss = champion * (1 - gain) * np.exp(rng.normal(0, spread, days))
+    return np.column_stack([np.full(days, points), loss, champion, np.full((days, 2), 0.9 * points)])
+
+
+def test_held_out_steps_are_evidence_where_the_champion_is_clearly_worse():
+    assert held_out_evidence(steps(0.3))[0] > 20
+    assert held_out_evidence(steps(-0.3))[1] > 20
+    assert max(held_out_evidence(steps(0.0))) < 3
+
+
+def test_what_is_better_by_no_more_than_its_choice_on_those_steps_is_no_evidence():
+    assert held_out_evidence(steps(0.01, spread=0.001))[0] < 20
+
+
+@pytest.mark.parametrize("days", [0, 1, 4])
+def test_too_few_held_out_steps_say_nothing(days):
+    assert held_out_evidence(steps(0.5, days=days)) == (1.0, 1.0)
+
+
+def test_held_out_steps_without_an_actual_say_nothing():
+    nothing = steps(0.5)
+    nothing[:, 0] = 0
+    assert held_out_evidence(nothing) == (1.0, 1.0)
+
+
+def test_worse_coverage_is_an_objection_and_coverage_nearer_to_nominal_is_none():
+    def found(mine: float, its: float, n: int = 1000) -> list[str]:
+        return objections(Sums(n, 1.0, 1.0, mine * n, its * n), {}, 0.9, SETTINGS)
+
+    assert found(0.85, 0.88) == ["coverage is 85% where 90% is nominal, the champion's 88%"]
+    assert found(0.95, 0.92) == ["coverage is 95% where 90% is nominal, the champion's 92%"]
+    assert found(0.88, 0.85) == found(0.875, 0.88) == found(0.92, 0.85) == []
+    assert found(0.5, 0.9, n=10) == []
+    assert objections(Sums(1000, 1.0, 1.0, 0.0, 0.0), {}, None, SETTINGS) == []
+
+
+def test_a_segment_that_is_a_twentieth_worse_is_an_objection_unless_it_has_few_points():
+    segments = {"a": Sums(200, 105.0, 100.0), "b": Sums(200, 90.0, 100.0), "few": Sums(50, 200.0, 100.0)}
+    assert worst_segment(segments) == ("a", pytest.approx(0.05))
+    assert objections(Sums(), segments, 0.9, SETTINGS) == ["a is 5% worse"]
+    assert objections(Sums(), segments | {"a": Sums(200, 104.0, 100.0)}, 0.9, SETTINGS) == []
+    assert worst_segment({})[0] == ""
+
+
+BETTER = Sums(1000, 80.0, 100.0, 900, 900)
+
+
+@pytest.mark.parametrize(
+    ("evidence", "against", "action"),
+    [
+        (Evidence(20.0, 0.1, 9), [], "promote"),
+        (Evidence(19.9, 0.1, 9), [], "wait"),
+        (Evidence(50.0, 0.1, 9), ["a is 5% worse"], "wait"),
+        (Evidence(0.1, 20.0, 9), [], "retire"),
+        (Evidence(2.0, 1.0, 41), [], "wait"),
+        (Evidence(2.0, 1.0, 42), [], "retire"),
+        (Evidence(20.0, 0.1, 42), [], "promote"),
+        (Evidence(50.0, 0.1, 42), ["a is 5% worse"], "retire"),
+    ],
+)
+def test_a_shadow_ends_by_evidence_for_or_against_it_or_by_its_last_night(evidence, against, action):
+    found = in_shadow(evidence, BETTER, against, SETTINGS)
+    assert found.action == action
+    assert f"loss 20.0% lower than the champion's over {evidence.nights} nights" in found.reason
+
+
+def test_a_version_is_promoted_at_once_only_where_the_held_out_steps_say_so():
+    assert at_once((25.0, 0.1), BETTER, [], SETTINGS).action == "promote"
+    assert at_once((25.0, 0.1), BETTER, ["b is 9% worse"], SETTINGS) == Verdict(
+        "wait",
+        "loss 20.0% lower than the champion's on steps that neither has learnt from, E 25, but b is 9% worse",
+    )
+    assert at_once((0.5, 30.0), BETTER, [], SETTINGS).action == "retire"
+    assert at_once((3.0, 0.6), BETTER, [], SETTINGS).action == "wait"
+    assert "too few steps" in at_once((1.0, 1.0), Sums(), [], SETTINGS).reason

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+
+from models.errors import TrainingFailed
+from models.network.features import Vocabulary
+from models.network.member import Member
+from models.network.plan import choose
+from models.settings import ForecastSettings, Layer, NetworkSettings, TrainingSettings
+from models.training.fit_member import built
+from models.training.loop import ROUND, WARM_SHARE, merged, train
+from models.training.split import choose_windows
+
+FORECAST = ForecastSettings(frequency="D", horizon=10, quantile_levels=[0.1, 0.5, 0.9])
+NETWORK = NetworkSettings(layers=[Layer(cell="gru", units=16)])
+
+
+@pytest.fixture
+def course(weekly_panel):
+    """Train a fresh network; options of `train` and of the plan by keyword."""
+
+    def run(panel=weekly_panel, *, plan_facts=None, weights=None, **options):
+        keras.utils.set_random_seed(0)
+        plan = choose(panel, FORECAST, NETWORK, TrainingSettings(max_steps=150))[0][0]
+        plan = replace(plan, **(plan_facts or {}))
+        member = Member(plan, Vocabulary.of(panel))
+        network = built(member, panel)
+        if weights is not None:
+            network.set_weights(weights)
+        settings = {"shape": member.shape, "seed": 0, "time_limit": 1e6, "patience": 100, **options}
+        report = train(
+            network,
+            member.flatten(panel),
+            choose_windows(panel.offsets, panel.observed, plan),
+            plan,
+            **settings,
+        )
+        return network, report
+
+    return run
+
+
+def test_training_learns_the_season(course):
+    _, report = course()
+    losses = [entry["validation_loss"] for entry in report.history]
+    assert len(losses) == 150 // ROUND
+    # An untrained network is a mean of seasonal naives already, so the first round is no bad forecast.
+    assert report.validation_loss == min(losses) < 0.95 * losses[0]
+    assert report.stopped == "all 150 steps were made"
+
+
+def test_the_same_seed_gives_the_same_weights_bit_by_bit(course):
+    first, _ = course()
+    second, _ = course()
+    other, _ = course(seed=1)
+    for mine, theirs in zip(first.get_weights(), second.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    assert any((a != b).any() for a, b in zip(first.get_weights(), other.get_weights(), strict=True))
+
+
+def test_training_ends_with_the_time_limit_and_keeps_what_it_has(course):
+    ticks = iter(range(0, 100_000, 40))
+    network, report = course(time_limit=100.0, clock=lambda: next(ticks))
+    assert report.stopped == "the time limit of 100 s"
+    assert 0 < report.steps < 150
+    assert all(np.isfinite(weight).all() for weight in network.get_weights())
+
+
+def test_training_ends_when_patience_runs_out(course):
+    # At this rate nothing is learnt after the first rounds.
+    _, report = course(patience=1, plan_facts={"learning_rate": 1e-9, "max_steps": 400})
+    assert report.stopped == "1 validations without improvement" or report.steps < 400
+
+
+def test_a_warm_start_that_finds_nothing_better_keeps_the_champion(course):
+    trained, _ = course()
+    champion = trained.get_weights()
+    # At this rate no weight moves; at a wild one it is luck, and another on each backend, whether it finds better ones.
+    network, report = course(mode="warm", weights=champion, plan_facts={"learning_rate": 1e-30, "max_steps": 100})
+    assert report.kept_champion
+    assert report.validation_loss == report.champion_validation_loss
+    for mine, theirs in zip(network.get_weights(), champion, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_a_warm_start_goes_on_where_the_champion_stopped(course):
+    # So early that there is much left to learn, whatever is drawn and dropped.
+    early, first = course(plan_facts={"max_steps": 10})
+    _, report = course(mode="warm", weights=early.get_weights(), plan_facts={"max_steps": 400})
+    assert not report.kept_champion
+    assert report.validation_loss < report.champion_validation_loss
+    assert report.champion_validation_loss < 2 * first.validation_loss
+
+
+def test_a_loss_that_is_not_finite_is_tried_at_lower_rates_and_then_given_up(course):
+    broken = course()[0].get_weights()
+    broken[0] = np.full_like(broken[0], np.nan)
+    with pytest.raises(TrainingFailed, match=r"not finite 4 times.*Lower training.learning_rate"):
+        course(weights=broken)
+
+
+def test_progress_tells_the_loss_and_the_time_left(course):
+    seen = []
+    course(progress=seen.append)
+    assert [each.step for each in seen] == list(range(ROUND, 151, ROUND))
+    assert seen[-1].seconds_left == 0
+    assert seen[0].steps == 150
+    assert all(np.isfinite(each.loss) and np.isfinite(each.validation_loss) for each in seen)
+
+
+def test_series_too_short_for_any_window_are_an_error(course, make_panel):
+    with pytest.raises(TrainingFailed, match="No series is long enough"):
+        course(make_panel({"a": [1.0]}, horizon=10))
+
+
+@pytest.mark.parametrize("steps", [1, 10, 40])
+def test_not_one_step_more_is_made_than_was_asked_for(course, steps):
+    _, report = course(plan_facts={"max_steps": steps})
+    assert [entry["step"] for entry in report.history] == [*range(ROUND, steps, ROUND), steps]
+    # Settling on the newest windows comes on top: a fifth of the steps up to the best weights.
+    assert report.steps <= 1.2 * steps + 1
+
+
+def test_a_warm_start_takes_a_quarter_of_the_steps(course):
+    champion = course()[0].get_weights()
+    _, report = course(mode="warm", weights=champion, plan_facts={"max_steps": 200})
+    assert len(report.history) <= round(200 * WARM_SHARE) // ROUND
+
+
+def test_a_slow_clock_changes_nothing_while_there_is_time_for_all_steps(course):
+    fast, _ = course(time_limit=1e6, clock=iter(np.arange(0, 1e4, 0.001)).__next__)
+    slow, _ = course(time_limit=1e6, clock=iter(np.arange(0, 1e7, 100.0)).__next__)
+    for mine, theirs in zip(fast.get_weights(), slow.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_members_trainings_are_told_as_one(course):
+    one, other = (course(seed=seed, plan_facts={"max_steps": 50})[1] for seed in (0, 1))
+    both = merged([one, other])
+    assert both.steps == one.steps + other.steps
+    assert both.validation_loss == pytest.approx((one.validation_loss + other.validation_loss) / 2)
+    assert both.champion_validation_loss is None
+    assert merged([one]) is one

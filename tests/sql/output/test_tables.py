@@ -1,0 +1,30 @@
+import doctest
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sql.engine import statement, url
+from sql.output import tables
+from sql.output.tables import is_quantile_column, quantile_column
+from sql.source import read
+
+
+@pytest.mark.parametrize("module", [read, statement, tables, url])
+def test_the_examples_in_the_documentation_hold(module):
+    result = doctest.testmod(module)
+    assert result.attempted > 0
+    assert result.failed == 0
+
+
+@given(st.sets(st.integers(1, 99_999), min_size=2, max_size=2))
+def test_different_levels_have_different_columns(parts):
+    names = {quantile_column(part / 100_000) for part in parts}
+    assert len(names) == 2
+    assert all(is_quantile_column(name) for name in names)
+
+
+@pytest.mark.parametrize("level", [0, 1, 90, -0.1, 1e-12, float("nan")])
+def test_what_is_no_level_has_no_column(level):
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        quantile_column(level)

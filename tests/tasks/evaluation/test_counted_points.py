@@ -1,0 +1,129 @@
+"""What evenings had counted before one of them, told from the tables: in the order in which nights were run."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from models.calendar.grid import TimeGrid
+from sql.output import write
+from sql.output.tables import loss, publication
+from tasks.evaluation.counted_points import counted_before
+
+GRID = TimeGrid("D", "UTC")
+BEGAN = datetime(2024, 6, 1, tzinfo=UTC)
+HORIZON = 7
+
+
+def day(number: int) -> datetime:
+    return datetime(2024, 3, number, tzinfo=UTC)
+
+
+@pytest.fixture
+def ran(places):
+    """Notes a run of a night, an hour after the run before it, with what it left."""
+    runs = []
+
+    def note(number, points=6, part="nightly", state="completed"):
+        run_id, begins = f"r{len(runs)}", BEGAN + timedelta(hours=len(runs))
+        runs.append(run_id)
+        engine, key = places.engine(), {"job": "sales", "run_id": run_id}
+        write.start_run(engine, run_id, "sales", day(number), begins, part)
+        if part in ("nightly", "forecast"):
+            ends = {"first_timestamp": day(number + 1), "last_timestamp": day(number + HORIZON)}
+            row = {"cutoff": day(number), "rows": 42, "published_at": begins, **ends}
+            write.upsert(engine, publication, [key | row])
+        if part in ("nightly", "score"):
+            write.upsert(
+                engine,
+                loss,
+                [key | {"evaluated_on": day(number), "segment": "all", "state": "ok", "n": points}],
+            )
+        if state != "running":
+            write.finish_run(engine, run_id, state, begins + timedelta(minutes=5))
+
+    return note
+
+
+def found(places, number):
+    """Days of March: the evening before, and up to where the points of each night are counted."""
+    counted, first = counted_before(places, day(number), GRID), GRID.position(day(1)) - 1
+    assert counted.tonight - first == number
+    return counted.before - first, {night.day: up_to - first for night, up_to in counted.up_to.items()}
+
+
+def test_before_the_first_evening_nothing_is_counted(places, ran):
+    assert found(places, 3) == (3, {})
+    ran(3, points=0)
+    ran(4, points=0)
+    # An evening without an actual counts none: the next one takes its days too.
+    assert found(places, 5) == (3, {3: 3, 4: 4})
+
+
+def test_every_night_is_counted_up_to_the_evening_before(places, ran):
+    for number in (3, 4, 5):
+        ran(number, points=6 * (number - 3))
+    assert found(places, 6) == (5, {3: 5, 4: 5, 5: 5})
+    assert found(places, 5) == (4, {3: 4, 4: 4})
+
+
+def test_what_is_filled_in_finds_counted_what_was_there_alone(places, ran):
+    for number in (2, 3, 6, 4, 5):
+        ran(number, points=0 if number == 2 else 6)
+    assert found(places, 4) == (3, {2: 6, 3: 6})
+    assert found(places, 5) == (4, {2: 6, 3: 6, 4: 4})
+    # The sixth saw neither the fourth nor the fifth, nor does it when it is run again.
+    assert found(places, 6) == (3, {2: 3, 3: 3, 4: 6, 5: 6})
+    assert found(places, 7) == (6, {2: 6, 3: 6, 4: 5, 5: 5, 6: 6})
+    counted = counted_before(places, day(7), GRID)
+    assert [counted.leaves(day(number), counted.tonight) for number in (3, 5, 7)] == [True, True, False]
+    assert not counted.leaves(day(3), counted.tonight - 1)
+    assert counted.leaves(day(4), counted.tonight - 1)
+
+
+def test_a_night_run_again_is_where_it_was_first(places, ran):
+    for number in (2, 3, 4, 2, 3):
+        ran(number)
+    assert found(places, 4) == (3, {2: 3, 3: 3})
+    assert found(places, 5) == (4, {2: 4, 3: 4, 4: 4})
+
+
+def test_parts_of_a_night_are_of_what_they_did(places, ran):
+    ran(2, part="forecast")
+    ran(3, part="train")
+    ran(3, part="score")
+    ran(3, part="forecast")
+    ran(4, part="score")
+    # The third night was published after the third evening, and before the fourth.
+    assert found(places, 5) == (4, {2: 4, 3: 4})
+    assert found(places, 3) == (2, {2: 2})
+
+
+def test_a_run_that_failed_counts_where_what_it_wrote_is_there(places, ran):
+    ran(2)
+    ran(3, state="failed")
+    ran(4, state="running")
+    ran(3, part="train")
+    assert found(places, 5) == (4, {2: 4, 3: 4, 4: 4})
+    # One that has left nothing has not been.
+    write.start_run(places.engine(), "early", "sales", day(6), BEGAN - timedelta(days=1))
+    write.finish_run(places.engine(), "early", "failed", BEGAN)
+    ran(6)
+    assert found(places, 7) == (6, dict.fromkeys((2, 3, 4, 6), 6))
+    assert found(places, 6) == (4, {2: 4, 3: 4, 4: 4})
+
+
+def test_where_no_run_is_kept_all_nights_were_on_time(places, ran):
+    for number in (4, 3, 2):
+        ran(number)
+    with places.engine().begin() as connection:
+        connection.exec_driver_sql("DELETE FROM run")
+    assert found(places, 5) == (4, {2: 4, 3: 4, 4: 4})
+    assert found(places, 4) == (3, {2: 3, 3: 3})
+
+
+def test_an_evening_that_counted_nothing_finds_counted_what_later_ones_did(places, ran):
+    for number, points in ((2, 0), (3, 6), (4, 0), (5, 12)):
+        ran(number, points)
+    assert found(places, 4) == (3, {2: 5, 3: 5})

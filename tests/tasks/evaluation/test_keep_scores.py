@@ -1,0 +1,48 @@
+"""Which scores are written: news only, and no fewer actuals than a later night has seen."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from sql.output import history
+from tasks.evaluation.keep_scores import keep_scores
+
+NIGHT = datetime(2024, 3, 1, tzinfo=UTC)
+
+
+def row(segment: str = "all", value: float = 1.0, n: int = 10, version: str | None = "v1") -> dict:
+    figures = {"value": value, "baseline_value": float("nan"), "n": n, "model_version": version}
+    return {"job": "sales", "cutoff": NIGHT, "segment": segment, "step": 0, "metric": "mae", **figures}
+
+
+@pytest.fixture
+def stored(places):
+    """Value and number of each segment's stored score."""
+    return lambda: {
+        each["segment"]: (each["value"], each["n"]) for each in history.scores(places.engine(), "sales", NIGHT)
+    }
+
+
+def test_what_is_said_already_is_not_written_again(places, stored):
+    rows = [row(), row("region=north", 2.0)]
+    assert [keep_scores(places, rows) for _ in range(2)] == [2, 0]
+    assert keep_scores(places, [row(), row("region=north", 3.0)]) == 1
+    assert stored() == {"all": (1.0, 10), "region=north": (3.0, 10)}
+
+
+def test_a_version_that_forecasts_a_night_no_more_leaves_no_score_and_a_segment_that_is_gone_does(places, stored):
+    keep_scores(places, [row(), row("version=v1"), row("version=fallback"), row("region=north")])
+    keep_scores(places, [row(version="v2"), row("version=v2"), row("version=fallback")])
+    keep_scores(places, [{**row(), "metric": "revision"}])  # which tells of no version
+    assert set(stored()) == {"all", "version=v2", "version=fallback", "region=north"}
+    assert history.scores(places.engine(), "sales", NIGHT, "all")[0]["model_version"] == "v2"
+
+
+def test_a_past_night_writes_only_what_knows_as_many_actuals(places, stored):
+    keep_scores(places, [row("a", n=10), row("b", n=10)])
+    keep_scores(places, [row("a", 2.0, 9), row("b", 2.0, 10), row("c", 2.0, 1)], only_more=True)
+    assert stored() == {"a": (1.0, 10), "b": (2.0, 10), "c": (2.0, 1)}
+    keep_scores(places, [row("a", 3.0, 10), row("b", 3.0, 11)], only_more=True, older_actuals=True)
+    assert stored() == {"a": (1.0, 10), "b": (3.0, 11), "c": (2.0, 1)}

@@ -1,0 +1,77 @@
+"""What is kept of calibration in real tables, and read as of a night."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from models.baselines.fallback import Fallback
+from models.calibration.calibration import Calibration
+from models.calibration.evidence import Evidence
+from models.panel.panel import Panel
+from sql.output import history, write
+from tasks.forecasting.calibration import keep_calibration, keep_evidence, packed, tonights_calibration, unpacked
+
+LEVELS = np.array([0.1, 0.5, 0.9])
+
+
+def day(number: int) -> datetime:
+    return datetime(2024, 3, number, tzinfo=UTC)
+
+
+def panel():
+    return Panel(
+        values=np.arange(30, dtype=np.float32),
+        offsets=np.array([0, 10, 20, 30]),
+        series_ids=np.array(["a", "b", "é/1"]),
+        frequency="D",
+        cutoff_index=19_783,
+        season_lengths=(7,),
+        horizon=2,
+    )
+
+
+def evidence(evenings: float) -> Evidence:
+    empty = Evidence.none(LEVELS, 2)
+    counts = empty.counts.copy()
+    # All actuals far above.
+    counts[:, 120] = evenings
+    return replace(empty, counts=counts, evenings=np.full(2, evenings), points=np.full(2, evenings))
+
+
+def test_a_night_is_calibrated_by_the_newest_evening_before_it(places):
+    instead = Fallback.learn(panel(), 2, LEVELS, lower_bound=0.0)
+    keep_evidence(places, day(3), evidence(30.0))
+    keep_evidence(places, day(5), evidence(0.0))
+    found = {number: tonights_calibration(places, day(number), panel(), instead) for number in (3, 4, 5, 6)}
+    assert [made.positions[0, 1] > 1 for made in found.values()] == [False, True, True, False]
+    assert found[4].bounds == (0.0, None)
+    assert found[3].said == ""
+
+
+def test_the_two_columns_of_a_night_are_written_apart(places, tmp_path):
+    made = Calibration.none(LEVELS, 2, panel().series_ids)
+    file = tmp_path / "calibration.npz"
+    file.write_bytes(packed(made.arrays()))
+    keep_evidence(places, day(3), evidence(1.0))
+    keep_calibration(places, day(3), file)
+    keep_calibration(places, day(4), None)
+    engine = places.engine()
+    again = Calibration.of_arrays(unpacked(history.applied_calibration(engine, "sales", day(3))))
+    assert again.series_ids.tolist() == ["a", "b", "é/1"]
+    np.testing.assert_array_equal(again.positions, made.positions)
+    assert history.applied_calibration(engine, "sales", day(4)) is None
+    assert history.calibration_evidence(engine, "sales", day(4)) is not None
+
+
+def test_packed_arrays_are_the_same_bytes_each_time():
+    assert packed(evidence(3.0).arrays()) == packed(evidence(3.0).arrays())
+    assert unpacked(packed(evidence(0.0).arrays()))["series_ids"].tolist() == []
+
+
+def test_a_row_without_its_key_is_refused(places):
+    with pytest.raises(ValueError, match="lacks keys"):
+        write.upsert_calibration(places.engine(), {"job": "sales", "evidence": b""})

@@ -1,0 +1,218 @@
+"""Who is told of what, once: real web servers on the far end, and what they refuse is sent with the next night."""
+
+from __future__ import annotations
+
+import socket
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from sql.output import history, write
+from tasks.monitoring import episodes
+from tasks.monitoring.answer import acknowledge_alert
+from tasks.monitoring.notify import Notify, NotifyError, check_targets, fill_in_environment, notify
+
+NIGHT = datetime(2024, 3, 1, tzinfo=UTC)
+NOW = datetime(2024, 3, 2, 3, tzinfo=UTC)
+
+
+@pytest.fixture
+def no_waiting(monkeypatch):
+    monkeypatch.setattr("tasks.monitoring.deliver._SECONDS_BEFORE_RETRY", (0.0, 0.0))
+
+
+@pytest.fixture
+def open_alert(places):
+    """Opens the alert of a segment and signal on a night."""
+
+    def open_one(segment="all", signal="loss", night=NIGHT):
+        found = episodes.find(history.alerts(places.engine(), "sales"), segment, signal, night)
+        told = {"onset": night - timedelta(days=3), "effect": 0.2, "run_id": "r1", "reason": None}
+        alert = episodes.opened(
+            found, "sales", segment, signal, night, **told, message=f"sales, {segment}: {signal} is worse"
+        )
+        write.upsert_alerts(places.engine(), [alert])
+
+    return open_one
+
+
+@pytest.fixture
+def close_alert(places):
+    def close_one(segment="all", signal="loss", night=NIGHT):
+        found = episodes.find(history.alerts(places.engine(), "sales"), segment, signal, night)
+        closed = episodes.closed(found, night, f"sales, {segment}: {signal} is well")
+        write.upsert_alerts(places.engine(), [closed])
+
+    return close_one
+
+
+def test_an_alert_reaches_the_webhook_once_and_its_end_once(places, open_alert, close_alert, webhook):
+    url, received, _ = webhook
+    open_alert()
+    for _ in range(2):
+        notify(places, Notify(webhook=url), NIGHT, NOW)
+    assert [(each["event"], each["segment"], each["effect"]) for each in received] == [
+        ("nightcast.loss.degraded", "all", 0.2)
+    ]
+    assert received[0]["onset"] == "2024-02-27T00:00:00+00:00"
+    close_alert(night=NIGHT + timedelta(days=1))
+    for _ in range(2):
+        notify(places, Notify(webhook=url), NIGHT + timedelta(days=1), NOW + timedelta(days=1))
+    assert [each["event"] for each in received[1:]] == ["nightcast.loss.recovered"]
+
+
+def test_a_nights_alerts_are_one_message_however_many_segments(places, open_alert, webhook):
+    url, received, _ = webhook
+    for number in range(5):
+        open_alert(f"region={number}")
+    delivery = notify(places, Notify(webhook=url), NIGHT, NOW)
+    assert len(delivery.sent) == 5
+    [message] = received
+    assert [each["segment"] for each in message["alerts"]] == [f"region={number}" for number in range(5)]
+    assert message["segment"] == "region=0"
+
+
+def test_the_whole_job_explains_its_segments_and_a_loss_its_bias_and_coverage(places, open_alert, close_alert, webhook):
+    url, received, _ = webhook
+    for segment, signal in (("all", "loss"), ("region=1", "loss"), ("all", "bias"), ("region=2", "coverage")):
+        open_alert(segment, signal)
+    notify(places, Notify(webhook=url), NIGHT, NOW)
+    [message] = received
+    assert [(each["segment"], each["signal"]) for each in message["alerts"]] == [("all", "loss")]
+    close_alert()
+    notify(places, Notify(webhook=url), NIGHT, NOW)
+    assert {(each["segment"], each["signal"], each["state"]) for each in received[1]["alerts"]} == {
+        ("all", "loss", "closed"), ("all", "bias", "open"), ("region=1", "loss", "open"),
+        ("region=2", "coverage", "open"),
+    }  # fmt: skip
+
+
+def test_a_stale_source_explains_all_else_until_it_has_values_again(places, open_alert, close_alert, webhook):
+    url, received, _ = webhook
+    for signal in ("loss", "bias", "input"):
+        open_alert(signal=signal)
+    open_alert("region=1", "coverage")
+    notify(places, Notify(webhook=url), NIGHT, NOW)
+    assert [each["signal"] for each in received[0]["alerts"]] == ["input"]
+    close_alert("region=1", "coverage")
+    close_alert(signal="input")
+    notify(places, Notify(webhook=url), NIGHT, NOW)
+    # What nobody heard of is not told when it is over.
+    assert [(each["signal"], each["state"]) for each in received[1]["alerts"]] == [
+        ("loss", "open"),
+        ("input", "closed"),
+    ]
+
+
+def test_an_open_alert_is_repeated_weekly_until_somebody_acknowledges_it(places, open_alert, webhook):
+    url, received, _ = webhook
+    open_alert()
+    told = []
+    for day in range(16):
+        before = len(received)
+        notify(places, Notify(webhook=url), NIGHT + timedelta(days=day), NOW + timedelta(days=day))
+        told += [day] * (len(received) - before)
+    acknowledge_alert(places, "all", "ana", NOW)
+    notify(places, Notify(webhook=url), NIGHT + timedelta(days=30), NOW + timedelta(days=30))
+    assert told == [0, 7, 14]
+    assert len(received) == 3
+
+
+def test_what_a_webhook_refuses_is_tried_again_noted_and_sent_with_the_next_night(
+    places, open_alert, webhook, no_waiting
+):
+    url, received, status = webhook
+    open_alert("region=0")
+    status[0] = 500
+    delivery = notify(places, Notify(webhook=url), NIGHT, NOW)
+    [alert] = history.alerts(places.engine(), "sales")
+    assert len(received) == 3
+    assert alert["undelivered"] == {"webhook": "it answered 500 Internal Server Error"}
+    assert alert["last_sent_at"] is None
+    assert delivery.undelivered == ("sales, region=0: loss is worse (webhook: it answered 500 Internal Server Error)",)
+    status[0] = 200
+    open_alert("region=1", "coverage", NIGHT + timedelta(days=1))
+    notify(places, Notify(webhook=url), NIGHT + timedelta(days=1), NOW + timedelta(days=1))
+    assert [each["segment"] for each in received[3]["alerts"]] == ["region=0", "region=1"]
+    assert [each["undelivered"] for each in history.alerts(places.engine(), "sales")] == [None, None]
+
+
+def test_one_target_that_fails_does_not_send_the_others_anything_twice(
+    places, open_alert, webhook, no_waiting, monkeypatch
+):
+    url, received, _ = webhook
+    monkeypatch.setenv("CHAT", url.replace("http:", "json:"))
+    targets = Notify(webhook="http://127.0.0.1:1/hook", targets=["${CHAT}"])
+    open_alert()
+    notify(places, targets, NIGHT, NOW)
+    [alert] = history.alerts(places.engine(), "sales")
+    assert (alert["last_sent_at"], list(alert["undelivered"])) == (NOW, ["webhook"])
+    assert [each["message"] for each in received] == ["sales, all: loss is worse"]
+    assert received[0]["title"] == "sales: 1 alerts open, 0 over"
+    notify(places, Notify(webhook=url, targets=["${CHAT}"]), NIGHT, NOW + timedelta(days=1))
+    assert [each.get("event") for each in received] == [None, "nightcast.loss.degraded"]
+    assert history.alerts(places.engine(), "sales")[0]["undelivered"] is None
+
+
+def test_what_apprise_cannot_deliver_is_noted_under_the_name_of_its_variable(
+    places, open_alert, webhook, no_waiting, monkeypatch
+):
+    url, received, status = webhook
+    status[0] = 500
+    monkeypatch.setenv("CHAT", url.replace("http:", "json:"))
+    open_alert()
+    notify(places, Notify(targets=["${CHAT}"]), NIGHT, NOW)
+    assert history.alerts(places.engine(), "sales")[0]["undelivered"] == {"CHAT": "JSON refused it, or did not answer"}
+    assert len(received) == 3
+
+
+def test_a_webhook_that_hangs_holds_no_night_up(places, open_alert, no_waiting, monkeypatch):
+    monkeypatch.setattr("tasks.monitoring.deliver._SECONDS", 0.1)
+    open_alert()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        delivery = notify(places, Notify(webhook=url), NIGHT, NOW)
+    assert delivery.undelivered == ("sales, all: loss is worse (webhook: no answer within 0.1 seconds)",)
+
+
+def test_a_webhook_that_is_not_there_fails_no_night(places, open_alert, no_waiting):
+    open_alert()
+    for url in ("http://127.0.0.1:1/hook", "no url"):
+        assert notify(places, Notify(webhook=url), NIGHT, NOW).sent == ()
+
+
+@pytest.mark.parametrize("path", ["?token=hunter2", "/a b/hunter2"])
+def test_what_a_webhook_refuses_is_logged_without_its_address(places, open_alert, webhook, no_waiting, caplog, path):
+    url, _, status = webhook
+    status[0] = 500
+    open_alert()
+    for target in (url.removesuffix("/hook") + path, "http://127.0.0.1:hunter2/"):
+        assert notify(places, Notify(webhook=target), NIGHT, NOW).sent == ()
+    said = [record.getMessage() for record in caplog.records if record.name == "nightcast"]
+    assert any("500" in message for message in said)
+    assert not any("hunter2" in message for message in said)
+
+
+def test_a_webhook_that_is_set_up_later_gets_no_old_news(places, open_alert, close_alert, webhook):
+    url, received, _ = webhook
+    open_alert()
+    close_alert(night=NIGHT + timedelta(days=1))
+    notify(places, Notify(webhook=url), NIGHT + timedelta(days=60), NOW + timedelta(days=60))
+    assert received == []
+
+
+def test_addresses_come_from_the_environment(monkeypatch):
+    monkeypatch.setenv("HOOK", "https://example.org/secret")
+    assert fill_in_environment("${HOOK}/x") == "https://example.org/secret/x"
+    with pytest.raises(NotifyError, match="GONE, which is not set"):
+        check_targets(Notify(webhook="${GONE}"))
+    with pytest.raises(NotifyError, match=r"notify\.targets names the environment variable GONE"):
+        check_targets(Notify(targets=["${GONE}"]))
+    monkeypatch.setenv("HOOK", "carrier-pigeon://secret")
+    with pytest.raises(NotifyError, match=r"variable HOOK of notify\.targets holds no URL that Apprise knows"):
+        check_targets(Notify(targets=["${HOOK}"]))
+
+
+def test_a_target_written_out_is_refused_for_its_secrets():
+    with pytest.raises(ValueError, match=r"target 1 must be the name of an environment variable, such as \$"):
+        Notify(targets=["slack://token/channel"])

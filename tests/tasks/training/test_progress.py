@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import io
+import logging
+
+from models.training.progress import Progress
+from tasks.training.progress import SECONDS_BETWEEN_LINES, told_progress
+
+
+def rounds(count: int) -> list[Progress]:
+    return [Progress(25 * i, 25 * count, 1.0 / i, 2.0 / i, float(count - i)) for i in range(1, count + 1)]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_log_gets_a_line_now_and_then_and_one_at_the_end(caplog):
+    caplog.set_level(logging.INFO, logger="nightcast")
+    moments = iter(range(0, 10_000, 2))
+    with told_progress(io.StringIO(), clock=lambda: float(next(moments))) as tell:
+        for progress in rounds(12):
+            tell(progress)
+    lines = [record.getMessage() for record in caplog.records]
+    # The clock is asked twice for a line that is told and once for one that is not.
+    assert lines[0] == "step 25 of 300, loss 1.0000, validation 2.0000, about 11 s left"
+    assert lines[-1] == "step 300 of 300, loss 0.0833, validation 0.1667, about 0 s left"
+    assert 2 < len(lines) < 12
+    assert SECONDS_BETWEEN_LINES == 10
+
+
+def test_a_terminal_gets_a_bar_with_the_loss_and_the_time_left(caplog):
+    terminal = Terminal()
+    with told_progress(terminal) as tell:
+        for progress in rounds(4):
+            tell(progress)
+    drawn = terminal.getvalue()
+    assert "training" in drawn
+    assert "100%" in drawn
+    assert "loss 0.5000, 0 s left" in drawn
+    assert not caplog.records
