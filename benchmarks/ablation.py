@@ -4,9 +4,9 @@
 
 Judged at past cutoffs within the history of each set, a horizon of which is held back; the published test part is
 not looked at, so that nothing is chosen by it. One member is trained at each cutoff for each seed. Figures are means
-over cutoffs and seeds: MASE and scaled pinball loss (the mean over levels 0.1 to 0.9 of twice the pinball loss, in
-the units of MASE), and CPU seconds of training. Each set takes most of an hour on two cores, and has a file of its own
-in `benchmarks/results/`.
+over cutoffs and seeds: MASE and scaled quantile loss (the mean over levels 0.1 to 0.9 of twice the pinball loss,
+in the units of MASE), and CPU seconds of training. Each set takes most of an hour on two cores, and has a file of its
+own in `benchmarks/results/`.
 """
 
 from __future__ import annotations
@@ -62,18 +62,18 @@ def main() -> None:
     for name in given.sets:
         figures: dict[str, float] = {}
         history = pd.read_parquet(given.data / name / "history.parquet")
-        print(f"\n| {name} | MASE | scaled pinball | CPU s |\n|---|---|---|---|", flush=True)
+        print(f"\n| {name} | MASE | scaled quantile loss | CPU s |\n|---|---|---|---|", flush=True)
         for what, change in CHANGES.items():
             mase, pinball, seconds = measure(SETS[name], history, change, given.seeds)
             print(f"| {what} | {mase:.4f} | {pinball:.4f} | {seconds:.0f} |", flush=True)
             key = what.replace(" ", "_")
-            figures |= {f"{key}.mase": mase, f"{key}.scaled_pinball": pinball, f"{key}.cpu_seconds": seconds}
+            figures |= {f"{key}.mase": mase, f"{key}.scaled_quantile_loss": pinball, f"{key}.cpu_seconds": seconds}
         command = asked("ablation", sys.argv[1:])
         print(f"Kept in {os.path.relpath(record(f'ablation_{name}', figures, command))}", flush=True)
 
 
 def measure(this: Set, history: pd.DataFrame, change: Callable[[Plan], Plan], seeds: int) -> tuple[float, float, float]:
-    """MASE, scaled pinball loss and CPU seconds of a training, means over cutoffs and seeds."""
+    """MASE, scaled quantile loss and CPU seconds of a training, means over cutoffs and seeds."""
     forecast = ForecastSettings(frequency=this.frequency, horizon=this.horizon, quantile_levels=LEVELS.tolist())
     step = pd.tseries.frequencies.to_offset(this.frequency)
     wide = history.pivot(index="timestamp", columns="series_id", values="value").asfreq(this.frequency)
@@ -112,7 +112,7 @@ def panel_at(history: pd.DataFrame, cutoff: pd.Timestamp, forecast: ForecastSett
 def judged(
     this: Set, forecaster: Forecaster, panel: Panel, wide: pd.DataFrame, cutoff: pd.Timestamp
 ) -> tuple[float, float]:
-    """MASE and scaled pinball loss of one cutoff, over the series that were still observed after it."""
+    """MASE and scaled quantile loss of one cutoff, over the series that were still observed after it."""
     forecast = forecaster.predict(panel)
     names = list(forecast.series_ids)
     step = pd.tseries.frequencies.to_offset(this.frequency)

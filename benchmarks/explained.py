@@ -87,20 +87,20 @@ def day_of(moment: Any) -> pd.Timestamp:
     return pd.Timestamp(moment).tz_convert(ZONE).tz_localize(None).normalize()
 
 
-def evenings_without(company: Company, events: Sequence[Event]) -> int:
-    """On how many evenings no event explains an alert of the loss of all series."""
+def evaluations_without(company: Company, events: Sequence[Event]) -> int:
+    """On how many evaluations no event explains an alert of the loss of all series."""
     return sum(not any(event.may_show(day, "loss", "all") for event in events) for day in company.cutoffs)
 
 
 def found_by(event: str, alerts: Iterable[Mapping[str, Any]], events: Iterable[Event]) -> pd.Timestamp | None:
-    """The evening of the first alert that an event explains; None where none does."""
+    """The evaluation of the first alert that an event explains; None where none does."""
     mine = next((each for each in events if each.what == event), None)
     opened = [day_of(alert["opened_at"]) for alert in alerts if mine and mine.explains(alert)]
     return min(opened, default=None)
 
 
-def evenings_to(found: pd.Timestamp | None, since: pd.Timestamp | None) -> int | None:
-    """Evenings from the first on which something could be seen to the one on which it was; 1 where at once."""
+def evaluations_to(found: pd.Timestamp | None, since: pd.Timestamp | None) -> int | None:
+    """Evaluations from the first on which something could be seen to the one on which it was; 1 where at once."""
     if found is None or since is None:
         return None
     return max(int((found - since).days) + 1, 1)

@@ -20,8 +20,8 @@ after the shift. Where many actuals lie on a quantile, as at zero, any share fro
 is right. `wql` and `mae` are over those of the forecasts before.
 
 Split conformal adds to each level and step the quantile of errors, in widths of the forecast, at rank q (n + 1) of the
-28 days; ACI (Gibbs & Candès 2021) takes those of the newest 60 evenings at a level that moves by 0.01 of each evening's
-miss.
+28 days; ACI (Gibbs & Candès 2021) takes those of the newest 60 evaluations at a level that moves by 0.01 of each
+evaluation's miss.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from record import asked, record
 
 from models.calibration.calibration import Calibration
 from models.calibration.estimate import calibration_of
-from models.calibration.evidence import Evening, Evidence
+from models.calibration.evidence import EvaluationPoints, Evidence
 from models.settings import CalibrationSettings
 
 FloatArray = npt.NDArray[np.float64]
@@ -118,16 +118,16 @@ def ours(made: Made) -> FloatArray:
         if night >= BEFORE:
             used[night] = calibration_of(evidence, ids, alone, made.bounds)
             published[night] = used[night].quantiles(made.raw[night])
-        evening = Evening(night, LEVELS, HORIZON, ids)
+        evaluation = EvaluationPoints(night, LEVELS, HORIZON, ids)
         for step in range(min(HORIZON, night)):
             by = night - 1 - step
             at = np.full(series, step)
-            evening.take(everybody, at, made.actual[night - 1], published[by, :, step], used[by])
+            evaluation.take(everybody, at, made.actual[night - 1], published[by, :, step], used[by])
         live = night > BEFORE
         lag = np.arange(1.0, HORIZON + 1) if live else None
-        weight = 1.0 if live else SETTINGS.rehearsed
+        weight = 1.0 if live else SETTINGS.hindcast_weight
         if night:
-            evidence = evidence.after(evening, SETTINGS.half_life, SETTINGS.rate, lag, weight)
+            evidence = evidence.after(evaluation, SETTINGS.half_life, SETTINGS.rate, lag, weight)
     return published
 
 
@@ -144,7 +144,7 @@ def split_conformal(made: Made) -> FloatArray:
 
 
 def plain_aci(made: Made, rate: float = 0.01, window: int = 60) -> FloatArray:
-    """The same of the newest evenings, at levels that follow what was covered."""
+    """The same of the newest evaluations, at levels that follow what was covered."""
     errors, width = _errors(made)
     published = made.raw.copy()
     at = np.tile(LEVELS, (HORIZON, 1))

@@ -1,4 +1,4 @@
-"""Made-up jobs of many kinds: what their evenings lose against the seasonal naive, where nothing is wrong."""
+"""Made-up jobs of many kinds: what their evaluations lose against the seasonal naive, where nothing is wrong."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Kind(NamedTuple):
     Attributes:
         deviation: Of one night.
         follows: Autocorrelation from one night to the next.
-        luck: Share of the variance that comes from cutoffs of which each evening mixes 28.
+        luck: Share of the variance that comes from cutoffs of which each evaluation mixes 28.
         wander: Share that comes from a slow wander, with an autocorrelation of 0.98.
         width: Deviation of the logarithm of the noise's width, which drifts over months.
         gaps: Share of nights without a figure.

@@ -9,14 +9,15 @@ ended goes on where it was when it is given the same folder again.
     missing_rows      rows of a night, series and step that are not in the table, or not in the Parquet files
     doubled_rows      rows that are there more than once
     false_alerts      alerts that nothing planned explains, see `explained.py`
-    nights_to_drift   evenings up to the alert since the drift made the loss 5 % worse against the naive's than the same
-                      forecasts would have lost without it (the middle evening of a week around); 1 is the first
+    nights_to_drift   evaluations up to the alert since the drift made the loss 5 % worse against the naive's than the
+    same
+                      forecasts would have lost without it (the middle evaluation of a week around); 1 is the first
     nights_to_shift   the same since the level shifted
     nights_to_stale   nights up to the alert since the source had no row of the newest day; 1 is the same night
     coverage_error    the largest distance of a quantile level from the share of actuals below it, in points (of 100)
     coverage_error_undisturbed  the same before the drift, of series without the shift
     reports_not_made  nights, of every thirtieth, whose report cannot be made again
-    nights_with_nothing_planned  evenings on which an alert of the loss of all series would have been a false one
+    nights_with_nothing_planned  evaluations on which an alert of the loss of all series would have been a false one
 
 At the end it says of each limit in `year_limits.py` whether it was kept. Where one was missed, the exit code is 1.
 """

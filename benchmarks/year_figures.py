@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow.parquet as pq
 from company import HORIZON, Company
-from explained import Event, day_of, evenings_to, evenings_without, events_of, found_by, reached
+from explained import Event, day_of, evaluations_to, evaluations_without, events_of, found_by, reached
 from year_nights import Nights
 
 from flows.night.report import report_on
@@ -38,7 +38,7 @@ class Seen:
         undrifted: Shape (series, day), what would have been sold without the drift.
         scale: Shape (series, day), the mean change over a season in the history, in the unit of the day.
         loss: Shape (4, day), sums of the model's and the naive's loss, and of both had there been no drift, in units
-            of the scale; one point counts for no more than in an evening's loss, see
+            of the scale; one point counts for no more than in an evaluation's loss, see
             `models.evaluation.night_scores.distances`.
         below: Of each quantile level: actuals at or below it, and all, of the series without and with the shift, of
             each day, shape (2, 2, day).
@@ -90,22 +90,22 @@ def figures_of(nights: Nights, report_every: int = REPORT_EVERY) -> tuple[Figure
     if plan.drift:
         effect = effect_of(seen.loss)
         since = reached(effect, company.days, plan.drift[0])
-        figures["nights_to_drift"] = evenings_to(found_by("drift", alerts, events), since)
+        figures["nights_to_drift"] = evaluations_to(found_by("drift", alerts, events), since)
         figures["drift_worth_a_message_since"] = f"{since:%Y-%m-%d}" if since is not None else None
         figures["drift_percent_worse"] = _percent(effect[company.day(plan.drift[1]) :][: 2 * SEASON])
         last = company.day(company.cutoffs[-1]) + 1
         figures["drift_percent_worse_at_the_end"] = _percent(effect[last - 3 * SEASON : last])
     if plan.shift:
-        figures["nights_to_shift"] = evenings_to(found_by("shift", alerts, events), pd.Timestamp(plan.shift[0]))
+        figures["nights_to_shift"] = evaluations_to(found_by("shift", alerts, events), pd.Timestamp(plan.shift[0]))
         figures["coverage_error_after_shift"] = _coverage_error(seen, 1, company.day(plan.shift[0]), AFTER_SHIFT)
     feeds = [(name, day) for name, day in (("late", plan.late), ("dead", plan.dead and plan.dead[0])) if day]
-    late = [evenings_to(found_by(name, alerts, events), pd.Timestamp(day)) for name, day in feeds]
+    late = [evaluations_to(found_by(name, alerts, events), pd.Timestamp(day)) for name, day in feeds]
     known = [each for each in late if each is not None]
     figures["nights_to_stale"] = max(known) if len(known) == len(late) and late else None
     figures["coverage_error_undisturbed"] = (
         _coverage_error(seen, 0, 0, company.day(plan.drift[0])) if plan.drift else None
     )
-    figures["nights_with_nothing_planned"] = evenings_without(company, events)
+    figures["nights_with_nothing_planned"] = evaluations_without(company, events)
     figures |= {f"coverage_error_{level:g}": error for level, error in coverage.items()}
     figures["reports_not_made"] = _reports_not_made(nights, report_every)
     seconds = [told["seconds"] for told in nights.told]

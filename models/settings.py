@@ -269,8 +269,8 @@ class MonitorSettings(Settings):
         description="Score thirds of the series by their size too, as `volume=low`, `volume=middle` and `volume=high`, "
         "where there are 30 series or more.",
     )
-    signals: list[Literal["loss", "bias", "coverage", "revision"]] = Field(
-        default=["loss", "bias", "coverage", "revision"],
+    signals: list[Literal["loss", "bias", "coverage", "instability"]] = Field(
+        default=["loss", "bias", "coverage", "instability"],
         description="What is watched: the loss relative to the seasonal naive's, the mean error, the share of "
         "actuals inside the widest central interval, and how much forecasts change from one night to the next.",
     )
@@ -308,21 +308,20 @@ class CalibrationSettings(Settings):
 
     enabled: bool = Field(True, description="Publish calibrated quantiles; false publishes the network's own.")
     half_life: float = Field(
-        60.0, ge=7, description="Evenings after which what was covered then counts half; fewer follow change sooner."
+        60.0, ge=7, description="Evaluations after which what was covered then counts half; fewer follow change sooner."
     )
     rate: float = Field(
         0.05,
         ge=0,
         le=1,
-        description="Share of each evening's miss of a level that the next nights make up for, less for steps whose "
+        description="Share of each evaluation's miss of a level that the next nights make up for, less for steps whose "
         "actuals come late; 0 leaves coverage to the half-life alone.",
     )
-    rehearsed: float = Field(
+    hindcast_weight: float = Field(
         0.0,
         ge=0,
         le=1,
-        description="What a past evening on which a new job's first model was tried counts beside a live one, such as "
-        "0.5; 0 for live ones alone.",
+        description="Weight of hindcast evaluations relative to live ones; 0 ignores them.",
     )
 
 

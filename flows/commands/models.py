@@ -39,12 +39,13 @@ def show(job: str, version: str | None) -> Answer:
     for each in versions:
         if each["version"] == version or (version is None and each["stage"] == "champion"):
             loaded = load_job(job)
-            evenings = history.promotions(loaded.places.engine(), loaded.job.name, each["version"])
+            evaluations = history.promotions(loaded.places.engine(), loaded.job.name, each["version"])
             lines = [f"{name}: {value}" for name, value in each.items()]
             lines += [
-                f"{row['evaluated_on']:%Y-%m-%d %H:%M}, beside {row['champion']}: {row['reason']}" for row in evenings
+                f"{row['evaluated_on']:%Y-%m-%d %H:%M}, beside {row['champion']}: {row['reason']}"
+                for row in evaluations
             ]
-            return Answer("\n".join(lines), {**each, "promotion": evenings})
+            return Answer("\n".join(lines), {**each, "promotion": evaluations})
     if not versions:
         raise JobError(f"{job} has no model version yet: no night has trained one. Try `nightcast run`.")
     names = [each["version"] for each in versions[:5]]

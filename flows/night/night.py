@@ -20,7 +20,7 @@ from models.lifecycle.retraining import Policy
 from sql.errors import SourceError
 from sql.output.write import RunEnd
 from sql.source.read import describe_source
-from tasks.evaluation.hindcast import rehearse_nights
+from tasks.evaluation.hindcast import run_hindcast
 from tasks.evaluation.score import Scored, score
 from tasks.forecasting.calibration import keep_calibration
 from tasks.forecasting.predict import Predicted, predict
@@ -161,7 +161,7 @@ def _steps(tonight: _Tonight) -> NightSummary:
     scope.in_order()
     if scope.part == "train" and tonight.fitted.failure:
         raise TrainingFailed(tonight.fitted.failure)
-    tonight.rehearse()
+    tonight.hindcast()
     if scope.forecasts:
         tonight.forecast()
     tonight.place()
@@ -269,13 +269,13 @@ class _Tonight:
                 self.forecasts_with_new,
             )
 
-    def rehearse(self) -> None:
+    def hindcast(self) -> None:
         """Try a new network on past nights, so that the first live ones have something to be compared with."""
         # Before the forecast: it calibrates the first one. A network for another horizon than the job's says nothing
         # of its nights.
         if self.scope.promotes and self.fitted.stored is not None:
-            with self.clock("rehearse"):
-                rehearse_nights(
+            with self.clock("hindcast"):
+                run_hindcast(
                     self.places,
                     self.audited.panel_file,
                     self.fitted,

@@ -10,16 +10,16 @@ from models.calibration.calibration import Bounds, Calibration
 from models.calibration.evidence import EDGES, Evidence, group_of
 from models.calibration.normal_scores import WIDEST, FloatArray
 
-# Evenings: so many of all steps together count for each step, beside its own.
+# Evaluations: so many of all steps together count for each step, beside its own.
 SHARED = 5.0
 # One that says that forecasts are right keeps quantiles beyond all scores so far finite.
 PRIOR = 1.0
-# With so many evenings it is no longer held back; with half as many, three quarters of it are: the first few evenings
-# may all have been lucky alike, and do not tell whether they were.
+# With so many evaluations it is no longer held back; with half as many, three quarters of it are: the first few
+# evaluations may all have been lucky alike, and do not tell whether they were.
 ENOUGH = 20.0
-# Evenings that follow each other, and steps of one night, miss together: so many count as one.
+# Evaluations that follow each other, and steps of one night, miss together: so many count as one.
 ALIKE = 3.0
-# So many evenings weigh as much as what is usual of all series, where a pool of series is looked at.
+# So many evaluations weigh as much as what is usual of all series, where a pool of series is looked at.
 POOL = 20.0
 FURTHEST = 3.0
 
@@ -40,19 +40,19 @@ def calibration_of(
         bounds: What no forecast is below, and above.
     """
     levels, horizon = evidence.quantile_levels, evidence.horizon
-    stretch = _stretch(evidence.of_series(series_ids), pool) ** _trust(evidence.evenings).max()
+    stretch = _stretch(evidence.of_series(series_ids), pool) ** _trust(evidence.evaluations).max()
     positions = _positions(evidence)[group_of(np.arange(horizon), horizon)]
     return Calibration(levels, positions, series_ids, stretch, bounds, _in_words(evidence, positions))
 
 
 def _positions(evidence: Evidence) -> FloatArray:
     """Scores up to which the share of each level lay, shape (group of steps, level)."""
-    levels, evenings = evidence.quantile_levels, evidence.evenings
+    levels, evaluations = evidence.quantile_levels, evidence.evaluations
     nominal = ndtri(levels)
     pooled = evidence.counts.sum(axis=0)
     pooled = pooled / max(pooled.sum(), 1e-9)
     usual = np.diff(ndtr(EDGES))
-    counts = evidence.counts + SHARED * (evenings > 0)[:, None] * pooled + PRIOR * usual
+    counts = evidence.counts + SHARED * (evaluations > 0)[:, None] * pooled + PRIOR * usual
     shares = np.cumsum(counts, axis=1)
     n = _independent(evidence, pooled)[:, None]
     # Between n scores the new one lies in each gap alike: the share q is at rank q (n + 1).
@@ -61,43 +61,43 @@ def _positions(evidence: Evidence) -> FloatArray:
     wanted = ndtr(ndtri(rank) + evidence.drift)
     found = np.array([np.interp(want, row / row[-1], EDGES[1:]) for want, row in zip(wanted, shares, strict=True)])
     found -= _luck(evidence, found[:, np.abs(nominal).argmin()])[:, None]
-    trust = _trust(evenings)[:, None]
+    trust = _trust(evaluations)[:, None]
     positions = np.maximum.accumulate(nominal + trust * (found - nominal), axis=1)
     return np.asarray(np.clip(positions, -WIDEST, WIDEST) + 1e-9 * np.arange(len(levels)))
 
 
-def _trust(evenings: FloatArray) -> FloatArray:
-    """Share of what evenings say that is believed, 0 to 1."""
-    return np.asarray(np.minimum(evenings / ENOUGH, 1) ** 2)
+def _trust(evaluations: FloatArray) -> FloatArray:
+    """Share of what evaluations say that is believed, 0 to 1."""
+    return np.asarray(np.minimum(evaluations / ENOUGH, 1) ** 2)
 
 
 def _independent(evidence: Evidence, shares: FloatArray) -> FloatArray:
-    """How many independent scores the evenings are worth, shape (group of steps,).
+    """How many independent scores the evaluations are worth, shape (group of steps,).
 
-    The points of an evening miss together, and are worth as many as would scatter its mean as much. That is known by
-    few evenings, so one is added whose points are all worth one.
+    The points of an evaluation miss together, and are worth as many as would scatter its mean as much. That is known by
+    few evaluations, so one is added whose points are all worth one.
     """
     middle = (EDGES[1:] + EDGES[:-1]) / 2
     within = max(float(shares @ middle**2), 1e-2)
-    n = evidence.evenings
+    n = evidence.evaluations
     first, second = evidence.centre / np.maximum(n, PRIOR)
     between = (n * np.maximum(second - first**2, 0) + within) / (n + 1)
     return np.asarray(np.maximum(n * within / (between * ALIKE), n) + PRIOR)
 
 
 def _luck(evidence: Evidence, middle: FloatArray) -> FloatArray:
-    """The part of the median's move that the luck of few evenings explains, shape (group of steps,).
+    """The part of the median's move that the luck of few evaluations explains, shape (group of steps,).
 
     It is left out: the median would be moved for nothing, and its error grow.
     """
-    n = np.maximum(evidence.evenings, PRIOR)
+    n = np.maximum(evidence.evaluations, PRIOR)
     first, second = evidence.centre / n
     noise = ALIKE * np.maximum(second - first**2, 0) / (2 * n)
     return np.asarray(middle * np.divide(noise, middle**2 + noise, out=np.zeros(len(n)), where=noise > 0))
 
 
 def _stretch(sums: FloatArray, pool: npt.NDArray[np.int64]) -> FloatArray:
-    """By what scores of each series are multiplied, shape (series,), from its evenings and mean squares added up.
+    """By what scores of each series are multiplied, shape (series,), from its evaluations and mean squares added up.
 
     The median of a series is not moved: a miss to one side that has lasted for months ends as often as it goes on.
     """
@@ -134,7 +134,7 @@ def _shrunk(found: FloatArray, noise: FloatArray, n: FloatArray) -> FloatArray:
 
 def _in_words(evidence: Evidence, positions: FloatArray) -> str:
     levels = evidence.quantile_levels
-    if len(levels) < 2 or not evidence.evenings.any():
+    if len(levels) < 2 or not evidence.evaluations.any():
         return ""
     low, high = ndtri(levels[0]), ndtri(levels[-1])
     shares = np.cumsum(evidence.counts.sum(axis=0))
@@ -144,5 +144,5 @@ def _in_words(evidence: Evidence, positions: FloatArray) -> str:
     held = f"{up_to - below:.0%}".replace("%", " %")
     return (
         f"the {levels[-1] - levels[0]:.0%} interval is {what}".replace("%", " %")
-        + f": without that it would have held {held} of the actuals of {evidence.evenings.max():.0f} evenings"
+        + f": without that it would have held {held} of the actuals of {evidence.evaluations.max():.0f} evaluations"
     )

@@ -1,8 +1,8 @@
-"""What is known of how a job's forecasts have covered: scores of actuals, added up evening by evening.
+"""What is known of how a job's forecasts have covered: scores of actuals, added up evaluation by evaluation.
 
-An evening is all points that came true since the one before. A point counts by the score of its actual in the forecast
-as the network made it (`normal_scores.py`), whatever calibration was published: what it was published by is
-undone. Older evenings weigh less, half as much after each half-life.
+An evaluation is all points that came true since the one before. A point counts by the score of its actual in the
+forecast as the network made it (`normal_scores.py`), whatever calibration was published: what it was published by is
+undone. Older evaluations weigh less, half as much after each half-life.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ TOGETHER = 0.4
 
 
 @dataclass
-class Evening:
-    """The points of one evening, night by night as they are taken.
+class EvaluationPoints:
+    """The points of one evaluation, night by night as they are taken.
 
     Attributes:
-        night: Number of the evening, from which chance is drawn.
+        night: Number of the evaluation, from which chance is drawn.
         quantile_levels: Shape (level,).
         horizon: Steps of a night.
         series_ids: Shape (series,), sorted.
@@ -108,24 +108,24 @@ class Evening:
 
 @dataclass(frozen=True)
 class Evidence:
-    """All evenings so far.
+    """All evaluations so far.
 
     Attributes:
         quantile_levels: Shape (level,).
         horizon: Steps of a night.
-        evenings: Shape (group of steps,), how many, older ones in part.
-        points: Shape (group of steps,), those of a usual evening times `evenings`.
-        counts: Shape (group of steps, bin), shares of evenings' points by their score, added up.
-        centre: Shape (2, group of steps): evenings' mean scores, and the squares of these, added up.
+        evaluations: Shape (group of steps,), how many, older ones in part.
+        points: Shape (group of steps,), those of a usual evaluation times `evaluations`.
+        counts: Shape (group of steps, bin), shares of evaluations' points by their score, added up.
+        centre: Shape (2, group of steps): evaluations' mean scores, and the squares of these, added up.
         drift: Shape (group of steps, level): how far in normal scores a level is moved, because what was published at
             it held too much or too little.
         series_ids: Shape (series,), sorted.
-        series: Shape (2, series): evenings of each, and its mean squared scores in them, added up.
+        series: Shape (2, series): evaluations of each, and its mean squared scores in them, added up.
     """
 
     quantile_levels: FloatArray
     horizon: int
-    evenings: FloatArray
+    evaluations: FloatArray
     points: FloatArray
     counts: FloatArray
     centre: FloatArray
@@ -135,12 +135,12 @@ class Evidence:
 
     @classmethod
     def none(cls, quantile_levels: FloatArray, horizon: int) -> Evidence:
-        """What is known before the first evening."""
+        """What is known before the first evaluation."""
         groups = groups_of(horizon)
         return cls(
             quantile_levels=np.asarray(quantile_levels, np.float64),
             horizon=horizon,
-            evenings=np.zeros(groups),
+            evaluations=np.zeros(groups),
             points=np.zeros(groups),
             counts=np.zeros((groups, len(EDGES) - 1)),
             centre=np.zeros((2, groups)),
@@ -154,13 +154,13 @@ class Evidence:
         levels = np.asarray(quantile_levels, np.float64)
         groups = groups_of(horizon)
         step = np.arange(groups) * horizon // groups
-        known = np.minimum(group_of(np.minimum(step, self.horizon - 1), self.horizon), len(self.evenings) - 1)
+        known = np.minimum(group_of(np.minimum(step, self.horizon - 1), self.horizon), len(self.evaluations) - 1)
         drift = np.array([np.interp(ndtri(levels), ndtri(self.quantile_levels), row) for row in self.drift])
         return replace(
             self,
             quantile_levels=levels,
             horizon=horizon,
-            evenings=self.evenings[known],
+            evaluations=self.evaluations[known],
             points=self.points[known],
             counts=self.counts[known],
             centre=self.centre[:, known],
@@ -188,56 +188,56 @@ class Evidence:
 
     def after(
         self,
-        evening: Evening,
+        evaluation: EvaluationPoints,
         half_life: float,
         rate: float,
         lag: FloatArray | None,
         weight: float = 1.0,
     ) -> Evidence:
-        """What is known after one more evening.
+        """What is known after one more evaluation.
 
         Args:
-            evening: Of the same levels and horizon. Series that are new begin; those that it does not have are
+            evaluation: Of the same levels and horizon. Series that are new begin; those that it does not have are
                 forgotten.
-            half_life: Evenings after which one weighs half as much.
-            rate: How much of what an evening held too much or too little is made up for, were it known at once.
-            lag: Shape (group of steps,), evenings from a forecast to its actual; None where nothing was published.
-            weight: What an evening counts that says less than others.
+            half_life: Evaluations after which one weighs half as much.
+            rate: How much of what an evaluation held too much or too little is made up for, were it known at once.
+            lag: Shape (group of steps,), evaluations from a forecast to its actual; None where nothing was published.
+            weight: What an evaluation counts that says less than others.
         """
         keep = 0.5 ** (1 / half_life)
-        found = evening.counts.sum(axis=1)
-        usual = np.divide(self.points, self.evenings, out=np.zeros(len(found)), where=self.evenings > 0)
+        found = evaluation.counts.sum(axis=1)
+        usual = np.divide(self.points, self.evaluations, out=np.zeros(len(found)), where=self.evaluations > 0)
         size = np.maximum(np.maximum(usual, found), 1)
-        # An evening on which few actuals arrived says little.
+        # An evaluation on which few actuals arrived says little.
         part = weight * found / size
         old = np.where(found > 0, keep, 1.0)
         drift = self.drift
         if lag is not None:
             # What answers late must be followed slowly, or it swings.
             pace = rate * part / (1 + lag / 4)
-            drift = np.clip(drift + pace[:, None] * _missed(evening, found), -FURTHEST, FURTHEST)
+            drift = np.clip(drift + pace[:, None] * _missed(evaluation, found), -FURTHEST, FURTHEST)
         return replace(
             self,
-            evenings=old * self.evenings + part,
+            evaluations=old * self.evaluations + part,
             points=old * self.points + part * found,
-            counts=old[:, None] * self.counts + weight * evening.counts / size[:, None],
-            centre=old * self.centre + part * _centre(evening.counts, found) ** np.array([[1], [2]]),
+            counts=old[:, None] * self.counts + weight * evaluation.counts / size[:, None],
+            centre=old * self.centre + part * _centre(evaluation.counts, found) ** np.array([[1], [2]]),
             drift=np.where((found > 0)[:, None], drift, self.drift),
-            series_ids=evening.series_ids,
-            series=_series_after(self, evening, keep, weight),
+            series_ids=evaluation.series_ids,
+            series=_series_after(self, evaluation, keep, weight),
         )
 
 
-def _missed(evening: Evening, found: FloatArray) -> FloatArray:
+def _missed(evaluation: EvaluationPoints, found: FloatArray) -> FloatArray:
     """How far in normal scores each level lay from where it should have, shape (group of steps, level).
 
     A level is right where no more than its share lies below it and no less at or below.
     """
-    levels, points = evening.quantile_levels, np.maximum(found, 1)[:, None]
-    short = levels - np.clip(levels, evening.below / points, evening.up_to / points)
+    levels, points = evaluation.quantile_levels, np.maximum(found, 1)[:, None]
+    short = levels - np.clip(levels, evaluation.below / points, evaluation.up_to / points)
     score = ndtri(levels)
     missed = short / np.maximum(np.exp(-(score**2) / 2) / np.sqrt(2 * np.pi), LEAST_DENSITY)
-    # What all levels share, the median too, is mostly the luck of that evening.
+    # What all levels share, the median too, is mostly the luck of that evaluation.
     middle = missed[:, np.abs(score).argmin()][:, None]
     return np.asarray(missed - (1 - TOGETHER) * middle)
 
@@ -257,8 +257,8 @@ def group_of(step: IntArray, horizon: int) -> IntArray:
     return np.minimum(step, horizon - 1) * groups_of(horizon) // horizon
 
 
-def _series_after(before: Evidence, evening: Evening, keep: float, weight: float) -> FloatArray:
-    old = before.of_series(evening.series_ids)
-    points = evening.series[0]
-    tonight = evening.series / np.maximum(points, 1)
+def _series_after(before: Evidence, evaluation: EvaluationPoints, keep: float, weight: float) -> FloatArray:
+    old = before.of_series(evaluation.series_ids)
+    points = evaluation.series[0]
+    tonight = evaluation.series / np.maximum(points, 1)
     return np.asarray(np.where(points > 0, keep, 1.0) * old + weight * tonight)

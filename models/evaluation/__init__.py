@@ -1,4 +1,4 @@
 """Forecasts against actuals: live nights, hindcasts and backtests.
 
-Its face: `PastNight`, `EveningLoss`.
+Its face: `PastNight`, `EvaluationLoss`.
 """

@@ -22,7 +22,7 @@ BoolArray = npt.NDArray[np.bool_]
 
 NETWORK, NAIVE = "model", "seasonal naive"
 # What differences are told of: the loss that is watched every night, and the error of the median.
-COMPARED = ("scaled_pinball", "mase")
+COMPARED = ("scaled_quantile_loss", "mase")
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def _pairs(actual: FloatArray, quantiles: Array, levels: FloatArray, scale: Floa
     unit = np.where(scale > 0, scale, np.nan)
     known = ~np.isnan(actual)
     count = np.count_nonzero(known, axis=1)
-    each = {"scaled_pinball": pinball_of_each(actual, quantiles, levels), "mase": np.abs(middle - actual)}
+    each = {"scaled_quantile_loss": pinball_of_each(actual, quantiles, levels), "mase": np.abs(middle - actual)}
     return {
         name: np.where(count > 0, np.where(known, loss, 0.0).sum(axis=1) / np.maximum(count, 1), np.nan) / unit
         for name, loss in each.items()

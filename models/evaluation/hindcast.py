@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from models.baselines.seasonal_naive import RECENT_SEASONS
 from models.calibration.calibration import Calibration
-from models.calibration.evidence import Evening
-from models.evaluation.night_scores import MOST, EveningLoss, distances, scales_at
+from models.calibration.evidence import EvaluationPoints
+from models.evaluation.night_scores import MOST, EvaluationLoss, distances, scales_at
 from models.evaluation.special_days import KindsOfDays, UnlikeDays
 from models.metrics.stability import changes
 from models.network.forecaster import Forecaster
@@ -31,50 +31,50 @@ MOST_FORECASTS = 100_000
 
 
 @dataclass(frozen=True)
-class PastEvening:
-    """One evening as it would have been.
+class HindcastEvaluation:
+    """One evaluation as it would have been.
 
     Attributes:
         back: Steps from its newest actual to the panel's cutoff.
-        learnt: Whether the network has learnt from its actuals.
+        in_sample: Whether the network has learnt from its actuals.
         losses: Segment to loss.
         covered: How its actuals lay in their forecasts; None where they were learnt.
     """
 
     back: int
-    learnt: bool
-    losses: dict[str, EveningLoss]
-    covered: Evening | None = None
+    in_sample: bool
+    losses: dict[str, EvaluationLoss]
+    covered: EvaluationPoints | None = None
 
 
-def rehearse(
+def hindcast(
     forecaster: Forecaster,
     panel: Panel,
     forecast: ForecastSettings,
     segments: Mapping[str, BoolArray],
-    evenings: int,
+    evaluations: int,
     stride: int,
-) -> list[PastEvening]:
-    """Forecast from past cutoffs, and judge each evening by the steps that came true since the one before.
+) -> list[HindcastEvaluation]:
+    """Forecast from past cutoffs, and judge each evaluation by the steps that came true since the one before.
 
     Args:
         forecaster: Trained at the panel's cutoff.
         panel: The whole history.
         forecast: Bounds.
         segments: Name to a mask of shape (series,).
-        evenings: How many, the newest one at the panel's cutoff; fewer where half of the longest history would not be
-            left before them.
-        stride: Steps from one evening to the next.
+        evaluations: How many, the newest one at the panel's cutoff; fewer where half of the longest history would not
+            be left before them.
+        stride: Steps from one evaluation to the next.
 
     Returns:
         Oldest first; none where the history is too short.
     """
     nights_ahead = -(-panel.horizon // stride)
-    evenings = min(evenings, int(panel.lengths.max(initial=0)) // 2 // stride - nights_ahead)
-    if evenings < 1:
+    evaluations = min(evaluations, int(panel.lengths.max(initial=0)) // 2 // stride - nights_ahead)
+    if evaluations < 1:
         return []
     # The newest night has no actual yet, but it has revised the one before.
-    cutoffs = stride * np.arange(evenings + nights_ahead + 1)
+    cutoffs = stride * np.arange(evaluations + nights_ahead + 1)
     # What is held out of training, see `choose_windows`.
     held_out = min(max(panel.horizon, 2 * max(panel.season_lengths)), int(np.median(panel.lengths)) // 6)
     every = -(-len(panel) * len(cutoffs) // MOST_FORECASTS)
@@ -82,44 +82,44 @@ def rehearse(
     bounds = forecaster.bounds(panel, forecast)
     masks, kinds = {name: mask[chosen] for name, mask in segments.items()}, KindsOfDays.of(panel)
     panel = panel.without(set(panel.series_ids[~chosen].tolist()))
-    sums = np.zeros((evenings, len(panel), len(EveningSums)))
-    revised = np.zeros((evenings, len(panel), 2))
+    sums = np.zeros((evaluations, len(panel), len(EvaluationSums)))
+    revised = np.zeros((evaluations, len(panel), 2))
     later: tuple[FloatArray, FloatArray] | None = None
     levels = np.array(forecaster.plan.quantile_levels)
     raw = Calibration.none(levels, panel.horizon, panel.series_ids, bounds)
     covered = [
-        Evening(panel.cutoff_index - stride * number, levels, panel.horizon, panel.series_ids)
-        for number in range(evenings)
+        EvaluationPoints(panel.cutoff_index - stride * number, levels, panel.horizon, panel.series_ids)
+        for number in range(evaluations)
         if stride * number < held_out
     ]
     for back, points, actual, quantiles, unit in _points(forecaster, panel, cutoffs, bounds, UnlikeDays(panel, kinds)):
-        evening = (back - 1 - np.arange(panel.horizon)) // stride
-        for number in np.unique(evening[(evening >= 0) & (evening < evenings)]):
-            sums[number] += points[:, evening == number].sum(axis=1)
+        evaluation = (back - 1 - np.arange(panel.horizon)) // stride
+        for number in np.unique(evaluation[(evaluation >= 0) & (evaluation < evaluations)]):
+            sums[number] += points[:, evaluation == number].sum(axis=1)
             if number < len(covered):
-                series, step = np.nonzero((points[..., 0] > 0) & (evening == number))
+                series, step = np.nonzero((points[..., 0] > 0) & (evaluation == number))
                 covered[number].take(series, step, actual[series, step], quantiles[series, step], raw)
-        # What the evening one night later made of the same days.
+        # What the evaluation one night later made of the same days.
         median = quantiles[..., int(np.flatnonzero(levels == 0.5)[0])]
-        if later is not None and back // stride <= evenings:
+        if later is not None and back // stride <= evaluations:
             change = np.minimum(changes(later[0], median, stride, later[1]), MOST)
             revised[back // stride - 1] = np.stack([np.nansum(change, 1), (~np.isnan(change)).sum(1)], axis=1)
         later = median, unit
     return [
-        PastEvening(
+        HindcastEvaluation(
             back=int(stride * number),
-            learnt=number >= len(covered),
+            in_sample=number >= len(covered),
             losses={
                 name: _loss(sums[number, mask].sum(axis=0), revised[number, mask].sum(axis=0), kinds.text)
                 for name, mask in masks.items()
             },
             covered=covered[number] if number < len(covered) else None,
         )
-        for number in reversed(range(evenings))
+        for number in reversed(range(evaluations))
     ]
 
 
-EveningSums = (
+EvaluationSums = (
     *("points", "loss", "with baseline", "baseline loss", "inside", "bias"),
     *("unlike", "unlike loss", "unlike with baseline", "unlike baseline loss"),
 )
@@ -130,9 +130,10 @@ def _points(
     panel: Panel,
     cutoffs: IntArray,
     bounds: tuple[float | None, float | None],
-    unlike_days: UnlikeDays,
+    special_days: UnlikeDays,
 ) -> Iterator[tuple[int, FloatArray, FloatArray, FloatArray, FloatArray]]:
-    """Steps back to each cutoff; `EveningSums` of each of its points, actuals, quantiles, and the unit of each series.
+    """Steps back to each cutoff; `EvaluationSums` of each of its points, actuals, quantiles, and the unit of each
+    series.
 
     Shapes (series, horizon, sum), (series, horizon), (series, horizon, level) and (series,).
     """
@@ -150,7 +151,7 @@ def _points(
         actual = np.full((len(panel), panel.horizon), np.nan)
         actual[:, :back] = near.tail(back)[:, : panel.horizon]
         unit = np.where(np.isnan(scale) | (scale <= 0), np.where(size > 0, size, 1.0), scale)
-        unlike = unlike_days.at(series, panel.cutoff_index - back, step)
+        unlike = special_days.at(series, panel.cutoff_index - back, step)
         yield (
             back,
             _judged(actual, quantiles, levels, _naive(near, back, season), unit, unlike),
@@ -189,24 +190,24 @@ def _naive(panel: Panel, back: int, season: int) -> FloatArray:
     return naive
 
 
-def _loss(sums: FloatArray, revised: FloatArray, unlike_by: str | None) -> EveningLoss:
-    n, loss, with_baseline, baseline, inside, bias, *of_unlike = sums.tolist()
+def _loss(sums: FloatArray, revised: FloatArray, special_by: str | None) -> EvaluationLoss:
+    n, loss, with_baseline, baseline, inside, bias, *of_special = sums.tolist()
     change, days = revised.tolist()
-    revision = _share(change, days)
+    instability = _share(change, days)
     if not n:
-        return EveningLoss(float("nan"), float("nan"), float("nan"), float("nan"), 0, revision, unlike_by)
-    unlike, unlike_loss, unlike_with_baseline, unlike_baseline = of_unlike
-    return EveningLoss(
+        return EvaluationLoss(float("nan"), float("nan"), float("nan"), float("nan"), 0, instability, special_by)
+    unlike, special_loss, special_with_baseline, special_baseline = of_special
+    return EvaluationLoss(
         loss=loss / n,
         baseline_loss=_share(baseline, with_baseline),
         coverage=inside / n,
         bias=bias / n,
         n=int(n),
-        revision=revision,
-        unlike_by=unlike_by,
-        unlike_n=None if unlike_by is None else int(unlike),
-        unlike_loss=_share(unlike_loss, unlike),
-        unlike_baseline_loss=_share(unlike_baseline, unlike_with_baseline),
+        instability=instability,
+        special_by=special_by,
+        special_n=None if special_by is None else int(unlike),
+        special_loss=_share(special_loss, unlike),
+        special_baseline_loss=_share(special_baseline, special_with_baseline),
     )
 
 

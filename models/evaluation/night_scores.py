@@ -1,8 +1,8 @@
-"""Past forecasts beside what came true: metrics of one night's forecasts, and the loss of one evening.
+"""Past forecasts beside what came true: metrics of one night's forecasts, and the loss of one evaluation.
 
-A forecast of a night is judged on the steps whose actuals a later panel holds. The evening's
-loss takes only the steps that came true since the evening before, from every night that
-forecast them, so that each point counts on one evening.
+A forecast of a night is judged on the steps whose actuals a later panel holds. The evaluation's
+loss takes only the steps that came true since the evaluation before, from every night that
+forecast them, so that each point counts on one evaluation.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ FALLBACK = "fallback"
 VERSION = "version="
 """How segments begin that hold what one version forecast of a night."""
 MOST = 10.0
-"""What one point counts for at most in an evening's figures, in units of its series' scale: a series that is suddenly
-told in another unit must not be what the whole job is judged by."""
+"""What one point counts for at most in an evaluation's figures, in units of its series' scale: a series that is
+suddenly told in another unit must not be what the whole job is judged by."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class PastNight:
 
 
 @dataclass(frozen=True)
-class EveningLoss:
+class EvaluationLoss:
     """How far off the forecasts of newly realised points were, in units of each series' own scale, of which one point
     counts for `MOST` at most.
 
@@ -85,13 +85,13 @@ class EveningLoss:
         coverage: Share of the points inside the widest central interval; NaN where there is none.
         bias: Mean of median minus actual, scaled.
         n: Number of points.
-        revision: Mean of |median of tonight - median of the night before| of the same day, scaled; NaN where there was
-            no night before, or it shares no day with tonight.
-        unlike_by: What tells the points apart that are unlike those which the naive repeats, see `KindsOfDays.text`;
+        instability: Mean of |median of tonight - median of the night before| of the same day, scaled; NaN where there
+            was no night before, or it shares no day with tonight.
+        special_by: What tells the points apart that are unlike those which the naive repeats, see `KindsOfDays.text`;
             None where nothing does.
-        unlike_n: How many are; None where nothing tells them apart.
-        unlike_loss: What `loss` is, of those alone; NaN where there are none.
-        unlike_baseline_loss: What `baseline_loss` is, of those alone.
+        special_n: How many are; None where nothing tells them apart.
+        special_loss: What `loss` is, of those alone; NaN where there are none.
+        special_baseline_loss: What `baseline_loss` is, of those alone.
     """
 
     loss: float
@@ -99,11 +99,11 @@ class EveningLoss:
     coverage: float
     bias: float
     n: int
-    revision: float = float("nan")
-    unlike_by: str | None = None
-    unlike_n: int | None = None
-    unlike_loss: float = float("nan")
-    unlike_baseline_loss: float = float("nan")
+    instability: float = float("nan")
+    special_by: str | None = None
+    special_n: int | None = None
+    special_loss: float = float("nan")
+    special_baseline_loss: float = float("nan")
 
 
 def place_night(
@@ -175,14 +175,14 @@ def scales_at(
     return np.asarray(scales.T[back])
 
 
-def newly_realised(night: PastNight, scale: FloatArray, after_index: int, unlike_days: UnlikeDays) -> FloatArray:
+def newly_realised(night: PastNight, scale: FloatArray, after_index: int, special_days: UnlikeDays) -> FloatArray:
     """How far off one night was at each point that came true after grid position `after_index`.
 
     Args:
         night: The night.
         scale: Shape (series,); where NaN or zero, the mean size of the forecast's actuals, else 1.
-        after_index: Points at or before it counted on an earlier evening.
-        unlike_days: Of the night's series.
+        after_index: Points at or before it counted on an earlier evaluation.
+        special_days: Of the night's series.
 
     Returns:
         Shape (point, 7): series, loss, baseline loss, inside, has interval, bias, unlike.
@@ -190,12 +190,12 @@ def newly_realised(night: PastNight, scale: FloatArray, after_index: int, unlike
     steps = night.cutoff_index + 1 + np.arange(night.actual.shape[1])
     series, step = np.nonzero(night.realised & (steps > after_index))
     judged = _judge_points(night, usable_scale(scale, night.actual), series, step)
-    return np.column_stack([judged, unlike_days.at(series, night.cutoff_index, step + 1)])
+    return np.column_stack([judged, special_days.at(series, night.cutoff_index, step + 1)])
 
 
-def evening_losses(
+def evaluation_losses(
     points: Sequence[FloatArray], segments: Mapping[str, BoolArray], kinds: KindsOfDays
-) -> dict[str, EveningLoss]:
+) -> dict[str, EvaluationLoss]:
     """The loss of each segment over the points of all nights.
 
     Args:
@@ -260,20 +260,20 @@ def usable_scale(scale: FloatArray, values: FloatArray) -> FloatArray:
     return np.where(np.isnan(scale) | (scale <= 0), size, scale)
 
 
-def _summarise(points: FloatArray, unlike_by: str | None) -> EveningLoss:
+def _summarise(points: FloatArray, special_by: str | None) -> EvaluationLoss:
     if not len(points):
-        return EveningLoss(float("nan"), float("nan"), float("nan"), float("nan"), 0, unlike_by=unlike_by)
+        return EvaluationLoss(float("nan"), float("nan"), float("nan"), float("nan"), 0, special_by=special_by)
     with_interval, unlike = points[:, 4].sum(), points[points[:, 6] > 0]
-    return EveningLoss(
+    return EvaluationLoss(
         loss=_mean(points[:, 1]),
         baseline_loss=_mean(points[:, 2]),
         coverage=float(points[:, 3].sum() / with_interval) if with_interval else float("nan"),
         bias=_mean(points[:, 5]),
         n=len(points),
-        unlike_by=unlike_by,
-        unlike_n=None if unlike_by is None else len(unlike),
-        unlike_loss=_mean(unlike[:, 1]),
-        unlike_baseline_loss=_mean(unlike[:, 2]),
+        special_by=special_by,
+        special_n=None if special_by is None else len(unlike),
+        special_loss=_mean(unlike[:, 1]),
+        special_baseline_loss=_mean(unlike[:, 2]),
     )
 
 

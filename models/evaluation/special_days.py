@@ -1,7 +1,7 @@
 """Days that are unlike those which the seasonal naive repeats, by what was known ahead of them.
 
 A promotion that the naive's day had not, or a public holiday, is no news to a network that reads them, and makes the
-naive wrong. How many such days an evening holds moves the ratio of both losses although no forecast is worse.
+naive wrong. How many such days an evaluation holds moves the ratio of both losses although no forecast is worse.
 """
 
 from __future__ import annotations
@@ -47,8 +47,9 @@ class KindsOfDays:
 
         Args:
             panel: The series, with what was known ahead.
-            before: The `text` of an earlier evening. It holds as long as the job offers the same: evenings whose days
-                were told apart by something else cannot be compared, and a night may have read too little to choose.
+            before: The `text` of an earlier evaluation. It holds as long as the job offers the same: evaluations whose
+                days were told apart by something else cannot be compared, and a night may have read too little to
+                choose.
         """
         found = cls._of_text(before)
         offered = sorted(panel.known_future_names)

@@ -103,7 +103,7 @@ def decide_training(
         unknown_share: Share of tonight's series that the champion has not learnt from, in [0, 1].
         loss_state: What the watch last said: "degraded", "ok" or "not evaluated".
         settings: The ages and the share at which "auto" trains.
-        degraded_since: The first evening of those on which the loss has been degraded without a break.
+        degraded_since: The first evaluation of those on which the loss has been degraded without a break.
         trainings: What was trained before tonight.
 
     Raises:

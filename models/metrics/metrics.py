@@ -146,7 +146,7 @@ def weighted_quantile_loss(actual: Array, predicted: Array, quantile_levels: Arr
     return ratio(2 * pinball_of_each(actual, predicted, quantile_levels), np.abs(actual))
 
 
-def mean_scaled_pinball(actual: Array, predicted: Array, quantile_levels: Array, scale: Array) -> float:
+def mean_scaled_quantile_loss(actual: Array, predicted: Array, quantile_levels: Array, scale: Array) -> float:
     """Mean pinball loss over levels and elements, in units of each series' scale: the loss that is watched.
 
     Args:
@@ -218,7 +218,7 @@ def evaluate(
         by_step: Whether to give each step's metrics beside those of all steps.
 
     Returns:
-        Scores named mae, rmse, wape, smape, mase, pinball_loss, weighted_quantile_loss, scaled_pinball, bias,
+        Scores named mae, rmse, wape, smape, mase, pinball_loss, weighted_quantile_loss, scaled_quantile_loss, bias,
         and coverage_80 and the like for every central interval among the levels, which a baseline has not.
 
     Raises:
@@ -290,7 +290,7 @@ def _statistics(
     yield "mase", *scaled(error, scale)
     yield "pinball_loss", pinball, one
     yield "weighted_quantile_loss", 2 * pinball, np.abs(actual)
-    yield "scaled_pinball", *scaled(pinball, scale)
+    yield "scaled_quantile_loss", *scaled(pinball, scale)
     yield "bias", *signed_over_actual(actual, median)
     for i in range(len(levels) // 2):
         if np.isclose(levels[i] + levels[-1 - i], 1) and levels[i] < 0.5:

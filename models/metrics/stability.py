@@ -10,7 +10,7 @@ from models.metrics.metrics import Score
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
-METRIC = "revision"
+METRIC = "instability"
 
 
 def changes(tonight: FloatArray, before: FloatArray, gap: int, unit: FloatArray) -> FloatArray:
@@ -41,8 +41,8 @@ def mean_change(change: FloatArray) -> float:
     return float(change[known].mean()) if known.any() else float("nan")
 
 
-def revision_scores(model: FloatArray, naive: FloatArray, mask: BoolArray) -> list[Score]:
-    """The metric `revision` of one segment, over all shared steps (0) and of each.
+def instability_scores(model: FloatArray, naive: FloatArray, mask: BoolArray) -> list[Score]:
+    """The metric `instability` of one segment, over all shared steps (0) and of each.
 
     Args:
         model: Shape (series, horizon), `changes` of the forecasts.

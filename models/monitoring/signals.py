@@ -1,4 +1,4 @@
-"""What is watched of a segment, and the rule's verdict on each: loss, bias, coverage and revision."""
+"""What is watched of a segment, and the rule's verdict on each: loss, bias, coverage and instability."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from models.monitoring.change_detection import Nights, Verdict, Watch, judge, ju
 from models.monitoring.mix_adjustment import Mixed, expected_log_ratio
 from models.settings import MonitorSettings
 
-Signal = Literal["loss", "bias", "coverage", "revision"]
+Signal = Literal["loss", "bias", "coverage", "instability"]
 FloatArray = npt.NDArray[np.float64]
 # Of the alerts that chance may raise: the loss's share, and that of the whole job among them.
 LOSS, WHOLE_JOB = 3 / 4, 2 / 3
 # Of the bias in units of the series' own seasonal errors; of the coverage in shares of the actuals.
 BIAS, COVERAGE = Watch(0.03, 0.1), Watch(0.02, 0.05)
 # Relative: a new network alone moves forecasts more than a night's actuals do.
-REVISION = Watch(float(np.log1p(0.1)), float(np.log1p(0.25)))
+INSTABILITY = Watch(float(np.log1p(0.1)), float(np.log1p(0.25)))
 
 
 class Accepted(NamedTuple):
@@ -51,7 +51,7 @@ def verdict_on(
     Args:
         signal: What of it.
         nights: Rows of `loss`, oldest first, the last one tonight's, whose state is not read.
-        backtest: Rows of `backtest_loss` from before them.
+        backtest: Rows of `hindcast_loss` from before them.
         weekday: Shape (backtest + night,), 0 for Monday.
         monitor: Settings.
         rate: Share of years in which chance may raise an alert of this signal and segment, see `rate_for`.
@@ -59,7 +59,7 @@ def verdict_on(
             that were told as worse because of it as usual ones.
 
     Returns:
-        The effect and what is detectable as a share of the loss or of the revision, in units of the bias, or of the
+        The effect and what is detectable as a share of the loss or of the instability, in units of the bias, or of the
         coverage, whose effect is how far it fell. `onset` counts the nights alone.
     """
     rows = [*backtest, *nights]
@@ -75,9 +75,9 @@ def verdict_on(
     degraded = np.array([0] * len(backtest) + said + [0], np.int64)
     for change in accepted:
         begin, end = len(backtest) + change.onset, len(backtest) + change.until + 1
-        values[:begin] += float(np.log1p(change.effect)) if signal in ("loss", "revision") else change.effect
+        values[:begin] += float(np.log1p(change.effect)) if signal in ("loss", "instability") else change.effect
         degraded[begin:end] = 0
-    learnt = sum(bool(row["learnt"]) for row in backtest)
+    learnt = sum(bool(row["in_sample"]) for row in backtest)
     told = Nights(values, weekday, degraded, len(backtest), learnt)
     if signal == "loss":
         mix = expected_log_ratio(_mixed(rows), reference(told))
@@ -88,7 +88,7 @@ def verdict_on(
         verdict = judge(told, monitor, COVERAGE, rate)
     else:
         watch = Watch(float(np.log1p(monitor.tolerance)), float(np.log1p(monitor.min_effect)))
-        watch = REVISION if signal == "revision" else watch
+        watch = INSTABILITY if signal == "instability" else watch
         verdict = judge(told, monitor, watch, rate)
         effect, detectable = float(np.expm1(verdict.effect)), float(np.expm1(verdict.detectable))
         verdict = verdict._replace(effect=effect, detectable=detectable)
@@ -101,7 +101,7 @@ def as_calibrated(backtest: Sequence[Mapping[str, Any]], coverage: float | None)
     Where a network's own intervals hold more than they are meant to, calibration narrows them, and that is no loss.
 
     Args:
-        backtest: Rows of `backtest_loss`.
+        backtest: Rows of `hindcast_loss`.
         coverage: What the widest interval is meant to hold; None where live nights are not calibrated either.
     """
     if coverage is None:
@@ -109,7 +109,7 @@ def as_calibrated(backtest: Sequence[Mapping[str, Any]], coverage: float | None)
     moved: list[Mapping[str, Any]] = []
     for segment in {row["segment"] for row in backtest}:
         mine = [row for row in backtest if row["segment"] == segment]
-        told = [row["coverage"] for row in mine if not row["learnt"] and row["coverage"] is not None]
+        told = [row["coverage"] for row in mine if not row["in_sample"] and row["coverage"] is not None]
         above = max(float(np.median(told)) - coverage, 0.0) if told else 0.0
         moved += [row if row["coverage"] is None else {**row, "coverage": row["coverage"] - above} for row in mine]
     return moved
@@ -160,7 +160,7 @@ def in_words(signal: Signal, effect: float) -> str:
         return f"{effect:.0%} worse against the seasonal naive".replace("%", " %", 1)
     if signal == "bias":
         return f"forecasts {abs(effect):.2f} seasonal errors {'higher' if effect > 0 else 'lower'}"
-    if signal == "revision":
+    if signal == "instability":
         return f"forecasts change {effect:.0%} more from night to night".replace("%", " %", 1)
     return f"coverage {100 * effect:.0f} points lower"
 
@@ -176,18 +176,18 @@ def _values(signal: Signal, rows: Sequence[Mapping[str, Any]]) -> FloatArray:
     if signal == "loss":
         return log_ratio(_column(rows, "loss"), _column(rows, "baseline_loss"))
     column = _column(rows, signal)
-    if signal == "revision":
-        # Beside a usual one of 1: what never moves has no revision, and no logarithm of it.
+    if signal == "instability":
+        # Beside a usual one of 1: what never moves has no instability, and no logarithm of it.
         return log_ratio(column, np.where(np.isnan(column), np.nan, 1.0))
     return -column if signal == "coverage" else column
 
 
 def _mixed(rows: Sequence[Mapping[str, Any]]) -> Mixed:
-    """Losses of evenings; the mix is known of those alone whose days were told apart by what tells tonight's."""
+    """Losses of evaluations; the mix is known of those alone whose days were told apart by what tells tonight's."""
     mixed = Mixed(**{each.name: _column(rows, each.name) for each in fields(Mixed)})
-    by = rows[-1].get("unlike_by")
-    same = np.array([by is not None and row.get("unlike_by") == by for row in rows])
-    return replace(mixed, unlike_n=np.where(same, mixed.unlike_n, np.nan))
+    by = rows[-1].get("special_by")
+    same = np.array([by is not None and row.get("special_by") == by for row in rows])
+    return replace(mixed, special_n=np.where(same, mixed.special_n, np.nan))
 
 
 def _column(rows: Sequence[Mapping[str, Any]], name: str) -> FloatArray:

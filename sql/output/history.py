@@ -17,9 +17,9 @@ from sql.engine.statement import literal, quoted
 from sql.output.tables import (
     UTCDateTime,
     alert,
-    backtest_loss,
     calibration,
     forecast,
+    hindcast_loss,
     is_quantile_column,
     loss,
     model,
@@ -189,8 +189,8 @@ def losses(engine: sa.Engine, job: str, segment: str | None = None) -> list[Row]
 
 def backtest_losses(engine: sa.Engine, job: str) -> list[Row]:
     """What the nights before the first one would have lost, oldest first."""
-    query = sa.select(backtest_loss).where(backtest_loss.c.job == job)
-    return _rows(engine, query.order_by(backtest_loss.c.evaluated_on, backtest_loss.c.segment))
+    query = sa.select(hindcast_loss).where(hindcast_loss.c.job == job)
+    return _rows(engine, query.order_by(hindcast_loss.c.evaluated_on, hindcast_loss.c.segment))
 
 
 def calibration_evidence(engine: sa.Engine, job: str, before: datetime) -> bytes | None:
@@ -221,7 +221,7 @@ def models(engine: sa.Engine, job: str) -> list[Row]:
 
 
 def promotions(engine: sa.Engine, job: str, version: str | None = None) -> list[Row]:
-    """What is known of challengers, oldest evening first; of all versions where none is named."""
+    """What is known of challengers, oldest evaluation first; of all versions where none is named."""
     query = sa.select(promotion).where(promotion.c.job == job)
     if version is not None:
         query = query.where(promotion.c.version == version)

@@ -95,8 +95,8 @@ score = sa.Table(
 """`step` 0 stands for all steps of the horizon together; `model_version` is what forecast the segment that night."""
 
 
-def _evening() -> list[sa.Column[Any]]:
-    """The key of an evening's losses."""
+def _evaluation() -> list[sa.Column[Any]]:
+    """The key of an evaluation's losses."""
     return [
         sa.Column("job", Name, primary_key=True),
         sa.Column("evaluated_on", UTCDateTime, primary_key=True),
@@ -105,29 +105,29 @@ def _evening() -> list[sa.Column[Any]]:
 
 
 def _figures() -> list[sa.Column[Any]]:
-    """How far off an evening's forecasts were."""
+    """How far off an evaluation's forecasts were."""
     return [
         sa.Column("loss", sa.Double),
         sa.Column("baseline_loss", sa.Double),
         sa.Column("coverage", sa.Double),
         sa.Column("bias", sa.Double),
         sa.Column("n", sa.BigInteger),
-        sa.Column("revision", sa.Double),
-        sa.Column("unlike_by", sa.Text),
-        sa.Column("unlike_n", sa.BigInteger),
-        sa.Column("unlike_loss", sa.Double),
-        sa.Column("unlike_baseline_loss", sa.Double),
+        sa.Column("instability", sa.Double),
+        sa.Column("special_by", sa.Text),
+        sa.Column("special_n", sa.BigInteger),
+        sa.Column("special_loss", sa.Double),
+        sa.Column("special_baseline_loss", sa.Double),
     ]
 
 
 loss = sa.Table(
     "loss",
     metadata,
-    *_evening(),
+    *_evaluation(),
     sa.Column("metric", sa.Text),
     *_figures(),
     sa.Column("statistic", sa.Double),
-    sa.Column("limit", sa.Double),
+    sa.Column("threshold", sa.Double),
     sa.Column("effect", sa.Double),
     sa.Column("onset", UTCDateTime),
     sa.Column("state", sa.Text, nullable=False),
@@ -139,12 +139,12 @@ loss = sa.Table(
 """`state` is of the loss; `signals` holds those of bias, coverage and revision, each with what is here columns of the
 loss."""
 
-backtest_loss = sa.Table(
-    "backtest_loss",
+hindcast_loss = sa.Table(
+    "hindcast_loss",
     metadata,
-    *_evening(),
+    *_evaluation(),
     sa.Column("version", sa.Text),
-    sa.Column("learnt", sa.Boolean, nullable=False),
+    sa.Column("in_sample", sa.Boolean, nullable=False),
     *_figures(),
 )
 """What nights before the first one would have lost; `learnt` where the version had learnt from their actuals."""
@@ -225,7 +225,7 @@ promotion = sa.Table(
     sa.Column("verdict", sa.Text, nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
 )
-"""A challenger beside the champion: what both lost on one evening's points (`held_out`: on those that neither had
+"""A challenger beside the champion: what both lost on one evaluation's points (`held_out`: on those that neither had
 learnt from when it was trained), and what is known of it by then; `verdict` is promote, wait or retire."""
 
 run = sa.Table(

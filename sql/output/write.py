@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sql.engine.connection import describe, storage_errors, transaction
 from sql.errors import SourceError, StorageError
 from sql.output.publish import publish_forecast
-from sql.output.tables import alert, backtest_loss, calibration, loss, model, promotion, run, score
+from sql.output.tables import alert, calibration, hindcast_loss, loss, model, promotion, run, score
 
 __all__ = [
     "RunEnd", "add_model", "drop_scores", "finish_run", "mark_crashed", "promote", "publish_forecast", "retire",
@@ -44,8 +44,8 @@ def upsert_losses(engine: sa.Engine, rows: Sequence[Row]) -> int:
 
 
 def upsert_backtest_losses(engine: sa.Engine, rows: Sequence[Row]) -> int:
-    """Write rows of `backtest_loss`, in one transaction; see `upsert`."""
-    return upsert(engine, backtest_loss, rows)
+    """Write rows of `hindcast_loss`, in one transaction; see `upsert`."""
+    return upsert(engine, hindcast_loss, rows)
 
 
 def upsert_calibration(engine: sa.Engine, row: Row) -> int:

@@ -1,8 +1,8 @@
-"""Which points of past nights an evening counts: all up to its cutoff that no evening has counted before it.
+"""Which points of past nights an evaluation counts: all up to its cutoff that no evaluation has counted before it.
 
 Before it by the clock, not by cutoff: a night that is filled in later finds counted what the nights around it had
-forecast, and nobody has counted its own. So each night's forecast of a day counts on one evening, and an evening that
-is run again counts what it did the first time.
+forecast, and nobody has counted its own. So each night's forecast of a day counts on one evaluation, and an evaluation
+that is run again counts what it did the first time.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ _NOW = datetime.max.replace(tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Counted:
-    """What had been counted before an evening; all numbers are grid positions.
+    """What had been counted before an evaluation; all numbers are grid positions.
 
     Attributes:
-        tonight: The evening's cutoff.
-        before: The newest older evening that counted any point; the first night's cutoff where there is none, and
+        tonight: The evaluation's cutoff.
+        before: The newest older evaluation that counted any point; the first night's cutoff where there is none, and
             tonight's where there is no older night.
         up_to: Up to where the points of each older night do not count tonight.
     """
@@ -47,7 +47,9 @@ class Counted:
 
 
 def counted_before(places: Places, cutoff: datetime, grid: TimeGrid) -> Counted:
-    """What evenings had counted before the one of a cutoff was run first; before now where it has counted nothing."""
+    """What evaluations had counted before the one of a cutoff was run first; before now where it has counted
+    nothing.
+    """
     engine, job = places.engine(), places.job
     losses = [row for row in history.losses(engine, job, "all") if row["n"]]
     published = [row for row in history.publications(engine, job) if row["cutoff"] < cutoff]
@@ -56,22 +58,23 @@ def counted_before(places: Places, cutoff: datetime, grid: TimeGrid) -> Counted:
     published_at = _first_ends(runs, "forecast", {row["run_id"] for row in published})
 
     turns = {
-        evening: (judged_at.get(evening, _ON_TIME), evening) for evening in {row["evaluated_on"] for row in losses}
+        evaluation: (judged_at.get(evaluation, _ON_TIME), evaluation)
+        for evaluation in {row["evaluated_on"] for row in losses}
     }
     tonight = turns.get(cutoff, (judged_at.get(cutoff, _NOW), cutoff))
     # What has counted nothing so far finds counted what anybody has by now.
     earlier = sorted(
-        turn for evening, turn in turns.items() if evening != cutoff and (cutoff not in turns or turn < tonight)
+        turn for evaluation, turn in turns.items() if evaluation != cutoff and (cutoff not in turns or turn < tonight)
     )
-    newest_from = list(accumulate((evening for _, evening in reversed(earlier)), max))[::-1]
+    newest_from = list(accumulate((evaluation for _, evaluation in reversed(earlier)), max))[::-1]
 
     up_to = dict[datetime, datetime]()
     for night in (row["cutoff"] for row in published):
         turn = (published_at.get(night, _ON_TIME), night)
-        # Evenings that were run after the night have counted its points, if they are later ones.
+        # Evaluations that were run after the night have counted its points, if they are later ones.
         after = newest_from[bisect(earlier, turn) :][:1]
         up_to[night] = max([night, *after]) if turn < tonight else cutoff
-    older = [evening for _, evening in earlier if evening < cutoff]
+    older = [evaluation for _, evaluation in earlier if evaluation < cutoff]
     before = max(older, default=min(up_to, default=cutoff))
     at, before_at, *found = grid.to_index(pd.DatetimeIndex([cutoff, before, *up_to.values()]))[0].tolist()
     return Counted(at, before_at, dict(zip(up_to, found, strict=True)))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from models.calendar.grid import TimeGrid
 from models.calibration.evidence import Evidence
-from models.evaluation.hindcast import PastEvening, rehearse
+from models.evaluation.hindcast import HindcastEvaluation, hindcast
 from models.evaluation.night_scores import watched_segments
 from models.network.forecaster import Forecaster
 from models.settings import CalibrationSettings, ForecastSettings, MonitorSettings
@@ -22,7 +22,7 @@ from tasks.training.fit_model import Fitted
 
 
 @step("try {fitted.version} on past nights", retries=2, retry_delay_seconds=(2, 10))
-def rehearse_nights(
+def run_hindcast(
     places: Places,
     panel_file: Path,
     fitted: Fitted,
@@ -46,36 +46,36 @@ def rehearse_nights(
     panel = load_panel(panel_file)
     grid = TimeGrid(panel.frequency, panel.time_zone)
     segments, stride = watched_segments(panel, monitor), max(1, round(grid.steps_per_day))
-    evenings = rehearse(Forecaster.load(fitted.folder), panel, forecast, segments, wanted, stride)
+    evaluations = hindcast(Forecaster.load(fitted.folder), panel, forecast, segments, wanted, stride)
     rows = [
         {
             "job": places.job,
-            "evaluated_on": grid.instant(panel.cutoff_index - evening.back),
+            "evaluated_on": grid.instant(panel.cutoff_index - evaluation.back),
             "segment": segment,
             "version": fitted.version,
-            "learnt": evening.learnt,
+            "in_sample": evaluation.in_sample,
             **asdict(loss),
         }
-        for evening in evenings
-        for segment, loss in evening.losses.items()
+        for evaluation in evaluations
+        for segment, loss in evaluation.losses.items()
     ]
-    _keep_covered(places, evenings, grid.instant(panel.cutoff_index - 1), calibration)
+    _keep_covered(places, evaluations, grid.instant(panel.cutoff_index - 1), calibration)
     write.upsert_backtest_losses(places.engine(), rows)
-    logger().info("%s was tried on %d past nights", fitted.version, len(evenings))
-    return len(evenings)
+    logger().info("%s was tried on %d past nights", fitted.version, len(evaluations))
+    return len(evaluations)
 
 
 def _keep_covered(
-    places: Places, evenings: Sequence[PastEvening], known_at: datetime, calibration: CalibrationSettings
+    places: Places, evaluations: Sequence[HindcastEvaluation], known_at: datetime, calibration: CalibrationSettings
 ) -> None:
-    """Keep what the evenings that the model had not learnt from tell of its quantiles.
+    """Keep what the evaluations that the model had not learnt from tell of its quantiles.
 
     `known_at` is before tonight, which is to be calibrated by it, and after every other night.
     """
-    fresh = [evening.covered for evening in evenings if evening.covered is not None]
-    if not (calibration.enabled and calibration.rehearsed and fresh):
+    fresh = [evaluation.covered for evaluation in evaluations if evaluation.covered is not None]
+    if not (calibration.enabled and calibration.hindcast_weight and fresh):
         return
     evidence = Evidence.none(fresh[0].quantile_levels, fresh[0].horizon)
-    for evening in fresh:
-        evidence = evidence.after(evening, calibration.half_life, 0.0, None, calibration.rehearsed)
+    for evaluation in fresh:
+        evidence = evidence.after(evaluation, calibration.half_life, 0.0, None, calibration.hindcast_weight)
     keep_evidence(places, known_at, evidence)

@@ -17,7 +17,7 @@ Row = Mapping[str, Any]
 def keep_scores(places: Places, rows: Sequence[Row], *, only_more: bool = False, older_actuals: bool = False) -> int:
     """Write the rows of one night's scores that say something else than the stored ones.
 
-    Most of what is judged again says the same again, and a month of nights is judged every evening.
+    Most of what is judged again says the same again, and a month of nights is judged every evaluation.
 
     Args:
         places: Where the job's tables lie.

@@ -17,9 +17,9 @@ import pyarrow.compute as pc
 
 from models.calendar.grid import TimeGrid
 from models.evaluation.night_scores import (
-    EveningLoss,
+    EvaluationLoss,
     PastNight,
-    evening_losses,
+    evaluation_losses,
     newly_realised,
     place_night,
     scales_at,
@@ -36,7 +36,7 @@ from sql.output import history
 from sql.output.tables import is_quantile_column, quantile_level
 from tasks.evaluation.counted_points import Counted, counted_before
 from tasks.evaluation.keep_scores import keep_scores
-from tasks.evaluation.stability import numbers, revision_tonight, series_of
+from tasks.evaluation.stability import instability_tonight, numbers, series_of
 from tasks.forecasting.aggregates import beside_upper_levels
 from tasks.forecasting.calibration import Covered
 from tasks.reading.read_series import as_of, recorded_since
@@ -51,12 +51,12 @@ class Scored:
 
     Attributes:
         scores: Rows of the table `score`, of all nights that were judged.
-        losses: Segment to its loss over the points that came true since the evening before, see `counted_points`.
+        losses: Segment to its loss over the points that came true since the evaluation before, see `counted_points`.
         newest: Cutoff of the newest night that could be scored; None where none could.
     """
 
     scores: list[dict[str, Any]]
-    losses: dict[str, EveningLoss]
+    losses: dict[str, EvaluationLoss]
     newest: datetime | None
 
     @property
@@ -81,8 +81,8 @@ def score(
     """Score every night that has a step in the part of the past that is judged tonight.
 
     That part is `monitor.rescore_steps` long; where it is left open, one season, and all that was recorded since the
-    evening before. Each of the job's `levels` is a segment of its own, and so is each version that forecast a night.
-    What the evening tells of how quantiles cover is kept for later nights' `calibration`.
+    evaluation before. Each of the job's `levels` is a segment of its own, and so is each version that forecast a night.
+    What the evaluation tells of how quantiles cover is kept for later nights' `calibration`.
     `window` is that of the panel where it is not whole, `forecast_file` holds tonight's forecasts where there are new
     ones: how much they differ from those of the night before is a score of tonight.
     """
@@ -102,7 +102,7 @@ def score(
     is_past = any(night["cutoff"] > cutoff for night in published)
     older_actuals = is_past and as_of(rows_file)
     kinds = KindsOfDays.of(below, kinds_before(places, cutoff))
-    unlike_days = UnlikeDays(below, kinds, panel.series_ids)
+    special_days = UnlikeDays(below, kinds, panel.series_ids)
     rows, points = list[dict[str, Any]](), list[npt.NDArray[np.float64]]()
     covered = Covered(places, panel, forecast, counted.before) if calibration.enabled else None
     # One night at a time: each weighs as much as the panel, and a month of them many times that.
@@ -111,7 +111,7 @@ def score(
         if night is None:
             continue
         after = counted.up_to[publication["cutoff"]]
-        points.append(newly_realised(night, scale, after, unlike_days))
+        points.append(newly_realised(night, scale, after, special_days))
         if covered is not None:
             covered.take(night, after)
         then = {**segments, **volumes.at(index), **night.version_segments(segments["all"])}
@@ -121,11 +121,11 @@ def score(
         rows += found
     if covered is not None:
         covered.keep(cutoff, calibration)
-    losses = evening_losses(points, tonight, kinds)
-    revision = revision_tonight(places, panel, grid, published, cutoff, scale_tonight, forecast_file)
-    if revision is not None:
-        keep_scores(places, revision.rows(places.job, cutoff, tonight))
-        losses = {name: replace(loss, revision=revision.of(tonight[name])) for name, loss in losses.items()}
+    losses = evaluation_losses(points, tonight, kinds)
+    instability = instability_tonight(places, panel, grid, published, cutoff, scale_tonight, forecast_file)
+    if instability is not None:
+        keep_scores(places, instability.rows(places.job, cutoff, tonight))
+        losses = {name: replace(loss, instability=instability.of(tonight[name])) for name, loss in losses.items()}
     newest = max((row["cutoff"] for row in rows), default=None)
     return Scored(rows, losses, newest)
 
@@ -148,16 +148,18 @@ class _Volumes:
 
 
 def kinds_before(places: Places, cutoff: datetime) -> str | None:
-    """What told days apart on the newest evening before that says so, or in the backtest; None where neither does."""
+    """What told days apart on the newest evaluation before that says so, or in the backtest; None where neither
+    does.
+    """
     engine, job = places.engine(), places.job
-    live = [row["unlike_by"] for row in history.losses(engine, job, "all") if row["evaluated_on"] < cutoff]
+    live = [row["special_by"] for row in history.losses(engine, job, "all") if row["evaluated_on"] < cutoff]
     newest = next(filter(None, reversed(live)), None)
     # Only the first nights have to look further.
-    return newest or next(filter(None, (row["unlike_by"] for row in history.backtest_losses(engine, job))), None)
+    return newest or next(filter(None, (row["special_by"] for row in history.backtest_losses(engine, job))), None)
 
 
 def before_what_is_new(rows_file: Path, grid: TimeGrid, before: int) -> int:
-    """Grid position before the oldest step with a row that the evening `before` may not have known."""
+    """Grid position before the oldest step with a row that the evaluation `before` may not have known."""
     # Its night ran at the instant of its cutoff at the earliest.
     oldest = recorded_since(rows_file, grid.instant(before), ZoneInfo(grid.time_zone))
     return before if oldest is None else grid.position(oldest) - 1

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from models.calendar.grid import TimeGrid
 from models.evaluation.night_scores import MOST, usable_scale
-from models.metrics.stability import changes, mean_change, revision_scores
+from models.metrics.stability import changes, instability_scores, mean_change
 from models.panel.panel import Panel, places_of
 from sql.output import history
 from tasks.store.places import Places
@@ -48,11 +48,11 @@ class Revision:
         return [
             {**key, "segment": segment, **figure._asdict()}
             for segment, mask in segments.items()
-            for figure in revision_scores(self.model, self.naive, mask)
+            for figure in instability_scores(self.model, self.naive, mask)
         ]
 
 
-def revision_tonight(
+def instability_tonight(
     places: Places,
     panel: Panel,
     grid: TimeGrid,

@@ -1,4 +1,4 @@
-"""Calibration of the job's quantiles: what tonight's are calibrated by, and what each evening adds to know."""
+"""Calibration of the job's quantiles: what tonight's are calibrated by, and what each evaluation adds to know."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from models.baselines.fallback import Fallback
 from models.calendar.grid import TimeGrid
 from models.calibration.calibration import Calibration
 from models.calibration.estimate import calibration_of
-from models.calibration.evidence import Evening, Evidence, group_of, groups_of
+from models.calibration.evidence import EvaluationPoints, Evidence, group_of, groups_of
 from models.evaluation.night_scores import PastNight
 from models.panel.panel import Panel, places_of
 from models.settings import CalibrationSettings, ForecastSettings
@@ -32,7 +32,7 @@ def tonights_calibration(places: Places, cutoff: datetime, panel: Panel, instead
 
     Args:
         places: The job's places.
-        cutoff: Tonight's; evenings from it on are not looked at.
+        cutoff: Tonight's; evaluations from it on are not looked at.
         panel: All series.
         instead: The panel's fallback, which knows levels, bounds, and which series are alike.
     """
@@ -53,13 +53,13 @@ def keep_calibration(places: Places, cutoff: datetime, applied: Path | None) -> 
 
 
 def keep_evidence(places: Places, cutoff: datetime, evidence: Evidence) -> None:
-    """Keep what is known by the end of an evening; later nights calibrate by it."""
+    """Keep what is known by the end of an evaluation; later nights calibrate by it."""
     row = {"job": places.job, "cutoff": cutoff, "evidence": packed(evidence.arrays())}
     write.upsert_calibration(places.engine(), row)
 
 
 class Covered:
-    """What one evening tells of the quantiles of past nights, taken night by night.
+    """What one evaluation tells of the quantiles of past nights, taken night by night.
 
     Nights that kept no calibration or had other levels are left out, and so are series that did not come of the model.
 
@@ -67,14 +67,14 @@ class Covered:
         places: The job's places.
         panel: Tonight's, upper series among them.
         forecast: What the job asks for now.
-        before: Grid position of the evening before.
+        before: Grid position of the evaluation before.
     """
 
     def __init__(self, places: Places, panel: Panel, forecast: ForecastSettings, before: int) -> None:
         self._places, self._panel, self._before = places, panel, before
         self._grid = TimeGrid(panel.frequency, panel.time_zone)
         levels = np.array(sorted({*forecast.quantile_levels, 0.5}))
-        self._evening = Evening(panel.cutoff_index, levels, forecast.horizon, panel.series_ids)
+        self._evaluation = EvaluationPoints(panel.cutoff_index, levels, forecast.horizon, panel.series_ids)
         # Nights mostly have the same series, and to look each up takes long.
         self._ids, self._place = np.zeros(0, "<U1"), np.full(len(panel), -1)
 
@@ -82,30 +82,30 @@ class Covered:
         """Count the points of one night that came true after a grid position; those up to it counted before."""
         cutoff = self._grid.instant(night.cutoff_index)
         stored = history.applied_calibration(self._places.engine(), self._places.job, cutoff)
-        if stored is None or not np.array_equal(night.quantile_levels, self._evening.quantile_levels):
+        if stored is None or not np.array_equal(night.quantile_levels, self._evaluation.quantile_levels):
             return
         by = Calibration.of_arrays(unpacked(stored))
-        if not np.array_equal(by.quantile_levels, self._evening.quantile_levels):
+        if not np.array_equal(by.quantile_levels, self._evaluation.quantile_levels):
             return
         if not np.array_equal(by.series_ids, self._ids):
             self._ids, self._place = by.series_ids, places_of(self._panel.series_ids, by.series_ids)
         steps = night.cutoff_index + 1 + np.arange(night.actual.shape[1])
         series, at = np.nonzero(night.realised & (steps > after_index) & (self._place >= 0)[:, None])
         quantiles = night.quantiles[series, at]
-        self._evening.take(series, at, night.actual[series, at], quantiles, by, self._place[series])
+        self._evaluation.take(series, at, night.actual[series, at], quantiles, by, self._place[series])
 
     def keep(self, cutoff: datetime, settings: CalibrationSettings) -> None:
-        """Add the evening to what is known; where no point of it counts, nothing changes."""
-        evening = self._evening
-        if not evening.counts.any():
+        """Add the evaluation to what is known; where no point of it counts, nothing changes."""
+        evaluation = self._evaluation
+        if not evaluation.counts.any():
             return
         stored = history.calibration_evidence(self._places.engine(), self._places.job, cutoff)
-        levels, horizon = evening.quantile_levels, evening.horizon
+        levels, horizon = evaluation.quantile_levels, evaluation.horizon
         known = Evidence.none(levels, horizon) if stored is None else Evidence.of_arrays(unpacked(stored))
         step, group = np.arange(horizon), group_of(np.arange(horizon), horizon)
         ahead = np.bincount(group, step + 1.0, minlength=groups_of(horizon)) / np.bincount(group)
         lag = ahead / max(1, self._panel.cutoff_index - self._before)
-        known = known.of(levels, horizon).after(evening, settings.half_life, settings.rate, lag)
+        known = known.of(levels, horizon).after(evaluation, settings.half_life, settings.rate, lag)
         keep_evidence(self._places, cutoff, known)
 
 

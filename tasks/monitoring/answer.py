@@ -28,7 +28,7 @@ def acknowledge_alert(places: Places, segment: str, by: str, at: datetime) -> li
 
 
 def accept_alert(places: Places, segment: str, by: str, at: datetime) -> list[dict[str, Any]]:
-    """Close a segment's open alerts, and let what they tell of be usual from the newest evening on.
+    """Close a segment's open alerts, and let what they tell of be usual from the newest evaluation on.
 
     The whole job's alert explains those of its segments, so these are accepted with it, signal by signal.
 

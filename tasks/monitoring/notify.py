@@ -28,7 +28,7 @@ _EVENTS = {
     "loss": ("nightcast.loss.degraded", "nightcast.loss.recovered"),
     "bias": ("nightcast.bias.degraded", "nightcast.bias.recovered"),
     "coverage": ("nightcast.coverage.degraded", "nightcast.coverage.recovered"),
-    "revision": ("nightcast.revision.degraded", "nightcast.revision.recovered"),
+    "instability": ("nightcast.instability.degraded", "nightcast.instability.recovered"),
     "input": ("nightcast.input.stale", "nightcast.input.fresh"),
 }
 
@@ -85,7 +85,7 @@ def notify(places: Places, targets: Notify, evaluated_on: datetime, now: datetim
 
     News is an alert that opened or closed and that nobody took yet, one that is open for `repeat_after_days` since
     it was last told, and for a target what it did not take before. What another alert explains is not told: a stale
-    source explains everything, the whole job its segments, a loss the bias, the coverage and the revision.
+    source explains everything, the whole job its segments, a loss the bias, the coverage and the instability.
     """
     known = history.alerts(places.engine(), places.job)
     alerts = [each for each in known if _is_told(each, known, evaluated_on)]

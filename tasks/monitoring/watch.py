@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from models.evaluation.night_scores import EveningLoss
+from models.evaluation.night_scores import EvaluationLoss
 from models.monitoring.diagnosis import likely_reason
 from models.monitoring.signals import Accepted, Signal, as_calibrated, in_words, rate_for, state_of, verdict_on
 from models.settings import MonitorSettings
@@ -21,7 +21,7 @@ from tasks.step import logger, step
 from tasks.store.places import Places
 
 Row = Mapping[str, Any]
-METRIC = "scaled pinball"
+METRIC = "scaled quantile loss"
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Watched:
 @step("watch the loss", retries=2, retry_delay_seconds=(2, 10))
 def watch(
     places: Places,
-    losses: Mapping[str, EveningLoss],
+    losses: Mapping[str, EvaluationLoss],
     monitor: MonitorSettings,
     zone: tzinfo,
     evaluated_on: datetime,
@@ -49,7 +49,7 @@ def watch(
 ) -> Watched:
     """Judge each segment against its past nights, keep the verdicts, and open or close alerts.
 
-    Days in messages are those of `zone`, the job's: a day's midnight in Madrid is the evening before in UTC. What
+    Days in messages are those of `zone`, the job's: a day's midnight in Madrid is the evaluation before in UTC. What
     the widest interval is calibrated to hold, if it is, is `coverage_meant`.
     """
     engine, job = places.engine(), places.job
@@ -73,7 +73,7 @@ def watch(
     return Watched(rows, tuple(news))
 
 
-def tonight(job: str, segment: str, loss: EveningLoss, evaluated_on: datetime) -> dict[str, Any]:
+def tonight(job: str, segment: str, loss: EvaluationLoss, evaluated_on: datetime) -> dict[str, Any]:
     """One segment's figures of tonight, without a verdict."""
     return {
         "job": job,
@@ -98,7 +98,7 @@ def loss_row(
     Args:
         figures: The night's.
         stored: Rows of `loss`, oldest first; those of other segments and from this night on are left out.
-        backtest: Rows of `backtest_loss`, likewise; those that a live night has taken the place of are left out too.
+        backtest: Rows of `hindcast_loss`, likewise; those that a live night has taken the place of are left out too.
         alerts: Of the job; those that somebody accepted, by that night, as what is usual now.
         monitor: Settings.
         zone: The job's, for days of the week.
@@ -110,20 +110,20 @@ def loss_row(
     before = [row for row in backtest if row["segment"] == segment and row["evaluated_on"] < first]
     nights = [*past, {**figures, "state": "", "signals": None}]
     weekday = np.array([row["evaluated_on"].astimezone(zone).weekday() for row in (*before, *nights)], np.int64)
-    evenings = [row["evaluated_on"] for row in nights]
+    evaluations = [row["evaluated_on"] for row in nights]
     verdicts: dict[str, dict[str, Any]] = {}
     for signal in get_args(Signal):
         if signal not in monitor.signals:
             verdicts[signal] = {"state": "not evaluated", "reason": "not watched", "onset": None}
             continue
         rate = rate_for(signal, segment, segments, monitor)
-        accepted = _accepted(alerts, segment, signal, evenings)
+        accepted = _accepted(alerts, segment, signal, evaluations)
         verdict = verdict_on(signal, nights, before, weekday, monitor, rate, accepted)
-        onset = None if verdict.onset is None else evenings[verdict.onset]
+        onset = None if verdict.onset is None else evaluations[verdict.onset]
         verdicts[signal] = {**verdict._asdict(), "onset": onset}
     loss = verdicts.pop("loss")
     others = {signal: _as_json(verdict) for signal, verdict in verdicts.items() if signal in monitor.signals}
-    return {**figures, "statistic": None, "limit": 1.0, "effect": None, **loss, "signals": others}
+    return {**figures, "statistic": None, "threshold": 1.0, "effect": None, **loss, "signals": others}
 
 
 def alerts_after(
@@ -174,7 +174,7 @@ def _degraded(
     return episodes.opened(found, row["job"], row["segment"], signal, row["evaluated_on"], **told, message=message)
 
 
-def is_orphan(alert: Row, losses: Mapping[str, EveningLoss], monitor: MonitorSettings) -> bool:
+def is_orphan(alert: Row, losses: Mapping[str, EvaluationLoss], monitor: MonitorSettings) -> bool:
     """Whether an open alert is of a segment or signal that is no longer watched: no verdict will ever close it."""
     if alert["signal"] not in get_args(Signal) or alert["closed_at"] is not None:
         return False
@@ -193,13 +193,15 @@ def without_segment(alert: Row, evaluated_on: datetime) -> dict[str, Any]:
     }
 
 
-def _accepted(alerts: Sequence[Row], segment: str, signal: str, evenings: Sequence[datetime]) -> list[Accepted]:
-    """What was accepted of a segment's signal by the last of some evenings, oldest first."""
+def _accepted(alerts: Sequence[Row], segment: str, signal: str, evaluations: Sequence[datetime]) -> list[Accepted]:
+    """What was accepted of a segment's signal by the last of some evaluations, oldest first."""
     mine = [each for each in alerts if (each["segment"], each["signal"]) == (segment, signal) and each["accepted_at"]]
     return [
-        Accepted(bisect_left(evenings, each["onset"]), bisect_right(evenings, each["closed_at"]) - 1, each["effect"])
+        Accepted(
+            bisect_left(evaluations, each["onset"]), bisect_right(evaluations, each["closed_at"]) - 1, each["effect"]
+        )
         for each in sorted(mine, key=itemgetter("closed_at"))
-        if each["closed_at"] <= evenings[-1]
+        if each["closed_at"] <= evaluations[-1]
     ]
 
 

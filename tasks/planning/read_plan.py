@@ -109,7 +109,7 @@ def plan_context(
     index, season = grid.position(expected), summary.season_length
     # Tonight is the newest night once more, which counts what it did then, or, as a rule, a new one.
     tonight = [expected] if cutoff else [expected, grid.instant(index + 1)]
-    counted = [counted_before(places, evening, grid) for evening in tonight]
+    counted = [counted_before(places, evaluation, grid) for evaluation in tonight]
     before = min(*(each.before for each in counted), index - (monitor.rescore_steps or season))
     last = {row["cutoff"]: grid.position(row["last_timestamp"]) for row in published}
     judged = [

@@ -16,10 +16,10 @@ METRICS = {
     "smape": ("Symmetric percentage error (sMAPE)", True),
     "wape": ("Weighted percentage error (WAPE)", True),
     "pinball_loss": ("Pinball loss", False),
-    "scaled_pinball": ("Scaled pinball loss", False),
+    "scaled_quantile_loss": ("Scaled pinball loss", False),
     "weighted_quantile_loss": ("Weighted quantile loss (wQL)", False),
     "bias": ("Bias, median minus actual", True),
-    "revision": ("Change since the night before, in seasonal errors", False),
+    "instability": ("Change since the night before, in seasonal errors", False),
 }
 COVERAGE = "coverage_"
 # By step one error is enough; the first of these that was scored is shown.
@@ -93,7 +93,7 @@ def _score(row: Row) -> Row:
     metric = row["metric"]
     share = metric.startswith(COVERAGE) or METRICS.get(metric, ("", False))[1]
     # Coverage, bias and revision are not errors: a smaller one is no gain.
-    comparable = metric not in ("bias", "revision") and not metric.startswith(COVERAGE)
+    comparable = metric not in ("bias", "instability") and not metric.startswith(COVERAGE)
     return row | {
         "label": label_of(metric),
         "share": share,

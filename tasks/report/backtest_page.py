@@ -19,7 +19,7 @@ from tasks.store.places import Places, write_whole
 
 Row = Mapping[str, Any]
 # What is drawn of each step: an error, and what is watched every night.
-DRAWN = ("mase", "scaled_pinball")
+DRAWN = ("mase", "scaled_quantile_loss")
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def backtest_facts(job: str, judged: Judged, cutoffs: Sequence[datetime], traine
         for share, metric in zip(promised, widths, strict=True)
     }
     seen = [figure(of_step[metric, 0], NETWORK) or 0.0 for metric in widths]
-    compared = [row for row in judged.differences if row["metric"] == "scaled_pinball"]
+    compared = [row for row in judged.differences if row["metric"] == "scaled_quantile_loss"]
     return {
         "job": job,
         "cutoffs": list(cutoffs),

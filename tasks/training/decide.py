@@ -87,16 +87,16 @@ def weigh(
     facts = None
     if row is not None:
         facts = ChampionFacts(row["version"], row["trained_until"], row["metrics"]["built_for"], damage)
-    evenings = [each for each in history.losses(places.engine(), places.job, "all") if each["evaluated_on"] < cutoff]
+    evaluations = [each for each in history.losses(places.engine(), places.job, "all") if each["evaluated_on"] < cutoff]
     mode, reason = decide_training(
         training.policy,
         facts,
         wanted=wanted,
         cutoff=cutoff,
         unknown_share=0.0 if folder is None or series_ids is None else _unknown_share(series_ids, folder),
-        loss_state=str(evenings[-1]["state"]) if evenings else "not evaluated",
+        loss_state=str(evaluations[-1]["state"]) if evaluations else "not evaluated",
         settings=training,
-        degraded_since=degraded_since(evenings),
+        degraded_since=degraded_since(evaluations),
         trainings=_trainings(places, cutoff),
     )
     reason = f"{word}; {reason}" if word else reason
@@ -171,17 +171,18 @@ def _champions_before(rows: Sequence[Row], champion: Row, cutoff: datetime) -> l
     return sorted(former, key=lambda row: (row["promoted_at"], row["created_at"]), reverse=True)
 
 
-def degraded_since(evenings: Sequence[Row]) -> datetime | None:
-    """The first of the newest evenings that were degraded, or not evaluated in between; None where the last was well.
+def degraded_since(evaluations: Sequence[Row]) -> datetime | None:
+    """The first of the newest evaluations that were degraded, or not evaluated in between; None where the last was
+    well.
 
     Args:
-        evenings: Rows of `loss` of one segment, oldest first.
+        evaluations: Rows of `loss` of one segment, oldest first.
     """
     since = None
-    for evening in reversed(evenings):
-        if evening["state"] == "degraded":
-            since = evening["evaluated_on"]
-        elif evening["state"] != "not evaluated":
+    for evaluation in reversed(evaluations):
+        if evaluation["state"] == "degraded":
+            since = evaluation["evaluated_on"]
+        elif evaluation["state"] != "not evaluated":
             break
     return since
 

@@ -91,7 +91,7 @@ def judge_challenger(
     cutoff: datetime,
     now: datetime,
 ) -> str:
-    """Forecast what came true since the evening before with challenger and champion, and see which is the better.
+    """Forecast what came true since the evaluation before with challenger and champion, and see which is the better.
 
     A challenger that has shown it becomes the champion of the next night; one that the evidence is against, that has
     had its nights, or that cannot serve any longer is retired. The same night again says the same.
@@ -116,12 +116,12 @@ def judge_challenger(
     masks = segments_of(panel, segments)
     tonight = compare(challenger, champion, panel, forecast, masks, shadow.judged, stride=stride, oldest=shadow.oldest)
     first = next((row for row in shadow.rows if row["held_out"]), None)
-    evenings = [row for row in shadow.rows if not row["held_out"]]
-    differences = [row["difference"] for row in evenings if row["difference"] is not None]
+    evaluations = [row for row in shadow.rows if not row["held_out"]]
+    differences = [row["difference"] for row in evaluations if row["difference"] is not None]
     held_out = (1.0, 1.0) if first is None else (first["e_value"], first["e_against"])
     evidence = evidence_of([*differences, tonight.total.difference], held_out)
-    total = _sums(evenings, "all").plus(tonight.total)
-    by_segment = {name: _sums(evenings, name).plus(sums) for name, sums in tonight.segments.items()}
+    total = _sums(evaluations, "all").plus(tonight.total)
+    by_segment = {name: _sums(evaluations, name).plus(sums) for name, sums in tonight.segments.items()}
     against = objections(total, by_segment, widest_interval(challenger.plan.quantile_levels), promotion)
     verdict = in_shadow(evidence, total, against, promotion)
     row = promotion_row(
@@ -136,9 +136,9 @@ def _takes_over(fitted: Fitted) -> bool:
     return fitted.verdict is not None and fitted.verdict.action == "promote"
 
 
-def _sums(evenings: Sequence[Row], segment: str) -> Sums:
+def _sums(evaluations: Sequence[Row], segment: str) -> Sums:
     found = Sums()
-    for row in evenings:
+    for row in evaluations:
         found = found.plus((row["segments"] or {}).get(segment, Sums()))
     return found
 

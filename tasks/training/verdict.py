@@ -80,7 +80,9 @@ def promotion_row(
     total: Sums | None = None,
     segments: Mapping[str, Sums] | None = None,
 ) -> dict[str, Any]:
-    """A row of `promotion`: what came true on an evening, and what all of them say together (it alone if left out)."""
+    """A row of `promotion`: what came true on an evaluation, and what all of them say together (it alone if left
+    out).
+    """
     total, segments = total or tonight, segments or tonight_segments
     worst, effect = worst_segment(segments)
     nan = float("nan")

@@ -123,7 +123,7 @@ def test_a_revision_of_weeks_ago_changes_the_scores_of_its_nights(make_as_of_job
     run_night(job, cutoff="2024-02-10")
     # 14 points are judged, one of them is 9 off.
     assert mae_of(job, "2024-01-14") == pytest.approx(9 / 14)
-    # Run again as of then, the evening of 21 January does not bring the old actuals back.
+    # Run again as of then, the evaluation of 21 January does not bring the old actuals back.
     run_night(job, cutoff="2024-01-21")
     assert mae_of(job, "2024-01-14") == pytest.approx(9 / 14)
 
@@ -160,9 +160,9 @@ def test_a_past_night_sees_the_weather_forecast_of_its_time(make_as_of_job, tmp_
     job, now = loaded.job, datetime(2024, 3, 1, tzinfo=UTC)
 
     for day, warmth in ((5, 10.0), (6, 25.0)):
-        cutoff, evening = (datetime(2024, 2, day + later, tzinfo=UTC) for later in (0, 1))
+        cutoff, evaluation = (datetime(2024, 2, day + later, tzinfo=UTC) for later in (0, 1))
         # A night reads what was known; a backtest reads everything, and shows each cutoff its part.
-        for read_at, shown_at in (((cutoff, now), None), ((None, None), evening)):
+        for read_at, shown_at in (((cutoff, now), None), ((None, None), evaluation)):
             rows_file = read_series(job.source, loaded.base, job.forecast, *read_at, tmp_path)
             [known] = covariates(job.source, rows_file, shown_at)["known_elsewhere"]
             assert known["warmth"].to_pylist() == [warmth]

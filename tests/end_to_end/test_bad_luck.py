@@ -128,7 +128,7 @@ def test_a_month_without_actuals_is_not_evaluated_and_after_it_the_rule_goes_on(
     verdicts = {"2024-01-08": None}
     night_of(job, "2024-01-08")
     engine = load_job(job).places.engine()
-    row = {"job": "small", "segment": "all", "version": "v1", "learnt": False, "n": 12}
+    row = {"job": "small", "segment": "all", "version": "v1", "in_sample": False, "n": 12}
     before = [
         {
             **row, "evaluated_on": datetime(2023, 11, 20, tzinfo=UTC) + timedelta(days=day), "loss": 0.3 + day % 3 / 50,

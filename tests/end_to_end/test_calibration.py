@@ -1,4 +1,4 @@
-"""Nights whose quantiles are calibrated: by evenings before them alone, and undone where they are judged."""
+"""Nights whose quantiles are calibrated: by evaluations before them alone, and undone where they are judged."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FIRST, LAST = 3, 9
 @pytest.fixture(scope="module")
 def week(make_job_in, tmp_path_factory):
     """A job that ran every night of a week; not to be changed."""
-    job = make_job_in(tmp_path_factory.mktemp("week"), calibration={"rehearsed": 0.5})
+    job = make_job_in(tmp_path_factory.mktemp("week"), calibration={"hindcast_weight": 0.5})
     for day in range(FIRST, LAST + 1):
         run_night(job, cutoff=f"2024-02-{day:02}")
     return job
@@ -39,11 +39,11 @@ def rows(job, cutoff):
     return table.drop(columns=["run_id", "created_at"]).sort_values(["series_id", "step"]).reset_index(drop=True)
 
 
-def test_the_first_night_is_calibrated_by_evenings_that_the_model_had_not_learnt_from(week):
+def test_the_first_night_is_calibrated_by_evaluations_that_the_model_had_not_learnt_from(week):
     places, cutoffs = nights(week)
     known = Evidence.of_arrays(unpacked(history.calibration_evidence(places.engine(), "small", cutoffs[0])))
-    # Two weeks are held out, each evening counts half, less as it grows older.
-    assert known.evenings.max() == pytest.approx(0.5 * (0.5 ** (np.arange(14) / 60)).sum(), rel=1e-6)
+    # Two weeks are held out, each evaluation counts half, less as it grows older.
+    assert known.evaluations.max() == pytest.approx(0.5 * (0.5 ** (np.arange(14) / 60)).sum(), rel=1e-6)
     applied = Calibration.of_arrays(unpacked(history.applied_calibration(places.engine(), "small", cutoffs[0])))
     assert applied.series_ids.tolist() == ["a", "b", "c", "d", "e", "f"]
     assert (
@@ -53,15 +53,15 @@ def test_the_first_night_is_calibrated_by_evenings_that_the_model_had_not_learnt
     assert said.startswith("the 80 % interval is ")
 
 
-def test_evenings_add_up_from_night_to_night(week):
+def test_evaluations_add_up_from_night_to_night(week):
     places, cutoffs = nights(week)
     found = [
         Evidence.of_arrays(unpacked(history.calibration_evidence(places.engine(), "small", cutoff)))
         for cutoff in cutoffs
     ]
-    # Each step comes true for the first time on another evening.
-    assert all(after.evenings[0] > before.evenings[0] for before, after in pairwise(found[1:]))
-    assert found[-1].evenings[0] > found[-1].evenings[-1]
+    # Each step comes true for the first time on another evaluation.
+    assert all(after.evaluations[0] > before.evaluations[0] for before, after in pairwise(found[1:]))
+    assert found[-1].evaluations[0] > found[-1].evaluations[-1]
     assert found[-1].series_ids.tolist() == ["a", "b", "c", "d", "e", "f", "short"]
     assert found[-1].series[0, -1] == 0
     assert np.abs(found[-1].drift[0]).max() > 0

@@ -142,10 +142,10 @@ def test_a_night_that_loads_reads_less_and_publishes_and_scores_the_same(
     # One way of telling days apart, and some of them are unlike the naive's.
     engine = load_job(trained).places.engine()
     losses = [row for row in history.losses(engine, "small", "all") if row["n"]]
-    told = {row["unlike_by"] for row in (*losses, *history.backtest_losses(engine, "small"))}
+    told = {row["special_by"] for row in (*losses, *history.backtest_losses(engine, "small"))}
     assert told == {'{"columns": ["promotion"], "left_out": [], "holidays": []}'}
     # Where a day had no value the naive takes one of two weeks before, which was like it.
-    assert all(row["n"] / 2 < row["unlike_n"] < row["n"] for row in losses)
+    assert all(row["n"] / 2 < row["special_n"] < row["n"] for row in losses)
     assert f"from {since} on" in page
 
 
@@ -195,7 +195,7 @@ def test_a_summary_of_another_history_is_not_believed(trained, long_frame, parts
 
 
 @pytest.mark.parametrize("asked", ["2023-11-05", None], ids=["a cutoff", "the newest step"])
-def test_an_evening_that_counts_what_nights_filled_in_later_forecast_reads_their_days(trained, long_frame, asked):
+def test_an_evaluation_that_counts_what_nights_filled_in_later_forecast_reads_their_days(trained, long_frame, asked):
     for cutoff in ("2023-11-03", LOADED, "2023-03-01", "2023-03-02"):
         run_night(trained, cutoff=cutoff)
     nights = []

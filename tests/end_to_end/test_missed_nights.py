@@ -46,7 +46,7 @@ def run_until(make_job, history_frame):
     return make
 
 
-def evening(day: int) -> datetime:
+def evaluation(day: int) -> datetime:
     return datetime(2024, 2, day, 12, tzinfo=UTC)
 
 
@@ -65,35 +65,35 @@ def tables(job) -> dict[str, list[str]]:
 
 def test_missed_nights_are_run_oldest_first_where_the_job_says_so(run_until):
     job = run_until(schedule={"catch_up": "all"})
-    night = run_night(job, now=evening(6))
+    night = run_night(job, now=evaluation(6))
     assert night.note == "2 nights were missed before, from 2024-02-04T00:00 to 2024-02-05T00:00: run first"
     assert night.note in night.message
     assert days(job) == [1, 2, 3, 4, 5, 6]
-    assert run_night(job, now=evening(7)).note == ""
+    assert run_night(job, now=evaluation(7)).note == ""
 
 
 def counted(job) -> dict[int, int]:
-    """Points of each evening, by its day."""
+    """Points of each evaluation, by its day."""
     losses = history.losses(load_job(job).places.engine(), "small", "all")
     return {row["evaluated_on"].day: row["n"] for row in losses}
 
 
 def test_a_night_that_is_filled_in_later_counts_no_actual_a_second_time(run_until):
     job = run_until()
-    run_night(job, now=evening(6))
-    # Of six series: each day from every night before it, and the sixth evening took three days.
+    run_night(job, now=evaluation(6))
+    # Of six series: each day from every night before it, and the sixth evaluation took three days.
     before = counted(job)
     assert before == {1: 0, 2: 6, 3: 12, 6: 3 * 18}
     for _ in range(2):
         backfill_nights(job, "2024-02-04", "2024-02-05")
-        # The fifth, as the fourth night forecast it; the sixth evening took what the others did.
+        # The fifth, as the fourth night forecast it; the sixth evaluation took what the others did.
         assert counted(job) == {**before, 4: 0, 5: 6}
     assert {row["cutoff"].day for row in history.scores(load_job(job).places.engine(), "small")} >= {4}
     for day in (6, 4, 5):
         run_night(job, cutoff=f"2024-02-{day:02}")
     assert counted(job) == {**before, 4: 0, 5: 6}
-    # The seventh from six nights, and the sixth from those that were not there that evening.
-    run_night(job, now=evening(7))
+    # The seventh from six nights, and the sixth from those that were not there that evaluation.
+    run_night(job, now=evaluation(7))
     assert counted(job)[7] == 6 * (6 + 2)
 
 
@@ -117,14 +117,14 @@ def test_a_night_that_is_filled_in_later_counts_no_actual_a_second_time(run_unti
     ],
     ids=["before the first night", "a gap longer than the horizon"],
 )
-def test_each_forecast_of_a_day_counts_on_one_evening_whenever_its_night_was_run(
+def test_each_forecast_of_a_day_counts_on_one_evaluation_whenever_its_night_was_run(
     make_job, history_frame, monkeypatch, live, filled, following, expected
 ):
     evidence = dict[int, float]()
     keep = Covered.keep
 
     def kept(covered, cutoff, settings):
-        evidence[cutoff.day] = covered._evening.counts.sum()
+        evidence[cutoff.day] = covered._evaluation.counts.sum()
         keep(covered, cutoff, settings)
 
     monkeypatch.setattr(Covered, "keep", kept)
@@ -150,7 +150,7 @@ def test_each_forecast_of_a_day_counts_on_one_evening_whenever_its_night_was_run
         run(*some, following)
 
 
-def test_an_evening_that_finds_its_actuals_only_when_it_is_run_again_counts_none_twice(
+def test_an_evaluation_that_finds_its_actuals_only_when_it_is_run_again_counts_none_twice(
     run_until, history_frame, make_job
 ):
     job = run_until()
@@ -167,7 +167,7 @@ def test_an_evening_that_finds_its_actuals_only_when_it_is_run_again_counts_none
 
 def test_by_default_only_the_newest_is_run_and_what_was_missed_is_said(run_until):
     job = run_until()
-    night = run_night(job, now=evening(6))
+    night = run_night(job, now=evaluation(6))
     assert night.note.startswith("2 nights were missed before and left out (nightcast backfill small.yaml --from 2024-")
     assert days(job) == [1, 2, 3, 6]
     assert history.runs(load_job(job).places.engine(), "small")[0]["note"] == night.note
@@ -175,9 +175,9 @@ def test_by_default_only_the_newest_is_run_and_what_was_missed_is_said(run_until
 
 def test_a_late_run_finds_its_night_done_or_overtaken_and_says_so(run_until):
     job = run_until()
-    run_night(job, now=evening(6))
+    run_night(job, now=evaluation(6))
     before = tables(job)
-    done, overtaken = run_night(job, now=evening(3)), run_night(job, now=evening(5))
+    done, overtaken = run_night(job, now=evaluation(3)), run_night(job, now=evaluation(5))
     assert (done.state, overtaken.state) == ("skipped", "skipped")
     assert done.message == "skipped: this night was done before, and so was a newer one, of 2024-02-06 00:00"
     assert "catch_up is newest" in overtaken.message
@@ -189,9 +189,9 @@ def test_a_late_run_finds_its_night_done_or_overtaken_and_says_so(run_until):
 @pytest.mark.parametrize("catch_up", ["all", "none"])
 def test_a_late_run_of_a_missing_night_runs_it_under_the_other_settings(run_until, catch_up):
     job = run_until(schedule={"catch_up": "none"})
-    run_night(job, now=evening(6))
+    run_night(job, now=evaluation(6))
     job.write_text(job.read_text(encoding="utf-8").replace("catch_up: none", f"catch_up: {catch_up}"), encoding="utf-8")
-    late = run_night(job, now=evening(5))
+    late = run_night(job, now=evaluation(5))
     assert (late.state, late.cutoff.day, late.note) == ("completed", 5, "")
     assert history.latest_forecast(load_job(job).places.engine(), "small")["cutoff"][0].as_py().day == 6
 
@@ -206,7 +206,7 @@ def test_a_missed_night_that_fails_does_not_keep_tonight_from_running(run_until,
         return real(*arguments)
 
     monkeypatch.setattr(nights, "predict", fails_on_the_fourth)
-    night = run_night(job, now=evening(6))
+    night = run_night(job, now=evaluation(6))
     assert night.note.endswith("to 2024-02-05T00:00: run first, 1 failed")
     assert days(job) == [1, 2, 3, 5, 6]
     # The one that failed is still missing for whoever asks for it.
@@ -249,8 +249,8 @@ def test_a_training_at_the_cutoff_of_a_crashed_night_does_not_make_it_done(run_u
     with transaction(loaded.places.engine()) as connection:
         connection.execute(run_table.update().where(run_table.c.cutoff == third).values(state="running"))
     for part in ("train", "score"):
-        write.start_run(loaded.places.engine(), part, "small", third, evening(4), part)
-        write.finish_run(loaded.places.engine(), part, "completed", evening(4))
+        write.start_run(loaded.places.engine(), part, "small", third, evaluation(4), part)
+        write.finish_run(loaded.places.engine(), part, "completed", evaluation(4))
     assert [night.day for night in nights_done(loaded.places)] == [1, 2]
     assert [(night.cutoff.day, night.state) for night in backfill_nights(job, "2024-02-01", "2024-02-03").nights] == [
         (3, "unchanged")

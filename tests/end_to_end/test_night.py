@@ -71,7 +71,7 @@ def test_a_later_night_loads_the_champion_and_scores_the_earlier_forecast(two_ni
     assert mae["baseline_value"] == pytest.approx(mean_absolute_error(joined["value"], joined["baseline"]), rel=1e-5)
 
 
-def test_the_evening_loss_is_kept_per_segment_and_not_judged_before_there_is_a_past(two_nights):
+def test_the_evaluation_loss_is_kept_per_segment_and_not_judged_before_there_is_a_past(two_nights):
     losses = history.losses(load_job(two_nights).places.engine(), "small")
     tonight = [row for row in losses if row["evaluated_on"] == datetime(2024, 2, 10, tzinfo=UTC)]
     assert {row["segment"] for row in tonight} == {"all", "region=north", "region=south"}

@@ -30,33 +30,33 @@ def run(job, part, cutoff, train, changes=None):
 def tables(job):
     engine = load_job(job).places.engine()
     nights = [row["cutoff"] for row in history.publications(engine, "small")]
-    evenings = sorted({row["evaluated_on"] for row in history.losses(engine, "small")})
-    return nights, evenings, history.champion(engine, "small")["version"], len(history.models(engine, "small"))
+    evaluations = sorted({row["evaluated_on"] for row in history.losses(engine, "small")})
+    return nights, evaluations, history.champion(engine, "small")["version"], len(history.models(engine, "small"))
 
 
 def test_training_alone_makes_a_champion_and_no_forecast(two_nights):
-    nights, evenings, champion, versions = tables(two_nights)
+    nights, evaluations, champion, versions = tables(two_nights)
     trained = run(two_nights, "train", "2024-02-17", "scratch", changes={"promotion": {"policy": "always"}})
     assert (trained.message, trained.rows) == (f"scratch: {trained.model_version}", 0)
-    assert tables(two_nights) == (nights, evenings, trained.model_version, versions + 1)
+    assert tables(two_nights) == (nights, evaluations, trained.model_version, versions + 1)
     assert trained.model_version != champion
 
 
 def test_training_alone_leaves_a_champion_where_nothing_says_that_the_new_one_is_better(two_nights):
-    nights, evenings, champion, versions = tables(two_nights)
+    nights, evaluations, champion, versions = tables(two_nights)
     trained = run(two_nights, "train", "2024-02-17", "scratch")
-    assert tables(two_nights) == (nights, evenings, champion, versions + 1)
+    assert tables(two_nights) == (nights, evaluations, champion, versions + 1)
     assert (trained.model_version, trained.train_mode) == (champion, "scratch")
     assert "is a challenger: loss" in trained.train_reason
     assert "on steps that neither has learnt from, E" in trained.train_reason
 
 
 def test_forecasting_alone_publishes_by_the_champion_and_judges_nothing(two_nights):
-    nights, evenings, champion, versions = tables(two_nights)
+    nights, evaluations, champion, versions = tables(two_nights)
     forecast = run(two_nights, "forecast", "2024-02-17", "never")
     assert (forecast.model_version, forecast.train_mode, forecast.rows) == (champion, "load", 49)
     newest = datetime(2024, 2, 17, tzinfo=UTC)
-    assert tables(two_nights) == ([*nights, newest], evenings, champion, versions)
+    assert tables(two_nights) == ([*nights, newest], evaluations, champion, versions)
 
 
 def test_forecasting_alone_without_a_champion_says_how_to_get_one(make_job):
@@ -65,12 +65,12 @@ def test_forecasting_alone_without_a_champion_says_how_to_get_one(make_job):
 
 
 def test_scoring_alone_judges_what_came_true_and_publishes_nothing(two_nights):
-    nights, evenings, champion, versions = tables(two_nights)
+    nights, evaluations, champion, versions = tables(two_nights)
     scored = run(two_nights, "score", "2024-02-17", "never")
     # The night of the 10th was forecast a week ahead, and all of that week has come.
     assert {loss["n"] for loss in scored.losses if loss["segment"] == "all"} == {6 * 7}
-    evening = datetime(2024, 2, 10, tzinfo=UTC) + timedelta(days=7)
-    assert tables(two_nights) == (nights, [*evenings, evening], champion, versions)
+    evaluation = datetime(2024, 2, 10, tzinfo=UTC) + timedelta(days=7)
+    assert tables(two_nights) == (nights, [*evaluations, evaluation], champion, versions)
     assert scored.message.startswith("all: ")
 
 

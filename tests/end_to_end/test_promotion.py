@@ -98,14 +98,14 @@ def test_a_better_challenger_becomes_the_champion_of_the_next_night_and_a_rerun_
             break
     last = len(nights) + 10
     assert {night["model_version"] for night in nights} == {bad}
-    evenings = history.promotions(engine, "small", good)
-    assert [row["evaluated_on"].day for row in evenings] == [4, *range(11, last + 1)]
-    assert [row["verdict"] for row in evenings[1:]] == ["wait"] * (len(nights) - 1) + ["promote"]
-    # Six series, and on the first evening all steps since the fourth, of every origin that knows no more than both.
-    assert evenings[-1]["nights"] == len(nights)
-    assert evenings[2]["n"] == 6 * 7
-    assert evenings[-1]["e_value"] >= 3 > evenings[-2]["e_value"]
-    assert evenings[-1]["loss"] < evenings[-1]["champion_loss"]
+    evaluations = history.promotions(engine, "small", good)
+    assert [row["evaluated_on"].day for row in evaluations] == [4, *range(11, last + 1)]
+    assert [row["verdict"] for row in evaluations[1:]] == ["wait"] * (len(nights) - 1) + ["promote"]
+    # Six series, and on the first evaluation all steps since the fourth, of every origin that knows no more than both.
+    assert evaluations[-1]["nights"] == len(nights)
+    assert evaluations[2]["n"] == 6 * 7
+    assert evaluations[-1]["e_value"] >= 3 > evaluations[-2]["e_value"]
+    assert evaluations[-1]["loss"] < evaluations[-1]["champion_loss"]
     assert f"challenger {good}: loss" in nights[-1]["note"]
     assert nights[-1]["note"].endswith("3 is enough; it is the champion from the next night on")
     assert history.runs(engine, "small")[0]["note"] == nights[-1]["note"]
@@ -115,12 +115,12 @@ def test_a_better_challenger_becomes_the_champion_of_the_next_night_and_a_rerun_
     assert (again["model_version"], again["state"]) == (bad, "unchanged")
     assert (history.promotions(engine, "small"), history.models(engine, "small")) == before
     shown = CliRunner().invoke(main, ["models", "show", str(job)]).stdout
-    assert shown.count(f"beside {bad}: ") == len(evenings)
+    assert shown.count(f"beside {bad}: ") == len(evaluations)
     if last < 17:
         assert run(job, last + 1)["model_version"] == good
 
 
-def test_the_same_evening_again_gives_the_same_evidence_and_a_night_of_the_past_gives_none(job, tmp_path):
+def test_the_same_evaluation_again_gives_the_same_evidence_and_a_night_of_the_past_gives_none(job, tmp_path):
     swapped(job, tmp_path)
     engine = load_job(job).places.engine()
     run(job, 11)
@@ -217,24 +217,24 @@ def test_while_the_loss_stays_degraded_auto_trains_from_scratch_once_and_again_a
         )  # fmt: skip
         return decided.mode, decided.reason
 
-    def evening(moment: datetime, state: str) -> None:
+    def evaluation(moment: datetime, state: str) -> None:
         write.upsert_losses(
             engine, [{"job": "small", "evaluated_on": moment, "segment": "all", "state": state, "n": 42}]
         )
 
     for number in range(11, 14):
-        evening(day(number), "degraded" if number > 11 else "ok")
+        evaluation(day(number), "degraded" if number > 11 else "ok")
     assert mode(day(12))[0] == "load"
     assert mode(day(14)) == ("scratch", f"forecasts are degraded under {first_version(job)}")
     metrics = history.models(engine, "small")[0]["metrics"]
     write.add_model(engine, "small", "tried", day(14), day(14), "file:///nowhere", "0", metrics)
     # What the night of the 14th trained is no champion, and the loss is still degraded.
     for moment in (day(14), day(15)):
-        evening(moment, "degraded")
+        evaluation(moment, "degraded")
     assert mode(day(15))[0] == mode(day(16))[0] == "load"
     assert "a network was trained from scratch 2 days ago" in mode(day(16))[1]
-    evening(day(27), "not evaluated")
-    evening(day(28), "degraded")
+    evaluation(day(27), "not evaluated")
+    evaluation(day(28), "degraded")
     assert mode(datetime(2024, 2, 29, tzinfo=UTC))[0] == "scratch"
     # The night that trained, run again, loads what it forecast with.
     assert mode(day(14))[0] == "load"

@@ -72,16 +72,16 @@ def test_the_revision_is_how_far_tonights_forecasts_lie_from_last_nights_of_the_
     known = shops[shops["day"] <= "2024-02-02"]
     scale = known.groupby("series_id")["value"].apply(lambda values: values.diff(7).abs().mean())
     unit = scale.loc[both.index.get_level_values("series_id")].to_numpy()
-    row = scores_of(ran, SECOND, "revision")["all"]
+    row = scores_of(ran, SECOND, "instability")["all"]
     assert row["n"] == 180
     assert row["value"] == pytest.approx(((both["median"] - both["median_before"]).abs() / unit).mean(), rel=1e-4)
     assert row["baseline_value"] == pytest.approx(
         ((both["baseline"] - both["baseline_before"]).abs() / unit).mean(), rel=1e-4
     )
     losses = history.losses(load_job(ran).places.engine(), "small")
-    told = {(each["evaluated_on"], each["segment"]): each["revision"] for each in losses}
+    told = {(each["evaluated_on"], each["segment"]): each["instability"] for each in losses}
     assert told[SECOND, "all"] == row["value"]
-    assert told[SECOND, "region=a"] == scores_of(ran, SECOND, "revision")["region=a"]["value"]
+    assert told[SECOND, "region=a"] == scores_of(ran, SECOND, "instability")["region=a"]["value"]
     assert told[FIRST, "all"] is None
 
 
@@ -98,13 +98,13 @@ def test_a_night_of_the_fallback_is_told_from_those_of_a_version(ran, two_nights
 def test_scoring_alone_finds_the_revision_in_the_tables_too(ran):
     from flows.night.scope import Scope
 
-    before = scores_of(ran, SECOND, "revision")
+    before = scores_of(ran, SECOND, "instability")
     loaded = load_job(ran)
     night(
         loaded, cutoff=SECOND, train="never", now=datetime(2024, 2, 3, tzinfo=UTC), run_id="again",
         scope=Scope(part="score"),
     )  # fmt: skip
-    assert scores_of(ran, SECOND, "revision") == before
+    assert scores_of(ran, SECOND, "instability") == before
 
 
 def test_segments_that_come_and_go_stop_no_night(make_job, shops):

@@ -97,11 +97,11 @@ def test_a_limit_is_kept_up_to_itself_and_not_by_what_is_not_known(year):
     assert told["false_alerts"] == "kept    alerts of nothing that happened: 1, at most 1"
 
 
-def test_evenings_are_counted_on_which_no_event_explains_an_alert_of_all_series(year):
-    company, evenings_without = year.company, year.figures.evenings_without
+def test_evaluations_are_counted_on_which_no_event_explains_an_alert_of_all_series(year):
+    company, evaluations_without = year.company, year.figures.evaluations_without
     # The drift stays to the end of the sixty nights; before it there are 28 from 20 February on.
-    assert evenings_without(company, year.figures.events_of(company)) == 28
+    assert evaluations_without(company, year.figures.events_of(company)) == 28
     plan = replace(company.plan, drift=None, late="2025-02-22", revised=("2025-03-02", "2025-03-04", "2025-03-09"))
     other = replace(company, plan=plan)
     # A late feed explains no loss; a revision does so until four weeks after the day on which it was made.
-    assert evenings_without(other, year.figures.events_of(other)) == 60 - (8 + 28)
+    assert evaluations_without(other, year.figures.events_of(other)) == 60 - (8 + 28)

@@ -1,4 +1,4 @@
-"""The first tables."""
+"""The tables of the first release."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -27,6 +27,8 @@ def upgrade() -> None:
         sa.Column("run_id", sa.Text, nullable=False),
         sa.Column("created_at", INSTANT, nullable=False),
         sqlite_with_rowid=False,
+        # Old nights are dropped a month at a time, and not deleted row by row.
+        postgresql_partition_by="RANGE (cutoff)",
     )
     op.create_table(
         "publication",
@@ -38,6 +40,7 @@ def upgrade() -> None:
         sa.Column("first_timestamp", INSTANT, nullable=False),
         sa.Column("last_timestamp", INSTANT, nullable=False),
         sa.Column("published_at", INSTANT, nullable=False),
+        sa.Column("digest", sa.Text),
     )
     op.create_table(
         "score",
@@ -49,6 +52,7 @@ def upgrade() -> None:
         sa.Column("value", sa.Double),
         sa.Column("baseline_value", sa.Double),
         sa.Column("n", sa.BigInteger, nullable=False),
+        sa.Column("model_version", sa.Text),
     )
     op.create_table(
         "loss",
@@ -61,12 +65,45 @@ def upgrade() -> None:
         sa.Column("coverage", sa.Double),
         sa.Column("bias", sa.Double),
         sa.Column("n", sa.BigInteger),
+        sa.Column("instability", sa.Double),
+        sa.Column("special_by", sa.Text),
+        sa.Column("special_n", sa.BigInteger),
+        sa.Column("special_loss", sa.Double),
+        sa.Column("special_baseline_loss", sa.Double),
         sa.Column("statistic", sa.Double),
-        sa.Column("limit", sa.Double),
+        sa.Column("threshold", sa.Double),
         sa.Column("effect", sa.Double),
         sa.Column("onset", INSTANT),
         sa.Column("state", sa.Text, nullable=False),
         sa.Column("run_id", sa.Text),
+        sa.Column("detectable", sa.Double),
+        sa.Column("reason", sa.Text),
+        sa.Column("signals", sa.JSON(none_as_null=True)),
+    )
+    op.create_table(
+        "hindcast_loss",
+        sa.Column("job", NAME, primary_key=True),
+        sa.Column("evaluated_on", INSTANT, primary_key=True),
+        sa.Column("segment", NAME, primary_key=True),
+        sa.Column("version", sa.Text),
+        sa.Column("in_sample", sa.Boolean, nullable=False),
+        sa.Column("loss", sa.Double),
+        sa.Column("baseline_loss", sa.Double),
+        sa.Column("coverage", sa.Double),
+        sa.Column("bias", sa.Double),
+        sa.Column("n", sa.BigInteger),
+        sa.Column("instability", sa.Double),
+        sa.Column("special_by", sa.Text),
+        sa.Column("special_n", sa.BigInteger),
+        sa.Column("special_loss", sa.Double),
+        sa.Column("special_baseline_loss", sa.Double),
+    )
+    op.create_table(
+        "calibration",
+        sa.Column("job", NAME, primary_key=True),
+        sa.Column("cutoff", INSTANT, primary_key=True),
+        sa.Column("applied", sa.LargeBinary),
+        sa.Column("evidence", sa.LargeBinary),
     )
     op.create_table(
         "alert",
@@ -83,6 +120,9 @@ def upgrade() -> None:
         sa.Column("acknowledged_at", INSTANT),
         sa.Column("closed_at", INSTANT),
         sa.Column("run_id", sa.Text),
+        sa.Column("reason", sa.Text),
+        sa.Column("undelivered", sa.JSON(none_as_null=True)),
+        sa.Column("accepted_at", INSTANT),
     )
     op.create_table(
         "model",
@@ -95,6 +135,31 @@ def upgrade() -> None:
         sa.Column("metrics", sa.JSON, nullable=False),
         sa.Column("uri", sa.Text, nullable=False),
         sa.Column("digest", sa.Text, nullable=False),
+        sa.Column("served_from", INSTANT),
+        sa.Column("reason", sa.Text),
+    )
+    op.create_table(
+        "promotion",
+        sa.Column("job", NAME, primary_key=True),
+        sa.Column("version", NAME, primary_key=True),
+        sa.Column("evaluated_on", INSTANT, primary_key=True),
+        sa.Column("champion", sa.Text, nullable=False),
+        sa.Column("held_out", sa.Boolean, nullable=False),
+        sa.Column("n", sa.BigInteger, nullable=False),
+        sa.Column("loss", sa.Double),
+        sa.Column("champion_loss", sa.Double),
+        sa.Column("coverage", sa.Double),
+        sa.Column("champion_coverage", sa.Double),
+        sa.Column("difference", sa.Double),
+        sa.Column("segments", sa.JSON(none_as_null=True)),
+        sa.Column("nights", sa.Integer, nullable=False),
+        sa.Column("e_value", sa.Double, nullable=False),
+        sa.Column("e_against", sa.Double, nullable=False),
+        sa.Column("effect", sa.Double),
+        sa.Column("worst_segment", sa.Text),
+        sa.Column("worst_effect", sa.Double),
+        sa.Column("verdict", sa.Text, nullable=False),
+        sa.Column("reason", sa.Text, nullable=False),
     )
     op.create_table(
         "run",
@@ -110,7 +175,17 @@ def upgrade() -> None:
         sa.Column("rows_read", sa.BigInteger),
         sa.Column("series", sa.BigInteger),
         sa.Column("fallback_series", sa.BigInteger),
-        sa.Column("seconds", sa.JSON),
+        sa.Column("seconds", sa.JSON(none_as_null=True)),
         sa.Column("error", sa.Text),
         sa.Column("report", sa.Text),
+        sa.Column("note", sa.Text),
+        sa.Column("part", sa.Text),
+    )
+    # Columns by name: `*` would be frozen at this moment on PostgreSQL. Publishing a night with new quantile levels writes
+    # the view anew (`sql/output/publish.py`).
+    op.execute(
+        "CREATE VIEW latest_forecast AS SELECT f.job, f.cutoff, f.series_id, f.step, f.timestamp, f.mean, f.median, "
+        "f.baseline, f.model_version, f.source, f.reason, f.run_id, f.created_at FROM forecast f "
+        "JOIN (SELECT job, MAX(cutoff) AS cutoff FROM publication GROUP BY job) p "
+        "ON p.job = f.job AND p.cutoff = f.cutoff"
     )

@@ -13,7 +13,7 @@ from scipy.special import ndtri
 
 from models.calibration.calibration import Calibration
 from models.calibration.estimate import calibration_of
-from models.calibration.evidence import Evening, Evidence, group_of, groups_of
+from models.calibration.evidence import EvaluationPoints, Evidence, group_of, groups_of
 from models.panel.forecast import Forecast, mean_of_quantiles
 
 LEVELS = np.array([0.1, 0.25, 0.5, 0.75, 0.9])
@@ -23,16 +23,17 @@ IDS = np.array([f"s{number:02}" for number in range(40)])
 ALONE = np.zeros(len(IDS), np.int64)
 
 
-def evenings_of(actual, raw, nights, *, published=None, by=None, evidence=None, half_life=1e6, rate=0.0):
-    """Evidence of some evenings, each of one night with all its steps; `actual(night)` has shape (series, horizon)."""
+def evaluations_of(actual, raw, nights, *, published=None, by=None, evidence=None, half_life=1e6, rate=0.0):
+    """Evidence of some evaluations, each of one night with all its steps; `actual(night)` has shape (series,
+    horizon)."""
     evidence = evidence or Evidence.none(LEVELS, HORIZON)
     by = by or Calibration.none(LEVELS, HORIZON, IDS)
     said = raw if published is None else published
     series, step = (each.ravel() for each in np.indices((len(IDS), HORIZON)))
     for night in range(nights):
-        evening = Evening(night, LEVELS, HORIZON, IDS)
-        evening.take(series, step, actual(night).ravel(), said.reshape(-1, len(LEVELS)), by)
-        evidence = evidence.after(evening, half_life, rate, np.ones(HORIZON) if rate else None)
+        evaluation = EvaluationPoints(night, LEVELS, HORIZON, IDS)
+        evaluation.take(series, step, actual(night).ravel(), said.reshape(-1, len(LEVELS)), by)
+        evidence = evidence.after(evaluation, half_life, rate, np.ones(HORIZON) if rate else None)
     return evidence
 
 
@@ -55,10 +56,10 @@ def test_quantiles_that_were_too_narrow_hold_what_they_say(random):
         return 10 + 2.0 * random.standard_normal((len(IDS), HORIZON))
 
     assert np.abs(held(Calibration.none(LEVELS, HORIZON, IDS), draw) - LEVELS).max() > 0.1
-    made = calibration_of(evenings_of(draw, RAW, 60), IDS, ALONE)
+    made = calibration_of(evaluations_of(draw, RAW, 60), IDS, ALONE)
     assert np.abs(held(made, draw) - LEVELS).max() < 0.01
     assert made.said.startswith("the 80 % interval is widened by 98 %")
-    assert "it would have held 48 % of the actuals of 60 evenings" in made.said
+    assert "it would have held 48 % of the actuals of 60 evaluations" in made.said
 
 
 def test_steps_are_calibrated_apart(random):
@@ -67,7 +68,7 @@ def test_steps_are_calibrated_apart(random):
     def draw(night=0):
         return 10 + width * random.standard_normal((len(IDS), HORIZON))
 
-    made = calibration_of(evenings_of(draw, RAW, 200), IDS, ALONE)
+    made = calibration_of(evaluations_of(draw, RAW, 200), IDS, ALONE)
     np.testing.assert_allclose(np.diff(made.positions[:, [0, -1]])[:, 0] / np.ptp(NOMINAL), width, rtol=0.08)
 
 
@@ -80,9 +81,9 @@ def test_series_that_are_wider_than_others_get_wider_quantiles(random):
     evidence, made = Evidence.none(LEVELS, HORIZON), Calibration.none(LEVELS, HORIZON, IDS)
     series, step = (each.ravel() for each in np.indices((len(IDS), HORIZON)))
     for night in range(150):
-        evening = Evening(night, LEVELS, HORIZON, IDS)
-        evening.take(series, step, draw().ravel(), made.quantiles(RAW).reshape(-1, 5), made)
-        evidence = evidence.after(evening, 30, 0.0, None)
+        evaluation = EvaluationPoints(night, LEVELS, HORIZON, IDS)
+        evaluation.take(series, step, draw().ravel(), made.quantiles(RAW).reshape(-1, 5), made)
+        evidence = evidence.after(evaluation, 30, 0.0, None)
         made = calibration_of(evidence, IDS, ALONE)
     quantiles = made.quantiles(RAW)
     for half in (slice(0, 20), slice(20, 40)):
@@ -92,7 +93,7 @@ def test_series_that_are_wider_than_others_get_wider_quantiles(random):
 
 def test_a_new_series_is_as_its_pool(random):
     width = np.where(np.arange(len(IDS)) < 20, 0.5, 2.0)[:, None]
-    evidence = evenings_of(lambda _: 10 + width * random.standard_normal((len(IDS), HORIZON)), RAW, 100)
+    evidence = evaluations_of(lambda _: 10 + width * random.standard_normal((len(IDS), HORIZON)), RAW, 100)
     ids = np.array([*IDS, "t"])
     made = calibration_of(evidence, ids, np.array([0] * 20 + [1] * 20 + [1]))
     alone = calibration_of(evidence, ids, np.zeros(41, np.int64))
@@ -104,12 +105,14 @@ def test_little_evidence_changes_little(random):
     nothing = calibration_of(Evidence.none(LEVELS, HORIZON), IDS, ALONE)
     np.testing.assert_allclose(nothing.quantiles(RAW), RAW, atol=1e-6)
     assert nothing.said == ""
-    few = evenings_of(lambda _: 10 + 2 * random.standard_normal((len(IDS), HORIZON)), RAW, 2)
+    few = evaluations_of(lambda _: 10 + 2 * random.standard_normal((len(IDS), HORIZON)), RAW, 2)
     assert np.abs(calibration_of(few, IDS, ALONE).quantiles(RAW) - RAW).max() < 0.25
 
 
 def test_forecasts_that_are_right_stay_as_they_are(random):
-    made = calibration_of(evenings_of(lambda _: 10 + random.standard_normal((len(IDS), HORIZON)), RAW, 150), IDS, ALONE)
+    made = calibration_of(
+        evaluations_of(lambda _: 10 + random.standard_normal((len(IDS), HORIZON)), RAW, 150), IDS, ALONE
+    )
     assert np.abs(made.positions - NOMINAL).max() < 0.06
     assert np.abs(np.log(made.stretch)).max() < 0.1
 
@@ -117,14 +120,14 @@ def test_forecasts_that_are_right_stay_as_they_are(random):
 def test_evidence_is_of_the_networks_own_quantiles_whatever_was_published(random):
     actual = 10 + 2 * random.standard_normal((30, len(IDS), HORIZON))
     by = Calibration(LEVELS, 1.7 * np.tile(NOMINAL, (HORIZON, 1)) + 0.1, IDS, np.linspace(0.8, 1.2, 40))
-    raw = evenings_of(lambda night: actual[night], RAW, 30)
-    undone = evenings_of(lambda night: actual[night], RAW, 30, published=by.quantiles(RAW), by=by)
+    raw = evaluations_of(lambda night: actual[night], RAW, 30)
+    undone = evaluations_of(lambda night: actual[night], RAW, 30, published=by.quantiles(RAW), by=by)
     np.testing.assert_allclose(undone.series, raw.series, rtol=1e-6, atol=1e-6)
 
 
-def test_newer_evenings_weigh_more():
-    wide = evenings_of(lambda _: np.full((len(IDS), HORIZON), 13.0), RAW, 10, half_life=10)
-    both = evenings_of(lambda _: np.full((len(IDS), HORIZON), 7.0), RAW, 10, evidence=wide, half_life=10)
+def test_newer_evaluations_weigh_more():
+    wide = evaluations_of(lambda _: np.full((len(IDS), HORIZON), 13.0), RAW, 10, half_life=10)
+    both = evaluations_of(lambda _: np.full((len(IDS), HORIZON), 7.0), RAW, 10, evidence=wide, half_life=10)
     shares = both.counts[0] / both.counts[0].sum()
     assert shares[:80].sum() == pytest.approx(2 / 3, abs=1e-6)
 
@@ -141,9 +144,9 @@ def test_levels_that_held_too_much_are_moved_until_they_hold_what_they_say(rando
         width = 1.0 if night < 100 else 2.0
         actual = 10 + width * random.standard_normal((len(IDS), HORIZON))
         below.append((actual[..., None] <= published).mean(axis=(0, 1)))
-        evening = Evening(night, LEVELS, HORIZON, IDS)
-        evening.take(series, step, actual.ravel(), published.reshape(-1, 5), by)
-        evidence = evidence.after(evening, 60, 0.1, np.ones(HORIZON))
+        evaluation = EvaluationPoints(night, LEVELS, HORIZON, IDS)
+        evaluation.take(series, step, actual.ravel(), published.reshape(-1, 5), by)
+        evidence = evidence.after(evaluation, 60, 0.1, np.ones(HORIZON))
     assert np.abs(np.mean(below[-200:], axis=0) - LEVELS).max() < 0.01
     assert np.abs(np.mean(below, axis=0) - LEVELS).max() < 0.02
 
@@ -160,9 +163,9 @@ def test_counts_with_many_zeros_stay_counts(random):
         return np.where(random.random((len(IDS), HORIZON)) < 2 / 3, 0.0, random.uniform(0, 8, (len(IDS), HORIZON)))
 
     for night in range(150):
-        evening = Evening(night, levels, HORIZON, IDS)
-        evening.take(series, step, draw().ravel(), quantiles.reshape(-1, 5), by)
-        evidence = evidence.after(evening, 1e6, 0.0, None)
+        evaluation = EvaluationPoints(night, levels, HORIZON, IDS)
+        evaluation.take(series, step, draw().ravel(), quantiles.reshape(-1, 5), by)
+        evidence = evidence.after(evaluation, 1e6, 0.0, None)
     made = calibration_of(evidence, IDS, ALONE, (0.0, None)).quantiles(quantiles)
     assert made.min() == 0.0
     assert made[..., 2].max() < 0.1
@@ -171,15 +174,15 @@ def test_counts_with_many_zeros_stay_counts(random):
 
 
 def test_a_constant_series_stays_constant(random):
-    evidence = evenings_of(lambda _: 10 + 3 * random.standard_normal((len(IDS), HORIZON)), RAW, 40)
+    evidence = evaluations_of(lambda _: 10 + 3 * random.standard_normal((len(IDS), HORIZON)), RAW, 40)
     made = calibration_of(evidence, IDS, ALONE)
     flat = np.full(RAW.shape, 5.0)
     np.testing.assert_array_equal(made.quantiles(flat), flat)
-    evening = Evening(0, LEVELS, HORIZON, IDS)
-    evening.take(
+    evaluation = EvaluationPoints(0, LEVELS, HORIZON, IDS)
+    evaluation.take(
         np.zeros(1, int), np.zeros(1, int), np.array([9.0]), flat[0, :1], Calibration.none(LEVELS, HORIZON, IDS)
     )
-    assert not evening.counts.any()
+    assert not evaluation.counts.any()
 
 
 @given(
@@ -197,14 +200,14 @@ def test_quantiles_never_cross_nor_leave_the_bounds(quantiles, positions, stretc
 
 
 @given(st.lists(st.floats(0, 1), min_size=30, max_size=30), st.integers(0, 200), st.floats(0, 1.5))
-def test_any_evidence_gives_rising_positions(shares, evenings, drift):
+def test_any_evidence_gives_rising_positions(shares, evaluations, drift):
     empty = Evidence.none(LEVELS, HORIZON)
     counts = empty.counts.copy()
-    counts[:, 60:90] = evenings * np.array(shares) / max(sum(shares), 1e-9)
+    counts[:, 60:90] = evaluations * np.array(shares) / max(sum(shares), 1e-9)
     evidence = replace(
         empty,
         counts=counts,
-        evenings=counts.sum(axis=1),
+        evaluations=counts.sum(axis=1),
         points=counts.sum(axis=1),
         drift=np.tile(drift * np.array([-1, 1, -1, 1, -1.0]), (HORIZON, 1)),
     )
@@ -231,7 +234,7 @@ def test_only_the_models_forecasts_are_calibrated_and_their_means_follow():
 
 
 def test_what_is_kept_comes_back(random):
-    evidence = evenings_of(lambda _: 10 + random.standard_normal((len(IDS), HORIZON)), RAW, 5)
+    evidence = evaluations_of(lambda _: 10 + random.standard_normal((len(IDS), HORIZON)), RAW, 5)
     again = Evidence.of_arrays(evidence.arrays())
     made, same = calibration_of(evidence, IDS, ALONE, (0.0, None)), calibration_of(again, IDS, ALONE, (0.0, None))
     np.testing.assert_allclose(made.positions, same.positions, atol=1e-6)
@@ -241,7 +244,7 @@ def test_what_is_kept_comes_back(random):
 
 
 def test_evidence_serves_other_levels_and_horizons(random):
-    evidence = evenings_of(lambda _: 10 + 2 * random.standard_normal((len(IDS), HORIZON)), RAW, 60)
+    evidence = evaluations_of(lambda _: 10 + 2 * random.standard_normal((len(IDS), HORIZON)), RAW, 60)
     other = evidence.of(np.array([0.05, 0.5, 0.95]), 5)
     made = calibration_of(other, IDS, ALONE)
     np.testing.assert_allclose(made.positions, np.tile(2 * ndtri([0.05, 0.5, 0.95]), (5, 1)), rtol=0.1, atol=0.1)

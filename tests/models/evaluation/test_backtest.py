@@ -94,7 +94,7 @@ def test_a_difference_is_that_of_mean_scaled_errors_forecast_by_forecast(whole, 
     assert set(rows) == {
         (segment, metric, against)
         for segment in ("all", "big", "new")
-        for metric in ("scaled_pinball", "mase")
+        for metric in ("scaled_quantile_loss", "mase")
         for against in ("theta", "seasonal naive")
     }
     found = rows["all", "mase", "seasonal naive"]

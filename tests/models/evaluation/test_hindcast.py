@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.evaluation.hindcast import rehearse
+from models.evaluation.hindcast import hindcast
 from models.evaluation.night_scores import scales_at
 from models.hierarchy.past_errors import earlier
 from models.metrics.statistics import pinball_of_each
@@ -43,17 +43,17 @@ def everybody(panel):
     return {"all": np.ones(len(panel), bool), "half": np.arange(len(panel)) < 2}
 
 
-def test_an_evenings_loss_is_that_of_each_cutoff_forecast_alone(panel, forecaster):
-    evenings = rehearse(forecaster, panel, FORECAST, everybody(panel), 20, 1)
+def test_an_evaluations_loss_is_that_of_each_cutoff_forecast_alone(panel, forecaster):
+    evaluations = hindcast(forecaster, panel, FORECAST, everybody(panel), 20, 1)
 
-    assert [evening.back for evening in evenings] == [*range(19, -1, -1)]
-    chosen = next(evening for evening in evenings if evening.back == 3)
+    assert [evaluation.back for evaluation in evaluations] == [*range(19, -1, -1)]
+    chosen = next(evaluation for evaluation in evaluations if evaluation.back == 3)
     later = forecaster.predict(earlier(panel, 3))
     before = forecaster.predict(earlier(panel, 4))
     unit = scales_at(panel, 7, [panel.cutoff_index - 3])[0]
-    revision = np.abs(later.median[:, :6] - before.median[:, 1:]) / unit[:, None]
-    assert chosen.losses["all"].revision == pytest.approx(revision.mean(), rel=1e-4)
-    assert chosen.losses["half"].revision == pytest.approx(revision[:2].mean(), rel=1e-4)
+    instability = np.abs(later.median[:, :6] - before.median[:, 1:]) / unit[:, None]
+    assert chosen.losses["all"].instability == pytest.approx(instability.mean(), rel=1e-4)
+    assert chosen.losses["half"].instability == pytest.approx(instability[:2].mean(), rel=1e-4)
     losses, naive, bias, inside = [], [], [], []
     for step in range(1, 8):
         past = earlier(panel, 3 + step)
@@ -75,57 +75,58 @@ def test_an_evenings_loss_is_that_of_each_cutoff_forecast_alone(panel, forecaste
     assert chosen.losses["all"].coverage == pytest.approx(np.mean(inside))
 
 
-def test_an_evening_tells_the_days_apart_that_its_naive_was_not_told_of(panel):
+def test_an_evaluation_tells_the_days_apart_that_its_naive_was_not_told_of(panel):
     promotion = np.zeros((4, 200 + panel.horizon, 1), np.float32)
     # Of two series, four days before the cutoff.
     promotion[:2, 195] = 1
     panel = replace(panel, known_future=promotion.reshape(-1, 1), known_future_names=("promotion",))
     forecaster = fit(panel, FORECAST, NETWORK, TrainingSettings(max_steps=5))[0]
-    evenings = {
-        evening.back: evening.losses for evening in rehearse(forecaster, panel, FORECAST, everybody(panel), 20, 1)
+    evaluations = {
+        evaluation.back: evaluation.losses
+        for evaluation in hindcast(forecaster, panel, FORECAST, everybody(panel), 20, 1)
     }
     # Seven nights forecast the day, each for two series.
-    promoted = evenings[4]
-    assert (promoted["all"].n, promoted["all"].unlike_n, promoted["half"].unlike_n) == (28, 14, 14)
-    assert promoted["half"].unlike_loss == promoted["half"].loss == promoted["all"].unlike_loss
-    assert promoted["half"].unlike_baseline_loss == promoted["half"].baseline_loss
-    assert {losses["all"].unlike_n for back, losses in evenings.items() if back != 4} == {0}
-    assert np.isnan(evenings[3]["all"].unlike_loss)
+    promoted = evaluations[4]
+    assert (promoted["all"].n, promoted["all"].special_n, promoted["half"].special_n) == (28, 14, 14)
+    assert promoted["half"].special_loss == promoted["half"].loss == promoted["all"].special_loss
+    assert promoted["half"].special_baseline_loss == promoted["half"].baseline_loss
+    assert {losses["all"].special_n for back, losses in evaluations.items() if back != 4} == {0}
+    assert np.isnan(evaluations[3]["all"].special_loss)
 
 
-def test_what_came_after_an_evening_changes_nothing_of_it(panel, forecaster):
+def test_what_came_after_an_evaluation_changes_nothing_of_it(panel, forecaster):
     poisoned = panel.values.copy().reshape(4, 200)
     poisoned[:, -10:] = 1e4
-    changed = rehearse(forecaster, replace(panel, values=poisoned.ravel()), FORECAST, everybody(panel), 40, 1)
+    changed = hindcast(forecaster, replace(panel, values=poisoned.ravel()), FORECAST, everybody(panel), 40, 1)
 
-    before = rehearse(forecaster, panel, FORECAST, everybody(panel), 40, 1)
+    before = hindcast(forecaster, panel, FORECAST, everybody(panel), 40, 1)
 
     for one, other in zip(before, changed, strict=True):
         if one.back >= 10:
             # Running sums over what comes after leave their rounding, and nothing else.
             assert one.losses["half"].loss == pytest.approx(other.losses["half"].loss, rel=1e-6)
             assert one.losses["all"].baseline_loss == other.losses["all"].baseline_loss
-            assert one.losses["all"].revision == pytest.approx(other.losses["all"].revision, rel=1e-6)
+            assert one.losses["all"].instability == pytest.approx(other.losses["all"].instability, rel=1e-6)
         else:
             assert one.losses["all"].loss < other.losses["all"].loss
 
 
-def test_held_out_evenings_are_told_from_those_that_were_learnt(panel, forecaster):
-    evenings = rehearse(forecaster, panel, FORECAST, everybody(panel), 40, 1)
+def test_held_out_evaluations_are_told_from_those_that_were_learnt(panel, forecaster):
+    evaluations = hindcast(forecaster, panel, FORECAST, everybody(panel), 40, 1)
 
     # Two weeks are held out.
-    assert [evening.back for evening in evenings if not evening.learnt] == [*range(13, -1, -1)]
+    assert [evaluation.back for evaluation in evaluations if not evaluation.in_sample] == [*range(13, -1, -1)]
 
 
-def test_evenings_of_several_steps_take_each_point_once(panel, forecaster):
-    evenings = rehearse(forecaster, panel, FORECAST, everybody(panel), 10, 7)
+def test_evaluations_of_several_steps_take_each_point_once(panel, forecaster):
+    evaluations = hindcast(forecaster, panel, FORECAST, everybody(panel), 10, 7)
 
-    assert [evening.back for evening in evenings][-2:] == [7, 0]
-    assert {evening.losses["all"].n for evening in evenings} == {28}
+    assert [evaluation.back for evaluation in evaluations][-2:] == [7, 0]
+    assert {evaluation.losses["all"].n for evaluation in evaluations} == {28}
     # Nights a horizon apart have no day in common.
-    assert all(np.isnan(evening.losses["all"].revision) for evening in evenings)
+    assert all(np.isnan(evaluation.losses["all"].instability) for evaluation in evaluations)
 
 
 def test_a_short_history_leaves_half_to_learn_from(panel, forecaster):
-    assert len(rehearse(forecaster, panel, FORECAST, everybody(panel), 500, 1)) == 93
-    assert rehearse(forecaster, panel.newest(12), FORECAST, everybody(panel), 500, 1) == []
+    assert len(hindcast(forecaster, panel, FORECAST, everybody(panel), 500, 1)) == 93
+    assert hindcast(forecaster, panel.newest(12), FORECAST, everybody(panel), 500, 1) == []

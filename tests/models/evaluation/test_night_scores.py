@@ -9,14 +9,14 @@ import pytest
 
 from models.evaluation.night_scores import (
     MOST,
-    EveningLoss,
+    EvaluationLoss,
     PastNight,
     newly_realised,
     place_night,
     scales_at,
     segments_of,
 )
-from models.evaluation.night_scores import evening_losses as losses_of_points
+from models.evaluation.night_scores import evaluation_losses as losses_of_points
 from models.evaluation.special_days import KindsOfDays, UnlikeDays
 from models.metrics.metrics import seasonal_error
 from models.panel.panel import Panel
@@ -54,7 +54,7 @@ def night_of(panel: Panel, cutoff_index: int, rows: list[tuple], levels=(0.1, 0.
     )
 
 
-def evening_losses(nights: list[PastNight], scales, after_index: int, segments) -> dict[str, EveningLoss]:
+def evaluation_losses(nights: list[PastNight], scales, after_index: int, segments) -> dict[str, EvaluationLoss]:
     points = [
         newly_realised(night, scale, after_index, UnlikeDays(panel_of(*[[0.0]] * len(scale)), KindsOfDays()))
         for night, scale in zip(nights, scales, strict=True)
@@ -72,7 +72,7 @@ def test_a_forecast_is_laid_beside_the_actual_of_its_own_step():
 def test_a_series_told_in_another_unit_counts_for_no_more_than_a_bad_one():
     panel = panel_of([1, 2, 1, 2, 1], [1, 2, 1, 2, 1000])
     night = night_of(panel, 99, [(0, 1, [1, 2, 3], 2), (1, 1, [1, 2, 3], 2)])
-    loss = evening_losses([night], np.ones((1, 2)), 99, {"all": np.ones(2, bool)})["all"]
+    loss = evaluation_losses([night], np.ones((1, 2)), 99, {"all": np.ones(2, bool)})["all"]
     assert (loss.loss, loss.baseline_loss) == pytest.approx(((0.7 / 3 + MOST) / 2, (0.5 + MOST) / 2))
     assert loss.bias == (1 - MOST) / 2
 
@@ -87,12 +87,12 @@ def test_a_night_with_no_step_behind_it_has_no_actual():
     assert np.isnan(night.actual).all()
 
 
-def test_only_the_steps_that_came_true_since_the_evening_before_enter_the_loss():
+def test_only_the_steps_that_came_true_since_the_evaluation_before_enter_the_loss():
     panel = panel_of([0, 1, 2, 3, 10, 20])
     night = night_of(panel, 98, [(0, 1, [9, 10, 11], 4), (0, 2, [10, 15, 18], 10)])
     [scale] = scales_at(panel, 2, [98])
     assert scale.tolist() == [2.0]  # |2 - 0|, |3 - 1|
-    loss = evening_losses([night], scale[None], 99, {"all": np.ones(1, bool)})["all"]
+    loss = evaluation_losses([night], scale[None], 99, {"all": np.ones(1, bool)})["all"]
     # Actual 20: levels 0.1, 0.5, 0.9 are 10, 5 and 2 too low: 0.1 * 10, 0.5 * 5, 0.9 * 2 = 1, 2.5, 1.8.
     assert loss.loss == pytest.approx((1 + 2.5 + 1.8) / 3 / 2)
     # The naive's 10 at all three levels: 0.1 * 10, 0.5 * 10, 0.9 * 10.
@@ -105,7 +105,7 @@ def test_only_the_steps_that_came_true_since_the_evening_before_enter_the_loss()
 def test_every_night_that_forecast_a_point_counts():
     panel = panel_of([0, 1, 2, 3, 10, 20])
     nights = [night_of(panel, 98, [(0, 2, [10, 20, 30], 1)]), night_of(panel, 99, [(0, 1, [10, 20, 30], 1)])]
-    losses = evening_losses(nights, scales_at(panel, 2, [98, 99]), 99, {"all": np.ones(1, bool)})
+    losses = evaluation_losses(nights, scales_at(panel, 2, [98, 99]), 99, {"all": np.ones(1, bool)})
     assert losses["all"].n == 2
     assert losses["all"].coverage == 1.0
 
@@ -122,12 +122,12 @@ def test_points_that_are_unlike_what_the_naive_repeats_are_told_apart():
     kinds = KindsOfDays.of(panel)
     points = newly_realised(night, np.full(2, 2.0), 99, UnlikeDays(panel, kinds))
     loss = losses_of_points([points], everybody, kinds)["all"]
-    assert (loss.n, loss.unlike_n, loss.unlike_by) == (2, 1, kinds.text)
-    assert loss.unlike_loss == pytest.approx((1 + 2.5 + 1.8) / 3 / 2)
-    assert loss.unlike_baseline_loss == pytest.approx((1 + 5 + 9) / 3 / 2)
+    assert (loss.n, loss.special_n, loss.special_by) == (2, 1, kinds.text)
+    assert loss.special_loss == pytest.approx((1 + 2.5 + 1.8) / 3 / 2)
+    assert loss.special_baseline_loss == pytest.approx((1 + 5 + 9) / 3 / 2)
     # The loss is of both, as it always was.
-    plain = evening_losses([night], np.full((1, 2), 2.0), 99, everybody)["all"]
-    assert (loss.loss, loss.baseline_loss, plain.unlike_n) == (plain.loss, plain.baseline_loss, None)
+    plain = evaluation_losses([night], np.full((1, 2), 2.0), 99, everybody)["all"]
+    assert (loss.loss, loss.baseline_loss, plain.special_n) == (plain.loss, plain.baseline_loss, None)
 
 
 def test_segments_are_judged_apart_and_one_without_points_has_no_loss():
@@ -139,7 +139,7 @@ def test_segments_are_judged_apart_and_one_without_points_has_no_loss():
         "region=north": [True, False],
         "region=south": [False, True],
     }
-    losses = evening_losses([night], scales_at(panel, 2, [99]), 99, segments)
+    losses = evaluation_losses([night], scales_at(panel, 2, [99]), 99, segments)
     # Two of their figures are NaN, which nothing equals.
     assert repr(losses["region=north"]) == repr(losses["all"])
     assert losses["region=south"].n == 0
@@ -148,13 +148,15 @@ def test_segments_are_judged_apart_and_one_without_points_has_no_loss():
 
 def test_without_past_nights_there_is_no_loss():
     panel = panel_of([1, 2])
-    assert evening_losses([], scales_at(panel, 2, []), 99, {"all": np.ones(1, bool)})["all"].n == 0
+    assert evaluation_losses([], scales_at(panel, 2, []), 99, {"all": np.ones(1, bool)})["all"].n == 0
 
 
 def test_without_a_symmetric_interval_there_is_no_coverage():
     panel = panel_of([0, 1, 2, 3])
     night = night_of(panel, 99, [(0, 1, [1, 2, 3], 1)], levels=(0.1, 0.5, 0.8))
-    assert np.isnan(evening_losses([night], scales_at(panel, 2, [99]), 99, {"all": np.ones(1, bool)})["all"].coverage)
+    assert np.isnan(
+        evaluation_losses([night], scales_at(panel, 2, [99]), 99, {"all": np.ones(1, bool)})["all"].coverage
+    )
 
 
 @pytest.mark.parametrize("behind", [0, 1, 4, 9])
@@ -177,4 +179,4 @@ def test_a_huge_series_does_not_swallow_the_scale_of_the_next():
 def test_a_constant_series_is_judged_by_its_own_size():
     panel = panel_of([8, 8, 8, 8])
     night = night_of(panel, 99, [(0, 1, [6, 6, 6], 8)])
-    assert evening_losses([night], scales_at(panel, 2, [99]), 99, {"all": np.ones(1, bool)})["all"].bias == -2 / 8
+    assert evaluation_losses([night], scales_at(panel, 2, [99]), 99, {"all": np.ones(1, bool)})["all"].bias == -2 / 8

@@ -117,15 +117,15 @@ def test_weighted_quantile_loss_by_hand() -> None:
     assert found == pytest.approx((2 * 4.7 / 30 + 2 * 2 / 30) / 2)
 
 
-def test_scaled_pinball_by_hand_for_quantiles_and_for_a_single_number() -> None:
+def test_scaled_quantile_loss_by_hand_for_quantiles_and_for_a_single_number() -> None:
     actual = np.array([[10.0], [4.0], [9.0]])
     quantiles = np.array([[[8.0, 12.0]], [[4.0, 5.0]], [[0.0, 0.0]]])
     # The third series has no scale and is left out.
     levels, scale = np.array([0.1, 0.5]), np.array([2.0, 1.0, 0.0])
 
     # ((0.2 + 1) / 2 / 2 + (0 + 0.5) / 2 / 1) / 2, and for a forecast of 12 and 5: (1.8 + 1) / 4 and (0.9 + 0.5) / 2.
-    assert metrics.mean_scaled_pinball(actual, quantiles, levels, scale) == pytest.approx((0.3 + 0.25) / 2)
-    assert metrics.mean_scaled_pinball(actual, quantiles[..., 1], levels, scale) == pytest.approx((0.7 + 0.7) / 2)
+    assert metrics.mean_scaled_quantile_loss(actual, quantiles, levels, scale) == pytest.approx((0.3 + 0.25) / 2)
+    assert metrics.mean_scaled_quantile_loss(actual, quantiles[..., 1], levels, scale) == pytest.approx((0.7 + 0.7) / 2)
 
 
 def test_series_weigh_alike_in_the_scaled_error_however_much_of_them_was_observed() -> None:
@@ -175,15 +175,15 @@ def test_an_evaluation_holds_what_each_metric_says_alone(case: Case) -> None:
             "mase": metrics.mean_absolute_scaled_error(actual, median, scale),
             "pinball_loss": metrics.pinball_loss(actual, quantiles, LEVELS).mean(),
             "weighted_quantile_loss": metrics.weighted_quantile_loss(actual, quantiles, LEVELS),
-            "scaled_pinball": metrics.mean_scaled_pinball(actual, quantiles, LEVELS, scale),
+            "scaled_quantile_loss": metrics.mean_scaled_quantile_loss(actual, quantiles, LEVELS, scale),
             "bias": metrics.bias(actual, median),
             "coverage_80": metrics.coverage(actual, quantiles[..., 0], quantiles[..., 4]),
             "coverage_50": metrics.coverage(actual, quantiles[..., 1], quantiles[..., 3]),
         }
     )
     assert found["mase"].baseline_value == pytest.approx(metrics.mean_absolute_scaled_error(actual, baseline, scale))
-    assert found["scaled_pinball"].baseline_value == pytest.approx(
-        metrics.mean_scaled_pinball(actual, baseline, LEVELS, scale)
+    assert found["scaled_quantile_loss"].baseline_value == pytest.approx(
+        metrics.mean_scaled_quantile_loss(actual, baseline, LEVELS, scale)
     )
     assert np.isnan(found["coverage_80"].baseline_value)
     assert {score.n for score in found.values()} == {12}

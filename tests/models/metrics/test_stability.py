@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.metrics.stability import changes, revision_scores
+from models.metrics.stability import changes, instability_scores
 
 NAN = float("nan")
 
@@ -30,9 +30,9 @@ def test_a_segments_revision_is_the_mean_over_its_series_and_of_each_step():
         np.array([[1, 3, NAN], [NAN, 5, NAN], [9, 9, NAN]]),
         np.array([[2, 4, NAN], [NAN, NAN, NAN], [0, 0, 0]]),
     )
-    found = revision_scores(model, naive, np.array([True, True, False]))
+    found = instability_scores(model, naive, np.array([True, True, False]))
     assert [(score.step, score.value, score.baseline_value, score.n) for score in found] == [
         (0, 3.0, 3.0, 3), (1, 1.0, 2.0, 1), (2, 4.0, 4.0, 2),
     ]  # fmt: skip
-    assert {score.metric for score in found} == {"revision"}
-    assert revision_scores(model, naive, np.array([False, False, False])) == []
+    assert {score.metric for score in found} == {"instability"}
+    assert instability_scores(model, naive, np.array([False, False, False])) == []

@@ -1,4 +1,4 @@
-"""Losses beside the naive's, less what an evening's mix of days alone explains."""
+"""Losses beside the naive's, less what an evaluation's mix of days alone explains."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ POINTS = 2_000
 
 
 def mixed_of(share: np.ndarray, worse: np.ndarray | float = 1.0) -> Mixed:
-    """Evenings with a share of unlike days; there the naive loses three times as much, the network a fifth more."""
+    """Evaluations with a share of unlike days; there the naive loses three times as much, the network a fifth more."""
     worse = np.broadcast_to(worse, share.shape)
     n, unlike = np.full(len(share), float(POINTS)), np.round(share * POINTS)
     same = n - unlike
@@ -22,9 +22,9 @@ def mixed_of(share: np.ndarray, worse: np.ndarray | float = 1.0) -> Mixed:
         n=n,
         loss=(same * 1.0 + unlike * 1.2) / n * worse,
         baseline_loss=(same * 2.0 + unlike * 6.0) / n,
-        unlike_n=unlike,
-        unlike_loss=np.where(unlike > 0, 1.2, np.nan) * worse,
-        unlike_baseline_loss=np.where(unlike > 0, 6.0, np.nan),
+        special_n=unlike,
+        special_loss=np.where(unlike > 0, 1.2, np.nan) * worse,
+        special_baseline_loss=np.where(unlike > 0, 6.0, np.nan),
     )
 
 
@@ -47,12 +47,12 @@ def test_what_is_worse_on_either_kind_of_days_is_left():
     assert left[150:].mean() - left[:150].mean() == pytest.approx(np.log(1.2), abs=0.01)
 
 
-def test_days_of_one_kind_and_evenings_of_an_older_release_are_left_as_they_are():
+def test_days_of_one_kind_and_evaluations_of_an_older_release_are_left_as_they_are():
     nothing = mixed_of(np.zeros(20))
     assert expected_log_ratio(nothing, np.arange(20)).tolist() == [0.0] * 20
     assert expected_log_ratio(mixed_of(np.ones(20)), np.arange(20)).tolist() == [0.0] * 20
     older = mixed_of(np.linspace(0, 0.5, 20))
-    older.unlike_n[:10] = np.nan
+    older.special_n[:10] = np.nan
     moved = expected_log_ratio(older, np.arange(20))
     assert moved[:10].tolist() == [0.0] * 10
     assert np.ptp(moved[10:]) > 0.1
@@ -67,19 +67,19 @@ def test_a_few_points_move_little():
 
 
 def rows_of(mixed: Mixed) -> list[dict[str, object]]:
-    names = ("n", "loss", "baseline_loss", "unlike_n", "unlike_loss", "unlike_baseline_loss")
+    names = ("n", "loss", "baseline_loss", "special_n", "special_loss", "special_baseline_loss")
     rest = {
-        "unlike_by": "promotions",
+        "special_by": "promotions",
         "coverage": 0.8,
         "bias": 0.0,
-        "revision": 0.2,
+        "instability": 0.2,
         "state": "ok",
         "signals": None,
-        "learnt": False,
+        "in_sample": False,
     }
     return [
-        {**rest, **dict(zip(names, map(float, evening), strict=True))}
-        for evening in zip(*(getattr(mixed, name) for name in names), strict=True)
+        {**rest, **dict(zip(names, map(float, evaluation), strict=True))}
+        for evaluation in zip(*(getattr(mixed, name) for name in names), strict=True)
     ]
 
 
@@ -93,19 +93,19 @@ def test_promotions_that_end_are_no_degradation_and_hide_none(worse, state):
     verdict = verdict_on("loss", rows[180:], rows[:180], weekday, MonitorSettings(), 0.3)
     assert verdict.state == state
     # Without telling the days apart, the naive that is right again made it a degradation.
-    plain = [{**row, "unlike_by": None, "unlike_n": None} for row in rows]
+    plain = [{**row, "special_by": None, "special_n": None} for row in rows]
     assert verdict_on("loss", plain[180:], plain[:180], weekday, MonitorSettings(), 0.3).state == "degraded"
 
 
 @pytest.mark.parametrize("gone", [True, False])
-def test_evenings_whose_days_were_told_apart_by_something_else_are_not_compared(gone):
+def test_evaluations_whose_days_were_told_apart_by_something_else_are_not_compared(gone):
     """A covariate that is taken out of the job, or comes into it, is neither a change of days nor hides one."""
     random = np.random.default_rng(3)
     share = random.uniform(0.2, 0.4, 220)
     for worse, state in ((1.0, "ok"), (1.3, "degraded")):
         noise = np.exp(random.normal(0, 0.03, 220)) * np.where(np.arange(220) < 180, 1.0, worse)
         rows = rows_of(mixed_of(share, noise))
-        nothing = {"unlike_by": None, "unlike_n": None, "unlike_loss": None, "unlike_baseline_loss": None}
+        nothing = {"special_by": None, "special_n": None, "special_loss": None, "special_baseline_loss": None}
         rows = [{**row, **nothing} if (number >= 180) == gone else row for number, row in enumerate(rows)]
         said = verdict_on("loss", rows[180:], rows[:180], np.arange(220) % 7, MonitorSettings(), 0.3)
         assert said.state == state

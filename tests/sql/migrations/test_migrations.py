@@ -6,12 +6,12 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from sql.engine.connection import connect, resolve_url, transaction
+from sql.engine.connection import connect, resolve_url
 from sql.errors import StorageError
 from sql.migrations import VERSION_TABLE, migrate
 from sql.output.history import forecast_of
 from sql.output.publish import publish_forecast
-from sql.output.tables import metadata, run
+from sql.output.tables import metadata
 
 NOON = datetime(2024, 1, 31, 12, tzinfo=UTC)
 
@@ -37,21 +37,6 @@ def test_migrating_again_changes_nothing(output, make_night):
     before = forecast_of(output, "sales", datetime(2024, 1, 31, tzinfo=UTC))
     migrate(output)
     assert forecast_of(output, "sales", datetime(2024, 1, 31, tzinfo=UTC)).equals(before)
-
-
-def test_an_old_database_is_brought_up_to_date_and_keeps_its_rows(engine):
-    migrate(engine, "0001")
-    row = {"run_id": "r1", "job": "sales", "cutoff": NOON, "started_at": NOON, "state": "completed"}
-    with transaction(engine) as connection:
-        connection.execute(run.insert(), row)
-    assert sa.inspect(engine).get_view_names() == []
-
-    migrate(engine)
-
-    assert sa.inspect(engine).get_view_names() == ["latest_forecast"]
-    with engine.connect() as connection:
-        kept = connection.execute(sa.select(run)).mappings().one()
-    assert {name: kept[name] for name in row} == row
 
 
 def _migrate(url):

@@ -4,7 +4,6 @@ import doctest
 import threading
 from datetime import UTC, datetime, timedelta
 
-import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 
@@ -136,59 +135,6 @@ def test_where_a_reader_stays_nothing_is_dropped_and_nothing_is_lost(output, mak
             forget_nights(output, "sales", MARCH)
     assert forecast_of(output, "sales", JANUARY).num_rows == 6
     assert forget_nights(output, "sales", MARCH) == 1
-
-
-@pytest.fixture
-def before_partitions(engine, run_sql, make_night):
-    """A database of an earlier release with two nights, another's view, and rights that were granted."""
-    migrate(engine, "0002")
-    run_sql("ALTER TABLE forecast ADD COLUMN q0_1 DOUBLE PRECISION, ADD COLUMN q0_9 DOUBLE PRECISION")
-    nights = pa.concat_tables([make_night(cutoff).cast(_plain(make_night())) for cutoff in (JANUARY, FEBRUARY)])
-    with transaction(engine) as connection:
-        columns = ", ".join(nights.column_names)
-        values = ", ".join(f":{name}" for name in nights.column_names)
-        connection.execute(sa.text(f"INSERT INTO forecast ({columns}) VALUES ({values})"), nights.to_pylist())
-    run_sql(
-        "INSERT INTO publication SELECT job, cutoff, 'r1', count(*), NULL, min(timestamp), max(timestamp), "
-        "max(created_at) FROM forecast GROUP BY job, cutoff",
-        "CREATE VIEW theirs AS SELECT series_id, cutoff, mean FROM forecast WHERE step = 1",
-        "CREATE VIEW latest_of_theirs WITH (security_barrier=true) AS SELECT * FROM latest_forecast",
-        "GRANT SELECT ON forecast TO PUBLIC",
-    )
-    return engine
-
-
-def _plain(rows):
-    fields = [pa.field(f.name, pa.string() if pa.types.is_dictionary(f.type) else f.type) for f in rows.schema]
-    return pa.schema(fields)
-
-
-def test_a_database_from_before_partitions_keeps_its_rows_views_and_rights(before_partitions, make_night):
-    migrate(before_partitions)
-
-    assert months(before_partitions) == {"forecast_before_2024_03": (None, MARCH)}
-    for cutoff in (JANUARY, FEBRUARY):
-        assert forecast_of(before_partitions, "sales", cutoff).num_rows == 6
-
-    publish_forecast(before_partitions, make_night(FEBRUARY, value=7.0))
-    publish_forecast(before_partitions, make_night(MARCH, series=3))
-
-    assert list(months(before_partitions)) == ["forecast_2024_03", "forecast_before_2024_03"]
-    with before_partitions.connect() as connection:
-        theirs = connection.execute(sa.text("SELECT cutoff, count(*), max(mean) FROM theirs GROUP BY 1 ORDER BY 1"))
-        assert theirs.all() == [(JANUARY, 2, 1.0), (FEBRUARY, 2, 7.0), (MARCH, 3, 1.0)]
-        assert connection.execute(sa.text("SELECT count(*) FROM latest_of_theirs")).scalar_one() == 9
-        granted = sa.text("SELECT has_table_privilege('pg_monitor', 'forecast', 'SELECT')")
-        assert connection.execute(granted).scalar_one() is True
-
-
-def test_what_lay_before_partitions_is_let_go_night_by_night_and_then_whole(before_partitions):
-    migrate(before_partitions)
-    assert forget_nights(before_partitions, "sales", FEBRUARY + timedelta(days=3)) == 1
-    assert [night["cutoff"] for night in publications(before_partitions, "sales")] == [FEBRUARY]
-    assert list(months(before_partitions)) == ["forecast_before_2024_03"]
-    assert forget_nights(before_partitions, "sales", MARCH) == 1
-    assert months(before_partitions) == {}
 
 
 def test_tables_of_another_schema_get_their_months_there(engine, make_night, run_sql):

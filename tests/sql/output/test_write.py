@@ -39,8 +39,8 @@ def test_numpy_scalars_and_nan_are_stored_as_numbers_and_null(output):
 def test_losses_come_oldest_first_in_utc_whatever_zone_they_were_given_in(output):
     madrid = timezone(timedelta(hours=1))
     rows = [
-        {"job": "sales", "evaluated_on": NIGHT + timedelta(days=day), "segment": "all", "loss": 0.5 + day, "limit": 2.0,
-         "state": "ok"}
+        {"job": "sales", "evaluated_on": NIGHT + timedelta(days=day), "segment": "all", "loss": 0.5 + day,
+         "threshold": 2.0, "state": "ok"}
         for day in (2, 0, 1)
     ]  # fmt: skip
     rows[0]["evaluated_on"] = rows[0]["evaluated_on"].astimezone(madrid)
@@ -226,16 +226,16 @@ def test_only_a_challenger_can_be_let_go(output):
     assert history.champion(output, "sales")["reason"] is None
 
 
-def test_what_is_known_of_a_challenger_is_kept_by_evening_and_replaced_when_it_is_said_again(output):
-    evening = {
+def test_what_is_known_of_a_challenger_is_kept_by_evaluation_and_replaced_when_it_is_said_again(output):
+    evaluation = {
         "job": "sales", "version": "v2", "evaluated_on": NIGHT, "champion": "v1", "held_out": False, "n": 42,
         "difference": 0.1, "segments": {"all": [42.0, 1.0, 1.1, 38.0, 37.0]}, "nights": 1, "e_value": 1.0,
         "e_against": 1.0, "effect": float("nan"), "verdict": "wait", "reason": "too early",
     }  # fmt: skip
-    later = evening | {"evaluated_on": NIGHT + timedelta(days=1), "held_out": True}
-    write.upsert_promotions(output, [later, evening])
-    write.upsert_promotions(output, [evening | {"e_value": 2.0}])
-    write.upsert_promotions(output, [evening | {"version": "v3"}])
+    later = evaluation | {"evaluated_on": NIGHT + timedelta(days=1), "held_out": True}
+    write.upsert_promotions(output, [later, evaluation])
+    write.upsert_promotions(output, [evaluation | {"e_value": 2.0}])
+    write.upsert_promotions(output, [evaluation | {"version": "v3"}])
     rows = history.promotions(output, "sales", "v2")
     assert [(row["evaluated_on"], row["e_value"]) for row in rows] == [(NIGHT, 2.0), (NIGHT + timedelta(days=1), 1.0)]
     assert (rows[0]["segments"]["all"][0], rows[0]["effect"], rows[1]["held_out"]) == (42.0, None, True)

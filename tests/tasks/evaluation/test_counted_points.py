@@ -1,4 +1,4 @@
-"""What evenings had counted before one of them, told from the tables: in the order in which nights were run."""
+"""What evaluations had counted before one of them, told from the tables: in the order in which nights were run."""
 
 from __future__ import annotations
 
@@ -47,21 +47,21 @@ def ran(places):
 
 
 def found(places, number):
-    """Days of March: the evening before, and up to where the points of each night are counted."""
+    """Days of March: the evaluation before, and up to where the points of each night are counted."""
     counted, first = counted_before(places, day(number), GRID), GRID.position(day(1)) - 1
     assert counted.tonight - first == number
     return counted.before - first, {night.day: up_to - first for night, up_to in counted.up_to.items()}
 
 
-def test_before_the_first_evening_nothing_is_counted(places, ran):
+def test_before_the_first_evaluation_nothing_is_counted(places, ran):
     assert found(places, 3) == (3, {})
     ran(3, points=0)
     ran(4, points=0)
-    # An evening without an actual counts none: the next one takes its days too.
+    # An evaluation without an actual counts none: the next one takes its days too.
     assert found(places, 5) == (3, {3: 3, 4: 4})
 
 
-def test_every_night_is_counted_up_to_the_evening_before(places, ran):
+def test_every_night_is_counted_up_to_the_evaluation_before(places, ran):
     for number in (3, 4, 5):
         ran(number, points=6 * (number - 3))
     assert found(places, 6) == (5, {3: 5, 4: 5, 5: 5})
@@ -95,7 +95,7 @@ def test_parts_of_a_night_are_of_what_they_did(places, ran):
     ran(3, part="score")
     ran(3, part="forecast")
     ran(4, part="score")
-    # The third night was published after the third evening, and before the fourth.
+    # The third night was published after the third evaluation, and before the fourth.
     assert found(places, 5) == (4, {2: 4, 3: 4})
     assert found(places, 3) == (2, {2: 2})
 
@@ -123,7 +123,7 @@ def test_where_no_run_is_kept_all_nights_were_on_time(places, ran):
     assert found(places, 4) == (3, {2: 3, 3: 3})
 
 
-def test_an_evening_that_counted_nothing_finds_counted_what_later_ones_did(places, ran):
+def test_an_evaluation_that_counted_nothing_finds_counted_what_later_ones_did(places, ran):
     for number, points in ((2, 0), (3, 6), (4, 0), (5, 12)):
         ran(number, points)
     assert found(places, 4) == (3, {2: 5, 3: 5})

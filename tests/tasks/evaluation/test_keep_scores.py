@@ -35,7 +35,7 @@ def test_what_is_said_already_is_not_written_again(places, stored):
 def test_a_version_that_forecasts_a_night_no_more_leaves_no_score_and_a_segment_that_is_gone_does(places, stored):
     keep_scores(places, [row(), row("version=v1"), row("version=fallback"), row("region=north")])
     keep_scores(places, [row(version="v2"), row("version=v2"), row("version=fallback")])
-    keep_scores(places, [{**row(), "metric": "revision"}])  # which tells of no version
+    keep_scores(places, [{**row(), "metric": "instability"}])  # which tells of no version
     assert set(stored()) == {"all", "version=v2", "version=fallback", "region=north"}
     assert history.scores(places.engine(), "sales", NIGHT, "all")[0]["model_version"] == "v2"
 

@@ -34,15 +34,15 @@ def panel():
     )
 
 
-def evidence(evenings: float) -> Evidence:
+def evidence(evaluations: float) -> Evidence:
     empty = Evidence.none(LEVELS, 2)
     counts = empty.counts.copy()
     # All actuals far above.
-    counts[:, 120] = evenings
-    return replace(empty, counts=counts, evenings=np.full(2, evenings), points=np.full(2, evenings))
+    counts[:, 120] = evaluations
+    return replace(empty, counts=counts, evaluations=np.full(2, evaluations), points=np.full(2, evaluations))
 
 
-def test_a_night_is_calibrated_by_the_newest_evening_before_it(places):
+def test_a_night_is_calibrated_by_the_newest_evaluation_before_it(places):
     instead = Fallback.learn(panel(), 2, LEVELS, lower_bound=0.0)
     keep_evidence(places, day(3), evidence(30.0))
     keep_evidence(places, day(5), evidence(0.0))

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from models.evaluation.night_scores import EveningLoss
+from models.evaluation.night_scores import EvaluationLoss
 from models.monitoring.signals import rate_for
 from models.settings import MonitorSettings
 from sql.errors import SourceError
@@ -29,12 +29,12 @@ def day(number: int, first: datetime = FIRST) -> datetime:
 
 
 @pytest.fixture
-def evening(places):
-    """Runs one evening of losses, the baseline's being 1, with a bias and a coverage where given."""
+def evaluation(places):
+    """Runs one evaluation of losses, the baseline's being 1, with a bias and a coverage where given."""
 
     def run(number, losses, first=FIRST, zone=UTC, monitor=RULE, coverage_meant=None, **facts):
         given = {
-            segment: EveningLoss(loss, 1.0, **{"coverage": 0.8, "bias": 0.0, "n": 10, "revision": 0.2, **facts})
+            segment: EvaluationLoss(loss, 1.0, **{"coverage": 0.8, "bias": 0.0, "n": 10, "instability": 0.2, **facts})
             for segment, loss in losses.items()
         }
         return watch(places, given, monitor, zone, day(number, first), "r1", coverage_meant).changes
@@ -43,14 +43,14 @@ def evening(places):
 
 
 @pytest.fixture
-def run_nights(places, evening):
-    """Runs evenings of the given losses, one a day from `first` on, after a backtest of 40 nights."""
+def run_nights(places, evaluation):
+    """Runs evaluations of the given losses, one a day from `first` on, after a backtest of 40 nights."""
 
     def run(losses, segment="all", first=FIRST, zone=UTC, **facts):
         with_backtest(places, segment)
         changes = []
         for number, loss in enumerate(losses):
-            changes += evening(number, {segment: loss}, first, zone, **facts)
+            changes += evaluation(number, {segment: loss}, first, zone, **facts)
         return changes
 
     return run
@@ -62,8 +62,8 @@ def with_backtest(places, *segments, losses=BEFORE):
         [
             {
                 "job": "sales", "evaluated_on": day(number - len(losses) - 5), "segment": segment, "version": "v1",
-                "learnt": False, "loss": loss, "baseline_loss": 1.0, "coverage": 0.8 + (number % 3 - 1) / 50,
-                "bias": (number % 5 - 2) / 50, "n": 10, "revision": 0.2 + (number % 4 - 1.5) / 100,
+                "in_sample": False, "loss": loss, "baseline_loss": 1.0, "coverage": 0.8 + (number % 3 - 1) / 50,
+                "bias": (number % 5 - 2) / 50, "n": 10, "instability": 0.2 + (number % 4 - 1.5) / 100,
             }
             for number, loss in enumerate(losses)
             for segment in segments
@@ -77,12 +77,12 @@ def test_steady_losses_open_no_alert(places, run_nights):
     assert [row["state"] for row in rows] == ["ok"] * 3
     assert 0.05 <= rows[-1]["detectable"] < 0.3
     assert {signal: told["state"] for signal, told in rows[-1]["signals"].items()} == {
-        "bias": "ok", "coverage": "ok", "revision": "ok",
+        "bias": "ok", "coverage": "ok", "instability": "ok",
     }  # fmt: skip
 
 
-def test_without_enough_nights_to_compare_with_nothing_is_evaluated(places, evening):
-    evening(0, {"all": 5.0})
+def test_without_enough_nights_to_compare_with_nothing_is_evaluated(places, evaluation):
+    evaluation(0, {"all": 5.0})
     [row] = history.losses(places.engine(), "sales")
     assert (row["state"], row["reason"]) == ("not evaluated", "0 nights to compare with, 28 needed")
     assert row["detectable"] is None
@@ -105,42 +105,42 @@ def test_a_loss_that_comes_back_closes_the_alert(places, run_nights):
     assert (alert["state"], alert["closed_at"]) == ("closed", day(11))
 
 
-def test_a_night_without_actuals_is_not_evaluated_and_closes_nothing(places, run_nights, evening):
+def test_a_night_without_actuals_is_not_evaluated_and_closes_nothing(places, run_nights, evaluation):
     run_nights([0.5] * 3 + [0.9] * 6)
-    evening(9, {"all": float("nan")}, n=0)
+    evaluation(9, {"all": float("nan")}, n=0)
     row = history.losses(places.engine(), "sales")[-1]
     assert (row["state"], row["reason"]) == ("not evaluated", "no new actual has arrived")
     assert history.alerts(places.engine(), "sales")[0]["state"] == "open"
 
 
-def test_a_night_with_few_actuals_is_not_evaluated(places, run_nights, evening):
+def test_a_night_with_few_actuals_is_not_evaluated(places, run_nights, evaluation):
     run_nights([0.5] * 3)
-    evening(3, {"all": 9.0}, n=2)
+    evaluation(3, {"all": 9.0}, n=2)
     row = history.losses(places.engine(), "sales")[-1]
     assert (row["state"], row["reason"]) == ("not evaluated", "2 actuals tonight, usually 10")
 
 
-def test_the_same_night_twice_opens_one_alert(places, run_nights, evening):
+def test_the_same_night_twice_opens_one_alert(places, run_nights, evaluation):
     losses = [0.5] * 3 + [0.9] * 5
     run_nights(losses)
-    evening(len(losses) - 1, {"all": 0.9})
+    evaluation(len(losses) - 1, {"all": 0.9})
     assert len(history.alerts(places.engine(), "sales")) == 1
     assert len(history.losses(places.engine(), "sales")) == len(losses)
 
 
 def test_an_alert_that_a_first_run_closed_is_open_again_where_the_second_run_says_otherwise(
-    places, run_nights, evening
+    places, run_nights, evaluation
 ):
     run_nights([0.5] * 3 + [0.9] * 6 + [0.5] * 3)
     assert history.alerts(places.engine(), "sales")[0]["state"] == "closed"
-    evening(11, {"all": 0.9})
+    evaluation(11, {"all": 0.9})
     [alert] = history.alerts(places.engine(), "sales")
     assert (alert["state"], alert["closed_at"]) == ("open", None)
 
 
-def test_the_alert_of_a_segment_that_is_gone_ends_without_a_word_of_recovery(places, run_nights, evening):
+def test_the_alert_of_a_segment_that_is_gone_ends_without_a_word_of_recovery(places, run_nights, evaluation):
     run_nights([0.5] * 3 + [0.9] * 5, segment="region=north")
-    assert "the segment or signal is gone" in evening(8, {"all": 0.5})[0]
+    assert "the segment or signal is gone" in evaluation(8, {"all": 0.5})[0]
     [alert] = history.alerts(places.engine(), "sales")
     assert (alert["state"], alert["last_sent_at"]) == ("closed", day(8))
 
@@ -153,9 +153,9 @@ def test_a_message_names_days_of_the_jobs_own_zone(run_nights):
     assert closed.endswith("before 4 January 2024")
 
 
-def test_a_past_night_run_again_changes_no_alert(places, run_nights, evening):
+def test_a_past_night_run_again_changes_no_alert(places, run_nights, evaluation):
     run_nights([0.5] * 3 + [0.9] * 5)
-    assert evening(6, {"all": 0.5}) == ()
+    assert evaluation(6, {"all": 0.5}) == ()
     assert history.alerts(places.engine(), "sales")[0]["state"] == "open"
 
 
@@ -168,21 +168,21 @@ def test_bias_and_coverage_have_alerts_of_their_own(places, run_nights):
     assert {alert["signal"] for alert in history.alerts(places.engine(), "sales")} == {"bias", "coverage"}
 
 
-def test_forecasts_that_begin_to_change_more_every_night_have_an_alert_of_their_own(places, evening):
+def test_forecasts_that_begin_to_change_more_every_night_have_an_alert_of_their_own(places, evaluation):
     with_backtest(places, "all")
     news = []
     for number in range(20):
-        news += evening(number, {"all": 0.5}, revision=0.2 if number < 4 or number > 10 else 0.3)
+        news += evaluation(number, {"all": 0.5}, instability=0.2 if number < 4 or number > 10 else 0.3)
     assert news[0] == "sales, all: forecasts change 50 % more from night to night since 5 January 2024"
-    assert news[1:] == ["sales, all: the revision is what it was before 5 January 2024"]
+    assert news[1:] == ["sales, all: the instability is what it was before 5 January 2024"]
     [alert] = history.alerts(places.engine(), "sales")
-    assert (alert["signal"], alert["onset"]) == ("revision", day(4))
+    assert (alert["signal"], alert["onset"]) == ("instability", day(4))
 
 
-def test_without_a_night_before_the_revision_is_not_evaluated(places, evening):
+def test_without_a_night_before_the_revision_is_not_evaluated(places, evaluation):
     with_backtest(places, "all")
-    evening(0, {"all": 0.5}, revision=float("nan"))
-    told = history.losses(places.engine(), "sales")[0]["signals"]["revision"]
+    evaluation(0, {"all": 0.5}, instability=float("nan"))
+    told = history.losses(places.engine(), "sales")[0]["signals"]["instability"]
     assert (told["state"], told["reason"]) == ("not evaluated", "no figure tonight")
 
 
@@ -191,10 +191,10 @@ def test_what_is_not_among_the_signals_is_not_watched(places, run_nights):
     assert history.losses(places.engine(), "sales")[-1]["signals"] == {}
 
 
-def test_a_segment_that_is_worse_alone_is_named_as_the_likely_reason(places, evening):
+def test_a_segment_that_is_worse_alone_is_named_as_the_likely_reason(places, evaluation):
     with_backtest(places, "all", "region=north", "region=south")
     for number in range(8):
-        evening(number, {"all": 0.5, "region=north": 0.9 if number > 2 else 0.5, "region=south": 0.5})
+        evaluation(number, {"all": 0.5, "region=north": 0.9 if number > 2 else 0.5, "region=south": 0.5})
     [alert] = history.alerts(places.engine(), "sales")
     assert (alert["segment"], alert["reason"]) == ("region=north", "this segment alone")
 
@@ -217,11 +217,11 @@ def test_an_open_alert_can_be_acknowledged(places, run_nights):
         acknowledge_alert(places, "north", "ana", NOW)
 
 
-def test_what_somebody_accepts_is_usual_from_that_evening_on_and_what_is_worse_is_told_again(places, evening):
+def test_what_somebody_accepts_is_usual_from_that_evaluation_on_and_what_is_worse_is_told_again(places, evaluation):
     names = ("all", "region=north")
     with_backtest(places, *names)
     for number in range(8):
-        evening(number, dict.fromkeys(names, 0.5 if number < 3 else 0.9))
+        evaluation(number, dict.fromkeys(names, 0.5 if number < 3 else 0.9))
     assert {alert["segment"] for alert in history.open_alerts(places.engine(), "sales")} == set(names)
     accept_alert(places, "all", "ana", NOW)
     alerts = history.alerts(places.engine(), "sales")
@@ -229,14 +229,14 @@ def test_what_somebody_accepts_is_usual_from_that_evening_on_and_what_is_worse_i
         ("closed", day(7), "ana")
     }
     # The same night again, and others like it.
-    changes = [evening(number, dict.fromkeys(names, 0.9 + (number % 3 - 1) / 50)) for number in range(7, 20)]
+    changes = [evaluation(number, dict.fromkeys(names, 0.9 + (number % 3 - 1) / 50)) for number in range(7, 20)]
     assert not any(changes)
     assert history.open_alerts(places.engine(), "sales") == []
     effects = [row["effect"] for row in history.losses(places.engine(), "sales", "all")[-5:]]
     assert np.abs(effects).max() < 0.05
     # Half as bad again as what was accepted.
     for number in range(20, 26):
-        evening(number, dict.fromkeys(names, 1.35))
+        evaluation(number, dict.fromkeys(names, 1.35))
     [again] = [each for each in history.open_alerts(places.engine(), "sales") if each["segment"] == "all"]
     assert (again["onset"], again["effect"]) == (day(20), pytest.approx(0.5, abs=0.05))
     replayed = episodes_of(replay_rule(places, RULE, UTC), UTC)
@@ -245,11 +245,11 @@ def test_what_somebody_accepts_is_usual_from_that_evening_on_and_what_is_worse_i
     ]
 
 
-def test_one_segment_is_accepted_alone_and_a_stale_source_is_not(places, evening):
+def test_one_segment_is_accepted_alone_and_a_stale_source_is_not(places, evaluation):
     names = ("all", "region=north", "region=south")
     with_backtest(places, *names)
     for number in range(8):
-        evening(number, {"all": 0.5, "region=north": 0.9 if number > 2 else 0.5, "region=south": 0.9})
+        evaluation(number, {"all": 0.5, "region=north": 0.9 if number > 2 else 0.5, "region=south": 0.9})
     accept_alert(places, "region=north", "ana", NOW)
     assert [each["segment"] for each in history.open_alerts(places.engine(), "sales")] == ["region=south"]
     with pytest.raises(SourceError, match=r"no open alert of segment 'all'; open ones: \['region=south'\]"):
@@ -261,17 +261,17 @@ def test_one_segment_is_accepted_alone_and_a_stale_source_is_not(places, evening
 
 
 @pytest.mark.parametrize("bias", [-0.4, 0.4])
-def test_a_bias_is_accepted_with_its_direction(places, evening, bias):
+def test_a_bias_is_accepted_with_its_direction(places, evaluation, bias):
     with_backtest(places, "all")
     for number in range(8):
-        evening(number, {"all": 0.5}, bias=bias if number > 2 else 0.0)
+        evaluation(number, {"all": 0.5}, bias=bias if number > 2 else 0.0)
     [alert] = accept_alert(places, "all", "ana", NOW)
     assert (alert["signal"], np.sign(alert["effect"])) == ("bias", np.sign(bias))
     for number in range(8, 20):
-        assert evening(number, {"all": 0.5}, bias=bias + (number % 3 - 1) / 50) == ()
+        assert evaluation(number, {"all": 0.5}, bias=bias + (number % 3 - 1) / 50) == ()
     # What it was before is now a change the other way.
     for number in range(20, 28):
-        evening(number, {"all": 0.5}, bias=0.0)
+        evaluation(number, {"all": 0.5}, bias=0.0)
     assert np.sign(history.open_alerts(places.engine(), "sales")[0]["effect"]) == -np.sign(bias)
 
 
@@ -292,7 +292,12 @@ def test_a_replay_says_what_the_rule_said_and_changes_nothing(places, run_nights
 
 def test_the_alerts_of_chance_of_all_segments_and_signals_add_up_to_what_the_job_may_raise():
     names = [f"region={number}" for number in range(8)]
-    for signals in (["loss", "bias", "coverage", "revision"], ["loss"], ["bias", "coverage"], ["loss", "revision"]):
+    for signals in (
+        ["loss", "bias", "coverage", "instability"],
+        ["loss"],
+        ["bias", "coverage"],
+        ["loss", "instability"],
+    ):
         monitor = MonitorSettings(false_alarms_per_year=0.4, signals=signals)
         for segments in (names, []):
             rates = [
@@ -307,21 +312,21 @@ def test_the_loss_of_the_whole_job_has_the_largest_share_of_the_alerts_of_chance
     assert rate_for("bias", "all", 4, monitor) == pytest.approx(0.05 / 3)
 
 
-def test_intervals_that_calibration_narrows_to_what_they_mean_raise_no_alert(places, evening):
+def test_intervals_that_calibration_narrows_to_what_they_mean_raise_no_alert(places, evaluation):
     with_backtest(places, "all")
     for number in range(40):
         # The network's own 80 % intervals held 80 of 100 actuals, and were meant to hold 70.
-        evening(number, {"all": 0.5}, coverage=0.7 + (number % 3 - 1) / 50, coverage_meant=0.7)
+        evaluation(number, {"all": 0.5}, coverage=0.7 + (number % 3 - 1) / 50, coverage_meant=0.7)
     assert history.alerts(places.engine(), "sales") == []
     assert {row["signals"]["coverage"]["state"] for row in history.losses(places.engine(), "sales")} == {"ok"}
     assert replay_rule(places, RULE, UTC, 0.7)[-1]["signals"]["coverage"]["state"] == "ok"
     assert replay_rule(places, RULE, UTC)[-1]["signals"]["coverage"]["state"] == "degraded"
 
 
-def test_a_job_of_many_segments_must_be_worse_than_one_of_none_to_be_told(places, evening):
+def test_a_job_of_many_segments_must_be_worse_than_one_of_none_to_be_told(places, evaluation):
     names = [f"region={number}" for number in range(8)]
     with_backtest(places, "all", *names)
-    evening(0, dict.fromkeys(["all", *names], 0.5))
-    evening(1, {"all": 0.5})
+    evaluation(0, dict.fromkeys(["all", *names], 0.5))
+    evaluation(1, {"all": 0.5})
     of_many, of_none = [row for row in history.losses(places.engine(), "sales") if row["segment"] == "all"]
     assert of_none["detectable"] < of_many["detectable"]

@@ -35,7 +35,8 @@ LEVELS = [0.05, 0.25, 0.5, 0.75, 0.95]
 def loss_row(nights_ago: int, loss: float | None, state: str = "ok", segment: str = "all") -> dict[str, Any]:
     return {
         "job": "store-sales", "evaluated_on": CUTOFF - nights_ago * DAY, "segment": segment, "loss": loss,
-        "baseline_loss": 0.2, "coverage": 0.88, "bias": -0.01, "n": 60, "statistic": 0.1, "limit": 0.3, "state": state,
+        "baseline_loss": 0.2, "coverage": 0.88, "bias": -0.01, "n": 60, "statistic": 0.1, "threshold": 0.3,
+        "state": state,
     }  # fmt: skip
 
 

@@ -89,10 +89,12 @@ class Night:
 
 
 def too_narrow() -> Evidence:
-    """Thirty evenings on which actuals lay twice as far out as forecasts said."""
+    """Thirty evaluations on which actuals lay twice as far out as forecasts said."""
     evidence = Evidence.none(np.array(FORECAST.quantile_levels), 7)
     shares = np.diff(ndtr(EDGES / 2))
-    return replace(evidence, evenings=np.full(7, 30.0), points=np.full(7, 360.0), counts=np.tile(30 * shares, (7, 1)))
+    return replace(
+        evidence, evaluations=np.full(7, 30.0), points=np.full(7, 360.0), counts=np.tile(30 * shares, (7, 1))
+    )
 
 
 def _ordered(rows: pd.DataFrame) -> pd.DataFrame:
