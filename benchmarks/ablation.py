@@ -31,7 +31,9 @@ from models.metrics.metrics import mean_absolute_scaled_error
 from models.network.forecaster import Forecaster
 from models.network.plan import Plan
 from models.panel.panel import Panel
-from models.settings import ForecastSettings, NetworkSettings, TrainingSettings
+from models.settings.forecast import ForecastSettings
+from models.settings.network import NetworkSettings
+from models.settings.training import TrainingSettings
 from models.training.fit import fit
 
 ROOT = Path(__file__).parents[1]

@@ -43,7 +43,7 @@ from record import asked, record
 from models.calibration.calibration import Calibration
 from models.calibration.estimate import calibration_of
 from models.calibration.evidence import EvaluationPoints, Evidence
-from models.settings import CalibrationSettings
+from models.settings.monitoring import CalibrationSettings
 
 FloatArray = npt.NDArray[np.float64]
 

@@ -40,7 +40,7 @@ from record import asked, record
 from rule_calibration import calibration
 
 from models.monitoring.change_detection import Nights, Verdict, Watch, judge
-from models.settings import MonitorSettings
+from models.settings.monitoring import MonitorSettings
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]

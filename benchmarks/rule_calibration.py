@@ -12,7 +12,7 @@ from made_up_nights import FRESH, KINDS, LEARNT, YEAR, Kind, simulated
 from models.monitoring.reference import usual_nights
 from models.monitoring.signals import rate_for
 from models.monitoring.window_scan import highest_means
-from models.settings import MonitorSettings
+from models.settings.monitoring import MonitorSettings
 
 YEARS, QUARTER = 10, 91
 SEGMENTS = 8

@@ -18,8 +18,8 @@ import sqlalchemy as sa
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from flows.job.job import Job
 from sql.output.tables import metadata
+from tasks.night.job import Job
 
 ROOT = Path(__file__).parents[1]
 PAGES = (*sorted((ROOT / "docs").glob("*.md")), *sorted(ROOT.glob("*.md")))

@@ -20,7 +20,9 @@ from models.audit.build_panel import build_panel
 from models.network.forecaster import Forecaster
 from models.network.plan import Plan
 from models.panel.panel import Panel
-from models.settings import ForecastSettings, NetworkSettings, TrainingSettings
+from models.settings.forecast import ForecastSettings
+from models.settings.network import NetworkSettings
+from models.settings.training import TrainingSettings
 from models.training.fit import fit
 from models.training.loop import TrainingReport
 

@@ -19,7 +19,7 @@ from flows.job.job import find_named_job, jobs_by_name
 from flows.job.moments import to_moment
 from models.baselines.challengers import CHALLENGERS
 from models.lifecycle.retraining import Policy
-from models.settings import ForecastSettings
+from models.settings.forecast import ForecastSettings
 
 if TYPE_CHECKING:
     from prefect.client.schemas import FlowRun, State

@@ -1,4 +1,4 @@
-"""The job: one YAML file, composed of the parts that sit beside the code that obeys them."""
+"""The job file: read, checked and found by its name; `tasks/night/job.py` says what may stand in it."""
 
 from __future__ import annotations
 
@@ -7,126 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Self, get_args
+from typing import Any, get_args
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ValidationError
 
-from models.calendar.grid import TimeGrid
-from models.hierarchy.levels import Levels
-from models.settings import (
-    AuditSettings,
-    CalibrationSettings,
-    ForecastSettings,
-    HierarchySettings,
-    MonitorSettings,
-    NetworkSettings,
-    PromotionSettings,
-    ScheduleSettings,
-    Settings,
-    TrainingSettings,
-)
-from sql.engine.url import holds_password
-from sql.source.read import Source
-from tasks.monitoring.notify import Notify
-from tasks.publishing.retention import days_to_judge
-from tasks.runner.settings import Runner
-from tasks.store.places import Output, Places
+from tasks.night.job import Job
+from tasks.store.places import Places
 
 
 class JobError(ValueError):
     """The job file cannot be used; the message says where and what to write instead."""
-
-
-class Job(Settings):
-    """One nightly forecast: where history comes from, what is forecast, and where it goes."""
-
-    name: str = Field(
-        pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=100, description="Lower-case name, part of every row and path."
-    )
-    source: Source
-    forecast: ForecastSettings
-    audit: AuditSettings = AuditSettings()
-    hierarchy: HierarchySettings = HierarchySettings()
-    network: NetworkSettings = NetworkSettings()
-    calibration: CalibrationSettings = CalibrationSettings()
-    training: TrainingSettings = TrainingSettings()
-    promotion: PromotionSettings = PromotionSettings()
-    runner: Runner = Runner()
-    schedule: ScheduleSettings = ScheduleSettings()
-    output: Output = Output()
-    monitor: MonitorSettings = MonitorSettings()
-    notify: Notify = Notify()
-
-    @field_validator("network", mode="before")
-    @classmethod
-    def _auto_is_the_default(cls, value: Any) -> Any:
-        return {} if value == "auto" else value
-
-    @model_validator(mode="after")
-    def _frequency_has_a_grid(self) -> Self:
-        TimeGrid(self.forecast.frequency, self.forecast.time_zone)
-        return self
-
-    @model_validator(mode="after")
-    def _holds_no_password(self) -> Self:
-        urls = {"source.url": self.source.url, "output.url": self.output.url}
-        for place, other in enumerate(self.source.known_future_from):
-            urls[f"source.known_future_from.{place}.url"] = other.url or ""
-        for where, url in urls.items():
-            if holds_password(url):
-                raise ValueError(f"{where} holds a password; write ${{NAME}} in its place and set that variable")
-        return self
-
-    @model_validator(mode="after")
-    def _missing_future_is_of_known_columns(self) -> Self:
-        policy, known = self.forecast.missing_future, self.source.known_ahead
-        unknown = [column for column in policy if column not in known] if isinstance(policy, dict) else []
-        if unknown:
-            raise ValueError(f"forecast.missing_future names {unknown}; known over the horizon are {known}")
-        return self
-
-    @model_validator(mode="after")
-    def _segments_are_static_columns(self) -> Self:
-        unknown = [column for column in self.monitor.segments if column not in self.source.static]
-        if unknown:
-            raise ValueError(
-                f"monitor.segments names {unknown}, which source.static does not; "
-                f"source.static has {self.source.static}"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _levels_are_parts_of_the_id(self) -> Self:
-        _ = self.levels
-        return self
-
-    @model_validator(mode="after")
-    def _nights_are_kept_until_they_are_judged(self) -> Self:
-        keep, needed = self.output.keep_days, days_to_judge(self.forecast)
-        if keep is not None and keep < needed:
-            raise ValueError(
-                f"output.keep_days is {keep}, but {self.forecast.horizon} steps of {self.forecast.frequency!r} reach "
-                f"{needed} days ahead, and the last ones would never be judged; give {needed} or more"
-            )
-        return self
-
-    @property
-    def levels(self) -> Levels:
-        """The upper levels that are forecast, none where the job names none."""
-        return Levels.of(self.source.series_id, self.hierarchy.levels, self.hierarchy.method)
-
-    @property
-    def coverage_meant(self) -> float | None:
-        """Share of actuals that the widest interval is calibrated to hold; None where nothing is calibrated."""
-        low, high = min(self.forecast.quantile_levels), max(self.forecast.quantile_levels)
-        return high - low if self.calibration.enabled and high > low else None
-
-    @property
-    def promotion_settings(self) -> PromotionSettings:
-        """`promotion` with its policy: where the job trains every night, each night is forecast by its own network."""
-        policy = "always" if self.training.policy == "scratch" else "evidence"
-        return self.promotion.model_copy(update={"policy": self.promotion.policy or policy})
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,12 @@ from models.errors import InputError
 from sql.errors import SourceError, StorageError
 from sql.source.read import describe_source
 from tasks.forecasting.reconcile import require_method
-from tasks.monitoring.notify import NotifyError, check_targets
+from tasks.monitoring.deliver import NotifyError
+from tasks.monitoring.notify import check_targets
 from tasks.reading.audit import audit_input, refuse_stale
 from tasks.reading.read_series import read_series
 from tasks.runner.cluster import check_runner
-from tasks.runner.settings import RunnerError
+from tasks.runner.errors import RunnerError
 from tasks.store.places import PlaceError, check_places
 
 

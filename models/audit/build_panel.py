@@ -24,7 +24,8 @@ from models.errors import InputError
 from models.panel.history_summary import Window
 from models.panel.panel import Panel
 from models.panel.positions import NEVER
-from models.settings import AuditSettings, ForecastSettings
+from models.settings.audit import AuditSettings
+from models.settings.forecast import ForecastSettings
 
 
 @dataclass(frozen=True)

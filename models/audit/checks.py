@@ -12,7 +12,8 @@ from models.audit.staleness import dead_after
 from models.audit.unit_changes import unit_changes
 from models.calendar.grid import TimeGrid
 from models.panel.panel import IntArray, Panel
-from models.settings import AuditSettings, ForecastSettings
+from models.settings.audit import AuditSettings
+from models.settings.forecast import ForecastSettings
 
 NEVER_OBSERVED = "no observed value up to the cutoff"
 # So few negative values among others are more likely mistakes than the nature of the series.

@@ -16,7 +16,7 @@ from models.calendar.grid import TimeGrid
 from models.calendar.repeated_hours import second_pass
 from models.errors import InputError
 from models.panel.panel import Panel
-from models.settings import MissingFuture
+from models.settings.forecast import MissingFuture
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]

@@ -17,7 +17,7 @@ from models.audit.scan import Survey
 from models.errors import InputError
 from models.panel.history_summary import Window
 from models.panel.panel import Panel
-from models.settings import ForecastSettings
+from models.settings.forecast import ForecastSettings
 
 # A step takes four bytes; fewer than these are never too many.
 MANY_STEPS, STEPS_PER_VALUE = 50_000_000, 1_000

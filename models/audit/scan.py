@@ -12,7 +12,7 @@ from models.audit.row_stream import Batch, PlacedRows
 from models.audit.rows import INFINITE, TOO_LARGE, BoolArray, IntArray, Rows, Tally, wild
 from models.errors import InputError
 from models.panel.positions import LATEST, NEVER
-from models.settings import AuditSettings
+from models.settings.audit import AuditSettings
 
 
 @dataclass

@@ -6,7 +6,8 @@ from datetime import datetime
 from math import ceil, floor
 
 from models.calendar.grid import TimeGrid
-from models.settings import AuditSettings, ForecastSettings
+from models.settings.audit import AuditSettings
+from models.settings.forecast import ForecastSettings
 
 USUAL_DAYS = 3
 DEAD_DAYS = 56

@@ -20,7 +20,7 @@ from models.evaluation.special_days import KindsOfDays, UnlikeDays
 from models.metrics.stability import changes
 from models.network.forecaster import Forecaster
 from models.panel.panel import Panel
-from models.settings import ForecastSettings
+from models.settings.forecast import ForecastSettings
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]

@@ -18,7 +18,7 @@ from models.evaluation.volume_classes import volume_segments
 from models.metrics.statistics import as_quantiles, pinball_of_each
 from models.panel.history_summary import Window, seasonal_changes
 from models.panel.panel import Panel
-from models.settings import MonitorSettings
+from models.settings.monitoring import MonitorSettings
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]

@@ -17,7 +17,7 @@ from models.lifecycle.promotion import Sums
 from models.metrics.statistics import pinball_of_each
 from models.network.forecaster import Forecaster
 from models.panel.panel import Panel
-from models.settings import ForecastSettings
+from models.settings.forecast import ForecastSettings
 from models.training.split import choose_windows
 
 FloatArray = npt.NDArray[np.float64]

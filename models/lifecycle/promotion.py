@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import stdtr
 
-from models.settings import PromotionSettings
+from models.settings.training import PromotionSettings
 
 FloatArray = npt.NDArray[np.float64]
 

@@ -8,7 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
 from models.errors import InputError
-from models.settings import ForecastSettings, NetworkSettings, TrainingSettings
+from models.settings.forecast import ForecastSettings
+from models.settings.network import NetworkSettings
+from models.settings.training import TrainingSettings
 
 Policy = Literal["auto", "scratch", "warm", "never"]
 Mode = Literal["scratch", "warm", "load"]

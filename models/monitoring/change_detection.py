@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from models.monitoring.reference import Usual, usual_nights
 from models.monitoring.window_scan import LENGTHS, WIDE, newest_means
-from models.settings import MonitorSettings
+from models.settings.monitoring import MonitorSettings
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]

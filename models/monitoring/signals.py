@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from models.monitoring.change_detection import Nights, Verdict, Watch, judge, judge_both, log_ratio, reference
 from models.monitoring.mix_adjustment import Mixed, expected_log_ratio
-from models.settings import MonitorSettings
+from models.settings.monitoring import MonitorSettings
 
 Signal = Literal["loss", "bias", "coverage", "instability"]
 FloatArray = npt.NDArray[np.float64]

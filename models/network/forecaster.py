@@ -27,7 +27,8 @@ from models.network.plan import Plan, trained_as, usual_lower_bound
 from models.network.version_file import read_description, write_description
 from models.panel.forecast import Forecast, mean_of_quantiles
 from models.panel.panel import IntArray, Panel
-from models.settings import ForecastSettings, TrainingSettings
+from models.settings.forecast import ForecastSettings
+from models.settings.training import TrainingSettings
 
 
 class Forecaster:

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from models.panel.panel import Panel
-from models.settings import ForecastSettings, NetworkSettings, TrainingSettings
+from models.settings.forecast import ForecastSettings
+from models.settings.network import NetworkSettings
+from models.settings.training import TrainingSettings
 
 LONGEST_SEGMENT = 48
 FEWEST_SEGMENTS = 8

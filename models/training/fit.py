@@ -13,7 +13,9 @@ from models.network.features import Vocabulary
 from models.network.forecaster import Forecaster
 from models.network.plan import Plan, choose
 from models.panel.panel import Panel
-from models.settings import ForecastSettings, NetworkSettings, TrainingSettings
+from models.settings.forecast import ForecastSettings
+from models.settings.network import NetworkSettings
+from models.settings.training import TrainingSettings
 from models.training.fit_member import train_member
 from models.training.loop import TrainingReport, merged
 from models.training.progress import Progress

@@ -12,7 +12,7 @@ from models.network.member import Member
 from models.network.numpy_network import Weights
 from models.network.windows import gather
 from models.panel.panel import Panel
-from models.settings import TrainingSettings
+from models.settings.training import TrainingSettings
 from models.training.devices import accelerators, shared, training_devices
 from models.training.keras_network import RecurrentForecaster
 from models.training.loop import TrainingReport, train

@@ -20,7 +20,11 @@ from models.evaluation.night_scores import watched_segments
 from models.network.forecaster import Forecaster
 from models.panel.forecast import Forecast
 from models.panel.panel import Panel
-from models.settings import AuditSettings, ForecastSettings, MonitorSettings, NetworkSettings, TrainingSettings
+from models.settings.audit import AuditSettings
+from models.settings.forecast import ForecastSettings
+from models.settings.monitoring import MonitorSettings
+from models.settings.network import NetworkSettings
+from models.settings.training import TrainingSettings
 from sql.source.as_of import known_at
 from sql.source.read import Source
 from tasks.process_pool import spread_over, worker_count

@@ -12,7 +12,8 @@ from models.calibration.evidence import Evidence
 from models.evaluation.hindcast import HindcastEvaluation, hindcast
 from models.evaluation.night_scores import watched_segments
 from models.network.forecaster import Forecaster
-from models.settings import CalibrationSettings, ForecastSettings, MonitorSettings
+from models.settings.forecast import ForecastSettings
+from models.settings.monitoring import CalibrationSettings, MonitorSettings
 from sql.output import history, write
 from tasks.forecasting.calibration import keep_evidence
 from tasks.step import logger, step

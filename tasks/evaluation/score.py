@@ -31,7 +31,8 @@ from models.hierarchy.levels import Levels
 from models.metrics.metrics import evaluate_segments
 from models.panel.history_summary import Window
 from models.panel.panel import Panel
-from models.settings import CalibrationSettings, ForecastSettings, MonitorSettings
+from models.settings.forecast import ForecastSettings
+from models.settings.monitoring import CalibrationSettings, MonitorSettings
 from sql.output import history
 from sql.output.tables import is_quantile_column, quantile_level
 from tasks.evaluation.counted_points import Counted, counted_before

@@ -18,7 +18,8 @@ from models.calibration.estimate import calibration_of
 from models.calibration.evidence import EvaluationPoints, Evidence, group_of, groups_of
 from models.evaluation.night_scores import PastNight
 from models.panel.panel import Panel, places_of
-from models.settings import CalibrationSettings, ForecastSettings
+from models.settings.forecast import ForecastSettings
+from models.settings.monitoring import CalibrationSettings
 from sql.output import history, write
 from tasks.step import step
 from tasks.store.places import Places

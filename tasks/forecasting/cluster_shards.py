@@ -20,8 +20,9 @@ from models.panel.shards import shards
 from tasks.forecasting.cluster_worker import Shard, forecast_part
 from tasks.forecasting.shard import Tonight
 from tasks.runner.cluster import PACKAGE, connected, worker_count
-from tasks.runner.settings import Runner, RunnerError
+from tasks.runner.errors import RunnerError
 from tasks.runner.shared_files import fetch, remove, shared_folder, store
+from tasks.settings import Runner
 from tasks.store.night_file import night_parts
 from tasks.store.panel_file import save_panel
 from tasks.store.places import Places

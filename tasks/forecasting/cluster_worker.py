@@ -16,7 +16,7 @@ from models.cores import CORES
 from models.network.forecaster import Forecaster
 from tasks.forecasting.shard import Tonight, shard_parts
 from tasks.runner.cluster import PACKAGE
-from tasks.runner.settings import RunnerError
+from tasks.runner.errors import RunnerError
 from tasks.runner.shared_files import fetch, store
 from tasks.store.night_file import save_night
 from tasks.store.panel_file import load_panel

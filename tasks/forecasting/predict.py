@@ -20,14 +20,15 @@ from models.hierarchy.levels import Levels
 from models.network.forecaster import Forecaster
 from models.panel.panel import Panel
 from models.panel.shards import shards
-from models.settings import CalibrationSettings, ForecastSettings
+from models.settings.forecast import ForecastSettings
+from models.settings.monitoring import CalibrationSettings
 from tasks.forecasting.aggregates import with_upper_levels
 from tasks.forecasting.calibration import packed, tonights_calibration
 from tasks.forecasting.cluster_shards import parts_from_cluster
 from tasks.forecasting.reconcile import reconciled
 from tasks.forecasting.shard import Tonight, bare_fallback, shard_parts
 from tasks.prefect_ui import show_progress
-from tasks.runner.settings import Runner
+from tasks.settings import Runner
 from tasks.step import step
 from tasks.store.night_file import save_night
 from tasks.store.panel_file import load_panel

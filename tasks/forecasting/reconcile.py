@@ -17,7 +17,7 @@ from models.hierarchy.past_errors import past_cutoffs, past_errors
 from models.hierarchy.training_panel import sums_of
 from models.panel.forecast import Forecast
 from models.panel.panel import Panel
-from models.settings import ForecastSettings
+from models.settings.forecast import ForecastSettings
 from tasks.forecasting.shard import Tonight, forecast_of_rows, row_parts
 from tasks.step import logger
 

@@ -8,16 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from pydantic import Field, field_validator
-
-from models.settings import Settings
 from sql.output import history, write
-from tasks.monitoring.deliver import NotifyError, Target, deliver, fill_in_environment, targets_of
+from tasks.monitoring.deliver import Target, deliver, targets_of
+from tasks.settings import Notify
 from tasks.step import step
 from tasks.store.places import Places
-
-__all__ = ["Delivery", "Notify", "NotifyError", "alert_message", "announce_fallback", "check_targets", "emit",
-           "fill_in_environment", "notify"]  # fmt: skip
 
 Row = Mapping[str, Any]
 
@@ -31,35 +26,6 @@ _EVENTS = {
     "instability": ("nightcast.instability.degraded", "nightcast.instability.recovered"),
     "input": ("nightcast.input.stale", "nightcast.input.fresh"),
 }
-
-
-class Notify(Settings):
-    """Who is told when the forecasts get worse or the source stale, and when it is well again."""
-
-    webhook: str | None = Field(
-        None, description="URL that gets each night's alerts as JSON; ${NAME} is the environment's."
-    )
-    targets: list[str] = Field(
-        [],
-        description="E-mail, Slack, Teams and a hundred more: each `${NAME}`, the environment variable that holds "
-        "the target's URL as Apprise writes it, such as mailtos://, slack:// or msteams://.",
-    )
-    repeat_after_days: float = Field(
-        7.0,
-        gt=0,
-        description="An alert that is open still, and that nobody acknowledged, is told again after these.",
-    )
-
-    @field_validator("targets")
-    @classmethod
-    def _only_names(cls, targets: list[str]) -> list[str]:
-        for number, target in enumerate(targets):
-            if not (target.startswith("${") and target.endswith("}") and target[2:-1].isidentifier()):
-                raise ValueError(
-                    f"target {number + 1} must be the name of an environment variable, such as ${{SLACK_URL}}, for its "
-                    "URL holds its secrets; set that variable to the URL"
-                )
-        return targets
 
 
 @dataclass(frozen=True)

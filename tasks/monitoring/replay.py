@@ -8,7 +8,7 @@ from datetime import tzinfo
 from typing import Any
 
 from models.monitoring.signals import as_calibrated
-from models.settings import MonitorSettings
+from models.settings.monitoring import MonitorSettings
 from sql.output import history
 from tasks.monitoring.watch import alerts_after, loss_row
 from tasks.store.places import Places

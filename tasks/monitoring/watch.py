@@ -14,7 +14,7 @@ import numpy as np
 from models.evaluation.night_scores import EvaluationLoss
 from models.monitoring.diagnosis import likely_reason
 from models.monitoring.signals import Accepted, Signal, as_calibrated, in_words, rate_for, state_of, verdict_on
-from models.settings import MonitorSettings
+from models.settings.monitoring import MonitorSettings
 from sql.output import history, write
 from tasks.monitoring import episodes
 from tasks.step import logger, step

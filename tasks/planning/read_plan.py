@@ -16,7 +16,11 @@ from models.evaluation.volume_classes import volume_reach
 from models.hierarchy.levels import Levels
 from models.network.forecaster import Forecaster
 from models.panel.history_summary import Window
-from models.settings import AuditSettings, ForecastSettings, MonitorSettings, NetworkSettings, TrainingSettings
+from models.settings.audit import AuditSettings
+from models.settings.forecast import ForecastSettings
+from models.settings.monitoring import MonitorSettings
+from models.settings.network import NetworkSettings
+from models.settings.training import TrainingSettings
 from sql.output import history
 from sql.source.read import Source, takes_since
 from tasks.evaluation.counted_points import counted_before

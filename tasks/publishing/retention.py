@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import re
 from datetime import datetime, timedelta
 
 import fsspec
-import numpy as np
 
-from models.calendar.grid import TimeGrid
-from models.settings import ForecastSettings
 from sql.errors import StorageError
 from sql.output.retention import forget_nights
 from tasks.step import logger, step
@@ -49,16 +45,3 @@ def _remove_files(places: Places, before: datetime) -> None:
         named = re.search(r"/cutoff=(\d{4}-\d\d-\d\dT\d{6}Z)/?$", str(path))
         if named and named[1] < stamp(before):
             system.rm(path, recursive=True)
-
-
-def days_to_judge(forecast: ForecastSettings) -> int:
-    """For how many days a night is needed: until the actual of its last step may have arrived.
-
-    >>> days_to_judge(ForecastSettings(frequency="D", horizon=28))
-    28
-    """
-    # No months together are longer than those from July 2023 on, which hold a February of 29 days.
-    grid = TimeGrid(forecast.frequency, forecast.time_zone)
-    first = grid.to_index(np.array(["2023-07-01"], "M8[us]"))[0]
-    begin, end = grid.to_utc(first + np.array([0, forecast.horizon]))
-    return math.ceil(float((end - begin) / np.timedelta64(1, "D")))

@@ -9,7 +9,8 @@ from pathlib import Path
 from models.audit.build_panel import Audit, build_panel
 from models.errors import InputError
 from models.panel.history_summary import Window
-from models.settings import AuditSettings, ForecastSettings
+from models.settings.audit import AuditSettings
+from models.settings.forecast import ForecastSettings
 from sql.source.read import Source
 from tasks.prefect_ui import show_input
 from tasks.reading.covariates import covariates

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from models.settings import ForecastSettings
+from models.settings.forecast import ForecastSettings
 from sql.source.known_future import ahead_as_of, read_known_future
 from sql.source.read import Source
 from sql.source.settings import COVARIATES

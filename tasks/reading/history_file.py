@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 
 from models.panel.history_summary import HistorySummary
 from models.panel.panel import Panel
-from models.settings import AuditSettings, ForecastSettings
+from models.settings.audit import AuditSettings
+from models.settings.forecast import ForecastSettings
 from sql.source.read import Source, query_text
 
 SUMMARY_FILE = "summary.parquet"

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from models.calendar.grid import TimeGrid
 from models.errors import InputError
-from models.settings import ForecastSettings
+from models.settings.forecast import ForecastSettings
 from sql.errors import NoRows
 from sql.source.as_of import known_at
 from sql.source.read import Source, describe_source, first_timestamp, save_observations

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from models.cores import available_cores
 from models.extras import require_extra
-from tasks.runner.settings import Runner, RunnerError
+from tasks.runner.errors import RunnerError
+from tasks.settings import Runner
 from tasks.step import step
 
 if TYPE_CHECKING:

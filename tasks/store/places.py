@@ -13,34 +13,18 @@ from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 import fsspec
-from pydantic import Field
 from sqlalchemy import Engine, inspect
 
-from models.settings import Settings
 from sql.engine.connection import connect, ping, storage_errors
 from sql.engine.url import describe, resolve_url
 from sql.errors import SourceError
 from sql.migrations import migrate
+from tasks.settings import Output
 from tasks.step import step
 
 
 class PlaceError(ValueError):
     """A folder of `output` is on a file system that is not known here."""
-
-
-class Output(Settings):
-    """Where forecasts, scores, model versions and reports go."""
-
-    url: str = Field("sqlite:///forecasts.db", description="Database of the tables; ${NAME} is the environment's.")
-    parquet: str = Field("forecasts/", description="Folder of the Parquet files: local, or s3://, gs://, az://.")
-    versions: str = Field("versions/", description="Folder of the model versions: local, or s3://, gs://, az://.")
-    report: str = Field("reports/", description="Local folder of the reports.")
-    keep_days: int | None = Field(
-        None,
-        ge=1,
-        description="Days before the newest cutoff for which nights are kept, tables and Parquet, the horizon at "
-        "least; left out, all are. On PostgreSQL a month (UTC) goes once all of it is older.",
-    )
 
 
 @dataclass(frozen=True)

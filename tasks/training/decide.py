@@ -13,7 +13,9 @@ import numpy.typing as npt
 
 from models.lifecycle.retraining import ChampionFacts, Policy, Trainings, built_for, decide_training
 from models.network.version_file import what_is_wrong
-from models.settings import ForecastSettings, NetworkSettings, TrainingSettings
+from models.settings.forecast import ForecastSettings
+from models.settings.network import NetworkSettings
+from models.settings.training import TrainingSettings
 from sql.output import history
 from tasks.step import logger, step
 from tasks.store.panel_file import load_panel

@@ -11,10 +11,12 @@ from typing import Any
 from models.errors import TrainingFailed
 from models.hierarchy.levels import Levels
 from models.lifecycle.promotion import Verdict
-from models.settings import ForecastSettings, NetworkSettings, PromotionSettings, TrainingSettings
+from models.settings.forecast import ForecastSettings
+from models.settings.network import NetworkSettings
+from models.settings.training import PromotionSettings, TrainingSettings
 from sql.output import write
 from tasks.runner.cluster import PACKAGE
-from tasks.runner.settings import Runner
+from tasks.settings import Runner
 from tasks.step import inside_flow, logger, step
 from tasks.store.places import Places
 from tasks.store.version_store import StoredVersion, store_version

@@ -13,8 +13,8 @@ from tempfile import TemporaryDirectory
 
 from models.errors import TrainingFailed
 from tasks.prefect_ui import label_run
-from tasks.runner.settings import Runner
 from tasks.runner.shared_files import fetch, shared_folder, store
+from tasks.settings import Runner
 from tasks.store.places import Places
 from tasks.training.order import MODEL, ORDER, TRAINED, Order, Trained
 from tasks.training.own_process import train_apart

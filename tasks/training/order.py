@@ -21,7 +21,10 @@ from pydantic import Field
 
 from models.errors import TrainingFailed
 from models.hierarchy.levels import Levels
-from models.settings import ForecastSettings, NetworkSettings, Settings, TrainingSettings
+from models.settings.base import Settings
+from models.settings.forecast import ForecastSettings
+from models.settings.network import NetworkSettings
+from models.settings.training import TrainingSettings
 from tasks.runner.cluster import PACKAGE
 from tasks.store.version_store import StoredVersion
 

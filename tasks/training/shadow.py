@@ -14,7 +14,8 @@ from models.evaluation.night_scores import segments_of
 from models.lifecycle.comparison import compare, reach_of
 from models.lifecycle.promotion import Sums, Verdict, evidence_of, in_shadow, objections, widest_interval
 from models.network.forecaster import Forecaster
-from models.settings import ForecastSettings, PromotionSettings
+from models.settings.forecast import ForecastSettings
+from models.settings.training import PromotionSettings
 from sql.output import history, write
 from tasks.step import logger, step
 from tasks.store.panel_file import load_panel

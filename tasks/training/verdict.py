@@ -18,7 +18,7 @@ from models.lifecycle.promotion import (
     widest_interval,
     worst_segment,
 )
-from models.settings import PromotionSettings
+from models.settings.training import PromotionSettings
 from sql.output import history
 from tasks.store.places import Places
 from tasks.store.version_store import StoredVersion

@@ -8,7 +8,8 @@ import pyarrow as pa
 import pytest
 
 from sql.migrations import migrate
-from tasks.store.places import Output, Places
+from tasks.settings import Output
+from tasks.store.places import Places
 
 CUTOFF = datetime(2024, 3, 1, tzinfo=UTC)
 

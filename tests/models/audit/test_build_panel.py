@@ -12,7 +12,8 @@ import models.audit.row_stream
 import models.audit.rows
 from models.audit.build_panel import build_panel
 from models.errors import InputError
-from models.settings import AuditSettings, ForecastSettings
+from models.settings.audit import AuditSettings
+from models.settings.forecast import ForecastSettings
 
 NOW = datetime(2024, 2, 1, tzinfo=UTC)
 NAN = float("nan")

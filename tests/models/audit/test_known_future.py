@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from models.audit.build_panel import build_panel
 from models.errors import InputError
-from models.settings import ForecastSettings
+from models.settings.forecast import ForecastSettings
 
 NOW = datetime(2024, 2, 1, tzinfo=UTC)
 NAN = float("nan")

@@ -20,7 +20,8 @@ from models.audit.build_panel import build_panel
 from models.audit.occupancy import Occupancy
 from models.audit.rows import Rows, Tally
 from models.panel.panel import Panel
-from models.settings import AuditSettings, ForecastSettings
+from models.settings.audit import AuditSettings
+from models.settings.forecast import ForecastSettings
 
 FIRST, NOW = datetime(2024, 1, 1), datetime(2024, 2, 1, tzinfo=UTC)
 DAILY = ForecastSettings(frequency="D", horizon=2, min_history=2)

@@ -12,7 +12,9 @@ from models.evaluation.night_scores import scales_at
 from models.hierarchy.past_errors import earlier
 from models.metrics.statistics import pinball_of_each
 from models.panel.panel import Panel
-from models.settings import ForecastSettings, NetworkSettings, TrainingSettings
+from models.settings.forecast import ForecastSettings
+from models.settings.network import NetworkSettings
+from models.settings.training import TrainingSettings
 from models.training.fit import fit
 
 FORECAST = ForecastSettings(frequency="D", horizon=7, quantile_levels=[0.1, 0.5, 0.9])

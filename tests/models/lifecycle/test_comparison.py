@@ -12,7 +12,9 @@ from models.lifecycle import comparison
 from models.lifecycle.comparison import compare, compare_held_out
 from models.lifecycle.promotion import Sums
 from models.metrics.statistics import pinball_of_each
-from models.settings import ForecastSettings, NetworkSettings, TrainingSettings
+from models.settings.forecast import ForecastSettings
+from models.settings.network import NetworkSettings
+from models.settings.training import TrainingSettings
 from models.training.fit import fit
 
 FORECAST = ForecastSettings(frequency="D", horizon=7, quantile_levels=[0.1, 0.5, 0.9])

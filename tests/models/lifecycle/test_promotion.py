@@ -18,7 +18,7 @@ from models.lifecycle.promotion import (
     winnings,
     worst_segment,
 )
-from models.settings import PromotionSettings
+from models.settings.training import PromotionSettings
 
 SETTINGS = PromotionSettings()
 YEAR = 365

@@ -11,7 +11,9 @@ import pytest
 
 from models.errors import InputError
 from models.lifecycle.retraining import ChampionFacts, TrainingDecision, Trainings, built_for, decide_training
-from models.settings import ForecastSettings, Layer, NetworkSettings, TrainingSettings
+from models.settings.forecast import ForecastSettings
+from models.settings.network import Layer, NetworkSettings
+from models.settings.training import TrainingSettings
 
 CUTOFF = datetime(2024, 3, 31, tzinfo=UTC)
 FORECAST = ForecastSettings(frequency="D", horizon=28)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from models.monitoring.change_detection import RENEWED, Nights, Verdict, Watch, judge, judge_both, log_ratio
-from models.settings import MonitorSettings
+from models.settings.monitoring import MonitorSettings
 
 SETTINGS = MonitorSettings()
 LOSS = Watch(np.log1p(SETTINGS.tolerance), np.log1p(SETTINGS.min_effect))

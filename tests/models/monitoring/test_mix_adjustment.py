@@ -8,7 +8,7 @@ import pytest
 from models.monitoring.change_detection import log_ratio
 from models.monitoring.mix_adjustment import Mixed, expected_log_ratio
 from models.monitoring.signals import verdict_on
-from models.settings import MonitorSettings
+from models.settings.monitoring import MonitorSettings
 
 POINTS = 2_000
 

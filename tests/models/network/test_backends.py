@@ -11,7 +11,9 @@ import keras
 import numpy as np
 import pytest
 
-from models.settings import ForecastSettings, Layer, NetworkSettings, TrainingSettings
+from models.settings.forecast import ForecastSettings
+from models.settings.network import Layer, NetworkSettings
+from models.settings.training import TrainingSettings
 from models.training.fit import fit
 
 ROOT = Path(__file__).parents[3]
@@ -40,7 +42,9 @@ import jax, keras, numpy as np
 from keras_reference import keras_quantiles
 from models.training.fit import fit
 from models.panel.panel import Panel
-from models.settings import ForecastSettings, Layer, NetworkSettings, TrainingSettings
+from models.settings.forecast import ForecastSettings
+from models.settings.network import Layer, NetworkSettings
+from models.settings.training import TrainingSettings
 
 folder = Path(sys.argv[1])
 with np.load(folder / "panel.npz") as arrays:

@@ -11,7 +11,9 @@ import pytest
 from models.errors import ModelError
 from models.network.forecaster import Forecaster
 from models.panel.shards import shards
-from models.settings import ForecastSettings, InputSettings, Layer, NetworkSettings, Tokens, TrainingSettings
+from models.settings.forecast import ForecastSettings
+from models.settings.network import InputSettings, Layer, NetworkSettings, Tokens
+from models.settings.training import TrainingSettings
 from models.training.fit import fit
 from models.training.fit_member import built, fitted_to
 

@@ -10,7 +10,9 @@ from models.network.features import Vocabulary
 from models.network.member import Member
 from models.network.numpy_network import CELLS, gelu
 from models.network.plan import choose
-from models.settings import ForecastSettings, InputSettings, Layer, NetworkSettings, Tokens, TrainingSettings
+from models.settings.forecast import ForecastSettings
+from models.settings.network import InputSettings, Layer, NetworkSettings, Tokens
+from models.settings.training import TrainingSettings
 from models.training.fit_member import built
 
 FORECAST = ForecastSettings(frequency="D", horizon=10, quantile_levels=[0.1, 0.9])

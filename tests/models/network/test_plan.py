@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from models.network.plan import Plan, choose, trained_as
-from models.settings import ForecastSettings, InputSettings, Layer, NetworkSettings, Tokens, TrainingSettings
+from models.settings.forecast import ForecastSettings
+from models.settings.network import InputSettings, Layer, NetworkSettings, Tokens
+from models.settings.training import TrainingSettings
 
 
 def chosen(panel, network=None, horizon=7, **training):

@@ -16,7 +16,8 @@ from models.errors import InputError
 from models.evaluation.night_scores import scales_at
 from models.panel.history_summary import HistorySummary, Window
 from models.panel.panel import Panel
-from models.settings import AuditSettings, ForecastSettings
+from models.settings.audit import AuditSettings
+from models.settings.forecast import ForecastSettings
 
 SEASON, DAYS = 3, 40
 FORECAST = ForecastSettings(frequency="D", horizon=2, season_lengths=[SEASON], min_history=6)

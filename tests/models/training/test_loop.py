@@ -10,7 +10,9 @@ from models.errors import TrainingFailed
 from models.network.features import Vocabulary
 from models.network.member import Member
 from models.network.plan import choose
-from models.settings import ForecastSettings, Layer, NetworkSettings, TrainingSettings
+from models.settings.forecast import ForecastSettings
+from models.settings.network import Layer, NetworkSettings
+from models.settings.training import TrainingSettings
 from models.training.fit_member import built
 from models.training.loop import ROUND, WARM_SHARE, merged, train
 from models.training.split import choose_windows

@@ -9,7 +9,9 @@ import pytest
 from scipy.stats import chisquare
 
 from models.panel.panel import Panel
-from models.settings import ForecastSettings, InputSettings, Layer, NetworkSettings, TrainingSettings
+from models.settings.forecast import ForecastSettings
+from models.settings.network import InputSettings, Layer, NetworkSettings
+from models.settings.training import TrainingSettings
 from models.training.fit import fit
 from models.training.sample import training_sample
 

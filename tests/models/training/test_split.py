@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from models.network.plan import choose
-from models.settings import ForecastSettings, Layer, NetworkSettings, TrainingSettings
+from models.settings.forecast import ForecastSettings
+from models.settings.network import Layer, NetworkSettings
+from models.settings.training import TrainingSettings
 from models.training.split import Origins, choose_windows
 
 FORECAST = ForecastSettings(frequency="D", horizon=10, quantile_levels=[0.1, 0.5, 0.9])

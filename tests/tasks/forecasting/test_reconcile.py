@@ -15,7 +15,7 @@ from models.hierarchy.levels import Levels
 from models.hierarchy.training_panel import to_train_on
 from models.panel.forecast import Forecast
 from models.panel.panel import Panel
-from models.settings import ForecastSettings
+from models.settings.forecast import ForecastSettings
 from tasks.forecasting.reconcile import moved, reconciled
 from tasks.forecasting.shard import Tonight, forecast_of_rows, row_parts
 

@@ -10,7 +10,9 @@ import pytest
 from sql.output import history, write
 from tasks.monitoring import episodes
 from tasks.monitoring.answer import acknowledge_alert
-from tasks.monitoring.notify import Notify, NotifyError, check_targets, fill_in_environment, notify
+from tasks.monitoring.deliver import NotifyError, fill_in_environment
+from tasks.monitoring.notify import check_targets, notify
+from tasks.settings import Notify
 
 NIGHT = datetime(2024, 3, 1, tzinfo=UTC)
 NOW = datetime(2024, 3, 2, 3, tzinfo=UTC)

@@ -10,7 +10,7 @@ import pytest
 
 from models.evaluation.night_scores import EvaluationLoss
 from models.monitoring.signals import rate_for
-from models.settings import MonitorSettings
+from models.settings.monitoring import MonitorSettings
 from sql.errors import SourceError
 from sql.output import history, write
 from tasks.monitoring.answer import accept_alert, acknowledge_alert

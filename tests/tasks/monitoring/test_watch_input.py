@@ -9,13 +9,14 @@ import pytest
 
 from models.audit.build_panel import Audit
 from models.errors import InputError
-from models.settings import AuditSettings
+from models.settings.audit import AuditSettings
 from sql.output import history
 from sql.output.write import publish_forecast
 from tasks.monitoring.answer import acknowledge_alert
-from tasks.monitoring.notify import Notify, alert_message, notify
+from tasks.monitoring.notify import alert_message, notify
 from tasks.monitoring.watch_input import watch_input
 from tasks.reading.audit import refuse_stale
+from tasks.settings import Notify
 
 NEWEST = datetime(2024, 1, 9, 23, tzinfo=UTC)  # midnight of the 10th in Madrid
 NOW = datetime(2024, 2, 1, tzinfo=UTC)

@@ -21,8 +21,9 @@ import sqlalchemy as sa
 from sql.errors import StorageError
 from sql.output import history
 from tasks.publishing.publish import Published, _ParquetNight, night_folder, publish
+from tasks.settings import Output
 from tasks.store.night_file import save_night
-from tasks.store.places import Output, Places
+from tasks.store.places import Places
 
 CUTOFF = datetime(2024, 3, 1, tzinfo=UTC)
 
@@ -122,7 +123,8 @@ import sys, threading
 from datetime import UTC, datetime
 from pathlib import Path
 from tasks.publishing import publish as module
-from tasks.store.places import Output, Places
+from tasks.settings import Output
+from tasks.store.places import Places
 
 base, url, file, stops = sys.argv[1:]
 show = module._ParquetNight.show

@@ -11,12 +11,12 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from models.settings import ForecastSettings
+from models.settings.forecast import ForecastSettings
 from sql.errors import StorageError
 from sql.output import history
+from tasks.night.job import days_to_judge, forget
 from tasks.publishing import retention
 from tasks.publishing.publish import publish
-from tasks.publishing.retention import days_to_judge, forget
 from tasks.store.night_file import save_night
 
 FIRST = datetime(2024, 1, 31, tzinfo=UTC)

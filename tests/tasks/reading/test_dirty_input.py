@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 
 from models.audit.build_panel import build_panel
 from models.errors import InputError
-from models.settings import AuditSettings, ForecastSettings
+from models.settings.audit import AuditSettings
+from models.settings.forecast import ForecastSettings
 from sql.engine.connection import adbc_source_connection, connect, connect_source, resolve_url, transaction
 from sql.engine.statement import quoted
 from sql.errors import SourceError, StorageError

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from models.errors import InputError
-from models.settings import ForecastSettings
+from models.settings.forecast import ForecastSettings
 from sql.engine.connection import connect, resolve_url, transaction
 from sql.errors import NoRows
 from sql.source.read import Source

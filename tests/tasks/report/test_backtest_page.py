@@ -11,7 +11,8 @@ import pytest
 from models.evaluation.backtest import Judged, Origin, judge_origins
 from models.panel.panel import Panel
 from tasks.report.backtest_page import difference_in_words, write_backtest
-from tasks.store.places import Output, Places
+from tasks.settings import Output
+from tasks.store.places import Places
 
 LEVELS = np.array([0.05, 0.5, 0.95])
 

@@ -25,7 +25,8 @@ from tasks.report.page import page, verdict
 from tasks.report.plots import calibration, error_by_step, fan_chart
 from tasks.report.screen import error_rows, night_screen
 from tasks.report.write import render, write_report
-from tasks.store.places import Output, Places
+from tasks.settings import Output
+from tasks.store.places import Places
 
 CUTOFF = datetime(2025, 2, 27, 23, tzinfo=UTC)  # midnight of 28 February in Madrid
 DAY = timedelta(days=1)

@@ -21,7 +21,10 @@ from scipy.special import ndtr
 from models.calibration.evidence import EDGES, Evidence
 from models.hierarchy.levels import Levels
 from models.panel.panel import Panel
-from models.settings import CalibrationSettings, ForecastSettings, Layer, NetworkSettings, TrainingSettings
+from models.settings.forecast import ForecastSettings
+from models.settings.monitoring import CalibrationSettings
+from models.settings.network import Layer, NetworkSettings
+from models.settings.training import TrainingSettings
 from models.training.fit import fit
 from sql.migrations import migrate
 from sql.output import history
@@ -30,9 +33,10 @@ from tasks.forecasting.calibration import keep_evidence
 from tasks.forecasting.predict import Predicted, predict
 from tasks.publishing.publish import publish
 from tasks.runner.cluster import check_runner
-from tasks.runner.settings import Runner, RunnerError
+from tasks.runner.errors import RunnerError
+from tasks.settings import Output, Runner
 from tasks.store.panel_file import save_panel
-from tasks.store.places import Output, Places
+from tasks.store.places import Places
 from tasks.store.version_store import store_version
 from tasks.training.fit_model import Fitted
 

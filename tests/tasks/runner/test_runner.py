@@ -16,7 +16,8 @@ from models.errors import InputError
 from tasks.forecasting import cluster_shards, cluster_worker
 from tasks.runner import cluster
 from tasks.runner.cluster import check_runner, connected
-from tasks.runner.settings import Runner, RunnerError
+from tasks.runner.errors import RunnerError
+from tasks.settings import Runner
 
 
 @pytest.mark.parametrize("address", ["tcp://10.0.0.5:8786", "tls://dask.example:8786", "tcp://[::1]:8786"])

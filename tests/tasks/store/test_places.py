@@ -10,7 +10,8 @@ import pytest
 import sqlalchemy as sa
 
 from sql.errors import SourceError
-from tasks.store.places import Output, PlaceError, Places, check_places, write_whole
+from tasks.settings import Output
+from tasks.store.places import PlaceError, Places, check_places, write_whole
 
 
 def test_a_scratch_folder_goes_with_its_run(tmp_path):

@@ -19,7 +19,9 @@ import pytest
 
 from models.errors import TrainingFailed
 from models.hierarchy.levels import Levels
-from models.settings import ForecastSettings, NetworkSettings, TrainingSettings
+from models.settings.forecast import ForecastSettings
+from models.settings.network import NetworkSettings
+from models.settings.training import TrainingSettings
 from tasks.store.version_store import StoredVersion
 from tasks.training.order import Order, Trained
 from tasks.training.own_process import TrainingCrashed, raised_again, train_apart

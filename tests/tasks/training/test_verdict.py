@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from models.lifecycle.promotion import Verdict
-from models.settings import PromotionSettings
+from models.settings.training import PromotionSettings
 from sql.output import history, write
 from tasks.store.version_store import StoredVersion
 from tasks.training.decide import Decided, contender

@@ -1,4 +1,8 @@
-"""Where a job has its model trained and its shards forecast; nothing here imports Dask, which takes a second."""
+"""What a job file may say about its surroundings: where results go, where work is done, and who is told.
+
+The parts of a job that `tasks/` obeys. Nothing here imports what obeys them: a job file is read in
+milliseconds.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +12,51 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 
 from models.panel.shards import SHARD_SERIES
-from models.settings import Settings
+from models.settings.base import Settings
 
 
-class RunnerError(Exception):
-    """The cluster does not do the work; the message says what, where, and what to do."""
+class Output(Settings):
+    """Where forecasts, scores, model versions and reports go."""
+
+    url: str = Field("sqlite:///forecasts.db", description="Database of the tables; ${NAME} is the environment's.")
+    parquet: str = Field("forecasts/", description="Folder of the Parquet files: local, or s3://, gs://, az://.")
+    versions: str = Field("versions/", description="Folder of the model versions: local, or s3://, gs://, az://.")
+    report: str = Field("reports/", description="Local folder of the reports.")
+    keep_days: int | None = Field(
+        None,
+        ge=1,
+        description="Days before the newest cutoff for which nights are kept, tables and Parquet, the horizon at "
+        "least; left out, all are. On PostgreSQL a month (UTC) goes once all of it is older.",
+    )
+
+
+class Notify(Settings):
+    """Who is told when the forecasts get worse or the source stale, and when it is well again."""
+
+    webhook: str | None = Field(
+        None, description="URL that gets each night's alerts as JSON; ${NAME} is the environment's."
+    )
+    targets: list[str] = Field(
+        [],
+        description="E-mail, Slack, Teams and a hundred more: each `${NAME}`, the environment variable that holds "
+        "the target's URL as Apprise writes it, such as mailtos://, slack:// or msteams://.",
+    )
+    repeat_after_days: float = Field(
+        7.0,
+        gt=0,
+        description="An alert that is open still, and that nobody acknowledged, is told again after these.",
+    )
+
+    @field_validator("targets")
+    @classmethod
+    def _only_names(cls, targets: list[str]) -> list[str]:
+        for number, target in enumerate(targets):
+            if not (target.startswith("${") and target.endswith("}") and target[2:-1].isidentifier()):
+                raise ValueError(
+                    f"target {number + 1} must be the name of an environment variable, such as ${{SLACK_URL}}, for its "
+                    "URL holds its secrets; set that variable to the URL"
+                )
+        return targets
 
 
 class Runner(Settings):

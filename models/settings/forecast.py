@@ -1,0 +1,90 @@
+"""What is forecast: the time grid, how far ahead, which quantiles, which bounds."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, field_validator, model_validator
+
+from models.calendar.public_holidays import check_place
+from models.calendar.zones import zone_names
+from models.settings.base import PositiveInt, QuantileLevel, Settings
+
+MissingFuture = Literal["mean", "last", "zero", "fallback", "error"]
+
+# Values are float32, which end a little above.
+LARGEST = 3.4e38
+
+
+class ForecastSettings(Settings):
+    """What is forecast: the time grid, how far ahead, and which quantiles."""
+
+    frequency: str = Field(description="Step of the time grid, a pandas offset alias such as h, D, W-SUN or MS.")
+    horizon: int = Field(ge=1, le=10_000, description="Number of steps ahead.")
+    time_zone: str = Field("UTC", description="Zone in which the source's naive timestamps and its days are meant.")
+    season_lengths: list[PositiveInt] | None = Field(
+        None, description="Seasons in steps, shortest first; left out, they follow from the frequency."
+    )
+    holidays: list[str] = Field(
+        [],
+        description="Countries, or regions of them, whose public holidays the network sees, such as ES, ES-MD or "
+        "[US-CA, US-NY].",
+    )
+    missing_future: MissingFuture | dict[str, MissingFuture] = Field(
+        "mean",
+        description="What stands where a known-future value is missing: its mean, the last known one of the series, or "
+        "0; or the series are left to the fallback, or the night stops. One word for all columns, or a mapping of "
+        "column to word. `last` and `zero` hold for the past too.",
+    )
+    quantile_levels: list[QuantileLevel] = Field(
+        default=[0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95], min_length=1, description="Levels to forecast, each in (0, 1)."
+    )
+    lower_bound: float | None = Field(
+        None, description="No forecast is below it; left out, 0 where the network was trained on no value below 0."
+    )
+    upper_bound: float | None = Field(None, description="No forecast is above it.")
+    min_history: int = Field(3, ge=1, description="Series with fewer observed values are left to the fallback.")
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        if name not in zone_names():
+            raise ValueError(f"{name!r} is not a time zone of the IANA database; use a name such as Europe/Madrid")
+        return name
+
+    @field_validator("holidays", mode="before")
+    @classmethod
+    def _norway(cls, places: Any) -> Any:
+        if places is False:
+            raise ValueError("NO without quotes is false in YAML; write 'NO' for Norway, or leave the key out")
+        return [places] if isinstance(places, str) else places
+
+    @field_validator("holidays")
+    @classmethod
+    def _known_places(cls, places: list[str]) -> list[str]:
+        return [check_place(place) for place in dict.fromkeys(places)]
+
+    @field_validator("quantile_levels")
+    @classmethod
+    def _sorted_levels(cls, levels: list[float]) -> list[float]:
+        if len(set(levels)) != len(levels):
+            raise ValueError(f"quantile_levels holds a level twice: {levels}")
+        return sorted(levels)
+
+    @field_validator("lower_bound", "upper_bound")
+    @classmethod
+    def _bound_in_reach(cls, bound: float | None) -> float | None:
+        if bound is not None and abs(bound) > LARGEST:
+            raise ValueError(f"no value lies beyond {LARGEST:g}; give a bound nearer to 0, or leave it out")
+        return bound
+
+    @model_validator(mode="after")
+    def _bounds_in_order(self) -> Self:
+        if self.lower_bound is not None and self.upper_bound is not None and self.lower_bound >= self.upper_bound:
+            raise ValueError(f"lower_bound {self.lower_bound} is not below upper_bound {self.upper_bound}")
+        return self
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.time_zone)

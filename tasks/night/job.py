@@ -1,0 +1,127 @@
+"""The job: every part of a job file, composed."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Self
+
+import numpy as np
+from pydantic import Field, field_validator, model_validator
+
+from models.calendar.grid import TimeGrid
+from models.hierarchy.levels import Levels
+from models.settings.audit import AuditSettings
+from models.settings.base import Settings
+from models.settings.forecast import ForecastSettings
+from models.settings.hierarchy import HierarchySettings
+from models.settings.monitoring import CalibrationSettings, MonitorSettings
+from models.settings.network import NetworkSettings
+from models.settings.schedule import ScheduleSettings
+from models.settings.training import PromotionSettings, TrainingSettings
+from sql.engine.url import holds_password
+from sql.source.settings import Source
+from tasks.settings import Notify, Output, Runner
+
+
+class Job(Settings):
+    """One nightly forecast: where history comes from, what is forecast, and where it goes."""
+
+    name: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=100, description="Lower-case name, part of every row and path."
+    )
+    source: Source
+    forecast: ForecastSettings
+    audit: AuditSettings = AuditSettings()
+    hierarchy: HierarchySettings = HierarchySettings()
+    network: NetworkSettings = NetworkSettings()
+    calibration: CalibrationSettings = CalibrationSettings()
+    training: TrainingSettings = TrainingSettings()
+    promotion: PromotionSettings = PromotionSettings()
+    runner: Runner = Runner()
+    schedule: ScheduleSettings = ScheduleSettings()
+    output: Output = Output()
+    monitor: MonitorSettings = MonitorSettings()
+    notify: Notify = Notify()
+
+    @field_validator("network", mode="before")
+    @classmethod
+    def _auto_is_the_default(cls, value: Any) -> Any:
+        return {} if value == "auto" else value
+
+    @model_validator(mode="after")
+    def _frequency_has_a_grid(self) -> Self:
+        TimeGrid(self.forecast.frequency, self.forecast.time_zone)
+        return self
+
+    @model_validator(mode="after")
+    def _holds_no_password(self) -> Self:
+        urls = {"source.url": self.source.url, "output.url": self.output.url}
+        for place, other in enumerate(self.source.known_future_from):
+            urls[f"source.known_future_from.{place}.url"] = other.url or ""
+        for where, url in urls.items():
+            if holds_password(url):
+                raise ValueError(f"{where} holds a password; write ${{NAME}} in its place and set that variable")
+        return self
+
+    @model_validator(mode="after")
+    def _missing_future_is_of_known_columns(self) -> Self:
+        policy, known = self.forecast.missing_future, self.source.known_ahead
+        unknown = [column for column in policy if column not in known] if isinstance(policy, dict) else []
+        if unknown:
+            raise ValueError(f"forecast.missing_future names {unknown}; known over the horizon are {known}")
+        return self
+
+    @model_validator(mode="after")
+    def _segments_are_static_columns(self) -> Self:
+        unknown = [column for column in self.monitor.segments if column not in self.source.static]
+        if unknown:
+            raise ValueError(
+                f"monitor.segments names {unknown}, which source.static does not; "
+                f"source.static has {self.source.static}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _levels_are_parts_of_the_id(self) -> Self:
+        _ = self.levels
+        return self
+
+    @model_validator(mode="after")
+    def _nights_are_kept_until_they_are_judged(self) -> Self:
+        keep, needed = self.output.keep_days, days_to_judge(self.forecast)
+        if keep is not None and keep < needed:
+            raise ValueError(
+                f"output.keep_days is {keep}, but {self.forecast.horizon} steps of {self.forecast.frequency!r} reach "
+                f"{needed} days ahead, and the last ones would never be judged; give {needed} or more"
+            )
+        return self
+
+    @property
+    def levels(self) -> Levels:
+        """The upper levels that are forecast, none where the job names none."""
+        return Levels.of(self.source.series_id, self.hierarchy.levels, self.hierarchy.method)
+
+    @property
+    def coverage_meant(self) -> float | None:
+        """Share of actuals that the widest interval is calibrated to hold; None where nothing is calibrated."""
+        low, high = min(self.forecast.quantile_levels), max(self.forecast.quantile_levels)
+        return high - low if self.calibration.enabled and high > low else None
+
+    @property
+    def promotion_settings(self) -> PromotionSettings:
+        """`promotion` with its policy: where the job trains every night, each night is forecast by its own network."""
+        policy = "always" if self.training.policy == "scratch" else "evidence"
+        return self.promotion.model_copy(update={"policy": self.promotion.policy or policy})
+
+
+def days_to_judge(forecast: ForecastSettings) -> int:
+    """For how many days a night is needed: until the actual of its last step may have arrived.
+
+    >>> days_to_judge(ForecastSettings(frequency="D", horizon=28))
+    28
+    """
+    # No months together are longer than those from July 2023 on, which hold a February of 29 days.
+    grid = TimeGrid(forecast.frequency, forecast.time_zone)
+    first = grid.to_index(np.array(["2023-07-01"], "M8[us]"))[0]
+    begin, end = grid.to_utc(first + np.array([0, forecast.horizon]))
+    return math.ceil(float((end - begin) / np.timedelta64(1, "D")))
