@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from models.arrays import BoolArray, IntArray
 from models.audit.findings import EXAMPLES, NOT_OBSERVED, Finding, finding, shown
-from models.audit.rows import BoolArray
 from models.audit.staleness import dead_after
 from models.audit.unit_changes import unit_changes
 from models.calendar.grid import TimeGrid
-from models.panel.panel import IntArray, Panel
+from models.panel.panel import Panel
 from models.settings.audit import AuditSettings
 from models.settings.forecast import ForecastSettings
 

@@ -6,18 +6,18 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from models.arrays import AnyArray, BoolArray, Float32Array, IntArray, StringArray
 from models.audit.findings import EXAMPLES, Finding, shown
 from models.audit.known_future import spread_known
 from models.audit.placement import CountedRows
-from models.audit.rows import IntArray, Rows, finite
+from models.audit.rows import Rows, finite
 from models.panel.panel import Panel
 from models.panel.positions import NEVER
 
-Encode = Callable[[pa.Array | pa.ChunkedArray], tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]]
+Encode = Callable[[pa.Array | pa.ChunkedArray], tuple[AnyArray, BoolArray]]
 
 
 def known_ahead(
@@ -27,7 +27,7 @@ def known_ahead(
     names: Sequence[str],
     elsewhere: Sequence[pa.Table],
     findings: list[Finding],
-) -> tuple[npt.NDArray[np.float32] | None, tuple[str, ...]]:
+) -> tuple[Float32Array | None, tuple[str, ...]]:
     """Known-future columns of the rows themselves and of other tables, side by side, and their names."""
     parts = [] if not names else [(spread(counted, place, panel, names, panel.horizon), tuple(names))]
     parts += [spread_known(table, panel, findings) for table in elsewhere]
@@ -37,9 +37,7 @@ def known_ahead(
     return together, tuple(name for _, names in parts for name in names)
 
 
-def spread(
-    counted: CountedRows, place: IntArray, panel: Panel, names: Sequence[str], tail: int
-) -> npt.NDArray[np.float32]:
+def spread(counted: CountedRows, place: IntArray, panel: Panel, names: Sequence[str], tail: int) -> Float32Array:
     """Covariates at the places of the values and `tail` steps on, shape (total + series * tail, column).
 
     Args:
@@ -89,14 +87,14 @@ class _Newest:
         series, _, value = self._known(placed, columns)
         return np.asarray(series[self.value[series] != value])
 
-    def _known(self, placed: Rows, columns: pa.RecordBatch | pa.Table) -> tuple[IntArray, IntArray, npt.NDArray[Any]]:
+    def _known(self, placed: Rows, columns: pa.RecordBatch | pa.Table) -> tuple[IntArray, IntArray, AnyArray]:
         value, known = (each[placed.row] for each in self.encode(columns[self.name]))
         return placed.series[known], placed.index[known], value[known]
 
 
 def static_of(
     counted: CountedRows, categories: Sequence[str], numbers: Sequence[str], findings: list[Finding]
-) -> tuple[dict[str, npt.NDArray[np.str_]], npt.NDArray[np.float32] | None]:
+) -> tuple[dict[str, StringArray], Float32Array | None]:
     """One category and number per series and column: the newest that its rows hold.
 
     Returns:
@@ -138,7 +136,7 @@ class _Categories:
     def __init__(self) -> None:
         self._texts = pa.array([], pa.string())
 
-    def encode(self, column: pa.Array | pa.ChunkedArray) -> tuple[IntArray, npt.NDArray[np.bool_]]:
+    def encode(self, column: pa.Array | pa.ChunkedArray) -> tuple[IntArray, BoolArray]:
         texts = column.cast(pa.string())
         unknown = pc.unique(texts).drop_null()
         unknown = unknown.filter(pc.invert(pc.is_in(unknown, value_set=self._texts)))
@@ -147,11 +145,11 @@ class _Categories:
         numbers = np.asarray(numbers, np.int64)
         return numbers, numbers >= 0
 
-    def words(self, numbers: IntArray) -> npt.NDArray[np.str_]:
+    def words(self, numbers: IntArray) -> StringArray:
         """The categories of numbers; "" for -1."""
         return np.asarray([*self._texts.to_pylist(), ""], dtype=str)[numbers]
 
 
-def _numbers(column: pa.Array | pa.ChunkedArray) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+def _numbers(column: pa.Array | pa.ChunkedArray) -> tuple[Float32Array, BoolArray]:
     numbers = finite(column, np.arange(len(column)))
     return numbers, ~np.isnan(numbers)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
+from models.arrays import BoolArray, FloatArray, IntArray
 from models.audit.findings import EXAMPLES, Finding, finding, shown
-from models.audit.rows import BoolArray, IntArray, Rows, without_infinities
+from models.audit.rows import Rows, without_infinities
 from models.calendar.grid import TimeGrid
 from models.errors import InputError
 
@@ -65,8 +65,8 @@ def without_duplicates(
 def _note_different(
     placed: Rows,
     begin: IntArray,
-    low: npt.NDArray[np.float64],
-    high: npt.NDArray[np.float64],
+    low: FloatArray,
+    high: FloatArray,
     differs: BoolArray,
     grid: TimeGrid,
     findings: list[Finding],

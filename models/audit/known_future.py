@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from models.arrays import AnyArray, Float32Array, IntArray
 from models.audit.findings import EXAMPLES, Finding
 from models.audit.rows import finite, moments_of, positions
 from models.calendar.grid import TimeGrid
@@ -17,9 +16,6 @@ from models.calendar.repeated_hours import second_pass
 from models.errors import InputError
 from models.panel.panel import Panel
 from models.settings.forecast import MissingFuture
-
-FloatArray = npt.NDArray[np.float32]
-IntArray = npt.NDArray[np.int64]
 
 ACTIONS = {
     "mean": "taken as its mean",
@@ -29,7 +25,7 @@ ACTIONS = {
 }
 
 
-def spread_known(table: pa.Table, panel: Panel, findings: list[Finding]) -> tuple[FloatArray, tuple[str, ...]]:
+def spread_known(table: pa.Table, panel: Panel, findings: list[Finding]) -> tuple[Float32Array, tuple[str, ...]]:
     """Values of a table at the places of a panel's known-future covariates.
 
     Args:
@@ -116,7 +112,7 @@ def _refuse_differing(name: str, panel: Panel, series: IntArray, index: IntArray
 
 
 def fill_missing(
-    known: FloatArray,
+    known: Float32Array,
     names: Sequence[str],
     panel: Panel,
     policy: MissingFuture | dict[str, MissingFuture],
@@ -165,7 +161,7 @@ def fill_missing(
     return refused
 
 
-def _carried_on(values: FloatArray, begin: npt.NDArray[Any]) -> FloatArray:
+def _carried_on(values: Float32Array, begin: AnyArray) -> Float32Array:
     """Each missing value as the newest known one before it; NaN where a series has none; all of shape (n,)."""
     place = np.arange(len(values))
     newest = np.maximum.accumulate(np.where(np.isnan(values), begin, place))

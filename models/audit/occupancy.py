@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from models.audit.rows import BoolArray, IntArray, Rows
+from models.arrays import BoolArray, IntArray
+from models.audit.rows import Rows
 
 ONE, SEVERAL = 1, 2
 

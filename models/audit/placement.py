@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from models.arrays import BoolArray, IntArray
 from models.audit.duplicates import without_duplicates
 from models.audit.findings import Finding, shown
 from models.audit.occupancy import Occupancy
 from models.audit.row_stream import PlacedRows
-from models.audit.rows import BoolArray, IntArray, Rows, together
+from models.audit.rows import Rows, together
 from models.audit.scan import Survey
 from models.errors import InputError
 from models.panel.history_summary import Window

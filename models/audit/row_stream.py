@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from models.arrays import BoolArray, DatetimeArray, FloatArray, IntArray, StringArray
 from models.audit.findings import EXAMPLES, shown
-from models.audit.rows import PART, BoolArray, IntArray, Rows, moments_of, positions, wild
+from models.audit.rows import PART, Rows, moments_of, positions, wild
 from models.calendar.grid import TimeGrid
 from models.calendar.repeated_hours import near_repeats, second_pass
 from models.errors import InputError
@@ -61,10 +61,10 @@ class Batch(NamedTuple):
     """
 
     series: IntArray
-    moments: npt.NDArray[np.datetime64]
+    moments: DatetimeArray
     position: IntArray
     on_grid: BoolArray
-    value: npt.NDArray[np.float64]
+    value: FloatArray
     columns: pa.RecordBatch
 
 
@@ -82,7 +82,7 @@ class PlacedRows:
     """
 
     def __init__(
-        self, rows: RowBatches, grid: TimeGrid, off_grid: str | None, known: npt.NDArray[np.str_] | None = None
+        self, rows: RowBatches, grid: TimeGrid, off_grid: str | None, known: StringArray | None = None
     ) -> None:
         self.source, self.grid, self._off_grid = rows, grid, off_grid
         first = next(iter(rows.batches(KEY)))
@@ -143,7 +143,7 @@ class PlacedRows:
         return rows[again], in_doubt[again], of[again]
 
 
-def _tell_apart(names: npt.NDArray[np.str_]) -> None:
+def _tell_apart(names: StringArray) -> None:
     """NumPy's strings end at their last character that is not NUL; ids must differ before it."""
     unique, times = np.unique(names, return_counts=True)
     if len(unique) < len(names):

@@ -6,15 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from models.arrays import BoolArray, DatetimeArray, Float32Array, FloatArray, IntArray, StringArray
 from models.audit.findings import EXAMPLES, NOT_OBSERVED, Finding, finding, shown
 from models.calendar.grid import TimeGrid
 
-IntArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
 # Rows that are worked on at once: what is computed on the way is several times as large as its result.
 PART = 1 << 18
 INFINITE, TOO_LARGE = "infinite values", "values too large for float32 (3.4e38)"
@@ -31,10 +29,10 @@ class Rows:
         row: Places in the table or batch that they come from.
     """
 
-    series_ids: npt.NDArray[np.str_]
+    series_ids: StringArray
     series: IntArray
     index: IntArray
-    value: npt.NDArray[np.float64]
+    value: FloatArray
     row: IntArray
 
     def take(self, keep: BoolArray | IntArray) -> Rows:
@@ -68,18 +66,18 @@ class Tally:
                 known = dict.fromkeys([*self.series, *pd.unique(series[odd]).tolist()])
                 self.series = list(known)[:EXAMPLES]
 
-    def names(self, series_ids: npt.NDArray[np.str_]) -> tuple[str, ...]:
+    def names(self, series_ids: StringArray) -> tuple[str, ...]:
         """Ids of the series."""
         return tuple(shown(series_ids[each]) for each in self.series)
 
 
-def moments_of(times: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.datetime64]:
+def moments_of(times: pa.Array | pa.ChunkedArray) -> DatetimeArray:
     """Timestamps in microseconds: instants of UTC where they have a zone, else what a clock showed; shape (row,)."""
     moments = times.cast(pa.timestamp("us", times.type.tz)).to_numpy(zero_copy_only=False)
     return np.asarray(moments.astype("datetime64[us]", copy=False))
 
 
-def finite(numbers: pa.Array | pa.ChunkedArray, row: IntArray) -> npt.NDArray[np.float32]:
+def finite(numbers: pa.Array | pa.ChunkedArray, row: IntArray) -> Float32Array:
     """A column of numbers at some rows, shape (row,); NaN for nulls and for what no float32 holds."""
     with np.errstate(over="ignore"):
         small = numbers.cast(pa.float64()).to_numpy(zero_copy_only=False)[row].astype(np.float32)
@@ -87,7 +85,7 @@ def finite(numbers: pa.Array | pa.ChunkedArray, row: IntArray) -> npt.NDArray[np
 
 
 def positions(
-    moments: npt.NDArray[np.datetime64], again: BoolArray | None, grid: TimeGrid, in_utc: bool
+    moments: DatetimeArray, again: BoolArray | None, grid: TimeGrid, in_utc: bool
 ) -> tuple[IntArray, BoolArray]:
     """As `TimeGrid.to_index`, part by part."""
     found = []
@@ -100,7 +98,7 @@ def positions(
     return np.concatenate([index for index, _ in found]), np.concatenate([on_grid for _, on_grid in found])
 
 
-def wild(values: npt.NDArray[np.float64]) -> tuple[BoolArray, BoolArray]:
+def wild(values: FloatArray) -> tuple[BoolArray, BoolArray]:
     """Values that are infinite, and finite ones that no float32 holds; shape (row,) each."""
     with np.errstate(over="ignore"):
         beyond = np.isinf(values.astype(np.float32))

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow.compute as pc
 
+from models.arrays import BoolArray, IntArray
 from models.audit.findings import EXAMPLES, NOT_OBSERVED, Finding, finding, shown
 from models.audit.row_stream import Batch, PlacedRows
-from models.audit.rows import INFINITE, TOO_LARGE, BoolArray, IntArray, Rows, Tally, wild
+from models.audit.rows import INFINITE, TOO_LARGE, Rows, Tally, wild
 from models.errors import InputError
 from models.panel.positions import LATEST, NEVER
 from models.settings.audit import AuditSettings

@@ -10,11 +10,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from models.panel.panel import IntArray, Panel
-
-FloatArray = npt.NDArray[np.float64]
+from models.arrays import Float32Array, FloatArray, IntArray
+from models.panel.panel import Panel
 
 # Sizes are powers of ten.
 NEAR_POWER = 0.15  # how far from a whole power the medians may differ
@@ -61,7 +59,7 @@ def unit_changes(panel: Panel) -> UnitChanges:
     return UnitChanges(*(np.concatenate(each) for each in zip(*parts, strict=True)))
 
 
-def _changes(panel: Panel, first: int, last: int, values: npt.NDArray[np.float32], near: int) -> UnitChanges:
+def _changes(panel: Panel, first: int, last: int, values: Float32Array, near: int) -> UnitChanges:
     origin = panel.offsets[first]
     position = np.flatnonzero((values != 0) & ~np.isnan(values))
     size = np.log10(np.abs(values[position].astype(np.float64)))

@@ -15,14 +15,13 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from models.arrays import FloatArray, FloatingArray, StringArray
 from models.baselines.fallback import fallback
 from models.errors import InputError
 from models.extras import require_extra
 from models.panel.panel import Panel
 
-FloatArray = npt.NDArray[np.float64]
 Attempt = tuple[FloatArray | None, str]
 Spread = Callable[[Callable[[FloatArray], Attempt], Iterable[FloatArray]], Iterable[Attempt]]
 
@@ -40,7 +39,7 @@ class Challenge:
     """
 
     quantiles: FloatArray
-    reason: npt.NDArray[np.str_]
+    reason: StringArray
 
 
 def require_challengers(names: Sequence[str]) -> None:
@@ -121,7 +120,7 @@ def challenger_quantiles(
     return _quantiles(_model(name, season_length), horizon, quantile_levels, values)
 
 
-def filled_forward(values: npt.NDArray[np.floating]) -> FloatArray:
+def filled_forward(values: FloatingArray) -> FloatArray:
     """A series from its first observed value on, each gap filled with the value before it.
 
     >>> filled_forward(np.array([np.nan, 1.0, np.nan, 3.0, np.nan]))

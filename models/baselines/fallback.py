@@ -11,13 +11,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from models.baselines.seasonal_naive import (
-    FloatArray,
-    grouped_quantiles,
-    newest_of_season,
-    observed_values,
-)
-from models.panel.panel import IntArray, Panel
+from models.arrays import FloatArray, IntArray
+from models.baselines.seasonal_naive import grouped_quantiles, newest_of_season, observed_values
+from models.panel.panel import Panel
 from models.panel.shards import shards
 
 # A spread from fewer seasonal differences says little; steps differ often enough to be counted instead.

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from models.panel.panel import IntArray, Panel
-
-FloatArray = npt.NDArray[np.float64]
+from models.arrays import FloatArray, IntArray
+from models.panel.panel import Panel
 
 # The newest season with a value at a place is nearly always among these.
 RECENT_SEASONS = 5

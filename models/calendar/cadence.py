@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from models.arrays import BoolArray, IntArray
 from models.calendar.frequency import DAY
 from models.calendar.grid import TimeGrid
 
@@ -16,8 +16,6 @@ WEEK = 7 * DAY
 _WEEKS_BACK = 4
 # Of a job that has run less often nobody can say how often it should.
 _FEWEST_NIGHTS = 3
-
-IntArray = npt.NDArray[np.int64]
 
 
 def missed_nights(
@@ -76,7 +74,7 @@ def _distance(places: IntArray, nights: IntArray) -> IntArray:
     return nearest
 
 
-def _is_usual(asked: IntArray, nights: IntArray, gap: int, by_clock: bool, grid: TimeGrid) -> npt.NDArray[np.bool_]:
+def _is_usual(asked: IntArray, nights: IntArray, gap: int, by_clock: bool, grid: TimeGrid) -> BoolArray:
     """Whether there was a night at that time of the week, in the newest weeks; True where no week is known."""
     nights = nights[nights >= nights[-1] - _WEEKS_BACK * WEEK]
     length = gap if by_clock else gap * grid.step_seconds * 1e6
@@ -84,7 +82,7 @@ def _is_usual(asked: IntArray, nights: IntArray, gap: int, by_clock: bool, grid:
         return np.ones(len(asked), bool)
     times = np.unique(nights % WEEK)
     around = np.concatenate([times[-1:] - WEEK, times, times[:1] + WEEK])
-    usual: npt.NDArray[np.bool_] = 2 * _distance(asked % WEEK, around) < length
+    usual: BoolArray = 2 * _distance(asked % WEEK, around) < length
     return usual
 
 

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from models.arrays import Float32Array, FloatArray
 from models.calendar.frequency import DAY, DAYS_OF_YEAR, MONTHS, WEEKDAYS
 from models.calendar.grid import TimeGrid
 
-FloatArray = npt.NDArray[np.float64]
 
-
-def calendar_features(
-    grid: TimeGrid, first_index: int, last_index: int
-) -> tuple[npt.NDArray[np.float32], tuple[str, ...]]:
+def calendar_features(grid: TimeGrid, first_index: int, last_index: int) -> tuple[Float32Array, tuple[str, ...]]:
     """Calendar features of the grid positions from `first_index` to `last_index`, both included.
 
     | step | features |

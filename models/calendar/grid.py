@@ -16,12 +16,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from models.arrays import BoolArray, DatetimeArray, IntArray
 from models.calendar.frequency import DAY, DAYS_OF_YEAR, MONDAY, SECOND, Rule, rule_of
 from models.calendar.zones import EPOCH, ZoneOffsets, zone_names, zone_offsets
-
-IntArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
-Timestamps = npt.NDArray[np.datetime64]
 
 
 @dataclass(frozen=True)
@@ -58,7 +55,7 @@ class TimeGrid:
         _ = self.rule
 
     def to_index(
-        self, timestamps: Timestamps | pd.DatetimeIndex, again: BoolArray | None = None
+        self, timestamps: DatetimeArray | pd.DatetimeIndex, again: BoolArray | None = None
     ) -> tuple[IntArray, BoolArray]:
         """Grid positions of timestamps, and which of them lie on the grid.
 
@@ -91,7 +88,7 @@ class TimeGrid:
             on_grid = self._came(index) & (self._position(index) == time)
         return np.where(missing, 0, index), on_grid & ~missing
 
-    def to_utc(self, index: npt.ArrayLike) -> Timestamps:
+    def to_utc(self, index: npt.ArrayLike) -> DatetimeArray:
         """UTC instants of grid positions, datetime64[us], in the shape of `index`.
 
         A day is the instant of its midnight in the zone, or the first instant after it where the clocks
@@ -213,7 +210,7 @@ class TimeGrid:
         return position if self.rule.unit == "elapsed" else self._offsets.from_clock(position)[0]
 
 
-def _microseconds(timestamps: Timestamps | pd.DatetimeIndex) -> Timestamps:
+def _microseconds(timestamps: DatetimeArray | pd.DatetimeIndex) -> DatetimeArray:
     """Shape (n,), datetime64[us]: UTC where the timestamps have a zone."""
     if isinstance(timestamps, pd.DatetimeIndex):
         utc = timestamps if timestamps.tz is None else timestamps.tz_convert("UTC").tz_localize(None)

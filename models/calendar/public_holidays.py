@@ -6,13 +6,10 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 
 import numpy as np
-import numpy.typing as npt
 
+from models.arrays import DatetimeArray, Float32Array, IntArray
 from models.calendar.frequency import DAY
 from models.calendar.grid import TimeGrid
-
-Days = npt.NDArray[np.datetime64]
-FloatArray = npt.NDArray[np.float32]
 
 # A holiday is rare: so large, its one day in thirty speaks as loudly as a covariate of standard deviation 1.
 PRESENT = 5.0
@@ -56,7 +53,7 @@ def _near(name: str, known: dict[str, str]) -> str:
 
 def holiday_features(
     grid: TimeGrid, first_index: int, last_index: int, places: Sequence[str]
-) -> tuple[FloatArray, tuple[str, ...]]:
+) -> tuple[Float32Array, tuple[str, ...]]:
     """What the holidays of some places say about the grid positions from `first_index` to `last_index`, both included.
 
     For steps of a day or less, and business days: whether the step's day is a holiday, and whether the days (the
@@ -97,7 +94,7 @@ def holiday_features(
     return PRESENT * np.stack(list(columns.values()), axis=1).astype(np.float32), tuple(columns)
 
 
-def _days_of(grid: TimeGrid, index: npt.NDArray[np.int64]) -> tuple[Days, Days]:
+def _days_of(grid: TimeGrid, index: IntArray) -> tuple[DatetimeArray, DatetimeArray]:
     """The first day of each step, and the first one after it; shape (n,) each."""
     around = grid.to_local(np.arange(index[0] - 1, index[-1] + 2)).to_numpy().astype("M8[D]")
     if grid.rule.at_end or grid.frequency.strip().lstrip("0123456789").startswith("W"):
@@ -105,7 +102,7 @@ def _days_of(grid: TimeGrid, index: npt.NDArray[np.int64]) -> tuple[Days, Days]:
     return around[1:-1], around[2:]
 
 
-def _holidays(place: str, begin: np.datetime64, end: np.datetime64) -> Days:
+def _holidays(place: str, begin: np.datetime64, end: np.datetime64) -> DatetimeArray:
     """The public holidays of a place, sorted, of all years that the days from `begin` to `end` touch."""
     import holidays
 

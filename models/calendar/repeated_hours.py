@@ -7,15 +7,12 @@ many there are says that both hours were kept, and their order in the source whi
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from models.arrays import BoolArray, DatetimeArray, IntArray
 from models.calendar.grid import TimeGrid
 
-IntArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
 
-
-def second_pass(moments: npt.NDArray[np.datetime64], series: IntArray, grid: TimeGrid) -> tuple[BoolArray, BoolArray]:
+def second_pass(moments: DatetimeArray, series: IntArray, grid: TimeGrid) -> tuple[BoolArray, BoolArray]:
     """Rows that belong to the second time that the clocks showed an hour.
 
     Two rows of one series and clock time are the two times, in the order of the source, or against it where
@@ -47,7 +44,7 @@ def second_pass(moments: npt.NDArray[np.datetime64], series: IntArray, grid: Tim
     return again, in_doubt
 
 
-def near_repeats(moments: npt.NDArray[np.datetime64], grid: TimeGrid) -> BoolArray:
+def near_repeats(moments: DatetimeArray, grid: TimeGrid) -> BoolArray:
     """Rows that `second_pass` looks at: of an hour that comes twice, and as long before and after it; shape (row,)."""
     begin, end = grid.repeated
     clock = moments.astype(np.int64)

@@ -12,10 +12,8 @@ from functools import cache, cached_property, lru_cache
 from zoneinfo import ZoneInfo, available_timezones
 
 import numpy as np
-import numpy.typing as npt
 
-IntArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
+from models.arrays import BoolArray, IntArray
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FIRST, LAST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2101, 1, 1, tzinfo=UTC)

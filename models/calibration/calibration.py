@@ -13,13 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import ndtri
 
-from models.calibration.normal_scores import FloatArray, quantiles_at
+from models.arrays import AnyArray, FloatArray, StringArray
+from models.calibration.normal_scores import quantiles_at
 from models.panel.forecast import Forecast, mean_of_quantiles
 
 Bounds = tuple[float | None, float | None]
@@ -40,20 +39,20 @@ class Calibration:
 
     quantile_levels: FloatArray
     positions: FloatArray
-    series_ids: npt.NDArray[np.str_]
+    series_ids: StringArray
     stretch: FloatArray
     bounds: Bounds = (None, None)
     said: str = ""
 
     @classmethod
     def none(
-        cls, quantile_levels: FloatArray, horizon: int, series_ids: npt.NDArray[np.str_], bounds: Bounds = (None, None)
+        cls, quantile_levels: FloatArray, horizon: int, series_ids: StringArray, bounds: Bounds = (None, None)
     ) -> Calibration:
         """Leaves forecasts as they are."""
         levels = np.asarray(quantile_levels, np.float64)
         return cls(levels, np.tile(ndtri(levels), (horizon, 1)), series_ids, np.ones(len(series_ids)), bounds)
 
-    def of(self, series: slice | npt.NDArray[Any]) -> Calibration:
+    def of(self, series: slice | AnyArray) -> Calibration:
         """That of some of the series."""
         return replace(self, series_ids=self.series_ids[series], stretch=self.stretch[series])
 
@@ -76,7 +75,7 @@ class Calibration:
         mean[mine] = np.clip(mean_of_quantiles(quantiles[mine], self.quantile_levels), *self.bounds)
         return replace(forecast, quantiles=quantiles, mean=mean)
 
-    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+    def arrays(self) -> dict[str, AnyArray]:
         """All of it as arrays by name, to be kept."""
         bounds = np.array([np.nan if bound is None else bound for bound in self.bounds])
         return {
@@ -88,7 +87,7 @@ class Calibration:
         }
 
     @classmethod
-    def of_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Calibration:
+    def of_arrays(cls, arrays: Mapping[str, AnyArray]) -> Calibration:
         """What `arrays` gave."""
         lower, upper = (None if np.isnan(bound) else float(bound) for bound in arrays["bounds"])
         return cls(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import ndtr, ndtri
 
+from models.arrays import FloatArray, IntArray, StringArray
 from models.calibration.calibration import Bounds, Calibration
 from models.calibration.evidence import EDGES, Evidence, group_of
-from models.calibration.normal_scores import WIDEST, FloatArray
+from models.calibration.normal_scores import WIDEST
 
 # Evaluations: so many of all steps together count for each step, beside its own.
 SHARED = 5.0
@@ -26,8 +26,8 @@ FURTHEST = 3.0
 
 def calibration_of(
     evidence: Evidence,
-    series_ids: npt.NDArray[np.str_],
-    pool: npt.NDArray[np.int64],
+    series_ids: StringArray,
+    pool: IntArray,
     bounds: Bounds = (None, None),
 ) -> Calibration:
     """Tonight's calibration; little evidence leaves forecasts as they are.
@@ -96,7 +96,7 @@ def _luck(evidence: Evidence, middle: FloatArray) -> FloatArray:
     return np.asarray(middle * np.divide(noise, middle**2 + noise, out=np.zeros(len(n)), where=noise > 0))
 
 
-def _stretch(sums: FloatArray, pool: npt.NDArray[np.int64]) -> FloatArray:
+def _stretch(sums: FloatArray, pool: IntArray) -> FloatArray:
     """By what scores of each series are multiplied, shape (series,), from its evaluations and mean squares added up.
 
     The median of a series is not moved: a miss to one side that has lasted for months ends as often as it goes on.

@@ -9,17 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import ndtri
 
+from models.arrays import AnyArray, FloatArray, IntArray, StringArray
 from models.calibration.calibration import Calibration
-from models.calibration.normal_scores import WIDEST, FloatArray, even_chance, scores_of
+from models.calibration.normal_scores import WIDEST, even_chance, scores_of
 from models.panel.panel import places_of
-
-IntArray = npt.NDArray[np.int64]
 
 STEPS_APART = 64
 """Steps that are counted apart at most; of longer horizons neighbours count together."""
@@ -52,7 +49,7 @@ class EvaluationPoints:
     night: int
     quantile_levels: FloatArray
     horizon: int
-    series_ids: npt.NDArray[np.str_]
+    series_ids: StringArray
     counts: FloatArray = field(init=False)
     below: FloatArray = field(init=False)
     up_to: FloatArray = field(init=False)
@@ -130,7 +127,7 @@ class Evidence:
     counts: FloatArray
     centre: FloatArray
     drift: FloatArray
-    series_ids: npt.NDArray[np.str_]
+    series_ids: StringArray
     series: FloatArray
 
     @classmethod
@@ -167,20 +164,20 @@ class Evidence:
             drift=drift[known],
         )
 
-    def of_series(self, series_ids: npt.NDArray[np.str_]) -> FloatArray:
+    def of_series(self, series_ids: StringArray) -> FloatArray:
         """`series` of some ids, in their order; 0 where nothing is known of one."""
         place = places_of(series_ids, self.series_ids)
         found = np.zeros((2, len(series_ids)))
         found[:, place >= 0] = self.series[:, place[place >= 0]]
         return found
 
-    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+    def arrays(self) -> dict[str, AnyArray]:
         """All of it as arrays by name, to be kept."""
         found = {each.name: np.asarray(getattr(self, each.name)) for each in fields(self)}
         return found | {"series": self.series.astype(np.float32), "counts": self.counts.astype(np.float32)}
 
     @classmethod
-    def of_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Evidence:
+    def of_arrays(cls, arrays: Mapping[str, AnyArray]) -> Evidence:
         """What `arrays` gave."""
         found = {each.name: arrays[each.name] for each in fields(cls)}
         wide = {name: found[name].astype(np.float64) for name in ("series", "counts")}

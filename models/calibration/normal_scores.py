@@ -9,12 +9,10 @@ that are right, scores are distributed as the standard normal.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import ndtr, ndtri
 
+from models.arrays import FloatArray, IntArray
 from models.panel.shards import shards
-
-FloatArray = npt.NDArray[np.float64]
 
 AT_ONCE = 256
 WIDEST = 8.0
@@ -110,9 +108,7 @@ def _steepness(quantiles: FloatArray, known: FloatArray, middle: int) -> tuple[F
     return np.where(below > 0, below, whole), np.where(beyond > 0, beyond, whole)
 
 
-def _stretch(
-    known: FloatArray, bends: FloatArray, first: npt.NDArray[np.int64], end: npt.NDArray[np.int64]
-) -> tuple[FloatArray, FloatArray]:
+def _stretch(known: FloatArray, bends: FloatArray, first: IntArray, end: IntArray) -> tuple[FloatArray, FloatArray]:
     """From where to where forecasts say the same, of which the quantiles from `first` to before `end` are known."""
     row = np.arange(len(known))
     padded = np.pad(known, ((0, 0), (1, 1)), constant_values=((0, 0), (-np.inf, np.inf)))
@@ -124,7 +120,7 @@ def _stretch(
     return np.minimum(known[row, first], low), np.maximum(known[row, end - 1], high)
 
 
-def even_chance(series: npt.NDArray[np.int64], step: npt.NDArray[np.int64], night: int) -> FloatArray:
+def even_chance(series: IntArray, step: IntArray, night: int) -> FloatArray:
     """Numbers in (0, 1) that are the same whenever asked, and spread evenly over series, steps and nights.
 
     Args:

@@ -8,17 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from models.arrays import BoolArray, FloatArray, FloatingArray, IntArray, StringArray
 from models.evaluation.night_scores import scales_at
 from models.metrics.metrics import evaluate_segments
 from models.metrics.paired_difference import paired_difference
 from models.metrics.statistics import as_quantiles, pinball_of_each
 from models.panel.panel import Panel
-
-Array = npt.NDArray[np.floating]
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
 
 NETWORK, NAIVE = "model", "seasonal naive"
 # What differences are told of: the loss that is watched every night, and the error of the median.
@@ -39,10 +35,10 @@ class Origin:
     """
 
     cutoff_index: int
-    series_ids: npt.NDArray[np.str_]
+    series_ids: StringArray
     quantiles: Mapping[str, FloatArray]
     baseline: FloatArray
-    reason: Mapping[str, npt.NDArray[np.str_]]
+    reason: Mapping[str, StringArray]
     segments: Mapping[str, BoolArray]
 
 
@@ -123,7 +119,9 @@ def _together(origins: Sequence[Origin]) -> dict[str, BoolArray]:
     }
 
 
-def _pairs(actual: FloatArray, quantiles: Array, levels: FloatArray, scale: FloatArray) -> dict[str, FloatArray]:
+def _pairs(
+    actual: FloatArray, quantiles: FloatingArray, levels: FloatArray, scale: FloatArray
+) -> dict[str, FloatArray]:
     """The mean of each loss of `COMPARED` over the horizon, shape (forecast,); NaN where nothing can be judged."""
     middle = quantiles[..., int(np.flatnonzero(levels == 0.5)[0])]
     unit = np.where(scale > 0, scale, np.nan)
@@ -139,8 +137,8 @@ def _pairs(actual: FloatArray, quantiles: Array, levels: FloatArray, scale: Floa
 def _differences(
     pairs: Mapping[str, Mapping[str, FloatArray]],
     segments: Mapping[str, BoolArray],
-    cutoff: npt.NDArray[np.int64],
-    series: npt.NDArray[np.int64],
+    cutoff: IntArray,
+    series: IntArray,
 ) -> list[dict[str, Any]]:
     return [
         {

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from models.arrays import BoolArray, FloatArray, IntArray
 from models.baselines.seasonal_naive import RECENT_SEASONS
 from models.calibration.calibration import Calibration
 from models.calibration.evidence import EvaluationPoints
@@ -21,10 +21,6 @@ from models.metrics.stability import changes
 from models.network.forecaster import Forecaster
 from models.panel.panel import Panel
 from models.settings.forecast import ForecastSettings
-
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
-IntArray = npt.NDArray[np.int64]
 
 # Forecasts of one series from one cutoff, at most; of more series, an even sample is enough to tell what is usual.
 MOST_FORECASTS = 100_000

@@ -11,18 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from models.arrays import BoolArray, FloatArray, IntArray
 from models.evaluation.special_days import KindsOfDays, UnlikeDays
 from models.evaluation.volume_classes import volume_segments
 from models.metrics.statistics import as_quantiles, pinball_of_each
 from models.panel.history_summary import Window, seasonal_changes
 from models.panel.panel import Panel
 from models.settings.monitoring import MonitorSettings
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
 
 FALLBACK = "fallback"
 """What stands for a version where the fallback forecast."""

@@ -10,16 +10,12 @@ import json
 from dataclasses import asdict, dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from models.arrays import BoolArray, Float32Array, IntArray, StringArray
 from models.baselines.seasonal_naive import RECENT_SEASONS
 from models.calendar.grid import TimeGrid
 from models.calendar.public_holidays import holiday_features
 from models.panel.panel import Panel, places_of
-
-IntArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
-FloatArray = npt.NDArray[np.float32]
 
 # What changes more often than this from one season to the next, such as a temperature, tells no kinds of days apart.
 MOST_CHANGES = 0.5
@@ -78,7 +74,7 @@ class UnlikeDays:
             are not in the panel, such as upper series, public holidays alone are known.
     """
 
-    def __init__(self, panel: Panel, kinds: KindsOfDays, among: npt.NDArray[np.str_] | None = None) -> None:
+    def __init__(self, panel: Panel, kinds: KindsOfDays, among: StringArray | None = None) -> None:
         self._panel, self._season = panel, panel.season_lengths[0]
         self._place = np.arange(len(panel)) if among is None else places_of(among, panel.series_ids)
         self._first = panel.cutoff_index + 1 - panel.lengths
@@ -124,18 +120,18 @@ class UnlikeDays:
         which = mine[known]
         return np.asarray(self._panel.offsets[which] + ahead * which + place[known] - self._first[which])
 
-    def _holiday(self, position: IntArray) -> FloatArray:
+    def _holiday(self, position: IntArray) -> Float32Array:
         """How many holidays each place has at grid positions, shape (..., place)."""
         return np.asarray(self._holidays[np.clip(position - self._from, 0, len(self._holidays) - 1)])
 
 
-def _column(panel: Panel, name: str) -> FloatArray:
+def _column(panel: Panel, name: str) -> Float32Array:
     """A known-future covariate, shape (total + series * horizon,)."""
     assert panel.known_future is not None
     return panel.known_future[:, panel.known_future_names.index(name)]
 
 
-def _is_kind_of_day(panel: Panel, column: FloatArray) -> bool:
+def _is_kind_of_day(panel: Panel, column: Float32Array) -> bool:
     """Whether a known-future covariate, where it is known, mostly is what it was a season before."""
     season, changes, pairs = panel.season_lengths[0], 0, 0
     for series in range(0, len(panel), max(len(panel) // SAMPLE, 1)):
@@ -147,7 +143,7 @@ def _is_kind_of_day(panel: Panel, column: FloatArray) -> bool:
     return pairs > 0 and changes <= MOST_CHANGES * pairs
 
 
-def _holidays_of(panel: Panel, places: tuple[str, ...]) -> tuple[int, FloatArray]:
+def _holidays_of(panel: Panel, places: tuple[str, ...]) -> tuple[int, Float32Array]:
     """A grid position and what holidays there are from it to the end of the horizon, shape (position, place)."""
     first = panel.cutoff_index + 1 - int(panel.lengths.max(initial=0)) - panel.season_lengths[0]
     last = panel.cutoff_index + panel.horizon
@@ -157,6 +153,6 @@ def _holidays_of(panel: Panel, places: tuple[str, ...]) -> tuple[int, FloatArray
     return first, features[:, [name.startswith("holiday_") for name in names]]
 
 
-def _differs(here: FloatArray, there: FloatArray) -> BoolArray:
+def _differs(here: Float32Array, there: Float32Array) -> BoolArray:
     """Where two numbers are known and not the same."""
     return np.asarray((here != there) & ~np.isnan(here) & ~np.isnan(there))

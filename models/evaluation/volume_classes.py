@@ -10,14 +10,11 @@ from collections.abc import Iterator
 from math import ceil
 
 import numpy as np
-import numpy.typing as npt
 
+from models.arrays import BoolArray, FloatArray
 from models.calendar.grid import TimeGrid
 from models.panel.panel import Panel
 from models.panel.shards import shards
-
-BoolArray = npt.NDArray[np.bool_]
-FloatArray = npt.NDArray[np.float64]
 
 CLASSES = ("low", "middle", "high")
 # Classes of fewer than ten series would say little of their own.

@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
-from models.hierarchy.hierarchy import Hierarchy, IntArray
+from models.arrays import Float32Array, IntArray, StringArray
+from models.hierarchy.hierarchy import Hierarchy
 from models.panel.panel import Panel
-
-Float32Array = npt.NDArray[np.float32]
 
 
 def with_covariates(upper: Panel, panel: Panel, hierarchy: Hierarchy) -> Panel:
@@ -40,7 +38,7 @@ def with_covariates(upper: Panel, panel: Panel, hierarchy: Hierarchy) -> Panel:
     )
 
 
-def _in_common(column: npt.NDArray[np.str_], hierarchy: Hierarchy) -> npt.NDArray[np.str_]:
+def _in_common(column: StringArray, hierarchy: Hierarchy) -> StringArray:
     """The category of all parts of each upper series, "" where they have several."""
     labels, code = np.unique(column, return_inverse=True)
     lowest, highest = np.full(len(hierarchy), len(labels)), np.full(len(hierarchy), -1)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from models.arrays import FloatArray
 from models.hierarchy.hierarchy import Hierarchy
 from models.hierarchy.quantiles_of_sums import quantiles_of_sums
 from models.panel.forecast import Forecast
@@ -40,7 +40,7 @@ class UpperForecast:
         self._by_fallback = np.zeros(len(panel), bool)
         shape = len(hierarchy), panel.horizon
         self._mean, self._baseline, self._with_baseline = np.zeros(shape), np.zeros(shape), np.zeros(shape)
-        self._levels: npt.NDArray[np.float64] | None = None
+        self._levels: FloatArray | None = None
         self._quantiles = np.empty((0, 0, 0), np.float32)
 
     def accumulate(self, part: Forecast) -> None:

@@ -11,13 +11,10 @@ import re
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy import sparse
 
+from models.arrays import FloatArray, FloatingArray, IntArray, StringArray
 from models.hierarchy.levels import Levels
-
-IntArray = npt.NDArray[np.int64]
-FloatArray = npt.NDArray[np.float64]
 
 SUMMED = "*"
 _PART = re.compile(r"(?:\A|/)((?:[^\\/]|\\.)*)", re.DOTALL)
@@ -33,12 +30,12 @@ class Hierarchy:
         part_of: Shape (level, series): the upper series that each series is a part of.
     """
 
-    series_ids: npt.NDArray[np.str_]
+    series_ids: StringArray
     level: IntArray
     part_of: IntArray
 
     @classmethod
-    def of(cls, series_ids: npt.NDArray[np.str_], levels: Levels) -> Hierarchy:
+    def of(cls, series_ids: StringArray, levels: Levels) -> Hierarchy:
         """The upper series above some series, at the levels asked for.
 
         Args:
@@ -74,7 +71,7 @@ class Hierarchy:
             (np.ones(above.size), (above.ravel(), columns.ravel())), shape=(len(self), above.shape[1])
         )
 
-    def sums(self, values: npt.NDArray[np.floating], series: slice | IntArray = slice(None)) -> FloatArray:
+    def sums(self, values: FloatingArray, series: slice | IntArray = slice(None)) -> FloatArray:
         """Sums over the series asked for: from (series, ...) to (upper, ...)."""
         flat = np.asarray(values, np.float64).reshape(len(values), -1)
         return np.asarray(self.matrix(series) @ flat).reshape(len(self), *values.shape[1:])

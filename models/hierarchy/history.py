@@ -6,14 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
+from models.arrays import Float32Array, FloatArray, IntArray
 from models.hierarchy.hierarchy import Hierarchy
 from models.panel.panel import Panel
-
-FloatArray = npt.NDArray[np.float64]
-Float32Array = npt.NDArray[np.float32]
-IntArray = npt.NDArray[np.int64]
 
 KNOWN_SHARE = 0.9
 """Of a sum's size that must have been observed; the rest may be what it was a season before."""

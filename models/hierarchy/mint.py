@@ -6,15 +6,12 @@ The package is an optional extra that takes seconds to import, so only what reco
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from scipy import sparse
 
+from models.arrays import BoolArray, FloatArray
 from models.extras import require_extra
 from models.hierarchy.hierarchy import Hierarchy
 from models.panel.panel import Panel
-
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
 
 LARGEST = 3_000
 """Series and sums together that are reconciled at most: their number squared must fit into memory some times."""

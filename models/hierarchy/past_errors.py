@@ -6,11 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
+from models.arrays import Float32Array, FloatArray, IntArray
 from models.panel.panel import Panel
-
-FloatArray = npt.NDArray[np.float64]
 
 ORIGINS = 8
 
@@ -48,7 +46,7 @@ def earlier(panel: Panel, steps: int) -> Panel:
     Every series keeps its length, with nothing observed in front: what is compiled for a panel serves it too.
     """
 
-    def moved(rows: npt.NDArray[np.float32], offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+    def moved(rows: Float32Array, offsets: IntArray) -> Float32Array:
         source = np.arange(len(rows)) - steps
         there = source >= np.repeat(offsets[:-1], np.diff(offsets))
         old = rows[np.where(there, source, 0)]

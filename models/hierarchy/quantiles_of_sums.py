@@ -14,13 +14,10 @@ from __future__ import annotations
 from statistics import NormalDist
 
 import numpy as np
-import numpy.typing as npt
 
+from models.arrays import Float32Array, FloatArray, FloatingArray, Int16Array
 from models.hierarchy.hierarchy import Hierarchy
 from models.panel.panel import Panel
-
-FloatArray = npt.NDArray[np.float64]
-RankArray = npt.NDArray[np.int16]
 
 DATES = 256
 """Past dates whose order is taken, and samples at least."""
@@ -32,7 +29,7 @@ _CHUNK = 16_384
 
 
 def quantiles_of_sums(
-    quantiles: npt.NDArray[np.floating],
+    quantiles: FloatingArray,
     quantile_levels: FloatArray,
     panel: Panel,
     hierarchy: Hierarchy,
@@ -59,7 +56,7 @@ def quantiles_of_sums(
     series, horizon, _ = quantiles.shape
     result = np.empty((len(hierarchy), horizon, len(quantile_levels)))
     season = panel.season_lengths[0]
-    known: tuple[int, RankArray] | None = None
+    known: tuple[int, Int16Array] | None = None
     chunks = [slice(first, min(first + _CHUNK, series)) for first in range(0, series, _CHUNK)]
     matrices = [hierarchy.matrix(chunk) for chunk in chunks]
     for step in range(horizon):
@@ -107,7 +104,7 @@ def sample_weights(quantile_levels: FloatArray, samples: int) -> FloatArray:
     return weights
 
 
-def joint_ranks(panel: Panel, lag: int, seed: int) -> RankArray:
+def joint_ranks(panel: Panel, lag: int, seed: int) -> Int16Array:
     """Where each series' change over `lag` steps stood among its own, on the same past dates for all series.
 
     Dates on which few series have a change are left out. Where dates are fewer than samples are wanted each counts
@@ -144,7 +141,7 @@ def _usable_lag(panel: Panel, lag: int, season: int) -> int:
     return min(lag, max(most // season, 0) * season)
 
 
-def _changes(panel: Panel, series: slice, lag: int) -> npt.NDArray[np.float32]:
+def _changes(panel: Panel, series: slice, lag: int) -> Float32Array:
     """Changes over `lag` steps up to each of the last `DATES` dates, shape (series, DATES); NaN where unknown."""
     begin, end = panel.offsets[:-1][series, None], panel.offsets[1:][series, None]
     newer = end - DATES + np.arange(DATES)
@@ -155,7 +152,7 @@ def _changes(panel: Panel, series: slice, lag: int) -> npt.NDArray[np.float32]:
     return np.where(inside, change, np.float32(np.nan))
 
 
-def _with_gaps_drawn(changes: npt.NDArray[np.float32], chance: np.random.Generator) -> npt.NDArray[np.float32]:
+def _with_gaps_drawn(changes: Float32Array, chance: np.random.Generator) -> Float32Array:
     """Unknown changes drawn from the series' known ones; 0 where it has none."""
     unknown = np.isnan(changes)
     if not unknown.any():
@@ -166,7 +163,7 @@ def _with_gaps_drawn(changes: npt.NDArray[np.float32], chance: np.random.Generat
     return np.where(unknown, np.where(count > 0, drawn, np.float32(0)), changes)
 
 
-def _copy_single_parts(result: FloatArray, quantiles: npt.NDArray[np.floating], hierarchy: Hierarchy) -> None:
+def _copy_single_parts(result: FloatArray, quantiles: FloatingArray, hierarchy: Hierarchy) -> None:
     """Give an upper series of a single part that part's quantiles, which samples would only come near to."""
     alone = hierarchy.parts == 1
     for above in hierarchy.part_of:

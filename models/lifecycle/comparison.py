@@ -11,18 +11,14 @@ from dataclasses import dataclass
 from math import gcd
 
 import numpy as np
-import numpy.typing as npt
 
+from models.arrays import BoolArray, FloatArray, IntArray
 from models.lifecycle.promotion import Sums
 from models.metrics.statistics import pinball_of_each
 from models.network.forecaster import Forecaster
 from models.panel.panel import Panel
 from models.settings.forecast import ForecastSettings
 from models.training.split import choose_windows
-
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
-IntArray = npt.NDArray[np.int64]
 
 # Windows that each network is asked for, at most: a second of work, whatever the number of series.
 MOST_WINDOWS = 4_096

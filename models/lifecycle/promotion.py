@@ -15,12 +15,10 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import stdtr
 
+from models.arrays import FloatArray
 from models.settings.training import PromotionSettings
-
-FloatArray = npt.NDArray[np.float64]
 
 # A difference of so many times the usual size, and any larger one, wins or loses the whole stake.
 WIDTH = 3.0

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import sklearn.metrics
 
+from models.arrays import BoolArray, FloatArray, FloatingArray, IntArray
 from models.metrics.statistics import (
     absolute_over_actual,
     as_quantiles,
@@ -28,10 +28,6 @@ from models.metrics.statistics import (
     signed_over_actual,
     symmetric_percentage,
 )
-
-Array = npt.NDArray[np.floating]
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 
 class Score(NamedTuple):
@@ -52,7 +48,7 @@ class Score(NamedTuple):
     n: int
 
 
-def mean_absolute_error(actual: Array, predicted: Array) -> float:
+def mean_absolute_error(actual: FloatingArray, predicted: FloatingArray) -> float:
     """Mean absolute error, in the units of `actual`; NaN where nothing was observed.
 
     Args:
@@ -68,12 +64,12 @@ def mean_absolute_error(actual: Array, predicted: Array) -> float:
     return _of_pairs(sklearn.metrics.mean_absolute_error, actual, predicted)
 
 
-def root_mean_squared_error(actual: Array, predicted: Array) -> float:
+def root_mean_squared_error(actual: FloatingArray, predicted: FloatingArray) -> float:
     """Root of the mean squared error, in the units of `actual`; arguments as `mean_absolute_error`."""
     return _of_pairs(sklearn.metrics.root_mean_squared_error, actual, predicted)
 
 
-def weighted_absolute_percentage_error(actual: Array, predicted: Array) -> float:
+def weighted_absolute_percentage_error(actual: FloatingArray, predicted: FloatingArray) -> float:
     """Sum of absolute errors over the sum of absolute actuals, as a fraction; NaN where all actuals are zero.
 
     Arguments as `mean_absolute_error`.
@@ -81,7 +77,7 @@ def weighted_absolute_percentage_error(actual: Array, predicted: Array) -> float
     return ratio(*absolute_over_actual(*observed_pairs(actual, predicted)))
 
 
-def symmetric_mape(actual: Array, predicted: Array) -> float:
+def symmetric_mape(actual: FloatingArray, predicted: FloatingArray) -> float:
     """Mean of 2 |error| / (|actual| + |predicted|), a fraction in [0, 2]; 0 where both are zero.
 
     Arguments as `mean_absolute_error`.
@@ -91,7 +87,7 @@ def symmetric_mape(actual: Array, predicted: Array) -> float:
     return ratio(*symmetric_percentage(*observed_pairs(actual, predicted)))
 
 
-def mean_absolute_scaled_error(actual: Array, predicted: Array, scale: Array) -> float:
+def mean_absolute_scaled_error(actual: FloatingArray, predicted: FloatingArray, scale: FloatingArray) -> float:
     """Mean absolute error in units of the seasonal naive's own, first over each series, then over series.
 
     Args:
@@ -108,7 +104,7 @@ def mean_absolute_scaled_error(actual: Array, predicted: Array, scale: Array) ->
     return ratio(*each_series_alike(*scaled(np.abs(predicted - actual), scale)))
 
 
-def pinball_loss(actual: Array, predicted: Array, quantile_levels: Array) -> FloatArray:
+def pinball_loss(actual: FloatingArray, predicted: FloatingArray, quantile_levels: FloatingArray) -> FloatArray:
     """Mean pinball (quantile) loss at each level; lower is better.
 
     Args:
@@ -135,7 +131,7 @@ def pinball_loss(actual: Array, predicted: Array, quantile_levels: Array) -> Flo
     return np.array([_of_pairs(at(float(q)), actual, predicted[..., i]) for i, q in enumerate(quantile_levels)])
 
 
-def weighted_quantile_loss(actual: Array, predicted: Array, quantile_levels: Array) -> float:
+def weighted_quantile_loss(actual: FloatingArray, predicted: FloatingArray, quantile_levels: FloatingArray) -> float:
     """Mean over levels of 2 x sum of pinball loss / sum of |actual|, all elements pooled.
 
     Arguments as `pinball_loss`; NaN where all actuals are zero or none was observed.
@@ -146,7 +142,9 @@ def weighted_quantile_loss(actual: Array, predicted: Array, quantile_levels: Arr
     return ratio(2 * pinball_of_each(actual, predicted, quantile_levels), np.abs(actual))
 
 
-def mean_scaled_quantile_loss(actual: Array, predicted: Array, quantile_levels: Array, scale: Array) -> float:
+def mean_scaled_quantile_loss(
+    actual: FloatingArray, predicted: FloatingArray, quantile_levels: FloatingArray, scale: FloatingArray
+) -> float:
     """Mean pinball loss over levels and elements, in units of each series' scale: the loss that is watched.
 
     Args:
@@ -161,14 +159,14 @@ def mean_scaled_quantile_loss(actual: Array, predicted: Array, quantile_levels: 
     return ratio(*scaled(pinball_of_each(actual, quantiles, quantile_levels), scale))
 
 
-def coverage(actual: Array, lower: Array, upper: Array) -> float:
+def coverage(actual: FloatingArray, lower: FloatingArray, upper: FloatingArray) -> float:
     """Share of observed actuals from `lower` to `upper`, both included; all of shape (series, horizon)."""
     _, lower = checked(actual, lower)
     actual, upper = checked(actual, upper)
     return ratio(*inside(actual, lower, upper))
 
 
-def bias(actual: Array, predicted: Array) -> float:
+def bias(actual: FloatingArray, predicted: FloatingArray) -> float:
     """Sum of (predicted - actual) over the sum of |actual|, a fraction; above 0 is too high.
 
     Arguments as `mean_absolute_error`; NaN where all actuals are zero.
@@ -176,7 +174,7 @@ def bias(actual: Array, predicted: Array) -> float:
     return ratio(*signed_over_actual(*observed_pairs(actual, predicted)))
 
 
-def seasonal_error(values: Array, offsets: IntArray, season_length: int) -> FloatArray:
+def seasonal_error(values: FloatingArray, offsets: IntArray, season_length: int) -> FloatArray:
     """Each series' in-sample mean of |y(t) - y(t - season_length)|: the scale of MASE.
 
     Args:
@@ -200,11 +198,11 @@ def seasonal_error(values: Array, offsets: IntArray, season_length: int) -> Floa
 
 
 def evaluate(
-    actual: Array,
-    quantiles: Array,
-    quantile_levels: Array,
-    scale: Array,
-    baseline: Array | None = None,
+    actual: FloatingArray,
+    quantiles: FloatingArray,
+    quantile_levels: FloatingArray,
+    scale: FloatingArray,
+    baseline: FloatingArray | None = None,
     by_step: bool = True,
 ) -> list[Score]:
     """Every metric of one group of series, over all steps and for each step.
@@ -230,12 +228,12 @@ def evaluate(
 
 
 def evaluate_segments(
-    actual: Array,
-    quantiles: Array,
-    quantile_levels: Array,
-    scale: Array,
-    segments: Mapping[str, npt.NDArray[np.bool_]],
-    baseline: Array | None = None,
+    actual: FloatingArray,
+    quantiles: FloatingArray,
+    quantile_levels: FloatingArray,
+    scale: FloatingArray,
+    segments: Mapping[str, BoolArray],
+    baseline: FloatingArray | None = None,
 ) -> dict[str, list[Score]]:
     """`evaluate` of several groups of the same series, which costs little more than of one.
 
@@ -272,7 +270,7 @@ def evaluate_segments(
 
 
 def _statistics(
-    actual: Array, quantiles: Array, quantile_levels: Array, scale: Array
+    actual: FloatingArray, quantiles: FloatingArray, quantile_levels: FloatingArray, scale: FloatingArray
 ) -> Iterator[tuple[str, FloatArray, FloatArray]]:
     """Numerator and denominator of each metric in turn, each of shape (series, horizon), NaN where not observed."""
     levels = np.asarray(quantile_levels, np.float64)
@@ -325,6 +323,8 @@ def _sums(
     return found
 
 
-def _of_pairs(metric: Callable[[FloatArray, FloatArray], float], actual: Array, predicted: Array) -> float:
+def _of_pairs(
+    metric: Callable[[FloatArray, FloatArray], float], actual: FloatingArray, predicted: FloatingArray
+) -> float:
     y, p = observed_pairs(actual, predicted)
     return float(metric(y, p)) if len(y) else float("nan")

@@ -8,14 +8,13 @@ the observed elements alone, and NaN marks what is left out.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[np.floating]
-FloatArray = npt.NDArray[np.float64]
+from models.arrays import FloatArray, FloatingArray
+
 AT_ONCE = 1 << 20
 
 
-def pinball_of_each(actual: Array, predicted: Array, quantile_levels: Array) -> FloatArray:
+def pinball_of_each(actual: FloatingArray, predicted: FloatingArray, quantile_levels: FloatingArray) -> FloatArray:
     """Pinball loss of each element, the mean over levels; (series, horizon), NaN where not observed."""
     levels, loss = np.asarray(quantile_levels, np.float64), np.empty(actual.shape)
     # Several numbers for each level of each element: of all elements at once they would outweigh a panel.
@@ -26,12 +25,12 @@ def pinball_of_each(actual: Array, predicted: Array, quantile_levels: Array) -> 
     return loss
 
 
-def ratio(numerator: Array, denominator: Array) -> float:
+def ratio(numerator: FloatingArray, denominator: FloatingArray) -> float:
     """Sum over sum, of the elements that have both; NaN where the denominator's is zero."""
     return float(ratio_by_step(numerator.reshape(-1, 1), denominator.reshape(-1, 1))[0])
 
 
-def ratio_by_step(numerator: Array, denominator: Array) -> FloatArray:
+def ratio_by_step(numerator: FloatingArray, denominator: FloatingArray) -> FloatArray:
     """`ratio` of each column: (series, horizon) to (horizon,)."""
     used = ~np.isnan(numerator) & ~np.isnan(denominator)
     below = np.sum(denominator, axis=0, where=used, dtype=np.float64)
@@ -39,33 +38,33 @@ def ratio_by_step(numerator: Array, denominator: Array) -> FloatArray:
     return np.where(below > 0, above / np.where(below > 0, below, 1.0), np.nan)
 
 
-def one_each(actual: Array) -> FloatArray:
+def one_each(actual: FloatingArray) -> FloatArray:
     """The denominator of a mean: 1 where observed, else NaN."""
     return np.where(np.isnan(actual), np.nan, 1.0)
 
 
-def absolute_over_actual(actual: Array, predicted: Array) -> tuple[FloatArray, FloatArray]:
+def absolute_over_actual(actual: FloatingArray, predicted: FloatingArray) -> tuple[FloatArray, FloatArray]:
     """|error| over |actual|, for WAPE."""
     return np.abs(predicted - actual), np.abs(actual)
 
 
-def signed_over_actual(actual: Array, predicted: Array) -> tuple[FloatArray, FloatArray]:
+def signed_over_actual(actual: FloatingArray, predicted: FloatingArray) -> tuple[FloatArray, FloatArray]:
     """Predicted less actual over |actual|, for bias."""
     return predicted - actual, np.abs(actual)
 
 
-def symmetric_percentage(actual: Array, predicted: Array) -> tuple[FloatArray, FloatArray]:
+def symmetric_percentage(actual: FloatingArray, predicted: FloatingArray) -> tuple[FloatArray, FloatArray]:
     """2 |error| / (|actual| + |predicted|) of each element over one; 0 where both are zero."""
     size = np.abs(actual) + np.abs(predicted)
     return 2 * np.abs(predicted - actual) / np.where(size == 0, 1.0, size), one_each(actual)
 
 
-def inside(actual: Array, lower: Array, upper: Array) -> tuple[FloatArray, FloatArray]:
+def inside(actual: FloatingArray, lower: FloatingArray, upper: FloatingArray) -> tuple[FloatArray, FloatArray]:
     """Whether each element lies from `lower` to `upper`, over one, for coverage."""
     return ((lower <= actual) & (actual <= upper)).astype(np.float64), one_each(actual)
 
 
-def scaled(loss: Array, scale: Array) -> tuple[FloatArray, FloatArray]:
+def scaled(loss: FloatingArray, scale: FloatingArray) -> tuple[FloatArray, FloatArray]:
     """Elements in units of their series' scale; NaN where there is no scale."""
     if scale.shape != loss.shape[:1]:
         raise ValueError(f"scale of shape {scale.shape} is not one number for each of {loss.shape[0]} series.")
@@ -79,19 +78,21 @@ def each_series_alike(numerator: FloatArray, denominator: FloatArray) -> tuple[F
     return numerator / count, denominator / count
 
 
-def as_quantiles(point: Array, quantile_levels: Array) -> Array:
+def as_quantiles(point: FloatingArray, quantile_levels: FloatingArray) -> FloatingArray:
     """A forecast of one number as the same number at every level, shape (..., level)."""
     return np.broadcast_to(point[..., None], (*point.shape, len(quantile_levels)))
 
 
-def observed_pairs(actual: Array, predicted: Array) -> tuple[FloatArray, FloatArray]:
+def observed_pairs(actual: FloatingArray, predicted: FloatingArray) -> tuple[FloatArray, FloatArray]:
     """Observed actuals and their predictions, shape (n,) each."""
     actual, predicted = checked(actual, predicted)
     seen = ~np.isnan(actual)
     return actual[seen], predicted[seen]
 
 
-def checked(actual: Array, predicted: Array, quantile_levels: Array | None = None) -> tuple[FloatArray, FloatArray]:
+def checked(
+    actual: FloatingArray, predicted: FloatingArray, quantile_levels: FloatingArray | None = None
+) -> tuple[FloatArray, FloatArray]:
     """Both as float64, whose squares do not overflow, once it is sure that `predicted` answers `actual`."""
     wanted = actual.shape if quantile_levels is None else (*actual.shape, len(quantile_levels))
     if predicted.shape != wanted:

@@ -10,15 +10,12 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from models.arrays import BoolArray, FloatArray, IntArray
 from models.monitoring.reference import Usual, usual_nights
 from models.monitoring.window_scan import LENGTHS, WIDE, newest_means
 from models.settings.monitoring import MonitorSettings
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
 State = Literal["ok", "degraded", "not evaluated"]
 
 # Added to both losses, as a share of the usual baseline loss: a night of nothing but zeros has no ratio.

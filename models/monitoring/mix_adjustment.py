@@ -10,10 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
+from models.arrays import FloatArray, IntArray
 
 # Points that a kind of days is taken to have had of the usual loss: of few, its own mean says little.
 USUAL_POINTS = 500.0

@@ -12,12 +12,9 @@ from functools import lru_cache
 from statistics import NormalDist
 
 import numpy as np
-import numpy.typing as npt
 
+from models.arrays import Float32Array, FloatArray, Int16Array, IntArray
 from models.monitoring.pareto_tail import pareto_excess
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 # A part that is soon forgotten and one that lasts, each from night to night, and the share of the second.
 SHORT, LASTING = (0.0, 0.2, 0.4, 0.6), (0.7, 0.8, 0.9, 0.95, 0.98)
@@ -90,7 +87,7 @@ def _widths(news: FloatArray, weekday: IntArray) -> FloatArray:
     return np.asarray(widths * news.std() / np.sqrt((widths**2).mean())) if size.any() else np.ones(DAYS)
 
 
-def _with_tails(news: FloatArray) -> npt.NDArray[np.float32]:
+def _with_tails(news: FloatArray) -> Float32Array:
     """`FINE` values, as likely as each other, of the distribution that the news come from.
 
     A year has worse nights than a few past months had. So beyond the tenth on each side nights are not drawn anew, but
@@ -107,13 +104,11 @@ def _with_tails(news: FloatArray) -> npt.NDArray[np.float32]:
 
 
 @lru_cache(maxsize=2)
-def _draw(length: int, count: int, seed: int) -> npt.NDArray[np.int16]:
+def _draw(length: int, count: int, seed: int) -> Int16Array:
     return np.random.default_rng(seed).integers(0, FINE, (length, 2, count), np.int16)
 
 
-def _follow(
-    short: FloatArray, lasting: FloatArray, share: FloatArray, shocks: npt.NDArray[np.float32]
-) -> npt.NDArray[np.float32]:
+def _follow(short: FloatArray, lasting: FloatArray, share: FloatArray, shocks: Float32Array) -> Float32Array:
     """Series of unit variance, shape (series, night), from independent shocks of shape (night, 2, series)."""
     follows = np.stack([short, lasting]).astype(np.float32)
     parts = shocks * np.sqrt(1 - follows**2)

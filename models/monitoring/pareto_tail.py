@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float64]
+from models.arrays import FloatArray
 
 # As Student's t with 4 degrees of freedom.
 HEAVY = 0.25

@@ -6,13 +6,10 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from models.arrays import FloatArray, IntArray
 from models.monitoring.null_simulation import made_up
 from models.monitoring.window_scan import LENGTHS, WIDE, every_mean, highest_means, limits_for
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 # From median absolute deviation to standard deviation, for the normal distribution.
 MAD_TO_DEVIATION = 1.4826

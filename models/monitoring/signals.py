@@ -7,14 +7,13 @@ from dataclasses import fields, replace
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from models.arrays import FloatArray, IntArray
 from models.monitoring.change_detection import Nights, Verdict, Watch, judge, judge_both, log_ratio, reference
 from models.monitoring.mix_adjustment import Mixed, expected_log_ratio
 from models.settings.monitoring import MonitorSettings
 
 Signal = Literal["loss", "bias", "coverage", "instability"]
-FloatArray = npt.NDArray[np.float64]
 # Of the alerts that chance may raise: the loss's share, and that of the whole job among them.
 LOSS, WHOLE_JOB = 3 / 4, 2 / 3
 # Of the bias in units of the series' own seasonal errors; of the coverage in shares of the actuals.
@@ -41,7 +40,7 @@ def verdict_on(
     signal: Signal,
     nights: Sequence[Mapping[str, Any]],
     backtest: Sequence[Mapping[str, Any]],
-    weekday: npt.NDArray[np.int64],
+    weekday: IntArray,
     monitor: MonitorSettings,
     rate: float,
     accepted: Sequence[Accepted] = (),

@@ -12,11 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import numpy.typing as npt
 
+from models.arrays import FloatArray
 from models.monitoring.pareto_tail import pareto_excess
-
-FloatArray = npt.NDArray[np.float64]
 
 LENGTHS = np.array([4, 6, 8, 11, 15, 21, 30, 42, 60, 90, 6, 8, 11, 15])
 """Nights of each mean."""

@@ -8,9 +8,9 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.preprocessing import StandardScaler
 
+from models.arrays import AnyArray, Float32Array, Int32Array, IntArray
 from models.calendar.calendar_features import calendar_features
 from models.calendar.grid import TimeGrid
 from models.calendar.public_holidays import holiday_features
@@ -20,7 +20,7 @@ from models.network.scaling import Scaling, scale_panel, step_spread
 from models.panel.panel import Panel
 from models.panel.parallel import in_blocks
 
-Arrays = dict[str, npt.NDArray[Any]]
+Arrays = dict[str, AnyArray]
 
 # What `scale_panel` says of each flat position.
 SCALED = "level", "scale", "error", "change"
@@ -90,7 +90,7 @@ class Vocabulary:
         return cls(dict(content["series"]), dict(content["categories"]), holidays=holidays, **moments)
 
 
-def _moments(values: npt.NDArray[np.float32] | None, names: tuple[str, ...]) -> dict[str, tuple[float, float]]:
+def _moments(values: Float32Array | None, names: tuple[str, ...]) -> dict[str, tuple[float, float]]:
     if values is None:
         return {}
     seen = ~np.isnan(values).all(axis=0)
@@ -106,7 +106,7 @@ def flatten(
     level_window: int,
     scale_window: int,
     seasons: tuple[int, ...],
-    at: npt.NDArray[np.int64] | None = None,
+    at: IntArray | None = None,
     first: int | None = None,
 ) -> Arrays:
     """Everything that `windows.gather` reads, as NumPy arrays of float32 and int32.
@@ -171,16 +171,16 @@ def flatten(
 
 # Blocks of series and members of an ensemble ask for the same stretch.
 @lru_cache(maxsize=8)
-def _calendar(grid: TimeGrid, first: int, last: int) -> npt.NDArray[np.float32]:
+def _calendar(grid: TimeGrid, first: int, last: int) -> Float32Array:
     return calendar_features(grid, first, last)[0]
 
 
 @lru_cache(maxsize=8)
-def _holidays(grid: TimeGrid, first: int, last: int, places: tuple[str, ...]) -> npt.NDArray[np.float32]:
+def _holidays(grid: TimeGrid, first: int, last: int, places: tuple[str, ...]) -> Float32Array:
     return holiday_features(grid, first, last, places)[0]
 
 
-def _everywhere(parts: list[npt.NDArray[np.float32]], at: npt.NDArray[np.int64] | None, total: int) -> Any:
+def _everywhere(parts: list[Float32Array], at: IntArray | None, total: int) -> Any:
     """Values at some flat positions in their places, NaN in all others, so that reading one of those shows."""
     values = np.concatenate(parts)
     if at is None:
@@ -190,13 +190,13 @@ def _everywhere(parts: list[npt.NDArray[np.float32]], at: npt.NDArray[np.int64] 
     return array
 
 
-def _weight(panel: Panel, _: int = 0) -> npt.NDArray[np.float32]:
+def _weight(panel: Panel, _: int = 0) -> Float32Array:
     """Losses count in units of what the seasonal naive errs by, so that no series speaks louder than another."""
     error = seasonal_error(panel.values, panel.offsets, panel.season_lengths[0])
     return (1.0 / np.where(np.isfinite(error) & (error > 0), error, step_spread(panel))).astype(np.float32)
 
 
-def _codes(panel: Panel, vocabulary: Vocabulary) -> npt.NDArray[np.int32]:
+def _codes(panel: Panel, vocabulary: Vocabulary) -> Int32Array:
     """Rows of the static categories, shape (series, column), in the vocabulary's order of columns."""
     _require(vocabulary.categories, panel.static)
     columns = [
@@ -214,18 +214,14 @@ def _require(wanted: Collection[str], there: Collection[str]) -> None:
         )
 
 
-def _chosen(
-    values: npt.NDArray[np.float32] | None, names: tuple[str, ...], known: dict[str, tuple[float, float]]
-) -> npt.NDArray[np.float32]:
+def _chosen(values: Float32Array | None, names: tuple[str, ...], known: dict[str, tuple[float, float]]) -> Float32Array:
     """The columns that were learnt, in the order in which they were: a job may name them in another one."""
     _require(known, names)
     assert values is not None
     return values if names == tuple(known) else values[:, [names.index(name) for name in known]]
 
 
-def _scaled(
-    values: npt.NDArray[np.float32] | None, names: tuple[str, ...], known: dict[str, tuple[float, float]]
-) -> npt.NDArray[np.float32]:
+def _scaled(values: Float32Array | None, names: tuple[str, ...], known: dict[str, tuple[float, float]]) -> Float32Array:
     """Covariates in standard deviations from their mean; 0 where not known."""
     moments = np.array(list(known.values()))
     scaled = (_chosen(values, names, known).astype(np.float64) - moments[:, 0]) / moments[:, 1]

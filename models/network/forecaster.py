@@ -18,6 +18,7 @@ from zipfile import BadZipFile
 import numpy as np
 import numpy.typing as npt
 
+from models.arrays import FloatArray, IntArray
 from models.baselines.fallback import Fallback
 from models.baselines.seasonal_naive import seasonal_naive
 from models.errors import ModelError
@@ -26,7 +27,7 @@ from models.network.member import Member
 from models.network.plan import Plan, trained_as, usual_lower_bound
 from models.network.version_file import read_description, write_description
 from models.panel.forecast import Forecast, mean_of_quantiles
-from models.panel.panel import IntArray, Panel
+from models.panel.panel import Panel
 from models.settings.forecast import ForecastSettings
 from models.settings.training import TrainingSettings
 
@@ -131,7 +132,7 @@ class Forecaster:
         series: IntArray,
         origin: IntArray,
         bounds: tuple[float | None, float | None],
-    ) -> npt.NDArray[np.float64]:
+    ) -> FloatArray:
         """The members' mean from origins in the past, NaN where one gives no finite value.
 
         Args:

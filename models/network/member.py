@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
+from models.arrays import Float32Array, FloatArray, Int32Array, IntArray
 from models.network import numpy_ops
 from models.network.features import Arrays, Vocabulary, flatten
 from models.network.numpy_network import NumpyNetwork, Weights
@@ -15,8 +16,6 @@ from models.network.scaling import reach_of
 from models.network.windows import WindowShape, gather
 from models.panel.panel import Panel
 from models.panel.parallel import in_blocks
-
-IntArray = npt.NDArray[np.int64]
 
 
 class Member:
@@ -55,7 +54,7 @@ class Member:
         seen = max(self.shape.context_length, int(self.shape.lags.max()))
         return seen + reach_of(plan.scale_window) + max(plan.seasons)
 
-    def quantiles(self, panel: Panel, able: IntArray) -> npt.NDArray[np.float64]:
+    def quantiles(self, panel: Panel, able: IntArray) -> FloatArray:
         """Quantiles of some series from the panel's cutoff, in their own units, computed on cores.
 
         Args:
@@ -68,9 +67,7 @@ class Member:
         panel = panel.newest(self.memory)
         return np.concatenate(in_blocks(panel, partial(self._of_block, able=able, oldest=int(panel.lengths.max()))))
 
-    def quantiles_at(
-        self, panel: Panel, arrays: Arrays, series: npt.NDArray[np.int32], origin: npt.NDArray[np.int32]
-    ) -> npt.NDArray[np.float64]:
+    def quantiles_at(self, panel: Panel, arrays: Arrays, series: Int32Array, origin: Int32Array) -> FloatArray:
         """Quantiles from origins within the history, in the series' own units.
 
         Args:
@@ -98,7 +95,7 @@ class Member:
             first=first,
         )
 
-    def _of_block(self, panel: Panel, place: int, able: IntArray, oldest: int) -> npt.NDArray[np.float64]:
+    def _of_block(self, panel: Panel, place: int, able: IntArray, oldest: int) -> FloatArray:
         """Those of a few series, the first of which has the place `place` among all, whose oldest has that length."""
         series = able[np.searchsorted(able, place) : np.searchsorted(able, place + len(panel))] - place
         origin = panel.offsets[1:][series] - 1
@@ -113,9 +110,9 @@ def in_units(
     panel: Panel,
     series: npt.NDArray[np.integer],
     arrays: Arrays,
-    scaled: npt.NDArray[np.float32],
+    scaled: Float32Array,
     origin: npt.NDArray[np.integer] | None = None,
-) -> npt.NDArray[np.float64]:
+) -> FloatArray:
     """Scaled quantiles of windows in their series' own units, (window, horizon, level); from the ends if left out."""
     if origin is None:
         origin = panel.offsets[1:][series] - 1

@@ -9,21 +9,19 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import erf
 
+from models.arrays import AnyArray, Float32Array
 from models.network import numpy_ops
 from models.network.forward import ForwardPass
 from models.network.head import mix_lags, read_steps
 from models.network.plan import Plan
 from models.network.windows import WindowShape
 
-Array = npt.NDArray[np.float32]
-Weights = dict[str, Array]
-Activation = Callable[[Array], Array]
+Weights = dict[str, Float32Array]
+Activation = Callable[[Float32Array], Float32Array]
 
 
 class NumpyNetwork(ForwardPass):
@@ -41,7 +39,7 @@ class NumpyNetwork(ForwardPass):
         def dense(path: str, activation: Activation = np.asarray) -> Dense:
             return Dense(weights[f"{path}/kernel"], weights.get(f"{path}/bias"), activation)
 
-        def embedding(path: str) -> Callable[[npt.NDArray[Any]], Array]:
+        def embedding(path: str) -> Callable[[AnyArray], Float32Array]:
             return partial(numpy_ops.take, weights[f"{path}/embeddings"], axis=0)
 
         self.shape, self.tokens = shape, plan.tokens
@@ -74,10 +72,10 @@ class NumpyNetwork(ForwardPass):
 class Dense:
     """An affine map of the last axis, then the activation."""
 
-    def __init__(self, kernel: Array, bias: Array | None, activation: Activation) -> None:
+    def __init__(self, kernel: Float32Array, bias: Float32Array | None, activation: Activation) -> None:
         self.kernel, self.bias, self.activation = kernel, bias, activation
 
-    def __call__(self, values: Array) -> Array:
+    def __call__(self, values: Float32Array) -> Float32Array:
         product = np.matmul(values, self.kernel)
         if self.bias is not None:
             product += self.bias
@@ -87,10 +85,10 @@ class Dense:
 class LagMix:
     """See `head_layers.LagMix`."""
 
-    def __init__(self, logits: Array, shift: Dense | None) -> None:
+    def __init__(self, logits: Float32Array, shift: Dense | None) -> None:
         self.logits, self.shift = logits, shift
 
-    def __call__(self, state: Array, lags: Array, observed: Array) -> Array:
+    def __call__(self, state: Float32Array, lags: Float32Array, observed: Float32Array) -> Float32Array:
         logits = self.logits if self.shift is None else self.logits + self.shift(state)[:, :, None]
         return np.asarray(mix_lags(logits, lags, observed, numpy_ops))
 
@@ -101,11 +99,11 @@ class StepHead:
     def __init__(self, from_state: Dense, from_step: Dense, hidden: Dense, output: Dense) -> None:
         self.from_state, self.from_step, self.hidden, self.output = from_state, from_step, hidden, output
 
-    def __call__(self, state: Array, known: Array) -> Array:
+    def __call__(self, state: Float32Array, known: Float32Array) -> Float32Array:
         return self.output(read_steps(self.from_state(state), self.from_step(known), self.hidden, numpy_ops))
 
 
-def gelu(values: Array) -> Array:
+def gelu(values: Float32Array) -> Float32Array:
     return np.asarray(values * (0.5 + 0.5 * erf(values * np.float32(0.5**0.5))))
 
 
@@ -122,12 +120,14 @@ class _Recurrent(ABC):
         factors: What stands before x in each gate.
     """
 
-    def __init__(self, kernel: Array, recurrent: Array, bias: Array, factors: tuple[float, ...]) -> None:
+    def __init__(
+        self, kernel: Float32Array, recurrent: Float32Array, bias: Float32Array, factors: tuple[float, ...]
+    ) -> None:
         self.units = len(recurrent)
         factor = np.repeat(np.array(factors, np.float32), self.units)
         self.kernel, self.recurrent, self.bias = kernel * factor, recurrent * factor, bias * factor
 
-    def __call__(self, values: Array, training: bool | None = None) -> Array:
+    def __call__(self, values: Float32Array, training: bool | None = None) -> Float32Array:
         # Step by step first: each step's inputs then lie together.
         inputs = np.matmul(values.transpose(1, 0, 2), self.kernel)
         inputs += self.bias if self.bias.ndim == 1 else self.bias[0]
@@ -138,17 +138,17 @@ class _Recurrent(ABC):
         return states.transpose(1, 0, 2)
 
     @abstractmethod
-    def _run(self, inputs: Array, states: Array) -> None:
+    def _run(self, inputs: Float32Array, states: Float32Array) -> None:
         """Fill the states, (step, window, unit), from the inputs' products, (step, window, gate * unit)."""
 
 
 class SimpleRnn(_Recurrent):
     """See `keras.layers.SimpleRNN`."""
 
-    def __init__(self, kernel: Array, recurrent: Array, bias: Array) -> None:
+    def __init__(self, kernel: Float32Array, recurrent: Float32Array, bias: Float32Array) -> None:
         super().__init__(kernel, recurrent, bias, (-2.0,))
 
-    def _run(self, inputs: Array, states: Array) -> None:
+    def _run(self, inputs: Float32Array, states: Float32Array) -> None:
         for step, entering in enumerate(inputs):
             if step:
                 entering += states[step - 1] @ self.recurrent
@@ -160,10 +160,10 @@ class SimpleRnn(_Recurrent):
 class Lstm(_Recurrent):
     """See `keras.layers.LSTM`."""
 
-    def __init__(self, kernel: Array, recurrent: Array, bias: Array) -> None:
+    def __init__(self, kernel: Float32Array, recurrent: Float32Array, bias: Float32Array) -> None:
         super().__init__(kernel, recurrent, bias, (-1.0, -1.0, -2.0, -1.0))
 
-    def _run(self, inputs: Array, states: Array) -> None:
+    def _run(self, inputs: Float32Array, states: Float32Array) -> None:
         units = self.units
         cell = np.zeros(states.shape[1:], np.float32)
         for step, gates in enumerate(inputs):
@@ -187,10 +187,10 @@ class Lstm(_Recurrent):
 class Gru(_Recurrent):
     """See `keras.layers.GRU`, whose reset gate comes after the product with the state."""
 
-    def __init__(self, kernel: Array, recurrent: Array, bias: Array) -> None:
+    def __init__(self, kernel: Float32Array, recurrent: Float32Array, bias: Float32Array) -> None:
         super().__init__(kernel, recurrent, bias, (-1.0, -1.0, -2.0))
 
-    def _run(self, inputs: Array, states: Array) -> None:
+    def _run(self, inputs: Float32Array, states: Float32Array) -> None:
         units, bias = self.units, self.bias[1]
         before = np.zeros(states.shape[1:], np.float32)
         for step, entering in enumerate(inputs):
@@ -214,7 +214,7 @@ class Gru(_Recurrent):
             before = after
 
 
-def _inverse(values: Array) -> None:
+def _inverse(values: Float32Array) -> None:
     """1 / (1 + exp(x)) in place."""
     np.exp(values, out=values)
     values += 1

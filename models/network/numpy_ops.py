@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 from numpy import (
     abs,
     arcsinh,
@@ -31,7 +28,7 @@ from numpy import (
     where,
 )
 
-Array = npt.NDArray[Any]
+from models.arrays import AnyArray
 
 __all__ = [
     "abs",
@@ -63,19 +60,19 @@ __all__ = [
 ]
 
 
-def cast(values: Array, dtype: str) -> Array:
+def cast(values: AnyArray, dtype: str) -> AnyArray:
     return values.astype(dtype, copy=False)
 
 
-def relu(values: Array) -> Array:
+def relu(values: AnyArray) -> AnyArray:
     return np.maximum(values, 0)
 
 
-def softplus(values: Array) -> Array:
+def softplus(values: AnyArray) -> AnyArray:
     # `logaddexp` goes number by number; this is vectorised, and 0 where it is below 1e-7.
     return np.asarray(np.maximum(values, 0) + np.log(1 + np.exp(-np.abs(values))))
 
 
-def take(values: Array, indices: Array, axis: int | None = None) -> Array:
+def take(values: AnyArray, indices: AnyArray, axis: int | None = None) -> AnyArray:
     # Indices are right by construction; "clip" spares a copy of the result that "raise" makes.
     return np.take(values, indices, axis=axis, mode="clip")

@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from models.network.trailing_sums import FloatArray, Trailing
+from models.arrays import BoolArray, Float32Array, FloatArray, IntArray
+from models.network.trailing_sums import Trailing
 from models.panel.panel import Panel
 
 # Values that lie this many typical sizes from a series' first one are no longer followed.
@@ -36,10 +36,10 @@ class Scaling(NamedTuple):
             season, in scales: where the series is heading.
     """
 
-    level: npt.NDArray[np.float32]
-    scale: npt.NDArray[np.float32]
-    error: npt.NDArray[np.float32]
-    change: npt.NDArray[np.float32]
+    level: Float32Array
+    scale: Float32Array
+    error: Float32Array
+    change: Float32Array
 
 
 def reach_of(scale_window: int) -> int:
@@ -52,7 +52,7 @@ def scale_panel(
     level_window: int,
     scale_window: int,
     seasons: tuple[int, ...],
-    at: npt.NDArray[np.int64] | None = None,
+    at: IntArray | None = None,
 ) -> Scaling:
     """Level, scale and seasonal differences over the last steps, and over the reach where those hold too little.
 
@@ -88,9 +88,7 @@ def scale_panel(
     return Scaling(level.astype(np.float32), scale.astype(np.float32), error, change)
 
 
-def _deviations(
-    back: Trailing, centred: FloatArray, observed: npt.NDArray[np.bool_], window: int
-) -> tuple[FloatArray, FloatArray]:
+def _deviations(back: Trailing, centred: FloatArray, observed: BoolArray, window: int) -> tuple[FloatArray, FloatArray]:
     """Trailing standard deviation over the window, and over the reach; shape (position,) each."""
 
     def deviation(mean: FloatArray, mean_square: FloatArray) -> FloatArray:
@@ -105,7 +103,7 @@ def _deviations(
 def _seasonal(
     back: Trailing,
     centred: FloatArray,
-    observed: npt.NDArray[np.bool_],
+    observed: BoolArray,
     season: int,
     window: int,
     in_scales: FloatArray,
@@ -121,14 +119,14 @@ def _seasonal(
     return np.clip(error, *ERROR_LIMITS), np.clip(change, -CHANGE_LIMIT, CHANGE_LIMIT)
 
 
-def _typical_size(centred: FloatArray, series: npt.NDArray[np.int64], count: int) -> FloatArray:
+def _typical_size(centred: FloatArray, series: IntArray, count: int) -> FloatArray:
     """Shape (series,): the geometric mean of what is not zero; a single wild value hardly moves it."""
     there = centred != 0
     total = np.bincount(series[there], weights=np.log(np.abs(centred[there])), minlength=count)
     return np.asarray(np.exp(total / np.maximum(np.bincount(series[there], minlength=count), 1)))
 
 
-def step_spread(panel: Panel) -> npt.NDArray[np.float32]:
+def step_spread(panel: Panel) -> Float32Array:
     """Shape (series,): how far neighbouring observed values lie apart on average, 1 where they never differ."""
     values = panel.values.astype(np.float64)
     step = np.abs(np.diff(values, prepend=np.nan))

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from models.arrays import BoolArray, FloatArray, IntArray
 from models.panel.panel import Panel
 
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
-IntArray = npt.NDArray[np.int64]
 Array = FloatArray | BoolArray
 
 

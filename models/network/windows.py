@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+
+from models.arrays import Int32Array, IntArray
 
 Tensor = Any
 # `keras.ops`, or `numpy_ops`, which has the same functions for NumPy.
@@ -46,7 +47,7 @@ class WindowShape:
         return self.segment * self.steps
 
     @property
-    def lags(self) -> npt.NDArray[np.int32]:
+    def lags(self) -> Int32Array:
         """How far before each step of the horizon its seasonal lags lie.
 
         Shape (horizon, lag). For step h and season m the newest whole cycle that the origin
@@ -66,17 +67,17 @@ class WindowShape:
         return [int(place) for place in np.cumsum([0, *self.cycles])[:-1]]
 
     @property
-    def newest_lags(self) -> npt.NDArray[np.int32]:
+    def newest_lags(self) -> Int32Array:
         """The columns of `lags` with the newest cycle of each season, shape (horizon, season)."""
         return self.lags[:, self.newest]
 
     @property
-    def cycle_starts(self) -> npt.NDArray[np.int32]:
+    def cycle_starts(self) -> Int32Array:
         """How far before the origin the cycle of each seasonal lag ended, shape (lag,)."""
         pairs = zip(self.seasons, self.cycles, strict=True)
         return np.concatenate([season * np.arange(count) for season, count in pairs]).astype(np.int32)
 
-    def scaled_at(self, start: npt.NDArray[np.int64], origin: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    def scaled_at(self, start: IntArray, origin: IntArray) -> IntArray:
         """The flat positions at which a forecast from one origin of each window looks at level, scale and error.
 
         Args:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
+
+from models.arrays import FloatArray, StringArray
 
 
 @dataclass(frozen=True)
@@ -22,16 +23,16 @@ class Forecast:
         reason: Shape (series,), why the fallback was taken, "" where the model forecast.
     """
 
-    series_ids: npt.NDArray[np.str_]
-    quantile_levels: npt.NDArray[np.float64]
-    quantiles: npt.NDArray[np.float64]
-    mean: npt.NDArray[np.float64]
-    baseline: npt.NDArray[np.float64]
-    source: npt.NDArray[np.str_]
-    reason: npt.NDArray[np.str_]
+    series_ids: StringArray
+    quantile_levels: FloatArray
+    quantiles: FloatArray
+    mean: FloatArray
+    baseline: FloatArray
+    source: StringArray
+    reason: StringArray
 
     @property
-    def median(self) -> npt.NDArray[np.float64]:
+    def median(self) -> FloatArray:
         """Shape (series, horizon)."""
         return self.quantiles[:, :, int(np.flatnonzero(self.quantile_levels == 0.5)[0])]
 
@@ -48,9 +49,7 @@ class Forecast:
         )
 
 
-def mean_of_quantiles(
-    quantiles: npt.NDArray[np.float64], quantile_levels: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64]:
+def mean_of_quantiles(quantiles: FloatArray, quantile_levels: FloatArray) -> FloatArray:
     """The mean of a distribution of which only some quantiles are known.
 
     The quantile function is taken as straight between the levels and flat beyond the outermost ones.

@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import numpy.typing as npt
 
-from models.panel.panel import IntArray, Panel
+from models.arrays import Float32Array, FloatArray, IntArray, StringArray
+from models.panel.panel import Panel
 from models.panel.positions import LATEST
-
-FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -38,16 +36,16 @@ class HistorySummary:
 
     until: int
     season_length: int
-    series_ids: npt.NDArray[np.str_]
+    series_ids: StringArray
     first: IntArray
     observed: IntArray
     change: FloatArray
     changes: IntArray
     old_series: IntArray
     old_index: IntArray
-    old_value: npt.NDArray[np.float32]
-    static: dict[str, npt.NDArray[np.str_]] = field(default_factory=dict)
-    static_numbers: npt.NDArray[np.float32] | None = None
+    old_value: Float32Array
+    static: dict[str, StringArray] = field(default_factory=dict)
+    static_numbers: Float32Array | None = None
 
     def __len__(self) -> int:
         return len(self.series_ids)
@@ -119,11 +117,11 @@ class Window:
         """
         return self.since - self.summary.season_length
 
-    def place(self, series_ids: npt.NDArray[np.str_]) -> IntArray:
+    def place(self, series_ids: StringArray) -> IntArray:
         """Where each series of the summary is among `series_ids`, which are sorted and hold all of them."""
         return np.asarray(np.searchsorted(series_ids, self.summary.series_ids), np.int64)
 
-    def starts(self, series_ids: npt.NDArray[np.str_]) -> IntArray:
+    def starts(self, series_ids: StringArray) -> IntArray:
         """Shape of `series_ids`: grid position at which a panel begins each series; LATEST where its rows tell."""
         starts = np.full(len(series_ids), LATEST)
         starts[self.place(series_ids)] = np.where(self.summary.first <= self.since, self.since, LATEST)
@@ -164,10 +162,10 @@ class Window:
 
     def with_old_static(
         self,
-        series_ids: npt.NDArray[np.str_],
-        categories: dict[str, npt.NDArray[np.str_]],
-        numbers: npt.NDArray[np.float32] | None,
-    ) -> tuple[dict[str, npt.NDArray[np.str_]], npt.NDArray[np.float32] | None]:
+        series_ids: StringArray,
+        categories: dict[str, StringArray],
+        numbers: Float32Array | None,
+    ) -> tuple[dict[str, StringArray], Float32Array | None]:
         """Categories and numbers of the series, those of the summary where the new rows say nothing."""
         place, known = self.place(series_ids), self.summary.static_numbers
         found = {}

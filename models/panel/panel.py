@@ -13,10 +13,9 @@ from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float32]
-IntArray = npt.NDArray[np.int64]
+from models.arrays import BoolArray, Float32Array, FloatArray, IntArray, StringArray
+
 # Values that are worked on at once where that takes several times their memory.
 STRETCH = 1 << 20
 
@@ -45,20 +44,20 @@ class Panel:
         refused: Series id to the reason why the model must not forecast it.
     """
 
-    values: FloatArray
+    values: Float32Array
     offsets: IntArray
-    series_ids: npt.NDArray[np.str_]
+    series_ids: StringArray
     frequency: str
     cutoff_index: int
     season_lengths: tuple[int, ...]
     horizon: int
     time_zone: str = "UTC"
-    static: dict[str, npt.NDArray[np.str_]] = field(default_factory=dict)
-    static_numbers: FloatArray | None = None
+    static: dict[str, StringArray] = field(default_factory=dict)
+    static_numbers: Float32Array | None = None
     static_number_names: tuple[str, ...] = ()
-    known_future: FloatArray | None = None
+    known_future: Float32Array | None = None
     known_future_names: tuple[str, ...] = ()
-    observed_past: FloatArray | None = None
+    observed_past: Float32Array | None = None
     observed_past_names: tuple[str, ...] = ()
     holidays: tuple[str, ...] = ()
     refused: dict[str, str] = field(default_factory=dict)
@@ -74,7 +73,7 @@ class Panel:
         return len(self.series_ids)
 
     @property
-    def accepted_ids(self) -> npt.NDArray[np.str_]:
+    def accepted_ids(self) -> StringArray:
         """Ids of the series that the model may forecast."""
         return self.series_ids[~np.isin(self.series_ids, np.array(list(self.refused), dtype=str))]
 
@@ -95,7 +94,7 @@ class Panel:
         return np.asarray(np.diff(self.offsets), np.int64)
 
     @cached_property
-    def observed(self) -> npt.NDArray[np.bool_]:
+    def observed(self) -> BoolArray:
         """Where a value was observed, shape (total,)."""
         return ~np.isnan(self.values)
 
@@ -119,7 +118,7 @@ class Panel:
         return silent
 
     @cached_property
-    def first_observed(self) -> npt.NDArray[np.float64]:
+    def first_observed(self) -> FloatArray:
         """The first observed value of each series, 0 where there is none; shape (series,)."""
         first = np.zeros(len(self))
         for rows, values in self.stretches():
@@ -129,7 +128,7 @@ class Panel:
         return first
 
     @cached_property
-    def constant(self) -> npt.NDArray[np.bool_]:
+    def constant(self) -> BoolArray:
         """Where all observed values of a series are one and the same, shape (series,)."""
         constant = np.ones(len(self), bool)
         for rows, values in self.stretches():
@@ -137,7 +136,7 @@ class Panel:
             constant[rows] = _count(~np.isnan(values) & (values != first), self._edges(rows)) == 0
         return constant
 
-    def stretches(self) -> Iterator[tuple[slice, FloatArray]]:
+    def stretches(self) -> Iterator[tuple[slice, Float32Array]]:
         """Rows of some whole series at a time, and their values end to end.
 
         What is computed on the way may take ten times as much memory as the values: this bounds it. A series that is
@@ -151,7 +150,7 @@ class Panel:
         """Where each of some series begins among their values, and where the last one ends."""
         return np.asarray(self.offsets[rows.start : rows.stop + 1] - self.offsets[rows.start])
 
-    def series(self, i: int) -> FloatArray:
+    def series(self, i: int) -> Float32Array:
         """The values of series `i`, oldest first, a view of shape (length,)."""
         return self.values[self.offsets[i] : self.offsets[i + 1]]
 
@@ -217,7 +216,7 @@ class Panel:
             observed_past=None if self.observed_past is None else self.observed_past[inside],
         )
 
-    def tail(self, steps: int, *, skip: int = 0) -> FloatArray:
+    def tail(self, steps: int, *, skip: int = 0) -> Float32Array:
         """The last `steps` values of every series, aligned at their end.
 
         Args:
@@ -233,13 +232,13 @@ class Panel:
         return np.where(inside, rows, np.float32(np.nan)).astype(np.float32)
 
 
-def _count(those: npt.NDArray[np.bool_], edges: IntArray) -> IntArray:
+def _count(those: BoolArray, edges: IntArray) -> IntArray:
     """How many of each series' steps are `those`, shape (series,)."""
     running = np.concatenate([[0], np.cumsum(those)])
     return np.asarray(np.diff(running[edges]), np.int64)
 
 
-def places_of(wanted: npt.NDArray[np.str_], known: npt.NDArray[np.str_]) -> IntArray:
+def places_of(wanted: StringArray, known: StringArray) -> IntArray:
     """Where ids stand among others, shape (wanted,); -1 where they do not.
 
     Args:

@@ -6,9 +6,9 @@ from typing import Any
 
 import keras
 import numpy as np
-import numpy.typing as npt
 from keras import ops
 
+from models.arrays import Float32Array
 from models.network.forward import ForwardPass
 from models.network.head import lag_columns
 from models.network.windows import Tensor, WindowShape
@@ -16,7 +16,7 @@ from models.training.keras_head import LagMix, StepHead
 
 CELLS = {"simple_rnn": keras.layers.SimpleRNN, "lstm": keras.layers.LSTM, "gru": keras.layers.GRU}
 
-Weights = dict[str, npt.NDArray[np.float32]]
+Weights = dict[str, Float32Array]
 
 
 @keras.saving.register_keras_serializable(package="nightcast")

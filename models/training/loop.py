@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 
 import keras
 import numpy as np
-import numpy.typing as npt
 from keras import ops
 
+from models.arrays import Float32Array
 from models.errors import TrainingFailed
 from models.network.features import Arrays
 from models.network.plan import Plan
@@ -25,7 +25,7 @@ from models.training.objective import Objective
 from models.training.progress import Progress
 from models.training.split import VALIDATION_BATCH, VALIDATION_WINDOWS, Origins, Windows
 
-Weights = list[npt.NDArray[np.float32]]
+Weights = list[Float32Array]
 
 ROUND = 25
 WARM_UP_ROUNDS = 2

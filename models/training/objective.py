@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 import numpy as np
-import numpy.typing as npt
 from keras import ops
 
+from models.arrays import AnyArray
 from models.network.features import Arrays
 from models.network.plan import Plan
 from models.network.windows import Tensor, WindowShape, gather
@@ -42,7 +40,7 @@ class Objective(keras.Model):
         self.training_end = self._kept("training_end", windows.end)
         self.noise = keras.random.SeedGenerator(seed)
 
-    def _kept(self, name: str, array: npt.NDArray[Any]) -> keras.Variable:
+    def _kept(self, name: str, array: AnyArray) -> keras.Variable:
         array = np.asarray(array)
         kept = self.add_weight(
             name=name, shape=array.shape, dtype=str(array.dtype), initializer="zeros", trainable=False

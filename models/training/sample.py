@@ -5,9 +5,9 @@ from __future__ import annotations
 from hashlib import blake2b
 
 import numpy as np
-import numpy.typing as npt
 
-from models.panel.panel import IntArray, Panel
+from models.arrays import FloatArray, IntArray
+from models.panel.panel import Panel
 
 
 def training_sample(panel: Panel, max_values: int, seed: int) -> Panel:
@@ -31,14 +31,14 @@ def training_sample(panel: Panel, max_values: int, seed: int) -> Panel:
     return panel.without(set(panel.series_ids[order[max(count, 1) :]].tolist()))
 
 
-def _lots(panel: Panel, seed: int) -> npt.NDArray[np.float64]:
+def _lots(panel: Panel, seed: int) -> FloatArray:
     """A number in [0, 1) for each series, of its id and the seed alone."""
     key = str(seed).encode()
     digests = b"".join(blake2b(name.encode(), digest_size=8, key=key).digest() for name in panel.series_ids.tolist())
     return np.frombuffer(digests, "<u8") / 2.0**64
 
 
-def _first_of_each_category(panel: Panel, lot: npt.NDArray[np.float64]) -> IntArray:
+def _first_of_each_category(panel: Panel, lot: FloatArray) -> IntArray:
     """The series with the lowest lot of each category of each static column."""
     order = np.argsort(lot, kind="stable")
     firsts = [order[np.unique(column[order], return_index=True)[1]] for column in panel.static.values()]

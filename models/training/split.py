@@ -6,12 +6,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
+from models.arrays import BoolArray, FloatArray, Int32Array, IntArray
 from models.network.plan import Plan
-
-Index = npt.NDArray[np.int32]
-IntArray = npt.NDArray[np.int64]
 
 VALIDATION_WINDOWS = 2_048
 FEW_WINDOWS = 256
@@ -38,17 +35,17 @@ class Origins:
         return int(self.count.sum())
 
     @cached_property
-    def _remaining(self) -> npt.NDArray[np.float64]:
+    def _remaining(self) -> FloatArray:
         """Shape (series,): what is left of an origin's weight at the age of the series' oldest one."""
         return np.asarray(0.5 ** (self.count / self.half_life), np.float64)
 
     @cached_property
-    def _cumulative(self) -> npt.NDArray[np.float64]:
+    def _cumulative(self) -> FloatArray:
         """Shape (series,): the share of draws that go to a series or one before it."""
         weight = 1 - self._remaining if self.half_life else self.count.astype(np.float64)
         return np.asarray(np.cumsum(weight) / weight.sum())
 
-    def draw(self, random: np.random.Generator, count: int) -> Index:
+    def draw(self, random: np.random.Generator, count: int) -> Int32Array:
         """Pairs (series, origin), shape (count, 2)."""
         # Series without origins weigh nothing; searching to the right steps over them.
         series = np.searchsorted(self._cumulative, random.random(count), side="right")
@@ -76,9 +73,9 @@ class Windows:
 
     training: Origins
     everything: Origins
-    validation: Index
-    end: Index
-    full_end: Index
+    validation: Int32Array
+    end: Int32Array
+    full_end: Int32Array
 
     def in_equal_parts(self, parts: int) -> Windows:
         """The same with the first validation windows once more, until `parts` divides their number."""
@@ -86,7 +83,7 @@ class Windows:
         return replace(self, validation=np.resize(self.validation, (count, 2)))
 
 
-def choose_windows(panel_offsets: IntArray, observed: npt.NDArray[np.bool_], plan: Plan) -> Windows:
+def choose_windows(panel_offsets: IntArray, observed: BoolArray, plan: Plan) -> Windows:
     """All windows of the series, the newest held out for validation.
 
     Args:
@@ -119,7 +116,7 @@ def choose_windows(panel_offsets: IntArray, observed: npt.NDArray[np.bool_], pla
     return Windows(training, everything, validation, end.astype(np.int32), full_end.astype(np.int32))
 
 
-def _pairs(first: IntArray, end: IntArray, stride: int) -> Index:
+def _pairs(first: IntArray, end: IntArray, stride: int) -> Int32Array:
     """(series, origin) for every origin first, first + stride, ... before `end` of every series."""
     count = np.maximum(0, -((first - end) // stride))
     series = np.repeat(np.arange(len(first)), count)

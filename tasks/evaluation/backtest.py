@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from models.arrays import FloatArray
 from models.audit.build_panel import build_panel
 from models.baselines.challengers import Challenge, challenge
 from models.calendar.grid import TimeGrid
@@ -93,7 +93,7 @@ def forecast_origins(
     cutoffs: list[datetime],
     challengers: Sequence[str] = (),
     train: Train = "once",
-) -> tuple[list[Origin], npt.NDArray[np.float64]]:
+) -> tuple[list[Origin], FloatArray]:
     """What everybody forecasts from each cutoff, and the quantile levels; nobody sees what came after it.
 
     The rows are read once. Each cutoff has a panel of its own, of the rows that were known then, which is gone when

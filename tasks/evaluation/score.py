@@ -10,11 +10,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from models.arrays import BoolArray, FloatArray
 from models.calendar.grid import TimeGrid
 from models.evaluation.night_scores import (
     EvaluationLoss,
@@ -104,7 +104,7 @@ def score(
     older_actuals = is_past and as_of(rows_file)
     kinds = KindsOfDays.of(below, kinds_before(places, cutoff))
     special_days = UnlikeDays(below, kinds, panel.series_ids)
-    rows, points = list[dict[str, Any]](), list[npt.NDArray[np.float64]]()
+    rows, points = list[dict[str, Any]](), list[FloatArray]()
     covered = Covered(places, panel, forecast, counted.before) if calibration.enabled else None
     # One night at a time: each weighs as much as the panel, and a month of them many times that.
     for (publication, index), scale in zip(judged, scales, strict=True):
@@ -134,11 +134,11 @@ def score(
 class _Volumes:
     """Volume classes as segments, drawn once for all nights that they are the same for."""
 
-    def __init__(self, panel: Panel, among: npt.NDArray[np.bool_], monitor: MonitorSettings) -> None:
+    def __init__(self, panel: Panel, among: BoolArray, monitor: MonitorSettings) -> None:
         self._panel, self._among, self._wanted = panel, among, monitor.volume_classes
-        self._drawn: dict[int, dict[str, npt.NDArray[np.bool_]]] = {}
+        self._drawn: dict[int, dict[str, BoolArray]] = {}
 
-    def at(self, cutoff_index: int) -> dict[str, npt.NDArray[np.bool_]]:
+    def at(self, cutoff_index: int) -> dict[str, BoolArray]:
         """Those of the night of a cutoff; none where the job does not want them."""
         if not self._wanted:
             return {}
@@ -226,9 +226,7 @@ def read_night(stored: pa.Table, panel: Panel, cutoff_index: int) -> PastNight:
     )
 
 
-def metric_rows(
-    night: PastNight, scale: npt.NDArray[np.float64], segments: Mapping[str, npt.NDArray[np.bool_]]
-) -> list[dict[str, Any]]:
+def metric_rows(night: PastNight, scale: FloatArray, segments: Mapping[str, BoolArray]) -> list[dict[str, Any]]:
     """Every metric of one night, per segment and step, and (step 0) over all; none where nothing came true."""
     if not night.realised.any():
         return []

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from models.arrays import BoolArray, FloatArray, IntArray
 from models.calendar.grid import TimeGrid
 from models.evaluation.night_scores import MOST, usable_scale
 from models.metrics.stability import changes, instability_scores, mean_change
@@ -22,8 +22,7 @@ from models.panel.panel import Panel, places_of
 from sql.output import history
 from tasks.store.places import Places
 
-FloatArray = npt.NDArray[np.float64]
-Segments = Mapping[str, npt.NDArray[np.bool_]]
+Segments = Mapping[str, BoolArray]
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class Revision:
     model: FloatArray
     naive: FloatArray
 
-    def of(self, mask: npt.NDArray[np.bool_]) -> float:
+    def of(self, mask: BoolArray) -> float:
         """The mean of a segment as it is watched, no point further than `MOST`; NaN where the nights share no day."""
         return mean_change(np.minimum(self.model[mask], MOST))
 
@@ -110,7 +109,7 @@ def _lay_out(rows: pa.Table, panel: Panel) -> tuple[FloatArray, FloatArray]:
     return laid[0], laid[1]
 
 
-def series_of(rows: pa.Table, panel: Panel) -> npt.NDArray[np.int64]:
+def series_of(rows: pa.Table, panel: Panel) -> IntArray:
     """The place in the panel of each row's series, shape (row,); -1 where it is not there."""
     ids = pc.dictionary_encode(rows["series_id"].cast(pa.string()).combine_chunks())
     names = np.asarray(ids.dictionary.to_pylist(), dtype=str)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from models.arrays import BoolArray
 from models.baselines.fallback import Fallback
 from models.hierarchy.forecast import UpperForecast
 from models.hierarchy.hierarchy import Hierarchy
@@ -16,7 +16,7 @@ from models.hierarchy.levels import Levels
 from models.panel.panel import Panel
 from tasks.forecasting.shard import Tonight, forecast_of_rows, row_parts
 
-Segments = Mapping[str, npt.NDArray[np.bool_]]
+Segments = Mapping[str, BoolArray]
 
 
 def with_upper_levels(

@@ -6,11 +6,10 @@ import io
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from models.arrays import AnyArray
 from models.baselines.fallback import Fallback
 from models.calendar.grid import TimeGrid
 from models.calibration.calibration import Calibration
@@ -24,7 +23,7 @@ from sql.output import history, write
 from tasks.step import step
 from tasks.store.places import Places
 
-Arrays = Mapping[str, npt.NDArray[Any]]
+Arrays = Mapping[str, AnyArray]
 _IDS = "series_ids"
 
 
@@ -118,7 +117,7 @@ def packed(arrays: Arrays) -> bytes:
     return file.getvalue()
 
 
-def unpacked(stored: bytes) -> dict[str, npt.NDArray[Any]]:
+def unpacked(stored: bytes) -> dict[str, AnyArray]:
     """What `packed` was given."""
     with np.load(io.BytesIO(stored), allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files}

@@ -10,10 +10,10 @@ from datetime import datetime
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from models.arrays import BoolArray
 from models.baselines.fallback import Fallback
 from models.calibration.calibration import Calibration
 from models.hierarchy.levels import Levels
@@ -101,7 +101,7 @@ def predict(
         parts = parts_from_cluster(places, runner, panel, instead, calibration, fitted.lies, tonight, panel_file.parent)
     else:
         parts = _parts_here(panel, runner.shard_series, instead, forecaster, calibration, tonight)
-    reasons, by_model = Counter[str](), list[npt.NDArray[np.bool_]]()
+    reasons, by_model = Counter[str](), list[BoolArray]()
     with closing(parts):
         rows: Iterator[pa.Table] = _counted(parts, reasons, by_model, len(panel))
         if forecaster is not None and levels.reconciled:
@@ -131,7 +131,7 @@ def _parts_here(
 
 
 def _counted(
-    parts: Generator[pa.Table], reasons: Counter[str], by_model: list[npt.NDArray[np.bool_]], series: int
+    parts: Generator[pa.Table], reasons: Counter[str], by_model: list[BoolArray], series: int
 ) -> Generator[pa.Table]:
     """The parts as they come, while it is noted which series the model forecast, and why it did not others."""
     done, tell = 0, show_progress("forecasting")

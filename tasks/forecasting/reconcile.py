@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from models.arrays import FloatArray
 from models.baselines.fallback import Fallback
 from models.hierarchy.hierarchy import Hierarchy
 from models.hierarchy.levels import Levels
@@ -79,7 +79,7 @@ def moved(
     # A sum is bounded by its parts, not as one of them.
     of_sums = forecast.model_copy(update={"lower_bound": None, "upper_bound": None})
 
-    def means(of: Panel, settings: ForecastSettings) -> npt.NDArray[np.float64]:
+    def means(of: Panel, settings: ForecastSettings) -> FloatArray:
         return ask(of, settings).mean
 
     errors = [

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from models.arrays import AnyArray, FloatArray, StringArray
 from models.baselines.fallback import Fallback
 from models.baselines.seasonal_naive import seasonal_naive
 from models.calendar.grid import TimeGrid
@@ -109,11 +108,11 @@ def forecast_rows(forecast: Forecast, panel: Panel, tonight: Tonight) -> pa.Tabl
     ahead = TimeGrid(panel.frequency, panel.time_zone).to_utc(panel.cutoff_index + 1 + np.arange(horizon))
     instant = pa.timestamp("us", "UTC")
 
-    def of_series(values: npt.NDArray[Any]) -> pa.Array:
+    def of_series(values: AnyArray) -> pa.Array:
         labels, codes = np.unique(values.astype(str), return_inverse=True)
         return pa.array(labels.tolist(), pa.string()).take(pa.array(np.repeat(codes, horizon)))
 
-    def where_said(values: npt.NDArray[Any]) -> pa.Array:
+    def where_said(values: AnyArray) -> pa.Array:
         texts = of_series(values)
         return pc.if_else(pc.equal(texts, ""), pa.scalar(None, pa.string()), texts)
 
@@ -145,10 +144,10 @@ def forecast_of_rows(rows: pa.Table) -> Forecast:
     horizon = int(pc.max(rows["step"]).as_py())
     names = [name for name in rows.column_names if is_quantile_column(name)]
 
-    def numbers(name: str) -> npt.NDArray[np.float64]:
+    def numbers(name: str) -> FloatArray:
         return np.asarray(pc.fill_null(rows[name], float("nan")).to_numpy(), np.float64).reshape(-1, horizon)
 
-    def words(name: str) -> npt.NDArray[np.str_]:
+    def words(name: str) -> StringArray:
         return np.array(pc.fill_null(rows[name].filter(pc.equal(rows["step"], 1)), "").to_pylist(), dtype=str)
 
     return Forecast(

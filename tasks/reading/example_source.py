@@ -15,10 +15,10 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from models.arrays import BoolArray, DatetimeArray, FloatArray, StringArray
 from sql.engine.url import resolve_url
 from sql.imports.import_file import import_file
 
@@ -43,9 +43,6 @@ ITEMS: dict[str, tuple[float, float, float, int, float]] = {
 HOLIDAYS = ((1, 1), (1, 6), (5, 1), (8, 15), (10, 12), (11, 1), (12, 6), (12, 8), (12, 25))
 DEAD, YOUNG, CONSTANT = ("Gijon", "ice cream"), ("Bilbao", "tea"), ("Cadiz", "detergent")
 DEAD_SINCE, YOUNG_SINCE = np.datetime64("2024-09-30"), np.datetime64("2025-02-09")
-
-Numbers = npt.NDArray[np.float64]
-Days = npt.NDArray[np.datetime64]
 
 
 def make_example_source(folder: Path, seed: int = 7) -> tuple[Path, int]:
@@ -109,7 +106,7 @@ def example_sales(seed: int = 7) -> pa.Table:
     return _rows(store, item, days, present, units, promotion, holiday, np.where(past, visitors, np.nan))
 
 
-def _promotions(random: np.random.Generator, shops: int, items: int, days: int) -> Numbers:
+def _promotions(random: np.random.Generator, shops: int, items: int, days: int) -> FloatArray:
     """0 or 1, shape (shop, item, day): a week now and then, decided for the country, run by most shops."""
     starts = random.random((items, days)) < 1 / 55
     reach = np.cumsum(starts, axis=1)
@@ -120,13 +117,13 @@ def _promotions(random: np.random.Generator, shops: int, items: int, days: int) 
     return np.asarray(running[None] & takes_part, dtype=np.float64)
 
 
-def _is_holiday(days: Days) -> Numbers:
+def _is_holiday(days: DatetimeArray) -> FloatArray:
     month = days.astype("datetime64[M]").astype(int) % 12 + 1
     day = (days - days.astype("datetime64[M]")).astype(int) + 1
     return np.isin(month * 100 + day, [m * 100 + d for m, d in HOLIDAYS]).astype(np.float64)
 
 
-def _footfall(random: np.random.Generator, shops: int, days: Days, holiday: Numbers) -> Numbers:
+def _footfall(random: np.random.Generator, shops: int, days: DatetimeArray, holiday: FloatArray) -> FloatArray:
     """How busy each shop is beside its average, shape (shop, day)."""
     shock = random.normal(0, 0.05, size=(shops, len(days)))
     lag = np.subtract.outer(np.arange(len(days)), np.arange(len(days)))
@@ -136,7 +133,7 @@ def _footfall(random: np.random.Generator, shops: int, days: Days, holiday: Numb
     return np.asarray(np.exp(shock @ memory.T - 0.9 * holiday + 0.25 * eve))
 
 
-def _rate(random: np.random.Generator, days: Days, promotion: Numbers, footfall: Numbers) -> Numbers:
+def _rate(random: np.random.Generator, days: DatetimeArray, promotion: FloatArray, footfall: FloatArray) -> FloatArray:
     """Expected units, shape (shop, item, day)."""
     level, weekend, size, peak, uplift = np.array(list(ITEMS.values())).T[:, None, :, None]
     weekday = (days.astype(int) + 3) % 7  # 1970-01-01 was a Thursday
@@ -157,14 +154,14 @@ def _rate(random: np.random.Generator, days: Days, promotion: Numbers, footfall:
 
 
 def _rows(
-    store: npt.NDArray[np.str_],
-    item: npt.NDArray[np.str_],
-    days: Days,
-    present: npt.NDArray[np.bool_],
-    units: Numbers,
-    promotion: Numbers,
-    holiday: Numbers,
-    visitors: Numbers,
+    store: StringArray,
+    item: StringArray,
+    days: DatetimeArray,
+    present: BoolArray,
+    units: FloatArray,
+    promotion: FloatArray,
+    holiday: FloatArray,
+    visitors: FloatArray,
 ) -> pa.Table:
     series, day = np.nonzero(present)
     shop = series // len(ITEMS)

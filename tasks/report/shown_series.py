@@ -6,12 +6,12 @@ import warnings
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
+from models.arrays import StringArray
 from models.panel.panel import Panel
 
 
-def choose_series_to_show(panel: Panel, source: Sequence[str] | npt.NDArray[np.str_], count: int = 6) -> list[int]:
+def choose_series_to_show(panel: Panel, source: Sequence[str] | StringArray, count: int = 6) -> list[int]:
     """Positions of the series to show, big ones first.
 
     Args:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from models.arrays import StringArray
 from models.lifecycle.retraining import ChampionFacts, Policy, Trainings, built_for, decide_training
 from models.network.version_file import what_is_wrong
 from models.settings.forecast import ForecastSettings
@@ -71,7 +71,7 @@ def decide(
 def weigh(
     places: Places,
     covariates: Mapping[str, list[str]],
-    series_ids: npt.NDArray[np.str_] | None,
+    series_ids: StringArray | None,
     forecast: ForecastSettings,
     network: NetworkSettings,
     training: TrainingSettings,
