@@ -1,4 +1,4 @@
-"""The command `nightcast`; `flows/commands/` holds its verbs."""
+"""The command `nightcast`. Its verbs are in `flows/commands/`."""
 
 from __future__ import annotations
 
@@ -20,21 +20,26 @@ from flows.commands.setup import demo, doctor, import_rows, serve
 @click.group(cls=AnsweringGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="nightcast", message="%(prog)s %(version)s")
 def main() -> None:
-    """Forecast every series of a database each night, and say when the forecasts get worse.
+    """Forecast every series of a database each night, and raise an alert when the forecasts get worse.
 
-    JOB is the path of a job's YAML file, or the name of one in the jobs folder
-    ($NIGHTCAST_JOBS, else ./jobs, else ./demo).
+    Start with `nightcast demo`: it makes an example and runs it.
+
+    JOB is the path of a job's YAML file, or the name of a file in the jobs folder without `.yaml`. The jobs folder is
+    $NIGHTCAST_JOBS; if that is not set, ./jobs; if there is no such folder, ./demo.
+
+    Every command takes --help. With --json it prints one JSON object for programs. The exit code is 0 when the work is
+    done, 1 when it failed, and 2 when the command or its input is wrong.
     """
-    # TensorFlow writes pages about the machine before it computes.
+    # TensorFlow otherwise writes pages about the machine before it computes.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # Prefect tells its makers of its use unless the environment says this.
+    # Prefect otherwise sends usage statistics to its makers.
     os.environ.setdefault("DO_NOT_TRACK", "1")
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _end)
 
 
 def _end(number: int, frame: FrameType | None) -> None:
-    # Python's own answer to SIGTERM is to vanish: the run would stay "running", and its scratch on the disk.
+    # By default SIGTERM ends Python at once: the run would stay "running", and its scratch folder on the disk.
     raise KeyboardInterrupt(f"ended by {signal.Signals(number).name}")
 
 

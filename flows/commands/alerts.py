@@ -1,4 +1,4 @@
-"""`alerts`: what got worse, who knows of it, and what the rule would have said before."""
+"""`alerts`: list the alerts of a job, answer them, and replay the alert settings over past nights."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ JOB = click.argument("job")
 
 @click.group()
 def alerts() -> None:
-    """List, acknowledge, accept and replay degradation alerts."""
+    """List, answer and replay a job's degradation alerts."""
 
 
 @alerts.command("list")
 @JOB
-@click.option("--all", "closed_too", is_flag=True, help="Closed alerts too.")
+@click.option("--all", "closed_too", is_flag=True, help="Include closed alerts.")
 @answers
 def list_alerts(job: str, closed_too: bool) -> Answer:
-    """Alerts that are open or acknowledged, newest first."""
+    """List the alerts that are not closed, newest first."""
     from flows.job.job import load_job
     from sql.output import history
 
@@ -36,43 +36,58 @@ def list_alerts(job: str, closed_too: bool) -> Answer:
 
 @alerts.command()
 @JOB
-@click.option("--segment", default="all", show_default=True, help="Which group of series.")
-@click.option("--by", default=getpass.getuser, show_default="this user", help="Who knows of it.")
+@click.option("--segment", default="all", show_default=True, help="The group of series.")
+@click.option("--by", "person", default=getpass.getuser, show_default="this user", help="The name to record.")
 @answers
-def acknowledge(job: str, segment: str, by: str) -> Answer:
-    """Say that somebody knows of the open alerts of a segment: they are not repeated."""
+def acknowledge(job: str, segment: str, person: str) -> Answer:
+    """Acknowledge the open alerts of a segment.
+
+    An acknowledged alert stays open until the figures recover, but no more messages are sent about it.
+    """
     from tasks.monitoring.answer import acknowledge_alert
 
-    return _answered(job, segment, by, acknowledge_alert, f"{by} knows of")
+    return _answer_alerts(job, segment, person, acknowledge_alert, f"acknowledged by {person}")
 
 
 @alerts.command()
 @JOB
-@click.option("--segment", default="all", show_default=True, help="Which group of series; all: of the segments too.")
-@click.option("--by", default=getpass.getuser, show_default="this user", help="Who says so.")
+@click.option(
+    "--segment", default="all", show_default=True, help="The group of series; `all` includes the open alerts of others."
+)
+@click.option("--by", "person", default=getpass.getuser, show_default="this user", help="The name to record.")
 @answers
-def accept(job: str, segment: str, by: str) -> Answer:
-    """Say that what open alerts tell of is usual from now on: they end, and what gets worse than that is told again."""
+def accept(job: str, segment: str, person: str) -> Answer:
+    """Accept the new level of a segment as normal.
+
+    Closes the segment's open alerts. Later nights are compared with the level since the alert began, so only a further
+    degradation raises an alert again.
+    """
     from tasks.monitoring.answer import accept_alert
 
-    return _answered(job, segment, by, accept_alert, "usual from now on")
+    return _answer_alerts(job, segment, person, accept_alert, "accepted as normal")
 
 
-def _answered(job: str, segment: str, by: str, answer: Callable[..., list[dict[str, Any]]], words: str) -> Answer:
-    """What somebody says of a segment's open alerts: told of each with the same words before its message."""
+def _answer_alerts(
+    job: str, segment: str, person: str, answer: Callable[..., list[dict[str, Any]]], label: str
+) -> Answer:
+    """Answer a segment's open alerts; the text names each one after the label."""
     from datetime import UTC, datetime
 
     from flows.job.job import load_job
 
-    told = answer(load_job(job).places, segment, by, datetime.now(UTC))
-    return Answer("\n".join(f"{words}: {alert['message']}" for alert in told), {"alerts": told})
+    answered = answer(load_job(job).places, segment, person, datetime.now(UTC))
+    return Answer("\n".join(f"{label}: {alert['message']}" for alert in answered), {"alerts": answered})
 
 
 @alerts.command()
 @JOB
 @answers
 def replay(job: str) -> Answer:
-    """What the rule, as the job file now sets it, would have said on each past night. Changes nothing."""
+    """Apply the job file's current alert settings to all stored nights.
+
+    Shows each night's verdicts and the alerts that would have been raised. Changes nothing. Use it after you edit
+    `monitor` in the job file.
+    """
     from flows.job.job import load_job
     from tasks.monitoring.replay import episodes_of, replay_rule
 
@@ -81,9 +96,9 @@ def replay(job: str) -> Answer:
     nights = replay_rule(loaded.places, loaded.job.monitor, zone, loaded.job.coverage_meant)
     episodes = episodes_of(nights, zone)
     columns = ["evaluated_on", "segment", "loss", "baseline_loss", "statistic", "effect", "detectable", "state"]
-    text = table(nights, columns, empty="No night was scored yet.") + "\n\n"
-    text += table(episodes, ["opened_at", "closed_at", "message"], empty="The rule would have raised no alert.")
+    text = table(nights, columns, empty="No night has been scored yet.") + "\n\n"
+    text += table(episodes, ["opened_at", "closed_at", "message"], empty="No alert would have been raised.")
     silent = sum(night["state"] == "not evaluated" for night in nights)
     degraded = sum(night["state"] == "degraded" for night in nights)
-    text += f"\n{degraded} of {len(nights)} degraded, {silent} not evaluated; {len(episodes)} alerts."
+    text += f"\n{len(nights)} verdicts: {degraded} degraded, {silent} not evaluated. {len(episodes)} alerts."
     return Answer(text, {"nights": nights, "degraded": degraded, "not_evaluated": silent, "alerts": episodes})

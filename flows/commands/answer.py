@@ -1,23 +1,22 @@
-"""How every verb answers: words or one JSON object, and an exit code that a script can trust."""
+"""How every verb answers: text or one JSON object, and an exit code that a script can rely on."""
 
 from __future__ import annotations
 
 import functools
 import itertools
-import json
 import logging
-import math
 import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any, ParamSpec
 
 import click
 
 from flows.deployments.lost_server import leave_without_it
+from tasks.strict_json import strict_json
 
 P = ParamSpec("P")
 _OURS = {"flows", "tasks", "models", "sql"}
@@ -29,8 +28,8 @@ class Answer:
 
     Attributes:
         text: For people.
-        document: The same for programs; printed as one JSON object under `--json`.
-        exit_code: 0 done, 1 the work failed, 2 wrong use or bad input.
+        document: For programs: printed as one JSON object under `--json`.
+        exit_code: 0 if the work is done, 1 if it failed, 2 for wrong use or bad input.
     """
 
     text: str
@@ -39,14 +38,14 @@ class Answer:
 
 
 class AnsweringGroup(click.Group):
-    """The command and its verbs: where `--json` is asked for, wrong use and interrupts are told in JSON too."""
+    """The command with its verbs. Under `--json` it also reports wrong use and interrupts as JSON."""
 
     def main(self, args: Sequence[str] | None = None, *others: Any, **settings: Any) -> Any:
-        """Parse and run; ends the process, as click does."""
+        """Parse the arguments, run the verb and end the process, as click does."""
         try:
             return self._answer(args, *others, **settings)
         except SystemExit as end:
-            # Only where the process is ours to end.
+            # With arguments given, this is a call from a test or a program, which goes on.
             if args is None:
                 leave_without_it(end.code if isinstance(end.code, int) else int(bool(end.code)))
             raise
@@ -65,18 +64,18 @@ class AnsweringGroup(click.Group):
             click.echo(f"Error: {message}", err=True)
         else:
             sys.exit(code)
-        click.echo(_as_json({"error": message, "exit_code": code}))
+        click.echo(strict_json({"error": message, "exit_code": code}))
         sys.exit(code)
 
 
 def answers(function: Callable[P, Answer]) -> Callable[P, None]:
-    """Make a function that gives an `Answer` the body of a verb with `--json`."""
+    """Turn a function that returns an `Answer` into the body of a verb, and add the option `--json`."""
 
-    @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+    @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
     @functools.wraps(function)
     def verb(*args: P.args, **kwargs: P.kwargs) -> None:
         as_json = bool(kwargs.pop("as_json"))
-        _show_progress()
+        _log_to_standard_error()
         try:
             answer = function(*args, **kwargs)
         except click.ClickException:
@@ -85,9 +84,9 @@ def answers(function: Callable[P, Answer]) -> Callable[P, None]:
             answer = failure(error)
             click.echo(answer.text, err=True)
             if as_json:
-                click.echo(_as_json(answer.document))
+                click.echo(strict_json(answer.document))
         else:
-            click.echo(_as_json(answer.document) if as_json else answer.text)
+            click.echo(strict_json(answer.document) if as_json else answer.text)
         if answer.exit_code:
             sys.exit(answer.exit_code)
 
@@ -95,19 +94,19 @@ def answers(function: Callable[P, Answer]) -> Callable[P, None]:
 
 
 def failure(error: Exception) -> Answer:
-    """An error in one message: exit code 2 where the input or the use is at fault, else 1."""
+    """An error as one message, with exit code 2 if the input or the use is at fault, and 1 otherwise."""
     if os.environ.get("NIGHTCAST_TRACEBACK"):
         traceback.print_exception(error)
     ours = type(error).__module__.split(".")[0] in _OURS
     code = 2 if ours and isinstance(error, ValueError) else 1
     message = str(error)
     if not ours and not isinstance(error, OSError):
-        message = f"{type(error).__name__}: {message} (unexpected; NIGHTCAST_TRACEBACK=1 shows where)"
+        message = f"{type(error).__name__}: {message} (unexpected; set NIGHTCAST_TRACEBACK=1 to see where)"
     return Answer(f"Error: {message}", {"error": message, "exit_code": code}, code)
 
 
 def moment_option(*names: str, **settings: Any) -> Callable[[Any], Any]:
-    """An option that takes a timestamp, refused where it does not read as one; placed in a zone later."""
+    """An option that takes a timestamp. It is checked here, and gets the job's time zone later."""
 
     def checked(context: click.Context, parameter: click.Parameter, text: str | None) -> str | None:
         try:
@@ -120,7 +119,7 @@ def moment_option(*names: str, **settings: Any) -> Callable[[Any], Any]:
 
 
 def table(rows: list[dict[str, Any]], columns: list[str], *, empty: str) -> str:
-    """Rows as aligned columns of text; `empty` where there are none."""
+    """Rows as aligned columns of text, or the text `empty` if there are no rows."""
     if not rows:
         return empty
     cells = [columns] + [[_cell(row.get(column)) for column in columns] for row in rows]
@@ -137,28 +136,11 @@ def _cell(value: Any) -> str:
     return f"{value.astimezone(UTC):%Y-%m-%d %H:%M}" if isinstance(value, datetime) else str(value)
 
 
-def _as_json(document: dict[str, Any]) -> str:
-    return json.dumps(_without_nan(document), default=_plain, allow_nan=False)
-
-
-def _without_nan(value: Any) -> Any:
-    # JSON has no NaN: what was not measured is null.
-    if isinstance(value, dict):
-        return {key: _without_nan(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _plain(value: Any) -> Any:
-    return value.isoformat() if isinstance(value, date | datetime) else str(value)
-
-
-def _show_progress() -> None:
+def _log_to_standard_error() -> None:
     log = logging.getLogger("nightcast")
     if not log.handlers:
-        shown = logging.StreamHandler(sys.stderr)
-        shown.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
-        log.addHandler(shown)
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+        log.addHandler(handler)
         log.setLevel(logging.INFO)
         log.propagate = False

@@ -1,4 +1,4 @@
-"""`models`: the versions of a job's model."""
+"""`models`: list, show, promote and roll back the versions of a job's model."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _COLUMNS = ["version", "stage", "trained_until", "created_at", "promoted_at", "r
 
 @click.group()
 def models() -> None:
-    """List, show, promote and roll back the versions of a job's model."""
+    """List, show, promote and roll back model versions."""
 
 
 @models.command("list")
 @JOB
 @answers
 def list_models(job: str) -> Answer:
-    """Every version, newest first."""
+    """List all versions, newest first."""
     versions = _versions(job)
     return Answer(table(versions, _COLUMNS, empty="No model version yet."), {"models": versions})
 
@@ -31,7 +31,10 @@ def list_models(job: str) -> Answer:
 @click.argument("version", required=False)
 @answers
 def show(job: str, version: str | None) -> Answer:
-    """One version with its metrics, its place and its nights beside a champion; the champion where none is named."""
+    """Show one version; the champion if no VERSION is given.
+
+    Shows its metrics, where it is stored, and every night on which it was compared with a champion.
+    """
     from flows.job.job import JobError, load_job
     from sql.output import history
 
@@ -42,14 +45,15 @@ def show(job: str, version: str | None) -> Answer:
             evaluations = history.promotions(loaded.places.engine(), loaded.job.name, each["version"])
             lines = [f"{name}: {value}" for name, value in each.items()]
             lines += [
-                f"{row['evaluated_on']:%Y-%m-%d %H:%M}, beside {row['champion']}: {row['reason']}"
+                f"{row['evaluated_on']:%Y-%m-%d %H:%M}, compared with {row['champion']}: {row['reason']}"
                 for row in evaluations
             ]
             return Answer("\n".join(lines), {**each, "promotion": evaluations})
     if not versions:
-        raise JobError(f"{job} has no model version yet: no night has trained one. Try `nightcast run`.")
+        raise JobError(f"{job} has no model version yet. Run `nightcast run` to train one.")
     names = [each["version"] for each in versions[:5]]
-    raise JobError(f"{job} has no model version {version or 'that is champion'}; it has {names}. Name one of these.")
+    missing = f"has no model version {version}" if version else "has no champion"
+    raise JobError(f"{job} {missing}. Its newest versions are {names}; name one of them.")
 
 
 @models.command()
@@ -57,7 +61,7 @@ def show(job: str, version: str | None) -> Answer:
 @click.argument("version")
 @answers
 def promote(job: str, version: str) -> Answer:
-    """Make a version the champion; the next night forecasts with it."""
+    """Make a version the champion. The next night forecasts with it."""
     from datetime import UTC, datetime
 
     from flows.job.job import load_job
@@ -66,17 +70,16 @@ def promote(job: str, version: str) -> Answer:
 
     loaded = load_job(job)
     now, engine = datetime.now(UTC), loaded.places.ready_engine()
-    by_hand = f"promoted by hand on {now:%Y-%m-%d %H:%M} UTC"
-    since = newest_night(loaded.places)
-    write.promote(engine, loaded.job.name, version, now, served_from=since, reason=by_hand)
-    return Answer(f"{version} is the champion of {loaded.job.name}.", {"champion": version})
+    reason = f"promoted by hand on {now:%Y-%m-%d %H:%M} UTC"
+    write.promote(engine, loaded.job.name, version, now, served_from=newest_night(loaded.places), reason=reason)
+    return Answer(f"{version} is now the champion of {loaded.job.name}.", {"champion": version})
 
 
 @models.command()
 @JOB
 @answers
 def rollback(job: str) -> Answer:
-    """Make the champion before the present one champion again; the next night forecasts with it."""
+    """Make the previous champion the champion again. The next night forecasts with it."""
     from datetime import UTC, datetime
 
     from flows.job.job import load_job

@@ -1,4 +1,4 @@
-"""`run`, `check`, `backfill`, `report`: the nightly job, and what surrounds it."""
+"""`run`, `check`, `backfill`, `report`, `backtest`: the verbs that run or evaluate a job."""
 
 from __future__ import annotations
 
@@ -15,25 +15,36 @@ _POLICIES = click.Choice(["auto", "scratch", "warm", "never"])
 
 @click.command()
 @JOB
-@moment_option("--cutoff", help="Last timestamp that the forecast may see, in the job's zone. Default: the newest.")
-@click.option("--train", type=_POLICIES, help="Instead of the job's training.policy.")
+@moment_option(
+    "--cutoff",
+    help="The last timestamp that the forecast may see, in the job's time zone. Default: the newest in the source.",
+)
+@click.option("--train", type=_POLICIES, help="When to train. Default: the job's training.policy.")
 @click.option(
     "--horizon",
     type=click.IntRange(1, 10_000),
-    help="Steps ahead, instead of the job's. Another one takes a network of its own, which never becomes the champion.",
+    help="Number of steps to forecast. Default: the job's. For any other number a separate network is trained, which "
+    "never becomes the champion.",
 )
 @click.option(
     "--time-limit",
     type=click.IntRange(1, 86_400),
     metavar="SECONDS",
-    help="Seconds that training may take, instead of the job's training.time_limit.",
+    help="How long training may take. Default: the job's training.time_limit.",
 )
 @answers
 def run(job: str, cutoff: str | None, train: Train | None, horizon: int | None, time_limit: int | None) -> Answer:
-    """Run the nightly job once: read, train, forecast, publish, score, alert, report."""
+    """Run one night of a job.
+
+    Reads the source, trains if training is due, forecasts every series, publishes the forecasts, scores earlier
+    forecasts against the actuals that have arrived, raises alerts, and writes a report. Running a night again replaces
+    its rows.
+
+    If PREFECT_API_URL is set and the server answers, the night runs as a Prefect flow.
+    """
     from flows.job.job import load_job
 
-    # A misspelt key is told at once, not after the numerics have been imported.
+    # Report a misspelt key at once, not after the seconds that the next import takes.
     load_job(job)
     from flows.night.night import run_night
 
@@ -45,7 +56,11 @@ def run(job: str, cutoff: str | None, train: Train | None, horizon: int | None, 
 @JOB
 @answers
 def check(job: str) -> Answer:
-    """Read the job and its source, and report every problem with its remedy. Changes nothing."""
+    """Check a job and its source without changing anything.
+
+    Reads the job file and the whole source, and tells you how to fix each problem it finds. The exit code is 2 if there
+    is a problem.
+    """
     from flows.night.check import check_job
 
     found = check_job(job)
@@ -54,24 +69,28 @@ def check(job: str) -> Answer:
 
 @click.command()
 @JOB
-@moment_option("--from", "first", required=True, help="First cutoff.")
-@moment_option("--to", "last", required=True, help="Last cutoff.")
+@moment_option("--from", "first", required=True, help="The first cutoff.")
+@moment_option("--to", "last", required=True, help="The last cutoff.")
 @click.option(
     "--every",
     type=click.IntRange(1),
-    help="Steps from one cutoff to the next. Default: every step; below a day, as the nights lie.",
+    help="Steps from one cutoff to the next. Default: 1, or for steps shorter than a day, the usual cutoffs.",
 )
-@click.option("--train", type=_POLICIES, help="Instead of the job's training.policy.")
+@click.option("--train", type=_POLICIES, help="When to train. Default: the job's training.policy.")
 @click.option(
     "--workers",
     type=click.IntRange(1, 64),
     default=1,
     show_default=True,
-    help="Processes that run nights at once, with --train never or scratch.",
+    help="How many nights to run at once. More than one needs --train never or scratch.",
 )
 @answers
 def backfill(job: str, first: str, last: str, every: int | None, train: Train | None, workers: int) -> Answer:
-    """Run the nightly job for each missed cutoff, oldest first, each as it would have run that night."""
+    """Run the missed nights of a period, oldest first.
+
+    Each night sees only what was known at its cutoff. Nights that are already published are skipped, so you can start
+    an interrupted backfill again.
+    """
     from flows.job.job import load_job
 
     load_job(job)
@@ -79,16 +98,16 @@ def backfill(job: str, first: str, last: str, every: int | None, train: Train | 
 
     done = backfill_nights(job, first, last, every=every, train=train, workers=workers)
     lines = [f"{night.cutoff:%Y-%m-%d %H:%M}  {night.message}" for night in done.nights]
-    text = f"{len(done.nights)} nights run, {done.skipped} were there already.\n" + "\n".join(lines)
+    text = f"{len(done.nights)} nights run, {done.skipped} already published.\n" + "\n".join(lines)
     return Answer(text.strip(), {"nights": [night.to_dict() for night in done.nights], "skipped": done.skipped})
 
 
 @click.command()
 @JOB
-@moment_option("--cutoff", help="The night to report on. Default: the newest that was published.")
+@moment_option("--cutoff", help="The cutoff of the night. Default: the newest published night.")
 @answers
 def report(job: str, cutoff: str | None) -> Answer:
-    """Write the page of a night again: forecasts, scores, losses, alerts, with plots."""
+    """Write the HTML report of a published night again."""
     from flows.job.job import load_job
     from flows.job.moments import to_moment
     from flows.night.report import report_on
@@ -100,12 +119,12 @@ def report(job: str, cutoff: str | None) -> Answer:
 
 @click.command()
 @JOB
-@click.option("--cutoffs", type=click.IntRange(1, 1000), default=4, show_default=True, help="Number of cutoffs.")
+@click.option("--cutoffs", type=click.IntRange(1, 1000), default=4, show_default=True, help="How many cutoffs.")
 @click.option(
     "--challengers",
     metavar="NAMES",
     default="",
-    help="Compare with these too, separated by commas: auto_ets, theta. They need requirements/challengers.txt.",
+    help="Further methods to compare with, separated by commas: auto_ets, theta. They need the package statsforecast.",
 )
 @click.option(
     "--train",
@@ -113,22 +132,27 @@ def report(job: str, cutoff: str | None) -> Answer:
     type=click.Choice(["once", "each"]),
     default="once",
     show_default=True,
-    help="Train once, at the first cutoff, or anew at each.",
+    help="Train once, at the first cutoff, or again at each cutoff.",
 )
 @answers
 def backtest(job: str, cutoffs: int, challengers: str, how: Literal["once", "each"]) -> Answer:
-    """Train on an older past, forecast from several cutoffs, and compare with the seasonal naive and others."""
+    """Evaluate the model on past cutoffs against simple methods.
+
+    Trains on the older history, forecasts from several past cutoffs one horizon apart, and compares the errors with
+    those of the seasonal naive. Writes an HTML page beside the job's reports. Publishes no forecasts, and keeps no
+    model.
+    """
     from models.baselines.challengers import require_challengers
 
-    # A name given twice is one column.
+    # A name given twice makes one column.
     names = list(dict.fromkeys(name.strip() for name in challengers.split(",") if name.strip()))
-    # What is not installed is told at once, not after all that a backtest needs has been imported.
+    # Report a missing package at once, not after the seconds that the next import takes.
     require_challengers(names)
     from flows.night.backtest import backtest_job
 
     result = backtest_job(job, cutoffs, names, how)
     rows: list[dict[str, Any]] = result.rows()
-    words = f"{result.cutoffs[0]:%Y-%m-%d %H:%M} to {result.cutoffs[-1]:%Y-%m-%d %H:%M}, {len(result.cutoffs)} cutoffs"
+    period = f"{result.cutoffs[0]:%Y-%m-%d %H:%M} to {result.cutoffs[-1]:%Y-%m-%d %H:%M}, {len(result.cutoffs)} cutoffs"
     figures = table(rows, ["metric", "model", "seasonal naive", *names, "n"], empty="Nothing to score.")
     compared = table(
         result.comparisons(),
@@ -136,7 +160,7 @@ def backtest(job: str, cutoffs: int, challengers: str, how: Literal["once", "eac
         empty="Nothing to compare.",
     )
     parts = [
-        f"{result.job}: {words}, {result.trained}",
+        f"{result.job}: {period}, {result.trained}",
         figures,
         *result.notes(),
         "",

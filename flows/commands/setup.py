@@ -1,4 +1,4 @@
-"""`demo`, `import`, `serve`, `doctor`: what comes before a first night."""
+"""`demo`, `import`, `serve`, `doctor`: the verbs that prepare a first night."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from flows.commands.automations import notify_option
 @click.argument("folder", metavar="[DIR]", type=click.Path(file_okay=False, path_type=Path), default="demo")
 @answers
 def demo(folder: Path) -> Answer:
-    """Make an example database in DIR (default: demo) and run the whole nightly job on it, without a server."""
+    """Make an example job and run it.
+
+    Makes an example database and a job file in DIR (default: demo), and runs two nights on them. Needs no server.
+    """
     from flows.night.demo import run_demo
 
     result = run_demo(folder, progress=lambda message: click.echo(message, err=True))
@@ -23,18 +26,22 @@ def demo(folder: Path) -> Answer:
 
 @click.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--to", "url", required=True, metavar="URL", help="Database, such as sqlite:///example.db.")
-@click.option("--table", "table_name", required=True, metavar="T", help="Table to load into.")
+@click.option("--to", "url", required=True, metavar="URL", help="URL of the database, such as sqlite:///example.db.")
+@click.option("--table", "table_name", required=True, metavar="T", help="The table to load into.")
 @click.option(
     "--mode",
     type=click.Choice(["create", "append", "replace"]),
     default="create",
     show_default=True,
-    help="What to do with the table: it must be new, keep its rows, or lose them.",
+    help="`create` makes a new table, `append` adds rows to one, `replace` removes its rows first.",
 )
 @answers
 def import_rows(file: Path, url: str, table_name: str, mode: str) -> Answer:
-    """Load a CSV or Parquet file of (series_id, timestamp, value, ...) into a table."""
+    """Load a CSV or Parquet file into a database table.
+
+    The file needs a column that names the series, one of timestamps, and one of values; others are loaded too. If they
+    are called series_id, timestamp and value, the job file need not name them.
+    """
     from typing import Literal, cast
 
     from sql.engine.url import describe, resolve_url
@@ -42,19 +49,23 @@ def import_rows(file: Path, url: str, table_name: str, mode: str) -> Answer:
 
     target = resolve_url(url)
     found = import_file(file, target, table_name, mode=cast(Literal["create", "append", "replace"], mode))
-    text = f"{found.rows} rows into {table_name} of {describe(target)}, columns {', '.join(found.columns)}."
+    text = f"Loaded {found.rows} rows into {table_name} of {describe(target)}, columns {', '.join(found.columns)}."
     if missing := [name for name in ("series_id", "timestamp", "value") if name not in found.columns]:
-        text += f" None is called {' or '.join(missing)}: a job has to name its own in source."
+        text += f" No column is called {' or '.join(missing)}: name yours in the job's `source`."
     return Answer(text, {"rows": found.rows, "columns": found.columns, "table": table_name, "url": describe(target)})
 
 
 @click.command()
-@click.option("--port", type=click.IntRange(1, 65535), default=4200, show_default=True, help="Port of the UI and API.")
+@click.option("--port", type=click.IntRange(1, 65535), default=4200, show_default=True, help="Port of UI and API.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @notify_option
 @answers
 def serve(port: int, host: str, notify: str | None) -> Answer:
-    """A local Prefect server with UI, the work pools, workers and prefect.yaml's deployments, until Ctrl-C."""
+    """Start a local Prefect server with workers and deployments.
+
+    Starts the server with its UI, makes the work pools and the deployments of prefect.yaml, and starts a worker for
+    each pool. Ctrl-C stops everything.
+    """
     from flows.server.serve import serve_until_interrupted
 
     serve_until_interrupted(host, port, notify=notify)
@@ -65,7 +76,11 @@ def serve(port: int, host: str, notify: str | None) -> Answer:
 @click.argument("job", required=False)
 @answers
 def doctor(job: str | None) -> Answer:
-    """Versions, backend, devices, database and Prefect reachability, each with a verdict."""
+    """Check the installation, the databases and the server.
+
+    Reports versions, the Keras backend, GPUs, and whether the databases and the Prefect server answer, each with a
+    verdict. With a JOB it also checks that job's own databases.
+    """
     from flows.server.doctor import examine
 
     checks = examine(job)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -25,6 +24,7 @@ from tasks.forecasting.predict import Predicted
 from tasks.report.shown_series import choose_series_to_show
 from tasks.store.panel_file import load_panel
 from tasks.store.places import Places, write_whole
+from tasks.strict_json import strict_json
 from tasks.training.decide import Decided
 from tasks.training.fit_model import Fitted
 
@@ -71,7 +71,7 @@ def write_details(
         "seconds": seconds,
     }
     file = places.details_file(cutoff)
-    write_whole(file, json.dumps(_without_nan(content), ensure_ascii=False))
+    write_whole(file, strict_json(content))
     return file
 
 
@@ -123,12 +123,3 @@ def _example(panel: Panel, grid: TimeGrid, rows: pa.Table, position: int) -> dic
             },
         },
     }
-
-
-def _without_nan(value: Any) -> Any:
-    # JSON has no NaN: what was not observed or not measured is null.
-    if isinstance(value, dict):
-        return {key: _without_nan(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

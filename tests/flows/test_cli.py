@@ -121,4 +121,4 @@ def test_import_says_which_columns_it_found_and_which_a_job_will_miss(tmp_path):
     file = tmp_path / "rows.csv"
     file.write_text("series_id,timestamp,units\na,2024-01-01,1\n", encoding="utf-8")
     result = CliRunner().invoke(main, ["import", str(file), "--to", f"sqlite:///{tmp_path}/s.db", "--table", "t"])
-    assert "columns series_id, timestamp, units. None is called value" in result.stdout
+    assert "columns series_id, timestamp, units. No column is called value" in result.stdout
