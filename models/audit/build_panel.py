@@ -112,7 +112,7 @@ def build_panel(
     """
     if rows.num_rows == 0:
         raise InputError("The source gave no rows; check source.table or source.query, and its filters.")
-    grid, policies = TimeGrid(forecast.frequency, forecast.time_zone), audit or AuditSettings()
+    grid, policies = forecast.grid, audit or AuditSettings()
     findings: list[Finding] = []
     known = None if window is None else window.summary.series_ids
     placed = PlacedRows(TableBatches(rows) if isinstance(rows, pa.Table) else rows, grid, policies.off_grid, known)

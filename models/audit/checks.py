@@ -10,7 +10,6 @@ from models.arrays import BoolArray, IntArray
 from models.audit.findings import EXAMPLES, NOT_OBSERVED, Finding, finding, shown
 from models.audit.staleness import dead_after
 from models.audit.unit_changes import unit_changes
-from models.calendar.grid import TimeGrid
 from models.panel.panel import Panel
 from models.settings.audit import AuditSettings
 from models.settings.forecast import ForecastSettings
@@ -71,7 +70,7 @@ def _in_one_unit(panel: Panel, audit: AuditSettings, findings: list[Finding]) ->
     changes = unit_changes(panel)
     if not len(changes.series):
         return panel
-    grid = TimeGrid(panel.frequency, panel.time_zone)
+    grid = panel.grid
     index = panel.cutoff_index + 1 - panel.offsets[changes.series + 1] + changes.position
     examples = [
         f"{shown(panel.series_ids[i])} from {grid.instant(int(at)):%Y-%m-%dT%H:%MZ}: times 1e{power:+d}"
@@ -112,7 +111,7 @@ def refused_series(
         findings.append(
             Finding("short series", len(refused), _names(panel, short), "left to the fallback", "forecast.min_history")
         )
-    limit = dead_after(TimeGrid(panel.frequency, panel.time_zone), forecast, audit)
+    limit = dead_after(panel.grid, forecast, audit)
     silent = panel.silent_steps
     dead = ~short & (silent > limit)
     if dead.any():

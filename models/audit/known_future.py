@@ -11,7 +11,6 @@ import pyarrow.compute as pc
 from models.arrays import AnyArray, Float32Array, IntArray
 from models.audit.findings import EXAMPLES, Finding
 from models.audit.rows import finite, moments_of, positions
-from models.calendar.grid import TimeGrid
 from models.calendar.repeated_hours import second_pass
 from models.errors import InputError
 from models.panel.panel import Panel
@@ -69,7 +68,7 @@ def _placed(
     table: pa.Table, panel: Panel, names: tuple[str, ...], findings: list[Finding]
 ) -> tuple[IntArray, IntArray, IntArray]:
     """Series (0 for all), grid position and place in the table of each row on the grid; shape (row,) each."""
-    grid = TimeGrid(panel.frequency, panel.time_zone)
+    grid = panel.grid
     times = table["timestamp"]
     moments = moments_of(times)
     series = np.zeros(table.num_rows, np.int64)
@@ -98,7 +97,7 @@ def _placed(
 
 
 def _refuse_differing(name: str, panel: Panel, series: IntArray, index: IntArray, own: bool) -> None:
-    grid = TimeGrid(panel.frequency, panel.time_zone)
+    grid = panel.grid
     examples = [
         f"{panel.series_ids[i]} at {grid.instant(int(at)):%Y-%m-%dT%H:%MZ}"
         if own

@@ -13,7 +13,6 @@ import numpy as np
 
 from models.arrays import BoolArray, Float32Array, IntArray, StringArray
 from models.baselines.seasonal_naive import RECENT_SEASONS
-from models.calendar.grid import TimeGrid
 from models.calendar.public_holidays import holiday_features
 from models.panel.panel import Panel, places_of
 
@@ -149,7 +148,7 @@ def _holidays_of(panel: Panel, places: tuple[str, ...]) -> tuple[int, Float32Arr
     last = panel.cutoff_index + panel.horizon
     if not places:
         return first, np.zeros((last - first + 1, 0), np.float32)
-    features, names = holiday_features(TimeGrid(panel.frequency, panel.time_zone), first, last, places)
+    features, names = holiday_features(panel.grid, first, last, places)
     return first, features[:, [name.startswith("holiday_") for name in names]]
 
 

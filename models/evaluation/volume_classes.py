@@ -52,7 +52,7 @@ def volume_segments(panel: Panel, cutoff_index: int, among: BoolArray | None = N
 
 def volumes_drawn_at(panel: Panel, cutoff_index: int) -> int:
     """The grid position up to which a night's classes look."""
-    period = _period(TimeGrid(panel.frequency, panel.time_zone), panel.season_lengths[0])
+    period = _period(panel.grid, panel.season_lengths[0])
     return cutoff_index // period * period
 
 
@@ -67,7 +67,7 @@ def _period(grid: TimeGrid, season_length: int) -> int:
 
 def _sizes(panel: Panel, drawn_at: int) -> FloatArray:
     """Mean of |value| over the two periods up to a grid position, shape (series,); NaN where there was none."""
-    period = _period(TimeGrid(panel.frequency, panel.time_zone), panel.season_lengths[0])
+    period = _period(panel.grid, panel.season_lengths[0])
     return np.concatenate([np.zeros(0), *_part_sizes(panel, 2 * period, panel.cutoff_index - drawn_at)])
 
 

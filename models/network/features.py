@@ -140,7 +140,7 @@ def flatten(
     scaling = in_blocks(panel, scaled, AT_ONCE) if at is None else [scaled(panel)]
     if first is None:
         first = panel.cutoff_index + 1 - int(panel.lengths.max(initial=1))
-    grid = TimeGrid(panel.frequency, panel.time_zone)
+    grid = panel.grid
     last = panel.cutoff_index + panel.horizon
     arrays: Arrays = {
         "values": panel.values,

@@ -15,6 +15,7 @@ from itertools import pairwise
 import numpy as np
 
 from models.arrays import BoolArray, Float32Array, FloatArray, IntArray, StringArray
+from models.calendar.grid import TimeGrid
 
 # Values that are worked on at once where that takes several times their memory.
 STRETCH = 1 << 20
@@ -71,6 +72,11 @@ class Panel:
 
     def __len__(self) -> int:
         return len(self.series_ids)
+
+    @cached_property
+    def grid(self) -> TimeGrid:
+        """The time grid of all series."""
+        return TimeGrid(self.frequency, self.time_zone)
 
     @property
     def accepted_ids(self) -> StringArray:

@@ -1,5 +1,7 @@
-"""What a job file may say about numbers: the parts of a job that `models/` obeys.
+"""Settings of a job that `models/` obeys, one module for each part of the job file.
 
-They stand apart from the code that obeys them, since every wing reads them: nothing here imports NumPy or Keras, and a
-job file is read in milliseconds. Its face: `ForecastSettings` and its neighbours, one module for each part.
+They stand apart from the code that obeys them because every wing reads them. Nothing here imports Keras. NumPy and
+pandas come with `models/calendar`, which knows the frequencies, zones and holidays that a job may name.
+
+Its face: `ForecastSettings` and its neighbours.
 """

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, field_validator, model_validator
 
+from models.calendar.grid import TimeGrid
 from models.calendar.public_holidays import check_place
 from models.calendar.zones import zone_names
 from models.settings.base import PositiveInt, QuantileLevel, Settings
@@ -86,5 +87,15 @@ class ForecastSettings(Settings):
         return self
 
     @property
+    def grid(self) -> TimeGrid:
+        """The time grid of the forecasts.
+
+        Raises:
+            ValueError: where no grid can be made of `frequency`.
+        """
+        return TimeGrid(self.frequency, self.time_zone)
+
+    @property
     def zone(self) -> ZoneInfo:
+        """The time zone, for Python's own datetimes."""
         return ZoneInfo(self.time_zone)

@@ -3,7 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from models.calendar.grid import TimeGrid
 from models.panel.panel import Panel
+from models.settings.forecast import ForecastSettings
 
 NAN = float("nan")
 
@@ -91,3 +93,11 @@ def test_a_series_of_one_value_over_and_over_is_constant(make_panel):
     panel = make_panel({"a": [1, 1, np.nan, 1], "b": [1, 2, 1], "c": [np.nan], "d": [0, 0]})
     np.testing.assert_array_equal(panel.constant, [True, False, True, True])
     np.testing.assert_array_equal(panel.first_observed, [1, 1, 0, 0])
+
+
+def test_a_panel_and_the_settings_of_a_forecast_give_their_time_grid(make_panel):
+    panel = make_panel({"a": [1.0]})
+    assert panel.grid == TimeGrid(panel.frequency, panel.time_zone)
+    hourly = ForecastSettings(frequency="h", horizon=1, time_zone="Europe/Madrid")
+    assert hourly.grid == TimeGrid("h", "Europe/Madrid")
+    assert hourly.model_copy(update={"frequency": "D"}).grid == TimeGrid("D", "Europe/Madrid")
