@@ -48,7 +48,7 @@ from record import asked, record
 from speed import BUSY, HORIZON, LAST_DAY, make_history, run_command
 
 from sql.engine.connection import adbc_connection, adbc_source_connection, connect, resolve_url
-from sql.migrations import migrate
+from sql.migrations.migrate import migrate
 from sql.output import history
 from sql.output.publish import publish_forecast
 from sql.source.read import Source, save_observations

@@ -1,4 +1,4 @@
 """The job file: one YAML file is the whole job.
 
-Its face: `Job`, `load_job`.
+Its face: `load_job`, `LoadedJob`.
 """

@@ -18,7 +18,7 @@ from flows.job.job import LoadedJob, load_job
 from flows.job.moments import to_moment
 from flows.night.night import run_night
 from flows.night.summary import NightSummary
-from sql.migrations import migrate
+from sql.migrations.migrate import migrate
 from sql.output import history
 from tasks.reading.example_source import DAYS_AHEAD, FIRST_DAY, LAST_DAY, make_example_source
 

@@ -1,4 +1,4 @@
 """Reading history from a database or from files.
 
-Its face: `observations`.
+Its face: `save_observations`.
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from sql.errors import StorageError
-from sql.migrations import migrate
+from sql.migrations.migrate import migrate
 from sql.output import write
 from tasks.publishing.publish import mend
 from tasks.step import logger

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from sql.errors import StorageError, Unreachable
-from sql.migrations import migrate
+from sql.migrations.migrate import migrate
 from sql.output import history, write
 from tasks.step import logger, step
 from tasks.store.places import Places

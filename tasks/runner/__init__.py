@@ -1,4 +1,4 @@
 """Other processes and machines: where shards of series are forecast.
 
-Its face: `Runner`.
+Its face: `connected`.
 """

@@ -18,7 +18,7 @@ from sqlalchemy import Engine, inspect
 from sql.engine.connection import connect, ping, storage_errors
 from sql.engine.url import describe, resolve_url
 from sql.errors import SourceError
-from sql.migrations import migrate
+from sql.migrations.migrate import migrate
 from tasks.settings import Output
 from tasks.step import step
 

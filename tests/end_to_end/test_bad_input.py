@@ -21,7 +21,7 @@ from flows.cli import main
 from flows.job.job import load_job
 from models.network import version_file
 from sql.engine.connection import transaction
-from sql.migrations import migrate
+from sql.migrations.migrate import migrate
 from sql.output import history
 from sql.output.tables import model
 

@@ -18,7 +18,7 @@ from flows.night.backfill import backfill_nights
 from flows.night.night import run_night
 from sql.engine.connection import transaction
 from sql.engine.lock import turn_of
-from sql.migrations import migrate
+from sql.migrations.migrate import migrate
 from sql.output import history, write
 from sql.output.tables import loss
 from sql.output.tables import run as run_table

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from sql.engine.connection import connect, resolve_url, transaction
-from sql.migrations import migrate
+from sql.migrations.migrate import migrate
 
 CREATED = datetime(2024, 2, 1, 3, 0, tzinfo=UTC)
 

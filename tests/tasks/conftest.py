@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 import pytest
 
-from sql.migrations import migrate
+from sql.migrations.migrate import migrate
 from tasks.settings import Output
 from tasks.store.places import Places
 

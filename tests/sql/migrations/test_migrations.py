@@ -8,7 +8,7 @@ from alembic.runtime.migration import MigrationContext
 
 from sql.engine.connection import connect, resolve_url
 from sql.errors import StorageError
-from sql.migrations import VERSION_TABLE, migrate
+from sql.migrations.migrate import VERSION_TABLE, migrate
 from sql.output.history import forecast_of
 from sql.output.publish import publish_forecast
 from sql.output.tables import metadata

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from sql.engine.connection import connect, resolve_url, transaction
 from sql.errors import StorageError
-from sql.migrations import migrate
+from sql.migrations.migrate import migrate
 from sql.output import partitions as module
 from sql.output.history import forecast_of, publications
 from sql.output.partitions import add_month, partitions

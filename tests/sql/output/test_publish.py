@@ -61,7 +61,7 @@ def test_sqlalchemy_reads_what_arrow_wrote_with_its_time_zone(output, make_night
 
 def test_timestamps_in_sqlite_are_text_that_sorts_as_time_does(sqlite_url, make_night):
     from sql.engine.connection import connect, resolve_url
-    from sql.migrations import migrate
+    from sql.migrations.migrate import migrate
 
     engine = connect(resolve_url(sqlite_url))
     migrate(engine)

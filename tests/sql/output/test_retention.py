@@ -32,7 +32,7 @@ def test_a_night_that_was_let_go_can_be_published_again(output, make_night):
 
 def test_sqlite_lets_go_to_the_day(sqlite_url, make_night):
     from sql.engine.connection import connect, resolve_url
-    from sql.migrations import migrate
+    from sql.migrations.migrate import migrate
 
     engine = connect(resolve_url(sqlite_url))
     migrate(engine)

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from sql.engine.connection import connect, resolve_url, transaction
 from sql.errors import SourceError, StorageError
-from sql.migrations import migrate
+from sql.migrations.migrate import migrate
 from sql.output import history, write
 from sql.output.tables import loss, model
 

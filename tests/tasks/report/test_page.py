@@ -17,7 +17,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from sql.migrations import migrate
+from sql.migrations.migrate import migrate
 from sql.output import tables
 from tasks.report.accuracy import accuracy, gain, widest_interval
 from tasks.report.night import Night

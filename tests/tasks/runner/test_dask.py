@@ -26,7 +26,7 @@ from models.settings.monitoring import CalibrationSettings
 from models.settings.network import Layer, NetworkSettings
 from models.settings.training import TrainingSettings
 from models.training.fit import fit
-from sql.migrations import migrate
+from sql.migrations.migrate import migrate
 from sql.output import history
 from tasks.forecasting import cluster_shards
 from tasks.forecasting.calibration import keep_evidence

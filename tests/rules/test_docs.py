@@ -1,10 +1,9 @@
-"""What holds for the project as a whole: who may import whom, and documentation that the code agrees with."""
+"""The documentation agrees with the code, and its links lead somewhere."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -12,17 +11,6 @@ ROOT = Path(__file__).parents[2]
 
 def run(*command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, text=True, check=False)
-
-
-def test_imports_go_one_way() -> None:
-    done = run("-c", "from importlinter.cli import lint_imports_command; lint_imports_command()", "--no-logo")
-    assert done.returncode == 0, done.stdout + done.stderr
-    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
-        "contracts"
-    ]
-    assert len(contracts) >= 10
-    for contract in contracts:
-        assert f"{contract['name']} KEPT" in done.stdout
 
 
 def test_the_references_in_the_documentation_are_what_the_code_says_and_no_link_is_dead() -> None:
@@ -39,7 +27,3 @@ def test_a_stale_reference_and_a_dead_link_are_found(tmp_path: Path) -> None:
     )
     done = run("-c", program, str(tmp_path / "page.md"))
     assert done.stdout.split("\n")[:2] == ["['gone.md', '#there']", "True"]
-
-
-def test_no_test_folder_is_a_package() -> None:
-    assert not list((ROOT / "tests").rglob("__init__.py"))
