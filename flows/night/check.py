@@ -80,7 +80,7 @@ def check_job(job: str | Path) -> Checked:
     except NotifyError as error:
         problems.append(str(error))
     try:
-        require_method(loaded.job.levels)
+        require_method(loaded.job.aggregation_levels)
     except InputError as error:
         problems.append(str(error))
     try:

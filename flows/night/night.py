@@ -130,7 +130,7 @@ def night(
     asked = None if cutoff is None else to_cutoff(cutoff, zone, now)
     try:
         check_targets(loaded.job.notify)
-        require_method(loaded.job.levels)
+        require_method(loaded.job.aggregation_levels)
         check_places(places)
         check_runner(loaded.job.runner)
         with one_at_a_time(places, loaded.job.schedule.second_run):
@@ -227,7 +227,7 @@ class _Tonight:
                 self.training,
                 job.audit,
                 job.monitor,
-                job.levels,
+                job.aggregation_levels,
                 self.asked,
                 self.scratch,
             )
@@ -260,7 +260,7 @@ class _Tonight:
                 self.training,
                 self.cutoff,
                 self.started_at,
-                job.levels,
+                job.aggregation_levels,
                 meaning_of(job.source, self.loaded.base, job.forecast, job.audit),
                 job.runner,
                 self.run_id,
@@ -297,7 +297,7 @@ class _Tonight:
                 self.cutoff,
                 self.run_id,
                 self.started_at,
-                job.levels,
+                job.aggregation_levels,
                 self.training.seed,
                 job.calibration,
             )
@@ -335,7 +335,7 @@ class _Tonight:
                 self.rows_file,
                 job.monitor,
                 self.cutoff,
-                job.levels,
+                job.aggregation_levels,
                 job.forecast,
                 job.calibration,
                 None if self.context is None else self.context.window,
@@ -358,7 +358,7 @@ class _Tonight:
             audit = self.audited.audit
             details = Details(settings, self.run_id, self.now, audit, self.decided, self.fitted, self.predicted)
             seconds, panel_file = self.clock.seconds, self.audited.panel_file
-            write_details(self.places, self.cutoff, details, seconds, panel_file, self.job.levels)
+            write_details(self.places, self.cutoff, details, seconds, panel_file, self.job.aggregation_levels)
             self.report = str(write_report(self.places, self.cutoff, self.run_id))
         with self.clock("forget"):
             forget(self.places, self.cutoff)

@@ -70,7 +70,7 @@ class UnlikeDays:
         panel: The series, with what was known ahead.
         kinds: What tells their days apart.
         among: Shape (series,), ids in the order in which `at` counts them, the panel's own where None; of those that
-            are not in the panel, such as upper series, public holidays alone are known.
+            are not in the panel, such as aggregates, public holidays alone are known.
     """
 
     def __init__(self, panel: Panel, kinds: KindsOfDays, among: StringArray | None = None) -> None:

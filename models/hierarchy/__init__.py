@@ -1,4 +1,4 @@
-"""Aggregates of series: which series add up to which, and their quantiles.
+"""Aggregates of series: which series add up to which aggregates, and what is forecast of those.
 
-Its face: `Hierarchy`, `Levels`.
+Its face: `AggregationLevels`, `Hierarchy`, `AggregateForecast`.
 """

@@ -1,6 +1,6 @@
-"""Reconcile forecasts of series and of their sums: MinT, as hierarchicalforecast has it.
+"""Reconciliation of the forecasts of series and of their aggregates by MinT, as hierarchicalforecast computes it.
 
-The package is an optional extra that takes seconds to import, so only what reconciles imports it.
+hierarchicalforecast is an optional extra that takes seconds to import; only the function that reconciles imports it.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from models.hierarchy.hierarchy import Hierarchy
 from models.panel.panel import Panel
 
 LARGEST = 3_000
-"""Series and sums together that are reconciled at most: their number squared must fit into memory some times."""
+"""Most series and aggregates that are reconciled together: memory grows with the square of their number."""
 
+# Newest steps of a series, and the share of their values that must be equal, for `repeats_one_value`.
 RECENT, COMMON = 256, 0.2
 
 
 def require_mint() -> None:
-    """See that what computes MinT is installed.
+    """Check that the package that computes MinT is installed.
 
     Raises:
         InputError: where it is not; names the remedy.
@@ -34,62 +35,63 @@ def require_mint() -> None:
 
 
 def reconciled_means(
-    upper: FloatArray, below: FloatArray, errors: FloatArray, hierarchy: Hierarchy, fixed: BoolArray
+    aggregate: FloatArray, series: FloatArray, errors: FloatArray, hierarchy: Hierarchy, fixed: BoolArray
 ) -> FloatArray:
-    """Means of the series below that use what the forecasts of their sums know too.
+    """Means of the series that also use what the forecasts of their aggregates know.
 
-    Forecasts of series and of sums, each made for itself, do not add up. Of all corrections that make them do, and that
-    leave forecasts without bias so, this is the one with the smallest variance of errors, where errors of different
-    forecasts are taken as uncorrelated.
+    Independent forecasts of series and aggregates do not add up. MinT is the unbiased correction that makes them add
+    up with the smallest variance of errors; here the errors of different forecasts are taken as uncorrelated.
 
     Args:
-        upper: Shape (upper, horizon), forecasts of the sums.
-        below: Shape (series, horizon), forecasts of the series.
-        errors: Shape (upper + series, cases): past errors, sums first; NaN where unknown.
-        hierarchy: The upper series above the series.
-        fixed: Shape (series,): what is not moved. Nor is a series without a known error; sums without one are
-            not looked at.
+        aggregate: Shape (aggregate, horizon), forecasts of the aggregates.
+        series: Shape (series, horizon), forecasts of the series.
+        errors: Shape (aggregate + series, case): past errors, those of the aggregates first; NaN where unknown.
+        hierarchy: Which series add up to which aggregates.
+        fixed: Shape (series,): whether a series keeps its forecast. A series without a known error keeps it too; an
+            aggregate without one is not used.
 
     Returns:
-        Shape (series, horizon). They may be beyond bounds.
+        Shape (series, horizon). They may lie beyond the bounds of the series.
 
     Raises:
-        ValueError: where nothing finite comes of it.
-        Exception: whatever hierarchicalforecast raises on errors that it cannot take.
+        ValueError: where the result is not finite.
+        Exception: whatever hierarchicalforecast raises on errors that it cannot use.
 
     Source: Wickramasuriya, Athanasopoulos & Hyndman (2019), doi 10.1080/01621459.2018.1448825, with variances alone.
     """
     known = ~np.isnan(errors)
     square = np.where(known, errors, 0.0) ** 2
     size = np.sqrt(square.sum(axis=1) / np.maximum(known.sum(axis=1), 1))
-    free = ~fixed & (size[len(upper) :] > 0)
+    free = ~fixed & (size[len(aggregate) :] > 0)
     matrix = hierarchy.matrix()[:, free]
-    told = (size[: len(upper)] > 0) & (matrix.sum(axis=1) > 0)
-    if not told.any():
-        return below
+    usable = (size[: len(aggregate)] > 0) & (matrix.sum(axis=1) > 0)
+    if not usable.any():
+        return series
     from hierarchicalforecast.methods import MinTrace
 
-    # What is fixed is taken out of the sums; the rest is asked how far to move, from nothing.
-    gap = (upper - hierarchy.sums(below))[told]
-    sums = sparse.vstack([matrix[told], sparse.eye_array(int(free.sum()))]).toarray()
-    of_each = np.concatenate([size[: len(upper)][told], size[len(upper) :][free]])[:, None]
-    # Its limits are numbers without unit.
-    unit = float(np.median(of_each))
-    base = np.concatenate([gap, np.zeros((int(free.sum()), below.shape[1]))]) / unit
-    made = MinTrace("wls_var").fit_predict(sums, base, y_insample=np.zeros_like(of_each), y_hat_insample=of_each / unit)
+    # Fixed series are subtracted from the aggregates; MinT then finds how far the free ones move, starting from zero.
+    gap = (aggregate - hierarchy.sums(series))[usable]
+    sums = sparse.vstack([matrix[usable], sparse.eye_array(int(free.sum()))]).toarray()
+    error_size = np.concatenate([size[: len(aggregate)][usable], size[len(aggregate) :][free]])[:, None]
+    # MinTrace compares variances with constants that have no unit.
+    unit = float(np.median(error_size))
+    base = np.concatenate([gap, np.zeros((int(free.sum()), series.shape[1]))]) / unit
+    made = MinTrace("wls_var").fit_predict(
+        sums, base, y_insample=np.zeros_like(error_size), y_hat_insample=error_size / unit
+    )
     moves = np.asarray(made["mean"], np.float64)[len(gap) :] * unit
     if not np.isfinite(moves).all():
         raise ValueError("no finite value")
-    found = below.copy()
-    found[free] += moves
-    return found
+    reconciled = series.copy()
+    reconciled[free] += moves
+    return reconciled
 
 
-def of_few_values(panel: Panel) -> BoolArray:
-    """Series that keep coming back to one value, such as zero where little is sold; shape (series,).
+def repeats_one_value(panel: Panel) -> BoolArray:
+    """Series that often return to one value, such as zero where little is sold; shape (series,).
 
-    More than `COMMON` of the newest values are one and the same. To move the forecast of such a series by a fraction
-    moves its quantiles off that value, and its actuals out of them.
+    More than `COMMON` of their newest values are equal. Moving the forecast of such a series by a fraction would move
+    its quantiles off that value, and its actuals out of its intervals.
     """
     recent = np.sort(panel.tail(RECENT), axis=1)
     count = (~np.isnan(recent)).sum(axis=1, keepdims=True)

@@ -1,9 +1,10 @@
-r"""Quantiles of sums of series, whose forecasts are known one by one and which move together.
+r"""Quantiles of sums of series, from the forecasts of the single series and from how these moved together in the past.
 
-Quantiles do not add up: that of a total is the sum of theirs only where all series miss to the same side at once, and
-far nearer to the mean where they miss independently. How far they move together is taken from the past (a Schaake
-shuffle: an empirical copula). The forecast of each series at a step becomes a sample; the samples of all series are put
-in the order of their seasonal changes on the same past dates; each date's sum is then one sample of the sum.
+Quantiles do not add up. The quantile of a sum is the sum of quantiles only where all series err to the same side at
+once; where they err independently it lies far nearer to the mean. The past says how far series move together (the
+Schaake shuffle, an empirical copula): the forecast of each series at a step becomes a set of samples; the samples of
+all series are put into the order of their seasonal changes on the same past dates; the sum of all series on one date
+is then one sample of the sum.
 
 Source: Clark et al. (2004), doi 10.1175/1525-7541(2004)005<0243:TSSAMF>2.0.CO;2, for the shuffle; Ben Taieb, Taylor &
 Hyndman (2021), doi 10.1080/01621459.2020.1736081, for sums of series by a copula of their past.
@@ -20,10 +21,10 @@ from models.hierarchy.hierarchy import Hierarchy
 from models.panel.panel import Panel
 
 DATES = 256
-"""Past dates whose order is taken, and samples at least."""
+"""Number of past dates whose order is used, and the smallest number of samples."""
 
 ENOUGH_DATES = 8
-"""With fewer dates than this nothing is known of how series move together, and the widest sums are taken."""
+"""With fewer dates, how series move together is unknown; the widest possible sums are taken."""
 
 _CHUNK = 16_384
 
@@ -38,20 +39,20 @@ def quantiles_of_sums(
     upper_bound: float | None = None,
     seed: int = 0,
 ) -> FloatArray:
-    """Quantiles of each upper series' sum, step by step.
+    """Quantiles of each aggregate, step by step.
 
     Args:
         quantiles: Shape (series, horizon, level), of the panel's series in its order; never NaN, never crossing.
         quantile_levels: Shape (level,), ascending.
         panel: The history up to the cutoff.
-        hierarchy: The upper series above the panel's.
-        lower_bound: No series is below it, so that no sum is below as many times that.
+        hierarchy: Which series add up to which aggregates.
+        lower_bound: No series is below it; an aggregate of n series is not below n times that.
         upper_bound: No series is above it.
-        seed: Orders what the past does not.
+        seed: Orders the samples that the past does not order.
 
     Returns:
-        Shape (upper, horizon, level); never NaN, never crossing. An upper series of a single part has the quantiles
-        of that part.
+        Shape (aggregate, horizon, level); never NaN, never crossing. An aggregate of a single series has the
+        quantiles of that series.
     """
     series, horizon, _ = quantiles.shape
     result = np.empty((len(hierarchy), horizon, len(quantile_levels)))
@@ -69,24 +70,24 @@ def quantiles_of_sums(
         for chunk, matrix in zip(chunks, matrices, strict=True):
             samples = np.clip(quantiles[chunk, step] @ weights, lower_bound, upper_bound)
             sums += matrix @ np.take_along_axis(samples, ranks[chunk].astype(np.int64), axis=1)
-        # The samples of one series lie at the levels (i + 0.5) / samples, which is what Hazen's rule reads off again.
+        # Hazen's rule takes sorted samples as the quantiles at (i + 0.5) / samples, where `sample_weights` put them.
         result[:, step] = np.quantile(sums, quantile_levels, axis=1, method="hazen", overwrite_input=True).T
     _copy_single_parts(result, quantiles, hierarchy)
     return np.maximum.accumulate(result, axis=-1)
 
 
 def sample_weights(quantile_levels: FloatArray, samples: int) -> FloatArray:
-    """How samples at equal distances of probability follow from some quantiles.
+    """Weights that turn quantiles into equally likely samples.
 
-    The quantile function is taken as straight in normal scores, between the levels and on beyond the outermost ones:
-    exact where a forecast is normal.
+    The quantile function is taken as linear in normal scores between the quantile levels, and extrapolated so beyond
+    the outermost ones: exact where a forecast is normal.
 
     Args:
         quantile_levels: Shape (level,), ascending.
-        samples: How many.
+        samples: Number of samples.
 
     Returns:
-        Shape (level, samples): quantiles times it are the quantiles at (i + 0.5) / samples.
+        Shape (level, sample): quantiles @ weights are the quantiles at (i + 0.5) / samples.
 
     >>> sample_weights(np.array([0.25, 0.75]), 2)
     array([[1., 0.],
@@ -105,18 +106,18 @@ def sample_weights(quantile_levels: FloatArray, samples: int) -> FloatArray:
 
 
 def joint_ranks(panel: Panel, lag: int, seed: int) -> Int16Array:
-    """Where each series' change over `lag` steps stood among its own, on the same past dates for all series.
+    """Rank of each series' change over `lag` steps among its own changes, on the same past dates for all series.
 
-    Dates on which few series have a change are left out. Where dates are fewer than samples are wanted each counts
-    several times. What the past does not order, gaps and equal changes, is in an order of chance of each series' own.
+    Dates on which few series have a change are left out. Where there are fewer dates than `DATES`, each date counts
+    several times. Gaps and equal changes get random ranks, drawn for each series alone.
 
     Args:
         panel: The history.
-        lag: In steps; 0 where nothing is known of the past, then all series are in one and the same order.
-        seed: Of chance.
+        lag: In steps; 0 where the past is unknown: all series then have the same ranks.
+        seed: Seed of the random ranks.
 
     Returns:
-        Shape (series, sample): in each row the numbers from 0 to samples - 1, one each.
+        Shape (series, sample): each row is a permutation of 0 .. samples - 1.
     """
     chunks = [slice(first, min(first + _CHUNK, len(panel))) for first in range(0, len(panel), _CHUNK)]
     seen = np.zeros(DATES if lag else 0, np.int64)
@@ -136,7 +137,7 @@ def joint_ranks(panel: Panel, lag: int, seed: int) -> Int16Array:
 
 
 def _usable_lag(panel: Panel, lag: int, season: int) -> int:
-    """The lag, or fewer seasons where the history would leave too few changes; 0 where it is too short for one."""
+    """The lag, shortened by whole seasons where the history holds too few such changes; 0 where it holds none."""
     most = int(panel.lengths.max(initial=0)) - ENOUGH_DATES
     return min(lag, max(most // season, 0) * season)
 
@@ -153,7 +154,7 @@ def _changes(panel: Panel, series: slice, lag: int) -> Float32Array:
 
 
 def _with_gaps_drawn(changes: Float32Array, chance: np.random.Generator) -> Float32Array:
-    """Unknown changes drawn from the series' known ones; 0 where it has none."""
+    """Changes with each unknown one drawn from the known ones of its series; 0 where it has none."""
     unknown = np.isnan(changes)
     if not unknown.any():
         return changes
@@ -164,8 +165,8 @@ def _with_gaps_drawn(changes: Float32Array, chance: np.random.Generator) -> Floa
 
 
 def _copy_single_parts(result: FloatArray, quantiles: FloatingArray, hierarchy: Hierarchy) -> None:
-    """Give an upper series of a single part that part's quantiles, which samples would only come near to."""
-    alone = hierarchy.parts == 1
-    for above in hierarchy.part_of:
-        (mine,) = np.nonzero(alone[above])
-        result[above[mine]] = quantiles[mine]
+    """Give an aggregate of a single series the quantiles of that series; its samples would only approximate them."""
+    single = hierarchy.parts == 1
+    for aggregate in hierarchy.part_of:
+        (series,) = np.nonzero(single[aggregate])
+        result[aggregate[series]] = quantiles[series]

@@ -1,21 +1,23 @@
-"""The panel that a network is trained on: where sums are forecast too, they are series like others."""
+"""The panel that a network is trained on: the series, and their aggregates where these are reconciled with them."""
 
 from __future__ import annotations
 
+from models.hierarchy.aggregation_levels import AggregationLevels
 from models.hierarchy.covariates import with_covariates
 from models.hierarchy.hierarchy import Hierarchy
-from models.hierarchy.history import beside, upper_panel
-from models.hierarchy.levels import Levels
+from models.hierarchy.history import aggregate_panel
+from models.hierarchy.merge import merge_panels
 from models.panel.panel import Panel
 
 
-def to_train_on(panel: Panel, levels: Levels) -> Panel:
-    """The panel that tonight's network is trained on: where sums are forecast too, they are series like others."""
-    if not levels.reconciled:
+def training_panel(panel: Panel, aggregation_levels: AggregationLevels) -> Panel:
+    """The panel that the network is trained on: with the aggregates among its series where they are reconciled."""
+    if not aggregation_levels.reconciled:
         return panel
-    return beside(panel, sums_of(panel, Hierarchy.of(panel.series_ids, levels)))[0]
+    hierarchy = Hierarchy.of(panel.series_ids, aggregation_levels)
+    return merge_panels(panel, aggregates_with_covariates(panel, hierarchy))[0]
 
 
-def sums_of(panel: Panel, hierarchy: Hierarchy) -> Panel:
-    """The panel of the sums alone, with their covariates."""
-    return with_covariates(upper_panel(panel, hierarchy), panel, hierarchy)
+def aggregates_with_covariates(panel: Panel, hierarchy: Hierarchy) -> Panel:
+    """The panel of the aggregates alone, with their covariates."""
+    return with_covariates(aggregate_panel(panel, hierarchy), panel, hierarchy)

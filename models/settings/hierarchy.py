@@ -10,32 +10,32 @@ from models.settings.base import Settings
 
 
 class HierarchySettings(Settings):
-    """Upper levels: sums of series that are forecast too, such as those of each store, or the total."""
+    """Aggregates that are forecast beside the series, such as the sum of each store, or the total."""
 
-    levels: list[list[str]] = Field(
+    aggregates: list[list[str]] = Field(
         [],
-        description="For each level the columns of source.series_id that it keeps; it sums over the others, and [] is "
-        "the total.",
+        description="One list for each aggregation level: the columns of source.series_id that it keeps. It sums over "
+        "the other columns; [] is the total.",
     )
     method: Literal["bottom_up", "mint"] = Field(
         "bottom_up",
-        description="Add up the forecasts of the series; `mint` forecasts the sums too and reconciles all of them (an "
-        "extra, requirements/hierarchy.txt).",
+        description="`bottom_up` adds up the forecasts of the series. `mint` forecasts the aggregates too and "
+        "reconciles all forecasts; it needs the extra in requirements/hierarchy.txt.",
     )
 
-    @field_validator("levels", mode="before")
+    @field_validator("aggregates", mode="before")
     @classmethod
-    def _single_columns(cls, levels: Any) -> Any:
-        if levels == []:
-            raise ValueError("names no level; write [[]] for the total of all series, or leave hierarchy out")
-        if isinstance(levels, list):
-            return [[level] if isinstance(level, str) else level for level in levels]
-        return levels
+    def _single_columns(cls, aggregates: Any) -> Any:
+        if aggregates == []:
+            raise ValueError("names no aggregate; write [[]] for the total of all series, or leave hierarchy out")
+        if isinstance(aggregates, list):
+            return [[kept] if isinstance(kept, str) else kept for kept in aggregates]
+        return aggregates
 
     @model_validator(mode="after")
-    def _method_of_some_level(self) -> Self:
-        if self.method != "bottom_up" and not self.levels:
+    def _method_needs_aggregates(self) -> Self:
+        if self.method != "bottom_up" and not self.aggregates:
             raise ValueError(
-                f"method is {self.method}, but levels names no level; write [[]] for the total of all series"
+                f"method is {self.method}, but aggregates names no aggregate; write [[]] for the total of all series"
             )
         return self

@@ -18,7 +18,7 @@ _SHOWN = 5
 def series_ids(parts: list[pa.ChunkedArray], names: list[str], where: str) -> pa.ChunkedArray:
     r"""One id per row: the parts joined by "/"; "/" and "\" within a part are escaped by "\", and so is a part "*".
 
-    "*" stands for a column that is summed over, in the ids of upper series (`models/hierarchy/hierarchy.py`).
+    "*" stands for a column that is summed over, in the ids of aggregates (`models/hierarchy/hierarchy.py`).
 
     Args:
         parts: String columns; a single one is taken as it is, but for "*".

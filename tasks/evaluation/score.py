@@ -27,7 +27,7 @@ from models.evaluation.night_scores import (
 )
 from models.evaluation.special_days import KindsOfDays, UnlikeDays
 from models.evaluation.volume_classes import volume_segments, volumes_drawn_at
-from models.hierarchy.levels import Levels
+from models.hierarchy.aggregation_levels import AggregationLevels
 from models.metrics.metrics import evaluate_segments
 from models.panel.history_summary import Window
 from models.panel.panel import Panel
@@ -38,7 +38,7 @@ from sql.output.tables import is_quantile_column, quantile_level
 from tasks.evaluation.counted_points import Counted, counted_before
 from tasks.evaluation.keep_scores import keep_scores
 from tasks.evaluation.stability import instability_tonight, numbers, series_of
-from tasks.forecasting.aggregates import beside_upper_levels
+from tasks.forecasting.aggregates import merge_aggregates
 from tasks.forecasting.calibration import Covered
 from tasks.reading.read_series import as_of, recorded_since
 from tasks.step import logger, step
@@ -73,7 +73,7 @@ def score(
     rows_file: Path,
     monitor: MonitorSettings,
     cutoff: datetime,
-    levels: Levels,
+    levels: AggregationLevels,
     forecast: ForecastSettings,
     calibration: CalibrationSettings,
     window: Window | None = None,
@@ -88,7 +88,7 @@ def score(
     ones: how much they differ from those of the night before is a score of tonight.
     """
     panel = below = load_panel(panel_file)
-    panel, segments = beside_upper_levels(panel, segments_of(panel, monitor.segments), levels)
+    panel, segments = merge_aggregates(panel, segments_of(panel, monitor.segments), levels)
     grid = TimeGrid(panel.frequency, panel.time_zone)
     counted = counted_before(places, cutoff, grid)
     window_start = min(counted.before, panel.cutoff_index - (monitor.rescore_steps or panel.season_lengths[0]))

@@ -65,7 +65,7 @@ class Covered:
 
     Args:
         places: The job's places.
-        panel: Tonight's, upper series among them.
+        panel: Tonight's, aggregates among them.
         forecast: What the job asks for now.
         before: Grid position of the evaluation before.
     """

@@ -16,13 +16,13 @@ import pyarrow.compute as pc
 from models.arrays import BoolArray
 from models.baselines.fallback import Fallback
 from models.calibration.calibration import Calibration
-from models.hierarchy.levels import Levels
+from models.hierarchy.aggregation_levels import AggregationLevels
 from models.network.forecaster import Forecaster
 from models.panel.panel import Panel
 from models.panel.shards import shards
 from models.settings.forecast import ForecastSettings
 from models.settings.monitoring import CalibrationSettings
-from tasks.forecasting.aggregates import with_upper_levels
+from tasks.forecasting.aggregates import with_aggregates
 from tasks.forecasting.calibration import packed, tonights_calibration
 from tasks.forecasting.cluster_shards import parts_from_cluster
 from tasks.forecasting.reconcile import reconciled
@@ -71,14 +71,14 @@ def predict(
     cutoff: datetime,
     run_id: str,
     created_at: datetime,
-    levels: Levels,
+    levels: AggregationLevels,
     seed: int,
     settings: CalibrationSettings,
 ) -> Predicted:
     """Forecast with tonight's model; series that it cannot forecast get the fallback and the reason.
 
     The model's quantiles are calibrated, unless the `settings` say otherwise; the fallback's are not.
-    The upper series of the job's `levels` follow those of the source.
+    The aggregates of the job's `levels` follow those of the source.
 
     The work is done where the job's `runner` says; a night without a model is soon done, always in this process.
 
@@ -107,7 +107,7 @@ def predict(
         if forecaster is not None and levels.reconciled:
             rows, word = reconciled(rows, panel, levels, forecaster.predict, forecast, instead, tonight)
             choices.append(word)
-        rows = with_upper_levels(rows, panel, levels, instead, seed, tonight)
+        rows = with_aggregates(rows, panel, levels, instead, seed, tonight)
         file = save_night(rows, panel_file.with_name("forecast.parquet"))
     kept = None
     if calibration is not None:

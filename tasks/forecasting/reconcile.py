@@ -10,11 +10,11 @@ import pyarrow as pa
 
 from models.arrays import FloatArray
 from models.baselines.fallback import Fallback
+from models.hierarchy.aggregation_levels import AggregationLevels
 from models.hierarchy.hierarchy import Hierarchy
-from models.hierarchy.levels import Levels
-from models.hierarchy.mint import LARGEST, of_few_values, reconciled_means, require_mint
+from models.hierarchy.mint import LARGEST, reconciled_means, repeats_one_value, require_mint
 from models.hierarchy.past_errors import past_cutoffs, past_errors
-from models.hierarchy.training_panel import sums_of
+from models.hierarchy.training_panel import aggregates_with_covariates
 from models.panel.forecast import Forecast
 from models.panel.panel import Panel
 from models.settings.forecast import ForecastSettings
@@ -28,7 +28,7 @@ Ask = Callable[[Panel, ForecastSettings], Forecast]
 ADDED_UP = "sums are added up from below"
 
 
-def require_method(levels: Levels) -> None:
+def require_method(levels: AggregationLevels) -> None:
     """See that what the job's method needs is installed; an InputError that names the remedy where it is not."""
     if levels.reconciled:
         require_mint()
@@ -37,7 +37,7 @@ def require_method(levels: Levels) -> None:
 def reconciled(
     parts: Iterable[pa.Table],
     panel: Panel,
-    levels: Levels,
+    levels: AggregationLevels,
     ask: Ask,
     forecast: ForecastSettings,
     instead: Fallback,
@@ -65,7 +65,7 @@ def reconciled(
 
 
 def moved(
-    below: Forecast, panel: Panel, levels: Levels, ask: Ask, forecast: ForecastSettings, bounds: Bounds
+    below: Forecast, panel: Panel, levels: AggregationLevels, ask: Ask, forecast: ForecastSettings, bounds: Bounds
 ) -> tuple[Forecast, str]:
     """The forecast of all series, moved by what the network forecasts of their sums, and a word about it.
 
@@ -73,7 +73,7 @@ def moved(
     is too little history to know past errors by, or they are of no use, everything stays as it is.
     """
     hierarchy = Hierarchy.of(panel.series_ids, levels)
-    upper, cutoffs = sums_of(panel, hierarchy), past_cutoffs(panel)
+    aggregate, cutoffs = aggregates_with_covariates(panel, hierarchy), past_cutoffs(panel)
     if not cutoffs:
         return below, f"{ADDED_UP}: {panel.lengths.max()} steps are too few to know past errors by"
     # A sum is bounded by its parts, not as one of them.
@@ -83,16 +83,17 @@ def moved(
         return ask(of, settings).mean
 
     errors = [
-        past_errors(upper, cutoffs, lambda before: means(before, of_sums)),
+        past_errors(aggregate, cutoffs, lambda before: means(before, of_sums)),
         past_errors(panel, cutoffs, lambda before: means(before, forecast)),
     ]
     try:
         middle = reconciled_means(
-            means(upper, of_sums), below.mean, np.concatenate(errors), hierarchy, of_few_values(panel)
+            means(aggregate, of_sums), below.mean, np.concatenate(errors), hierarchy, repeats_one_value(panel)
         )
     except Exception as error:
         logger().warning("MinT failed, so sums are added up from below: %s", error)
         return below, f"{ADDED_UP}: MinT failed: {error}"
     by = (middle - below.mean)[:, :, None]
     made = replace(below, mean=np.clip(middle, *bounds), quantiles=np.clip(below.quantiles + by, *bounds))
-    return made, f"reconciled by MinT with {len(hierarchy)} upper series, from errors at {len(cutoffs)} past cutoffs"
+    count = "1 aggregate" if len(hierarchy) == 1 else f"{len(hierarchy)} aggregates"
+    return made, f"reconciled by MinT with {count}, from errors at {len(cutoffs)} past cutoffs"

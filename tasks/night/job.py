@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from models.calendar.grid import TimeGrid
-from models.hierarchy.levels import Levels
+from models.hierarchy.aggregation_levels import AggregationLevels
 from models.settings.audit import AuditSettings
 from models.settings.base import Settings
 from models.settings.forecast import ForecastSettings
@@ -82,8 +82,8 @@ class Job(Settings):
         return self
 
     @model_validator(mode="after")
-    def _levels_are_parts_of_the_id(self) -> Self:
-        _ = self.levels
+    def _aggregates_keep_columns_of_the_id(self) -> Self:
+        _ = self.aggregation_levels
         return self
 
     @model_validator(mode="after")
@@ -97,9 +97,9 @@ class Job(Settings):
         return self
 
     @property
-    def levels(self) -> Levels:
-        """The upper levels that are forecast, none where the job names none."""
-        return Levels.of(self.source.series_id, self.hierarchy.levels, self.hierarchy.method)
+    def aggregation_levels(self) -> AggregationLevels:
+        """The aggregation levels that are forecast beside the series; none where the job names none."""
+        return AggregationLevels.of(self.source.series_id, self.hierarchy.aggregates, self.hierarchy.method)
 
     @property
     def coverage_meant(self) -> float | None:

@@ -13,7 +13,7 @@ from models.baselines.fallback import spread_reach
 from models.calendar.grid import TimeGrid
 from models.errors import InputError, ModelError
 from models.evaluation.volume_classes import volume_reach
-from models.hierarchy.levels import Levels
+from models.hierarchy.aggregation_levels import AggregationLevels
 from models.network.forecaster import Forecaster
 from models.panel.history_summary import Window
 from models.settings.audit import AuditSettings
@@ -68,7 +68,7 @@ def plan_context(
     training: TrainingSettings,
     policies: AuditSettings,
     monitor: MonitorSettings,
-    levels: Levels,
+    levels: AggregationLevels,
     cutoff: datetime | None,
     scratch: Path,
 ) -> Context | None:
@@ -86,7 +86,7 @@ def plan_context(
         training: When to train.
         policies: What becomes of dirt.
         monitor: How far back nights are scored again.
-        levels: Upper levels.
+        levels: The aggregation levels.
         cutoff: What was asked for; None for the newest step.
         scratch: Where a version is fetched to.
     """

@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 
 from models.audit.build_panel import Audit
 from models.calendar.grid import TimeGrid
+from models.hierarchy.aggregation_levels import AggregationLevels
 from models.hierarchy.hierarchy import Hierarchy
-from models.hierarchy.history import upper_panel
-from models.hierarchy.levels import Levels
+from models.hierarchy.history import aggregate_panel
 from models.panel.panel import Panel
 from sql.output.tables import is_quantile_column
 from tasks.forecasting.predict import Predicted
@@ -52,7 +52,12 @@ class Details:
 
 
 def write_details(
-    places: Places, cutoff: datetime, details: Details, seconds: dict[str, float], panel_file: Path, levels: Levels
+    places: Places,
+    cutoff: datetime,
+    details: Details,
+    seconds: dict[str, float],
+    panel_file: Path,
+    levels: AggregationLevels,
 ) -> Path:
     """Write the details of a night beside its report; those of an earlier run of the same night are replaced."""
     content = {
@@ -84,14 +89,14 @@ def read_details(places: Places, cutoff: datetime) -> dict[str, Any] | None:
     return content
 
 
-def _examples(panel: Panel, night_file: Path, levels: Levels) -> list[dict[str, Any]]:
+def _examples(panel: Panel, night_file: Path, levels: AggregationLevels) -> list[dict[str, Any]]:
     """The total, where it is forecast, and a few series of different sizes, each with the end of its history."""
     first = pq.read_table(night_file, columns=["series_id", "source"], filters=[("step", "=", 1)], partitioning=None)
     if levels:
         first = first.filter(pc.is_in(first["series_id"], pa.array(panel.series_ids.tolist())))
     total = None
     if levels.total:
-        total = upper_panel(panel, Hierarchy.of(panel.series_ids, levels.total))
+        total = aggregate_panel(panel, Hierarchy.of(panel.series_ids, levels.total))
     source = first.sort_by("series_id")["source"].to_pylist()
     chosen = choose_series_to_show(panel, source, _EXAMPLES - (total is not None))
     names = [str(panel.series_ids[position]) for position in chosen]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from models.errors import TrainingFailed
-from models.hierarchy.levels import Levels
+from models.hierarchy.aggregation_levels import AggregationLevels
 from models.lifecycle.promotion import Verdict
 from models.settings.forecast import ForecastSettings
 from models.settings.network import NetworkSettings
@@ -78,7 +78,7 @@ def fit_model(
     training: TrainingSettings,
     cutoff: datetime,
     now: datetime,
-    levels: Levels,
+    levels: AggregationLevels,
     meaning: str,
     runner: Runner,
     run_id: str,

@@ -20,7 +20,7 @@ from typing import Any
 from pydantic import Field
 
 from models.errors import TrainingFailed
-from models.hierarchy.levels import Levels
+from models.hierarchy.aggregation_levels import AggregationLevels
 from models.settings.base import Settings
 from models.settings.forecast import ForecastSettings
 from models.settings.network import NetworkSettings
@@ -42,7 +42,7 @@ class Order(Settings):
         forecast: The job's, as are the next three.
         network: The network.
         training: The training, with the policy of tonight.
-        levels: The upper levels.
+        levels: The aggregation levels.
         meaning: Of the history, see `meaning_of`.
         rival: The champion that the new version is compared with; None for none.
         rival_until: The newest timestamp that it has learnt from.
@@ -56,7 +56,7 @@ class Order(Settings):
     forecast: ForecastSettings
     network: NetworkSettings
     training: TrainingSettings
-    levels: Levels
+    levels: AggregationLevels
     meaning: str
     rival: StoredVersion | None = None
     rival_until: datetime | None = None

@@ -34,7 +34,7 @@ def train(folder: Path, tell: Callable[[Progress], None]) -> Trained:
     panel = load_panel(at_hand(order.panel, folder))
     before = None if order.start is None else fetch_version(order.start, folder)
     # What computes takes seconds to import: whatever is wrong with the order is found before.
-    from models.hierarchy.training_panel import to_train_on
+    from models.hierarchy.training_panel import training_panel
     from tasks.quiet_keras import quiet_import
     from tasks.reading.history_file import write_summary
 
@@ -43,7 +43,7 @@ def train(folder: Path, tell: Callable[[Progress], None]) -> Trained:
         from models.network.forecaster import Forecaster
         from models.training.fit import fit
 
-    panel = to_train_on(panel, order.levels)
+    panel = training_panel(panel, order.levels)
     start = None if before is None else Forecaster.load(before)
     forecaster, report = fit(panel, order.forecast, order.network, order.training, start_from=start, progress=tell)
     trained = Trained(

@@ -162,7 +162,7 @@ def test_a_night_that_turns_out_to_train_reads_everything(trained, long_frame):
     "parts",
     [
         {"audit": {"unit_changes": "rescale"}},
-        {"hierarchy": {"levels": [[]]}},
+        {"hierarchy": {"aggregates": [[]]}},
         {"source": {"table": None, "query": "SELECT * FROM history"}},
     ],
     ids=["units are mended", "sums", "no bound"],

@@ -48,9 +48,9 @@ def test_holidays_are_of_one_place_or_several(tmp_path, written, understood):
 
 def test_a_level_of_one_column_may_stand_without_brackets(tmp_path):
     text = SMALLEST.replace("table: history", "table: history, series_id: [store, item]")
-    loaded = load(tmp_path, text + "hierarchy: {levels: [store, [item], []]}\n")
-    assert loaded.job.levels.names == ("by store", "by item", "total")
-    assert not load(tmp_path, text).job.levels
+    loaded = load(tmp_path, text + "hierarchy: {aggregates: [store, [item], []]}\n")
+    assert loaded.job.aggregation_levels.names == ("by store", "by item", "total")
+    assert not load(tmp_path, text).job.aggregation_levels
 
 
 def test_a_job_is_found_by_its_name_in_the_jobs_folder(tmp_path, monkeypatch):
@@ -75,18 +75,27 @@ def test_a_job_that_is_nowhere_is_answered_with_the_jobs_that_are_there(tmp_path
             "keep_days is 6, but 7 steps of 'D' reach 7 days ahead.*give 7 or more",
         ),
         (
-            SMALLEST + "hierarchy: {levels: [[stor]]}\n",
-            "job.yaml: hierarchy.levels names .'stor'., but 'stor' is not a col",
+            SMALLEST + "hierarchy: {aggregates: [[stor]]}\n",
+            "job.yaml: hierarchy.aggregates lists .'stor'., but 'stor' is not a col",
         ),
-        (SMALLEST + "hierarchy: {levels: [series_id]}\n", "all columns of source.series_id, so it sums over nothing"),
-        (SMALLEST + "hierarchy: {levels: []}\n", "hierarchy.levels: names no level; write .... for the total"),
-        (SMALLEST + "hierarchy: {method: mint}\n", "hierarchy: method is mint, but levels names no level"),
-        (SMALLEST + "hierarchy: {levels: store}\n", "hierarchy.levels: Input should be a valid list .found 'store'"),
+        (
+            SMALLEST + "hierarchy: {aggregates: [series_id]}\n",
+            "all columns of source.series_id and so sums over nothing",
+        ),
+        (
+            SMALLEST + "hierarchy: {aggregates: []}\n",
+            "hierarchy.aggregates: names no aggregate; write .... for the total",
+        ),
+        (SMALLEST + "hierarchy: {method: mint}\n", "hierarchy: method is mint, but aggregates names no aggregate"),
+        (
+            SMALLEST + "hierarchy: {aggregates: store}\n",
+            "hierarchy.aggregates: Input should be a valid list .found 'store'",
+        ),
         (
             SMALLEST + "hierarchy: {method: mean}\n",
             "hierarchy.method: Input should be 'bottom_up'.* .found 'mean'",
         ),
-        (SMALLEST + "hierarchy: {level: [[]]}\n", "unknown key 'hierarchy.level'; did you mean 'levels'"),
+        (SMALLEST + "hierarchy: {aggregate: [[]]}\n", "unknown key 'hierarchy.aggregate'; did you mean 'aggregates'"),
         (SMALLEST + "hierarchi: {}\n", "unknown key 'hierarchi'; did you mean 'hierarchy'"),
         (SMALLEST + "trainig: {}\n", "unknown key 'trainig'; did you mean 'training'"),
         (SMALLEST + "network: {layers: [{cel: gru}]}\n", "unknown key 'network.layers.0.cel'; did you mean 'cell'"),

@@ -9,7 +9,7 @@ import pytest
 
 from models.evaluation.hindcast import hindcast
 from models.evaluation.night_scores import scales_at
-from models.hierarchy.past_errors import earlier
+from models.hierarchy.past_errors import rewind
 from models.metrics.statistics import pinball_of_each
 from models.panel.panel import Panel
 from models.settings.forecast import ForecastSettings
@@ -50,15 +50,15 @@ def test_an_evaluations_loss_is_that_of_each_cutoff_forecast_alone(panel, foreca
 
     assert [evaluation.back for evaluation in evaluations] == [*range(19, -1, -1)]
     chosen = next(evaluation for evaluation in evaluations if evaluation.back == 3)
-    later = forecaster.predict(earlier(panel, 3))
-    before = forecaster.predict(earlier(panel, 4))
+    later = forecaster.predict(rewind(panel, 3))
+    before = forecaster.predict(rewind(panel, 4))
     unit = scales_at(panel, 7, [panel.cutoff_index - 3])[0]
     instability = np.abs(later.median[:, :6] - before.median[:, 1:]) / unit[:, None]
     assert chosen.losses["all"].instability == pytest.approx(instability.mean(), rel=1e-4)
     assert chosen.losses["half"].instability == pytest.approx(instability[:2].mean(), rel=1e-4)
     losses, naive, bias, inside = [], [], [], []
     for step in range(1, 8):
-        past = earlier(panel, 3 + step)
+        past = rewind(panel, 3 + step)
         night = forecaster.predict(past)
         scale = scales_at(panel, 7, [past.cutoff_index])[0]
         actual = panel.tail(1, skip=3)

@@ -9,7 +9,7 @@ import pytest
 
 from models.calendar.grid import TimeGrid
 from models.evaluation.volume_classes import volume_reach, volume_segments
-from models.hierarchy.past_errors import earlier
+from models.hierarchy.past_errors import rewind
 from models.panel.panel import Panel
 
 LAST = 1_007  # 35 periods of 28 days, and 27 days
@@ -71,7 +71,7 @@ def test_nothing_after_a_nights_cutoff_matters(steady):
     poisoned = steady.values.reshape(30, 200).copy()
     poisoned[:15, -60:] = 1e9
     night = LAST - 60
-    as_it_was = volume_segments(earlier(steady, 60), night)
+    as_it_was = volume_segments(rewind(steady, 60), night)
     assert members(volume_segments(panel_of(poisoned), night)) == members(as_it_was)
     assert members(volume_segments(panel_of(poisoned), LAST)) != members(as_it_was)
 

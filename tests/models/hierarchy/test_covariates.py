@@ -1,14 +1,15 @@
-"""Covariates of upper series."""
+"""Covariates of aggregates."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
+from models.hierarchy.aggregation_levels import AggregationLevels
 from models.hierarchy.covariates import with_covariates
 from models.hierarchy.hierarchy import Hierarchy
-from models.hierarchy.history import beside, upper_panel
-from models.hierarchy.levels import Levels
+from models.hierarchy.history import aggregate_panel
+from models.hierarchy.merge import merge_panels
 
 NAN = np.nan
 
@@ -30,21 +31,21 @@ def panel(make_panel):
     )
 
 
-def test_upper_series_have_what_their_parts_have_in_common_and_the_means_of_their_numbers(panel):
-    hierarchy = Hierarchy.of(panel.series_ids, Levels.of(["store", "item"], [["store"]]))
-    upper = with_covariates(upper_panel(panel, hierarchy), panel, hierarchy)
-    assert upper.series_ids.tolist() == ["a/*", "b/*"]
-    assert upper.static["region"].tolist() == ["north", "south"]
-    assert upper.static["kind"].tolist() == ["", "x"]
-    assert upper.static_numbers.ravel().tolist() == pytest.approx([15, NAN], nan_ok=True)
-    assert upper.known_future.ravel().tolist() == pytest.approx([0, 1, 0.5, 0, NAN, 1], nan_ok=True)
-    assert upper.observed_past.ravel().tolist() == pytest.approx([7, 2, 5, 5], nan_ok=True)
-    assert (upper.covariates, upper.horizon) == (panel.covariates, panel.horizon)
+def test_aggregates_have_what_their_parts_have_in_common_and_the_means_of_their_numbers(panel):
+    hierarchy = Hierarchy.of(panel.series_ids, AggregationLevels.of(["store", "item"], [["store"]]))
+    aggregate = with_covariates(aggregate_panel(panel, hierarchy), panel, hierarchy)
+    assert aggregate.series_ids.tolist() == ["a/*", "b/*"]
+    assert aggregate.static["region"].tolist() == ["north", "south"]
+    assert aggregate.static["kind"].tolist() == ["", "x"]
+    assert aggregate.static_numbers.ravel().tolist() == pytest.approx([15, NAN], nan_ok=True)
+    assert aggregate.known_future.ravel().tolist() == pytest.approx([0, 1, 0.5, 0, NAN, 1], nan_ok=True)
+    assert aggregate.observed_past.ravel().tolist() == pytest.approx([7, 2, 5, 5], nan_ok=True)
+    assert (aggregate.covariates, aggregate.horizon) == (panel.covariates, panel.horizon)
 
 
-def test_upper_series_beside_those_below_keep_their_covariates(panel):
-    hierarchy = Hierarchy.of(panel.series_ids, Levels.of(["store", "item"], [["store"]]))
-    both, _ = beside(panel, with_covariates(upper_panel(panel, hierarchy), panel, hierarchy))
+def test_aggregates_beside_those_below_keep_their_covariates(panel):
+    hierarchy = Hierarchy.of(panel.series_ids, AggregationLevels.of(["store", "item"], [["store"]]))
+    both, _ = merge_panels(panel, with_covariates(aggregate_panel(panel, hierarchy), panel, hierarchy))
     assert both.series_ids.tolist() == ["a/*", "a/x", "a/y", "b/*", "b/x"]
     assert both.static["kind"].tolist() == ["", "x", "y", "x", "x"]
     assert both.static_numbers.ravel().tolist() == pytest.approx([15, 10, 20, NAN, NAN], nan_ok=True)

@@ -1,4 +1,4 @@
-"""Forecasts of upper series from those below."""
+"""Forecasts of aggregates from those below."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.hierarchy.forecast import UpperForecast
+from models.hierarchy.aggregation_levels import AggregationLevels
+from models.hierarchy.forecast import AggregateForecast
 from models.hierarchy.hierarchy import Hierarchy
-from models.hierarchy.levels import Levels
 from models.panel.forecast import Forecast
 
-LEVELS = Levels.of(["store", "item"], [["store"], []])
+LEVELS = AggregationLevels.of(["store", "item"], [["store"], []])
 QUANTILE_LEVELS = np.array([0.1, 0.5, 0.9])
 
 
@@ -39,38 +39,38 @@ def forecast_of(panel, fallback: tuple[int, ...] = ()) -> Forecast:
     )
 
 
-def upper_of(panel, *parts: Forecast, **bounds) -> Forecast:
-    sums = UpperForecast(panel, Hierarchy.of(panel.series_ids, LEVELS), **bounds)
+def aggregates_of(panel, *parts: Forecast, **bounds) -> Forecast:
+    sums = AggregateForecast(panel, Hierarchy.of(panel.series_ids, LEVELS), **bounds)
     for part in parts:
         sums.accumulate(part)
     return sums.finish()
 
 
-def test_means_and_naives_of_upper_series_are_sums_of_those_below(panel):
+def test_means_and_naives_of_aggregates_are_sums_of_those_below(panel):
     below = forecast_of(panel)
-    upper = upper_of(panel, below)
-    assert upper.series_ids.tolist() == ["*/*", "a/*", "b/*", "c/*"]
+    aggregate = aggregates_of(panel, below)
+    assert aggregate.series_ids.tolist() == ["*/*", "a/*", "b/*", "c/*"]
     for name, mine in (("*/*", slice(None)), ("a/*", slice(0, 1)), ("b/*", slice(1, 3)), ("c/*", slice(3, 6))):
-        [at] = np.flatnonzero(upper.series_ids == name)
-        assert upper.mean[at] == pytest.approx(below.mean[mine].sum(axis=0), rel=1e-14)
-        assert upper.baseline[at] == pytest.approx(below.baseline[mine].sum(axis=0), rel=1e-14)
-    assert upper.quantiles.shape == (4, panel.horizon, 3)
-    assert (np.diff(upper.quantiles, axis=-1) >= 0).all()
+        [at] = np.flatnonzero(aggregate.series_ids == name)
+        assert aggregate.mean[at] == pytest.approx(below.mean[mine].sum(axis=0), rel=1e-14)
+        assert aggregate.baseline[at] == pytest.approx(below.baseline[mine].sum(axis=0), rel=1e-14)
+    assert aggregate.quantiles.shape == (4, panel.horizon, 3)
+    assert (np.diff(aggregate.quantiles, axis=-1) >= 0).all()
 
 
 def test_parts_may_come_in_any_order_and_size(panel):
     below = forecast_of(panel)
-    whole = upper_of(panel, below)
-    apart = upper_of(panel, below.of(slice(4, 6)), below.of(slice(0, 1)), below.of(slice(1, 4)))
+    whole = aggregates_of(panel, below)
+    apart = aggregates_of(panel, below.of(slice(4, 6)), below.of(slice(0, 1)), below.of(slice(1, 4)))
     assert (apart.quantiles == whole.quantiles).all()
     assert apart.mean == pytest.approx(whole.mean, rel=1e-14)
     assert apart.reason.tolist() == whole.reason.tolist()
 
 
-def test_an_upper_series_says_how_many_of_its_parts_came_by_fallback(panel):
-    upper = upper_of(panel, forecast_of(panel, fallback=(0, 4)))
-    assert upper.source.tolist() == ["model", "fallback", "model", "model"]
-    assert upper.reason.tolist() == [
+def test_an_aggregate_says_how_many_of_its_parts_came_by_fallback(panel):
+    aggregate = aggregates_of(panel, forecast_of(panel, fallback=(0, 4)))
+    assert aggregate.source.tolist() == ["model", "fallback", "model", "model"]
+    assert aggregate.reason.tolist() == [
         "2 of 6 parts by fallback",
         "1 of 1 parts by fallback",
         "",
@@ -82,27 +82,27 @@ def test_a_part_without_a_naive_adds_nothing_to_that_of_the_sum(panel):
     below = forecast_of(panel)
     naive = below.baseline.copy()
     naive[[0, 1]] = np.nan
-    upper = upper_of(panel, replace(below, baseline=naive))
-    assert np.isnan(upper.baseline[1]).all()
-    assert upper.baseline[2] == pytest.approx(naive[2], rel=1e-14)
+    aggregate = aggregates_of(panel, replace(below, baseline=naive))
+    assert np.isnan(aggregate.baseline[1]).all()
+    assert aggregate.baseline[2] == pytest.approx(naive[2], rel=1e-14)
 
 
 def test_bounds_of_the_series_hold_for_their_sum_as_many_times(panel):
     below = forecast_of(panel)
     flat = replace(below, quantiles=np.full_like(below.quantiles, 0.1))
-    upper = upper_of(panel, flat, lower_bound=0.1, upper_bound=0.3)
+    aggregate = aggregates_of(panel, flat, lower_bound=0.1, upper_bound=0.3)
     parts = np.array([6, 1, 2, 3])[:, None, None]
-    assert (upper.quantiles >= parts * 0.1).all()
-    assert upper.quantiles == pytest.approx(np.broadcast_to(parts * 0.1, upper.quantiles.shape))
+    assert (aggregate.quantiles >= parts * 0.1).all()
+    assert aggregate.quantiles == pytest.approx(np.broadcast_to(parts * 0.1, aggregate.quantiles.shape))
 
 
 def test_a_sum_that_lacks_a_series_or_has_one_twice_is_an_error(panel):
     below = forecast_of(panel)
-    with pytest.raises(ValueError, match=r"1 series were not forecast.*c/z"):
-        upper_of(panel, below.of(slice(0, 5)))
-    with pytest.raises(ValueError, match=r"\['a/x'\] came twice"):
-        upper_of(panel, below, below.of(slice(0, 1)))
-    with pytest.raises(ValueError, match="no known series"):
-        upper_of(panel, replace(below.of(slice(0, 1)), series_ids=np.array(["zz/zz"])))
-    with pytest.raises(ValueError, match="6 series were not forecast"):
-        upper_of(panel)
+    with pytest.raises(ValueError, match=r"1 series have no forecast.*c/z"):
+        aggregates_of(panel, below.of(slice(0, 5)))
+    with pytest.raises(ValueError, match=r"added before: \['a/x'\]"):
+        aggregates_of(panel, below, below.of(slice(0, 1)))
+    with pytest.raises(ValueError, match="1 forecasts are of series that are not in the panel"):
+        aggregates_of(panel, replace(below.of(slice(0, 1)), series_ids=np.array(["zz/zz"])))
+    with pytest.raises(ValueError, match="6 series have no forecast"):
+        aggregates_of(panel)

@@ -1,4 +1,4 @@
-"""Which series add up to which upper series."""
+"""Which series add up to which aggregates."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.hierarchy.aggregation_levels import AggregationLevels
 from models.hierarchy.hierarchy import Hierarchy, parts_of
-from models.hierarchy.levels import Levels
 from sql.source import columns
 
-STORE_ITEM = Levels.of(["store", "item"], [["store"], ["item"], []])
+STORE_ITEM = AggregationLevels.of(["store", "item"], [["store"], ["item"], []])
 words = st.text("ab*/\\ ", max_size=5)
 
 
@@ -24,11 +24,11 @@ def ids_of(parts: list[tuple[str, ...]]) -> list[str]:
     return columns.series_ids(arrays, [f"c{i}" for i in range(len(arrays))], "table").to_pylist()
 
 
-def test_upper_series_are_called_by_what_they_keep_and_add_up_what_is_below():
+def test_aggregates_are_called_by_what_they_keep_and_add_up_what_is_below():
     ids = np.array(["Bilbao/tea", "Madrid/coffee", "Madrid/tea"])
     hierarchy = Hierarchy.of(ids, STORE_ITEM)
     assert hierarchy.series_ids.tolist() == ["*/*", "*/coffee", "*/tea", "Bilbao/*", "Madrid/*"]
-    assert [STORE_ITEM.names[level] for level in hierarchy.level] == [
+    assert [STORE_ITEM.names[level] for level in hierarchy.aggregation_level] == [
         "total", "by item", "by item", "by store", "by store",
     ]  # fmt: skip
     assert hierarchy.parts.tolist() == [3, 1, 2, 1, 2]
@@ -38,12 +38,12 @@ def test_upper_series_are_called_by_what_they_keep_and_add_up_what_is_below():
 
 
 @given(st.lists(st.tuples(words, words), min_size=1, max_size=12, unique=True))
-def test_no_upper_series_is_ever_called_like_a_series_whatever_their_names(parts):
+def test_no_aggregate_is_ever_called_like_a_series_whatever_their_names(parts):
     ids = ids_of(parts)
     hierarchy = Hierarchy.of(np.array(ids), STORE_ITEM)
     assert set(hierarchy.series_ids).isdisjoint(ids)
     stores, items = ({each[column] for each in parts} for column in (0, 1))
-    counts = dict(zip(*np.unique(hierarchy.level, return_counts=True), strict=True))
+    counts = dict(zip(*np.unique(hierarchy.aggregation_level, return_counts=True), strict=True))
     assert counts == {0: len(stores), 1: len(items), 2: 1}
     # Every series is a part of the one store that is its own.
     for (store, _), above in zip(parts, hierarchy.series_ids[hierarchy.part_of[0]], strict=True):
@@ -55,7 +55,7 @@ def test_no_upper_series_is_ever_called_like_a_series_whatever_their_names(parts
 def test_the_total_of_series_of_one_column_is_called_like_none_of_them(names):
     ids = ids_of([(name,) for name in names])
     assert len(set(ids)) == len(names)
-    assert Hierarchy.of(np.array(ids), Levels.of(["id"], [[]])).series_ids.tolist() == ["*"]
+    assert Hierarchy.of(np.array(ids), AggregationLevels.of(["id"], [[]])).series_ids.tolist() == ["*"]
     assert "*" not in ids
     assert [found for name, found in zip(names, ids, strict=True) if name.strip("\\") != "*"] == [
         name for name in names if name.strip("\\") != "*"

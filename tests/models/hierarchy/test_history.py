@@ -1,29 +1,30 @@
-"""The past of upper series."""
+"""The past of aggregates."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from models.hierarchy import history as upper_history
+from models.hierarchy import history as history
+from models.hierarchy.aggregation_levels import AggregationLevels
 from models.hierarchy.hierarchy import Hierarchy
-from models.hierarchy.history import beside, upper_panel
-from models.hierarchy.levels import Levels
+from models.hierarchy.history import aggregate_panel
+from models.hierarchy.merge import merge_panels
 
-LEVELS = Levels.of(["store", "item"], [["store"], []])
+LEVELS = AggregationLevels.of(["store", "item"], [["store"], []])
 NAN = float("nan")
 
 
 def total_of(panel) -> list[float]:
-    return upper_panel(panel, Hierarchy.of(panel.series_ids, LEVELS.total)).values.tolist()
+    return aggregate_panel(panel, Hierarchy.of(panel.series_ids, LEVELS.total)).values.tolist()
 
 
 def test_the_past_of_a_sum_begins_with_its_first_part_and_adds_up(make_panel):
     panel = make_panel({"a/x": [1.0, 2.0, 3.0], "a/y": [10.0, 20.0], "b/x": [100.0]}, season_lengths=(7,))
-    upper = upper_panel(panel, Hierarchy.of(panel.series_ids, LEVELS))
-    assert upper.series_ids.tolist() == ["*/*", "a/*", "b/*"]
-    assert [upper.series(i).tolist() for i in range(3)] == [[1, 12, 123], [1, 12, 23], [100]]
-    assert upper.cutoff_index == panel.cutoff_index
+    aggregate = aggregate_panel(panel, Hierarchy.of(panel.series_ids, LEVELS))
+    assert aggregate.series_ids.tolist() == ["*/*", "a/*", "b/*"]
+    assert [aggregate.series(i).tolist() for i in range(3)] == [[1, 12, 123], [1, 12, 23], [100]]
+    assert aggregate.cutoff_index == panel.cutoff_index
 
 
 def test_a_small_part_without_a_value_counts_as_it_was_a_season_before(make_panel):
@@ -62,15 +63,15 @@ def test_the_past_is_the_same_however_many_series_are_added_up_at_once(make_pane
     }
     panel = make_panel(series)
     hierarchy = Hierarchy.of(panel.series_ids, LEVELS)
-    whole = upper_panel(panel, hierarchy).values
-    monkeypatch.setattr(upper_history, "_VALUES_AT_ONCE", 150)
-    assert upper_panel(panel, hierarchy).values == pytest.approx(whole, nan_ok=True)
+    whole = aggregate_panel(panel, hierarchy).values
+    monkeypatch.setattr(history, "_VALUES_AT_ONCE", 150)
+    assert aggregate_panel(panel, hierarchy).values == pytest.approx(whole, nan_ok=True)
 
 
 def test_two_panels_beside_each_other_are_one_in_the_order_of_ids(make_panel):
     panel = make_panel({"!/x": [1.0, 2.0], "a/x": [3.0]})
-    upper = upper_panel(panel, Hierarchy.of(panel.series_ids, LEVELS))
-    both, place = beside(panel, upper)
+    aggregate = aggregate_panel(panel, Hierarchy.of(panel.series_ids, LEVELS))
+    both, place = merge_panels(panel, aggregate)
     assert both.series_ids.tolist() == ["!/*", "!/x", "*/*", "a/*", "a/x"]
     assert place.tolist() == [2, 0, 3, 4, 1]
     assert [both.series(i).tolist() for i in range(5)] == [[1, 2], [1, 2], [1, 5], [3], [3]]

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from models.hierarchy import mint
+from models.hierarchy.aggregation_levels import AggregationLevels
 from models.hierarchy.hierarchy import Hierarchy
-from models.hierarchy.levels import Levels
-from models.hierarchy.mint import of_few_values, reconciled_means
+from models.hierarchy.mint import reconciled_means, repeats_one_value
 
 IDS = np.array(["a/x", "a/y", "b/x", "b/y"])
-HIERARCHY = Hierarchy.of(IDS, Levels.of(["store", "item"], [["store"], []]))
+HIERARCHY = Hierarchy.of(IDS, AggregationLevels.of(["store", "item"], [["store"], []]))
 SUMS = np.vstack([HIERARCHY.matrix().toarray(), np.eye(4)])
 NOTHING = np.zeros(4, bool)
 
@@ -39,9 +39,9 @@ def base():
 
 
 def test_forecasts_are_moved_as_the_formula_says(past, base):
-    upper, below = base
+    aggregate, below = base
     wanted = by_formula(np.concatenate(base), np.nanmean(past**2, axis=1))
-    assert reconciled_means(upper, below, past, HIERARCHY, NOTHING) == pytest.approx(wanted, rel=1e-6)
+    assert reconciled_means(aggregate, below, past, HIERARCHY, NOTHING) == pytest.approx(wanted, rel=1e-6)
 
 
 def test_units_do_not_matter(past, base):
@@ -57,21 +57,21 @@ def test_forecasts_that_add_up_stay_as_they_are(past, base):
 
 
 def test_what_is_fixed_or_has_no_known_error_is_not_moved_by_a_hair(past, base):
-    upper, below = base
+    aggregate, below = base
     past[3], past[5] = np.nan, 0.0
-    made = reconciled_means(upper, below, past, HIERARCHY, np.array([False, True, False, False]))
+    made = reconciled_means(aggregate, below, past, HIERARCHY, np.array([False, True, False, False]))
     assert (made[:3] == below[:3]).all()
     # Only b/y is left to move, towards its store and the total.
     weights = 1 / np.nanmean(past[[0, 2, 6]] ** 2, axis=1)
-    alone = np.stack([upper[0] - below[:3].sum(axis=0), upper[2] - below[2], below[3]])
+    alone = np.stack([aggregate[0] - below[:3].sum(axis=0), aggregate[2] - below[2], below[3]])
     assert made[3] == pytest.approx((weights[:, None] * alone).sum(axis=0) / weights.sum(), rel=1e-5)
 
 
 def test_where_nothing_is_known_or_may_move_everything_stays(past, base):
-    upper, below = base
-    assert (reconciled_means(upper, below, np.full((7, 3), np.nan), HIERARCHY, NOTHING) == below).all()
-    assert (reconciled_means(upper, below, np.zeros((7, 3)), HIERARCHY, NOTHING) == below).all()
-    assert (reconciled_means(upper, below, past, HIERARCHY, ~NOTHING) == below).all()
+    aggregate, below = base
+    assert (reconciled_means(aggregate, below, np.full((7, 3), np.nan), HIERARCHY, NOTHING) == below).all()
+    assert (reconciled_means(aggregate, below, np.zeros((7, 3)), HIERARCHY, NOTHING) == below).all()
+    assert (reconciled_means(aggregate, below, past, HIERARCHY, ~NOTHING) == below).all()
 
 
 def test_series_that_keep_coming_back_to_one_value_are_known(make_panel):
@@ -87,7 +87,7 @@ def test_series_that_keep_coming_back_to_one_value_are_known(make_panel):
             "two values of five": [7.0, 1.0, np.nan, 7.0, 3.0, 4.0],
         }
     )
-    assert dict(zip(panel.series_ids.tolist(), of_few_values(panel).tolist(), strict=True)) == {
+    assert dict(zip(panel.series_ids.tolist(), repeats_one_value(panel).tolist(), strict=True)) == {
         "constant": True,
         "counts of few": True,
         "counts of many": False,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.hierarchy.past_errors import earlier, past_cutoffs, past_errors
+from models.hierarchy.past_errors import past_cutoffs, past_errors, rewind
 
 NAN = np.nan
 
@@ -19,13 +19,13 @@ def test_an_earlier_panel_has_seen_nothing_that_came_later(make_panel):
         observed_past=np.arange(5, dtype=np.float32)[:, None],
         observed_past_names=("visitors",),
     )
-    before = earlier(panel, 1)
+    before = rewind(panel, 1)
     assert before.cutoff_index == panel.cutoff_index - 1
     assert before.values.tolist() == pytest.approx([NAN, 1, 2, NAN, 4], nan_ok=True)
     # Of three values and two steps ahead the first series now has two values, and again two steps ahead.
     assert before.known_future.ravel().tolist() == pytest.approx([NAN, 0, 1, 2, 3, NAN, 5, 6, 7], nan_ok=True)
     assert before.observed_past.ravel().tolist() == pytest.approx([NAN, 0, 1, NAN, 3], nan_ok=True)
-    assert np.isnan(earlier(panel, 3).values).all()
+    assert np.isnan(rewind(panel, 3).values).all()
 
 
 def test_errors_are_forecasts_less_what_came_true(make_panel):

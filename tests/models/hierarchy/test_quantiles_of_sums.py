@@ -7,13 +7,13 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
+from models.hierarchy.aggregation_levels import AggregationLevels
 from models.hierarchy.hierarchy import Hierarchy
-from models.hierarchy.levels import Levels
 from models.hierarchy.quantiles_of_sums import joint_ranks, quantiles_of_sums, sample_weights
 
 LEVELS = np.array([0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95])
 SCORES = np.array([NormalDist().inv_cdf(level) for level in LEVELS])
-BY_STORE = Levels.of(["store", "item"], [["store"], []])
+BY_STORE = AggregationLevels.of(["store", "item"], [["store"], []])
 
 
 def normal_quantiles(means, deviation: float, horizon: int = 7) -> np.ndarray:
@@ -76,7 +76,7 @@ def test_with_next_to_no_past_the_widest_sum_is_taken(make_panel):
     assert made == pytest.approx(np.broadcast_to(10 + 2 * SCORES, made.shape), rel=0.005)
 
 
-def test_an_upper_series_of_one_part_has_the_quantiles_of_that_part(make_panel):
+def test_an_aggregate_of_one_part_has_the_quantiles_of_that_part(make_panel):
     panel = make_panel(moving(3, 100, 0.5, seed=3))
     hierarchy = Hierarchy.of(panel.series_ids, BY_STORE)
     quantiles = np.sort(np.random.default_rng(0).gamma(1.0, size=(3, 7, 7)), axis=-1)

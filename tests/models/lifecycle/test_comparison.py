@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.hierarchy.past_errors import earlier
+from models.hierarchy.past_errors import rewind
 from models.lifecycle import comparison
 from models.lifecycle.comparison import compare, compare_held_out
 from models.lifecycle.promotion import Sums
@@ -42,7 +42,7 @@ def test_both_lose_what_each_cutoffs_forecasts_alone_would_have_lost(panel, netw
                       for near in [min(200, comparison.reach_of(*networks, 3))]])  # fmt: skip
     expected = np.zeros((3, 5))
     for back in range(1, 10):
-        nights = [network.predict(earlier(panel, back)) for network in networks]
+        nights = [network.predict(rewind(panel, back)) for network in networks]
         for step in range(1, 8):
             day = 3 - 1 - (back - step)
             if not 0 <= day < 3:

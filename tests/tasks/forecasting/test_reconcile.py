@@ -11,15 +11,15 @@ import pytest
 
 from models.baselines.fallback import Fallback
 from models.baselines.seasonal_naive import seasonal_naive
-from models.hierarchy.levels import Levels
-from models.hierarchy.training_panel import to_train_on
+from models.hierarchy.aggregation_levels import AggregationLevels
+from models.hierarchy.training_panel import training_panel
 from models.panel.forecast import Forecast
 from models.panel.panel import Panel
 from models.settings.forecast import ForecastSettings
 from tasks.forecasting.reconcile import moved, reconciled
 from tasks.forecasting.shard import Tonight, forecast_of_rows, row_parts
 
-MINT = Levels.of(["store", "item"], [["store"], []], "mint")
+MINT = AggregationLevels.of(["store", "item"], [["store"], []], "mint")
 SETTINGS = ForecastSettings(frequency="D", horizon=7, lower_bound=0, upper_bound=20)
 
 
@@ -62,7 +62,7 @@ def panel() -> Panel:
 def test_forecasts_move_towards_what_is_better_known_of_their_sums(panel):
     alone = ask(panel, SETTINGS)
     made, word = moved(alone, panel, MINT, ask, SETTINGS, (0, 20))
-    assert word == "reconciled by MinT with 3 upper series, from errors at 8 past cutoffs"
+    assert word == "reconciled by MinT with 3 aggregates, from errors at 8 past cutoffs"
     total = np.nanmean(panel.tail(70).reshape(6, 10, 7), axis=1).sum(axis=0)
     before, after = (np.abs(each.mean.sum(axis=0) - total).mean() for each in (alone, made))
     assert after < 0.5 * before
@@ -92,7 +92,7 @@ def test_with_too_little_past_or_errors_of_no_use_forecasts_stay_and_the_night_s
 
 
 def test_sums_are_trained_on_where_they_are_forecast(panel):
-    assert to_train_on(panel, MINT).series_ids.tolist() == [
+    assert training_panel(panel, MINT).series_ids.tolist() == [
         "*/*",
         "a/*",
         "a/x",
@@ -103,8 +103,8 @@ def test_sums_are_trained_on_where_they_are_forecast(panel):
         "b/y",
         "b/z",
     ]
-    assert to_train_on(panel, replace(MINT, method="bottom_up")) is panel
-    assert to_train_on(panel, Levels()) is panel
+    assert training_panel(panel, replace(MINT, method="bottom_up")) is panel
+    assert training_panel(panel, AggregationLevels()) is panel
 
 
 def test_rows_of_more_series_than_can_be_reconciled_stay_as_they_are(panel, monkeypatch):

@@ -19,7 +19,7 @@ from distributed import Client, LocalCluster
 from scipy.special import ndtr
 
 from models.calibration.evidence import EDGES, Evidence
-from models.hierarchy.levels import Levels
+from models.hierarchy.aggregation_levels import AggregationLevels
 from models.panel.panel import Panel
 from models.settings.forecast import ForecastSettings
 from models.settings.monitoring import CalibrationSettings
@@ -84,7 +84,17 @@ class Night:
         with places.scratch("r1") as scratch:
             panel_file = save_panel(self.panel, scratch / "panel.npz")
             predicted = predict(
-                places, panel_file, fitted, FORECAST, runner, CUTOFF, "r1", CUTOFF, Levels(), 0, CalibrationSettings()
+                places,
+                panel_file,
+                fitted,
+                FORECAST,
+                runner,
+                CUTOFF,
+                "r1",
+                CUTOFF,
+                AggregationLevels(),
+                0,
+                CalibrationSettings(),
             )
             assert publish(places, predicted.file, CUTOFF).rows == 12 * 7
             assert {file.name for file in scratch.iterdir()} == {"panel.npz", "forecast.parquet", "calibration.npz"}

@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from models.errors import TrainingFailed
-from models.hierarchy.levels import Levels
+from models.hierarchy.aggregation_levels import AggregationLevels
 from models.settings.forecast import ForecastSettings
 from models.settings.network import NetworkSettings
 from models.settings.training import TrainingSettings
@@ -37,7 +37,7 @@ def order(panel: Path, **changes: object) -> Order:
         "forecast": ForecastSettings(frequency="D", horizon=7, holidays=["ES"], lower_bound=0),
         "network": NetworkSettings(layers=[{"cell": "lstm", "units": 4}], input={"tokens": {}}),
         "training": TrainingSettings(policy="warm", time_limit=20),
-        "levels": Levels.of(["store", "item"], [["store"], []]),
+        "levels": AggregationLevels.of(["store", "item"], [["store"], []]),
         "meaning": "ab12",
     }
     return Order.model_validate(settings | changes)

@@ -1,4 +1,4 @@
-"""Nights whose upper levels are forecast too: tables, Parquet, scores and report."""
+"""Nights that forecast aggregates too: tables, Parquet, scores and report."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ def run(job, cutoff: str) -> dict:
 
 @pytest.fixture(scope="module")
 def nights_by_fallback(make_job_in, sales, tmp_path_factory):
-    """A job of the fallback alone, which takes no training, with every level; and what its two nights said."""
+    """A job of the fallback alone, which needs no training, with every aggregate; and the results of its two nights."""
     job = make_job_in(
-        tmp_path_factory.mktemp("levels"),
+        tmp_path_factory.mktemp("aggregates"),
         sales,
         source={"series_id": ["store", "item"]},
         forecast={"min_history": 10_000, "lower_bound": 0},
-        hierarchy={"levels": [["store"], ["item"], []]},
+        hierarchy={"aggregates": [["store"], ["item"], []]},
     )
     return job, run(job, "2024-02-03"), run(job, "2024-02-10")
 
@@ -61,7 +61,7 @@ def forecasts(job, name: str) -> pd.DataFrame:
         return pd.read_sql(f"SELECT * FROM {name} ORDER BY series_id, step", connection)
 
 
-def test_upper_series_stand_beside_those_of_the_source_and_are_their_sums(nights_by_fallback):
+def test_aggregates_stand_beside_the_series_of_the_source_and_are_their_sums(nights_by_fallback):
     job, first, second = nights_by_fallback
     assert (first["series"], first["rows"], second["series"], second["rows"]) == (6, 84, 6, 84)
     rows = forecasts(job, "latest_forecast")
@@ -100,13 +100,13 @@ def test_parquet_holds_the_same_rows_as_the_table(nights_by_fallback):
     assert (both["q0_9"] == both["q0_9_table"]).all()
 
 
-def test_each_level_is_scored_by_the_sums_of_what_came_true(nights_by_fallback, sales):
+def test_each_aggregation_level_is_scored_by_the_sums_of_what_came_true(nights_by_fallback, sales):
     job, _, second = nights_by_fallback
     loaded = load_job(job)
     engine = loaded.places.engine()
     scores = pd.DataFrame(history.scores(engine, "small"))
-    levels = {"by store", "by item", "total"}
-    assert set(scores["segment"]) == {"all", "region=north", "version=fallback"} | levels
+    names = {"by store", "by item", "total"}
+    assert set(scores["segment"]) == {"all", "region=north", "version=fallback"} | names
     week = sales[(sales["day"] > "2024-02-03") & (sales["day"] <= "2024-02-10")]
     total = week.groupby("day")["value"].sum().to_numpy()
     rows = forecasts(job, "forecast")
@@ -122,14 +122,14 @@ def test_each_level_is_scored_by_the_sums_of_what_came_true(nights_by_fallback, 
         assert row["n"] == HORIZON
     [row] = scores.query("segment == 'total' and step == 0 and metric == 'mae'").to_dict("records")
     assert row["baseline_value"] == pytest.approx(np.abs(naive.to_numpy() - total).mean(), rel=1e-5)
-    # The whole is that of the source's own series, as without levels.
+    # The whole is that of the source's own series, as without aggregates.
     [row] = scores.query("segment == 'all' and step == 0 and metric == 'mae'").to_dict("records")
     assert row["n"] == 6 * HORIZON
     losses = {row["segment"]: row["n"] for row in second["losses"]}
     assert losses == {"all": 42, "region=north": 42, "by store": 14, "by item": 21, "total": 7}
 
 
-def test_the_report_shows_the_total_first_and_the_levels_among_the_segments(nights_by_fallback, sales):
+def test_the_report_shows_the_total_first_and_the_aggregates_among_the_segments(nights_by_fallback, sales):
     job, _, second = nights_by_fallback
     page = (job.parent / second["report"]).read_text(encoding="utf-8")
     details = json.loads(next((job.parent / "reports" / "small").glob("2024-02-10*.json")).read_text(encoding="utf-8"))
@@ -145,7 +145,7 @@ def test_the_report_shows_the_total_first_and_the_levels_among_the_segments(nigh
 def test_series_of_one_column_have_a_total_which_is_scored_from_the_night_on_that_forecast_it(make_job):
     job = make_job(forecast={"min_history": 10_000})
     run(job, "2024-02-02")
-    job.write_text(job.read_text(encoding="utf-8") + "\nhierarchy: {levels: [[]]}\n", encoding="utf-8")
+    job.write_text(job.read_text(encoding="utf-8") + "\nhierarchy: {aggregates: [[]]}\n", encoding="utf-8")
     night = run(job, "2024-02-03")
     assert night["rows"] == 8 * HORIZON
     means = forecasts(job, "latest_forecast").pivot_table(index="series_id", columns="step", values="mean")
@@ -158,12 +158,12 @@ def test_series_of_one_column_have_a_total_which_is_scored_from_the_night_on_tha
 def test_mint_forecasts_the_total_too_and_moves_the_series_so_that_they_agree(two_nights):
     job = yaml.safe_load(two_nights.read_text(encoding="utf-8"))
     job["forecast"] |= {"lower_bound": 0, "upper_bound": 60}
-    job |= {"hierarchy": {"levels": [[]], "method": "mint"}, "training": {**job["training"], "policy": "never"}}
+    job |= {"hierarchy": {"aggregates": [[]], "method": "mint"}, "training": {**job["training"], "policy": "never"}}
     two_nights.write_text(yaml.safe_dump(job), encoding="utf-8")
     assert run(two_nights, "2024-02-11")["fallback_series"] == 1
     made = forecasts(two_nights, "latest_forecast").set_index(["series_id", "step"])
     details = json.loads(next((two_nights.parent / "reports" / "small").glob("2024-02-11*.json")).read_text("utf-8"))
-    assert "reconciled by MinT with 1 upper series, from errors at 8 past cutoffs" in details["network"]["choices"]
+    assert "reconciled by MinT with 1 aggregate, from errors at 8 past cutoffs" in details["network"]["choices"]
 
     job["hierarchy"]["method"] = "bottom_up"
     two_nights.write_text(yaml.safe_dump(job), encoding="utf-8")
@@ -180,7 +180,7 @@ def test_mint_forecasts_the_total_too_and_moves_the_series_so_that_they_agree(tw
 
 
 def test_mint_without_its_extra_is_one_problem_with_its_remedy(make_job, sales, monkeypatch):
-    job = make_job(sales, source={"series_id": ["store", "item"]}, hierarchy={"levels": [[]], "method": "mint"})
+    job = make_job(sales, source={"series_id": ["store", "item"]}, hierarchy={"aggregates": [[]], "method": "mint"})
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     checked = CliRunner().invoke(main, ["check", str(job), "--json"])
     assert [problem[:24] for problem in json.loads(checked.stdout)["problems"]] == ["hierarchy.method is mint"]
