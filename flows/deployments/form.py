@@ -226,7 +226,7 @@ Cutoffs = Annotated[
 Challengers = Annotated[
     list[str],
     _shown(
-        "Other methods, beside the seasonal naive. They need requirements/challengers.txt.",
+        "Further methods to compare with, beside the seasonal naive. They need the package statsforecast.",
         type="array",
         items={"type": "string", "enum": [*CHALLENGERS]},
         uniqueItems=True,

@@ -1,21 +1,34 @@
-"""Look at everything that a night stands on, and say of each whether it is well."""
+"""Check everything that a night depends on, and give each a verdict."""
 
 from __future__ import annotations
 
 import os
 import platform
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 _PACKAGES = ("nightcast", "tensorflow", "keras", "prefect", "sqlalchemy", "pandas", "numpy", "pyarrow", "scikit-learn")
+IMPORT_NAMES = ("flows", "tasks", "models", "sql")
+"""The top-level modules of this distribution."""
+
+
+class Problem(Exception):
+    """Something is not well; the message says what, and what to do."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing looked at: its name, whether it is well, and what was found or what to do."""
+    """The verdict on one thing.
+
+    Attributes:
+        name: What was checked.
+        ok: Whether it is well.
+        found: What was found if it is, else what is wrong and what to do.
+    """
 
     name: str
     ok: bool
@@ -23,18 +36,25 @@ class Check:
 
 
 def examine(job: str | None) -> list[Check]:
-    """Versions, backend, devices, databases (a job's own where one is named) and Prefect."""
-    checks = [_look("versions", _versions), _look("backend", _backend), _look("devices", _devices)]
-    checks += [_look("sqlite", _sqlite), _look("postgresql driver", _postgresql_driver)]
+    """Check versions, import names, the Keras backend, devices, databases and the Prefect server.
+
+    Args:
+        job: A job whose own databases are checked too; None for no job.
+    """
+    checks = [_check("versions", _versions), _check("import names", _import_names)]
+    checks += [_check("backend", _backend), _check("devices", _devices)]
+    checks += [_check("sqlite", _sqlite), _check("postgresql driver", _postgresql_driver)]
     if job is not None:
-        checks += [_look("source database", lambda: _source(job)), _look("output database", lambda: _output(job))]
-    return [*checks, _look("prefect", _prefect)]
+        checks += [_check("source database", lambda: _source(job)), _check("output database", lambda: _output(job))]
+    return [*checks, _check("prefect", _prefect)]
 
 
-def _look(name: str, at: Callable[[], str]) -> Check:
+def _check(name: str, look: Callable[[], str]) -> Check:
     try:
-        return Check(name, True, at())
-    except Exception as error:  # a doctor that dies of the first illness finds no second one
+        return Check(name, True, look())
+    except Problem as problem:
+        return Check(name, False, str(problem))
+    except Exception as error:  # whatever fails here, the other checks still run
         return Check(name, False, f"{type(error).__name__}: {error}")
 
 
@@ -46,8 +66,30 @@ def _versions() -> str:
         except PackageNotFoundError:
             missing.append(name)
     if missing:
-        raise RuntimeError(f"not installed: {', '.join(missing)}; install with `make setup`")
+        raise Problem(
+            f"not installed: {', '.join(missing)}. Install the nightcast wheel again, with everything that it "
+            "requires; in a clone of the project, run `make setup`."
+        )
     return ", ".join(found)
+
+
+def _import_names() -> str:
+    """Check that no other distribution brings a module that is called like one of ours.
+
+    Of two modules with the same name, Python imports only the one that it finds first.
+    """
+    owners = packages_distributions()
+    others = {name: sorted({each for each in owners.get(name, []) if not _is_nightcast(each)}) for name in IMPORT_NAMES}
+    clashes = [f"{name} is also a module of {', '.join(found)}" for name, found in others.items() if found]
+    if clashes:
+        raise Problem(
+            f"{'; '.join(clashes)}. Python may import the wrong one. Install nightcast into an environment of its own."
+        )
+    return f"{', '.join(IMPORT_NAMES)} belong to nightcast alone"
+
+
+def _is_nightcast(distribution: str) -> bool:
+    return re.sub(r"[-_.]+", "-", distribution).lower() == "nightcast"
 
 
 def _backend() -> str:
@@ -60,8 +102,8 @@ def _devices() -> str:
     from tasks.quiet_keras import gpu_names
 
     gpus = gpu_names()
-    which = f" ({', '.join(gpus)})" if gpus else "; training uses the cores"
-    return f"{os.cpu_count()} cores, {len(gpus)} GPUs{which}"
+    names = f" ({', '.join(gpus)})" if gpus else "; training uses the cores"
+    return f"{os.cpu_count()} cores, {len(gpus)} GPUs{names}"
 
 
 def _sqlite() -> str:
@@ -70,7 +112,7 @@ def _sqlite() -> str:
 
     with TemporaryDirectory() as folder:
         ping(connect(resolve_url("sqlite:///doctor.db", Path(folder))))
-    return f"adbc {version('adbc-driver-sqlite')}, a database could be made and read"
+    return f"adbc {version('adbc-driver-sqlite')} made and read a database"
 
 
 def _postgresql_driver() -> str:
@@ -79,7 +121,7 @@ def _postgresql_driver() -> str:
     try:
         return f"adbc {version('adbc-driver-postgresql')}, psycopg {version('psycopg')}"
     except PackageNotFoundError as missing:
-        return f"{missing.name} is not installed; only needed for PostgreSQL: {POSTGRESQL_SETUP}"
+        return f"{missing.name} is not installed. If you need PostgreSQL, {POSTGRESQL_SETUP}."
 
 
 def _source(job: str) -> str:
@@ -98,7 +140,8 @@ def _output(job: str) -> str:
 
     places = load_job(job).places
     check_places(places)
-    return f"{places.url_text} " + ("answers" if places.has_tables() else "will be made by the first night")
+    state = "answers" if places.has_tables() else "does not exist yet; the first night makes it"
+    return f"{places.url_text} {state}"
 
 
 def _prefect() -> str:
@@ -106,7 +149,7 @@ def _prefect() -> str:
 
     url = os.environ.get("PREFECT_API_URL")
     if not url:
-        return "PREFECT_API_URL is not set: nights run at once as plain functions"
+        return "PREFECT_API_URL is not set, so nights run without a Prefect server"
     answer = httpx.get(f"{url.rstrip('/')}/health", timeout=5)
     answer.raise_for_status()
     return f"{url} answers"

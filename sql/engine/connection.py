@@ -31,8 +31,11 @@ __all__ = [
 BUSY_SECONDS = 30
 """How long a writer waits for another writer of the same SQLite file."""
 
-POSTGRESQL_SETUP = ".venv/bin/uv pip install --python .venv/bin/python --require-hashes -r requirements/postgres.txt"
-"""Installs the drivers of PostgreSQL, in the project's folder."""
+POSTGRESQL_SETUP = (
+    "run `pip install adbc-driver-postgresql 'psycopg[binary]'` (in a clone of the project: "
+    "`.venv/bin/uv pip install --python .venv/bin/python --require-hashes -r requirements/postgres.txt`)"
+)
+"""How to install the drivers of PostgreSQL, as the end of a sentence."""
 
 _REMEDIES = {
     "database is locked": "Another process is writing to it: try again later.",

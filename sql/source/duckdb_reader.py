@@ -18,8 +18,11 @@ from sql.source.reader import BATCH_ROWS, Bounds, Reader, Wanted
 from sql.source.resolve import bounded, check_names, is_time, no_table, query_clause, sentence, what
 from sql.source.settings import Source
 
-DUCKDB_SETUP = ".venv/bin/uv pip install --python .venv/bin/python --require-hashes -r requirements/duckdb.txt"
-"""Installs DuckDB, in the project's folder."""
+DUCKDB_SETUP = (
+    "run `pip install duckdb` (in a clone of the project: "
+    "`.venv/bin/uv pip install --python .venv/bin/python --require-hashes -r requirements/duckdb.txt`)"
+)
+"""How to install DuckDB, as the end of a sentence."""
 
 # DuckDB names, quotes and compares times as PostgreSQL does.
 _DIALECT: sa.Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]

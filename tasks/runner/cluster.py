@@ -71,14 +71,14 @@ def worker_count(client: Client) -> int:
 
 def _require_same_package(versions: dict[str, Any], address: str) -> None:
     """See that this package, in this version, is wherever its functions will be called."""
-    mine = version(PACKAGE)
+    installed = version(PACKAGE)
     there = {"the scheduler": versions["scheduler"], **versions["workers"]}
     found = {name: each["packages"].get(PACKAGE) for name, each in there.items() if each is not None}
-    wrong = [f"{name} has {each or 'none'}" for name, each in found.items() if each != mine]
+    wrong = [f"{name} has {each or 'none'}" for name, each in found.items() if each != installed]
     if wrong:
         raise RunnerError(
-            f"{len(wrong)} of {len(found)} processes of the Dask cluster at {address} have not {PACKAGE} {mine}, as is "
-            f"here: {'; '.join(wrong[:5])}. Install it there from the same requirements, and start them again."
+            f"This night runs {PACKAGE} {installed}, and {len(wrong)} of {len(found)} processes of the Dask cluster at "
+            f"{address} do not: {'; '.join(wrong[:5])}. Install {PACKAGE} {installed} on them, and start them again."
         )
 
 

@@ -196,7 +196,7 @@ def test_a_worker_with_another_version_of_the_package_is_named(cluster, tmp_path
 
     with worker(cluster, f"{tmp_path}:{ROOT}"), Client(cluster, set_as_default=False) as client:
         client.wait_for_workers(1, timeout=60)
-        with pytest.raises(RunnerError, match=r"1 of 2 processes .* tcp://127\.0\.0\.1:\d+ has 9\.9\. Install it"):
+        with pytest.raises(RunnerError, match=r"1 of 2 processes .* tcp://127\.0\.0\.1:\d+ has 9\.9\. Install "):
             check_runner(Runner(dask=cluster.scheduler_address))
 
 
