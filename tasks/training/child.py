@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import signal
 import sys
 import threading
 import traceback
@@ -19,8 +18,6 @@ from typing import Any, NoReturn
 
 def main(folder: str) -> NoReturn:
     """Train as the order in the folder says; ends the process."""
-    # Ctrl-C reaches every process of a terminal: the night decides, and ends this one.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_the_night, daemon=True).start()
     # Whatever else prints here must not stand between the messages.
     messages = os.fdopen(os.dup(1), "w", encoding="utf-8")

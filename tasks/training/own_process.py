@@ -7,7 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ from models.errors import TrainingFailed
 from models.training.progress import Progress
 from tasks.step import logger
 from tasks.training.order import Trained
+
+# Only the night decides what these two mean: training that ended first would look like training that failed.
+_LEFT_TO_THE_NIGHT = {signal.SIGINT, signal.SIGTERM}
 
 
 class TrainingCrashed(Exception):
@@ -40,19 +44,38 @@ def train_apart(folder: Path, tell: Callable[[Progress], None]) -> Trained:
     # What can be imported here can be imported there.
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(os.path.abspath(each) for each in sys.path)}
     failure: Mapping[str, str] | None = None
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, encoding="utf-8") as child:
-        try:
-            for line in child.stdout or ():
+    with _started(command, environment) as child:
+        for line in child.stdout or ():
+            # A process that is killed may leave half a line.
+            if line.endswith("\n"):
                 failure = _told(json.loads(line), tell) or failure
-        except BaseException:
-            child.kill()
-            raise
     if failure is not None:
         raise raised_again(failure)
     if child.returncode:
         raise TrainingFailed(f"the process that trained {_end(child.returncode)}")
     return Trained.read(folder)
+
+
+@contextmanager
+def _started(command: list[str], environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """A process that Ctrl-C and SIGTERM do not reach; killed where this one is interrupted.
+
+    Ctrl-C goes to every process of a terminal, and a service that stops sends SIGTERM to every process of its group.
+    A process inherits which signals are blocked, so there is no moment in which either could end it.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _LEFT_TO_THE_NIGHT)
+    pipe = subprocess.PIPE
+    try:
+        with subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, encoding="utf-8") as child:
+            try:
+                # A signal that arrived since then interrupts this process here.
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+                yield child
+            except BaseException:
+                child.kill()
+                raise
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _told(message: dict[str, Any], tell: Callable[[Progress], None]) -> dict[str, str] | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
+import queue
 import signal
 import subprocess
 import sys
@@ -115,30 +115,103 @@ def test_a_process_that_is_killed_is_a_failed_training(stuck, when_stuck):
         train_apart(stuck, tell)
 
 
-def _until_ended(child: psutil.Process) -> None:
-    deadline = time.monotonic() + 20
-    with contextlib.suppress(psutil.NoSuchProcess):
-        while child.status() != psutil.STATUS_ZOMBIE and time.monotonic() < deadline:
-            time.sleep(0.01)
+def test_a_line_that_the_killed_process_did_not_finish_is_left_out(tmp_path, monkeypatch):
+    cut_off = tmp_path / "cut_off.sh"
+    cut_off.write_text("""#!/bin/sh\nprintf '{"progress": {"st'; kill -9 $$""", encoding="utf-8")
+    cut_off.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(cut_off))
+    with pytest.raises(TrainingFailed, match="killed by SIGKILL"):
+        train_apart(tmp_path, tell)
 
 
-def test_ctrl_c_ends_the_process_too(stuck, when_stuck):
-    children = []
+# Python reads `sitecustomize.py` as it starts: in the child, training is then a fifth of a second of nothing.
+QUICK_TRAINING = """
+import dataclasses, json, sys, time, types
 
-    def interrupt(child: psutil.Process) -> None:
-        children.append(child)
-        child.send_signal(signal.SIGINT)
-        # A terminal's goes to the main thread, and one that this thread sends to its process may not.
-        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
-        # What lets the child go on must not be sooner than this process's own interruption.
-        _until_ended(child)
+Progress = dataclasses.make_dataclass("Progress", ["step", "steps", "loss", "validation_loss", "seconds_left"])
 
-    # An event loop that ran before in this process may have left it to go on reading where it was interrupted.
-    signal.siginterrupt(signal.SIGINT, True)
-    when_stuck(interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        train_apart(stuck, tell)
-    assert not children[0].is_running()
+def train(folder, tell):
+    for step in range(1, 5):
+        tell(Progress(step, 4, 0.1, 0.1, 1.0))
+        time.sleep(0.05)
+    trained = {"facts": {"kept_champion": False}, "built_for": {}, "choices": [], "summary": ""}
+    (folder / "trained.json").write_text(json.dumps(trained), encoding="utf-8")
+
+if "tasks.training.child" in sys.orig_argv:
+    sys.modules["tasks.training.train"] = types.SimpleNamespace(train=train)
+"""
+
+# Trains once for each line that it reads, and writes how far it is and how it ended.
+TRAINS_AGAIN_AND_AGAIN = """
+import signal, sys
+from pathlib import Path
+from tasks.training.own_process import train_apart
+
+def answer(handler):
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handler)
+
+answer(signal.SIG_IGN)
+for line in sys.stdin:
+    try:
+        answer(signal.default_int_handler)
+        print("started", flush=True)
+        train_apart(Path(sys.argv[1]), lambda progress: print(f"step {progress.step}", flush=True))
+        answer(signal.SIG_IGN)
+        print("trained", flush=True)
+    except BaseException as error:
+        answer(signal.SIG_IGN)
+        print(type(error).__name__, error, flush=True)
+"""
+
+
+@pytest.fixture
+def trainer(tmp_path):
+    """A process that trains again and again, in a process group of its own, and a queue of the lines that it writes."""
+    (tmp_path / "sitecustomize.py").write_text(QUICK_TRAINING, encoding="utf-8")
+    path = os.pathsep.join([str(tmp_path), *filter(None, sys.path)])
+    command, pipe = [sys.executable, "-c", TRAINS_AGAIN_AND_AGAIN, str(tmp_path)], subprocess.PIPE
+    lines: queue.Queue[str] = queue.Queue()
+    with subprocess.Popen(
+        command, stdin=pipe, stdout=pipe, text=True, bufsize=1, env=os.environ | {"PYTHONPATH": path}, process_group=0
+    ) as process:
+        reader = threading.Thread(target=lambda: [lines.put(line.strip()) for line in process.stdout])
+        reader.start()
+        yield process, lines
+        process.stdin.close()
+        reader.join(60)
+
+
+def _signal_group(trainer: psutil.Process, number: int) -> None:
+    os.killpg(trainer.pid, number)
+
+
+def _signal_one_by_one(trainer: psutil.Process, number: int) -> None:
+    # The child first, as a machine that shuts down may do.
+    for each in [*trainer.children(), trainer]:
+        each.send_signal(number)
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize(("number", "send"), [(signal.SIGINT, _signal_group), (signal.SIGTERM, _signal_one_by_one)])
+def test_an_interruption_at_any_moment_of_a_training_is_no_failed_training_and_leaves_no_process(trainer, number, send):
+    process, lines = trainer
+    itself, outcomes = psutil.Process(process.pid), []
+    moments = [("started", delay) for delay in (0, 0.02, 0.05, 0.1)]
+    moments += [("step 1", 0), ("step 4", 0), ("step 4", 0.05), ("step 4", 0.07)]
+    for line, delay in moments:
+        process.stdin.write("train\n")
+        while lines.get(timeout=120) != line:
+            pass
+        time.sleep(delay)
+        send(itself, number)
+        while (said := lines.get(timeout=120)).startswith("step"):
+            pass
+        outcomes.append(said)
+        assert psutil.wait_procs(itself.children(), timeout=60)[1] == []
+    # A training that had ended before is not interrupted.
+    assert set(outcomes[:-3]) == {"KeyboardInterrupt"}
+    assert set(outcomes[-3:]) <= {"KeyboardInterrupt", "trained"}
 
 
 def test_the_process_ends_when_its_night_is_killed(stuck):
