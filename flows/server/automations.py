@@ -1,7 +1,7 @@
-"""What the Prefect server does by itself: tell a person what went wrong, and let go of runs that were killed.
+"""The automations of a Prefect server: they tell a person what went wrong, and mark killed runs as crashed.
 
-Defined here, installed by `nightcast serve` and `nightcast automations install`, as often as one likes: an automation
-is known by its name, changed only where it differs, and stays paused where somebody paused it.
+`nightcast serve` and `nightcast automations install` install them. Installing them again updates those that differ:
+an automation is recognised by its name. One that somebody paused stays paused.
 """
 
 from __future__ import annotations
@@ -22,30 +22,31 @@ from prefect.types import SecretDict
 
 from tasks.prefect_ui import TAG
 
-# The deployments that are expected to succeed every night have this tag beside the project's own.
+# Deployments that must succeed every night have this tag beside the project's own.
 NIGHT_TAG = "night"
 BLOCK_TYPE, BLOCK_NAME = "custom-webhook", "nightcast"
 _RUN = "prefect.flow-run"
 _LINK = "{{ flow_run|ui_url }}"
-_SAYS = "{{ event.payload.message }}"
+_MESSAGE = "{{ event.payload.message }}"
 
 
 class NotifyTargetError(ValueError):
-    """Who is to be told cannot be used as it is written."""
+    """The target of messages cannot be used as it is written."""
 
 
 class AutomationsError(Exception):
-    """The server did not take the automations."""
+    """The server did not accept the automations."""
 
 
 @dataclass(frozen=True)
 class Patience:
-    """How long the server waits before it does something.
+    """How long the server waits before it acts.
 
     Attributes:
-        silent: After the last sign of life of a run. Each sends one every three minutes unless
-            PREFECT_FLOWS_HEARTBEAT_FREQUENCY says otherwise, so less than that takes living runs for dead.
-        success: After the last success of a nightly deployment: a day, and the time until the morning's deadline.
+        silent: Time since the last heartbeat of a run, after which it counts as killed. Runs send a heartbeat every
+            three minutes, or as often as PREFECT_FLOWS_HEARTBEAT_FREQUENCY says: wait longer than that.
+        success: Time since the last success of a nightly deployment: a day, plus the hours until the forecasts are
+            needed.
     """
 
     silent: timedelta = timedelta(minutes=10)
@@ -59,8 +60,8 @@ class Installed:
     Attributes:
         name: Its name.
         change: created, updated or unchanged.
-        enabled: False where somebody paused it.
-        tells: Whether it tells a person.
+        enabled: False if somebody paused it.
+        tells: Whether it sends messages.
     """
 
     name: str
@@ -73,21 +74,22 @@ def automations(block: UUID | None, patience: Patience) -> list[AutomationCore]:
     """Every automation of this project.
 
     Args:
-        block: The notification block on the server that tells a person; None leaves out those that only tell.
-        patience: How long each waits.
+        block: The server's notification block that sends the messages. None leaves out the automations that only
+            send messages.
+        patience: How long each one waits.
     """
     made = [_silent(patience)]
     if block is not None:
         made += [
             _alerts(
                 "loss",
-                "A loss has degraded or recovered",
+                "The loss of a job degraded or recovered",
                 ("nightcast.loss.degraded", "nightcast.loss.recovered"),
                 block,
             ),
             _alerts(
                 "source",
-                "A source is stale, or has new values again",
+                "A source became stale, or has new values again",
                 ("nightcast.input.stale", "nightcast.input.fresh"),
                 block,
             ),
@@ -103,12 +105,12 @@ def install(api: str, notify: str | None = None, patience: Patience | None = Non
 
     Args:
         api: The server's API, such as http://127.0.0.1:4200/api.
-        notify: Who is told: an http(s) URL that takes JSON with `text` and `title` (Slack, Mattermost and Teams
-            workflows do), or a notification block of the server as type/name; None for whom it was before.
-        patience: How long the server waits; the defaults where None.
+        notify: The target of messages: an http(s) URL that accepts JSON with `text` and `title` (Slack, Mattermost
+            and Teams workflows do), or a notification block of the server as type/name. None keeps the target in use.
+        patience: How long the server waits; the defaults if None.
 
     Raises:
-        NotifyTargetError: there is no such block, or it is no URL.
+        NotifyTargetError: `notify` is neither a URL nor a block of this server.
         AutomationsError: the server does not answer, or refuses.
     """
     from prefect.settings import PREFECT_API_URL, temporary_settings
@@ -118,31 +120,31 @@ def install(api: str, notify: str | None = None, patience: Patience | None = Non
             block = _block(client, notify)
             return [_install(client, each) for each in automations(block, patience or Patience())]
         except (httpx.HTTPError, PrefectHTTPStatusError) as error:
-            raise AutomationsError(f"The Prefect server at {api} did not take the automations: {error}") from None
+            raise AutomationsError(f"The Prefect server at {api} did not accept the automations: {error}") from None
 
 
 def _install(client: SyncPrefectClient, wanted: AutomationCore) -> Installed:
     tells = isinstance(wanted.actions[0], SendNotification)
-    there = client.read_automations_by_name(wanted.name)
-    if not there:
+    found = client.read_automations_by_name(wanted.name)
+    if not found:
         client.create_automation(wanted)
         return Installed(wanted.name, "created", True, tells)
-    known = there[0]
+    known = found[0]
     if known.model_dump(exclude={"id", "enabled"}) == wanted.model_dump(exclude={"enabled"}):
         return Installed(wanted.name, "unchanged", known.enabled, tells)
-    # An update forgets for how long the server has been waiting: only where something has changed.
+    # After an update the server starts to wait anew, so update only what has changed.
     client.update_automation(known.id, wanted.model_copy(update={"enabled": known.enabled}))
     return Installed(wanted.name, "updated", known.enabled, tells)
 
 
 def _block(client: SyncPrefectClient, notify: str | None) -> UUID | None:
-    """The block that tells a person; one that an earlier installation used where `notify` is None."""
+    """The block that sends the messages; the one of an earlier installation if `notify` is None."""
     if not notify:
-        return _block_before(client)
+        return _block_in_use(client)
     if notify.startswith(("http://", "https://")):
         block = CustomWebhookNotificationBlock(
             name=BLOCK_NAME,
-            # The address is often the secret itself, and only secrets are hidden in the UI.
+            # The address often is a secret, and the UI hides only secrets.
             url="{{address}}",
             json_data={"title": "{{subject}}", "text": "{{subject}}\n{{body}}"},
             secrets=SecretDict({"address": notify}),
@@ -153,12 +155,12 @@ def _block(client: SyncPrefectClient, notify: str | None) -> UUID | None:
         return client.read_block_document_by_name(name, kind).id
     except (ObjectNotFound, PrefectHTTPStatusError):
         raise NotifyTargetError(
-            f"The server has no notification block {kind}/{name or '...'}. Give an http(s) URL, or make the block in "
-            "the UI under Blocks and give its type and name, such as slack-webhook/operations."
+            f"The server has no notification block {kind}/{name or '...'}. Give an http(s) URL; or make the block in "
+            "the UI under Blocks, and give its type and name, such as slack-webhook/operations."
         ) from None
 
 
-def _block_before(client: SyncPrefectClient) -> UUID | None:
+def _block_in_use(client: SyncPrefectClient) -> UUID | None:
     for automation in client.read_automations():
         for action in automation.actions:
             if automation.name.startswith(f"{TAG}: ") and isinstance(action, SendNotification):
@@ -178,14 +180,14 @@ def _named(name: str, description: str, trigger: EventTrigger, action: Any) -> A
     return AutomationCore(name=f"{TAG}: {name}", description=description, tags=[TAG], trigger=trigger, actions=[action])
 
 
-def _alerts(what: str, description: str, events: tuple[str, ...], block: UUID) -> AutomationCore:
+def _alerts(subject_of: str, description: str, events: tuple[str, ...], block: UUID) -> AutomationCore:
     trigger = EventTrigger(match={"prefect.resource.id": "nightcast.job.*"}, expect={*events})
     subject = "{{ event.event }}: {{ event.resource.name }}"
     return _named(
-        f"the {what} of a job",
+        f"the {subject_of} of a job",
         f"{description}.",
         trigger,
-        SendNotification(block_document_id=block, subject=subject, body=_SAYS),
+        SendNotification(block_document_id=block, subject=subject, body=_MESSAGE),
     )
 
 
@@ -200,27 +202,28 @@ def _failed(block: UUID) -> AutomationCore:
         subject="{{ flow_run.name }}: {{ flow_run.state.name }}",
         body="{{ flow_run.state.message }}\n" + _LINK,
     )
-    return _named("a run failed or crashed", "A run ended in another way than it should.", trigger, action)
+    return _named("a run failed or crashed", "A run failed, crashed or timed out.", trigger, action)
 
 
 def _late(block: UUID) -> AutomationCore:
-    # The server itself waits before it calls a run late.
+    # The server waits some time by itself before it calls a run late.
     trigger = EventTrigger(
         match={"prefect.resource.id": f"{_RUN}.*"}, match_related=_tagged(TAG), expect={f"{_RUN}.Late"}
     )
     action = SendNotification(
         block_document_id=block,
         subject="{{ deployment.name }}: a run is late",
-        body="It should have begun {{ flow_run.expected_start_time }}. Is a worker of its pool running?\n" + _LINK,
+        body="The run was due at {{ flow_run.expected_start_time }} and has not started. Check that a worker of its "
+        "pool is running.\n" + _LINK,
     )
-    return _named("a run is late", "A run that should have begun has not.", trigger, action)
+    return _named("a run is late", "A run has not started in time.", trigger, action)
 
 
 def _no_success(block: UUID, patience: Patience) -> AutomationCore:
     trigger = EventTrigger(
         match={"prefect.resource.id": f"{_RUN}.*"},
         match_related=_tagged(NIGHT_TAG),
-        # Of a deployment that never succeeded, the first try counts as the last success.
+        # For a deployment that never succeeded, its first try starts the waiting.
         after={f"{_RUN}.{state}" for state in ("Completed", "Pending", "Late")},
         expect={f"{_RUN}.Completed"},
         for_each={"related:deployment:prefect.resource.id"},
@@ -231,28 +234,33 @@ def _no_success(block: UUID, patience: Patience) -> AutomationCore:
     action = SendNotification(
         block_document_id=block,
         subject="{{ deployment.name }}: no night succeeded in time",
-        body=f"{{{{ deployment.name }}}} has had no success for {hours} hours. "
-        "What was published last is still there. Its last run:\n" + _LINK,
+        body=f"{{{{ deployment.name }}}} has not succeeded for {hours} hours. "
+        "The forecasts published last are still in place. Its last run:\n" + _LINK,
     )
     return _named(
-        "no night succeeded in time", "A nightly deployment has not succeeded by its deadline.", trigger, action
+        "no night succeeded in time", "A nightly deployment did not succeed by its deadline.", trigger, action
     )
 
 
 def _silent(patience: Patience) -> AutomationCore:
-    """A self-hosted server believes for ever that a run is running whose worker was killed together with it."""
+    """Mark a run as crashed whose process was killed; otherwise a self-hosted server shows it as running for ever."""
     beginning = {f"{_RUN}.{state}" for state in ("heartbeat", "Pending", "Running")}
     trigger = EventTrigger(
         match={"prefect.resource.id": f"{_RUN}.*"},
         match_related=_tagged(TAG),
         after=beginning,
-        # Whatever is heard of a run is a sign of life, and what ends it ends the waiting.
+        # Any event of a run shows that it is alive, and its end ends the waiting.
         expect={f"{_RUN}.*"},
         for_each={"prefect.resource.id"},
         posture=Posture.Proactive,
         within=patience.silent,
     )
     minutes = f"{patience.silent / timedelta(minutes=1):.2g}"
-    message = f"Nothing was heard of this run for {minutes} minutes: its process, or the machine, was probably killed."
+    message = f"This run sent no heartbeat for {minutes} minutes. Its process or the machine was probably killed."
     action = ChangeFlowRunState(state=StateType.CRASHED, name="Crashed", message=message)
-    return _named("a killed run is let go", "Marks a silent run as crashed, which frees its slot.", trigger, action)
+    return _named(
+        "a killed run is marked as crashed",
+        "Marks a run without a heartbeat as crashed, which frees its slot.",
+        trigger,
+        action,
+    )

@@ -1,4 +1,4 @@
-"""What people paused on a server, and how it stays so where the deployments are made anew, which switch it on again."""
+"""Keep deployments and schedules paused that people paused: Prefect activates them again when it deploys."""
 
 from __future__ import annotations
 
@@ -10,13 +10,17 @@ _SECONDS = 60
 
 
 def paused(api: str) -> set[tuple[str, str]]:
-    """What is paused: deployment and schedule by their names, "" for a whole deployment; nothing on a new server.
+    """What is paused on a server.
 
     Args:
         api: The server's API.
 
+    Returns:
+        Names of deployment and schedule; the schedule is "" where the whole deployment is paused. Empty on a new
+        server.
+
     Raises:
-        httpx.HTTPError: it does not answer.
+        httpx.HTTPError: the server does not answer.
     """
     found = _deployments(api)
     schedules = {(each["name"], one["slug"]) for each in found for one in each["schedules"] if not one["active"]}
@@ -24,7 +28,11 @@ def paused(api: str) -> set[tuple[str, str]]:
 
 
 def pause_again(api: str, before: set[tuple[str, str]]) -> None:
-    """Pause what was paused before, and is not any more.
+    """Pause what was paused before and is active now.
+
+    Args:
+        api: The server's API.
+        before: What `paused` gave.
 
     Raises:
         httpx.HTTPError: the server does not answer.
@@ -35,8 +43,8 @@ def pause_again(api: str, before: set[tuple[str, str]]) -> None:
             httpx.patch(address, json={"paused": True}, timeout=_SECONDS).raise_for_status()
         for schedule in each["schedules"]:
             if schedule["slug"] and (each["name"], schedule["slug"]) in before and schedule["active"]:
-                there = f"{address}/schedules/{schedule['id']}"
-                httpx.patch(there, json={"active": False}, timeout=_SECONDS).raise_for_status()
+                url = f"{address}/schedules/{schedule['id']}"
+                httpx.patch(url, json={"active": False}, timeout=_SECONDS).raise_for_status()
 
 
 def _deployments(api: str) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """The work pools and their queues, on whatever server PREFECT_API_URL names: `python -m flows.server.pools`.
 
-Prefect deploys to pools that are there and to no others, so `nightcast serve` makes them first. What is there already
-stays as it is: somebody may have given a pool more room, or a queue another priority.
+Prefect only deploys to pools that exist, so `nightcast serve` makes them first. Pools and queues that exist stay as
+they are: somebody may have changed a pool's limit or a queue's priority.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ class Pool:
     """A work pool of processes.
 
     Attributes:
-        name: As workers and deployments call it.
-        description: What the UI shows.
-        limit: Runs at a time, over all workers; None for as many as these take.
+        name: The name that workers and deployments use.
+        description: The text that the UI shows.
+        limit: Runs at a time over all workers; None for no limit.
     """
 
     name: str
@@ -34,20 +34,24 @@ class Pool:
 
 
 POOLS = (
-    Pool("cpu", "Nights, and whatever needs no GPU."),
-    Pool("gpu", "One run at a time has the GPU. With several GPUs, one worker for each, and as many runs.", limit=1),
+    Pool("cpu", "Nights, and everything else that needs no GPU."),
+    Pool(
+        "gpu",
+        "Runs that need the GPU. With several GPUs, start a worker for each and raise the limit.",
+        limit=1,
+    ),
 )
-# The first one is served first.
+# In order of priority.
 QUEUES = {
-    "nights": "What the schedule starts; goes first.",
-    "people": "What somebody waits for.",
-    "long": "Backfills and backtests: hours, and nobody waits.",
+    "nights": "Scheduled nights. First priority.",
+    "people": "Runs that a person starts and waits for. Second priority.",
+    "long": "Backfills and backtests, which take hours. Last priority.",
 }
 
 
 def make_pools() -> None:
-    """Make the pools and queues that are missing."""
-    # Prefect takes 2 s to import, and whoever starts the workers only wants the pools' names.
+    """Make the pools and queues that do not exist yet."""
+    # Importing Prefect takes 2 s, and `serve` imports this module only for the names of the pools.
     from prefect.client.orchestration import get_client
 
     with get_client(sync_client=True) as client:
@@ -89,4 +93,4 @@ if __name__ == "__main__":
     try:
         check_schedules(Path())
     except JobError as error:
-        sys.exit(f"The pools are there, and the deployments will be refused: {error}")
+        sys.exit(f"The pools exist, but the deployments cannot be made: {error}")

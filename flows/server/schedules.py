@@ -1,4 +1,4 @@
-"""The schedules of prefect.yaml, held against the jobs that there are before anything is deployed."""
+"""Check before deploying that every job that prefect.yaml schedules exists."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from flows.job.job import JobError, jobs_by_name, jobs_folder
 
 
 def check_schedules(folder: Path) -> None:
-    """Make sure that every job which `folder`/prefect.yaml schedules is in the jobs folder.
+    """Check that every job that `folder`/prefect.yaml schedules is in the jobs folder.
 
-    Prefect refuses to deploy a schedule whose job is not on the form's list, and names neither file nor remedy.
+    Prefect itself refuses to deploy a schedule whose job is not in the form's list, but names neither the file nor a
+    remedy.
 
     Raises:
-        JobError: there is no such file, it is not YAML, or a schedule names a job that is not there.
+        JobError: the file is missing or not YAML, or a schedule names a job that does not exist.
     """
     file = (folder / "prefect.yaml").resolve()
     if not file.is_file():
@@ -25,20 +26,20 @@ def check_schedules(folder: Path) -> None:
     try:
         document = yaml.safe_load(file.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
-        raise JobError(f"{file} is not YAML: {' '.join(str(error).split())}. Mend that line.") from None
+        raise JobError(f"{file} is not YAML: {' '.join(str(error).split())}. Correct that line.") from None
     known = [*jobs_by_name()]
-    # Where there is no job, the form lists the example's name, so that there is something to deploy.
+    # If there is no job yet, the form lists the example's name, so that the deployments can be made.
     missing = [name for name in _scheduled(document) if name not in (known or [EXAMPLE_JOB])]
     if missing:
         raise JobError(
             f"{file} schedules the job {missing[0]!r}, and the jobs folder {jobs_folder().resolve()} has "
-            f"{', '.join(known[:5]) or 'no job'}. Name a job that is there under `schedules`, as `parameters: "
-            "{job: ...}`, or put that job's file there."
+            f"{', '.join(known[:5]) or 'no job'}. Put that job's file into the folder, or name another job under "
+            "`schedules`, as `parameters: {job: ...}`."
         )
 
 
 def _scheduled(document: Any) -> list[str]:
-    """Names of the jobs that schedules name, each once."""
+    """The names of all scheduled jobs, each once."""
     deployments = document.get("deployments") if isinstance(document, dict) else None
     schedules = [each for deployment in deployments or () for each in deployment.get("schedules") or ()]
     names = [(each.get("parameters") or {}).get("job") for each in schedules]

@@ -1,4 +1,4 @@
-"""A local Prefect server with its pools, workers and deployments, for as long as nobody interrupts."""
+"""Run a local Prefect server with its pools, workers and deployments until it is interrupted."""
 
 from __future__ import annotations
 
@@ -27,39 +27,40 @@ log = logging.getLogger("nightcast")
 
 
 class ServeError(Exception):
-    """The local server did not come up."""
+    """The local server or one of its parts did not start, or ended by itself."""
 
 
 def serve_until_interrupted(host: str, port: int, folder: Path | None = None, notify: str | None = None) -> None:
-    """Start server, pools, deployments of `folder`/prefect.yaml and a worker per pool; SIGINT or SIGTERM ends them
-    and what they run.
+    """Start the server, the pools, the deployments of `folder`/prefect.yaml and a worker for each pool.
 
-    A folder without a job gets the example's, so that there is something to run. What the server knows is kept in
-    $PREFECT_HOME, by default ~/.prefect: another start goes on from there.
+    SIGINT or SIGTERM ends all of them, and the runs that are under way. A folder without a job gets the example job, so
+    that there is something to run. The server keeps its database in $PREFECT_HOME, by default ~/.prefect, and continues
+    with it at the next start.
 
     Args:
         host: Address to listen on.
-        port: Of the UI and the API.
-        folder: Where prefect.yaml lies; here where None.
-        notify: Who is told when something is wrong, see `flows.server.automations.install`.
+        port: Port of the UI and the API.
+        folder: The folder that has prefect.yaml; the current one if None.
+        notify: Where to send messages when something is wrong, see `flows.server.automations.install`.
 
     Raises:
+        JobError: the folder has no prefect.yaml.
         ServeError: the port is taken, or a part does not start.
     """
     api = f"http://{host}:{port}/api"
-    # Prefect reads this one before its own settings.
+    # Prefect reads these variables before its own settings.
     environment = os.environ | {"PREFECT_API_URL": api, "DO_NOT_TRACK": "1"}
-    # prefect.yaml lets runs work in $PWD, which only a shell keeps true.
+    # prefect.yaml makes runs work in $PWD, which only a shell sets correctly.
     environment["PWD"] = str((folder or Path()).resolve())
-    # The server has a switch of its own, which pyproject.toml sets for this folder only.
+    # The server's usage statistics have a separate switch, which pyproject.toml sets for this folder only.
     environment.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
-    # People are told of late runs, and 15 s, the server's own patience, is no time for a worker that is busy.
+    # An automation reports late runs. The default of 15 s is too short for a worker that is busy.
     environment.setdefault("PREFECT_SERVER_SERVICES_LATE_RUNS_AFTER_SECONDS", "600")
     if not ((folder or Path()) / "prefect.yaml").is_file():
-        raise JobError(f"{(folder or Path()).resolve()} has no prefect.yaml. Go to the folder that has the project's.")
+        raise JobError(f"{(folder or Path()).resolve()} has no prefect.yaml. Run `serve` in the project's folder.")
     if _is_healthy(api):
-        raise ServeError(f"A Prefect server already answers at {api}. Stop it, or take another --port.")
-    _make_example_where_no_job_is(folder or Path())
+        raise ServeError(f"A Prefect server already answers at {api}. Stop it, or choose another --port.")
+    _make_example_if_there_is_no_job(folder or Path())
     running: list[subprocess.Popen[bytes]] = []
     previous = {number: signal.signal(number, _interrupt) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
@@ -71,7 +72,7 @@ def serve_until_interrupted(host: str, port: int, folder: Path | None = None, no
         pause_again(api, before)
         running += [_start(["worker", "start", "--pool", pool.name], environment, folder) for pool in POOLS]
         _install_automations(api, notify)
-        log.info("Prefect is at http://%s:%d with the deployments of prefect.yaml. Ctrl-C stops it.", host, port)
+        log.info("Prefect is at http://%s:%d with the deployments of prefect.yaml. Press Ctrl-C to stop.", host, port)
         _watch(running)
     except KeyboardInterrupt:
         log.info("Stopping.")
@@ -81,19 +82,19 @@ def serve_until_interrupted(host: str, port: int, folder: Path | None = None, no
             signal.signal(number, handler)
 
 
-def _make_example_where_no_job_is(folder: Path) -> None:
+def _make_example_if_there_is_no_job(folder: Path) -> None:
     if os.environ.get("NIGHTCAST_JOBS") or (folder / "jobs").is_dir() or (folder / EXAMPLE_FOLDER / JOB_FILE).exists():
         return
     made = make_example(folder / EXAMPLE_FOLDER)
-    log.info("There was no job yet: made the example %s, with its source beside it.", made.job_file)
+    log.info("There is no job yet, so the example %s was made, with its source beside it.", made.job_file)
 
 
 def _install_automations(api: str, notify: str | None) -> None:
-    # Prefect takes 2 s to import: by now the workers are starting beside it.
+    # Importing Prefect takes 2 s, during which the workers start.
     from flows.server.automations import install
 
     if not any(each.tells for each in install(api, notify)):
-        log.info("Nobody is told when a night goes wrong: give --notify URL, or set NIGHTCAST_NOTIFY.")
+        log.info("No messages are sent when a night goes wrong. Pass --notify URL, or set NIGHTCAST_NOTIFY.")
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
@@ -105,7 +106,7 @@ def _command(arguments: Sequence[str]) -> list[str]:
 
 
 def _start(arguments: Sequence[str], environment: dict[str, str], folder: Path | None) -> subprocess.Popen[bytes]:
-    # A group of its own, so that Ctrl-C reaches this process alone and children are stopped in order.
+    # In a session of its own, so that Ctrl-C reaches only this process, which then stops the others in order.
     return subprocess.Popen(_command(arguments), env=environment, cwd=folder, stdout=sys.stderr, start_new_session=True)
 
 
@@ -127,7 +128,7 @@ def _wait_for(api: str, server: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while not _is_healthy(api):
         if server.poll() is not None or time.monotonic() > deadline:
-            raise ServeError(f"The Prefect server did not answer at {api}. Is the port free? Take another with --port.")
+            raise ServeError(f"The Prefect server did not answer at {api}. If the port is taken, use another --port.")
         time.sleep(0.5)
 
 
@@ -138,7 +139,7 @@ def _watch(running: Sequence[subprocess.Popen[bytes]]) -> None:
 
 
 def _stop(running: Sequence[subprocess.Popen[bytes]], api: str) -> None:
-    # A second Ctrl-C must not leave behind what the first one was about to stop.
+    # A second Ctrl-C must not interrupt this: processes would be left running.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
     _end_runs([worker.pid for worker in running[1:]], api)
@@ -152,15 +153,15 @@ def _stop(running: Sequence[subprocess.Popen[bytes]], api: str) -> None:
 
 
 def _end_runs(workers: Sequence[int], api: str) -> None:
-    # Before the workers: one that is stopped kills its runs, which the server then believes to be running for ever.
-    # Told once, a run writes down that it was interrupted, and its worker says so for one that could not.
+    # End the runs before the workers: a worker that is stopped kills its runs, and the server would show them as
+    # running for ever. A run that is asked to end records that it was interrupted; its worker reports the others.
     if not (started := descendants(workers)):
         return
-    # Until there is none: a worker may begin the next one meanwhile.
+    # Repeat until none is left: a worker may start the next run meanwhile.
     while runs := children(workers):
         end(runs, _PATIENCE_SECONDS)
         started |= descendants(workers)
-    # What a run that had to be killed has left behind.
+    # Processes that a killed run left behind.
     end(started, 0)
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while _are_under_way(api) and time.monotonic() < deadline:
@@ -168,7 +169,7 @@ def _end_runs(workers: Sequence[int], api: str) -> None:
 
 
 def _are_under_way(api: str) -> bool:
-    """Whether the server believes in a run; not where it does not answer."""
+    """Whether the server shows runs as under way; False if it does not answer."""
     under_way = {"state": {"type": {"any_": ["PENDING", "RUNNING", "CANCELLING"]}}}
     try:
         answer = httpx.post(f"{api}/flow_runs/count", json={"flow_runs": under_way}, timeout=5).raise_for_status()
