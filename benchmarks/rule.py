@@ -112,7 +112,7 @@ def this_rule(ratio: FloatArray, rate: float) -> Measured:
                 effect = float(np.expm1(first.effect)) - worse
                 found.more.setdefault(f"effect_off_{worse:.0%}".rstrip("%"), []).append(effect)
         if rate == RATES[0]:
-            of_detectable(nights, calm[WORSE_FROM - 1].detectable, fresh, rate, told, found)
+            of_detectable(nights, calm[WORSE_FROM - 1].detectable_effect, fresh, rate, told, found)
             of_an_end(nights, fresh, rate, told, found)
     return found
 

@@ -95,7 +95,7 @@ def replay(job: str) -> Answer:
     zone = loaded.job.forecast.zone
     nights = replay_rule(loaded.places, loaded.job.monitor, zone, loaded.job.coverage_meant)
     episodes = episodes_of(nights, zone)
-    columns = ["evaluated_on", "segment", "loss", "baseline_loss", "statistic", "effect", "detectable", "state"]
+    columns = ["evaluated_on", "segment", "loss", "baseline_loss", "statistic", "effect", "detectable_effect", "state"]
     text = table(nights, columns, empty="No night has been scored yet.") + "\n\n"
     text += table(episodes, ["opened_at", "closed_at", "message"], empty="No alert would have been raised.")
     silent = sum(night["state"] == "not evaluated" for night in nights)

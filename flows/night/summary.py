@@ -155,7 +155,7 @@ def _doubt(loss: Mapping[str, Any]) -> str:
     """What a verdict leaves open: why there is none, or how small a degradation it could see."""
     if loss["state"] == "not evaluated":
         return f": {loss['reason']}" if loss.get("reason") else ""
-    seen = loss.get("detectable")
+    seen = loss.get("detectable_effect")
     if seen is None or seen != seen:
         return ", too few series to see any degradation within 14 nights"
     return f", would see {100 * seen:.0f} % worse within 14 nights"

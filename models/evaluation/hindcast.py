@@ -186,12 +186,14 @@ def _naive(panel: Panel, back: int, season: int) -> FloatArray:
     return naive
 
 
-def _loss(sums: FloatArray, revised: FloatArray, special_by: str | None) -> EvaluationLoss:
+def _loss(sums: FloatArray, revised: FloatArray, special_definition: str | None) -> EvaluationLoss:
     n, loss, with_baseline, baseline, inside, bias, *of_special = sums.tolist()
     change, days = revised.tolist()
     instability = _share(change, days)
     if not n:
-        return EvaluationLoss(float("nan"), float("nan"), float("nan"), float("nan"), 0, instability, special_by)
+        return EvaluationLoss(
+            float("nan"), float("nan"), float("nan"), float("nan"), 0, instability, special_definition
+        )
     unlike, special_loss, special_with_baseline, special_baseline = of_special
     return EvaluationLoss(
         loss=loss / n,
@@ -200,8 +202,8 @@ def _loss(sums: FloatArray, revised: FloatArray, special_by: str | None) -> Eval
         bias=bias / n,
         n=int(n),
         instability=instability,
-        special_by=special_by,
-        special_n=None if special_by is None else int(unlike),
+        special_definition=special_definition,
+        special_n=None if special_definition is None else int(unlike),
         special_loss=_share(special_loss, unlike),
         special_baseline_loss=_share(special_baseline, special_with_baseline),
     )

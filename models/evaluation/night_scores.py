@@ -83,8 +83,8 @@ class EvaluationLoss:
         n: Number of points.
         instability: Mean of |median of tonight - median of the night before| of the same day, scaled; NaN where there
             was no night before, or it shares no day with tonight.
-        special_by: What tells the points apart that are unlike those which the naive repeats, see `KindsOfDays.text`;
-            None where nothing does.
+        special_definition: What makes a point special, unlike the one which the naive repeats, see
+            `KindsOfDays.text`; None where nothing does.
         special_n: How many are; None where nothing tells them apart.
         special_loss: What `loss` is, of those alone; NaN where there are none.
         special_baseline_loss: What `baseline_loss` is, of those alone.
@@ -96,7 +96,7 @@ class EvaluationLoss:
     bias: float
     n: int
     instability: float = float("nan")
-    special_by: str | None = None
+    special_definition: str | None = None
     special_n: int | None = None
     special_loss: float = float("nan")
     special_baseline_loss: float = float("nan")
@@ -256,9 +256,11 @@ def usable_scale(scale: FloatArray, values: FloatArray) -> FloatArray:
     return np.where(np.isnan(scale) | (scale <= 0), size, scale)
 
 
-def _summarise(points: FloatArray, special_by: str | None) -> EvaluationLoss:
+def _summarise(points: FloatArray, special_definition: str | None) -> EvaluationLoss:
     if not len(points):
-        return EvaluationLoss(float("nan"), float("nan"), float("nan"), float("nan"), 0, special_by=special_by)
+        return EvaluationLoss(
+            float("nan"), float("nan"), float("nan"), float("nan"), 0, special_definition=special_definition
+        )
     with_interval, unlike = points[:, 4].sum(), points[points[:, 6] > 0]
     return EvaluationLoss(
         loss=_mean(points[:, 1]),
@@ -266,8 +268,8 @@ def _summarise(points: FloatArray, special_by: str | None) -> EvaluationLoss:
         coverage=float(points[:, 3].sum() / with_interval) if with_interval else float("nan"),
         bias=_mean(points[:, 5]),
         n=len(points),
-        special_by=special_by,
-        special_n=None if special_by is None else len(unlike),
+        special_definition=special_definition,
+        special_n=None if special_definition is None else len(unlike),
         special_loss=_mean(unlike[:, 1]),
         special_baseline_loss=_mean(unlike[:, 2]),
     )

@@ -44,12 +44,12 @@ class Evidence(NamedTuple):
 
     Attributes:
         e_value: By those on the challenger; it began as what the held-out steps said.
-        e_against: By those on the champion.
+        champion_e_value: By those on the champion.
         nights: On how many there was something to bet on.
     """
 
     e_value: float
-    e_against: float
+    champion_e_value: float
     nights: int
 
 
@@ -254,12 +254,12 @@ def in_shadow(evidence: Evidence, total: Sums, against: Sequence[str], settings:
 
 
 def _decided(said: str, evidence: Evidence, against: Sequence[str], settings: PromotionSettings) -> Verdict:
-    if evidence.e_value >= settings.evidence and evidence.e_value > evidence.e_against:
+    if evidence.e_value >= settings.evidence and evidence.e_value > evidence.champion_e_value:
         if against:
             return Verdict("wait", f"{said}, but {' and '.join(against)}")
         return Verdict("promote", f"{said}, {settings.evidence:g} is enough")
-    if evidence.e_against >= settings.evidence:
-        return Verdict("retire", f"{said}, and {evidence.e_against:.3g} for the champion")
+    if evidence.champion_e_value >= settings.evidence:
+        return Verdict("retire", f"{said}, and {evidence.champion_e_value:.3g} for the champion")
     return Verdict("wait", f"{said} where {settings.evidence:g} is enough")
 
 

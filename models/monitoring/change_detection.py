@@ -82,7 +82,7 @@ class Verdict(NamedTuple):
         effect: Median of what the nights since the onset lie above the usual; of the recent ones where nothing is
             wrong. In the signal's units.
         onset: Index of the night on which the degradation most likely began; None unless degraded.
-        detectable: The smallest lasting rise that two weeks would show; NaN where none would.
+        detectable_effect: The smallest lasting rise that two weeks would show; NaN where none would.
         reason: Why it was not evaluated, "" otherwise.
     """
 
@@ -90,7 +90,7 @@ class Verdict(NamedTuple):
     statistic: float
     effect: float
     onset: int | None
-    detectable: float = float("nan")
+    detectable_effect: float = float("nan")
     reason: str = ""
 
 

@@ -89,8 +89,8 @@ def verdict_on(
         watch = Watch(float(np.log1p(monitor.tolerance)), float(np.log1p(monitor.min_effect)))
         watch = INSTABILITY if signal == "instability" else watch
         verdict = judge(told, monitor, watch, rate)
-        effect, detectable = float(np.expm1(verdict.effect)), float(np.expm1(verdict.detectable))
-        verdict = verdict._replace(effect=effect, detectable=detectable)
+        effect, detectable = float(np.expm1(verdict.effect)), float(np.expm1(verdict.detectable_effect))
+        verdict = verdict._replace(effect=effect, detectable_effect=detectable)
     return verdict if verdict.onset is None else verdict._replace(onset=verdict.onset - len(backtest))
 
 
@@ -146,7 +146,7 @@ def state_of(signal: Signal, row: Mapping[str, Any]) -> str:
     """What a row of `loss` says of a signal; "not evaluated" where nothing."""
     if signal == "loss":
         return str(row["state"])
-    return str(((row["signals"] or {}).get(signal) or {}).get("state", "not evaluated"))
+    return str(((row["other_signals"] or {}).get(signal) or {}).get("state", "not evaluated"))
 
 
 def in_words(signal: Signal, effect: float) -> str:
@@ -168,7 +168,7 @@ def _said(signal: Signal, row: Mapping[str, Any]) -> int:
     """What a night was told as: 0 as nothing, 1 as degraded, -1 as degraded for being too low."""
     if state_of(signal, row) != "degraded":
         return 0
-    return -1 if signal == "bias" and row["signals"]["bias"]["effect"] < 0 else 1
+    return -1 if signal == "bias" and row["other_signals"]["bias"]["effect"] < 0 else 1
 
 
 def _values(signal: Signal, rows: Sequence[Mapping[str, Any]]) -> FloatArray:
@@ -184,8 +184,8 @@ def _values(signal: Signal, rows: Sequence[Mapping[str, Any]]) -> FloatArray:
 def _mixed(rows: Sequence[Mapping[str, Any]]) -> Mixed:
     """Losses of evaluations; the mix is known of those alone whose days were told apart by what tells tonight's."""
     mixed = Mixed(**{each.name: _column(rows, each.name) for each in fields(Mixed)})
-    by = rows[-1].get("special_by")
-    same = np.array([by is not None and row.get("special_by") == by for row in rows])
+    by = rows[-1].get("special_definition")
+    same = np.array([by is not None and row.get("special_definition") == by for row in rows])
     return replace(mixed, special_n=np.where(same, mixed.special_n, np.nan))
 
 

@@ -195,17 +195,17 @@ def backtest_losses(engine: sa.Engine, job: str) -> list[Row]:
 
 def calibration_evidence(engine: sa.Engine, job: str, before: datetime) -> bytes | None:
     """What was known of how forecasts had covered by the end of the newest night before one; None where nothing."""
-    mine = calibration.c.job == job, calibration.c.cutoff < before, calibration.c.evidence.is_not(None)
-    newest = sa.select(calibration.c.evidence).where(*mine).order_by(calibration.c.cutoff.desc()).limit(1)
+    mine = calibration.c.job == job, calibration.c.cutoff < before, calibration.c.coverage_evidence.is_not(None)
+    newest = sa.select(calibration.c.coverage_evidence).where(*mine).order_by(calibration.c.cutoff.desc()).limit(1)
     found = _rows(engine, newest)
-    return found[0]["evidence"] if found else None
+    return found[0]["coverage_evidence"] if found else None
 
 
 def applied_calibration(engine: sa.Engine, job: str, cutoff: datetime) -> bytes | None:
     """What a night's quantiles were calibrated by; None where nothing was kept."""
     mine = calibration.c.job == job, calibration.c.cutoff == cutoff
-    found = _rows(engine, sa.select(calibration.c.applied).where(*mine))
-    return found[0]["applied"] if found else None
+    found = _rows(engine, sa.select(calibration.c.applied_calibration).where(*mine))
+    return found[0]["applied_calibration"] if found else None
 
 
 def champion(engine: sa.Engine, job: str) -> Row | None:

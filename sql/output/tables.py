@@ -113,7 +113,7 @@ def _figures() -> list[sa.Column[Any]]:
         sa.Column("bias", sa.Double),
         sa.Column("n", sa.BigInteger),
         sa.Column("instability", sa.Double),
-        sa.Column("special_by", sa.Text),
+        sa.Column("special_definition", sa.Text),
         sa.Column("special_n", sa.BigInteger),
         sa.Column("special_loss", sa.Double),
         sa.Column("special_baseline_loss", sa.Double),
@@ -132,33 +132,32 @@ loss = sa.Table(
     sa.Column("onset", UTCDateTime),
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("run_id", sa.Text),
-    sa.Column("detectable", sa.Double),
+    sa.Column("detectable_effect", sa.Double),
     sa.Column("reason", sa.Text),
-    sa.Column("signals", sa.JSON(none_as_null=True)),
+    sa.Column("other_signals", sa.JSON(none_as_null=True)),
 )
-"""`state` is of the loss; `signals` holds those of bias, coverage and revision, each with what is here columns of the
-loss."""
+"""`state` is of the loss; `other_signals` holds the same columns for bias, coverage and instability."""
 
 hindcast_loss = sa.Table(
     "hindcast_loss",
     metadata,
     *_evaluation(),
-    sa.Column("version", sa.Text),
+    sa.Column("model_version", sa.Text),
     sa.Column("in_sample", sa.Boolean, nullable=False),
     *_figures(),
 )
-"""What nights before the first one would have lost; `learnt` where the version had learnt from their actuals."""
+"""What nights before the first one would have lost; `in_sample` where the version had learnt from their actuals."""
 
 calibration = sa.Table(
     "calibration",
     metadata,
     sa.Column("job", Name, primary_key=True),
     sa.Column("cutoff", UTCDateTime, primary_key=True),
-    sa.Column("applied", sa.LargeBinary),
-    sa.Column("evidence", sa.LargeBinary),
+    sa.Column("applied_calibration", sa.LargeBinary),
+    sa.Column("coverage_evidence", sa.LargeBinary),
 )
-"""`applied` is what a night's quantiles were calibrated by, `evidence` what was known by its end of how forecasts had
-covered, from which later nights calibrate; both are NumPy's `.npz`, without pickle."""
+"""`applied_calibration` is what the night's quantiles were calibrated by; `coverage_evidence` is what was
+known at its end of how past forecasts had covered. Both are NumPy's `.npz`, without pickle."""
 
 alert = sa.Table(
     "alert",
@@ -177,11 +176,11 @@ alert = sa.Table(
     sa.Column("closed_at", UTCDateTime),
     sa.Column("run_id", sa.Text),
     sa.Column("reason", sa.Text),
-    sa.Column("undelivered", sa.JSON(none_as_null=True)),
+    sa.Column("delivery_errors", sa.JSON(none_as_null=True)),
     sa.Column("accepted_at", UTCDateTime),
 )
 """`state` is open, acknowledged or closed; one with `accepted_at` was closed by somebody, as what is usual now;
-`undelivered` says of each target that did not take the newest news why."""
+`delivery_errors` says of each target that did not take the newest news why."""
 
 model = sa.Table(
     "model",
@@ -207,18 +206,18 @@ promotion = sa.Table(
     sa.Column("job", Name, primary_key=True),
     sa.Column("version", Name, primary_key=True),
     sa.Column("evaluated_on", UTCDateTime, primary_key=True),
-    sa.Column("champion", sa.Text, nullable=False),
+    sa.Column("champion_version", sa.Text, nullable=False),
     sa.Column("held_out", sa.Boolean, nullable=False),
     sa.Column("n", sa.BigInteger, nullable=False),
     sa.Column("loss", sa.Double),
     sa.Column("champion_loss", sa.Double),
     sa.Column("coverage", sa.Double),
     sa.Column("champion_coverage", sa.Double),
-    sa.Column("difference", sa.Double),
-    sa.Column("segments", sa.JSON(none_as_null=True)),
+    sa.Column("log_ratio", sa.Double),
+    sa.Column("segment_sums", sa.JSON(none_as_null=True)),
     sa.Column("nights", sa.Integer, nullable=False),
     sa.Column("e_value", sa.Double, nullable=False),
-    sa.Column("e_against", sa.Double, nullable=False),
+    sa.Column("champion_e_value", sa.Double, nullable=False),
     sa.Column("effect", sa.Double),
     sa.Column("worst_segment", sa.Text),
     sa.Column("worst_effect", sa.Double),
@@ -247,9 +246,9 @@ run = sa.Table(
     sa.Column("error", sa.Text),
     sa.Column("report", sa.Text),
     sa.Column("note", sa.Text),
-    sa.Column("part", sa.Text),
+    sa.Column("kind", sa.Text),
 )
-"""`part` is nightly, train, forecast or score, null for runs of earlier releases. `state` is running, completed,
+"""`kind` is nightly, train, forecast or score, null for runs of earlier releases. `state` is running, completed,
 unchanged (published before, and the same again), skipped (done before), failed or crashed (found dead by a later run);
 `seconds` holds the seconds of each stage, `note` what else there is to say."""
 

@@ -141,13 +141,13 @@ def _upsert(
 
 
 def start_run(
-    engine: sa.Engine, run_id: str, job: str, cutoff: datetime, started_at: datetime, part: str = "nightly"
+    engine: sa.Engine, run_id: str, job: str, cutoff: datetime, started_at: datetime, kind: str = "nightly"
 ) -> None:
-    """Note that a run began, of a whole night or of a part of it."""
+    """Note that a run began, of a whole night or of a part of it (`kind`)."""
     # A run that is tried again under its own name leaves its first error behind.
     started = {
         "job": job, "cutoff": cutoff, "started_at": started_at, "state": "running", "finished_at": None, "error": None,
-        "note": None, "part": part,
+        "note": None, "kind": kind,
     }  # fmt: skip
     upsert(engine, run, [{"run_id": run_id, **started}])
 

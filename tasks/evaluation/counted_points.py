@@ -84,7 +84,7 @@ def _first_ends(runs: Iterable[Mapping[str, Any]], part: str, wrote: set[str]) -
     """When the first run of each cutoff ended that did a part of the night; a crashed one if what it wrote is there."""
     ends = dict[datetime, datetime]()
     for row in runs:
-        if row["part"] in (None, "nightly", part) and (row["state"] in ENDED or row["run_id"] in wrote):
+        if row["kind"] in (None, "nightly", part) and (row["state"] in ENDED or row["run_id"] in wrote):
             end = row["finished_at"] or row["started_at"]
             ends[row["cutoff"]] = min(end, ends.get(row["cutoff"], end))
     return ends

@@ -53,7 +53,7 @@ def run_hindcast(
             "job": places.job,
             "evaluated_on": grid.instant(panel.cutoff_index - evaluation.back),
             "segment": segment,
-            "version": fitted.version,
+            "model_version": fitted.version,
             "in_sample": evaluation.in_sample,
             **asdict(loss),
         }

@@ -153,10 +153,12 @@ def kinds_before(places: Places, cutoff: datetime) -> str | None:
     does.
     """
     engine, job = places.engine(), places.job
-    live = [row["special_by"] for row in history.losses(engine, job, "all") if row["evaluated_on"] < cutoff]
+    live = [row["special_definition"] for row in history.losses(engine, job, "all") if row["evaluated_on"] < cutoff]
     newest = next(filter(None, reversed(live)), None)
     # Only the first nights have to look further.
-    return newest or next(filter(None, (row["special_by"] for row in history.backtest_losses(engine, job))), None)
+    return newest or next(
+        filter(None, (row["special_definition"] for row in history.backtest_losses(engine, job))), None
+    )
 
 
 def before_what_is_new(rows_file: Path, grid: TimeGrid, before: int) -> int:

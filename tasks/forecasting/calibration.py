@@ -48,13 +48,13 @@ def tonights_calibration(places: Places, cutoff: datetime, panel: Panel, instead
 def keep_calibration(places: Places, cutoff: datetime, applied: Path | None) -> None:
     """Keep what a night's quantiles were calibrated by, so that what they cover tells of the network's own."""
     if applied is not None:
-        row = {"job": places.job, "cutoff": cutoff, "applied": applied.read_bytes()}
+        row = {"job": places.job, "cutoff": cutoff, "applied_calibration": applied.read_bytes()}
         write.upsert_calibration(places.engine(), row)
 
 
 def keep_evidence(places: Places, cutoff: datetime, evidence: Evidence) -> None:
     """Keep what is known by the end of an evaluation; later nights calibrate by it."""
-    row = {"job": places.job, "cutoff": cutoff, "evidence": packed(evidence.arrays())}
+    row = {"job": places.job, "cutoff": cutoff, "coverage_evidence": packed(evidence.arrays())}
     write.upsert_calibration(places.engine(), row)
 
 

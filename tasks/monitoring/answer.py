@@ -49,7 +49,7 @@ def accept_alert(places: Places, segment: str, by: str, at: datetime) -> list[di
     told = {"state": "closed", "closed_at": newest, "accepted_at": at, "acknowledged_by": by, "acknowledged_at": at}
     accepted = [
         # Who said so needs no message of it.
-        {**each, **told, "last_sent_at": each["last_sent_at"] or newest, "undelivered": None}
+        {**each, **told, "last_sent_at": each["last_sent_at"] or newest, "delivery_errors": None}
         for each in mine
     ]
     write.upsert_alerts(engine, accepted)

@@ -38,11 +38,18 @@ def opened(found: Row | None, job: str, segment: str, signal: str, night: dateti
         return {**found, **told}
     key = {"job": job, "segment": segment, "signal": signal, "opened_at": night}
     fresh = {**key, "acknowledged_by": None, "acknowledged_at": None, "accepted_at": None}
-    return {**(found or fresh), "state": "open", "closed_at": None, "last_sent_at": None, "undelivered": None, **told}
+    return {
+        **(found or fresh),
+        "state": "open",
+        "closed_at": None,
+        "last_sent_at": None,
+        "delivery_errors": None,
+        **told,
+    }
 
 
 def closed(found: Row, night: datetime, message: str) -> dict[str, Any]:
     """The open alert as it closes tonight: untold yet, but where nobody was to hear of it, and nobody is."""
-    unheard = found["last_sent_at"] is None and not found["undelivered"]
-    told = {"last_sent_at": night if unheard else None, "undelivered": None}
+    unheard = found["last_sent_at"] is None and not found["delivery_errors"]
+    told = {"last_sent_at": night if unheard else None, "delivery_errors": None}
     return {**found, "state": "closed", "closed_at": night, **told, "message": message}

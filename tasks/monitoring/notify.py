@@ -59,12 +59,12 @@ def notify(places: Places, targets: Notify, evaluated_on: datetime, now: datetim
     news = [each for each in alerts if each["last_sent_at"] is None or _is_due_again(each, now, repeat)]
     everybody = targets_of(targets.webhook, targets.targets)
     names = {target.name for target in everybody}
-    late = [each for each in alerts if each not in news and names & set(each["undelivered"] or {})]
+    late = [each for each in alerts if each not in news and names & set(each["delivery_errors"] or {})]
     events = [alert_message(each, evaluated_on) for each in sorted(news, key=_weight)]
     took = {PREFECT} if [event for event in events if emit(event["event"], event)] else set[str]()
     refused: dict[str, str] = {}
     for target in everybody:
-        mine = news + [each for each in late if target.name in each["undelivered"]]
+        mine = news + [each for each in late if target.name in each["delivery_errors"]]
         if not mine:
             continue
         if why := deliver(target, night_message(places.job, mine, evaluated_on)):
@@ -73,7 +73,7 @@ def notify(places: Places, targets: Notify, evaluated_on: datetime, now: datetim
             took.add(target.name)
     told = [_after(each, each in news, took, refused, everybody, now) for each in (*news, *late)]
     write.upsert_alerts(places.engine(), told)
-    missed = [each for each in told if each["undelivered"] or each["last_sent_at"] is None]
+    missed = [each for each in told if each["delivery_errors"] or each["last_sent_at"] is None]
     sent = [str(each["message"]) for each in told if each not in missed]
     return Delivery(tuple(sent), tuple(_with_reasons(each) for each in missed))
 
@@ -125,14 +125,14 @@ def _after(
     alert: Row, is_news: bool, took: set[str], refused: Mapping[str, str], everybody: Sequence[Target], now: datetime
 ) -> dict[str, Any]:
     """The alert with who took it tonight and who did not."""
-    asked = {each.name for each in everybody if is_news or each.name in alert["undelivered"]}
+    asked = {each.name for each in everybody if is_news or each.name in alert["delivery_errors"]}
     undelivered = {name: why for name, why in refused.items() if name in asked}
     heard = is_news and bool(took & (asked | {PREFECT}))
-    return {**alert, "last_sent_at": now if heard else alert["last_sent_at"], "undelivered": undelivered or None}
+    return {**alert, "last_sent_at": now if heard else alert["last_sent_at"], "delivery_errors": undelivered or None}
 
 
 def _with_reasons(alert: Row) -> str:
-    reasons = "; ".join(f"{name}: {why}" for name, why in (alert["undelivered"] or {}).items())
+    reasons = "; ".join(f"{name}: {why}" for name, why in (alert["delivery_errors"] or {}).items())
     return f"{alert['message']} ({reasons})" if reasons else str(alert["message"])
 
 

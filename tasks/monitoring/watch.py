@@ -108,7 +108,7 @@ def loss_row(
     past = [row for row in stored if row["segment"] == segment and row["evaluated_on"] < night]
     first = min((row["evaluated_on"] for row in past if row["n"]), default=night)
     before = [row for row in backtest if row["segment"] == segment and row["evaluated_on"] < first]
-    nights = [*past, {**figures, "state": "", "signals": None}]
+    nights = [*past, {**figures, "state": "", "other_signals": None}]
     weekday = np.array([row["evaluated_on"].astimezone(zone).weekday() for row in (*before, *nights)], np.int64)
     evaluations = [row["evaluated_on"] for row in nights]
     verdicts: dict[str, dict[str, Any]] = {}
@@ -123,7 +123,7 @@ def loss_row(
         verdicts[signal] = {**verdict._asdict(), "onset": onset}
     loss = verdicts.pop("loss")
     others = {signal: _as_json(verdict) for signal, verdict in verdicts.items() if signal in monitor.signals}
-    return {**figures, "statistic": None, "threshold": 1.0, "effect": None, **loss, "signals": others}
+    return {**figures, "statistic": None, "threshold": 1.0, "effect": None, **loss, "other_signals": others}
 
 
 def alerts_after(
@@ -154,9 +154,9 @@ def alerts_after(
 def _degraded(
     signal: Signal, row: Row, rows: Sequence[Row], found: Row | None, runs: Sequence[Row], stale: bool, zone: tzinfo
 ) -> dict[str, Any]:
-    verdict = row if signal == "loss" else row["signals"][signal]
+    verdict = row if signal == "loss" else row["other_signals"][signal]
     onset = _moment(verdict["onset"])
-    bias = (row["signals"] or {}).get("bias") or {}
+    bias = (row["other_signals"] or {}).get("bias") or {}
     series = [run["series"] for run in runs if run["series"] is not None]
     before = [run["series"] for run in runs if run["series"] is not None and run["cutoff"] < onset]
     reason = likely_reason(
@@ -188,7 +188,7 @@ def without_segment(alert: Row, evaluated_on: datetime) -> dict[str, Any]:
         "state": "closed",
         "closed_at": evaluated_on,
         "last_sent_at": alert["last_sent_at"] or evaluated_on,
-        "undelivered": None,
+        "delivery_errors": None,
         "message": f"{alert['job']}, {alert['segment']}: watched no longer, for the segment or signal is gone",
     }
 

@@ -50,7 +50,7 @@ def nights_done(places: Places) -> list[datetime]:
     engine = places.ready_engine()
     states: dict[datetime, set[str]] = {}
     for row in history.runs(engine, places.job):
-        if row["part"] in _NO_NIGHT:
+        if row["kind"] in _NO_NIGHT:
             continue
         states.setdefault(row["cutoff"], set()).add(row["state"])
     published = [row["cutoff"] for row in history.publications(engine, places.job)]

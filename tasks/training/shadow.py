@@ -118,8 +118,8 @@ def judge_challenger(
     tonight = compare(challenger, champion, panel, forecast, masks, shadow.judged, stride=stride, oldest=shadow.oldest)
     first = next((row for row in shadow.rows if row["held_out"]), None)
     evaluations = [row for row in shadow.rows if not row["held_out"]]
-    differences = [row["difference"] for row in evaluations if row["difference"] is not None]
-    held_out = (1.0, 1.0) if first is None else (first["e_value"], first["e_against"])
+    differences = [row["log_ratio"] for row in evaluations if row["log_ratio"] is not None]
+    held_out = (1.0, 1.0) if first is None else (first["e_value"], first["champion_e_value"])
     evidence = evidence_of([*differences, tonight.total.difference], held_out)
     total = _sums(evaluations, "all").plus(tonight.total)
     by_segment = {name: _sums(evaluations, name).plus(sums) for name, sums in tonight.segments.items()}
@@ -140,7 +140,7 @@ def _takes_over(fitted: Fitted) -> bool:
 def _sums(evaluations: Sequence[Row], segment: str) -> Sums:
     found = Sums()
     for row in evaluations:
-        found = found.plus((row["segments"] or {}).get(segment, Sums()))
+        found = found.plus((row["segment_sums"] or {}).get(segment, Sums()))
     return found
 
 

@@ -57,7 +57,7 @@ def test_what_a_webhook_does_not_take_is_noted_and_sent_with_the_next_night(untr
     [alert] = history.alerts(engine, "small")
     assert (night.state, night.stale, alert["signal"]) == ("completed", True, "input")
     assert history.runs(engine, "small")[0]["state"] == "completed"
-    assert list(alert["undelivered"]) == ["webhook"]
+    assert list(alert["delivery_errors"]) == ["webhook"]
     assert alert["last_sent_at"] is None
     assert [each.startswith(alert["message"]) for each in night.undelivered] == [True]
     tried = len(received)
@@ -69,7 +69,7 @@ def test_what_a_webhook_does_not_take_is_noted_and_sent_with_the_next_night(untr
     assert night_of(job, "2024-02-23").undelivered == []
     night_of(job, "2024-02-23")
     assert [each["event"] for each in received[tried:]] == ["nightcast.input.stale"]
-    assert history.alerts(engine, "small")[0]["undelivered"] is None
+    assert history.alerts(engine, "small")[0]["delivery_errors"] is None
 
 
 def replace_source(job: Path, frame: pd.DataFrame) -> None:
@@ -128,7 +128,7 @@ def test_a_month_without_actuals_is_not_evaluated_and_after_it_the_rule_goes_on(
     verdicts = {"2024-01-08": None}
     night_of(job, "2024-01-08")
     engine = load_job(job).places.engine()
-    row = {"job": "small", "segment": "all", "version": "v1", "in_sample": False, "n": 12}
+    row = {"job": "small", "segment": "all", "model_version": "v1", "in_sample": False, "n": 12}
     before = [
         {
             **row, "evaluated_on": datetime(2023, 11, 20, tzinfo=UTC) + timedelta(days=day), "loss": 0.3 + day % 3 / 50,

@@ -255,7 +255,7 @@ def test_a_training_at_the_cutoff_of_a_crashed_night_does_not_make_it_done(run_u
     assert [(night.cutoff.day, night.state) for night in backfill_nights(job, "2024-02-01", "2024-02-03").nights] == [
         (3, "unchanged")
     ]
-    assert {row["part"] for row in history.runs(loaded.places.engine(), "small")} == {"nightly", "train", "score"}
+    assert {row["kind"] for row in history.runs(loaded.places.engine(), "small")} == {"nightly", "train", "score"}
 
 
 def test_nights_side_by_side_say_the_same_as_one_after_the_other(run_until, tmp_path):

@@ -122,7 +122,7 @@ def test_points_that_are_unlike_what_the_naive_repeats_are_told_apart():
     kinds = KindsOfDays.of(panel)
     points = newly_realised(night, np.full(2, 2.0), 99, UnlikeDays(panel, kinds))
     loss = losses_of_points([points], everybody, kinds)["all"]
-    assert (loss.n, loss.special_n, loss.special_by) == (2, 1, kinds.text)
+    assert (loss.n, loss.special_n, loss.special_definition) == (2, 1, kinds.text)
     assert loss.special_loss == pytest.approx((1 + 2.5 + 1.8) / 3 / 2)
     assert loss.special_baseline_loss == pytest.approx((1 + 5 + 9) / 3 / 2)
     # The loss is of both, as it always was.

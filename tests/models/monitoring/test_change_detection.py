@@ -160,7 +160,7 @@ def test_nothing_is_said_before_there_are_enough_nights_to_compare_with() -> Non
 
     assert verdict.state == "not evaluated"
     assert verdict.reason == "179 nights to compare with, 180 needed"
-    assert np.isnan([verdict.statistic, verdict.effect, verdict.detectable]).all()
+    assert np.isnan([verdict.statistic, verdict.effect, verdict.detectable_effect]).all()
 
 
 def test_nights_that_the_model_had_learnt_from_tell_the_spread_but_not_the_level() -> None:

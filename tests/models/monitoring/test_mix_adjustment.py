@@ -69,12 +69,12 @@ def test_a_few_points_move_little():
 def rows_of(mixed: Mixed) -> list[dict[str, object]]:
     names = ("n", "loss", "baseline_loss", "special_n", "special_loss", "special_baseline_loss")
     rest = {
-        "special_by": "promotions",
+        "special_definition": "promotions",
         "coverage": 0.8,
         "bias": 0.0,
         "instability": 0.2,
         "state": "ok",
-        "signals": None,
+        "other_signals": None,
         "in_sample": False,
     }
     return [
@@ -93,7 +93,7 @@ def test_promotions_that_end_are_no_degradation_and_hide_none(worse, state):
     verdict = verdict_on("loss", rows[180:], rows[:180], weekday, MonitorSettings(), 0.3)
     assert verdict.state == state
     # Without telling the days apart, the naive that is right again made it a degradation.
-    plain = [{**row, "special_by": None, "special_n": None} for row in rows]
+    plain = [{**row, "special_definition": None, "special_n": None} for row in rows]
     assert verdict_on("loss", plain[180:], plain[:180], weekday, MonitorSettings(), 0.3).state == "degraded"
 
 
@@ -105,7 +105,7 @@ def test_evaluations_whose_days_were_told_apart_by_something_else_are_not_compar
     for worse, state in ((1.0, "ok"), (1.3, "degraded")):
         noise = np.exp(random.normal(0, 0.03, 220)) * np.where(np.arange(220) < 180, 1.0, worse)
         rows = rows_of(mixed_of(share, noise))
-        nothing = {"special_by": None, "special_n": None, "special_loss": None, "special_baseline_loss": None}
+        nothing = {"special_definition": None, "special_n": None, "special_loss": None, "special_baseline_loss": None}
         rows = [{**row, **nothing} if (number >= 180) == gone else row for number, row in enumerate(rows)]
         said = verdict_on("loss", rows[180:], rows[:180], np.arange(220) % 7, MonitorSettings(), 0.3)
         assert said.state == state

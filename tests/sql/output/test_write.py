@@ -228,9 +228,9 @@ def test_only_a_challenger_can_be_let_go(output):
 
 def test_what_is_known_of_a_challenger_is_kept_by_evaluation_and_replaced_when_it_is_said_again(output):
     evaluation = {
-        "job": "sales", "version": "v2", "evaluated_on": NIGHT, "champion": "v1", "held_out": False, "n": 42,
-        "difference": 0.1, "segments": {"all": [42.0, 1.0, 1.1, 38.0, 37.0]}, "nights": 1, "e_value": 1.0,
-        "e_against": 1.0, "effect": float("nan"), "verdict": "wait", "reason": "too early",
+        "job": "sales", "version": "v2", "evaluated_on": NIGHT, "champion_version": "v1", "held_out": False, "n": 42,
+        "log_ratio": 0.1, "segment_sums": {"all": [42.0, 1.0, 1.1, 38.0, 37.0]}, "nights": 1, "e_value": 1.0,
+        "champion_e_value": 1.0, "effect": float("nan"), "verdict": "wait", "reason": "too early",
     }  # fmt: skip
     later = evaluation | {"evaluated_on": NIGHT + timedelta(days=1), "held_out": True}
     write.upsert_promotions(output, [later, evaluation])
@@ -238,5 +238,5 @@ def test_what_is_known_of_a_challenger_is_kept_by_evaluation_and_replaced_when_i
     write.upsert_promotions(output, [evaluation | {"version": "v3"}])
     rows = history.promotions(output, "sales", "v2")
     assert [(row["evaluated_on"], row["e_value"]) for row in rows] == [(NIGHT, 2.0), (NIGHT + timedelta(days=1), 1.0)]
-    assert (rows[0]["segments"]["all"][0], rows[0]["effect"], rows[1]["held_out"]) == (42.0, None, True)
+    assert (rows[0]["segment_sums"]["all"][0], rows[0]["effect"], rows[1]["held_out"]) == (42.0, None, True)
     assert len(history.promotions(output, "sales")) == 3

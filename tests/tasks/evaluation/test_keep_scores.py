@@ -37,7 +37,7 @@ def test_a_version_that_forecasts_a_night_no_more_leaves_no_score_and_a_segment_
     keep_scores(places, [row(version="v2"), row("version=v2"), row("version=fallback")])
     keep_scores(places, [{**row(), "metric": "instability"}])  # which tells of no version
     assert set(stored()) == {"all", "version=v2", "version=fallback", "region=north"}
-    assert history.scores(places.engine(), "sales", NIGHT, "all")[0]["model_version"] == "v2"
+    assert history.scores(places.engine(), "sales", NIGHT, "all", "mae")[0]["model_version"] == "v2"
 
 
 def test_a_past_night_writes_only_what_knows_as_many_actuals(places, stored):

@@ -74,4 +74,4 @@ def test_packed_arrays_are_the_same_bytes_each_time():
 
 def test_a_row_without_its_key_is_refused(places):
     with pytest.raises(ValueError, match="lacks keys"):
-        write.upsert_calibration(places.engine(), {"job": "sales", "evidence": b""})
+        write.upsert_calibration(places.engine(), {"job": "sales", "coverage_evidence": b""})

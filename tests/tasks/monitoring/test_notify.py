@@ -129,14 +129,14 @@ def test_what_a_webhook_refuses_is_tried_again_noted_and_sent_with_the_next_nigh
     delivery = notify(places, Notify(webhook=url), NIGHT, NOW)
     [alert] = history.alerts(places.engine(), "sales")
     assert len(received) == 3
-    assert alert["undelivered"] == {"webhook": "it answered 500 Internal Server Error"}
+    assert alert["delivery_errors"] == {"webhook": "it answered 500 Internal Server Error"}
     assert alert["last_sent_at"] is None
     assert delivery.undelivered == ("sales, region=0: loss is worse (webhook: it answered 500 Internal Server Error)",)
     status[0] = 200
     open_alert("region=1", "coverage", NIGHT + timedelta(days=1))
     notify(places, Notify(webhook=url), NIGHT + timedelta(days=1), NOW + timedelta(days=1))
     assert [each["segment"] for each in received[3]["alerts"]] == ["region=0", "region=1"]
-    assert [each["undelivered"] for each in history.alerts(places.engine(), "sales")] == [None, None]
+    assert [each["delivery_errors"] for each in history.alerts(places.engine(), "sales")] == [None, None]
 
 
 def test_one_target_that_fails_does_not_send_the_others_anything_twice(
@@ -148,12 +148,12 @@ def test_one_target_that_fails_does_not_send_the_others_anything_twice(
     open_alert()
     notify(places, targets, NIGHT, NOW)
     [alert] = history.alerts(places.engine(), "sales")
-    assert (alert["last_sent_at"], list(alert["undelivered"])) == (NOW, ["webhook"])
+    assert (alert["last_sent_at"], list(alert["delivery_errors"])) == (NOW, ["webhook"])
     assert [each["message"] for each in received] == ["sales, all: loss is worse"]
     assert received[0]["title"] == "sales: 1 alerts open, 0 over"
     notify(places, Notify(webhook=url, targets=["${CHAT}"]), NIGHT, NOW + timedelta(days=1))
     assert [each.get("event") for each in received] == [None, "nightcast.loss.degraded"]
-    assert history.alerts(places.engine(), "sales")[0]["undelivered"] is None
+    assert history.alerts(places.engine(), "sales")[0]["delivery_errors"] is None
 
 
 def test_what_apprise_cannot_deliver_is_noted_under_the_name_of_its_variable(
@@ -164,7 +164,9 @@ def test_what_apprise_cannot_deliver_is_noted_under_the_name_of_its_variable(
     monkeypatch.setenv("CHAT", url.replace("http:", "json:"))
     open_alert()
     notify(places, Notify(targets=["${CHAT}"]), NIGHT, NOW)
-    assert history.alerts(places.engine(), "sales")[0]["undelivered"] == {"CHAT": "JSON refused it, or did not answer"}
+    assert history.alerts(places.engine(), "sales")[0]["delivery_errors"] == {
+        "CHAT": "JSON refused it, or did not answer"
+    }
     assert len(received) == 3
 
 

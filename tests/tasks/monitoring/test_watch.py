@@ -61,8 +61,9 @@ def with_backtest(places, *segments, losses=BEFORE):
         places.engine(),
         [
             {
-                "job": "sales", "evaluated_on": day(number - len(losses) - 5), "segment": segment, "version": "v1",
-                "in_sample": False, "loss": loss, "baseline_loss": 1.0, "coverage": 0.8 + (number % 3 - 1) / 50,
+                "job": "sales", "evaluated_on": day(number - len(losses) - 5), "segment": segment,
+                "model_version": "v1", "in_sample": False,
+                "loss": loss, "baseline_loss": 1.0, "coverage": 0.8 + (number % 3 - 1) / 50,
                 "bias": (number % 5 - 2) / 50, "n": 10, "instability": 0.2 + (number % 4 - 1.5) / 100,
             }
             for number, loss in enumerate(losses)
@@ -75,8 +76,8 @@ def test_steady_losses_open_no_alert(places, run_nights):
     assert run_nights([0.5, 0.51, 0.49]) == []
     rows = history.losses(places.engine(), "sales")
     assert [row["state"] for row in rows] == ["ok"] * 3
-    assert 0.05 <= rows[-1]["detectable"] < 0.3
-    assert {signal: told["state"] for signal, told in rows[-1]["signals"].items()} == {
+    assert 0.05 <= rows[-1]["detectable_effect"] < 0.3
+    assert {signal: told["state"] for signal, told in rows[-1]["other_signals"].items()} == {
         "bias": "ok", "coverage": "ok", "instability": "ok",
     }  # fmt: skip
 
@@ -85,7 +86,7 @@ def test_without_enough_nights_to_compare_with_nothing_is_evaluated(places, eval
     evaluation(0, {"all": 5.0})
     [row] = history.losses(places.engine(), "sales")
     assert (row["state"], row["reason"]) == ("not evaluated", "0 nights to compare with, 28 needed")
-    assert row["detectable"] is None
+    assert row["detectable_effect"] is None
 
 
 def test_a_worse_loss_opens_one_alert_with_its_size_in_words_and_the_day_it_began(places, run_nights):
@@ -182,13 +183,13 @@ def test_forecasts_that_begin_to_change_more_every_night_have_an_alert_of_their_
 def test_without_a_night_before_the_revision_is_not_evaluated(places, evaluation):
     with_backtest(places, "all")
     evaluation(0, {"all": 0.5}, instability=float("nan"))
-    told = history.losses(places.engine(), "sales")[0]["signals"]["instability"]
+    told = history.losses(places.engine(), "sales")[0]["other_signals"]["instability"]
     assert (told["state"], told["reason"]) == ("not evaluated", "no figure tonight")
 
 
 def test_what_is_not_among_the_signals_is_not_watched(places, run_nights):
     assert run_nights([0.5] * 6, bias=-0.4, monitor=RULE.model_copy(update={"signals": ["loss"]})) == []
-    assert history.losses(places.engine(), "sales")[-1]["signals"] == {}
+    assert history.losses(places.engine(), "sales")[-1]["other_signals"] == {}
 
 
 def test_a_segment_that_is_worse_alone_is_named_as_the_likely_reason(places, evaluation):
@@ -318,9 +319,9 @@ def test_intervals_that_calibration_narrows_to_what_they_mean_raise_no_alert(pla
         # The network's own 80 % intervals held 80 of 100 actuals, and were meant to hold 70.
         evaluation(number, {"all": 0.5}, coverage=0.7 + (number % 3 - 1) / 50, coverage_meant=0.7)
     assert history.alerts(places.engine(), "sales") == []
-    assert {row["signals"]["coverage"]["state"] for row in history.losses(places.engine(), "sales")} == {"ok"}
-    assert replay_rule(places, RULE, UTC, 0.7)[-1]["signals"]["coverage"]["state"] == "ok"
-    assert replay_rule(places, RULE, UTC)[-1]["signals"]["coverage"]["state"] == "degraded"
+    assert {row["other_signals"]["coverage"]["state"] for row in history.losses(places.engine(), "sales")} == {"ok"}
+    assert replay_rule(places, RULE, UTC, 0.7)[-1]["other_signals"]["coverage"]["state"] == "ok"
+    assert replay_rule(places, RULE, UTC)[-1]["other_signals"]["coverage"]["state"] == "degraded"
 
 
 def test_a_job_of_many_segments_must_be_worse_than_one_of_none_to_be_told(places, evaluation):
@@ -329,4 +330,4 @@ def test_a_job_of_many_segments_must_be_worse_than_one_of_none_to_be_told(places
     evaluation(0, dict.fromkeys(["all", *names], 0.5))
     evaluation(1, {"all": 0.5})
     of_many, of_none = [row for row in history.losses(places.engine(), "sales") if row["segment"] == "all"]
-    assert of_none["detectable"] < of_many["detectable"]
+    assert of_none["detectable_effect"] < of_many["detectable_effect"]

@@ -60,7 +60,12 @@ def test_a_version_that_is_clearly_better_on_held_out_steps_is_promoted_at_once(
     verdict, row, fitted, cutoff = judge(result=trained(0.3))
     assert verdict.action == "promote"
     assert verdict.reason.startswith("loss 30.0% lower than the champion's on steps that neither has learnt from, E ")
-    assert (row["champion"], row["held_out"], row["verdict"], row["evaluated_on"]) == ("v1", True, "promote", cutoff)
+    assert (row["champion_version"], row["held_out"], row["verdict"], row["evaluated_on"]) == (
+        "v1",
+        True,
+        "promote",
+        cutoff,
+    )
     assert row["effect"] == pytest.approx(-0.3, abs=0.005)
     place_model(places, fitted, cutoff, cutoff + DAY)
     champion = history.champion(places.engine(), "sales")
