@@ -23,11 +23,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from judge import LEVELS, SETS, Set
+from judge import LEVELS, SETS, Set, metrics
 from record import asked, record
 
 from models.audit.build_panel import build_panel
-from models.metrics.metrics import mean_absolute_scaled_error
 from models.network.forecaster import Forecaster
 from models.network.plan import Plan
 from models.panel.panel import Panel
@@ -123,12 +122,8 @@ def judged(
     past = wide.loc[:cutoff, names].to_numpy()
     scale = np.nanmean(np.abs(past[this.season :] - past[: -this.season]), axis=0)
     known = ~np.isnan(actual).all(axis=1) & (scale > 0)
-    error = (actual[known, :, None] - forecast.quantiles[known]) / scale[known, None, None]
-    levels = forecast.quantile_levels
-    pinball = 2 * np.maximum(levels * error, (levels - 1) * error)
-    return float(mean_absolute_scaled_error(actual[known], forecast.median[known], scale[known])), float(
-        np.nanmean(pinball)
-    )
+    found = metrics(actual[known], forecast.quantiles[known], forecast.quantile_levels, scale[known])
+    return found["mase"], 2 * found["scaled_quantile_loss"]
 
 
 if __name__ == "__main__":

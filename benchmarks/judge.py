@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from models.metrics.metrics import coverage, mean_absolute_scaled_error, symmetric_mape, weighted_quantile_loss
+from models.metrics.evaluate import evaluate_segments
 
 LEVELS = np.arange(1, 10) / 10
 COLUMNS = [f"q{level:.1f}".replace(".", "_") for level in LEVELS]
@@ -77,15 +77,26 @@ def judged(this: Set, history: pd.DataFrame, actuals: pd.DataFrame, forecast: pd
     quantiles = pairs[COLUMNS].to_numpy().reshape(*actual.shape, len(LEVELS))
     median = quantiles[:, :, len(LEVELS) // 2]
     scale = scales(this, pd.concat([history, actuals])[["series_id", "timestamp", "value"]], keys)
-    # All cutoffs of a series in one row, each error in units of its own cutoff's scale.
-    count = len({series for series, _ in keys})
-    errors, forecasts = (np.divide(each, scale[:, None]).reshape(count, -1) for each in (actual, median))
+    found = metrics(actual, quantiles, LEVELS, scale)
     return {
-        "mase": float(mean_absolute_scaled_error(errors, forecasts, np.ones(count))),
-        "smape": float(symmetric_mape(actual, median)),
-        "wql": float(weighted_quantile_loss(actual, quantiles, LEVELS)),
-        "coverage_80": float(coverage(actual, quantiles[:, :, 0], quantiles[:, :, -1])),
+        "mase": mase(actual, median, scale, len({series for series, _ in keys})),
+        "smape": found["smape"],
+        "wql": found["weighted_quantile_loss"],
+        "coverage_80": found["coverage_80"],
     }
+
+
+def metrics(actual: np.ndarray, quantiles: np.ndarray, levels: np.ndarray, scale: np.ndarray) -> dict[str, float]:
+    """Every metric over all elements, by its name; see `evaluate_segments`."""
+    everyone = {"all": np.ones(len(actual), bool)}
+    scores = evaluate_segments(actual, quantiles, levels, scale, everyone)["all"]
+    return {score.metric: score.value for score in scores if score.step == 0}
+
+
+def mase(actual: np.ndarray, median: np.ndarray, scale: np.ndarray, series: int) -> float:
+    """The mean over series of each series' scaled error over all its cutoffs, which are neighbouring rows."""
+    actual, median = (np.divide(each, scale[:, None]).reshape(series, -1) for each in (actual, median))
+    return metrics(actual, median[..., None], np.array([0.5]), np.ones(series))["mase"]
 
 
 def scales(this: Set, known: pd.DataFrame, keys: list[tuple[str, pd.Timestamp]]) -> np.ndarray:

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from models.arrays import BoolArray, FloatArray, FloatingArray, IntArray, StringArray
+from models.arrays import BoolArray, FloatArray, IntArray, StringArray
 from models.evaluation.night_scores import scales_at
-from models.metrics.metrics import evaluate_segments
+from models.metrics.evaluate import evaluate_segments
+from models.metrics.mean_losses import mean_losses
 from models.metrics.paired_difference import paired_difference
-from models.metrics.statistics import as_quantiles, pinball_of_each
+from models.metrics.statistics import as_quantiles
 from models.panel.panel import Panel
 
 NETWORK, NAIVE = "model", "seasonal naive"
@@ -91,8 +92,8 @@ def judge_origins(whole: Panel, origins: Sequence[Origin], quantile_levels: Floa
     ]
     # All are compared on the same points: those that the naive can forecast too.
     common = np.where(np.isnan(baseline), np.nan, actual)
-    pairs = {name: _pairs(common, each, quantile_levels, scale) for name, each in quantiles.items()}
-    pairs[NAIVE] = _pairs(common, as_quantiles(baseline, quantile_levels), quantile_levels, scale)
+    pairs = {name: mean_losses(common, each, quantile_levels, scale) for name, each in quantiles.items()}
+    pairs[NAIVE] = mean_losses(common, as_quantiles(baseline, quantile_levels), quantile_levels, scale)
     cutoff = np.repeat(np.arange(len(origins)), [len(origin.series_ids) for origin in origins])
     reasons = {name: [why for each in origins for why in each.reason[name].tolist() if why] for name in quantiles}
     return Judged(
@@ -116,21 +117,6 @@ def _together(origins: Sequence[Origin]) -> dict[str, BoolArray]:
     return {
         name: np.concatenate([origin.segments.get(name, np.zeros(len(origin.series_ids), bool)) for origin in origins])
         for name in names
-    }
-
-
-def _pairs(
-    actual: FloatArray, quantiles: FloatingArray, levels: FloatArray, scale: FloatArray
-) -> dict[str, FloatArray]:
-    """The mean of each loss of `COMPARED` over the horizon, shape (forecast,); NaN where nothing can be judged."""
-    middle = quantiles[..., int(np.flatnonzero(levels == 0.5)[0])]
-    unit = np.where(scale > 0, scale, np.nan)
-    known = ~np.isnan(actual)
-    count = np.count_nonzero(known, axis=1)
-    each = {"scaled_quantile_loss": pinball_of_each(actual, quantiles, levels), "mase": np.abs(middle - actual)}
-    return {
-        name: np.where(count > 0, np.where(known, loss, 0.0).sum(axis=1) / np.maximum(count, 1), np.nan) / unit
-        for name, loss in each.items()
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from models.arrays import BoolArray, FloatArray
-from models.metrics.metrics import Score
+from models.metrics.evaluate import Score
 
 METRIC = "instability"
 

@@ -1,23 +1,54 @@
-"""What each element says, numerator and denominator apart, and how they are summed.
+"""What each element of a forecast adds to a metric: a numerator and a denominator, which `evaluate` sums.
 
-A ratio of sums is what most metrics are; keeping both apart lets one metric be asked of all
-elements, of a step of the horizon or of a group of series. Arrays are (series, horizon), or
-the observed elements alone, and NaN marks what is left out.
+Arrays have shape (series, horizon). NaN marks elements that are left out of both sums.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 
 from models.arrays import FloatArray, FloatingArray
 
+# Elements, times their quantile levels, that are worked on at once.
 AT_ONCE = 1 << 20
+
+Terms = tuple[FloatArray, FloatArray]
+
+
+class Statistic(NamedTuple):
+    """What each element adds to one metric.
+
+    Attributes:
+        metric: The metric's name.
+        numerator: Shape (series, horizon).
+        denominator: Shape (series, horizon).
+    """
+
+    metric: str
+    numerator: FloatArray
+    denominator: FloatArray
 
 
 def pinball_of_each(actual: FloatingArray, predicted: FloatingArray, quantile_levels: FloatingArray) -> FloatArray:
-    """Pinball loss of each element, the mean over levels; (series, horizon), NaN where not observed."""
+    """Pinball loss of each element, the mean over quantile levels.
+
+    Args:
+        actual: Shape (series, horizon); NaN where not observed.
+        predicted: Shape (series, horizon, level), in the units of `actual`.
+        quantile_levels: Shape (level,), each in (0, 1).
+
+    Returns:
+        Shape (series, horizon), in the units of `actual`; NaN where not observed.
+
+    Source: Koenker & Bassett (1978), without the factor 2 that some libraries carry.
+
+    >>> float(pinball_of_each(np.array([[10.0]]), np.array([[[8.0, 12.0]]]), np.array([0.1, 0.5]))[0, 0])
+    0.6
+    """
     levels, loss = np.asarray(quantile_levels, np.float64), np.empty(actual.shape)
-    # Several numbers for each level of each element: of all elements at once they would outweigh a panel.
+    # Some numbers for each level of each element: those of all elements at once would take more memory than a panel.
     part = max(1, AT_ONCE // max(1, predicted[:1].size))
     for first in range(0, len(actual), part):
         error = actual[first : first + part, ..., None] - predicted[first : first + part]
@@ -25,84 +56,68 @@ def pinball_of_each(actual: FloatingArray, predicted: FloatingArray, quantile_le
     return loss
 
 
-def ratio(numerator: FloatingArray, denominator: FloatingArray) -> float:
-    """Sum over sum, of the elements that have both; NaN where the denominator's is zero."""
-    return float(ratio_by_step(numerator.reshape(-1, 1), denominator.reshape(-1, 1))[0])
+def mean_of(loss: FloatArray) -> Terms:
+    """A loss over 1, so that the ratio of the sums is its mean."""
+    return loss, np.where(np.isnan(loss), np.nan, 1.0)
 
 
-def ratio_by_step(numerator: FloatingArray, denominator: FloatingArray) -> FloatArray:
-    """`ratio` of each column: (series, horizon) to (horizon,)."""
-    used = ~np.isnan(numerator) & ~np.isnan(denominator)
-    below = np.sum(denominator, axis=0, where=used, dtype=np.float64)
-    above = np.sum(numerator, axis=0, where=used, dtype=np.float64)
-    return np.where(below > 0, above / np.where(below > 0, below, 1.0), np.nan)
-
-
-def one_each(actual: FloatingArray) -> FloatArray:
-    """The denominator of a mean: 1 where observed, else NaN."""
-    return np.where(np.isnan(actual), np.nan, 1.0)
-
-
-def absolute_over_actual(actual: FloatingArray, predicted: FloatingArray) -> tuple[FloatArray, FloatArray]:
+def absolute_over_actual(actual: FloatingArray, predicted: FloatingArray) -> Terms:
     """|error| over |actual|, for WAPE."""
     return np.abs(predicted - actual), np.abs(actual)
 
 
-def signed_over_actual(actual: FloatingArray, predicted: FloatingArray) -> tuple[FloatArray, FloatArray]:
-    """Predicted less actual over |actual|, for bias."""
+def signed_over_actual(actual: FloatingArray, predicted: FloatingArray) -> Terms:
+    """Predicted less actual over |actual|, for the bias."""
     return predicted - actual, np.abs(actual)
 
 
-def symmetric_percentage(actual: FloatingArray, predicted: FloatingArray) -> tuple[FloatArray, FloatArray]:
-    """2 |error| / (|actual| + |predicted|) of each element over one; 0 where both are zero."""
+def symmetric_percentage(actual: FloatingArray, predicted: FloatingArray) -> Terms:
+    """2 |error| / (|actual| + |predicted|) over 1; 0 where both are zero."""
     size = np.abs(actual) + np.abs(predicted)
-    return 2 * np.abs(predicted - actual) / np.where(size == 0, 1.0, size), one_each(actual)
+    return mean_of(2 * np.abs(predicted - actual) / np.where(size == 0, 1.0, size))
 
 
-def inside(actual: FloatingArray, lower: FloatingArray, upper: FloatingArray) -> tuple[FloatArray, FloatArray]:
-    """Whether each element lies from `lower` to `upper`, over one, for coverage."""
-    return ((lower <= actual) & (actual <= upper)).astype(np.float64), one_each(actual)
+def inside(actual: FloatingArray, lower: FloatingArray, upper: FloatingArray) -> Terms:
+    """1 where the actual lies from `lower` to `upper`, both included, else 0; over 1, for the coverage."""
+    return mean_of(np.where(np.isnan(actual), np.nan, (lower <= actual) & (actual <= upper)))
 
 
-def scaled(loss: FloatingArray, scale: FloatingArray) -> tuple[FloatArray, FloatArray]:
-    """Elements in units of their series' scale; NaN where there is no scale."""
+def scaled(loss: FloatArray, scale: FloatingArray) -> Terms:
+    """A loss in units of each series' scale, over 1; NaN where a series has no scale above 0.
+
+    Args:
+        loss: Shape (series, horizon).
+        scale: Shape (series,).
+
+    Raises:
+        ValueError: where there is not one scale for each series.
+    """
     if scale.shape != loss.shape[:1]:
         raise ValueError(f"scale of shape {scale.shape} is not one number for each of {loss.shape[0]} series.")
-    relative = loss / np.where(scale > 0, scale, np.nan)[:, None]
-    return relative, one_each(relative)
-
-
-def each_series_alike(numerator: FloatArray, denominator: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Weigh elements so that the sum over all is the mean over series of each series' own mean."""
-    count = np.maximum(np.sum(~np.isnan(numerator), axis=1, keepdims=True), 1)
-    return numerator / count, denominator / count
+    return mean_of(loss / np.where(scale > 0, scale, np.nan)[:, None])
 
 
 def as_quantiles(point: FloatingArray, quantile_levels: FloatingArray) -> FloatingArray:
-    """A forecast of one number as the same number at every level, shape (..., level)."""
+    """A point forecast as the same number at every level, shape (..., level); a view."""
     return np.broadcast_to(point[..., None], (*point.shape, len(quantile_levels)))
 
 
-def observed_pairs(actual: FloatingArray, predicted: FloatingArray) -> tuple[FloatArray, FloatArray]:
-    """Observed actuals and their predictions, shape (n,) each."""
-    actual, predicted = checked(actual, predicted)
-    seen = ~np.isnan(actual)
-    return actual[seen], predicted[seen]
-
-
 def checked(
-    actual: FloatingArray, predicted: FloatingArray, quantile_levels: FloatingArray | None = None
+    actual: FloatingArray, quantiles: FloatingArray, quantile_levels: FloatingArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Both as float64, whose squares do not overflow, once it is sure that `predicted` answers `actual`."""
-    wanted = actual.shape if quantile_levels is None else (*actual.shape, len(quantile_levels))
-    if predicted.shape != wanted:
+    """Both as float64, whose squares do not overflow.
+
+    Raises:
+        ValueError: where the quantiles have another shape than (series, horizon, level), or are NaN where the actual
+            was observed.
+    """
+    wanted = (*actual.shape, len(quantile_levels))
+    if quantiles.shape != wanted:
+        raise ValueError(f"quantiles have shape {quantiles.shape}; actuals of shape {actual.shape} need {wanted}.")
+    missing = np.isnan(quantiles).any(axis=-1) & ~np.isnan(actual)
+    if n := int(missing.sum()):
         raise ValueError(
-            f"predicted has shape {predicted.shape} where actual of shape {actual.shape} asks for {wanted}."
+            f"{n} of {actual.size} forecasts are NaN where the actual was observed; forecast them, or leave their "
+            "actuals out (NaN)."
         )
-    missing = np.isnan(predicted) if quantile_levels is None else np.isnan(predicted).any(axis=-1)
-    if n := int((missing & ~np.isnan(actual)).sum()):
-        raise ValueError(
-            f"{n} predictions of {actual.size} actuals are NaN where the actual was observed; forecast them or leave "
-            "those actuals out (NaN)."
-        )
-    return actual.astype(np.float64, copy=False), predicted.astype(np.float64, copy=False)
+    return actual.astype(np.float64, copy=False), quantiles.astype(np.float64, copy=False)

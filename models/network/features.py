@@ -8,14 +8,13 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from sklearn.preprocessing import StandardScaler
 
 from models.arrays import AnyArray, Float32Array, Int32Array, IntArray
 from models.calendar.calendar_features import calendar_features
 from models.calendar.grid import TimeGrid
 from models.calendar.public_holidays import holiday_features
 from models.errors import ModelError
-from models.metrics.metrics import seasonal_error
+from models.metrics.seasonal_error import seasonal_error
 from models.network.scaling import Scaling, scale_panel, step_spread
 from models.panel.panel import Panel
 from models.panel.parallel import in_blocks
@@ -93,6 +92,9 @@ class Vocabulary:
 def _moments(values: Float32Array | None, names: tuple[str, ...]) -> dict[str, tuple[float, float]]:
     if values is None:
         return {}
+    # Importing it takes two seconds, and only a night that trains needs it.
+    from sklearn.preprocessing import StandardScaler
+
     seen = ~np.isnan(values).all(axis=0)
     # The scaler leaves NaN out, but refuses a column of nothing else; a constant column gets a scale of 1.
     scaler = StandardScaler().fit(np.where(seen, values, 0.0).astype(np.float64))

@@ -28,7 +28,7 @@ from models.evaluation.night_scores import (
 from models.evaluation.special_days import KindsOfDays, UnlikeDays
 from models.evaluation.volume_classes import volume_segments, volumes_drawn_at
 from models.hierarchy.aggregation_levels import AggregationLevels
-from models.metrics.metrics import evaluate_segments
+from models.metrics.evaluate import evaluate_segments
 from models.panel.history_summary import Window
 from models.panel.panel import Panel
 from models.settings.forecast import ForecastSettings

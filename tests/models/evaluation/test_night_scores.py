@@ -18,7 +18,7 @@ from models.evaluation.night_scores import (
 )
 from models.evaluation.night_scores import evaluation_losses as losses_of_points
 from models.evaluation.special_days import KindsOfDays, UnlikeDays
-from models.metrics.metrics import seasonal_error
+from models.metrics.seasonal_error import seasonal_error
 from models.panel.panel import Panel
 
 NAN = float("nan")
