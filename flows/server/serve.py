@@ -72,7 +72,7 @@ def serve_until_interrupted(host: str, port: int, folder: Path | None = None, no
         pause_again(api, before)
         running += [_start(["worker", "start", "--pool", pool.name], environment, folder) for pool in POOLS]
         _install_automations(api, notify)
-        log.info("Prefect is at http://%s:%d with the deployments of prefect.yaml. Press Ctrl-C to stop.", host, port)
+        log.info("Prefect is at http://%s:%d with the deployments of prefect.yaml. Ctrl-C stops it.", host, port)
         _watch(running)
     except KeyboardInterrupt:
         log.info("Stopping.")

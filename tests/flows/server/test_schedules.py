@@ -37,7 +37,7 @@ def test_a_schedule_of_a_job_that_is_not_there_names_file_job_and_those_that_are
 
 def test_without_any_job_the_example_is_the_one_that_will_be_there(project):
     check_schedules(project("store-sales"))
-    with pytest.raises(JobError, match=r"jobs has no job\. Name a job that is there"):
+    with pytest.raises(JobError, match=r"jobs has no job\. Put that job's file into the folder, or name another"):
         check_schedules(project("sales"))
 
 
