@@ -16,9 +16,9 @@ from prefect.states import Completed
 from flows.deployments.form import Cutoff, Horizon, JobName, Notify, TimeLimit, Train, with_form
 from flows.deployments.lost_server import note_lost
 from flows.night.night import for_this_run, night, run_night
-from flows.night.scope import Part
 from flows.night.summary import NightSummary
 from models.lifecycle.retraining import Policy
+from tasks.night.night import Part
 from tasks.step import logger
 
 __all__ = ["NightSummary", "nightly", "run_night"]

@@ -12,7 +12,7 @@ from uuid import uuid4
 from flows.job.job import LoadedJob, load_job
 from flows.job.moments import local_day, to_cutoff, to_moment
 from flows.night.preflight import Before, before_tonight
-from flows.night.scope import WHOLE_NIGHT, Part, Scope
+from flows.night.scope import WHOLE_NIGHT, Scope
 from flows.night.stopwatch import Stopwatch
 from flows.night.summary import NightSummary
 from models.errors import InputError, TrainingFailed
@@ -28,6 +28,8 @@ from tasks.forecasting.reconcile import require_method
 from tasks.monitoring.notify import Delivery, announce_fallback, check_targets, notify
 from tasks.monitoring.watch import Watched, watch
 from tasks.monitoring.watch_input import watch_input
+from tasks.night.ledger import Ledger
+from tasks.night.night import Part, Run
 from tasks.planning.read_plan import Context, plan_context
 from tasks.prefect_ui import label_run
 from tasks.publishing.publish import Published, publish
@@ -156,9 +158,12 @@ def _steps(tonight: _Tonight) -> NightSummary:
             end_run(places, tonight.run_id, datetime.now(UTC), {"note": before.note}, "skipped")
             return NightSummary.skipped(tonight.run_id, places.job, tonight.cutoff, places.url_text, before.note)
         tonight.before = before
+        tonight.run.ledger.forget()
     if scope.part != "score":
         tonight.train()
     scope.in_order()
+    # The nights before have written meanwhile.
+    tonight.run.ledger.forget()
     if scope.part == "train" and tonight.fitted.failure:
         raise TrainingFailed(tonight.fitted.failure)
     tonight.hindcast()
@@ -205,6 +210,18 @@ class _Tonight:
         if train is not None:
             self.training = self.training.model_copy(update={"policy": train})
         # Who asks for a network wants to see what it forecasts; who is the champion is another question.
+        self.run = Run(
+            self.job,
+            self.places,
+            Ledger(self.places),
+            run_id,
+            scope.part,
+            asked,
+            self.training.policy,
+            now,
+            started_at,
+            scratch,
+        )
         self.forecasts_with_new = train == "scratch" and scope.forecasts
         self.clock = Stopwatch()
         self.before = Before()
@@ -233,6 +250,7 @@ class _Tonight:
             )
         self._read(context)
         self.cutoff = self.audited.audit.cutoff
+        self.night = self.run.at(self.cutoff)
         self.predicted = Predicted(self.scratch, self.audited.audit.series, {})
 
     def refuse_stale(self) -> None:
@@ -250,6 +268,7 @@ class _Tonight:
         if self.context is not None and not self.context.serves(self.decided):
             self._read(None)
             self._decide()
+        self.run.ledger.forget()
         with self.clock("fit"):
             self.fitted = fit_model(
                 self.places,
@@ -274,6 +293,7 @@ class _Tonight:
         # Before the forecast: it calibrates the first one. A network for another horizon than the job's says nothing
         # of its nights.
         if self.scope.promotes and self.fitted.stored is not None:
+            self.run.ledger.forget()
             with self.clock("hindcast"):
                 run_hindcast(
                     self.places,
@@ -287,6 +307,7 @@ class _Tonight:
     def forecast(self) -> None:
         """Forecast every series, and publish."""
         job = self.job
+        self.run.ledger.forget()
         with self.clock("predict"):
             self.predicted = predict(
                 self.places,
@@ -301,6 +322,7 @@ class _Tonight:
                 self.training.seed,
                 job.calibration,
             )
+        self.run.ledger.forget()
         with self.clock("publish"):
             keep_turn(self.places)
             keep_calibration(self.places, self.cutoff, self.predicted.calibrated_by)
@@ -310,6 +332,7 @@ class _Tonight:
         """Judge a challenger beside the champion, and say what becomes of tonight's network."""
         job, promotes = self.job, self.scope.promotes
         if promotes and self.scope.part == "nightly" and contender(self.places) is not None:
+            self.run.ledger.forget()
             with self.clock("judge"):
                 self.challenged = judge_challenger(
                     self.places,
@@ -328,6 +351,7 @@ class _Tonight:
     def judge(self) -> None:
         """Score what came true since, compare it with what is usual, and tell people."""
         job = self.job
+        self.run.ledger.forget()
         with self.clock("score"):
             self.scored = score(
                 self.places,
@@ -341,18 +365,21 @@ class _Tonight:
                 None if self.context is None else self.context.window,
                 self.predicted.file if self.scope.forecasts else None,
             )
+        self.run.ledger.forget()
         with self.clock("watch"):
             zone = job.forecast.zone
             self.stale = watch_input(self.places, self.audited.audit, zone, self.run_id)
             self.watched = watch(
                 self.places, self.scored.losses, job.monitor, zone, self.cutoff, self.run_id, job.coverage_meant
             )
+        self.run.ledger.forget()
         with self.clock("notify"):
             self._notify()
 
     def write_report(self) -> None:
         """Write down what the night was, and let go of nights that are too old."""
         announce_fallback(self.places, self.cutoff, self.predicted.fallback_series, self.predicted.series)
+        self.run.ledger.forget()
         with self.clock("report"):
             settings = self.job.model_dump(mode="json", exclude={"notify"})
             audit = self.audited.audit
@@ -360,6 +387,7 @@ class _Tonight:
             seconds, panel_file = self.clock.seconds, self.audited.panel_file
             write_details(self.places, self.cutoff, details, seconds, panel_file, self.job.aggregation_levels)
             self.report = str(write_report(self.places, self.cutoff, self.run_id))
+        self.run.ledger.forget()
         with self.clock("forget"):
             forget(self.places, self.cutoff)
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
-Part = Literal["nightly", "train", "forecast", "score"]
-"""The whole night, or a part of it: a new champion, forecasts of the champion as it is, or what came true."""
+from tasks.night.night import Part
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What every step of one night knows: the job, its places, the run and its cutoff.
+"""What every step of one night knows: the job, its places, its ledger, the run and the cutoff.
 
-Its face: `Night`, `Job`.
+Its face: `Night`, `Run`, `Job`, `Ledger`.
 """

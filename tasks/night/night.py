@@ -1,37 +1,72 @@
-"""What every step of one night knows."""
+"""What every step of one night knows: the run, and from its reading on the cutoff."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 from models.calendar.grid import TimeGrid
+from models.lifecycle.retraining import Policy
+from models.settings.training import TrainingSettings
 from tasks.night.job import Job
+from tasks.night.ledger import Ledger
 from tasks.store.places import Places
+
+Part = Literal["nightly", "train", "forecast", "score"]
+"""The whole night, or a part of it: a new model, forecasts of the champion, or the judgement of past nights."""
 
 
 @dataclass(frozen=True)
-class Night:
-    """What every step of one night knows.
+class Run:
+    """What the steps know that read the source. The cutoff is known only after reading, see `Night`.
 
     Attributes:
-        job: The job, with what holds for this run instead of what its file says.
+        job: The job, with the settings that hold for this run.
         places: Where everything of the job lies.
+        ledger: What the job has in the output tables.
         run_id: Key of the run in the table `run`.
-        cutoff: The last timestamp that the forecast may see.
-        started_at: When the run began.
-        scratch: Folder of the run's own, gone when it ends.
+        part: The whole night, or a part of it.
+        requested_cutoff: The cutoff that was asked for; None for the newest observed step.
+        policy: The training policy of this run.
+        now: The moment that counts as now.
+        started_at: When the run began, by the clock.
+        scratch: Folder of this run alone, removed when the run ends.
     """
 
     job: Job
     places: Places
+    ledger: Ledger
     run_id: str
-    cutoff: datetime
+    part: Part
+    requested_cutoff: datetime | None
+    policy: Policy
+    now: datetime
     started_at: datetime
     scratch: Path
 
     @property
     def grid(self) -> TimeGrid:
         """The time grid of the job's forecasts."""
-        return TimeGrid(self.job.forecast.frequency, self.job.forecast.time_zone)
+        return self.job.forecast.grid
+
+    @property
+    def training(self) -> TrainingSettings:
+        """The job's `training` with the policy of this run."""
+        return self.job.training.model_copy(update={"policy": self.policy})
+
+    def at(self, cutoff: datetime) -> Night:
+        """The night of this run, once its cutoff is known."""
+        return Night(**{each.name: getattr(self, each.name) for each in fields(Run)}, cutoff=cutoff)
+
+
+@dataclass(frozen=True)
+class Night(Run):
+    """What every step of one night knows.
+
+    Attributes:
+        cutoff: The last timestamp that the forecast may see.
+    """
+
+    cutoff: datetime
