@@ -19,7 +19,7 @@ from year_nights import Nights
 from flows.night.report import report_on
 from models.evaluation.night_scores import distances
 from sql.output import history
-from sql.output.tables import is_quantile_column, quantile_level
+from sql.output.quantile_columns import is_quantile_column, quantile_level
 from tasks.store.places import stamp
 
 FloatArray = npt.NDArray[np.float64]

@@ -161,15 +161,16 @@ def _words(schema: dict[str, Any], whole: dict[str, Any]) -> str:
 
 
 def tables_reference() -> str:
-    """Every table of the output database: columns, types and keys."""
-    parts = []
-    for table in sorted(metadata.tables.values(), key=lambda each: each.name):
-        rows = ["| column | type | key |", "|---|---|---|"]
-        for column in table.columns:
-            kind = _sql_words(column.type)
-            rows.append(f"| `{column.name}` | {kind} | {'key' if column.primary_key else ''} |")
-        parts.append("\n".join([f"### `{table.name}`", "", *rows, ""]))
-    return "\n".join(parts)
+    """Every table of the output database: its purpose; columns with types and meanings."""
+    return "\n".join(_table(table) for table in sorted(metadata.tables.values(), key=lambda each: each.name))
+
+
+def _table(table: sa.Table) -> str:
+    rows = ["| column | type | meaning |", "|---|---|---|"]
+    for column in table.columns:
+        kind = f"{_sql_words(column.type)}, key" if column.primary_key else _sql_words(column.type)
+        rows.append(f"| `{column.name}` | {kind} | {column.doc} |")
+    return "\n".join([f"### `{table.name}`", "", table.info["purpose"], "", *rows, ""])
 
 
 def _sql_words(kind: sa.types.TypeEngine[Any]) -> str:
@@ -179,6 +180,7 @@ def _sql_words(kind: sa.types.TypeEngine[Any]) -> str:
         "BigInteger": "bigint",
         "Integer": "integer",
         "JSON": "JSON",
+        "Boolean": "boolean",
         "LargeBinary": "bytes",
         "String": "text",
         "Text": "text",

@@ -14,13 +14,13 @@ import sqlalchemy as sa
 from sql.engine.bulk import Column, Kind, select
 from sql.engine.connection import adbc_connection, storage_errors
 from sql.engine.statement import literal, quoted
+from sql.output.quantile_columns import is_quantile_column
+from sql.output.schema import UTCDateTime
 from sql.output.tables import (
-    UTCDateTime,
     alert,
     calibration,
     forecast,
     hindcast_loss,
-    is_quantile_column,
     loss,
     model,
     promotion,

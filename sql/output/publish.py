@@ -16,7 +16,9 @@ from sql.engine.statement import literal, text_literal
 from sql.errors import StorageError
 from sql.output.digest import NightDigest
 from sql.output.partitions import add_month
-from sql.output.tables import FORECAST_COLUMNS, UTCDateTime, forecast, is_quantile_column, publication
+from sql.output.quantile_columns import is_quantile_column
+from sql.output.schema import UTCDateTime
+from sql.output.tables import FORECAST_COLUMNS, forecast, publication
 
 _BATCH_ROWS = 10_000
 _UTC = pa.timestamp("us", "UTC")

@@ -34,7 +34,7 @@ from models.panel.panel import Panel
 from models.settings.forecast import ForecastSettings
 from models.settings.monitoring import CalibrationSettings, MonitorSettings
 from sql.output import history
-from sql.output.tables import is_quantile_column, quantile_level
+from sql.output.quantile_columns import is_quantile_column, quantile_level
 from tasks.evaluation.counted_points import Counted, counted_before
 from tasks.evaluation.keep_scores import keep_scores
 from tasks.evaluation.stability import instability_tonight, numbers, series_of

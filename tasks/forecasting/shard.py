@@ -19,7 +19,7 @@ from models.network.forecaster import Forecaster
 from models.panel.forecast import Forecast
 from models.panel.panel import Panel
 from models.settings.forecast import ForecastSettings
-from sql.output.tables import is_quantile_column, quantile_column, quantile_level
+from sql.output.quantile_columns import is_quantile_column, quantile_column, quantile_level
 
 _PART_ROWS = 250_000
 """Rows of the table `forecast` in one row group, at most."""

@@ -21,7 +21,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from sql.output import history
 from sql.output.publish import digest_of
-from sql.output.tables import is_quantile_column
+from sql.output.quantile_columns import is_quantile_column
 from sql.output.write import publish_forecast
 from tasks.step import step
 from tasks.store.night_file import night_parts, save_night

@@ -19,7 +19,7 @@ from models.hierarchy.aggregation_levels import AggregationLevels
 from models.hierarchy.hierarchy import Hierarchy
 from models.hierarchy.history import aggregate_panel
 from models.panel.panel import Panel
-from sql.output.tables import is_quantile_column
+from sql.output.quantile_columns import is_quantile_column
 from tasks.forecasting.predict import Predicted
 from tasks.report.shown_series import choose_series_to_show
 from tasks.store.panel_file import load_panel

@@ -5,12 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sql.engine import statement, url
-from sql.output import tables
-from sql.output.tables import is_quantile_column, quantile_column
+from sql.output import quantile_columns
+from sql.output.quantile_columns import is_quantile_column, quantile_column
+from sql.output.tables import metadata
 from sql.source import read
 
 
-@pytest.mark.parametrize("module", [read, statement, tables, url])
+@pytest.mark.parametrize("module", [read, statement, quantile_columns, url])
 def test_the_examples_in_the_documentation_hold(module):
     result = doctest.testmod(module)
     assert result.attempted > 0
@@ -28,3 +29,9 @@ def test_different_levels_have_different_columns(parts):
 def test_what_is_no_level_has_no_column(level):
     with pytest.raises(ValueError, match="between 0 and 1"):
         quantile_column(level)
+
+
+def test_every_table_has_a_purpose_and_every_column_a_meaning():
+    sentences = [table.info["purpose"] for table in metadata.tables.values()]
+    sentences += [column.doc for table in metadata.tables.values() for column in table.columns]
+    assert [each for each in sentences if not each or not each.endswith(".")] == []

@@ -1,0 +1,63 @@
+"""What all tables share: their types and the one `metadata` that lists them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData()
+
+
+class UTCDateTime(sa.TypeDecorator[datetime]):
+    """An instant: timestamptz on PostgreSQL; on SQLite text in UTC, such as `2024-01-31 18:00:00.000000`.
+
+    The text sorts as time does. Values need a time zone when written, and are in UTC when read.
+    """
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"The timestamp {value} has no time zone. Give an instant, for example with tzinfo=UTC.")
+        instant = value.astimezone(UTC)
+        return instant if dialect.name == "postgresql" else instant.replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+Name = sa.String(255).with_variant(sa.Text(), "sqlite", "postgresql")
+"""Text that is part of a key. Databases other than SQLite and PostgreSQL need a length for it."""
+
+JSON = sa.JSON(none_as_null=True)
+
+
+def job_column() -> sa.Column[Any]:
+    """`job`, the first column of a key."""
+    return sa.Column("job", Name, primary_key=True, doc="Name of the job, from its job file.")
+
+
+def cutoff_column() -> sa.Column[Any]:
+    """`cutoff`, the key of a night."""
+    return sa.Column(
+        "cutoff", UTCDateTime, primary_key=True, doc="The night: the last timestamp that its forecast may see."
+    )
+
+
+def segment_column(doc: str = "Group of series, see [Segments](#segments).") -> sa.Column[Any]:
+    """`segment`, a part of a key."""
+    return sa.Column("segment", Name, primary_key=True, doc=doc)
+
+
+def evaluated_on_column() -> sa.Column[Any]:
+    """`evaluated_on`, the key of an evaluation."""
+    return sa.Column(
+        "evaluated_on", UTCDateTime, primary_key=True, doc="The evaluation: the cutoff of the night that made it."
+    )
