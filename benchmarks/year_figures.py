@@ -17,7 +17,7 @@ from explained import Event, day_of, evaluations_to, evaluations_without, events
 from year_nights import Nights
 
 from flows.night.report import report_on
-from models.evaluation.night_scores import distances
+from models.evaluation.point_errors import scaled_errors
 from sql.output import history
 from sql.output.quantile_columns import is_quantile_column, quantile_level
 from tasks.store.places import stamp
@@ -39,7 +39,7 @@ class Seen:
         scale: Shape (series, day), the mean change over a season in the history, in the unit of the day.
         loss: Shape (4, day), sums of the model's and the naive's loss, and of both had there been no drift, in units
             of the scale; one point counts for no more than in an evaluation's loss, see
-            `models.evaluation.night_scores.distances`.
+            `models.evaluation.point_errors.scaled_errors`.
         below: Of each quantile level: actuals at or below it, and all, of the series without and with the shift, of
             each day, shape (2, 2, day).
         missing: Rows that are not there.
@@ -163,7 +163,7 @@ def judge(seen: Seen, company: Company, rows: pd.DataFrame, night: int) -> None:
     unit = seen.scale[series, day]
     mine = known & ~np.isnan(other) & (unit > 0) & ~np.isnan(naive)
     for first, values in ((0, truth), (2, other)):
-        losses = distances(values[mine], quantiles[mine], median[mine], naive[mine], levels, unit[mine])[:2]
+        losses = scaled_errors(values[mine], quantiles[mine], median[mine], naive[mine], levels, unit[mine])[:2]
         for row, loss in enumerate(losses, first):
             np.add.at(seen.loss[row], day[mine], loss)
 

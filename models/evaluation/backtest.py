@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from models.arrays import BoolArray, FloatArray, IntArray, StringArray
-from models.evaluation.night_scores import scales_at
+from models.evaluation.scales import scales_at
 from models.metrics.evaluate import evaluate_segments
 from models.metrics.mean_losses import mean_losses
 from models.metrics.paired_difference import paired_difference

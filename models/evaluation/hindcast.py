@@ -1,7 +1,7 @@
-"""What past nights would have lost with a network that is there only now: something to compare the first nights with.
+"""Hindcasts: what past nights would have lost with a network that exists only now.
 
-The network is asked from every past cutoff over arrays that are laid out once; what it sees of a window ends at the
-window's own origin.
+The first live nights are compared with them. The network forecasts from every past cutoff over arrays that are laid out
+once; what it sees of a window ends at the window's own origin.
 """
 
 from __future__ import annotations
@@ -15,15 +15,23 @@ from models.arrays import BoolArray, FloatArray, IntArray
 from models.baselines.seasonal_naive import RECENT_SEASONS
 from models.calibration.calibration import Calibration
 from models.calibration.evidence import EvaluationPoints
-from models.evaluation.night_scores import MOST, EvaluationLoss, distances, scales_at
-from models.evaluation.special_days import KindsOfDays, UnlikeDays
+from models.evaluation.evaluation_loss import EvaluationLoss, share
+from models.evaluation.past_night import PastNight
+from models.evaluation.point_errors import ERROR_CAP, ErrorSums, PointErrors
+from models.evaluation.scales import scales_at, usable_scale
+from models.evaluation.special_days import SpecialDayCriteria, SpecialDays
 from models.metrics.stability import changes
 from models.network.forecaster import Forecaster
 from models.panel.panel import Panel
 from models.settings.forecast import ForecastSettings
 
-# Forecasts of one series from one cutoff, at most; of more series, an even sample is enough to tell what is usual.
+Bounds = tuple[float | None, float | None]
+
+# The most forecasts of one series from one cutoff that are made. Where there would be more, an even sample of the
+# series is enough to tell what is usual.
 MOST_FORECASTS = 100_000
+# A series without a scale is measured by the mean size of so many of its newest values.
+RECENT_STEPS = 200
 
 
 @dataclass(frozen=True)
@@ -31,16 +39,16 @@ class HindcastEvaluation:
     """One evaluation as it would have been.
 
     Attributes:
-        back: Steps from its newest actual to the panel's cutoff.
-        in_sample: Whether the network has learnt from its actuals.
+        steps_back: Steps from its newest actual to the panel's cutoff.
+        in_sample: Whether the network was trained on its actuals.
         losses: Segment to loss.
-        covered: How its actuals lay in their forecasts; None where they were learnt.
+        calibration_points: Where its actuals lay in their forecasts; None where the network was trained on them.
     """
 
-    back: int
+    steps_back: int
     in_sample: bool
     losses: dict[str, EvaluationLoss]
-    covered: EvaluationPoints | None = None
+    calibration_points: EvaluationPoints | None = None
 
 
 def hindcast(
@@ -51,163 +59,164 @@ def hindcast(
     evaluations: int,
     stride: int,
 ) -> list[HindcastEvaluation]:
-    """Forecast from past cutoffs, and judge each evaluation by the steps that came true since the one before.
+    """Forecast from past cutoffs, and evaluate each of those nights on the actuals that arrived since the one before.
 
     Args:
         forecaster: Trained at the panel's cutoff.
         panel: The whole history.
-        forecast: Bounds.
+        forecast: The job's, for its bounds.
         segments: Name to a mask of shape (series,).
-        evaluations: How many, the newest one at the panel's cutoff; fewer where half of the longest history would not
-            be left before them.
+        evaluations: How many evaluations to make, the newest one at the panel's cutoff. There are fewer where half of
+            the longest history would not be left before them.
         stride: Steps from one evaluation to the next.
 
     Returns:
-        Oldest first; none where the history is too short.
+        Oldest first; empty where the history is too short.
     """
     nights_ahead = -(-panel.horizon // stride)
     evaluations = min(evaluations, int(panel.lengths.max(initial=0)) // 2 // stride - nights_ahead)
     if evaluations < 1:
         return []
-    # The newest night has no actual yet, but it has revised the one before.
-    cutoffs = stride * np.arange(evaluations + nights_ahead + 1)
-    # What is held out of training, see `choose_windows`.
-    held_out = min(max(panel.horizon, 2 * max(panel.season_lengths)), int(np.median(panel.lengths)) // 6)
+    # The newest night has no actual yet, but the instability of the newest evaluation needs its forecasts.
+    cutoffs = panel.cutoff_index - stride * np.arange(evaluations + nights_ahead + 1)
     every = -(-len(panel) * len(cutoffs) // MOST_FORECASTS)
-    chosen = np.arange(len(panel)) % every == 0
+    sampled = np.arange(len(panel)) % every == 0
+    sample = panel.without(set(panel.series_ids[~sampled].tolist()))
     bounds = forecaster.bounds(panel, forecast)
-    masks, kinds = {name: mask[chosen] for name, mask in segments.items()}, KindsOfDays.of(panel)
-    panel = panel.without(set(panel.series_ids[~chosen].tolist()))
-    sums = np.zeros((evaluations, len(panel), len(EvaluationSums)))
-    revised = np.zeros((evaluations, len(panel), 2))
-    later: tuple[FloatArray, FloatArray] | None = None
     levels = np.array(forecaster.plan.quantile_levels)
-    raw = Calibration.none(levels, panel.horizon, panel.series_ids, bounds)
-    covered = [
-        EvaluationPoints(panel.cutoff_index - stride * number, levels, panel.horizon, panel.series_ids)
-        for number in range(evaluations)
-        if stride * number < held_out
-    ]
-    for back, points, actual, quantiles, unit in _points(forecaster, panel, cutoffs, bounds, UnlikeDays(panel, kinds)):
-        evaluation = (back - 1 - np.arange(panel.horizon)) // stride
-        for number in np.unique(evaluation[(evaluation >= 0) & (evaluation < evaluations)]):
-            sums[number] += points[:, evaluation == number].sum(axis=1)
-            if number < len(covered):
-                series, step = np.nonzero((points[..., 0] > 0) & (evaluation == number))
-                covered[number].take(series, step, actual[series, step], quantiles[series, step], raw)
-        # What the evaluation one night later made of the same days.
-        median = quantiles[..., int(np.flatnonzero(levels == 0.5)[0])]
-        if later is not None and back // stride <= evaluations:
-            change = np.minimum(changes(later[0], median, stride, later[1]), MOST)
-            revised[back // stride - 1] = np.stack([np.nansum(change, 1), (~np.isnan(change)).sum(1)], axis=1)
-        later = median, unit
-    return [
-        HindcastEvaluation(
-            back=int(stride * number),
-            in_sample=number >= len(covered),
-            losses={
-                name: _loss(sums[number, mask].sum(axis=0), revised[number, mask].sum(axis=0), kinds.text)
-                for name, mask in masks.items()
-            },
-            covered=covered[number] if number < len(covered) else None,
-        )
-        for number in reversed(range(evaluations))
-    ]
+    tally = _Tally(
+        sample,
+        evaluations,
+        stride,
+        held_out=min(evaluations, -(-_held_out_steps(panel) // stride)),
+        criteria=SpecialDayCriteria.choose(panel),
+        uncalibrated=Calibration.none(levels, panel.horizon, sample.series_ids, bounds),
+    )
+    for night, scale in _past_nights(forecaster, sample, cutoffs, bounds):
+        tally.add(night, scale)
+    masks = {name: mask[sampled] for name, mask in segments.items()}
+    return [tally.evaluation(number, masks) for number in reversed(range(evaluations))]
 
 
-EvaluationSums = (
-    *("points", "loss", "with baseline", "baseline loss", "inside", "bias"),
-    *("unlike", "unlike loss", "unlike with baseline", "unlike baseline loss"),
-)
+def _held_out_steps(panel: Panel) -> int:
+    """How many of the newest steps training holds out, see `choose_windows`."""
+    return min(max(panel.horizon, 2 * max(panel.season_lengths)), int(np.median(panel.lengths)) // 6)
 
 
-def _points(
-    forecaster: Forecaster,
-    panel: Panel,
-    cutoffs: IntArray,
-    bounds: tuple[float | None, float | None],
-    special_days: UnlikeDays,
-) -> Iterator[tuple[int, FloatArray, FloatArray, FloatArray, FloatArray]]:
-    """Steps back to each cutoff; `EvaluationSums` of each of its points, actuals, quantiles, and the unit of each
-    series.
+class _Tally:
+    """The evaluations of a hindcast, added up night by night; number 0 is the newest.
 
-    Shapes (series, horizon, sum), (series, horizon), (series, horizon, level) and (series,).
+    Args:
+        panel: The series that are forecast.
+        evaluations: How many.
+        stride: Steps from one evaluation to the next.
+        held_out: How many of the newest evaluations are on actuals that the network was not trained on.
+        criteria: What makes a day special.
+        uncalibrated: Leaves forecasts of these series as they are.
     """
-    season, levels = panel.season_lengths[0], np.array(forecaster.plan.quantile_levels)
-    scales = scales_at(panel, season, (panel.cutoff_index - cutoffs).tolist())
-    size = np.array([np.nanmean(np.abs(row)) if (~np.isnan(row)).any() else 1.0 for row in panel.tail(200)])
-    near = panel.newest(max(member.memory for member in forecaster.members) + int(cutoffs[-1]))
-    flat = forecaster.flatten(near)
-    series, step = np.arange(len(panel))[:, None], np.arange(1, panel.horizon + 1)
-    for scale, back in zip(scales, cutoffs.tolist(), strict=True):
-        able = np.flatnonzero(near.lengths - back > 2 * season)
-        quantiles = np.full((len(panel), panel.horizon, len(levels)), np.nan)
+
+    def __init__(
+        self,
+        panel: Panel,
+        evaluations: int,
+        stride: int,
+        *,
+        held_out: int,
+        criteria: SpecialDayCriteria,
+        uncalibrated: Calibration,
+    ) -> None:
+        self._panel, self._evaluations, self._stride = panel, evaluations, stride
+        self._special_definition, self._special_days = criteria.text, SpecialDays(panel, criteria)
+        self._sums = ErrorSums.zeros(evaluations, len(panel))
+        self._change, self._changes = (np.zeros((evaluations, len(panel))) for _ in range(2))
+        self._uncalibrated = uncalibrated
+        self._calibration_points = [
+            EvaluationPoints(
+                panel.cutoff_index - stride * number, uncalibrated.quantile_levels, panel.horizon, panel.series_ids
+            )
+            for number in range(held_out)
+        ]
+        self._later: tuple[PastNight, FloatArray] | None = None
+
+    def add(self, night: PastNight, scale: FloatArray) -> None:
+        """Add a night, one stride older than the one before; `scale` is of shape (series,)."""
+        errors = PointErrors.of(night, scale, self._special_days)
+        steps_back = self._panel.cutoff_index - night.cutoff_index
+        # The evaluation on whose day the actual of each point arrived.
+        number = (steps_back - errors.step) // self._stride
+        counted = number < self._evaluations
+        errors, number = errors.where(counted), number[counted]
+        self._sums.add(errors, number * len(self._panel) + errors.series)
+        for evaluation, points in enumerate(self._calibration_points):
+            chosen = number == evaluation
+            if chosen.any():
+                self._add_calibration(points, night, errors.where(chosen))
+        self._add_change(night, scale, steps_back // self._stride - 1)
+
+    def evaluation(self, number: int, masks: Mapping[str, BoolArray]) -> HindcastEvaluation:
+        """One evaluation; `masks` are segments of shape (series,) by name."""
+        in_sample = number >= len(self._calibration_points)
+        losses = {}
+        for name, mask in masks.items():
+            change, changes = self._change[number, mask].sum(), self._changes[number, mask].sum()
+            sums = self._sums.of((number, mask))
+            losses[name] = EvaluationLoss.of(sums, self._special_definition, instability=share(change, changes))
+        points = None if in_sample else self._calibration_points[number]
+        return HindcastEvaluation(int(self._stride * number), in_sample, losses, points)
+
+    def _add_calibration(self, points: EvaluationPoints, night: PastNight, errors: PointErrors) -> None:
+        cell = series, position = errors.series, errors.step - 1
+        points.take(series, position, night.actual[cell], night.quantiles[cell], self._uncalibrated)
+
+    def _add_change(self, night: PastNight, scale: FloatArray, number: int) -> None:
+        """Add how far the night one stride later, that of an evaluation, moved the forecasts of this one."""
+        if self._later is not None and number < self._evaluations:
+            later, its_scale = self._later
+            change = np.minimum(changes(later.median, night.median, self._stride, its_scale), ERROR_CAP)
+            self._change[number] = np.nansum(change, axis=1)
+            self._changes[number] = (~np.isnan(change)).sum(axis=1)
+        self._later = night, scale
+
+
+def _past_nights(
+    forecaster: Forecaster, panel: Panel, cutoffs: IntArray, bounds: Bounds
+) -> Iterator[tuple[PastNight, FloatArray]]:
+    """What the network forecasts from each cutoff, newest first, and the scale of each series then, shape (series,)."""
+    season, horizon = panel.season_lengths[0], panel.horizon
+    levels = np.array(forecaster.plan.quantile_levels)
+    middle = int(np.flatnonzero(levels == 0.5)[0])
+    newest_values = panel.tail(RECENT_STEPS).astype(np.float64)
+    newest = panel.newest(forecaster.memory + panel.cutoff_index - int(cutoffs[-1]))
+    flat = forecaster.flatten(newest)
+    for cutoff, scale in zip(cutoffs.tolist(), scales_at(panel, season, cutoffs), strict=True):
+        steps_back = panel.cutoff_index - cutoff
+        able = np.flatnonzero(newest.lengths - steps_back > 2 * season)
+        quantiles = np.full((len(panel), horizon, len(levels)), np.nan)
         if len(able):
-            quantiles[able] = forecaster.quantiles_at(near, flat, able, near.offsets[1:][able] - 1 - back, bounds)
-        actual = np.full((len(panel), panel.horizon), np.nan)
-        actual[:, :back] = near.tail(back)[:, : panel.horizon]
-        unit = np.where(np.isnan(scale) | (scale <= 0), np.where(size > 0, size, 1.0), scale)
-        unlike = special_days.at(series, panel.cutoff_index - back, step)
-        yield (
-            back,
-            _judged(actual, quantiles, levels, _naive(near, back, season), unit, unlike),
-            actual,
-            quantiles,
-            unit,
+            origin = newest.offsets[1:][able] - 1 - steps_back
+            quantiles[able] = forecaster.quantiles_at(newest, flat, able, origin, bounds)
+        actual, arrived = np.full((len(panel), horizon), np.nan), min(steps_back, horizon)
+        actual[:, :arrived] = newest.tail(arrived, skip=steps_back - arrived)
+        night = PastNight(
+            cutoff_index=cutoff,
+            quantile_levels=levels,
+            quantiles=quantiles,
+            median=quantiles[..., middle],
+            baseline=_seasonal_naive(newest, steps_back, season),
+            actual=actual,
         )
+        yield night, usable_scale(scale, newest_values)
 
 
-def _judged(
-    actual: FloatArray,
-    quantiles: FloatArray,
-    levels: FloatArray,
-    naive: FloatArray,
-    unit: FloatArray,
-    unlike: BoolArray,
-) -> FloatArray:
-    middle = quantiles[..., int(np.flatnonzero(levels == 0.5)[0])]
-    realised = ~np.isnan(actual) & ~np.isnan(middle)
-    loss, baseline, bias = distances(actual, quantiles, middle, naive, levels, unit[:, None])
-    inside = (quantiles[..., 0] <= actual) & (actual <= quantiles[..., -1])
-    with_baseline = ~np.isnan(baseline)
-    losses = np.ones(actual.shape), loss, with_baseline, np.nan_to_num(baseline)
-    found = np.stack([*losses, inside, bias, *(np.where(unlike, each, 0.0) for each in losses)], axis=-1)
-    return np.where(realised[..., None], found, 0.0)
+def _seasonal_naive(panel: Panel, steps_back: int, season: int) -> FloatArray:
+    """The seasonal naive from a past cutoff, shape (series, horizon).
 
-
-def _naive(panel: Panel, back: int, season: int) -> FloatArray:
-    """The seasonal naive from a past cutoff, NaN where a place in the season was not observed for long."""
+    NaN where a place in the season was not observed in the `RECENT_SEASONS` before the cutoff.
+    """
     step = np.arange(1, panel.horizon + 1)
-    seen = panel.tail(back + season * RECENT_SEASONS)[:, : season * RECENT_SEASONS]
+    seen = panel.tail(season * RECENT_SEASONS, skip=steps_back)
     naive = np.full((len(panel), panel.horizon), np.nan)
     for cycle in range(RECENT_SEASONS):
         value = seen[:, season * (RECENT_SEASONS - 1 - cycle) + (step - 1) % season]
         naive = np.where(np.isnan(naive), value, naive)
     return naive
-
-
-def _loss(sums: FloatArray, revised: FloatArray, special_definition: str | None) -> EvaluationLoss:
-    n, loss, with_baseline, baseline, inside, bias, *of_special = sums.tolist()
-    change, days = revised.tolist()
-    instability = _share(change, days)
-    if not n:
-        return EvaluationLoss(
-            float("nan"), float("nan"), float("nan"), float("nan"), 0, instability, special_definition
-        )
-    unlike, special_loss, special_with_baseline, special_baseline = of_special
-    return EvaluationLoss(
-        loss=loss / n,
-        baseline_loss=_share(baseline, with_baseline),
-        coverage=inside / n,
-        bias=bias / n,
-        n=int(n),
-        instability=instability,
-        special_definition=special_definition,
-        special_n=None if special_definition is None else int(unlike),
-        special_loss=_share(special_loss, unlike),
-        special_baseline_loss=_share(special_baseline, special_with_baseline),
-    )
-
-
-def _share(part: float, whole: float) -> float:
-    return part / whole if whole else float("nan")

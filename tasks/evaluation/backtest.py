@@ -16,7 +16,7 @@ from models.baselines.challengers import Challenge, challenge
 from models.calendar.grid import TimeGrid
 from models.errors import InputError
 from models.evaluation.backtest import NETWORK, Judged, Origin, judge_origins
-from models.evaluation.night_scores import watched_segments
+from models.evaluation.segments import watched_segments
 from models.network.forecaster import Forecaster
 from models.panel.forecast import Forecast
 from models.panel.panel import Panel

@@ -10,7 +10,7 @@ from pathlib import Path
 from models.calendar.grid import TimeGrid
 from models.calibration.evidence import Evidence
 from models.evaluation.hindcast import HindcastEvaluation, hindcast
-from models.evaluation.night_scores import watched_segments
+from models.evaluation.segments import watched_segments
 from models.network.forecaster import Forecaster
 from models.settings.forecast import ForecastSettings
 from models.settings.monitoring import CalibrationSettings, MonitorSettings
@@ -51,7 +51,7 @@ def run_hindcast(
     rows = [
         {
             "job": places.job,
-            "evaluated_on": grid.instant(panel.cutoff_index - evaluation.back),
+            "evaluated_on": grid.instant(panel.cutoff_index - evaluation.steps_back),
             "segment": segment,
             "model_version": fitted.version,
             "in_sample": evaluation.in_sample,
@@ -73,7 +73,7 @@ def _keep_covered(
 
     `known_at` is before tonight, which is to be calibrated by it, and after every other night.
     """
-    fresh = [evaluation.covered for evaluation in evaluations if evaluation.covered is not None]
+    fresh = [each.calibration_points for each in evaluations if each.calibration_points is not None]
     if not (calibration.enabled and calibration.hindcast_weight and fresh):
         return
     evidence = Evidence.none(fresh[0].quantile_levels, fresh[0].horizon)

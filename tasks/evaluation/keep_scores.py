@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from models.evaluation.night_scores import VERSION
+from models.evaluation.past_night import VERSION
 from sql.output import history, write
 from tasks.store.places import Places
 

@@ -16,16 +16,12 @@ import pyarrow.compute as pc
 
 from models.arrays import BoolArray, FloatArray
 from models.calendar.grid import TimeGrid
-from models.evaluation.night_scores import (
-    EvaluationLoss,
-    PastNight,
-    evaluation_losses,
-    newly_realised,
-    place_night,
-    scales_at,
-    segments_of,
-)
-from models.evaluation.special_days import KindsOfDays, UnlikeDays
+from models.evaluation.evaluation_loss import EvaluationLoss, losses_of
+from models.evaluation.past_night import ForecastRows, PastNight
+from models.evaluation.point_errors import ErrorSums, PointErrors
+from models.evaluation.scales import scales_at, usable_scale
+from models.evaluation.segments import segments_of
+from models.evaluation.special_days import SpecialDayCriteria, SpecialDays
 from models.evaluation.volume_classes import volume_segments, volumes_drawn_at
 from models.hierarchy.aggregation_levels import AggregationLevels
 from models.metrics.evaluate import evaluate_segments
@@ -102,9 +98,9 @@ def score(
     tonight = {**segments, **volumes.at(panel.cutoff_index)}
     is_past = any(night["cutoff"] > cutoff for night in published)
     older_actuals = is_past and as_of(rows_file)
-    kinds = KindsOfDays.of(below, kinds_before(places, cutoff))
-    special_days = UnlikeDays(below, kinds, panel.series_ids)
-    rows, points = list[dict[str, Any]](), list[FloatArray]()
+    criteria = SpecialDayCriteria.choose(below, kinds_before(places, cutoff))
+    special_days = SpecialDays(below, criteria, panel.series_ids)
+    rows, sums = list[dict[str, Any]](), ErrorSums.zeros(len(panel))
     covered = Covered(places, panel, forecast, counted.before) if calibration.enabled else None
     # One night at a time: each weighs as much as the panel, and a month of them many times that.
     for (publication, index), scale in zip(judged, scales, strict=True):
@@ -112,7 +108,8 @@ def score(
         if night is None:
             continue
         after = counted.up_to[publication["cutoff"]]
-        points.append(newly_realised(night, scale, after, special_days))
+        errors = PointErrors.of(night, usable_scale(scale, night.actual), special_days, after)
+        sums.add(errors, errors.series)
         if covered is not None:
             covered.take(night, after)
         then = {**segments, **volumes.at(index), **night.version_segments(segments["all"])}
@@ -122,7 +119,7 @@ def score(
         rows += found
     if covered is not None:
         covered.keep(cutoff, calibration)
-    losses = evaluation_losses(points, tonight, kinds)
+    losses = losses_of(sums, tonight, criteria.text)
     instability = instability_tonight(places, panel, grid, published, cutoff, scale_tonight, forecast_file)
     if instability is not None:
         keep_scores(places, instability.rows(places.job, cutoff, tonight))
@@ -213,19 +210,17 @@ def read_night(stored: pa.Table, panel: Panel, cutoff_index: int) -> PastNight:
     series = series_of(stored, panel)
     versions = pc.dictionary_encode(pc.fill_null(stored["model_version"], "").combine_chunks())
     steps = stored["step"].to_numpy()
-    return place_night(
-        panel,
-        cutoff_index,
-        horizon=int(steps.max()),
+    rows = ForecastRows(
         series=series,
         step=steps,
-        quantile_levels=sorted(levels),
+        quantile_levels=np.array(sorted(levels)),
         quantiles=np.column_stack([numbers(stored, levels[level]) for level in sorted(levels)]),
         median=numbers(stored, "median"),
         baseline=numbers(stored, "baseline"),
-        versions=versions.dictionary.to_pylist(),
+        versions=tuple(versions.dictionary.to_pylist()),
         version=versions.indices.to_numpy(zero_copy_only=False),
     )
+    return PastNight.of_rows(rows, panel, cutoff_index, horizon=int(steps.max()))
 
 
 def metric_rows(night: PastNight, scale: FloatArray, segments: Mapping[str, BoolArray]) -> list[dict[str, Any]]:

@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 
 from models.arrays import BoolArray, FloatArray, IntArray
 from models.calendar.grid import TimeGrid
-from models.evaluation.night_scores import MOST, usable_scale
+from models.evaluation.point_errors import ERROR_CAP
+from models.evaluation.scales import usable_scale
 from models.metrics.stability import changes, instability_scores, mean_change
 from models.panel.panel import Panel, places_of
 from sql.output import history
@@ -38,8 +39,8 @@ class Revision:
     naive: FloatArray
 
     def of(self, mask: BoolArray) -> float:
-        """The mean of a segment as it is watched, no point further than `MOST`; NaN where the nights share no day."""
-        return mean_change(np.minimum(self.model[mask], MOST))
+        """The mean change of a segment, each point capped at `ERROR_CAP`; NaN where the nights share no day."""
+        return mean_change(np.minimum(self.model[mask], ERROR_CAP))
 
     def rows(self, job: str, cutoff: datetime, segments: Segments) -> list[dict[str, Any]]:
         """Rows of the table `score`."""

@@ -15,7 +15,7 @@ from models.calendar.grid import TimeGrid
 from models.calibration.calibration import Calibration
 from models.calibration.estimate import calibration_of
 from models.calibration.evidence import EvaluationPoints, Evidence, group_of, groups_of
-from models.evaluation.night_scores import PastNight
+from models.evaluation.past_night import PastNight
 from models.panel.panel import Panel, places_of
 from models.settings.forecast import ForecastSettings
 from models.settings.monitoring import CalibrationSettings

@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from models.evaluation.night_scores import EvaluationLoss
+from models.evaluation.evaluation_loss import EvaluationLoss
 from models.monitoring.diagnosis import likely_reason
 from models.monitoring.signals import Accepted, Signal, as_calibrated, in_words, rate_for, state_of, verdict_on
 from models.settings.monitoring import MonitorSettings

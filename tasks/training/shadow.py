@@ -10,7 +10,7 @@ from typing import Any
 
 from models.calendar.grid import TimeGrid
 from models.errors import ModelError
-from models.evaluation.night_scores import segments_of
+from models.evaluation.segments import segments_of
 from models.lifecycle.comparison import compare, reach_of
 from models.lifecycle.promotion import Sums, Verdict, evidence_of, in_shadow, objections, widest_interval
 from models.network.forecaster import Forecaster

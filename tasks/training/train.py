@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from models.calendar.grid import TimeGrid
-from models.evaluation.night_scores import segments_of
+from models.evaluation.segments import segments_of
 from models.lifecycle.retraining import built_for
 from models.training.progress import Progress
 from tasks.runner.shared_files import at_hand

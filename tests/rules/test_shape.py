@@ -24,7 +24,6 @@ TOO_MANY_PARAMETERS = {
     "flows/night/night.py:_Tonight.__init__",
     "models/audit/build_panel.py:build_panel",
     "models/audit/duplicates.py:_note_different",
-    "models/evaluation/night_scores.py:place_night",
     "models/lifecycle/comparison.py:compare",
     "models/lifecycle/retraining.py:decide_training",
     "models/training/keras_network.py:RecurrentForecaster.__init__",

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from models.evaluation.backtest import Judged, Origin, judge_origins
-from models.evaluation.night_scores import scales_at
+from models.evaluation.scales import scales_at
 from models.panel.panel import Panel
 
 LEVELS = np.array([0.1, 0.5, 0.9])

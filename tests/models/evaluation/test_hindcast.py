@@ -1,4 +1,4 @@
-"""A model tried on past nights: as each night would have been, and nothing of what came after."""
+"""Hindcasts: past nights as they would have been, without anything that came after them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from models.evaluation.hindcast import hindcast
-from models.evaluation.night_scores import scales_at
+from models.evaluation.scales import scales_at
 from models.hierarchy.past_errors import rewind
 from models.metrics.statistics import pinball_of_each
 from models.panel.panel import Panel
@@ -48,8 +48,8 @@ def everybody(panel):
 def test_an_evaluations_loss_is_that_of_each_cutoff_forecast_alone(panel, forecaster):
     evaluations = hindcast(forecaster, panel, FORECAST, everybody(panel), 20, 1)
 
-    assert [evaluation.back for evaluation in evaluations] == [*range(19, -1, -1)]
-    chosen = next(evaluation for evaluation in evaluations if evaluation.back == 3)
+    assert [evaluation.steps_back for evaluation in evaluations] == [*range(19, -1, -1)]
+    chosen = next(evaluation for evaluation in evaluations if evaluation.steps_back == 3)
     later = forecaster.predict(rewind(panel, 3))
     before = forecaster.predict(rewind(panel, 4))
     unit = scales_at(panel, 7, [panel.cutoff_index - 3])[0]
@@ -77,14 +77,14 @@ def test_an_evaluations_loss_is_that_of_each_cutoff_forecast_alone(panel, foreca
     assert chosen.losses["all"].coverage == pytest.approx(np.mean(inside))
 
 
-def test_an_evaluation_tells_the_days_apart_that_its_naive_was_not_told_of(panel):
+def test_an_evaluation_has_a_loss_of_special_days(panel):
     promotion = np.zeros((4, 200 + panel.horizon, 1), np.float32)
     # Of two series, four days before the cutoff.
     promotion[:2, 195] = 1
     panel = replace(panel, known_future=promotion.reshape(-1, 1), known_future_names=("promotion",))
     forecaster = fit(panel, FORECAST, NETWORK, TrainingSettings(max_steps=5))[0]
     evaluations = {
-        evaluation.back: evaluation.losses
+        evaluation.steps_back: evaluation.losses
         for evaluation in hindcast(forecaster, panel, FORECAST, everybody(panel), 20, 1)
     }
     # Seven nights forecast the day, each for two series.
@@ -104,7 +104,7 @@ def test_what_came_after_an_evaluation_changes_nothing_of_it(panel, forecaster):
     before = hindcast(forecaster, panel, FORECAST, everybody(panel), 40, 1)
 
     for one, other in zip(before, changed, strict=True):
-        if one.back >= 10:
+        if one.steps_back >= 10:
             # Running sums over what comes after leave their rounding, and nothing else.
             assert one.losses["half"].loss == pytest.approx(other.losses["half"].loss, rel=1e-6)
             assert one.losses["all"].baseline_loss == other.losses["all"].baseline_loss
@@ -113,17 +113,17 @@ def test_what_came_after_an_evaluation_changes_nothing_of_it(panel, forecaster):
             assert one.losses["all"].loss < other.losses["all"].loss
 
 
-def test_held_out_evaluations_are_told_from_those_that_were_learnt(panel, forecaster):
+def test_evaluations_on_held_out_actuals_are_not_in_sample(panel, forecaster):
     evaluations = hindcast(forecaster, panel, FORECAST, everybody(panel), 40, 1)
 
     # Two weeks are held out.
-    assert [evaluation.back for evaluation in evaluations if not evaluation.in_sample] == [*range(13, -1, -1)]
+    assert [evaluation.steps_back for evaluation in evaluations if not evaluation.in_sample] == [*range(13, -1, -1)]
 
 
 def test_evaluations_of_several_steps_take_each_point_once(panel, forecaster):
     evaluations = hindcast(forecaster, panel, FORECAST, everybody(panel), 10, 7)
 
-    assert [evaluation.back for evaluation in evaluations][-2:] == [7, 0]
+    assert [evaluation.steps_back for evaluation in evaluations][-2:] == [7, 0]
     assert {evaluation.losses["all"].n for evaluation in evaluations} == {28}
     # Nights a horizon apart have no day in common.
     assert all(np.isnan(evaluation.losses["all"].instability) for evaluation in evaluations)

@@ -1,4 +1,4 @@
-"""Days that are unlike those which the seasonal naive repeats."""
+"""Special days: those that differ, by what was known ahead, from the days that the seasonal naive repeats."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from models.calendar.grid import TimeGrid
-from models.evaluation.special_days import KindsOfDays, UnlikeDays
+from models.evaluation.special_days import SpecialDayCriteria, SpecialDays
 from models.panel.panel import Panel
 
 # 2 January 2025, so that 1 January lies within the history and 6 January, a holiday in Spain, within the horizon.
@@ -17,7 +17,7 @@ HORIZON = 4
 
 
 def panel_of(*known: tuple[list[float], list[float]], season: int = 2, **facts: object) -> Panel:
-    """Series with one known-future covariate, of each what it was and what it will be."""
+    """Series with one known-future covariate, given as its past and its future."""
     lengths = [len(past) for past, _ in known]
     return Panel(
         values=np.ones(sum(lengths), np.float32),
@@ -33,18 +33,18 @@ def panel_of(*known: tuple[list[float], list[float]], season: int = 2, **facts: 
     )
 
 
-def days_of(panel: Panel, *among: np.ndarray) -> UnlikeDays:
-    return UnlikeDays(panel, KindsOfDays.of(panel), *among)
+def days_of(panel: Panel, *series_ids: np.ndarray) -> SpecialDays:
+    return SpecialDays(panel, SpecialDayCriteria.choose(panel), *series_ids)
 
 
 STEPS = np.arange(1, HORIZON + 1)
 
 
-def test_a_day_is_unlike_the_one_that_the_naive_repeats_where_what_was_known_ahead_differs():
+def test_a_day_is_special_where_what_was_known_ahead_differs_from_the_day_that_the_naive_repeats():
     # The naive repeats the last two days of the history for days 1 and 2, and again for 3 and 4.
     days = days_of(panel_of(([0, 0, 0, 0, 0, 1], [0, 1, 1, 0]), ([0, 0, 0, 1], [0, 1, 0, 1])))
-    unlike = days.at(np.array([[0], [1]]), CUTOFF, STEPS)
-    assert unlike.tolist() == [[False, False, True, True], [False, False, False, False]]
+    special = days.at(np.array([[0], [1]]), CUTOFF, STEPS)
+    assert special.tolist() == [[False, False, True, True], [False, False, False, False]]
 
 
 def test_a_past_night_is_judged_by_the_days_that_it_repeated():
@@ -56,21 +56,21 @@ def test_a_past_night_is_judged_by_the_days_that_it_repeated():
     assert days.at(np.array([0]), CUTOFF - 1, np.array([2])).tolist() == [True]
 
 
-def test_what_is_not_known_is_unlike_nothing():
+def test_a_day_is_not_special_where_a_covariate_is_unknown():
     days = days_of(panel_of(([0, 0, 0, 0, 0, np.nan], [1, 1, 0, np.nan])))
     assert days.at(np.array([0]), CUTOFF, STEPS).tolist() == [True, False, False, False]
     # The first day that it repeats lies before the series began.
     assert days.at(np.array([0]), CUTOFF - 6, np.array([1])).tolist() == [False]
 
 
-def test_what_changes_with_every_season_tells_no_kinds_of_days_apart():
+def test_a_covariate_that_changes_with_every_season_makes_no_day_special():
     warmth = np.linspace(10, 20, 10).tolist()
     assert not days_of(panel_of((warmth[:6], warmth[6:]))).at(np.array([0]), CUTOFF, STEPS).any()
     # A price that changes once does.
     assert days_of(panel_of(([3.0] * 6, [2.5] * 4))).at(np.array([0]), CUTOFF, STEPS).all()
 
 
-def test_a_public_holiday_is_unlike_a_working_day_and_like_another_holiday():
+def test_a_public_holiday_is_special_unless_the_naive_repeats_a_holiday():
     plain = panel_of(([0.0] * 6, [0.0] * 4), season=1, holidays=("ES",))
     # 3, 4 and 5 January repeat the 2nd, the 6th is Epiphany.
     assert days_of(plain).at(np.array([0]), CUTOFF, STEPS).tolist() == [False, False, False, True]
@@ -82,7 +82,7 @@ def test_a_public_holiday_is_unlike_a_working_day_and_like_another_holiday():
 
 
 @pytest.mark.parametrize("holidays", [(), ("ES",)])
-def test_series_that_the_panel_has_not_know_public_holidays_alone(holidays):
+def test_for_series_that_the_panel_does_not_hold_only_public_holidays_are_special(holidays):
     panel = panel_of(([0.0] * 6, [1.0] * 4), season=1, holidays=holidays)
     days = days_of(panel, np.array(["all of them", "s0"]))
     expected = [False, False, False, bool(holidays)]
@@ -100,26 +100,27 @@ def test_where_the_naive_skips_a_day_without_a_value_the_day_that_it_takes_is_co
 
 def test_a_covariate_that_was_not_known_for_long_is_judged_by_what_is_known_of_it():
     warmth = [np.nan] * 40 + np.linspace(10, 20, 10).tolist()
-    assert KindsOfDays.of(panel_of((warmth[:46], warmth[46:]))).columns == ()
+    assert SpecialDayCriteria.choose(panel_of((warmth[:46], warmth[46:]))).columns == ()
     unknown = [np.nan] * 50
-    assert KindsOfDays.of(panel_of((unknown[:46], unknown[46:]))).left_out == ("promotion",)
+    assert SpecialDayCriteria.choose(panel_of((unknown[:46], unknown[46:]))).left_out == ("promotion",)
 
 
-def test_what_told_days_apart_once_does_so_until_the_job_offers_something_else():
+def test_criteria_hold_until_the_job_has_other_covariates_or_holidays():
     mostly = panel_of(([0, 0, 0, 1, 0, 0], [0, 0, 0, 0]), holidays=("ES",))
-    kinds = KindsOfDays.of(mostly)
-    assert kinds == KindsOfDays(("promotion",), (), ("ES",))
+    criteria = SpecialDayCriteria.choose(mostly)
+    assert criteria == SpecialDayCriteria(("promotion",), (), ("ES",))
     # A night that reads but a busy season would choose otherwise.
     busy = panel_of(([0, 0, 1, 1, 0, 0], [1, 1, 0, 0]), holidays=("ES",))
-    assert KindsOfDays.of(busy).left_out == ("promotion",)
-    assert KindsOfDays.of(busy, kinds.text) == kinds
-    assert KindsOfDays.of(replace(busy, holidays=()), kinds.text) == KindsOfDays((), ("promotion",))
-    assert KindsOfDays.of(replace(mostly, known_future_names=("price",)), kinds.text).columns == ("price",)
+    assert SpecialDayCriteria.choose(busy).left_out == ("promotion",)
+    assert SpecialDayCriteria.choose(busy, criteria.text) == criteria
+    no_holidays, price = replace(busy, holidays=()), replace(mostly, known_future_names=("price",))
+    assert SpecialDayCriteria.choose(no_holidays, criteria.text) == SpecialDayCriteria((), ("promotion",))
+    assert SpecialDayCriteria.choose(price, criteria.text).columns == ("price",)
 
 
-def test_a_job_that_offers_nothing_has_nothing_to_tell_days_apart_by():
+def test_a_job_without_covariates_and_holidays_has_no_special_days():
     plain = replace(panel_of(([0.0] * 6, [0.0] * 4)), known_future=None, known_future_names=())
-    kinds = KindsOfDays.of(plain)
-    assert kinds.text is None
-    assert not UnlikeDays(plain, kinds).at(np.array([0]), CUTOFF, STEPS).any()
-    assert KindsOfDays.of(plain, KindsOfDays(("promotion",)).text) == kinds
+    criteria = SpecialDayCriteria.choose(plain)
+    assert criteria.text is None
+    assert not SpecialDays(plain, criteria).at(np.array([0]), CUTOFF, STEPS).any()
+    assert SpecialDayCriteria.choose(plain, SpecialDayCriteria(("promotion",)).text) == criteria

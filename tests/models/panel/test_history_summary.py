@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from models.audit.build_panel import build_panel
 from models.baselines.seasonal_naive import newest_of_season
 from models.errors import InputError
-from models.evaluation.night_scores import scales_at
+from models.evaluation.scales import scales_at
 from models.panel.history_summary import HistorySummary, Window
 from models.panel.panel import Panel
 from models.settings.audit import AuditSettings

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from models.evaluation.night_scores import EvaluationLoss
+from models.evaluation.evaluation_loss import EvaluationLoss
 from models.monitoring.signals import rate_for
 from models.settings.monitoring import MonitorSettings
 from sql.errors import SourceError
