@@ -40,10 +40,10 @@ check: .venv/.dev
 	@echo "import rules"; $(BIN)/lint-imports --no-logo
 
 bench: .venv/.dev
-	$(BIN)/python benchmarks/speed.py --data $(DATA) $(PEERS)
-	$(BIN)/python benchmarks/accuracy.py --data $(DATA) $(PEERS)
-	$(BIN)/python benchmarks/scale.py $(PEERS)
-	$(BIN)/python benchmarks/prefect_cost.py
+	$(BIN)/python -m benchmarks.speed --data $(DATA) $(PEERS)
+	$(BIN)/python -m benchmarks.accuracy --data $(DATA) $(PEERS)
+	$(BIN)/python -m benchmarks.scale $(PEERS)
+	$(BIN)/python -m benchmarks.prefect_cost
 
 docs: .venv/.base
 	@$(BIN)/python docs/build.py

@@ -18,7 +18,8 @@ import numpy as np
 import pandas as pd
 from gluonts.dataset.common import ListDataset
 from gluonts.torch import DeepAREstimator
-from measured import Answer, Request, long_format, peak_mib, rate_of, timer, warm_rate
+
+from benchmarks.workers.measured import Answer, Request, long_format, peak_mib, rate_of, timer, warm_rate
 
 # Of the estimator, for a cap on steps.
 STEPS_AN_EPOCH = 50

@@ -1,6 +1,6 @@
 """What every worker does alike: read a request, keep the rows it may see, time itself, leave an answer.
 
-    python benchmarks/workers/<peer>.py FOLDER
+    python -m benchmarks.workers.<peer> FOLDER
 
 FOLDER holds `request.json`; the worker leaves `forecast.parquet` and `answer.json` in it. Runs in the environment of
 whichever product is measured, so it imports nothing but what all of them have.

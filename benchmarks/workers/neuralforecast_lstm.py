@@ -19,10 +19,11 @@ import neuralforecast
 import numpy as np
 import pandas as pd
 import pytorch_lightning as lightning
-from measured import Answer, Request, long_format, peak_mib, rate_of, timer, warm_rate
 from neuralforecast import NeuralForecast
 from neuralforecast.losses.pytorch import MQLoss
 from neuralforecast.models import LSTM
+
+from benchmarks.workers.measured import Answer, Request, long_format, peak_mib, rate_of, timer, warm_rate
 
 
 def main() -> None:

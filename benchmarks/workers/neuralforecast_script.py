@@ -1,6 +1,6 @@
 """What a team would write: read with pandas, forecast with a trained LSTM of neuralforecast, write with pandas.
 
-    python benchmarks/workers/neuralforecast_script.py FOLDER
+    python -m benchmarks.workers.neuralforecast_script FOLDER
 
 FOLDER holds `request.json`: `source` and `output`, SQLAlchemy URLs; `frequency`, `horizon`, `levels`. The table
 `observations` of the source has series_id, timestamp and value, and the network is trained on it for a few steps
@@ -15,10 +15,11 @@ import warnings
 
 import pandas as pd
 import sqlalchemy as sa
-from measured import folder
 from neuralforecast import NeuralForecast
 from neuralforecast.losses.pytorch import MQLoss
 from neuralforecast.models import LSTM
+
+from benchmarks.workers.measured import folder
 
 QUERY = "SELECT series_id AS unique_id, timestamp AS ds, value AS y FROM observations"
 STEPS = 10

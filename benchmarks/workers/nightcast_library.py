@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from measured import Answer, Request, long_format, peak_mib, warm_rate
 
+from benchmarks.workers.measured import Answer, Request, long_format, peak_mib, warm_rate
 from models.audit.build_panel import build_panel
 from models.network.forecaster import Forecaster
 from models.network.plan import Plan

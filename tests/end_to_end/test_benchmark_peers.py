@@ -2,45 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pandas as pd
 import pytest
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+from benchmarks.shared import judge
+from benchmarks.speed import beside
+from benchmarks.workers import measured
 
-
-def module(monkeypatch: pytest.MonkeyPatch, path: Path) -> ModuleType:
-    # Benchmarks import each other by name, as scripts of one folder do.
-    monkeypatch.setattr(sys, "path", [str(path.parent), str(BENCHMARKS), *sys.path])
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    loaded = importlib.util.module_from_spec(spec)
-    # A dataclass looks its own module up.
-    monkeypatch.setitem(sys.modules, path.stem, loaded)
-    spec.loader.exec_module(loaded)
-    return loaded
-
-
-@pytest.fixture
-def judge(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    return module(monkeypatch, BENCHMARKS / "judge.py")
-
-
-@pytest.fixture
-def beside(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    return module(monkeypatch, BENCHMARKS / "beside.py")
-
-
-@pytest.fixture
-def measured(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    return module(monkeypatch, BENCHMARKS / "workers" / "measured.py")
+ROOT = Path(__file__).parents[2]
 
 
 def rows(values: dict[str, list[float]], begin: str) -> pd.DataFrame:
@@ -65,7 +39,7 @@ def forecasts(medians: dict[str, list[float]], cutoff: str, columns: list[str]) 
     return pd.concat(parts)
 
 
-def test_forecasts_of_anybody_are_scored_by_hand_worked_numbers(judge: ModuleType) -> None:
+def test_forecasts_of_anybody_are_scored_by_hand_worked_numbers() -> None:
     this = judge.Set("made_up", "D", 2, 1)
     # Mean |y(t) - y(t - 1)|: 2 for a, 4 for b.
     history = rows({"a": [10, 12, 10], "b": [20, 24, 20]}, "2025-01-01")
@@ -84,7 +58,7 @@ def test_forecasts_of_anybody_are_scored_by_hand_worked_numbers(judge: ModuleTyp
     assert figures["wql"] == pytest.approx(2 * pinball / 9 / (11 + 13 + 24 + 20))
 
 
-def test_each_cutoff_is_scored_in_units_of_what_came_before_it(judge: ModuleType) -> None:
+def test_each_cutoff_is_scored_in_units_of_what_came_before_it() -> None:
     this = judge.Set("made_up", "D", 1, 1)
     history = rows({"a": [10, 12, 10]}, "2025-01-01")
     actuals = rows({"a": [18, 14]}, "2025-01-04")
@@ -99,7 +73,7 @@ def test_each_cutoff_is_scored_in_units_of_what_came_before_it(judge: ModuleType
     assert judge.judged(this, history, actuals, predicted)["mase"] == pytest.approx((4 / 2 + 2 / 4) / 2)
 
 
-def test_a_peer_that_left_out_a_series_is_not_scored(judge: ModuleType) -> None:
+def test_a_peer_that_left_out_a_series_is_not_scored() -> None:
     this = judge.Set("made_up", "D", 1, 1)
     history = rows({"a": [1, 2], "b": [1, 2]}, "2025-01-01")
     actuals = rows({"a": [3], "b": [3]}, "2025-01-03")
@@ -107,7 +81,7 @@ def test_a_peer_that_left_out_a_series_is_not_scored(judge: ModuleType) -> None:
         judge.judged(this, history, actuals, forecasts({"a": [3]}, "2025-01-02", judge.COLUMNS))
 
 
-def test_ratios_are_of_medians_and_none_where_something_was_not_measured(beside: ModuleType) -> None:
+def test_ratios_are_of_medians_and_none_where_something_was_not_measured() -> None:
     def turn(own: float | None, theirs: float) -> tuple[dict[str, float | None], dict[str, float | None]]:
         return {"steps_per_second": own}, {"steps_per_second": theirs}
 
@@ -122,7 +96,7 @@ def test_ratios_are_of_medians_and_none_where_something_was_not_measured(beside:
     assert beside.compared("equal", [turn(None, 4.0)], rates)["train_steps_ratio_equal"] is None
 
 
-def test_the_first_training_that_got_better_counts_and_none_follows(beside: ModuleType) -> None:
+def test_the_first_training_that_got_better_counts_and_none_follows() -> None:
     trainings = iter([(3.0, 1.6), (6.0, 1.45), (12.0, 1.40)])
     tried = list(beside.until_better(1.5, trainings))
     assert tried == [(3.0, 1.6), (6.0, 1.45)]
@@ -131,13 +105,13 @@ def test_the_first_training_that_got_better_counts_and_none_follows(beside: Modu
     assert next(trainings) == (12.0, 1.40)
 
 
-def test_the_lowest_ratio_stands_for_all_sets(beside: ModuleType) -> None:
+def test_the_lowest_ratio_stands_for_all_sets() -> None:
     figures = {"a.time_to_better_ratio": 12.0, "b.time_to_better_ratio": 9.0, "b.other": 1.0}
     assert beside.worst(figures, "time_to_better_ratio") == 9.0
     assert beside.worst({**figures, "c.time_to_better_ratio": None}, "time_to_better_ratio") is None
 
 
-def test_a_worker_sees_every_step_up_to_the_cutoff_and_nothing_after(measured: ModuleType, tmp_path: Path) -> None:
+def test_a_worker_sees_every_step_up_to_the_cutoff_and_nothing_after(tmp_path: Path) -> None:
     history = rows({"a": [1, 2, 3], "b": [5, 6, 7]}, "2025-01-01")
     history[history["value"] != 6].to_parquet(tmp_path / "history.parquet")
     rows({"a": [4, 5], "b": [8, 9]}, "2025-01-04").to_parquet(tmp_path / "later.parquet")
@@ -159,22 +133,20 @@ def test_a_worker_sees_every_step_up_to_the_cutoff_and_nothing_after(measured: M
     assert request.ends == ["2025-01-04"]
 
 
-def test_a_rate_of_steps_leaves_the_first_ones_out(measured: ModuleType) -> None:
+def test_a_rate_of_steps_leaves_the_first_ones_out() -> None:
     warming = [float(second) for second in range(measured.FIRST_STEPS)]
     assert measured.rate_of(warming) is None
     assert measured.rate_of([*warming, 24.5, 25.0]) == 2.0
 
 
 def test_a_process_does_not_take_over_the_peak_memory_of_the_one_that_started_it() -> None:
-    program = "import sys; sys.path.insert(0, sys.argv[1]); import measured; print(measured.peak_mib())"
+    program = "from benchmarks.workers import measured; print(measured.peak_mib())"
     large = np.ones(2**27)  # 1 GiB
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(BENCHMARKS / "workers")], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert 10 < float(done.stdout) < large.nbytes / 2**20
 
 
-def test_forecasts_become_rows_of_the_series_own_cutoffs(measured: ModuleType) -> None:
+def test_forecasts_become_rows_of_the_series_own_cutoffs() -> None:
     quantiles = np.array([[[1.0, 2.0], [3.0, 4.0]], [[5.0, 6.0], [7.0, 8.0]]])
     ends = [pd.Timestamp("2025-01-01"), pd.Timestamp("2025-03-01")]
     frame = measured.long_format(["a", "b"], ends, "MS", [0.1, 0.5], quantiles)
@@ -185,7 +157,6 @@ def test_forecasts_become_rows_of_the_series_own_cutoffs(measured: ModuleType) -
 
 def test_the_benchmarks_say_how_peers_are_asked_for() -> None:
     for name in ("accuracy", "speed"):
-        done = subprocess.run(
-            [sys.executable, str(BENCHMARKS / f"{name}.py"), "--help"], capture_output=True, text=True, check=True
-        )
+        command = [sys.executable, "-m", f"benchmarks.{name}", "--help"]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
         assert "--peers" in done.stdout

@@ -1,16 +1,20 @@
-"""A spring of nights of a simulated company in which everything goes wrong once; benchmarks/year.py is a whole year."""
+"""A spring of nights of a simulated company in which everything goes wrong once; benchmarks/year is a whole year."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+from benchmarks.year.company import Company
+from benchmarks.year.databases import Files
+from benchmarks.year.figures import figures_of
+from benchmarks.year.limits import LIMITS, Limit, verdicts_on
+from benchmarks.year.nights import Nights
+from benchmarks.year.plan import Plan
+
 NIGHTS = 40
 # Shift and drift alone move the whole spring's coverage by some ten points, so it is judged without the region that
 # shifts, up to the drift: 18 series on nineteen days, which stores and items have in common. Who forecasts by the very
@@ -23,15 +27,6 @@ COVERAGE = 12.0
 def spring(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Limits beside what was reached, and how each night went: 24 series, forty nights, one change of the clocks."""
     with pytest.MonkeyPatch.context() as patch:
-        # Benchmarks import each other by name, as scripts of one folder do.
-        patch.setattr(sys, "path", [str(BENCHMARKS), *sys.path])
-        from company import Company
-        from year_databases import Files
-        from year_figures import figures_of
-        from year_limits import LIMITS, Limit, verdicts_on
-        from year_nights import Nights
-        from year_plan import Plan
-
         plan = Plan(
             late="2025-02-21",
             doubled="2025-02-22",
@@ -92,7 +87,7 @@ def test_a_dead_feed_is_found_the_same_night(spring):
 
 
 def test_a_region_that_sells_far_less_is_found_within_two_weeks(spring):
-    # A drift takes a larger company than this one to be told from chance that soon: benchmarks/year.py judges it.
+    # A drift takes a larger company than this one to be told from chance that soon: benchmarks/year judges it.
     assert missed(spring, "nights_to_shift") == []
 
 

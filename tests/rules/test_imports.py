@@ -38,7 +38,7 @@ def test_imports_go_one_way() -> None:
         assert f"{contract['name']} KEPT" in done.stdout
 
 
-@pytest.mark.parametrize("package", PACKAGES)
+@pytest.mark.parametrize("package", [*PACKAGES, "benchmarks"])
 def test_a_new_wing_must_be_given_its_layer(package: str) -> None:
     [layered] = [each for each in contracts() if each.get("containers") == [package]]
     assert layered["exhaustive"] is True

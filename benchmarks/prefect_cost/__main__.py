@@ -1,6 +1,6 @@
 """Seconds and memory that a night costs more under a Prefect server, and that training in its own process costs more.
 
-    python benchmarks/prefect_cost.py [--series 1000] [--days 400] [--rounds 3] [--train-rounds 3]
+    python -m benchmarks.prefect_cost [--series 1000] [--days 400] [--rounds 3] [--train-rounds 3]
 
 The same night of a made-up source on SQLite, as the plain functions and as a flow of a server that runs here, each in a
 process of its own; no network is trained, which would take the same time twice. `flow_costs_seconds` is of the whole
@@ -32,8 +32,10 @@ from pathlib import Path
 
 import httpx
 import pyarrow.parquet as pq
-from record import asked, record
-from speed import HISTORY, ROOT, make_history
+
+from benchmarks.shared.command import ROOT
+from benchmarks.shared.record import asked, record
+from benchmarks.shared.simulated_history import HISTORY, make_history
 
 JOB = """
 name: {name}

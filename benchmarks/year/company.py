@@ -15,7 +15,8 @@ import holidays
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from year_plan import Plan
+
+from benchmarks.year.plan import Plan
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from company import HORIZON, REGIONS, Company
 
+from benchmarks.year.company import HORIZON, REGIONS, Company
 from models.evaluation.volume_classes import CLASSES
 
 FloatArray = npt.NDArray[np.float64]

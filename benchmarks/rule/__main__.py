@@ -1,6 +1,6 @@
 """How soon the rule that says "worse" finds what is worse, and how often it cries wolf, beside common rules.
 
-    python benchmarks/rule.py [--jobs 20]
+    python -m benchmarks.rule [--jobs 20]
 
 Each made-up job (`made_up_nights.py`) has 180 nights to learn from, of which the network has learnt from all but the
 newest 28, 60 or 180, and then a year. That year is judged as it is, and with forecasts that are worse from its 60th
@@ -24,21 +24,16 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-sys.path.insert(0, str(Path(__file__).parent))
-
-from common_rules import deviations, starting_point, weekly_mean
-from made_up_nights import FRESH, KINDS, LEARNT, YEAR, simulated
-from operating_curve import draw
-from record import asked, record
-from rule_calibration import calibration
-
+from benchmarks.rule.common_rules import deviations, starting_point, weekly_mean
+from benchmarks.rule.false_alarms import calibration
+from benchmarks.rule.operating_curve import draw
+from benchmarks.rule.simulated_jobs import FRESH, KINDS, LEARNT, YEAR, simulated
+from benchmarks.shared.record import asked, record
 from models.monitoring.change_detection import Nights, Verdict, Watch, judge
 from models.settings.monitoring import MonitorSettings
 

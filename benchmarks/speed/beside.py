@@ -23,8 +23,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from judge import Set
-from peers import Peer, equal_network, measure, scored
+
+from benchmarks.shared.judge import Set
+from benchmarks.shared.peers import Peer, equal_network, measure, scored
 
 HORIZON = 48
 SERIES, HOURS = 256, 480

@@ -7,8 +7,8 @@ a quarter. A job of `SEGMENTS` segments asks for very rare ones of each.
 from __future__ import annotations
 
 import numpy as np
-from made_up_nights import FRESH, KINDS, LEARNT, YEAR, Kind, simulated
 
+from benchmarks.rule.simulated_jobs import FRESH, KINDS, LEARNT, YEAR, Kind, simulated
 from models.monitoring.reference import usual_nights
 from models.monitoring.signals import rate_for
 from models.monitoring.window_scan import highest_means

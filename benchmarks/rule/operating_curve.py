@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-PICTURE = Path(__file__).parents[1] / "docs" / "rule.svg"
+PICTURE = Path(__file__).parents[2] / "docs" / "rule.svg"
 RULES = {
     "rule": ("this rule", "o-"),
     "starting_point": ("the sum it began with", "s-"),

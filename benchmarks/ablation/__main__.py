@@ -1,6 +1,6 @@
 """What each part of the network gains: the same training with one thing left out.
 
-    python benchmarks/ablation.py [--data DIR] [--seeds 2] [--sets tourism_monthly pedestrian]
+    python -m benchmarks.ablation [--data DIR] [--seeds 2] [--sets tourism_monthly pedestrian]
 
 Judged at past cutoffs within the history of each set, a horizon of which is held back; the published test part is
 not looked at, so that nothing is chosen by it. One member is trained at each cutoff for each seed. Figures are means
@@ -23,9 +23,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from judge import LEVELS, SETS, Set, metrics
-from record import asked, record
 
+from benchmarks.shared.command import ROOT
+from benchmarks.shared.judge import LEVELS, SETS, Set, metrics
+from benchmarks.shared.record import asked, record
 from models.audit.build_panel import build_panel
 from models.network.forecaster import Forecaster
 from models.network.plan import Plan
@@ -35,7 +36,6 @@ from models.settings.network import NetworkSettings
 from models.settings.training import TrainingSettings
 from models.training.fit import fit
 
-ROOT = Path(__file__).parents[1]
 # How many horizons before the end of the longest series each cutoff lies.
 CUTOFFS = {"tourism_monthly": (1, 2, 3, 4), "pedestrian": (1, 40)}
 LATER = 7  # More cutoffs after each of the pedestrian's, which the same network serves.

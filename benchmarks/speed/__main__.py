@@ -1,6 +1,6 @@
 """Seconds and rows a second of each stage of a night, its peak memory, and the command's start.
 
-    python benchmarks/speed.py [--series 2000] [--days 730] [--train-seconds 30] [--peers [--data DIR]]
+    python -m benchmarks.speed [--series 2000] [--days 730] [--train-seconds 30] [--peers [--data DIR]]
 
 Two nights of a made-up source on SQLite, each in a process of its own as a scheduler would run
 it: the first trains, the second, four weeks later, loads the champion and scores the first.
@@ -14,24 +14,20 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
 import sys
 import tempfile
-import time
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import beside
-import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
-from judge import SETS
-from record import asked, record
 
-LAST_DAY, HORIZON = date(2025, 2, 28), 28
-NIGHTCAST = [sys.executable, "-m", "flows.cli"]
-ROOT = Path(__file__).parents[1]
+from benchmarks.shared.command import BUSY, ROOT, run_command
+from benchmarks.shared.judge import SETS
+from benchmarks.shared.record import asked, record
+from benchmarks.shared.simulated_history import HISTORY, HORIZON, LAST_DAY, make_history
+from benchmarks.speed import beside
+
 JOB = """
 name: speed
 source: {{url: sqlite:///source.db, table: observations}}
@@ -42,8 +38,6 @@ training: {{time_limit: {seconds}, seed: 0}}
 # Rows that a stage handles: of history, or of the forecast.
 OF_HISTORY, OF_FORECAST = ("read", "audit"), ("predict", "publish", "score")
 STARTS = 5
-HISTORY = "history.parquet"
-BUSY = 0.5
 
 
 def main() -> None:
@@ -126,56 +120,6 @@ def measure_beside(folder: Path, given: argparse.Namespace) -> dict[str, float |
         figures |= beside.of_set(this, rates)
         figures |= beside.time_to_better(this, given.data / this.name, given.peer_steps)
     return figures | {"time_to_better_ratio": beside.worst(figures, "time_to_better_ratio")}
-
-
-def make_history(series: int, steps: int, step: str = "D", seed: int = 0) -> pa.Table:
-    """Counts with a week, a year (or a day and a week, where steps are hours) and noise, in the order of the series.
-
-    Args:
-        series: How many; they are numbered from `seed` on.
-        steps: Length of each, up to the last step of the last day.
-        step: "D" or "h".
-        seed: Of the levels, the phases and the noise.
-
-    Returns:
-        series_id, timestamp, value.
-    """
-    random = np.random.default_rng(seed)
-    count = np.arange(steps)
-    short, long = {"D": (7, 365.25), "h": (24, 168)}[step]
-    level = np.exp(random.normal(3, 1, size=(series, 1)))
-    week = 1 + 0.4 * np.sin(2 * np.pi * count / short + random.uniform(0, 6, size=(series, 1)))
-    year = 1 + 0.3 * np.sin(2 * np.pi * count / long + random.uniform(0, 6, size=(series, 1)))
-    end = np.datetime64(LAST_DAY + timedelta(days=1)).astype(f"datetime64[{step}]")
-    return pa.table(
-        {
-            "series_id": np.repeat([f"series-{seed + number:06}" for number in range(series)], steps),
-            "timestamp": np.tile((end - steps + count).astype("datetime64[us]"), series),
-            "value": random.poisson(level * week * year).astype(np.float64).ravel(),
-        }
-    )
-
-
-def run_command(arguments: list[str]) -> tuple[dict[str, Any], float, float]:
-    """Answer (where it is JSON), seconds and peak memory in MiB of the command, in a process of its own.
-
-    Raises:
-        RuntimeError: where the command fails; holds what it said.
-    """
-    with tempfile.TemporaryFile("w+") as answer, tempfile.TemporaryFile("w+") as said:
-        began = time.perf_counter()
-        process = subprocess.Popen([*NIGHTCAST, *arguments], cwd=ROOT, stdout=answer, stderr=said)
-        # wait4 tells the memory of this one process; getrusage would give the largest of all so far.
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - began
-        process.returncode = os.waitstatus_to_exitcode(status)
-        answer.seek(0)
-        said.seek(0)
-        if process.returncode:
-            words = said.read()[-2000:]
-            raise RuntimeError(f"nightcast {' '.join(arguments)} ended with {process.returncode}: {words}")
-        # Linux counts in KiB.
-        return json.loads(answer.read()) if "--json" in arguments else {}, seconds, usage.ru_maxrss / 1024
 
 
 def _training(summary: dict[str, Any]) -> dict[str, Any]:

@@ -15,9 +15,9 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 import yaml
-from company import HORIZON, Company
-from year_databases import Databases, empty, forget_after, load
 
+from benchmarks.year.company import HORIZON, Company
+from benchmarks.year.databases import Databases, empty, forget_after, load
 from flows.job.job import LoadedJob, load_job
 from flows.night.backfill import backfill_nights
 from flows.night.night import run_night
@@ -25,7 +25,7 @@ from models.lifecycle.retraining import Policy
 from sql.output import history
 from tasks.run.lock import AlreadyRuns
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 ZONE = "Europe/Madrid"
 HOUR = 3
 TOLD_EVERY = 10

@@ -1,6 +1,6 @@
 """A year of nights of a simulated company, through the whole job, and what became of all that went wrong in it.
 
-    python benchmarks/year.py [--database postgresql] [--folder DIR] [--nights 365]
+    python -m benchmarks.year [--database postgresql] [--folder DIR] [--nights 365]
 
 300 daily series in one source database, three years of history, then 365 nights in a row, each at 03:00 in Madrid with
 the rows that were there by then. `year_plan.py` says what happens, `company.py` what it does to the data. A run that is
@@ -29,18 +29,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-sys.path.insert(0, str(Path(__file__).parent))
-
-from company import Company
-from record import asked, record
-from year_databases import opened
-from year_figures import figures_of, in_words
-from year_limits import verdicts_on
-from year_nights import Nights
-from year_plan import YEAR
-
 import tasks.training.fit_model
+from benchmarks.shared.record import asked, record
+from benchmarks.year.company import Company
+from benchmarks.year.databases import opened
+from benchmarks.year.figures import figures_of, in_words
+from benchmarks.year.limits import verdicts_on
+from benchmarks.year.nights import Nights
+from benchmarks.year.plan import YEAR
 from tasks.training.train import train
 
 

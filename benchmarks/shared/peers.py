@@ -19,10 +19,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from judge import LEVELS, Set, cutoffs, go_on, judged
 
-ROOT = Path(__file__).parents[1]
-WORKERS = Path(__file__).parent / "workers"
+from benchmarks.shared.judge import LEVELS, Set, cutoffs, go_on, judged
+
+ROOT = Path(__file__).parents[2]
 ENVIRONMENT = ROOT / ".venv-peers"
 REQUIREMENTS = ROOT / "requirements" / "peers.txt"
 TORCH = "torch==2.13.0"
@@ -156,7 +156,7 @@ def measure(
         place = Path(folder)
         (place / "request.json").write_text(json.dumps(request), encoding="utf-8")
         # Some libraries leave logs where they run.
-        command = [str(peer.python), str(WORKERS / f"{peer.worker}.py"), folder]
+        command = [str(peer.python), "-m", f"benchmarks.workers.{peer.worker}", folder]
         done = subprocess.run(command, cwd=folder, env=surroundings(), capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(f"{peer.worker} ended with {done.returncode}: {done.stderr[-WORDS_OF_AN_ERROR:]}")

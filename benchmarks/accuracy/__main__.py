@@ -1,6 +1,6 @@
 """Accuracy of the nightly job on real series, beside the seasonal naive and what others have published.
 
-    python benchmarks/accuracy.py [--data DIR] [--seeds 3] [--sets tourism_monthly pedestrian] [--peers]
+    python -m benchmarks.accuracy [--data DIR] [--seeds 3] [--sets tourism_monthly pedestrian] [--peers]
 
 Each set is loaded by `nightcast import`, with even seeds into SQLite and with odd ones into PostgreSQL, and the
 job runs night by night, each night seeing what was known at its cutoff. Forecasts are read back from the table
@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,17 +26,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import sqlalchemy as sa
-from judge import COLUMNS, LEVELS, SETS, Set, cutoffs, go_on, judged
-from peers import mean_scored, peers_of
-from record import record
 
+from benchmarks.shared.command import NIGHTCAST, ROOT
+from benchmarks.shared.judge import COLUMNS, LEVELS, SETS, Set, cutoffs, go_on, judged
+from benchmarks.shared.peers import mean_scored, peers_of
+from benchmarks.shared.record import record
 from flows.night.night import run_night
 from models.lifecycle.retraining import Policy
 from sql.engine.connection import connect
 from sql.engine.url import resolve_url
 
-ROOT = Path(__file__).parents[1]
-NIGHTCAST = [sys.executable, "-m", "flows.cli"]
 JOB = """
 name: {name}
 source: {{url: "{url}", table: observations}}
@@ -81,7 +79,7 @@ def main() -> None:
             theirs = mean_scored(what, SETS[name], given.data / name, given.peer_seeds, given.peer_steps)
             figures |= {f"{name}.{peer}.{key}": value for key, value in theirs.items()}
             show_peer(peer, theirs)
-    asked = f"python benchmarks/accuracy.py --seeds {given.seeds} --sets {' '.join(given.sets)}"
+    asked = f"python -m benchmarks.accuracy --seeds {given.seeds} --sets {' '.join(given.sets)}"
     if given.peers:
         capped = f" --peer-steps {given.peer_steps}" if given.peer_steps else ""
         asked += f" --peers --peer-seeds {given.peer_seeds}{capped}"

@@ -1,0 +1,1 @@
+"""Benchmarks: a folder for each, run as `python -m benchmarks.NAME` from the root of the repository."""

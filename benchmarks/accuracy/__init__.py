@@ -1,0 +1,1 @@
+"""Accuracy on real series, beside the seasonal naive, published figures and other products."""

@@ -1,0 +1,1 @@
+"""Coverage of the quantiles before and after calibration."""

@@ -1,0 +1,1 @@
+"""What a Prefect server adds to a night."""

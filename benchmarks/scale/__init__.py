@@ -1,0 +1,1 @@
+"""How the cost of a night grows with the number of series."""

@@ -1,0 +1,1 @@
+"""A simulated company's year of nights."""
