@@ -15,7 +15,7 @@ from models.baselines.challengers import require_challengers
 from models.evaluation.backtest import Judged
 from tasks.evaluation.backtest import Train, backtest, choose_cutoffs
 from tasks.reading.read_series import read_series
-from tasks.report.backtest_page import BacktestPage, difference_in_words, write_backtest
+from tasks.report.backtest_page import BacktestPage, describe_difference, write_backtest
 
 TRAINED = {"once": "trained once, at the first cutoff", "each": "trained anew at each cutoff"}
 
@@ -64,7 +64,7 @@ class Backtested:
                 "segment": row["segment"],
                 "loss": row["metric"],
                 "against": row["against"],
-                "the model's is": difference_in_words(row),
+                "the model's is": describe_difference(row),
                 "better series": row["better"],
                 "series": row["series"],
             }

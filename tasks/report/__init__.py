@@ -1,4 +1,4 @@
-"""The HTML page of a night or of a backtest: what it says, how it is drawn, writing it.
+"""The HTML pages of nights and backtests: what they contain, how plots are drawn, and how they are written.
 
 Its face: `write_report`.
 """

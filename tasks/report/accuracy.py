@@ -1,4 +1,4 @@
-"""The accuracy part of the page: one well-known forecast beside the seasonal naive."""
+"""The accuracy part of the page: the errors of one past forecast, beside those of the seasonal naive."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from tasks.report import plots
-from tasks.report.night import Night, Row
+from tasks.report.record import NightRecord, Row
 
-# Metric as the score table names it: words, and whether it is a share to be shown in percent.
+# For each metric of the table `score`: its label, and whether it is shown in percent.
 METRICS = {
     "mae": ("Mean absolute error (MAE)", False),
     "rmse": ("Root mean squared error (RMSE)", False),
@@ -16,31 +16,30 @@ METRICS = {
     "smape": ("Symmetric percentage error (sMAPE)", True),
     "wape": ("Weighted percentage error (WAPE)", True),
     "pinball_loss": ("Pinball loss", False),
-    "scaled_quantile_loss": ("Scaled pinball loss", False),
+    "scaled_quantile_loss": ("Scaled quantile loss", False),
     "weighted_quantile_loss": ("Weighted quantile loss (wQL)", False),
     "bias": ("Bias, median minus actual", True),
-    "instability": ("Change since the night before, in seasonal errors", False),
+    "instability": ("Instability: change since the night before, in seasonal errors", False),
 }
 COVERAGE = "coverage_"
-# By step one error is enough; the first of these that was scored is shown.
+# The plot by step shows one error: the first of these that was scored.
 STEP_METRICS = ("mae", "mase", "pinball_loss")
 
 
-def accuracy(night: Night) -> Row | None:
-    """Scores of the forecast that is known best: its whole horizon has passed, or most of it.
+def accuracy(record: NightRecord) -> Row | None:
+    """The scores of the forecast of which most steps could be scored, or None if there is no score.
 
-    A forecast of last night has one step to be scored by. The newest one with all its steps
-    says more, so that one is shown.
+    Last night's forecast has only one step that can be scored. The newest forecast with all its steps says more.
     """
-    cutoff = best_known_cutoff(night.scores)
+    cutoff = best_known_cutoff(record.scores)
     if cutoff is None:
         return None
-    rows = [row for row in night.scores if row["cutoff"] == cutoff and row["value"] is not None]
+    rows = [row for row in record.scores if row["cutoff"] == cutoff and row["value"] is not None]
     every_step = [row for row in rows if row["segment"] == "all" and row["step"] > 0]
     metric = next((name for name in STEP_METRICS if any(row["metric"] == name for row in every_step)), None)
     by_step = sorted((row for row in every_step if row["metric"] == metric), key=lambda row: int(row["step"]))
     return {
-        "cutoff": night.local(cutoff),
+        "cutoff": record.local(cutoff),
         "steps": len(by_step),
         "overall": _scores([row for row in rows if row["segment"] == "all" and row["step"] == 0]),
         "by_segment": _scores([row for row in rows if row["segment"] != "all" and row["step"] == 0]),
@@ -59,7 +58,7 @@ def accuracy(night: Night) -> Row | None:
 
 
 def best_known_cutoff(scores: Sequence[Row]) -> datetime | None:
-    """The cutoff with the most steps scored, the newest of those; None where nothing is scored."""
+    """The cutoff with the most scored steps, the newest if there are several; None if nothing is scored."""
     steps: dict[datetime, set[int]] = {}
     for row in scores:
         if row["segment"] == "all" and row["value"] is not None:
@@ -68,18 +67,21 @@ def best_known_cutoff(scores: Sequence[Row]) -> datetime | None:
 
 
 def gain(loss: float | None, baseline: float | None) -> float | None:
-    """How much lower the loss is than the baseline's, as a share; negative where it is higher."""
+    """How much lower the loss is than the baseline's, as a share; negative if it is higher.
+
+    None if the loss is not known or the baseline's is zero.
+    """
     return None if loss is None or not baseline else 1.0 - loss / baseline
 
 
 def widest_interval(levels: Sequence[float]) -> float | None:
-    """The share that the widest central interval promises, or None where no two levels make one."""
+    """The nominal coverage of the widest central interval, or None if no two levels form one."""
     spans = [q - p for p in levels for q in levels if p < 0.5 and abs(p + q - 1.0) < 1e-9]
     return max(spans, default=None)
 
 
 def _scores(rows: Sequence[Row]) -> list[Row]:
-    """Segment by segment, errors in the order of `METRICS`, then the intervals."""
+    """Rows for the tables: segment by segment, errors in the order of `METRICS`, then the intervals."""
     order = list(METRICS)
 
     def place(row: Row) -> tuple[str, int, str]:
@@ -92,7 +94,7 @@ def _scores(rows: Sequence[Row]) -> list[Row]:
 def _score(row: Row) -> Row:
     metric = row["metric"]
     share = metric.startswith(COVERAGE) or METRICS.get(metric, ("", False))[1]
-    # Coverage, bias and revision are not errors: a smaller one is no gain.
+    # Coverage, bias and instability are not errors: a lower one is no gain.
     comparable = metric not in ("bias", "instability") and not metric.startswith(COVERAGE)
     return row | {
         "label": label_of(metric),
@@ -102,7 +104,7 @@ def _score(row: Row) -> Row:
 
 
 def label_of(metric: str) -> str:
-    """What a metric is called on a page.
+    """The label of a metric on a page.
 
     >>> label_of("mase"), label_of("coverage_90")
     ('Scaled error (MASE)', 'Actuals inside the 90 % interval')
@@ -113,7 +115,7 @@ def label_of(metric: str) -> str:
 
 
 def _calibration_plot(rows: Sequence[Row]) -> str:
-    """Promised against seen, from the coverage of each central interval; "" where there is none."""
+    """The plot of observed against nominal coverage of each central interval; "" if there is none."""
     known = [row for row in rows if row["metric"].startswith(COVERAGE)]
     points = sorted((float(row["metric"].removeprefix(COVERAGE)) / 100, float(row["value"])) for row in known)
-    return plots.calibration([promised for promised, _ in points], [seen for _, seen in points]) if points else ""
+    return plots.calibration([nominal for nominal, _ in points], [observed for _, observed in points]) if points else ""

@@ -1,4 +1,4 @@
-"""A backtest as one HTML page that needs nothing beside it, and in words."""
+"""A backtest as one self-contained HTML page, and in short as Markdown."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from tasks.step import step
 from tasks.store.places import Places, write_whole
 
 Row = Mapping[str, Any]
-# What is drawn of each step: an error, and what is watched every night.
-DRAWN = ("mase", "scaled_quantile_loss")
+# The metrics that are plotted by step: an error, and the loss that is watched every night.
+PLOTTED = ("mase", "scaled_quantile_loss")
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class BacktestPage:
 
     Attributes:
         file: The HTML page.
-        screen: The same in short, as Markdown with its plots in it.
+        screen: The same in short, as Markdown with embedded plots.
     """
 
     file: Path
@@ -39,14 +39,14 @@ class BacktestPage:
 def write_backtest(
     places: Places, judged: Judged, cutoffs: Sequence[datetime], trained: str, zone: tzinfo
 ) -> BacktestPage:
-    """Write the page beside the job's reports; that of the backtest before is replaced whole.
+    """Write the page into the folder of the job's reports. It replaces the page of an earlier backtest.
 
     Args:
-        places: Where the job's reports lie.
+        places: Where the job's reports are.
         judged: The figures.
         cutoffs: Oldest first.
-        trained: How often the network was trained, in words.
-        zone: Of the days in it.
+        trained: How often the network was trained, as text.
+        zone: The time zone of the dates on the page.
     """
     path = places.report / "backtest.html"
     local = [cutoff.astimezone(zone) for cutoff in cutoffs]
@@ -60,39 +60,39 @@ def backtest_screen(facts: Row, page: Path) -> str:
 
     Args:
         facts: What `backtest_facts` gives.
-        page: The HTML page that says it at length.
+        page: The HTML page with all figures.
     """
     rows = [
         f"| {cell(row['segment'])} | {cell(row['metric'])} | {cell(row['against'])} | {row['words']} |"
         for row in facts["differences"]
     ]
-    drawn = [(f"Scaled pinball loss, against {name}", plot) for name, plot in facts["plots"].items()]
+    drawn = [(f"Scaled quantile loss, against {name}", plot) for name, plot in facts["plots"].items()]
     drawn += [*facts["by_step"].items(), ("Coverage by step", facts["coverage_by_step"])]
-    shown = f"{facts['job']}, {len(facts['cutoffs'])} cutoffs, {facts['trained']}. At length: {place_of(page)}"
+    title = f"{facts['job']}, {len(facts['cutoffs'])} cutoffs, {facts['trained']}. Full page: {place_of(page)}"
     head = ["| segment | loss | against | the model's is (95 % interval) |", "|---|---|---|---|"]
-    return "\n".join([shown, "", *head, *rows, "", *images(drawn)])
+    return "\n".join([title, "", *head, *rows, "", *images(drawn)])
 
 
 def backtest_facts(job: str, judged: Judged, cutoffs: Sequence[datetime], trained: str) -> dict[str, Any]:
-    """What the page is made from."""
+    """The names that the page's template reads."""
     names = [NETWORK, NAIVE, *judged.scores[0]["challengers"]] if judged.scores else [NETWORK, NAIVE]
     whole = [row for row in judged.scores if row["step"] == 0]
     steps = sorted({row["step"] for row in judged.scores if row["step"]})
     of_step = {(row["metric"], row["step"]): row for row in judged.scores}
-    shown = {
+    plots_by_step = {
         METRICS[metric][0]: backtest_plots.by_step(
             steps, {name: [figure(of_step[metric, each], name) for each in steps] for name in names}, METRICS[metric][0]
         )
-        for metric in DRAWN
+        for metric in PLOTTED
         if steps
     }
     widths = [row["metric"] for row in whole if row["metric"].startswith(COVERAGE)]
-    promised = [float(metric.removeprefix(COVERAGE)) / 100 for metric in widths]
+    nominal = [float(metric.removeprefix(COVERAGE)) / 100 for metric in widths]
     coverage = {
         share: [figure(of_step[metric, each], NETWORK) for each in steps]
-        for share, metric in zip(promised, widths, strict=True)
+        for share, metric in zip(nominal, widths, strict=True)
     }
-    seen = [figure(of_step[metric, 0], NETWORK) or 0.0 for metric in widths]
+    observed = [figure(of_step[metric, 0], NETWORK) or 0.0 for metric in widths]
     compared = [row for row in judged.differences if row["metric"] == "scaled_quantile_loss"]
     return {
         "job": job,
@@ -110,41 +110,41 @@ def backtest_facts(job: str, judged: Judged, cutoffs: Sequence[datetime], traine
         ],
         "coverages": [label_of(metric) for metric in widths],
         "coverage_of": _coverage_of(judged, widths),
-        "by_step": shown,
+        "by_step": plots_by_step,
         "coverage_by_step": backtest_plots.coverage_by_step(steps, coverage) if steps and coverage else "",
-        "calibration": plots.calibration(promised, seen) if promised else "",
-        "differences": [{**row, **shares_of(row), "words": difference_in_words(row)} for row in judged.differences],
-        "plots": {name: _drawn([row for row in compared if row["against"] == name]) for name in names[1:]},
+        "calibration": plots.calibration(nominal, observed) if nominal else "",
+        "differences": [{**row, **shares_of(row), "words": describe_difference(row)} for row in judged.differences],
+        "plots": {name: _plot_differences([row for row in compared if row["against"] == name]) for name in names[1:]},
         "by_fallback": {name: sum(reasons.values()) for name, reasons in judged.by_fallback.items() if reasons},
         "forecasts": judged.forecasts,
     }
 
 
 def figure(row: Row, name: str) -> float | None:
-    """A forecaster's figure in a row of scores; None where it has none."""
+    """The value of one forecaster in a row of scores; None if it has none."""
     value = row["value"] if name == NETWORK else row["baseline_value"] if name == NAIVE else row["challengers"][name]
     return None if value is None or math.isnan(value) else float(value)
 
 
 def shares_of(row: Row) -> dict[str, float | None]:
-    """A difference and its interval as shares of the other's loss; None where not known."""
-    found = {name: row[name] / row["second"] if row["second"] else math.nan for name in ("mean", "low", "high")}
-    return {f"{name}_share": None if math.isnan(share) else share for name, share in found.items()}
+    """A difference and its interval as shares of the other's loss; None if not known."""
+    shares = {name: row[name] / row["second"] if row["second"] else math.nan for name in ("mean", "low", "high")}
+    return {f"{name}_share": None if math.isnan(share) else share for name, share in shares.items()}
 
 
-def difference_in_words(row: Row) -> str:
-    """How much better or worse the model is, and how sure that is.
+def describe_difference(row: Row) -> str:
+    """How much lower or higher the model's loss is, with its 95 % interval.
 
-    >>> difference_in_words({"mean": -0.3, "low": -0.5, "high": -0.1, "second": 1.0})
+    >>> describe_difference({"mean": -0.3, "low": -0.5, "high": -0.1, "second": 1.0})
     '30 % lower (10 to 50 %)'
-    >>> difference_in_words({"mean": 0.1, "low": -0.1, "high": 0.3, "second": 1.0})
+    >>> describe_difference({"mean": 0.1, "low": -0.1, "high": 0.3, "second": 1.0})
     '10 % higher (10 % lower to 30 % higher)'
     """
     mean, low, high = (shares_of(row)[f"{name}_share"] for name in ("mean", "low", "high"))
     if mean is None:
         return "not known"
     if low is None or high is None:
-        return f"{_side(mean)} (how sure is not known)"
+        return f"{_side(mean)} (interval not known)"
     if low < 0 < high:
         return f"{_side(mean)} ({_side(low)} to {_side(high)})"
     near, far = sorted((abs(low), abs(high)))
@@ -156,7 +156,7 @@ def _side(share: float) -> str:
 
 
 def _coverage_of(judged: Judged, widths: Sequence[str]) -> dict[str, list[float | None]]:
-    """Segment to the shares seen inside each interval."""
+    """For each segment, the observed coverage of each interval."""
     rows = [*({**row, "segment": "all"} for row in judged.scores if row["step"] == 0), *judged.segments]
     found: dict[str, dict[str, float | None]] = {}
     for row in rows:
@@ -164,7 +164,7 @@ def _coverage_of(judged: Judged, widths: Sequence[str]) -> dict[str, list[float 
     return {segment: [each.get(metric) for metric in widths] for segment, each in found.items()}
 
 
-def _drawn(rows: Sequence[Row]) -> str:
+def _plot_differences(rows: Sequence[Row]) -> str:
     shares = [shares_of(row) for row in rows]
     ends = ([share[f"{name}_share"] for share in shares] for name in ("mean", "low", "high"))
     return backtest_plots.differences([str(row["segment"]) for row in rows], *ends) if rows else ""

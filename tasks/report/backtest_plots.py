@@ -1,4 +1,4 @@
-"""Plots of a backtest, in the style of the report's: several forecasters by step, and how sure differences are."""
+"""Plots of a backtest: several forecasters by step, coverage by step, and differences with their intervals."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tasks.report.plots import NAIVE as NAIVE_COLOUR
 _DASHES = ((0, (1, 1.5)), (0, (6, 2)), (0, (4, 1.5, 1, 1.5)))
 
 
-def by_step(steps: Sequence[int], values: Mapping[str, Values], words: str) -> str:
+def by_step(steps: Sequence[int], values: Mapping[str, Values], label: str) -> str:
     """One line for each forecaster.
 
     Args:
         steps: Shape (step,).
-        values: Name of a forecaster to its figure at each step; None where there is none.
-        words: What the figure is.
+        values: For each forecaster its value at each step; None where there is none.
+        label: The name of the metric.
     """
 
     def draw(axes: Axes) -> None:
@@ -40,24 +40,24 @@ def by_step(steps: Sequence[int], values: Mapping[str, Values], words: str) -> s
         axes.set_ylim(bottom=0)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
         axes.set_xlabel("step ahead")
-        axes.set_ylabel(words)
+        axes.set_ylabel(label)
         axes.legend(frameon=False, labelcolor=MUTED, fontsize=10, ncols=2, loc="lower right")
 
     return as_svg(draw)
 
 
 def coverage_by_step(steps: Sequence[int], values: Mapping[float, Values]) -> str:
-    """The share of actuals inside each central interval at each step, beside the share that it promises.
+    """The observed coverage of each central interval at each step, beside its nominal coverage.
 
     Args:
         steps: Shape (step,).
-        values: Promised share to the share seen at each step.
+        values: For each nominal coverage the observed coverage at each step.
     """
 
     def draw(axes: Axes) -> None:
         marker = "o" if len(steps) < 3 else ""
-        for promised, line in values.items():
-            axes.axhline(promised, color=MUTED, linewidth=1.0, linestyle=(0, (4, 2)))
+        for nominal, line in values.items():
+            axes.axhline(nominal, color=MUTED, linewidth=1.0, linestyle=(0, (4, 2)))
             axes.plot(steps, as_numbers(line), color=MODEL, linewidth=1.8, marker=marker, ms=4)
         axes.set_ylim(0, 1.02)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
@@ -72,10 +72,10 @@ def differences(names: Sequence[str], share: Values, low: Values, high: Values) 
     """How much lower (left) or higher each loss is, as a share of the other's, with its interval.
 
     Args:
-        names: Shape (row,), top first.
+        names: Shape (row,), from top to bottom.
         share: Shape (row,).
-        low: Shape (row,), ends of the interval; None where it is not known.
-        high: Shape (row,).
+        low: Shape (row,), the lower end of the interval; None where it is not known.
+        high: Shape (row,), the upper end.
     """
 
     def draw(axes: Axes) -> None:

@@ -1,4 +1,4 @@
-"""What the tables have no room for, kept as JSON beside the report: audit, training, network, examples."""
+"""What the tables do not hold, kept as JSON beside the report: audit, training, network, examples."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ _EXAMPLES = 6
 
 @dataclass(frozen=True)
 class Details:
-    """What the steps of a night found and did.
+    """The results of a night's steps.
 
     Attributes:
-        job: The job as JSON, without its targets: the address of a webhook is often its secret.
+        job: The job as JSON, without its targets: the address of a webhook often is a secret.
         run_id: The run.
         now: The moment that counted as now.
         audit, decided, fitted, predicted: What these steps gave.
@@ -59,7 +59,7 @@ def write_details(
     panel_file: Path,
     levels: AggregationLevels,
 ) -> Path:
-    """Write the details of a night beside its report; those of an earlier run of the same night are replaced."""
+    """Write the details of a night beside its report. They replace those of an earlier run of the same night."""
     content = {
         "job": details.job,
         "run_id": details.run_id,
@@ -81,7 +81,7 @@ def write_details(
 
 
 def read_details(places: Places, cutoff: datetime) -> dict[str, Any] | None:
-    """The details of a night; None where this machine has none."""
+    """The details of a night; None if they are not on this machine."""
     file = places.details_file(cutoff)
     if not file.is_file():
         return None
@@ -90,7 +90,7 @@ def read_details(places: Places, cutoff: datetime) -> dict[str, Any] | None:
 
 
 def _examples(panel: Panel, night_file: Path, levels: AggregationLevels) -> list[dict[str, Any]]:
-    """The total, where it is forecast, and a few series of different sizes, each with the end of its history."""
+    """The total if it is forecast, and a few series of different sizes, each with the end of its history."""
     first = pq.read_table(night_file, columns=["series_id", "source"], filters=[("step", "=", 1)], partitioning=None)
     if levels:
         first = first.filter(pc.is_in(first["series_id"], pa.array(panel.series_ids.tolist())))
@@ -109,21 +109,21 @@ def _examples(panel: Panel, night_file: Path, levels: AggregationLevels) -> list
 
 def _example(panel: Panel, grid: TimeGrid, rows: pa.Table, position: int) -> dict[str, Any]:
     name = str(panel.series_ids[position])
-    mine = rows.filter(pc.equal(rows["series_id"], name)).sort_by("step")
+    own_rows = rows.filter(pc.equal(rows["series_id"], name)).sort_by("step")
     past = panel.series(position)[-3 * panel.horizon :]
     moments = grid.to_utc(panel.cutoff_index + 1 - len(past) + np.arange(len(past)))
-    columns = {column: mine[column].to_pylist() for column in ("mean", "median", "baseline")}
+    columns = {column: own_rows[column].to_pylist() for column in ("mean", "median", "baseline")}
     return {
         "series_id": name,
-        "source": mine["source"][0].as_py(),
-        "reason": mine["reason"][0].as_py() or "",
+        "source": own_rows["source"][0].as_py(),
+        "reason": own_rows["reason"][0].as_py() or "",
         "history": {"timestamp": [f"{moment}+00:00" for moment in moments], "value": past.astype(float).tolist()},
         "forecast": {
-            "timestamp": [moment.isoformat() for moment in mine["timestamp"].to_pylist()],
+            "timestamp": [moment.isoformat() for moment in own_rows["timestamp"].to_pylist()],
             **columns,
             "quantiles": {
-                column[1:].replace("_", "."): mine[column].to_pylist()
-                for column in sorted(mine.column_names)
+                column[1:].replace("_", "."): own_rows[column].to_pylist()
+                for column in sorted(own_rows.column_names)
                 if is_quantile_column(column)
             },
         },

@@ -1,7 +1,7 @@
-"""What the report says: from the night's rows and details to the words, numbers and plots of a page.
+"""Turn the record of a night into the texts, numbers and plots of its page.
 
-Nothing here reads or writes. What a night did not leave (details on another machine, no scores
-yet) makes its part of the page say so; it never makes the page fail.
+Nothing here reads or writes. If something is missing (details on another machine, no scores yet), its part of the page
+says so; the page never fails.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from dataclasses import replace
 
 from tasks.report import plots
 from tasks.report.accuracy import accuracy, gain, widest_interval
-from tasks.report.night import Night, Row
+from tasks.report.record import NightRecord, Row
 
-# Mode: in short, and as the beginning of a sentence.
+# For each mode of training: a short name, and the beginning of a sentence.
 MODES = {
     "scratch": ("from scratch", "Trained from scratch"),
     "warm": ("warm start", "Training continued from the champion"),
@@ -25,114 +25,115 @@ HISTORY_HORIZONS, LEAST_HISTORY = 3, 30
 NIGHTS_SHOWN, VERSIONS_SHOWN = 90, 6
 
 
-def page(night: Night) -> Row:
-    """The names that the template reads."""
-    night = replace(night, scores=_known(night.scores), losses=_known(night.losses), alerts=_known(night.alerts))
-    details = night.details or {}
-    widest = widest_interval(night.forecast.get("quantile_levels") or [])
-    losses = [row for row in night.losses if row["segment"] == "all"][-NIGHTS_SHOWN:]
-    tonight = losses[-1] if losses and losses[-1]["evaluated_on"] == night.cutoff else None
+def page_facts(record: NightRecord) -> Row:
+    """The names that the page's template reads."""
+    record = replace(record, scores=_known(record.scores), losses=_known(record.losses), alerts=_known(record.alerts))
+    details = record.details or {}
+    widest = widest_interval(record.forecast.get("quantile_levels") or [])
+    losses = [row for row in record.losses if row["segment"] == "all"][-NIGHTS_SHOWN:]
+    tonight = losses[-1] if losses and losses[-1]["evaluated_on"] == record.cutoff else None
     return {
-        "job": night.job,
-        "cutoff": night.local(night.cutoff),
-        "zone": str(night.zone),
-        "horizon": night.forecast.get("horizon"),
-        "frequency": night.forecast.get("frequency"),
-        "run": _run(night),
-        "seconds": (night.run.get("seconds") or {}) | (details.get("seconds") or {}),
-        "verdict": verdict(night, tonight),
+        "job": record.job,
+        "cutoff": record.local(record.cutoff),
+        "zone": str(record.zone),
+        "horizon": record.forecast.get("horizon"),
+        "frequency": record.forecast.get("frequency"),
+        "run": _run(record),
+        "seconds": (record.run.get("seconds") or {}) | (details.get("seconds") or {}),
+        "verdict": verdict(record, tonight),
         "tonight": tonight,
         "gain": gain(tonight["loss"], tonight["baseline_loss"]) if tonight else None,
         "nominal": widest,
         "loss_nights": losses,
-        "loss_plot": _loss_plot(night, losses),
-        "coverage_plot": _coverage_plot(night, losses, widest),
-        "accuracy": accuracy(night),
-        "segments": [row for row in night.losses if row["segment"] != "all" and row["evaluated_on"] == night.cutoff],
-        "fans": [_fan(night, example) for example in details.get("examples") or []],
+        "loss_plot": _loss_plot(record, losses),
+        "coverage_plot": _coverage_plot(record, losses, widest),
+        "accuracy": accuracy(record),
+        "segments": [row for row in record.losses if row["segment"] != "all" and row["evaluated_on"] == record.cutoff],
+        "fans": [_fan(record, example) for example in details.get("examples") or []],
         "fallback": sorted((details.get("fallback") or {}).items(), key=lambda item: -item[1]),
         "audit": details.get("audit"),
-        "decision": _decision(night),
+        "decision": _decision(record),
         "training": details.get("training"),
         "outcome": details.get("outcome") or "now the champion",
         "training_plot": _training_plot(details.get("training")),
         "network": details.get("network"),
-        "versions": [_version(night, row) for row in night.versions[:VERSIONS_SHOWN]],
-        "alerts": [row | {"effect_words": _effect(row)} for row in night.alerts],
-        "places": night.places,
-        "has_details": night.details is not None,
-        "local": night.local,
+        "versions": [_version(record, row) for row in record.versions[:VERSIONS_SHOWN]],
+        "alerts": [row | {"effect_words": _effect(row)} for row in record.alerts],
+        "places": record.places,
+        "has_details": record.details is not None,
+        "local": record.local,
     }
 
 
-def verdict(night: Night, tonight: Row | None) -> tuple[str, str]:
-    """The night in a few words and its tone: `good`, `watch` or `bad`."""
-    if night.run.get("state") == "failed":
+def verdict(record: NightRecord, tonight: Row | None) -> tuple[str, str]:
+    """The verdict on the night in a few words, and its tone: `good`, `watch` or `bad`."""
+    if record.run.get("state") == "failed":
         return "The night failed", "bad"
-    if any(alert["signal"] != "input" for alert in night.alerts) or (tonight and tonight["state"] == "degraded"):
+    if any(alert["signal"] != "input" for alert in record.alerts) or (tonight and tonight["state"] == "degraded"):
         return "The loss has degraded", "bad"
-    if night.alerts:
+    if record.alerts:
         return "The source is stale", "bad"
     if tonight is None:
         return "Published; not scored yet", "watch"
     if tonight["state"] != "ok":
         return "Published; too few nights to judge the loss", "watch"
-    return "Published; the loss is as before", "good"
+    return "Published; the loss is normal", "good"
 
 
 def _known(rows: Sequence[Row]) -> list[Row]:
-    """Rows with None for NaN: some databases keep one, some the other."""
+    """Rows with None in place of NaN: some databases store NaN, others null."""
     return [
         {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in row.items()}
         for row in rows
     ]
 
 
-def _run(night: Night) -> Row:
-    """The night's counts: from its row once it has ended, before that from what it kept."""
-    details = night.details or {}
+def _run(record: NightRecord) -> Row:
+    """The night's counts: from its row in the table `run`, or from its details while it is still running."""
+    details = record.details or {}
     audit = details.get("audit") or {}
     known = {
         "series": audit.get("series"),
         "rows_read": audit.get("rows_read"),
         "fallback_series": sum(details["fallback"].values()) if "fallback" in details else None,
     }
-    row = {key: value for key, value in night.run.items() if value is not None}
+    row = {key: value for key, value in record.run.items() if value is not None}
     return {"run_id": None, "started_at": None, "error": None} | known | row
 
 
 def _effect(alert: Row) -> str:
-    """How much worse the loss is, or for how long the source has had no value."""
+    """How much worse a signal is, or for how long the source has had no value."""
     effect = alert["effect"]
     if effect is None:
         return "–"
     return f"{effect:.0f} steps" if alert["signal"] == "input" else f"{effect:.0%}".replace("%", " %")
 
 
-def _decision(night: Night) -> Row:
-    decision = (night.details or {}).get("decision") or {}
-    mode = decision.get("mode") or night.run.get("train_mode") or ""
+def _decision(record: NightRecord) -> Row:
+    decision = (record.details or {}).get("decision") or {}
+    mode = decision.get("mode") or record.run.get("train_mode") or ""
     short, sentence = MODES.get(mode, (mode, mode))
+    champion = next((row for row in record.versions if row["stage"] == CHAMPION), None)
     return {
         "short": short,
         "mode": sentence,
-        "reason": decision.get("reason") or night.run.get("train_reason") or "",
-        "until": next((night.local(row["trained_until"]) for row in night.versions if row["stage"] == CHAMPION), None),
-        "version": (night.details or {}).get("model_version") or night.run.get("model_version") or "",
+        "reason": decision.get("reason") or record.run.get("train_reason") or "",
+        "until": None if champion is None else record.local(champion["trained_until"]),
+        "version": (record.details or {}).get("model_version") or record.run.get("model_version") or "",
     }
 
 
-def _version(night: Night, row: Row) -> Row:
-    return row | {"trained_until": night.local(row["trained_until"]), "created_at": night.local(row["created_at"])}
+def _version(record: NightRecord, row: Row) -> Row:
+    return row | {"trained_until": record.local(row["trained_until"]), "created_at": record.local(row["created_at"])}
 
 
-def _fan(night: Night, example: Row) -> Row:
+def _fan(record: NightRecord, example: Row) -> Row:
     past, ahead = example["history"], example["forecast"]
     kept = max(HISTORY_HORIZONS * len(ahead["median"]), LEAST_HISTORY)
     plot = plots.fan_chart(
-        [night.local(moment) for moment in past["timestamp"][-kept:]],
+        [record.local(moment) for moment in past["timestamp"][-kept:]],
         past["value"][-kept:],
-        [night.local(moment) for moment in ahead["timestamp"]],
+        [record.local(moment) for moment in ahead["timestamp"]],
         ahead["median"],
         ahead["baseline"],
         {float(level): values for level, values in ahead["quantiles"].items()},
@@ -148,24 +149,24 @@ def _fan(night: Night, example: Row) -> Row:
     }
 
 
-def _loss_plot(night: Night, losses: Sequence[Row]) -> str:
+def _loss_plot(record: NightRecord, losses: Sequence[Row]) -> str:
     losses = [row for row in losses if row["loss"] is not None]
     if len(losses) < 2:
         return ""
     return plots.loss_history(
-        [night.local(row["evaluated_on"]) for row in losses],
+        [record.local(row["evaluated_on"]) for row in losses],
         [row["loss"] for row in losses],
         [row["baseline_loss"] for row in losses],
         [row["state"] == "degraded" for row in losses],
     )
 
 
-def _coverage_plot(night: Night, losses: Sequence[Row], nominal: float | None) -> str:
+def _coverage_plot(record: NightRecord, losses: Sequence[Row], nominal: float | None) -> str:
     known = [row for row in losses if row["coverage"] is not None]
     if len(known) < 2:
         return ""
     return plots.coverage_plot(
-        [night.local(row["evaluated_on"]) for row in known], [row["coverage"] for row in known], nominal
+        [record.local(row["evaluated_on"]) for row in known], [row["coverage"] for row in known], nominal
     )
 
 

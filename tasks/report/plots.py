@@ -1,7 +1,7 @@
-"""Plots of the report: Matplotlib draws them, the page's own colours and fonts dress them.
+"""Plots of the report, drawn by Matplotlib in the page's colours and fonts.
 
-Each function gives one `<svg>` without a size of its own, to be set into HTML as it is. Text
-stays text, and colours are the page's CSS variables, so that a plot follows light and dark.
+Each function gives one `<svg>` without a size, to be put into HTML as it is. Text stays text, and colours are CSS
+variables of the page, so that a plot follows light and dark mode.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-# Stand-ins that Matplotlib can read; `_dress` puts the page's variables in their place.
+# Placeholders that Matplotlib accepts as colours; `_dress` replaces them by the page's variables.
 INK, MUTED, LINE, MODEL, NAIVE, ALARM = "#010201", "#010202", "#010203", "#010204", "#010205", "#010206"
 VARIABLES = {INK: "ink", MUTED: "muted", LINE: "line", MODEL: "model", NAIVE: "naive", ALARM: "alarm"}
 WIDTH, HEIGHT, FONT = 400, 222, 12.0
@@ -43,7 +43,7 @@ def fan_chart(
     baseline: Values,
     quantiles: dict[float, Values],
 ) -> str:
-    """History, the median, the central intervals around it, and the seasonal naive.
+    """A fan chart: the history, the median, the central intervals, and the seasonal naive.
 
     Args:
         history_times: Shape (past,), naive local times.
@@ -51,7 +51,7 @@ def fan_chart(
         times: Shape (horizon,), naive local times.
         median: Shape (horizon,).
         baseline: Shape (horizon,).
-        quantiles: Level to its forecast, shape (horizon,); levels p and 1 - p make an interval.
+        quantiles: For each level its forecast, shape (horizon,). Levels p and 1 - p form an interval.
     """
 
     def draw(axes: Axes) -> None:
@@ -62,7 +62,7 @@ def fan_chart(
             if len(times) > 1:
                 axes.fill_between(ahead, low, high, color=MODEL, alpha=0.16, linewidth=0)
             else:
-                # One step has no area: its intervals are bars.
+                # A single step has no area, so draw bars.
                 axes.vlines(ahead, low, high, color=MODEL, alpha=0.3, linewidth=8)
         marker = "o" if len(times) == 1 else ""
         axes.plot(_dates(history_times), as_numbers(history), color=INK, linewidth=1.1)
@@ -76,7 +76,7 @@ def fan_chart(
 
 
 def error_by_step(steps: Sequence[int], model: Values, baseline: Values, metric: str) -> str:
-    """The model's error at each step ahead beside the seasonal naive's."""
+    """The model's error at each step ahead, beside that of the seasonal naive."""
 
     def draw(axes: Axes) -> None:
         marker = "o" if len(steps) < 3 else ""
@@ -91,7 +91,7 @@ def error_by_step(steps: Sequence[int], model: Values, baseline: Values, metric:
 
 
 def loss_history(nights: Sequence[datetime], loss: Values, baseline: Values, degraded: Sequence[bool]) -> str:
-    """The loss of each night beside the seasonal naive's; nights judged degraded are marked."""
+    """The loss of each night beside that of the seasonal naive; degraded nights are marked."""
 
     def draw(axes: Axes) -> None:
         dates, values = _dates(nights), as_numbers(loss)
@@ -108,7 +108,7 @@ def loss_history(nights: Sequence[datetime], loss: Values, baseline: Values, deg
 
 
 def coverage_plot(nights: Sequence[datetime], coverage: Values, nominal: float | None) -> str:
-    """The share of actuals inside the widest interval, night by night, beside the share promised."""
+    """The observed coverage of the widest interval night by night, beside its nominal coverage."""
 
     def draw(axes: Axes) -> None:
         marker = "o" if len(nights) < 15 else ""
@@ -124,25 +124,25 @@ def coverage_plot(nights: Sequence[datetime], coverage: Values, nominal: float |
     return as_svg(draw)
 
 
-def calibration(promised: Sequence[float], seen: Sequence[float]) -> str:
-    """The share of actuals inside each central interval against the share that it promises."""
+def calibration(nominal: Sequence[float], observed: Sequence[float]) -> str:
+    """The observed coverage of each central interval against its nominal coverage."""
 
     def draw(axes: Axes) -> None:
         axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1.2, linestyle=(0, (4, 2)))
-        axes.plot(promised, seen, color=MODEL, linewidth=1.8, marker="o", ms=5)
+        axes.plot(nominal, observed, color=MODEL, linewidth=1.8, marker="o", ms=5)
         axes.set_xlim(0, 1)
         axes.set_ylim(0, 1.02)
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(MaxNLocator(nbins=5))
             axis.set_major_formatter(FuncFormatter(as_percent))
-        axes.set_xlabel("promised")
-        axes.set_ylabel("seen")
+        axes.set_xlabel("nominal")
+        axes.set_ylabel("observed")
 
     return as_svg(draw)
 
 
 def training_history(steps: Sequence[int], loss: Values, validation_loss: Values) -> str:
-    """Training and validation loss over the optimizer's steps; the best validation is marked."""
+    """Training and validation loss over the optimizer's steps; the best validation loss is marked."""
 
     def draw(axes: Axes) -> None:
         validation = as_numbers(validation_loss)
@@ -160,7 +160,7 @@ def training_history(steps: Sequence[int], loss: Values, validation_loss: Values
 
 
 def as_svg(draw: Callable[[Axes], None]) -> str:
-    """What a function draws into axes, as `<svg>` in the page's colours."""
+    """The drawing of a function as `<svg>` in the page's colours."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH / 72, HEIGHT / 72), layout="constrained")
         axes = figure.add_subplot()
@@ -192,11 +192,11 @@ def _plain_axes(axes: Axes) -> None:
 
 
 def _dress(svg: str) -> str:
-    """Only the `<svg>` element, without size and ids, in the page's colours."""
+    """Keep only the `<svg>` element, without size and unused ids, and use the page's colours."""
     svg = svg[svg.index("<svg") :].strip()
     svg = re.sub(r' (width|height)="[\d.]+pt"', "", svg, count=2)
-    # Several plots stand in one page: only the ids that something refers to stay, and those are
-    # digests of what they hold, so that equal ids mean equal things.
+    # A page has several plots. Only ids that something refers to stay. They are digests of their content, so equal ids
+    # mean equal content.
     referred = set(re.findall(r'(?:#)([\w-]+)[)"]', svg))
     svg = re.sub(r' id="([\w-]+)"', lambda found: found[0] if found[1] in referred else "", svg)
     for colour, name in VARIABLES.items():
@@ -212,7 +212,7 @@ def _date_axis(axes: Axes) -> None:
 
 
 def _pairs(levels: Sequence[float]) -> list[tuple[float, float]]:
-    """Levels p and 1 - p that are both there, widest first."""
+    """The pairs of levels p and 1 - p, widest first."""
     return [(p, q) for p in levels for q in levels if p < 0.5 and abs(p + q - 1.0) < 1e-9]
 
 
@@ -235,7 +235,7 @@ def as_percent(share: float, _: object = None) -> str:
 
 
 def _short_number(value: float, _: object = None) -> str:
-    """1234567 as 1.23M: an axis has little room."""
+    """A number in few characters, such as 1.23M for 1234567."""
     for size, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e4, "k")):
         if abs(value) >= size:
             return f"{value / (1e3 if letter == 'k' else size):.3g}{letter}"

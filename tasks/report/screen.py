@@ -1,6 +1,6 @@
-"""The night on one screen, as Markdown: what a person wants to know of it before opening the report.
+"""The night on one screen, as Markdown: a summary of the report for the page of a Prefect run.
 
-It says in few words what the page says at length, from the same names (see `tasks.report.page.page`).
+It is made from the same facts as the report, see `tasks.report.page.page_facts`.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from tasks.report.accuracy import COVERAGE
-from tasks.report.night import Row
+from tasks.report.record import Row
 
 MARKS = {"good": "🟢", "watch": "🟡", "bad": "🔴"}
-# Legible on a light and on a dark ground alike: an image does not follow the colours of the page it stands in.
+# Legible on light and dark backgrounds: an image does not follow the colours of the page that shows it.
 COLOURS = {
     "ink": "#64748b",
     "muted": "#7c8aa0",
@@ -27,7 +27,7 @@ COLOURS = {
 }
 FINDINGS_SHOWN = 6
 PLOTS_SHOWN = 4
-# Of these a reader asks first; every other one is in the table of errors.
+# The most common metrics, with their short names. All others are in the table of errors.
 HEADLINES = {"mase": "MASE", "wape": "WAPE", "weighted_quantile_loss": "wQL"}
 
 
@@ -35,19 +35,19 @@ def night_screen(facts: Row, report: Path) -> str:
     """One night as Markdown.
 
     Args:
-        facts: What `page` gives.
-        report: The HTML page that says it at length.
+        facts: What `page_facts` gives.
+        report: The HTML page.
     """
     verdict, tone = facts["verdict"]
     ahead = f", {facts['horizon']} steps of {facts['frequency']} ahead" if facts["horizon"] else ""
     rows = {
         "Read": _read(facts),
-        "Odd in it": "<br>".join(_odd(facts)),
+        "Findings": "<br>".join(_findings(facts)),
         "Model": _model(facts),
         "Tonight's loss": "<br>".join(_losses(facts)),
-        "Known best": "<br>".join(_known_best(facts)),
+        "Accuracy": "<br>".join(_accuracy(facts)),
         "Published": "<br>".join(_published(facts)),
-        "Alarms": "<br>".join(_alarms(facts)),
+        "Alerts": "<br>".join(_alerts(facts)),
         "Time": _time(facts["seconds"]),
         "Report": place_of(report),
     }
@@ -58,7 +58,7 @@ def night_screen(facts: Row, report: Path) -> str:
             "",
             "| | |",
             "|---|---|",
-            *(f"| **{name}** | {words} |" for name, words in rows.items() if words),
+            *(f"| **{name}** | {text} |" for name, text in rows.items() if text),
             "",
             *_plots(facts),
         ]
@@ -66,7 +66,7 @@ def night_screen(facts: Row, report: Path) -> str:
 
 
 def error_rows(facts: Row) -> list[Row]:
-    """The errors of the forecast that is known best, over all series and by segment, beside the seasonal naive's."""
+    """The errors of the forecast with most steps scored, over all series and by segment."""
     known = facts["accuracy"]
     if known is None:
         return []
@@ -93,32 +93,32 @@ def _read(facts: Row) -> str:
     return f"{_number(audit['rows_read'])} rows{newest} of {_number(audit['series'])} series, {first} to {last}"
 
 
-def _odd(facts: Row) -> Iterator[str]:
+def _findings(facts: Row) -> Iterator[str]:
     findings = (facts["audit"] or {}).get("findings") or []
     if not findings:
-        yield "nothing"
+        yield "none"
     for each in findings[:FINDINGS_SHOWN]:
         examples = f" ({cell(each['examples'][0])}{', …' if each['count'] > 1 else ''})" if each["examples"] else ""
         yield f"{_number(each['count'])} {cell(each['kind'])}{examples}: {cell(each['action'])}"
     if len(findings) > FINDINGS_SHOWN:
-        yield f"and {len(findings) - FINDINGS_SHOWN} more kinds, in the table of the input"
+        yield f"and {len(findings) - FINDINGS_SHOWN} more kinds, see the table of the input"
 
 
 def _model(facts: Row) -> str:
     decision, training = facts["decision"], facts["training"]
-    words = [": ".join(filter(None, (decision["mode"], cell(decision["reason"]))))]
+    lines = [": ".join(filter(None, (decision["mode"], cell(decision["reason"]))))]
     if decision["version"]:
-        words.append(f"version `{decision['version']}`")
+        lines.append(f"version `{decision['version']}`")
     if training:
-        outcome = "the champion stays, it is better" if training["kept_champion"] else cell(facts["outcome"])
-        words.append(f"{_number(training['steps'])} steps in {_duration(training['seconds'])}, {outcome}")
-    return "<br>".join(filter(None, words))
+        outcome = "the champion is better and stays" if training["kept_champion"] else cell(facts["outcome"])
+        lines.append(f"{_number(training['steps'])} steps in {_duration(training['seconds'])}, {outcome}")
+    return "<br>".join(filter(None, lines))
 
 
 def _losses(facts: Row) -> Iterator[str]:
     tonight, nominal = facts["tonight"], facts["nominal"]
     if tonight is None or tonight["loss"] is None:
-        yield "not evaluated: no new actual has arrived for an earlier forecast"
+        yield "not evaluated: no new actual of an earlier forecast has arrived"
         return
     figures = f"{_number(tonight['loss'])} against the seasonal naive's {_number(tonight['baseline_loss'])}"
     yield f"{_lower(facts['gain']) or figures} than the seasonal naive ({figures}); verdict: {tonight['state']}"
@@ -129,24 +129,24 @@ def _losses(facts: Row) -> Iterator[str]:
         yield f"degraded in {cell(', '.join(bad))}"
 
 
-def _known_best(facts: Row) -> Iterator[str]:
+def _accuracy(facts: Row) -> Iterator[str]:
     known = facts["accuracy"]
     if known is None:
         return
-    figures = {row["metric"]: row for row in known["overall"]}
+    overall = {row["metric"]: row for row in known["overall"]}
     errors = [
         f"{name} {_measure(row['value'], row['share'])} (naive {_measure(row['baseline_value'], row['share'])})"
         for metric, name in HEADLINES.items()
-        if (row := figures.get(metric))
+        if (row := overall.get(metric))
     ]
     shares = [
         f"{row['value']:.0%} inside the {metric.removeprefix(COVERAGE)}% interval"
-        for metric, row in figures.items()
+        for metric, row in overall.items()
         if metric.startswith(COVERAGE)
     ]
-    steps = f"{known['steps']} step{'s' if known['steps'] != 1 else ''} known"
+    steps = f"{known['steps']} step{'s' if known['steps'] != 1 else ''} scored"
     yield f"the forecast of {_day(known['cutoff'])}, {steps}"
-    yield from (", ".join(words) for words in (errors, shares) if words)
+    yield from (", ".join(figures) for figures in (errors, shares) if figures)
 
 
 def _published(facts: Row) -> Iterator[str]:
@@ -162,20 +162,20 @@ def _published(facts: Row) -> Iterator[str]:
             yield f"{label.lower()} `{cell(places[label])}`"
 
 
-def _alarms(facts: Row) -> Iterator[str]:
+def _alerts(facts: Row) -> Iterator[str]:
     if not facts["alerts"]:
-        yield "none is open"
+        yield "none"
     for alert in facts["alerts"]:
-        told = "" if alert["last_sent_at"] else ", nobody was told yet"
-        by = f" by {alert['acknowledged_by']}" if alert["acknowledged_by"] else ""
-        yield f"🔔 {cell(alert['message'] or alert['signal'])} ({cell(alert['state'] + by)}{told})"
+        unsent = "" if alert["last_sent_at"] else ", no message sent yet"
+        state = f"{alert['state']} by {alert['acknowledged_by']}" if alert["acknowledged_by"] else alert["state"]
+        yield f"🔔 {cell(alert['message'] or alert['signal'])} ({cell(state)}{unsent})"
 
 
 def _time(seconds: dict[str, float]) -> str:
     if not seconds:
         return ""
     longest = sorted(seconds.items(), key=lambda item: -item[1])[:3]
-    return f"{_duration(sum(seconds.values()))}, most of it {', '.join(f'{k} {_duration(v)}' for k, v in longest)}"
+    return f"{_duration(sum(seconds.values()))}, mostly {', '.join(f'{k} {_duration(v)}' for k, v in longest)}"
 
 
 def _plots(facts: Row) -> Iterator[str]:
@@ -186,19 +186,19 @@ def _plots(facts: Row) -> Iterator[str]:
     drawn = [*images([(title, svg) for title, svg in plots if svg][:PLOTS_SHOWN])]
     yield from drawn
     if drawn:
-        yield "Blue is the model, dashed the seasonal naive; a red square is a night that was judged degraded."
+        yield "Blue is the model, dashed the seasonal naive. A red square marks a degraded night."
 
 
 def place_of(page: Path) -> str:
-    """Where a file lies, as Markdown; no link, for from a page that came over http browsers follow none to a file."""
+    """The path of a file, as Markdown. It is no link: browsers follow no link from a web page to a local file."""
     return f"`{cell(str(page.resolve()))}` on {cell(os.uname().nodename)}"
 
 
 def images(plots: Sequence[tuple[str, str]]) -> Iterator[str]:
-    """Plots in pairs, as lines of Markdown that need nothing beside them; those of no SVG are left out.
+    """Plots in pairs, as lines of Markdown with embedded images.
 
     Args:
-        plots: Title and SVG of each.
+        plots: Title and SVG of each. One whose SVG is "" is left out.
     """
     drawn = [(title, _image(svg, title)) for title, svg in plots if svg]
     for left in range(0, len(drawn), 2):
@@ -210,14 +210,14 @@ def images(plots: Sequence[tuple[str, str]]) -> Iterator[str]:
 
 
 def _image(svg: str, title: str) -> str:
-    """An `<img>` that needs nothing beside it."""
+    """An `<img>` that holds the plot itself."""
     svg = re.sub(r"var\(--(\w+)\)", lambda found: COLOURS[found[1]], svg)
     data = base64.b64encode(svg.encode()).decode()
     return f'<img alt="{cell(title).replace(chr(34), "&quot;")}" width="380" src="data:image/svg+xml;base64,{data}">'
 
 
 def cell(text: str) -> str:
-    """Text from outside, as it may stand in a cell of a table."""
+    """A text escaped for a cell of a Markdown table."""
     text = " ".join(str(text).split())
     return text.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|").replace("`", "'")
 
@@ -245,7 +245,7 @@ def _duration(seconds: float) -> str:
 
 
 def fallback_rows(reasons: Sequence[tuple[str, int]], series: int | None) -> list[Row]:
-    """Why series were left to the fallback, and how many."""
+    """Why series got the fallback, and how many."""
     return [
         {"reason": reason, "series": count, "share": f"{count / series:.1%}" if series else "–"}
         for reason, count in reasons

@@ -1,4 +1,4 @@
-"""Which series the report shows: a big one, a few on the way down, a small one, and one without the model."""
+"""Choose the series that the report shows: from large to small, and one that got the fallback."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from models.panel.panel import Panel
 
 
 def choose_series_to_show(panel: Panel, source: Sequence[str] | StringArray, count: int = 6) -> list[int]:
-    """Positions of the series to show, big ones first.
+    """Choose the series to show, large ones first.
 
     Args:
         panel: The night's panel.
@@ -20,16 +20,16 @@ def choose_series_to_show(panel: Panel, source: Sequence[str] | StringArray, cou
         count: How many at most.
 
     Returns:
-        Positions in the panel, each once: spread over the sizes of the series that the model forecast, by
-        their mean over the newest steps, and last, where there is one, the largest that got the fallback.
+        Positions in the panel, each once: series that the model forecast, spread over their sizes (the mean of the
+        newest steps), and last the largest series that got the fallback, if there is one.
 
     Raises:
-        ValueError: where `source` is not as long as the panel.
+        ValueError: `source` is not as long as the panel.
     """
     if len(source) != len(panel):
         raise ValueError(f"source names {len(source)} series, the panel holds {len(panel)}; give one for each.")
     with warnings.catch_warnings():
-        # A series without a newest value has no mean, and is smallest.
+        # A series without a recent value has no mean, and counts as the smallest.
         warnings.filterwarnings("ignore", "Mean of empty slice", RuntimeWarning)
         recent = np.nanmean(
             np.abs(panel.tail(max(2 * panel.horizon, panel.season_lengths[0])), dtype=np.float64), axis=1

@@ -1,4 +1,4 @@
-"""Fill in a page's template."""
+"""Fill in the template of a page."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 
 def html_of(template: str, facts: Mapping[str, Any]) -> str:
-    """A page as HTML; every value from outside is escaped.
+    """A page as HTML. Every value is escaped.
 
     Args:
         template: The name of a file in this folder.
-        facts: What it names.
+        facts: The names that it reads.
     """
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),

@@ -1,4 +1,4 @@
-"""Write one night as one HTML page that needs nothing beside it."""
+"""Write a night as one self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 from sql.output import history
 from tasks.report.accuracy import best_known_cutoff
 from tasks.report.details import read_details
-from tasks.report.night import Night
-from tasks.report.page import page
+from tasks.report.page import page_facts
+from tasks.report.record import NightRecord
 from tasks.report.run_page import show_night
 from tasks.report.template import html_of
 from tasks.step import step
@@ -18,40 +18,40 @@ from tasks.store.places import Places, write_whole
 
 @step("write report")
 def write_report(places: Places, cutoff: datetime, run_id: str) -> Path:
-    """Write the page of a night beside its job's other pages.
+    """Write the page of a night. It replaces the page of an earlier run of the same night.
 
     Args:
-        places: Where the job's tables and reports lie.
-        cutoff: The night, as an instant.
+        places: Where the job's tables and reports are.
+        cutoff: The cutoff of the night.
         run_id: The run that the page describes.
 
     Returns:
-        The page's path; a page of an earlier run of the same night is replaced whole.
+        The page's path.
 
     Raises:
-        StorageError: where the database does not answer.
-        OSError: where the report's folder cannot be written.
+        StorageError: the database does not answer.
+        OSError: the folder of the reports cannot be written.
     """
     path = places.report_file(cutoff)
-    facts = page(read_night(places, cutoff, run_id))
+    facts = page_facts(read_night(places, cutoff, run_id))
     write_whole(path, html_of("page.html", facts))
     show_night(facts, path)
     return path
 
 
-def read_night(places: Places, cutoff: datetime, run_id: str) -> Night:
-    """Everything that the page of a night is made from, from the tables and the kept details."""
+def read_night(places: Places, cutoff: datetime, run_id: str) -> NightRecord:
+    """Read the record of a night from the tables and its details."""
     engine, job = places.engine(), places.job
-    # One metric of one segment tells which forecast is known best; only that one is read whole.
+    # One metric of one segment shows which forecast has most steps scored. Only that forecast's scores are read whole.
     overview = [row for row in history.scores(engine, job, segment="all", metric="mae") if row["cutoff"] < cutoff]
     best = best_known_cutoff(overview)
-    return Night(
+    return NightRecord(
         job=job,
         cutoff=cutoff,
         run=next((row for row in history.runs(engine, job) if row["run_id"] == run_id), {}),
         scores=history.scores(engine, job, cutoff=best) if best else [],
         losses=[row for row in history.losses(engine, job) if row["evaluated_on"] <= cutoff],
-        # A page made again later must not show alerts and versions that the night did not know.
+        # A page written again later must not show alerts and versions that the night did not know.
         alerts=[
             row
             for row in history.alerts(engine, job)
@@ -63,6 +63,6 @@ def read_night(places: Places, cutoff: datetime, run_id: str) -> Night:
     )
 
 
-def render(night: Night) -> str:
-    """The page as HTML; every value from outside is escaped."""
-    return html_of("page.html", page(night))
+def render(record: NightRecord) -> str:
+    """The page as HTML. Every value is escaped."""
+    return html_of("page.html", page_facts(record))

@@ -551,7 +551,7 @@ def test_people_are_told_and_the_slot_of_a_killed_run_is_freed(server, webhook):
     server.wait(lambda: subjects <= {message["title"] for message in received}, 60)
     texts = {message["title"]: message["text"] for message in received}
     assert texts["nightcast.loss.degraded: small"].endswith(words)
-    assert "its process, or the machine, was probably killed" in texts[f"{killed_name(server, killed)}: Crashed"]
+    assert "Its process or the machine was probably killed" in texts[f"{killed_name(server, killed)}: Crashed"]
     assert f"/runs/flow-run/{late}" in texts["nightly: a run is late"]
     assert into(server, next_one, "PENDING") == "Pending"
     assert into(server, next_one, "COMPLETED") == "Completed"

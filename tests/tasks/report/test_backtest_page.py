@@ -10,7 +10,7 @@ import pytest
 
 from models.evaluation.backtest import Judged, Origin, judge_origins
 from models.panel.panel import Panel
-from tasks.report.backtest_page import difference_in_words, write_backtest
+from tasks.report.backtest_page import describe_difference, write_backtest
 from tasks.settings import Output
 from tasks.store.places import Places
 
@@ -75,8 +75,8 @@ def test_the_same_on_one_screen_has_its_plots_in_it(tmp_path, judged):
 
 def test_a_difference_says_its_side_and_how_sure_it_is():
     row = {"mean": -0.1, "low": -0.2, "high": 0.05, "second": 1.0}
-    assert difference_in_words(row) == "10 % lower (20 % lower to 5 % higher)"
+    assert describe_difference(row) == "10 % lower (20 % lower to 5 % higher)"
     row |= {"low": float("nan"), "high": float("nan")}
-    assert difference_in_words(row) == "10 % lower (how sure is not known)"
-    assert difference_in_words(row | {"mean": float("nan")}) == "not known"
-    assert difference_in_words(row | {"second": 0.0}) == "not known"
+    assert describe_difference(row) == "10 % lower (interval not known)"
+    assert describe_difference(row | {"mean": float("nan")}) == "not known"
+    assert describe_difference(row | {"second": 0.0}) == "not known"

@@ -20,9 +20,9 @@ import pytest
 from sql.migrations.migrate import migrate
 from sql.output import tables
 from tasks.report.accuracy import accuracy, gain, widest_interval
-from tasks.report.night import Night
-from tasks.report.page import page, verdict
+from tasks.report.page import page_facts, verdict
 from tasks.report.plots import calibration, error_by_step, fan_chart
+from tasks.report.record import NightRecord
 from tasks.report.screen import error_rows, night_screen
 from tasks.report.write import render, write_report
 from tasks.settings import Output
@@ -68,9 +68,9 @@ def example(series_id: str, source: str = "model", reason: str = "", horizon: in
 
 
 @pytest.fixture
-def night() -> Night:
+def night() -> NightRecord:
     """A night as a job of some weeks leaves it."""
-    return Night(
+    return NightRecord(
         job="store-sales",
         cutoff=CUTOFF,
         run={
@@ -163,20 +163,20 @@ def words(text: str) -> str:
     return re.sub(r"\s+", " ", " ".join(Outline(text).texts))
 
 
-def test_the_page_says_how_the_night_went(night: Night) -> None:
+def test_the_page_says_how_the_night_went(night: NightRecord) -> None:
     said = words(render(night))
     # Tonight's loss: 0.13 + 0.02 sin 0 = 0.13 against 0.2, 35 % lower.
     for fact in (
         "store-sales", "Friday 2025-02-28 (Europe/Madrid)", "28 steps of D ahead", "1,680 rows published",
         "35 % lower", "0.13 against 0.2", "88 %", "3.3 % of series", "the champion is 28 days old",
-        "Published; the loss is as before", "Madrid/coffee", "nothing observed in the last season",
+        "Published; the loss is normal", "Madrid/coffee", "nothing observed in the last season",
         "gaps", "left unobserved", "21.3 %", "No alert is open", "context of 91 steps", "gru 128", "1a2b3c4d",
         "sqlite:///forecasts.db",
     ):  # fmt: skip
         assert fact in said, fact
 
 
-def test_the_page_is_whole_and_needs_nothing_beside_it(night: Night) -> None:
+def test_the_page_is_whole_and_needs_nothing_beside_it(night: NightRecord) -> None:
     text = render(night)
     outline = Outline(text)
     assert outline.open == []
@@ -188,13 +188,13 @@ def test_the_page_is_whole_and_needs_nothing_beside_it(night: Night) -> None:
     assert not re.search(r"@import|https?://(?!www\.w3\.org/)", text)
 
 
-def test_every_plot_has_words_for_those_who_do_not_see_it(night: Night) -> None:
+def test_every_plot_has_words_for_those_who_do_not_see_it(night: NightRecord) -> None:
     text = render(night)
     described = re.findall(r'role="img" aria-label="[^"]{20,}"><svg aria-hidden="true"', text)
     assert text.count("<svg") == len(described) == 10
 
 
-def test_values_from_outside_cannot_become_markup(night: Night) -> None:
+def test_values_from_outside_cannot_become_markup(night: NightRecord) -> None:
     evil = "<script>alert('x')</script>\"><b>"
     assert night.details is not None
     details = night.details | {
@@ -212,31 +212,31 @@ def test_values_from_outside_cannot_become_markup(night: Night) -> None:
     assert evil in words(text)
 
 
-def test_a_first_night_says_that_nothing_is_scored_yet(night: Night) -> None:
+def test_a_first_night_says_that_nothing_is_scored_yet(night: NightRecord) -> None:
     said = words(render(replace(night, scores=[], losses=[])))
-    assert "No forecast has met its actuals yet" in said
+    assert "No actuals of an earlier forecast have arrived yet" in said
     assert "Published; not scored yet" in said
     assert "lower" not in said.replace("Lower is better", "")
 
 
-def test_a_night_whose_details_lie_elsewhere_still_has_a_page(night: Night) -> None:
+def test_a_night_whose_details_lie_elsewhere_still_has_a_page(night: NightRecord) -> None:
     said = words(render(replace(night, details=None)))
     assert "details of this night are not on this machine" in said
     assert "Mean absolute error" in said
 
 
 def test_a_night_of_which_nothing_is_known_has_a_page() -> None:
-    assert "store-sales" in words(render(Night("store-sales", CUTOFF)))
+    assert "store-sales" in words(render(NightRecord("store-sales", CUTOFF)))
 
 
-def test_a_missing_number_is_never_shown_as_one(night: Night) -> None:
+def test_a_missing_number_is_never_shown_as_one(night: NightRecord) -> None:
     rows = [loss_row(1, 0.1), loss_row(0, float("nan"), state="not evaluated")]
     text = render(replace(night, losses=rows))
     assert ">nan" not in text
-    assert page(replace(night, losses=rows))["gain"] is None
+    assert page_facts(replace(night, losses=rows))["gain"] is None
 
 
-def test_an_open_alert_is_the_first_thing_the_page_says(night: Night) -> None:
+def test_an_open_alert_is_the_first_thing_the_page_says(night: NightRecord) -> None:
     alert = {
         "segment": "all", "signal": "loss", "opened_at": CUTOFF, "onset": CUTOFF - 4 * DAY, "effect": 0.31,
         "state": "open", "message": "The loss is 31 % above its past", "acknowledged_by": None,
@@ -249,11 +249,11 @@ def test_an_open_alert_is_the_first_thing_the_page_says(night: Night) -> None:
 @pytest.mark.parametrize(
     ("state", "tone"), [("ok", "good"), ("not evaluated", "watch"), ("degraded", "bad")], ids=lambda value: str(value)
 )
-def test_the_verdict_follows_the_state_of_tonights_loss(night: Night, state: str, tone: str) -> None:
+def test_the_verdict_follows_the_state_of_tonights_loss(night: NightRecord, state: str, tone: str) -> None:
     assert verdict(night, loss_row(0, 0.1, state))[1] == tone
 
 
-def test_the_accuracy_shown_is_of_the_forecast_with_most_steps_known(night: Night) -> None:
+def test_the_accuracy_shown_is_of_the_forecast_with_most_steps_known(night: NightRecord) -> None:
     shown = accuracy(night)
     assert shown is not None
     assert shown["steps"] == 28
@@ -278,7 +278,7 @@ def test_a_plot_takes_the_pages_colours_and_keeps_its_text_as_text() -> None:
     assert drawn.startswith("<svg ")
     assert "var(--model)" in drawn
     assert "#0102" not in drawn
-    assert ">promised</text>" in drawn
+    assert ">nominal</text>" in drawn
     assert 'pt"' not in drawn
 
 
@@ -336,26 +336,26 @@ def test_the_report_does_not_import_keras() -> None:
 
 
 def test_one_screen_tells_what_was_read_trained_published_and_how_good_it_was(night):
-    lines = night_screen(page(night), Path("/srv/reports/night.html")).splitlines()
-    assert lines[0] == "## 🟢 Published; the loss is as before"
+    lines = night_screen(page_facts(night), Path("/srv/reports/night.html")).splitlines()
+    assert lines[0] == "## 🟢 Published; the loss is normal"
     assert lines[1] == "**store-sales**, night of Friday 2025-02-28 (Europe/Madrid), 28 steps of D ahead"
     assert "| **Read** | 55,189 rows of 60 series, 2022-09-01 to 2025-02-28 |" in lines
-    assert "| **Odd in it** | 131 gaps (Madrid/tea, …): left unobserved |" in lines
+    assert "| **Findings** | 131 gaps (Madrid/tea, …): left unobserved |" in lines
     said = "\n".join(lines)
     assert "Training continued from the champion: the champion is 28 days old<br>version" in said
     # 0.13 is 35 % below 0.2.
     assert "35% lower than the seasonal naive (0.13 against the seasonal naive's 0.2); verdict: ok" in said
     assert "88% of 60 new actuals inside the 90% interval" in said
-    assert "the forecast of 2025-01-31, 28 steps known<br>47% inside the 50% interval" in said
+    assert "the forecast of 2025-01-31, 28 steps scored<br>47% inside the 50% interval" in said
     assert "28 steps of 60 series, 2 of them by fallback<br>1 by fallback: nothing observed" in said
-    assert "| **Alarms** | none is open |" in lines
+    assert "| **Alerts** | none |" in lines
     # A page that came over http cannot link to a file.
     assert f"`/srv/reports/night.html` on {os.uname().nodename}" in said
     assert "file:" not in said
 
 
 def test_plots_on_one_screen_need_nothing_beside_them(night):
-    images = re.findall(r'src="data:image/svg\+xml;base64,([^"]+)"', night_screen(page(night), Path("x.html")))
+    images = re.findall(r'src="data:image/svg\+xml;base64,([^"]+)"', night_screen(page_facts(night), Path("x.html")))
     drawn = [base64.b64decode(image).decode() for image in images]
     assert len(drawn) == 4
     for svg in drawn:
@@ -366,13 +366,13 @@ def test_plots_on_one_screen_need_nothing_beside_them(night):
 def test_what_comes_from_outside_cannot_break_the_screen(night):
     found = {"kind": "ga|ps", "count": 1, "examples": ["<b>|x\ny"], "action": "left"}
     details = {**night.details, "audit": {**night.details["audit"], "findings": [found]}}
-    screen = night_screen(page(replace(night, details=details)), Path("x.html"))
-    assert "| **Odd in it** | 1 ga\\|ps (&lt;b>\\|x y): left |" in screen.splitlines()
+    screen = night_screen(page_facts(replace(night, details=details)), Path("x.html"))
+    assert "| **Findings** | 1 ga\\|ps (&lt;b>\\|x y): left |" in screen.splitlines()
 
 
 def test_a_night_that_kept_nothing_still_has_its_screen():
-    screen = night_screen(page(Night("store-sales", CUTOFF)), Path("x.html"))
-    assert "not evaluated: no new actual has arrived" in screen
+    screen = night_screen(page_facts(NightRecord("store-sales", CUTOFF)), Path("x.html"))
+    assert "not evaluated: no new actual of an earlier forecast has arrived" in screen
 
 
 def test_an_open_alarm_stands_on_the_screen_with_whether_anybody_was_told(night):
@@ -380,13 +380,13 @@ def test_an_open_alarm_stands_on_the_screen_with_whether_anybody_was_told(night)
         "segment": "all", "signal": "loss", "state": "open", "effect": 0.31, "onset": CUTOFF, "opened_at": CUTOFF,
         "closed_at": None, "last_sent_at": None, "acknowledged_by": None, "message": "31 % above its past",
     }  # fmt: skip
-    screen = night_screen(page(replace(night, alerts=[alert])), Path("x.html"))
+    screen = night_screen(page_facts(replace(night, alerts=[alert])), Path("x.html"))
     assert screen.startswith("## 🔴 The loss has degraded")
-    assert "| **Alarms** | 🔔 31 % above its past (open, nobody was told yet) |" in screen
+    assert "| **Alerts** | 🔔 31 % above its past (open, no message sent yet) |" in screen
 
 
 def test_the_table_of_errors_has_the_seasonal_naive_beside_each(night):
-    rows = {row["metric"]: row for row in error_rows(page(night))}
+    rows = {row["metric"]: row for row in error_rows(page_facts(night))}
     # 1 - 4.7 / 6.7 is 0.2985.
     mae = rows["Mean absolute error (MAE)"]
     assert (mae["model"], mae["seasonal naive"], mae["difference"], mae["points"]) == ("4.7", "6.7", "30% lower", 60)

@@ -1,4 +1,4 @@
-"""Everything that the page of a night is made from."""
+"""The record of a night: everything that its page shows."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Night:
-    """Everything that a page is made from.
+class NightRecord:
+    """Everything that the page of a night shows.
 
     Attributes:
         job: The job's name.
         cutoff: The last timestamp that the forecast could see.
-        run: The row of the `run` table, empty where there is none.
-        scores: Rows of `score`, forecasts of earlier cutoffs.
+        run: The row of the table `run`; empty if there is none.
+        scores: Rows of `score`, of forecasts from earlier cutoffs.
         losses: Rows of `loss`, oldest first.
-        alerts: Rows of `alert` that are not closed.
+        alerts: Rows of `alert` that were not closed by then.
         versions: Rows of `model`, newest first.
-        places: Label to place: where tables, Parquet and versions lie.
-        details: What the night kept beside its tables; None where that is on another machine.
+        places: Where tables, Parquet files and versions are, by label.
+        details: See `write_details`; None if they are on another machine.
     """
 
     job: str
@@ -39,7 +39,7 @@ class Night:
 
     @property
     def zone(self) -> tzinfo:
-        """The job's own zone, in which its days are meant."""
+        """The job's time zone."""
         return ZoneInfo(self.forecast.get("time_zone") or "UTC")
 
     @property
@@ -48,6 +48,6 @@ class Night:
         return ((self.details or {}).get("job") or {}).get("forecast") or {}
 
     def local(self, moment: datetime | str) -> datetime:
-        """A moment as a naive time of the job's zone."""
+        """A moment as a local time of the job, without a zone."""
         known = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
         return (known if known.tzinfo else known.replace(tzinfo=UTC)).astimezone(self.zone).replace(tzinfo=None)
