@@ -34,7 +34,7 @@ from benchmarks.rule.false_alarms import calibration
 from benchmarks.rule.operating_curve import draw
 from benchmarks.rule.simulated_jobs import FRESH, KINDS, LEARNT, YEAR, simulated
 from benchmarks.shared.record import asked, record
-from models.monitoring.change_detection import Nights, Verdict, Watch, judge
+from models.monitoring.change_detection import Nights, Sensitivity, Verdict, judge
 from models.settings.monitoring import MonitorSettings
 
 FloatArray = npt.NDArray[np.float64]
@@ -47,7 +47,7 @@ RATES = (0.1, 0.3, 0.02, 0.6)
 # Two alarms of a rule that knows no episodes are one where fewer nights lie between them.
 APART = 7
 SETTINGS = MonitorSettings()
-WATCH = Watch(float(np.log1p(SETTINGS.tolerance)), float(np.log1p(SETTINGS.min_effect)))
+SENSITIVITY = Sensitivity(float(np.log1p(SETTINGS.tolerance)), float(np.log1p(SETTINGS.min_effect)))
 
 COMMON: dict[str, Callable[[FloatArray], BoolArray]] = {
     **{f"starting_point_{rate}": partial(starting_point, rate=rate) for rate in (0.2, 0.05, 0.6)},
@@ -72,7 +72,7 @@ def verdicts(ratio: FloatArray, fresh: int, rate: float, told: list[bool], until
     for night in range(len(states), LEARNT + until):
         degraded = np.array([*states, False])
         nights = Nights(ratio[: night + 1], weekday[: night + 1], degraded, LEARNT, LEARNT - fresh)
-        verdict = judge(nights, SETTINGS, WATCH, rate)
+        verdict = judge(nights, SETTINGS, SENSITIVITY, rate)
         # A night without a figure opens and closes nothing.
         states.append(states[-1] if verdict.state == "not evaluated" else verdict.state == "degraded")
         yield verdict._replace(state="degraded" if states[-1] else "ok")
@@ -194,7 +194,7 @@ def main() -> None:
             for rate in arguments.rates:
                 key = f"{name.replace(' ', '_')}.rule_{rate}.false_per_year"
                 figures[key] = float(np.mean(rules[f"rule_{rate}"].false))
-        figures |= calibration(2 * arguments.jobs, arguments.seed, WATCH.min_effect)
+        figures |= calibration(2 * arguments.jobs, arguments.seed, SENSITIVITY.min_effect)
         record("rule", figures, asked("rule", sys.argv[1:]))
         draw(figures)
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks.rule.simulated_jobs import FRESH, KINDS, LEARNT, YEAR, Kind, simulated
-from models.monitoring.reference import usual_nights
-from models.monitoring.signals import rate_for
-from models.monitoring.window_scan import highest_means
+from models.monitoring.reference import learn_reference
+from models.monitoring.signals import false_alarm_rate
+from models.monitoring.window_scan import highest_window_means
 from models.settings.monitoring import MonitorSettings
 
 YEARS, QUARTER = 10, 91
@@ -21,8 +21,8 @@ SEGMENTS = 8
 def calibration(jobs: int, seed: int, min_effect: float) -> dict[str, float]:
     """Alerts of chance a year: of all kinds of jobs and the worst one at each rate, and of a job of many segments."""
     monitor = MonitorSettings()
-    asked = [(rate_for(signal, "all", SEGMENTS, monitor), 1) for signal in monitor.signals]
-    asked += [(rate_for(signal, "region=north", SEGMENTS, monitor), SEGMENTS) for signal in monitor.signals]
+    asked = [(false_alarm_rate(signal, "all", SEGMENTS, monitor), 1) for signal in monitor.signals]
+    asked += [(false_alarm_rate(signal, "region=north", SEGMENTS, monitor), SEGMENTS) for signal in monitor.signals]
     rates = tuple(sorted({0.3, 0.1, *(rate for rate, _ in asked)}, reverse=True))
     found = np.array(
         [by_chance(kind, rates, jobs, 1000 * seed + number, min_effect) for number, kind in enumerate(KINDS.values())]
@@ -49,8 +49,10 @@ def by_chance(kind: Kind, rates: tuple[float, ...], jobs: int, seed: int, min_ef
         parts = (len(values) - known) // QUARTER
         alerts = []
         for rate in rates:
-            usual = usual_nights(values[:known], days[:known], fresh, min_effect, rate)
-            after = usual.excess(values[known:], days[known:])[: parts * QUARTER]
-            alerts.append((highest_means(after[None], usual.most, parts)[0] > usual.limits).any(axis=1).mean())
+            reference = learn_reference(values[:known], days[:known], fresh, min_effect, rate)
+            after = reference.excess(values[known:], days[known:])[: parts * QUARTER]
+            alerts.append(
+                (highest_window_means(after[None], reference.clip_at, parts)[0] > reference.limits).any(axis=1).mean()
+            )
         quarters.append(alerts)
     return [float(share) * YEAR / QUARTER for share in np.mean(quarters, axis=0)]

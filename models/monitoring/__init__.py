@@ -1,4 +1,4 @@
-"""Is it worse than usual?.
+"""Statistical process control of a job's forecasts: whether they have got lastingly worse, and the likely cause.
 
-Its face: `verdict_on`.
+Its face: `verdict_on`, `Verdict`, `diagnose`.
 """

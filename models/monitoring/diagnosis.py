@@ -1,28 +1,28 @@
-"""Why forecasts most likely got worse, where the figures of the night say."""
+"""Diagnosis of a degradation: the most likely cause that the figures of the night point to."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 
-# Share of the series that came since a degradation began, from which they are named as its reason.
+# Share of the series that are new since the onset, from which they are named as the cause.
 NEW_SHARE = 0.1
 
 
-def likely_reason(
+def diagnose(
     segment: str, degraded: Collection[str], watched: int, bias: float | None, stale: bool, new_series: int, series: int
 ) -> str:
-    """The likeliest reason, in words; "" where nothing says.
+    """The most likely cause of a degradation, in words; "" where the figures point to none.
 
     Args:
-        segment: The one that got worse.
-        degraded: All segments in which the same signal is worse tonight.
-        watched: How many segments are watched, beside the whole job.
-        bias: What its forecasts have come to lie above (or below) the actuals, where they do.
-        stale: Whether the source has had no new value for long.
-        new_series: How many series came since the onset.
-        series: How many there are.
+        segment: The segment that got worse.
+        degraded: All segments in which the same signal is degraded tonight.
+        watched: Number of segments that are watched, without the whole job.
+        bias: Effect of the segment's bias where that is degraded: above 0, forecasts lie above the actuals.
+        stale: Whether the source has delivered nothing new for too long.
+        new_series: Number of series that are new since the onset.
+        series: Number of series tonight.
 
-    >>> likely_reason("all", ["all"], 3, -0.4, False, 0, 20)
+    >>> diagnose("all", ["all"], 3, -0.4, False, 0, 20)
     'the level of the actuals has risen'
     """
     if stale:

@@ -1,8 +1,9 @@
-"""Losses beside the naive's as they would be if every evaluation had the same mix of days.
+"""Case-mix adjustment: how much of an evaluation's loss relative to the naive's its mix of days alone explains.
 
-Indirect standardisation, as mortality is compared between places of different age (Breslow & Day 1987, *Statistical
-Methods in Cancer Research* II, chapter 2): each loss is divided by the one that the evaluation's mix of days lets
-expect.
+Some days are special, such as holidays and promotions; the naive fails on them more than a network does. The
+adjustment is indirect standardisation, as mortality is compared between places of different age (Breslow & Day 1987,
+*Statistical Methods in Cancer Research* II, chapter 2): each loss is divided by the loss that is expected of the
+evaluation's mix of special and other days.
 """
 
 from __future__ import annotations
@@ -13,21 +14,21 @@ import numpy as np
 
 from models.arrays import FloatArray, IntArray
 
-# Points that a kind of days is taken to have had of the usual loss: of few, its own mean says little.
-USUAL_POINTS = 500.0
+# Each kind of day starts from so many points of the mean loss, since the mean of few points says little.
+PRIOR_POINTS = 500.0
 
 
 @dataclass(frozen=True)
-class Mixed:
-    """Losses of evaluations and of those of their points that are unlike the ones which the naive repeats.
+class CaseMix:
+    """Losses of evaluations, and the part of them on special days.
 
     Attributes:
-        n: Shape (evaluation,), points.
+        n: Shape (evaluation,), number of points.
         loss: Shape (evaluation,), their mean loss.
-        baseline_loss: Shape (evaluation,), the naive's.
-        special_n: Shape (evaluation,), how many of the points are unlike; NaN where that is not known.
-        special_loss: Shape (evaluation,), NaN where there is none.
-        special_baseline_loss: Shape (evaluation,), likewise.
+        baseline_loss: Shape (evaluation,), the mean loss of the seasonal naive.
+        special_n: Shape (evaluation,), number of points on special days; NaN where unknown.
+        special_loss: Shape (evaluation,), their mean loss; NaN where there is none.
+        special_baseline_loss: Shape (evaluation,), the mean loss of the naive on them.
     """
 
     n: FloatArray
@@ -38,29 +39,33 @@ class Mixed:
     special_baseline_loss: FloatArray
 
 
-def expected_log_ratio(mixed: Mixed, usual: IntArray) -> FloatArray:
-    """What the mix of days alone lets expect of the log ratio of both losses, less what the usual mix does.
+def expected_log_ratio(mix: CaseMix, reference: IntArray) -> FloatArray:
+    """The log ratio of both losses that the mix of days alone lets expect, relative to that of the reference mix.
 
     Args:
-        mixed: The evaluations.
-        usual: Those that tell what either kind of days is expected to lose.
+        mix: The evaluations.
+        reference: Indices of the evaluations that tell the expected loss of each kind of day.
 
     Returns:
-        Shape (evaluation,), 0 where the mix is not known, and everywhere if days of one kind are all there is.
+        Shape (evaluation,); 0 where the mix is unknown, and everywhere if the reference has days of one kind only.
     """
-    nothing = np.zeros(len(mixed.n))
-    told = usual[np.isfinite(mixed.special_n[usual]) & np.isfinite(mixed.loss[usual] + mixed.baseline_loss[usual])]
-    points, unlike = mixed.n[told].sum(), mixed.special_n[told].sum()
-    if not unlike or unlike == points:
-        return nothing
-    share, usual_share = np.divide(mixed.special_n, mixed.n, out=nothing.copy(), where=mixed.n > 0), unlike / points
+    zero = np.zeros(len(mix.n))
+    known = reference[
+        np.isfinite(mix.special_n[reference]) & np.isfinite(mix.loss[reference] + mix.baseline_loss[reference])
+    ]
+    points, special = mix.n[known].sum(), mix.special_n[known].sum()
+    if not special or special == points:
+        return zero
+    share = np.divide(mix.special_n, mix.n, out=zero.copy(), where=mix.n > 0)
+    reference_share = special / points
     logs = []
-    for loss, of_special in ((mixed.loss, mixed.special_loss), (mixed.baseline_loss, mixed.special_baseline_loss)):
-        whole, part = (mixed.n * loss)[told].sum(), np.nansum((mixed.special_n * of_special)[told])
-        mean = whole / points
+    for loss, loss_on_special in ((mix.loss, mix.special_loss), (mix.baseline_loss, mix.special_baseline_loss)):
+        total, total_on_special = (mix.n * loss)[known].sum(), np.nansum((mix.special_n * loss_on_special)[known])
+        mean = total / points
         if not mean > 0:
-            return nothing
-        different = (part + USUAL_POINTS * mean) / (unlike + USUAL_POINTS)
-        same = (whole - part + USUAL_POINTS * mean) / (points - unlike + USUAL_POINTS)
-        logs.append(np.log(same + share * (different - same)) - np.log(same + usual_share * (different - same)))
+            return zero
+        on_special = (total_on_special + PRIOR_POINTS * mean) / (special + PRIOR_POINTS)
+        on_others = (total - total_on_special + PRIOR_POINTS * mean) / (points - special + PRIOR_POINTS)
+        difference = on_special - on_others
+        logs.append(np.log(on_others + share * difference) - np.log(on_others + reference_share * difference))
     return np.where(np.isfinite(share), logs[0] - logs[1], 0.0)

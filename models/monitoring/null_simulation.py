@@ -1,9 +1,9 @@
-"""How nights follow one another: years made up of a job's own nights that stray as far as its own may.
+"""Null simulation: fault-free years that a job's own nights could have had, drawn from a reference sample.
 
-A night looks like the one before it, and a job has good and bad months. Both make the mean of many nights much less
-sure than that of as many independent ones, and two hundred nights tell neither well. So not one dependence is
-estimated: each made-up year follows one of a grid, drawn by how well it explains the nights, by Whittle's likelihood
-(1953, doi 10.1007/BF02590998).
+A night resembles the night before it, and a job has good and bad months. Both make the mean of many nights far less
+certain than the mean of as many independent nights, and two hundred nights are too few to estimate either effect well.
+So no single autocorrelation is estimated: each simulated year has one of a grid of autocorrelations, drawn by how well
+it explains the nights, by Whittle's likelihood (1953, doi 10.1007/BF02590998).
 """
 
 from __future__ import annotations
@@ -16,60 +16,67 @@ import numpy as np
 from models.arrays import Float32Array, FloatArray, Int16Array, IntArray
 from models.monitoring.pareto_tail import pareto_excess
 
-# A part that is soon forgotten and one that lasts, each from night to night, and the share of the second.
+# Nights are the sum of a short-lived and a lasting autoregressive part: their coefficients from night to night, and the
+# share of the lasting part in the variance.
 SHORT, LASTING = (0.0, 0.2, 0.4, 0.6), (0.7, 0.8, 0.9, 0.95, 0.98)
 SHARES = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1.0)
-# The share of nights that tell of each tail.
+# Share of the nights on each side from which a tail is estimated.
 TAIL = 0.1
+# Number of equally likely values that shocks are drawn from.
 FINE = 4096
-DAYS, OF_ANY_DAY = 7, 8
-# Nights are no such process, only like one: they tell less of it than their likelihood says (a power of it is taken).
+DAYS = 7
+# The spread of each day of the week starts from so many nights of any day.
+PRIOR_NIGHTS = 8
+# Real nights only resemble such a process, so their likelihood says too much; this power of it is used.
 TRUST = 0.3
+# Shape (autocorrelation, 3).
 GRID = np.array([(short, lasting, share) for short in SHORT for lasting in LASTING for share in SHARES])
 
 
-def made_up(nights: FloatArray, weekday: IntArray, count: int, length: int, seed: int) -> FloatArray:
-    """Series of nights that vary and follow one another as those given do.
+def simulate_nights(nights: FloatArray, weekday: IntArray, count: int, length: int, seed: int) -> FloatArray:
+    """Simulate series of nights with the spread, tails and autocorrelation of the given ones.
 
     Args:
         nights: Shape (night,), oldest first, around zero, none NaN.
-        weekday: Shape (night,), 0 for Monday; some days are wilder than others, and they follow one another.
+        weekday: Shape (night,), 0 for Monday; the days of the week differ in spread.
         count: Number of series.
-        length: Nights of each.
-        seed: Of the draw.
+        length: Number of nights in each series.
+        seed: Seed of the draw.
 
     Returns:
         Shape (count, length), the first night a Monday.
     """
-    chance = likelihoods(_normal_scores(nights)) ** TRUST
-    chance /= chance.sum()
-    short, lasting, share = GRID[np.random.default_rng(seed).choice(len(GRID), count, p=chance)].T
-    # What each night brings that is new: a bad one drags its neighbours along, and must do so here.
-    news = nights[1:] - chance @ ((1 - GRID[:, 2]) * GRID[:, 0] + GRID[:, 2] * GRID[:, 1]) * nights[:-1]
-    width = _widths(news, weekday[1:])
-    shocks = _with_tails(news / width[weekday[1:]])[_draw(length, count, seed)]
-    shocks *= width[np.arange(length) % DAYS, None, None].astype(np.float32)
-    return np.asarray(_follow(short, lasting, share, shocks) * float(nights.std() / (news.std() or 1.0)))
+    probability = likelihoods(_normal_scores(nights)) ** TRUST
+    probability /= probability.sum()
+    short, lasting, share = GRID[np.random.default_rng(seed).choice(len(GRID), count, p=probability)].T
+    # Shocks, not nights, are drawn: a bad night must spoil its neighbours in the simulation as in reality.
+    follows = (1 - GRID[:, 2]) * GRID[:, 0] + GRID[:, 2] * GRID[:, 1]
+    innovations = nights[1:] - probability @ follows * nights[:-1]
+    spread = _spread_of_days(innovations, weekday[1:])
+    shocks = _shock_values(innovations / spread[weekday[1:]])[_draw(length, count, seed)]
+    shocks *= spread[np.arange(length) % DAYS, None, None].astype(np.float32)
+    scale = float(nights.std() / (innovations.std() or 1.0))
+    return np.asarray(_autoregressive(short, lasting, share, shocks) * scale)
 
 
 def likelihoods(scores: FloatArray) -> FloatArray:
-    """How well each dependence of `GRID` explains nights, the best one's being 1; shape (dependence,).
+    """Whittle's likelihood of each autocorrelation of `GRID`, relative to the best; shape (autocorrelation,).
 
     Args:
-        scores: Shape (night,), standard normal but for their order.
+        scores: Shape (night,), normal scores of the nights.
     """
     power = np.abs(np.fft.rfft(scores))[1 : (len(scores) - 1) // 2 + 1] ** 2
     if not power.any():
         return np.ones(len(GRID))
     expected = _spectra(len(scores))
-    # The variance of the process, which nights around their own mean do not tell, is left open.
+    # The variance of the process is free, since nights around their own mean do not tell it.
     logs = -np.log(expected).sum(axis=1) - len(power) * np.log((power / expected).sum(axis=1))
     return np.asarray(np.exp(logs - logs.max()))
 
 
 @lru_cache(maxsize=8)
 def _spectra(nights: int) -> FloatArray:
-    """Power that each dependence has at each frequency, shape (dependence, frequency)."""
+    """Power of each autocorrelation at each frequency, shape (autocorrelation, frequency)."""
     frequency = 2 * np.pi * np.arange(1, (nights - 1) // 2 + 1) / nights
     short, lasting, share = GRID.T[..., None]
     return np.asarray((1 - share) * _spectrum(short, frequency) + share * _spectrum(lasting, frequency))
@@ -79,26 +86,26 @@ def _spectrum(follows: FloatArray, frequency: FloatArray) -> FloatArray:
     return np.asarray((1 - follows**2) / (1 - 2 * follows * np.cos(frequency) + follows**2))
 
 
-def _widths(news: FloatArray, weekday: IntArray) -> FloatArray:
-    """How wide the news of each day of the week are, shape (7,), the more as of any day the fewer nights it has."""
-    size = np.abs(news)
+def _spread_of_days(innovations: FloatArray, weekday: IntArray) -> FloatArray:
+    """Spread of the innovations of each day of the week, shape (7,); days with few nights lean on all days."""
+    size = np.abs(innovations)
     sums, counts = np.bincount(weekday, size, DAYS), np.bincount(weekday, minlength=DAYS)
-    widths = (sums + OF_ANY_DAY * size.mean()) / (counts + OF_ANY_DAY)
-    return np.asarray(widths * news.std() / np.sqrt((widths**2).mean())) if size.any() else np.ones(DAYS)
+    spread = (sums + PRIOR_NIGHTS * size.mean()) / (counts + PRIOR_NIGHTS)
+    return np.asarray(spread * innovations.std() / np.sqrt((spread**2).mean())) if size.any() else np.ones(DAYS)
 
 
-def _with_tails(news: FloatArray) -> Float32Array:
-    """`FINE` values, as likely as each other, of the distribution that the news come from.
+def _shock_values(innovations: FloatArray) -> Float32Array:
+    """`FINE` equally likely values of the distribution that the innovations come from.
 
-    A year has worse nights than a few past months had. So beyond the tenth on each side nights are not drawn anew, but
-    from a heavy tail (`models/monitoring/pareto_tail.py`) with the mean of that tenth.
+    A year has worse nights than a few past months had. So the outer tenth on each side is not resampled, but drawn from
+    a heavy tail (`models/monitoring/pareto_tail.py`) with the mean of that tenth.
     """
-    chance = (np.arange(FINE) + 0.5) / FINE
-    values = np.quantile(news, chance)
-    for sign, beyond in ((-1, chance < TAIL), (1, chance > 1 - TAIL)):
-        start = sign * np.quantile(sign * news, 1 - TAIL)
-        mean = np.maximum(sign * (news - start), 0.0).mean() / TAIL
-        rarer = TAIL / np.minimum(chance, 1 - chance)[beyond]
+    probability = (np.arange(FINE) + 0.5) / FINE
+    values = np.quantile(innovations, probability)
+    for sign, beyond in ((-1, probability < TAIL), (1, probability > 1 - TAIL)):
+        start = sign * np.quantile(sign * innovations, 1 - TAIL)
+        mean = np.maximum(sign * (innovations - start), 0.0).mean() / TAIL
+        rarer = TAIL / np.minimum(probability, 1 - probability)[beyond]
         values[beyond] = start + sign * mean * pareto_excess(rarer)
     return np.asarray(values - values.mean(), np.float32)
 
@@ -108,7 +115,7 @@ def _draw(length: int, count: int, seed: int) -> Int16Array:
     return np.random.default_rng(seed).integers(0, FINE, (length, 2, count), np.int16)
 
 
-def _follow(short: FloatArray, lasting: FloatArray, share: FloatArray, shocks: Float32Array) -> Float32Array:
+def _autoregressive(short: FloatArray, lasting: FloatArray, share: FloatArray, shocks: Float32Array) -> Float32Array:
     """Series of unit variance, shape (series, night), from independent shocks of shape (night, 2, series)."""
     follows = np.stack([short, lasting]).astype(np.float32)
     parts = shocks * np.sqrt(1 - follows**2)
@@ -119,8 +126,8 @@ def _follow(short: FloatArray, lasting: FloatArray, share: FloatArray, shocks: F
 
 
 def _normal_scores(nights: FloatArray) -> FloatArray:
-    """Where nights would lie if they were standard normal: what is far out must not tell how they follow each other."""
+    """Normal scores of nights, so that outliers do not decide the autocorrelation; shape (night,)."""
     place = np.array([NormalDist().inv_cdf((rank + 0.5) / len(nights)) for rank in range(len(nights))])
     values, group, size = np.unique(nights, return_inverse=True, return_counts=True)
-    # Equal nights share a place: an order among them would be made up, too.
+    # Equal nights share a score: they have no order.
     return np.asarray((np.bincount(np.repeat(np.arange(len(values)), size), place) / size)[group])

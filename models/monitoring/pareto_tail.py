@@ -1,4 +1,4 @@
-"""How far out what is rarer lies than what was seen."""
+"""Extrapolation beyond what was seen: quantiles of a heavy tail."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from models.arrays import FloatArray
 
-# As Student's t with 4 degrees of freedom.
+# The tail index of Student's t with 4 degrees of freedom.
 HEAVY = 0.25
 
 
@@ -14,7 +14,7 @@ def pareto_excess(rarer: FloatArray | float) -> FloatArray:
     """Quantiles of a generalised Pareto tail of index `HEAVY` and mean 1 (Pickands 1975, doi 10.1214/aos/1176343003).
 
     Args:
-        rarer: How many times as rare as what lies beyond the tail's beginning, 1 or more.
+        rarer: How many times as rare as the beginning of the tail; 1 or more.
 
     >>> float(pareto_excess(1.0)), float(pareto_excess(16.0))
     (0.0, 3.0)

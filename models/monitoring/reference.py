@@ -1,4 +1,8 @@
-"""What is usual of a signal: its level on each day of the week, its spread, and how far its means stray by chance."""
+"""Phase I of the control chart: a signal's level, spread and control limits, learnt from a reference sample.
+
+The reference sample is nights on which nothing was wrong. The control limits come from fault-free years that are
+simulated from it (`null_simulation.py`).
+"""
 
 from __future__ import annotations
 
@@ -8,129 +12,134 @@ from typing import NamedTuple
 import numpy as np
 
 from models.arrays import FloatArray, IntArray
-from models.monitoring.null_simulation import made_up
-from models.monitoring.window_scan import LENGTHS, WIDE, every_mean, highest_means, limits_for
+from models.monitoring.null_simulation import simulate_nights
+from models.monitoring.window_scan import LENGTHS, WIDE, all_window_means, control_limits, highest_window_means
 
 # From median absolute deviation to standard deviation, for the normal distribution.
 MAD_TO_DEVIATION = 1.4826
-# A night counts for so many deviations, or smallest effects worth a message, at most; in wide means for more.
-MOST, MOST_WIDE, MOST_EFFECTS = 4.0, 8.0, 2.0
+# A night is clipped at so many deviations, in wide windows at more, and never below so many smallest effects.
+CLIP, CLIP_WIDE, CLIP_EFFECTS = 4.0, 8.0, 2.0
 DAYS = 7
+# Each day of the week needs so many nights for a level of its own.
 NIGHTS_OF_EACH_DAY = 8
 YEAR, YEARS, QUARTERS = 365, 200, 4
-# More nights hardly make surer what is usual.
-BEFORE = 180
-# A year may be wilder or calmer than the months that told what is usual: deviation of the logarithm of its width.
-WIDTH = 0.25
-# Nights within which a small segment says what it could see.
+# Simulated years know at most so many reference nights; more hardly make level and spread more certain.
+REFERENCE_NIGHTS = 180
+# A year may vary more or less than the reference sample did: standard deviation of the logarithm of its spread.
+SPREAD_DEVIATION = 0.25
+# `Reference.detectable_effect` asks what would be found within so many nights.
 SOON = 14
 
 
-class Usual(NamedTuple):
-    """What is usual of a signal.
+class Reference(NamedTuple):
+    """What a signal does while nothing is wrong.
 
     Attributes:
-        level: Shape (7,), Monday first, of each day of the week.
-        deviation: Robust standard deviation around it.
-        most: Shape (2,), what one night counts for at most, either way, in means that are not wide and in wide ones.
-        limits: Shape (mean,), in the signal's units, what means over the newest nights exceed too rarely for chance.
-        below: Shape (mean,), how far those lie below the level where nothing is wrong, for they leave out the highest.
+        level: Shape (7,), of each day of the week, Monday first.
+        deviation: Robust standard deviation around the level.
+        clip_at: Shape (2,), the size at which one night is clipped in windows that are not `WIDE`, and in those that
+            are.
+        limits: Shape (window,), control limits of the window means, in the signal's units.
+        shortfall: Shape (window,), how far the window means lie below the level while nothing is wrong: they leave out
+            the highest night.
     """
 
     level: FloatArray
     deviation: float
-    most: FloatArray
+    clip_at: FloatArray
     limits: FloatArray
-    below: FloatArray
+    shortfall: FloatArray
 
     def excess(self, values: FloatArray, weekday: IntArray) -> FloatArray:
-        """How far nights lie above their usual level, shape (night,)."""
+        """How far nights lie above the level of their day of the week, shape (night,)."""
         return np.asarray(values - self.level[weekday])
 
     def clipped(self, excess: FloatArray) -> FloatArray:
-        """The same as far as one night counts, in means that are not wide."""
-        return np.asarray(np.clip(excess, -self.most[0], self.most[0]))
+        """Excess, clipped as in windows that are not wide."""
+        return np.asarray(np.clip(excess, -self.clip_at[0], self.clip_at[0]))
 
     @property
-    def detectable(self) -> float:
+    def detectable_effect(self) -> float:
         """The smallest lasting rise that more often than not exceeds a limit within `SOON` nights; NaN where none."""
-        rises = np.where(self.limits < self.most[WIDE.astype(int)], self.limits + self.below, np.inf)
+        rises = np.where(self.limits < self.clip_at[WIDE.astype(int)], self.limits + self.shortfall, np.inf)
         smallest = float(rises[LENGTHS <= SOON].min())
         return smallest if np.isfinite(smallest) else float("nan")
 
 
-def usual_nights(values: FloatArray, weekday: IntArray, fresh: int, min_effect: float, rate: float) -> Usual:
-    """Learn what is usual from nights that nothing was wrong in.
+def learn_reference(
+    values: FloatArray, weekday: IntArray, out_of_sample: int, min_effect: float, rate: float
+) -> Reference:
+    """Learn what a signal does while nothing is wrong.
 
     Args:
-        values: Shape (night,), higher is worse, oldest first, none NaN.
+        values: Shape (night,), the reference sample: higher is worse, oldest first, none NaN.
         weekday: Shape (night,), 0 for Monday.
-        fresh: How many of the newest nights tell the level: those that the model had not learnt from. The nights
-            before them tell the spread only.
+        out_of_sample: How many of the newest nights the model had not learnt from. They tell the level; the nights
+            before them tell only the spread.
         min_effect: No limit is below it.
-        rate: How often a year chance may exceed the limits.
+        rate: Share of years in which a limit may be exceeded by chance.
     """
-    return _usual_nights(values.tobytes(), weekday.tobytes(), fresh, min_effect, rate)
+    return _reference(values.tobytes(), weekday.tobytes(), out_of_sample, min_effect, rate)
 
 
-# A replay, and two signals of a night run twice, ask for the same nights again.
+# A replay, and two signals of a night that is run twice, ask for the same nights again.
 @lru_cache(maxsize=256)
-def _usual_nights(values: bytes, weekdays: bytes, fresh: int, min_effect: float, rate: float) -> Usual:
-    level, deviation, most, highest, below = _learnt(values, weekdays, fresh, min_effect)
-    limits = np.maximum(limits_for(highest, rate / QUARTERS), min_effect)
-    return Usual(level, deviation, most, limits, below)
+def _reference(values: bytes, weekdays: bytes, out_of_sample: int, min_effect: float, rate: float) -> Reference:
+    level, deviation, clip_at, highest, shortfall = _in_control(values, weekdays, out_of_sample, min_effect)
+    limits = np.maximum(control_limits(highest, rate / QUARTERS), min_effect)
+    return Reference(level, deviation, clip_at, limits, shortfall)
 
 
-# Other rates have other limits, of the same nights.
+# One sample serves several rates.
 @lru_cache(maxsize=64)
-def _learnt(
-    values: bytes, weekdays: bytes, fresh: int, min_effect: float
+def _in_control(
+    values: bytes, weekdays: bytes, out_of_sample: int, min_effect: float
 ) -> tuple[FloatArray, float, FloatArray, FloatArray, FloatArray]:
-    """Level of each day of the week, deviation, what a night counts for, and of made-up years the highest means and how
-    far they usually lie below the level.
-    """
+    """Level, deviation and clipping of a reference sample; highest window means of simulated years; their shortfall."""
     nights, weekday = np.frombuffer(values), np.frombuffer(weekdays, np.int64)
-    old = len(nights) - fresh
-    cycle = _of_each_day(np.concatenate([_centred(nights[:old]), _centred(nights[old:])]), weekday)
+    old = len(nights) - out_of_sample
+    cycle = _weekly_cycle(np.concatenate([_centred(nights[:old]), _centred(nights[old:])]), weekday)
     nights = nights - cycle[weekday]
-    # A model is better on what it has learnt from: the old nights are moved to where the fresh ones lie.
+    # A model is better on what it has learnt from, so the in-sample nights are moved to the level of the others.
     rest = np.concatenate([_centred(nights[:old]), _centred(nights[old:])])
     level = float(nights[-1] - rest[-1])
     deviation = float(_deviation(rest, 1e-3 * max(1.0, abs(level)))[0])
-    most = np.maximum(np.array([MOST, MOST_WIDE]) * deviation, MOST_EFFECTS * min_effect)
-    highest, below = _by_chance(rest, weekday, fresh, deviation, most)
-    return level + cycle, deviation, most, np.maximum(highest, min_effect), below
+    clip_at = np.maximum(np.array([CLIP, CLIP_WIDE]) * deviation, CLIP_EFFECTS * min_effect)
+    highest, shortfall = _simulated(rest, weekday, out_of_sample, deviation, clip_at)
+    return level + cycle, deviation, clip_at, np.maximum(highest, min_effect), shortfall
 
 
-def _by_chance(
-    rest: FloatArray, weekday: IntArray, fresh: int, deviation: float, most: FloatArray
+def _simulated(
+    rest: FloatArray, weekday: IntArray, out_of_sample: int, deviation: float, clip_at: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """What means reach in a quarter of a made-up year, shape (quarter, mean), and how far below the level most are.
+    """Highest window means of each quarter of simulated years, shape (quarter, window), and their usual shortfall.
 
-    Each year is judged by a level and a spread of its own, of as many nights: limits then know how uncertain those are.
-    A year may have an alert in each quarter, and those that have one tend to have more.
+    Each simulated year is judged by a level and a spread that are estimated from as many nights of its own, so that the
+    limits allow for the uncertainty of those estimates. Quarters are counted, since a year may have an alert in each of
+    them, and years with one alert tend to have more.
     """
-    known = min(len(rest), BEFORE)
-    drawn = made_up(rest, weekday, YEARS, known + YEAR, seed=0)
-    width = np.exp(WIDTH * np.random.default_rng(0).standard_normal((YEARS, 1), np.float32))
+    known = min(len(rest), REFERENCE_NIGHTS)
+    drawn = simulate_nights(rest, weekday, YEARS, known + YEAR, seed=0)
+    width = np.exp(SPREAD_DEVIATION * np.random.default_rng(0).standard_normal((YEARS, 1), np.float32))
     before, year = drawn[:, :known], drawn[:, known:] * width
     spread = _deviation(before, deviation / 10)
-    level = _level(before[:, -min(fresh, known) :], spread)
+    level = _level(before[:, -min(out_of_sample, known) :], spread)
     judged = (year - level) * (deviation / spread)
-    below = -np.array([np.median(means) for means in every_mean(judged, most)])
-    return highest_means(judged, most, QUARTERS).reshape(-1, len(LENGTHS)), np.maximum(below, 0.0)
+    shortfall = -np.array([np.median(means) for means in all_window_means(judged, clip_at)])
+    highest = highest_window_means(judged, clip_at, QUARTERS).reshape(-1, len(LENGTHS))
+    return highest, np.maximum(shortfall, 0.0)
 
 
 def _level(nights: FloatArray, deviation: FloatArray) -> FloatArray:
-    """From what nights, clipped as they are judged, stray as far up as down (Huber 1964); shape (..., 1)."""
+    """Huber's location estimate (1964) of nights, clipped as they are judged; shape (..., 1)."""
     level = np.median(nights, axis=-1, keepdims=True)
     for _ in range(2):
-        level = level + deviation * np.clip((nights - level) / deviation, -MOST, MOST).mean(axis=-1, keepdims=True)
+        level = level + deviation * np.clip((nights - level) / deviation, -CLIP, CLIP).mean(axis=-1, keepdims=True)
     return np.asarray(level)
 
 
 def _deviation(nights: FloatArray, least: float) -> FloatArray:
-    """Robust standard deviation, shape (..., 1): rounding is none."""
+    """Robust standard deviation, shape (..., 1); never below `least`, which rounding errors stay under."""
     middle = np.median(nights, axis=-1, keepdims=True)
     return np.maximum(MAD_TO_DEVIATION * np.median(np.abs(nights - middle), axis=-1, keepdims=True), least)
 
@@ -139,8 +148,8 @@ def _centred(nights: FloatArray) -> FloatArray:
     return nights - _level(nights, _deviation(nights, 1e-9)) if len(nights) else nights
 
 
-def _of_each_day(rest: FloatArray, weekday: IntArray) -> FloatArray:
-    """Median of each day of the week; none where the days are too few to tell."""
+def _weekly_cycle(rest: FloatArray, weekday: IntArray) -> FloatArray:
+    """Median of each day of the week, shape (7,); 0 for all where a day has too few nights."""
     counts = np.bincount(weekday, minlength=DAYS)
     days = np.flatnonzero(counts)
     cycle = np.zeros(DAYS)

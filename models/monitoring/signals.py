@@ -1,4 +1,4 @@
-"""What is watched of a segment, and the rule's verdict on each: loss, bias, coverage and instability."""
+"""The signals of a segment that are charted, loss, bias, coverage and instability, and the verdict on each."""
 
 from __future__ import annotations
 
@@ -9,26 +9,34 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from models.arrays import FloatArray, IntArray
-from models.monitoring.change_detection import Nights, Verdict, Watch, judge, judge_both, log_ratio, reference
-from models.monitoring.mix_adjustment import Mixed, expected_log_ratio
+from models.monitoring.change_detection import (
+    Nights,
+    Sensitivity,
+    Verdict,
+    judge,
+    judge_both_sides,
+    log_ratio,
+    reference_sample,
+)
+from models.monitoring.mix_adjustment import CaseMix, expected_log_ratio
 from models.settings.monitoring import MonitorSettings
 
 Signal = Literal["loss", "bias", "coverage", "instability"]
-# Of the alerts that chance may raise: the loss's share, and that of the whole job among them.
+# Share of all false alarms that the loss may raise, and share of the loss's that the whole job may raise.
 LOSS, WHOLE_JOB = 3 / 4, 2 / 3
-# Of the bias in units of the series' own seasonal errors; of the coverage in shares of the actuals.
-BIAS, COVERAGE = Watch(0.03, 0.1), Watch(0.02, 0.05)
-# Relative: a new network alone moves forecasts more than a night's actuals do.
-INSTABILITY = Watch(float(np.log1p(0.1)), float(np.log1p(0.25)))
+# The bias is in units of the series' seasonal errors, the coverage in shares of the actuals.
+BIAS, COVERAGE = Sensitivity(0.03, 0.1), Sensitivity(0.02, 0.05)
+# Relative, and high: a new network alone moves forecasts more than a night's actuals do.
+INSTABILITY = Sensitivity(float(np.log1p(0.1)), float(np.log1p(0.25)))
 
 
-class Accepted(NamedTuple):
-    """A change that somebody said is usual from now on.
+class AcceptedChange(NamedTuple):
+    """A lasting change that somebody accepted as normal from then on.
 
     Attributes:
-        onset: Of the nights, the first one after it.
-        until: The newest one when that was said.
-        effect: How large it was, as `Verdict.effect` tells.
+        onset: Index of the first night after the change.
+        until: Index of the newest night when the change was accepted.
+        effect: Size of the change, as `Verdict.effect`.
     """
 
     onset: int
@@ -39,120 +47,136 @@ class Accepted(NamedTuple):
 def verdict_on(
     signal: Signal,
     nights: Sequence[Mapping[str, Any]],
-    backtest: Sequence[Mapping[str, Any]],
+    hindcast: Sequence[Mapping[str, Any]],
     weekday: IntArray,
     monitor: MonitorSettings,
     rate: float,
-    accepted: Sequence[Accepted] = (),
+    accepted: Sequence[AcceptedChange] = (),
 ) -> Verdict:
-    """The rule's verdict on one signal of the newest of a segment's nights.
+    """The verdict on one signal of the newest of a segment's nights.
 
     Args:
-        signal: What of it.
+        signal: The signal.
         nights: Rows of `loss`, oldest first, the last one tonight's, whose state is not read.
-        backtest: Rows of `hindcast_loss` from before them.
-        weekday: Shape (backtest + night,), 0 for Monday.
+        hindcast: Rows of `hindcast_loss` from before them.
+        weekday: Shape (hindcast + night,), 0 for Monday.
         monitor: Settings.
-        rate: Share of years in which chance may raise an alert of this signal and segment, see `rate_for`.
-        accepted: Changes that are usual by now: nights before one count as if it had been there already, and those
-            that were told as worse because of it as usual ones.
+        rate: Share of years in which chance may raise an alert, see `false_alarm_rate`.
+        accepted: Changes that somebody accepted. Nights before a change count as if it had been there already, and
+            nights that were degraded because of it count as normal.
 
     Returns:
-        The effect and what is detectable as a share of the loss or of the instability, in units of the bias, or of the
-        coverage, whose effect is how far it fell. `onset` counts the nights alone.
+        `effect` and `detectable_effect` are relative for the loss and the instability, in seasonal errors for the
+        bias, and a share of the actuals for the coverage: how far it fell. `onset` is an index into `nights`.
     """
-    rows = [*backtest, *nights]
+    rows = [*hindcast, *nights]
     n = _column(rows, "n")
-    usual_n = float(np.median(n[n > 0])) if (n > 0).any() else 0.0
-    enough = (n > 0) & (n >= monitor.min_actuals * usual_n)
+    typical_n = float(np.median(n[n > 0])) if (n > 0).any() else 0.0
+    enough = (n > 0) & (n >= monitor.min_actuals * typical_n)
     if not enough[-1]:
-        found = int(np.nan_to_num(n[-1]))
-        reason = f"{found} actuals tonight, usually {usual_n:.0f}" if found else "no new actual has arrived"
+        arrived = int(np.nan_to_num(n[-1]))
+        reason = f"{arrived} actuals tonight, usually {typical_n:.0f}" if arrived else "no new actual has arrived"
         return Verdict("not evaluated", float("nan"), float("nan"), None, reason=reason)
-    values = np.where(enough, _values(signal, rows), np.nan)
-    said = [_said(signal, row) for row in nights[:-1]]
-    degraded = np.array([0] * len(backtest) + said + [0], np.int64)
+    chart = _chart(signal, nights, hindcast, weekday, np.where(enough, _values(signal, rows), np.nan), accepted)
+    if signal == "loss":
+        mix = expected_log_ratio(_case_mix(rows), reference_sample(chart))
+        chart = replace(chart, values=chart.values - mix)
+    verdict = _judged(signal, chart, monitor, rate)
+    return verdict if verdict.onset is None else verdict._replace(onset=verdict.onset - len(hindcast))
+
+
+def _chart(
+    signal: Signal,
+    nights: Sequence[Mapping[str, Any]],
+    hindcast: Sequence[Mapping[str, Any]],
+    weekday: IntArray,
+    values: FloatArray,
+    accepted: Sequence[AcceptedChange],
+) -> Nights:
+    """The nights of a signal, with accepted changes removed; `values` is changed."""
+    reported = [_reported(signal, row) for row in nights[:-1]]
+    degraded = np.array([0] * len(hindcast) + reported + [0], np.int64)
     for change in accepted:
-        begin, end = len(backtest) + change.onset, len(backtest) + change.until + 1
+        begin, end = len(hindcast) + change.onset, len(hindcast) + change.until + 1
         values[:begin] += float(np.log1p(change.effect)) if signal in ("loss", "instability") else change.effect
         degraded[begin:end] = 0
-    learnt = sum(bool(row["in_sample"]) for row in backtest)
-    told = Nights(values, weekday, degraded, len(backtest), learnt)
-    if signal == "loss":
-        mix = expected_log_ratio(_mixed(rows), reference(told))
-        told = replace(told, values=told.values - mix)
+    in_sample = sum(bool(row["in_sample"]) for row in hindcast)
+    return Nights(values, weekday, degraded, len(hindcast), in_sample)
+
+
+def _judged(signal: Signal, chart: Nights, monitor: MonitorSettings, rate: float) -> Verdict:
+    """The verdict, with its effect in the units that `verdict_on` promises."""
     if signal == "bias":
-        verdict = judge_both(told, monitor, BIAS, rate)
-    elif signal == "coverage":
-        verdict = judge(told, monitor, COVERAGE, rate)
-    else:
-        watch = Watch(float(np.log1p(monitor.tolerance)), float(np.log1p(monitor.min_effect)))
-        watch = INSTABILITY if signal == "instability" else watch
-        verdict = judge(told, monitor, watch, rate)
-        effect, detectable = float(np.expm1(verdict.effect)), float(np.expm1(verdict.detectable_effect))
-        verdict = verdict._replace(effect=effect, detectable_effect=detectable)
-    return verdict if verdict.onset is None else verdict._replace(onset=verdict.onset - len(backtest))
+        return judge_both_sides(chart, monitor, BIAS, rate)
+    if signal == "coverage":
+        return judge(chart, monitor, COVERAGE, rate)
+    loss = Sensitivity(float(np.log1p(monitor.tolerance)), float(np.log1p(monitor.min_effect)))
+    verdict = judge(chart, monitor, INSTABILITY if signal == "instability" else loss, rate)
+    effect, detectable = float(np.expm1(verdict.effect)), float(np.expm1(verdict.detectable_effect))
+    return verdict._replace(effect=effect, detectable_effect=detectable)
 
 
-def as_calibrated(backtest: Sequence[Mapping[str, Any]], coverage: float | None) -> list[Mapping[str, Any]]:
-    """Past nights as they would have covered had their quantiles been calibrated, which they were not.
+def as_calibrated(hindcast: Sequence[Mapping[str, Any]], coverage: float | None) -> list[Mapping[str, Any]]:
+    """Hindcast nights with the coverage that calibrated quantiles would have had; theirs were not calibrated.
 
-    Where a network's own intervals hold more than they are meant to, calibration narrows them, and that is no loss.
+    Where the intervals of a network cover more than they should, calibration narrows them. That is no loss of coverage.
 
     Args:
-        backtest: Rows of `hindcast_loss`.
-        coverage: What the widest interval is meant to hold; None where live nights are not calibrated either.
+        hindcast: Rows of `hindcast_loss`.
+        coverage: The coverage that the widest interval should have; None where live nights are not calibrated either.
     """
     if coverage is None:
-        return list(backtest)
-    moved: list[Mapping[str, Any]] = []
-    for segment in {row["segment"] for row in backtest}:
-        mine = [row for row in backtest if row["segment"] == segment]
-        told = [row["coverage"] for row in mine if not row["in_sample"] and row["coverage"] is not None]
-        above = max(float(np.median(told)) - coverage, 0.0) if told else 0.0
-        moved += [row if row["coverage"] is None else {**row, "coverage": row["coverage"] - above} for row in mine]
-    return moved
+        return list(hindcast)
+    calibrated: list[Mapping[str, Any]] = []
+    for segment in {row["segment"] for row in hindcast}:
+        rows = [row for row in hindcast if row["segment"] == segment]
+        out_of_sample = [row["coverage"] for row in rows if not row["in_sample"] and row["coverage"] is not None]
+        excess = max(float(np.median(out_of_sample)) - coverage, 0.0) if out_of_sample else 0.0
+        calibrated += [
+            row if row["coverage"] is None else {**row, "coverage": row["coverage"] - excess} for row in rows
+        ]
+    return calibrated
 
 
-def rate_for(signal: Signal, segment: str, segments: int, monitor: MonitorSettings) -> float:
+def false_alarm_rate(signal: Signal, segment: str, segments: int, monitor: MonitorSettings) -> float:
     """Share of years in which chance may raise an alert of one signal of a segment.
 
-    Those of all add up to what the job may raise. The loss of the whole job has half of them, for it is what this is
-    about; its segments' losses share a quarter, and the other signals the last one, of which half is the whole job's,
-    whose alert keeps those of its segments from being told.
+    The rates of all signals and segments add up to `false_alarms_per_year`. The loss of the whole job, which matters
+    most, has half of it. The losses of the segments share a quarter. The other signals share the last quarter; half of
+    each signal's part is the whole job's, whose alert also explains those of its segments.
 
     Args:
         signal: One of those that are watched.
         segment: `all`, or one of the others.
-        segments: How many others there are.
+        segments: Number of the others.
         monitor: Settings.
 
     >>> quiet = MonitorSettings(false_alarms_per_year=0.4)
-    >>> of = [("loss", "all", 0), ("loss", "all", 5), ("loss", "region=north", 5), ("bias", "all", 5)]
-    >>> [round(rate_for(*each, quiet), 4) for each in of]
+    >>> charts = [("loss", "all", 0), ("loss", "all", 5), ("loss", "region=north", 5), ("bias", "all", 5)]
+    >>> [round(false_alarm_rate(*chart, quiet), 4) for chart in charts]
     [0.3, 0.2, 0.02, 0.0167]
     """
     others = len([each for each in monitor.signals if each != "loss"])
     with_loss = "loss" in monitor.signals
     if signal == "loss":
-        of_signal, of_all = (LOSS if others else 1.0), WHOLE_JOB
+        signal_share, whole_job = (LOSS if others else 1.0), WHOLE_JOB
     else:
-        of_signal, of_all = (1 - LOSS if with_loss else 1.0) / others, 0.5
-    share = 1.0 if not segments else of_all if segment == "all" else (1 - of_all) / segments
-    return monitor.false_alarms_per_year * of_signal * share
+        signal_share, whole_job = (1 - LOSS if with_loss else 1.0) / others, 0.5
+    share = 1.0 if not segments else whole_job if segment == "all" else (1 - whole_job) / segments
+    return monitor.false_alarms_per_year * signal_share * share
 
 
 def state_of(signal: Signal, row: Mapping[str, Any]) -> str:
-    """What a row of `loss` says of a signal; "not evaluated" where nothing."""
+    """The state of a signal in a row of `loss`; "not evaluated" where the row has none."""
     if signal == "loss":
         return str(row["state"])
     return str(((row["other_signals"] or {}).get(signal) or {}).get("state", "not evaluated"))
 
 
-def in_words(signal: Signal, effect: float) -> str:
-    """How much worse a signal is.
+def describe_effect(signal: Signal, effect: float) -> str:
+    """How much worse a signal is, in words.
 
-    >>> in_words("loss", 0.12), in_words("bias", -0.3), in_words("coverage", 0.08)
+    >>> describe_effect("loss", 0.12), describe_effect("bias", -0.3), describe_effect("coverage", 0.08)
     ('12 % worse against the seasonal naive', 'forecasts 0.30 seasonal errors lower', 'coverage 8 points lower')
     """
     if signal == "loss":
@@ -164,29 +188,30 @@ def in_words(signal: Signal, effect: float) -> str:
     return f"coverage {100 * effect:.0f} points lower"
 
 
-def _said(signal: Signal, row: Mapping[str, Any]) -> int:
-    """What a night was told as: 0 as nothing, 1 as degraded, -1 as degraded for being too low."""
+def _reported(signal: Signal, row: Mapping[str, Any]) -> int:
+    """The state that was reported for a night, as `Nights.degraded`."""
     if state_of(signal, row) != "degraded":
         return 0
     return -1 if signal == "bias" and row["other_signals"]["bias"]["effect"] < 0 else 1
 
 
 def _values(signal: Signal, rows: Sequence[Mapping[str, Any]]) -> FloatArray:
+    """What is charted of a signal, shape (night,); higher is worse."""
     if signal == "loss":
         return log_ratio(_column(rows, "loss"), _column(rows, "baseline_loss"))
     column = _column(rows, signal)
     if signal == "instability":
-        # Beside a usual one of 1: what never moves has no instability, and no logarithm of it.
+        # Against a baseline of 1, for the floor of `log_ratio`: forecasts that never change have instability 0.
         return log_ratio(column, np.where(np.isnan(column), np.nan, 1.0))
     return -column if signal == "coverage" else column
 
 
-def _mixed(rows: Sequence[Mapping[str, Any]]) -> Mixed:
-    """Losses of evaluations; the mix is known of those alone whose days were told apart by what tells tonight's."""
-    mixed = Mixed(**{each.name: _column(rows, each.name) for each in fields(Mixed)})
-    by = rows[-1].get("special_definition")
-    same = np.array([by is not None and row.get("special_definition") == by for row in rows])
-    return replace(mixed, special_n=np.where(same, mixed.special_n, np.nan))
+def _case_mix(rows: Sequence[Mapping[str, Any]]) -> CaseMix:
+    """Case mix of evaluations; known only where special days were defined as they are tonight."""
+    mix = CaseMix(**{each.name: _column(rows, each.name) for each in fields(CaseMix)})
+    definition = rows[-1].get("special_definition")
+    comparable = np.array([definition is not None and row.get("special_definition") == definition for row in rows])
+    return replace(mix, special_n=np.where(comparable, mix.special_n, np.nan))
 
 
 def _column(rows: Sequence[Mapping[str, Any]], name: str) -> FloatArray:

@@ -79,7 +79,7 @@ def notify(places: Places, targets: Notify, evaluated_on: datetime, now: datetim
 
 
 def alert_message(alert: Row, evaluated_on: datetime) -> dict[str, Any]:
-    """The JSON of one alert: event name, job, segment, signal, effect, onset, likely reason, words."""
+    """The JSON of one alert: event name, job, segment, signal, effect, onset, diagnosis, words."""
     event = _EVENTS[alert["signal"]][alert["state"] == "closed"]
     moments = {name: alert[name].isoformat() if alert[name] else None for name in ("onset", "opened_at", "closed_at")}
     texts = {name: alert[name] for name in ("job", "segment", "signal", "effect", "state", "reason", "message")}

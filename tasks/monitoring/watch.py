@@ -12,8 +12,16 @@ from typing import Any, get_args
 import numpy as np
 
 from models.evaluation.evaluation_loss import EvaluationLoss
-from models.monitoring.diagnosis import likely_reason
-from models.monitoring.signals import Accepted, Signal, as_calibrated, in_words, rate_for, state_of, verdict_on
+from models.monitoring.diagnosis import diagnose
+from models.monitoring.signals import (
+    AcceptedChange,
+    Signal,
+    as_calibrated,
+    describe_effect,
+    false_alarm_rate,
+    state_of,
+    verdict_on,
+)
 from models.settings.monitoring import MonitorSettings
 from sql.output import history, write
 from tasks.monitoring import episodes
@@ -116,7 +124,7 @@ def loss_row(
         if signal not in monitor.signals:
             verdicts[signal] = {"state": "not evaluated", "reason": "not watched", "onset": None}
             continue
-        rate = rate_for(signal, segment, segments, monitor)
+        rate = false_alarm_rate(signal, segment, segments, monitor)
         accepted = _accepted(alerts, segment, signal, evaluations)
         verdict = verdict_on(signal, nights, before, weekday, monitor, rate, accepted)
         onset = None if verdict.onset is None else evaluations[verdict.onset]
@@ -159,7 +167,7 @@ def _degraded(
     bias = (row["other_signals"] or {}).get("bias") or {}
     series = [run["series"] for run in runs if run["series"] is not None]
     before = [run["series"] for run in runs if run["series"] is not None and run["cutoff"] < onset]
-    reason = likely_reason(
+    reason = diagnose(
         row["segment"],
         [each["segment"] for each in rows if state_of(signal, each) == "degraded"],
         len(rows) - 1,
@@ -168,8 +176,8 @@ def _degraded(
         series[0] - before[0] if before else 0,
         series[0] if series else 0,
     )
-    message = f"{row['job']}, {row['segment']}: {in_words(signal, verdict['effect'])} since {_day(onset, zone)}"
-    message += f"; likely reason: {reason}" if reason else ""
+    message = f"{row['job']}, {row['segment']}: {describe_effect(signal, verdict['effect'])} since {_day(onset, zone)}"
+    message += f"; diagnosis: {reason}" if reason else ""
     told = {"onset": onset, "effect": verdict["effect"], "run_id": row.get("run_id"), "reason": reason or None}
     return episodes.opened(found, row["job"], row["segment"], signal, row["evaluated_on"], **told, message=message)
 
@@ -193,11 +201,13 @@ def without_segment(alert: Row, evaluated_on: datetime) -> dict[str, Any]:
     }
 
 
-def _accepted(alerts: Sequence[Row], segment: str, signal: str, evaluations: Sequence[datetime]) -> list[Accepted]:
+def _accepted(
+    alerts: Sequence[Row], segment: str, signal: str, evaluations: Sequence[datetime]
+) -> list[AcceptedChange]:
     """What was accepted of a segment's signal by the last of some evaluations, oldest first."""
     mine = [each for each in alerts if (each["segment"], each["signal"]) == (segment, signal) and each["accepted_at"]]
     return [
-        Accepted(
+        AcceptedChange(
             bisect_left(evaluations, each["onset"]), bisect_right(evaluations, each["closed_at"]) - 1, each["effect"]
         )
         for each in sorted(mine, key=itemgetter("closed_at"))

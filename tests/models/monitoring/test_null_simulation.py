@@ -1,11 +1,11 @@
-"""Made-up years beside processes whose course is known."""
+"""Simulated years beside processes whose course is known."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from models.monitoring.null_simulation import GRID, likelihoods, made_up
+from models.monitoring.null_simulation import GRID, likelihoods, simulate_nights
 
 
 def following(autocorrelation: float, nights: int, seed: int) -> np.ndarray:
@@ -17,11 +17,11 @@ def following(autocorrelation: float, nights: int, seed: int) -> np.ndarray:
 
 
 def drawn_from(nights: np.ndarray, count: int, length: int, seed: int) -> np.ndarray:
-    return made_up(nights, np.arange(len(nights)) % 7, count, length, seed)
+    return simulate_nights(nights, np.arange(len(nights)) % 7, count, length, seed)
 
 
 @pytest.mark.parametrize("autocorrelation", [0.0, 0.5, 0.8])
-def test_means_of_made_up_nights_stray_as_those_of_the_process_do_or_a_little_further(autocorrelation: float) -> None:
+def test_means_of_simulated_nights_stray_as_those_of_the_process_do_or_a_little_further(autocorrelation: float) -> None:
     # Of a month's mean, by the formula for an autoregression of order one.
     lags = np.arange(1, 28)
     expected = np.sqrt((1 + 2 * ((1 - lags / 28) * autocorrelation**lags).sum()) / 28)
@@ -44,7 +44,7 @@ def test_a_wander_beside_noise_is_not_taken_for_noise() -> None:
     assert share == pytest.approx(0.4, abs=0.2)
 
 
-def test_made_up_nights_have_the_spread_of_the_jobs_own_and_worse_nights_than_a_few_months_had() -> None:
+def test_simulated_nights_have_the_spread_of_the_jobs_own_and_worse_nights_than_a_few_months_had() -> None:
     nights = np.random.default_rng(0).standard_t(4, 200)
 
     drawn = drawn_from(nights, 2000, 50, seed=0)
@@ -54,7 +54,7 @@ def test_made_up_nights_have_the_spread_of_the_jobs_own_and_worse_nights_than_a_
     assert np.quantile(drawn, 0.999) == pytest.approx(7.17, rel=0.25)
 
 
-def test_wild_days_of_the_week_are_wild_in_made_up_weeks() -> None:
+def test_days_of_the_week_that_vary_more_do_so_in_simulated_weeks() -> None:
     nights = np.random.default_rng(1).normal(size=210) * np.where(np.arange(210) % 7 == 5, 3.0, 1.0)
 
     drawn = drawn_from(nights, 500, 70, seed=0)

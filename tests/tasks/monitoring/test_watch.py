@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from models.evaluation.evaluation_loss import EvaluationLoss
-from models.monitoring.signals import rate_for
+from models.monitoring.signals import false_alarm_rate
 from models.settings.monitoring import MonitorSettings
 from sql.errors import SourceError
 from sql.output import history, write
@@ -163,8 +163,8 @@ def test_a_past_night_run_again_changes_no_alert(places, run_nights, evaluation)
 def test_bias_and_coverage_have_alerts_of_their_own(places, run_nights):
     news = run_nights([0.5] * 6, bias=-0.4, coverage=0.5)
     assert sorted(message.split(": ", 1)[1] for message in news) == [
-        "coverage 30 points lower since 1 January 2024; likely reason: the level of the actuals has risen",
-        "forecasts 0.40 seasonal errors lower since 1 January 2024; likely reason: the level of the actuals has risen",
+        "coverage 30 points lower since 1 January 2024; diagnosis: the level of the actuals has risen",
+        "forecasts 0.40 seasonal errors lower since 1 January 2024; diagnosis: the level of the actuals has risen",
     ]
     assert {alert["signal"] for alert in history.alerts(places.engine(), "sales")} == {"bias", "coverage"}
 
@@ -192,7 +192,7 @@ def test_what_is_not_among_the_signals_is_not_watched(places, run_nights):
     assert history.losses(places.engine(), "sales")[-1]["other_signals"] == {}
 
 
-def test_a_segment_that_is_worse_alone_is_named_as_the_likely_reason(places, evaluation):
+def test_a_segment_that_is_worse_alone_is_named_as_the_diagnosis(places, evaluation):
     with_backtest(places, "all", "region=north", "region=south")
     for number in range(8):
         evaluation(number, {"all": 0.5, "region=north": 0.9 if number > 2 else 0.5, "region=south": 0.5})
@@ -200,7 +200,7 @@ def test_a_segment_that_is_worse_alone_is_named_as_the_likely_reason(places, eva
     assert (alert["segment"], alert["reason"]) == ("region=north", "this segment alone")
 
 
-def test_series_that_are_new_since_are_named_as_the_likely_reason(places, run_nights):
+def test_series_that_are_new_since_are_named_as_the_diagnosis(places, run_nights):
     for number in range(8):
         started = {"job": "sales", "cutoff": day(number), "started_at": day(number)}
         write.start_run(places.engine(), f"r{number}", **started)
@@ -302,15 +302,17 @@ def test_the_alerts_of_chance_of_all_segments_and_signals_add_up_to_what_the_job
         monitor = MonitorSettings(false_alarms_per_year=0.4, signals=signals)
         for segments in (names, []):
             rates = [
-                rate_for(signal, name, len(segments), monitor) for signal in signals for name in ("all", *segments)
+                false_alarm_rate(signal, name, len(segments), monitor)
+                for signal in signals
+                for name in ("all", *segments)
             ]
             assert sum(rates) == pytest.approx(0.4)
 
 
 def test_the_loss_of_the_whole_job_has_the_largest_share_of_the_alerts_of_chance():
     monitor = MonitorSettings(false_alarms_per_year=0.4)
-    assert rate_for("loss", "all", 4, monitor) == pytest.approx(0.2)
-    assert rate_for("bias", "all", 4, monitor) == pytest.approx(0.05 / 3)
+    assert false_alarm_rate("loss", "all", 4, monitor) == pytest.approx(0.2)
+    assert false_alarm_rate("bias", "all", 4, monitor) == pytest.approx(0.05 / 3)
 
 
 def test_intervals_that_calibration_narrows_to_what_they_mean_raise_no_alert(places, evaluation):
