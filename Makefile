@@ -1,11 +1,11 @@
 # make demo     from a clone to forecasts: environment, example database, two nights, a report
 # make setup    the environment only
 # make test     every test
-# make test-jax the tests of models/ once more, on JAX
-# make check    lint, types, import rules
-# make bench    accuracy, speed and scale, kept in benchmarks/results/; PEERS=--peers: others' forecasters beside them
-# make docs     the reference parts of docs/, from the code; every link tried
-# make clean    forget the environment and the demo
+# make test-jax the tests of models/ on JAX
+# make check    lint, layout, types, import rules
+# make bench    measure accuracy, speed and scale into benchmarks/results/; PEERS=--peers adds other products
+# make docs     write the reference parts of docs/ from the code, and check every link
+# make clean    remove the environment and the demo
 
 PYTHON ?= python3
 DEMO   ?= demo
@@ -14,7 +14,7 @@ BIN    := .venv/bin
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 UV     := $(BIN)/uv pip install --quiet --python $(BIN)/python
 SHELL  := /bin/bash
-# Many containers set it, and every process would then compile all that it imports anew: ten seconds of a night.
+# Many containers set this variable. Every process would then compile its imports again, ten seconds in each night.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup demo test test-jax check bench docs clean
@@ -36,6 +36,7 @@ test-jax: .venv/.dev
 
 check: .venv/.dev
 	@echo "ruff";         $(BIN)/ruff check .
+	@echo "ruff format";  $(BIN)/ruff format --check .
 	@echo "mypy";         $(BIN)/mypy
 	@echo "import rules"; $(BIN)/lint-imports --no-logo
 
@@ -51,7 +52,7 @@ docs: .venv/.base
 clean:
 	rm -rf .venv build *.egg-info $(DEMO)
 
-# The stamps say which requirements an environment holds: a second run finds them and goes on.
+# Each stamp marks requirements that are installed; the next run skips them.
 .venv/.python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12), (3, 13)))' \
 	  || { echo "$(PYTHON) is $$($(PYTHON) --version 2>&1); this project needs Python 3.11, 3.12 or 3.13: make PYTHON=python3.11 ..."; exit 1; }

@@ -46,7 +46,7 @@ class Server:
         self.api = f"http://127.0.0.1:{self.port}/api"
         self.environment = os.environ | {"PREFECT_HOME": str(folder / "prefect"), "PYTHONPATH": str(ROOT)}
         shutil.copy(ROOT / "prefect.yaml", folder)
-        shutil.copy(ROOT / "examples" / "store-sales.yaml", folder / "jobs")
+        shutil.copy(ROOT / "flows" / "night" / "store-sales.yaml", folder / "jobs")
         self.log = folder / "serve.log"
 
     def start(self) -> None:

@@ -17,7 +17,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-EXAMPLE = (ROOT / "examples" / "store-sales.yaml").read_text(encoding="utf-8")
+EXAMPLE = (ROOT / "flows" / "night" / "store-sales.yaml").read_text(encoding="utf-8")
 
 # Commands that would fetch, install or start again what runs this test, and where each is tried instead.
 ELSEWHERE = {
