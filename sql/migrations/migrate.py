@@ -33,11 +33,9 @@ def migrate(engine: sa.Engine, revision: str = "head") -> None:
         StorageError: where the database does not answer, was migrated by a newer release, or holds
             a table of the same name that is somebody else's.
     """
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
-    newest = ScriptDirectory.from_config(config).get_current_head()
+    config = _config()
     with storage_errors(engine.url, "read the version of"), engine.connect() as connection:
-        if _current(connection) == newest:
+        if _current(connection) == newest_version():
             return
     with transaction(engine) as connection:
         if engine.dialect.name == "postgresql":
@@ -52,6 +50,17 @@ def migrate(engine: sa.Engine, revision: str = "head") -> None:
                 f"The tables in {describe(engine.url)} have version {_current(connection)!r}, which this release "
                 "does not know: a newer one wrote them. Install that release, or name another output.url."
             ) from error
+
+
+def newest_version() -> str:
+    """The version of the tables that this release knows."""
+    return str(ScriptDirectory.from_config(_config()).get_current_head())
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    return config
 
 
 def _current(connection: sa.Connection) -> str | None:

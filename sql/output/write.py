@@ -200,16 +200,16 @@ def add_model(
     uri: str,
     digest: str,
     metrics: Mapping[str, Any] | None = None,
-    stage: str = "challenger",
 ) -> None:
-    """Register a version of a job's model; versions never change after, and one that is there already stays.
+    """Register a version of a job's model, as a challenger. A version that exists stays as it is.
 
     Raises:
         StorageError: where the job has that version already, with another digest.
     """
     row = {
         "job": job, "version": version, "created_at": created_at, "trained_until": trained_until, "uri": uri,
-        "digest": digest, "metrics": {key: _plain(value) for key, value in (metrics or {}).items()}, "stage": stage,
+        "digest": digest, "metrics": {key: _plain(value) for key, value in (metrics or {}).items()},
+        "stage": "challenger",
     }  # fmt: skip
     with transaction(engine) as connection:
         _upsert(connection, model, [column.name for column in model.primary_key], [], [row])

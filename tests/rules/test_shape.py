@@ -29,7 +29,6 @@ TOO_MANY_PARAMETERS = {
     "models/training/keras_network.py:RecurrentForecaster.__init__",
     "models/training/loop.py:_Course.__init__",
     "models/training/loop.py:train",
-    "sql/output/write.py:add_model",
     "tasks/evaluation/backtest.py:backtest",
     "tasks/evaluation/backtest.py:forecast_origins",
     "tasks/evaluation/score.py:score",
