@@ -1,8 +1,8 @@
-"""A job's turn: one process at a time has it, on whatever machine, and it is free the moment that process is gone.
+"""The lock of a job: one process at a time holds it, on whichever machine.
 
-On PostgreSQL it is an advisory lock of a session that does nothing else; anywhere else a lock on a file, beside the
-database where that is a file too. The server and the system free them by themselves: there is nothing that expires,
-and no clock to agree on.
+On PostgreSQL it is an advisory lock, held by a session that does nothing else. For other databases it is a lock on a
+file: beside the database if that is a file, or in a folder of the job. The server or the operating system frees the
+lock when its process ends, so nothing expires and no clocks need to agree.
 """
 
 from __future__ import annotations
@@ -20,40 +20,43 @@ import sqlalchemy as sa
 from sql.engine.connection import storage_errors
 
 
-class Turn(Protocol):
+class Lock(Protocol):
     """The right to run a job."""
 
-    def take(self) -> str | None:
-        """Take the turn; gives None, or who has it and since when.
+    def acquire(self) -> str | None:
+        """Try to get the lock, without waiting.
+
+        Returns:
+            None where this process has it now; else who holds it, and since when.
 
         Raises:
             StorageError: where the database does not answer.
         """
 
     def is_held(self) -> bool:
-        """Whether it is still ours: a server that was restarted has forgotten it."""
+        """Whether this process still holds the lock; a database server that restarts forgets it."""
 
-    def give_back(self) -> None:
-        """Let others have it; never raises."""
+    def release(self) -> None:
+        """Let others have the lock; never raises."""
 
 
-def turn_of(engine: sa.Engine, job: str, folder: Path) -> Turn:
-    """The turn of a job.
+def job_lock(engine: sa.Engine, job: str, folder: Path) -> Lock:
+    """The lock of a job, not yet acquired.
 
     Args:
-        engine: The output database, which needs no tables for this.
+        engine: The output database; it needs no tables for this.
         job: The job's name.
-        folder: Where the file lies for databases that are neither PostgreSQL nor a file.
+        folder: Where the lock file goes if the database is neither PostgreSQL nor a SQLite file.
     """
     if engine.dialect.name == "postgresql":
-        return SessionTurn(engine, f"nightcast job {job}")
+        return AdvisoryLock(engine, f"nightcast job {job}")
     if engine.dialect.name == "sqlite":
         database = Path(str(engine.url.database))
-        return FileTurn(database.with_name(f".{database.name}.{job}.lock"))
-    return FileTurn(folder / f".{job}.lock")
+        return FileLock(database.with_name(f".{database.name}.{job}.lock"))
+    return FileLock(folder / f".{job}.lock")
 
 
-class SessionTurn:
+class AdvisoryLock:
     """An advisory lock of PostgreSQL, held by a session of its own."""
 
     def __init__(self, engine: sa.Engine, name: str) -> None:
@@ -61,24 +64,25 @@ class SessionTurn:
         self._name = name
         self._connection: sa.Connection | None = None
 
-    def take(self) -> str | None:
-        self.give_back()
-        with storage_errors(self._engine.url, "ask for the job's turn from"):
+    def acquire(self) -> str | None:
+        self.release()
+        with storage_errors(self._engine.url, "take the job's lock in"):
             self._connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
             try:
-                who = f"nightcast {os.getpid()} on {socket.gethostname()}"
-                self._connection.execute(sa.text(_SETTINGS), {"who": who})
-                if self._connection.scalar(sa.text(_TAKE), {"name": self._name}):
+                session = f"nightcast {os.getpid()} on {socket.gethostname()}"
+                self._connection.execute(sa.text(_SETTINGS), {"session": session})
+                if self._connection.scalar(sa.text(_ACQUIRE), {"name": self._name}):
                     return None
                 holder = self._connection.execute(sa.text(_HOLDER), {"name": self._name}).first()
             except sa.exc.SQLAlchemyError:
-                self.give_back()
+                self.release()
                 raise
-        self.give_back()
+        self.release()
         if holder is None:
             return "another process"
         name = str(holder.application_name or "").removeprefix("nightcast ")
-        return f"process {name or '?'}" + (f" since {_words(holder.backend_start)}" if holder.backend_start else "")
+        since = f" since {_time_text(holder.backend_start)}" if holder.backend_start else ""
+        return f"process {name or '?'}{since}"
 
     def is_held(self) -> bool:
         if self._connection is None:
@@ -89,24 +93,24 @@ class SessionTurn:
             return False
         return True
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         if self._connection is not None:
-            # What is not there any more holds nothing either.
+            # A session that is lost already holds no lock.
             with suppress(sa.exc.SQLAlchemyError):
                 self._connection.invalidate()
             self._connection.close()
             self._connection = None
 
 
-# A machine that vanishes is noticed in a minute, and a server that ends idle sessions leaves this one alone.
+# The server notices within a minute that a machine is gone, and never ends this session for being idle.
 _SETTINGS = """
-    SELECT set_config(name, CASE name WHEN 'application_name' THEN :who WHEN 'tcp_keepalives_idle' THEN '30'
+    SELECT set_config(name, CASE name WHEN 'application_name' THEN :session WHEN 'tcp_keepalives_idle' THEN '30'
            WHEN 'tcp_keepalives_interval' THEN '10' WHEN 'tcp_keepalives_count' THEN '3' ELSE '0' END, false)
     FROM pg_settings
     WHERE name IN ('application_name', 'tcp_keepalives_idle', 'tcp_keepalives_interval', 'tcp_keepalives_count',
                    'idle_session_timeout')
 """
-_TAKE = "SELECT pg_try_advisory_lock(hashtextextended(:name, 0))"
+_ACQUIRE = "SELECT pg_try_advisory_lock(hashtextextended(:name, 0))"
 _HOLDER = """
     SELECT a.application_name, a.backend_start
     FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
@@ -115,15 +119,15 @@ _HOLDER = """
 """
 
 
-class FileTurn:
-    """A lock on a file, which is gone again when the turn is given back."""
+class FileLock:
+    """A lock on a file; releasing it removes the file."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file: TextIO | None = None
         self._made_folder = False
 
-    def take(self) -> str | None:
+    def acquire(self) -> str | None:
         if not self._path.parent.exists():
             self._path.parent.mkdir(parents=True)
             self._made_folder = True
@@ -135,12 +139,12 @@ class FileTurn:
                 with file:
                     file.seek(0)
                     return file.read() or "another process"
-            if self._names(file):
+            if self._is_at_path(file):
                 break
-            # Whoever had it has taken the file away meanwhile.
+            # The former holder removed the file between opening and locking: try again with a new file.
             file.close()
         file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()} since {_words(datetime.now(UTC))}")
+        file.write(f"process {os.getpid()} on {socket.gethostname()} since {_time_text(datetime.now(UTC))}")
         file.flush()
         self._file = file
         return None
@@ -148,7 +152,7 @@ class FileTurn:
     def is_held(self) -> bool:
         return self._file is not None
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         if self._file is not None:
             with self._file, suppress(OSError):
                 self._path.unlink(missing_ok=True)
@@ -156,12 +160,13 @@ class FileTurn:
                     self._path.parent.rmdir()
             self._file = None
 
-    def _names(self, file: TextIO) -> bool:
+    def _is_at_path(self, file: TextIO) -> bool:
+        """Whether the path still names this open file."""
         try:
             return os.path.samestat(os.fstat(file.fileno()), self._path.stat())
         except FileNotFoundError:
             return False
 
 
-def _words(moment: datetime) -> str:
+def _time_text(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Literal
 
-from sql.engine.lock import Turn, turn_of
+from sql.engine.lock import Lock, job_lock
 from tasks.run.crash_cleanup import clear_up
 from tasks.step import logger, step
 from tasks.store.places import Places
@@ -21,7 +21,7 @@ SecondRun = Literal["refused", "queued"]
 _ASK_AGAIN_SECONDS = 5.0
 _LONGEST_WAIT_SECONDS = 86_400.0
 # None for the turn of the process that started this one.
-_TURNS: ContextVar[Mapping[tuple[str, str], Turn | None]] = ContextVar("turns")
+_TURNS: ContextVar[Mapping[tuple[str, str], Lock | None]] = ContextVar("turns")
 
 
 class AlreadyRuns(Exception):
@@ -45,7 +45,7 @@ def one_at_a_time(places: Places, second_run: SecondRun) -> Iterator[None]:
     if _key(places) in turns:
         yield
         return
-    turn = turn_of(places.engine(), places.job, places.report.parent)
+    turn = job_lock(places.engine(), places.job, places.report.parent)
     _take(turn, places.job, _LONGEST_WAIT_SECONDS if second_run == "queued" else 0.0)
     token = _TURNS.set({**turns, _key(places): turn})
     try:
@@ -53,7 +53,7 @@ def one_at_a_time(places: Places, second_run: SecondRun) -> Iterator[None]:
         yield
     finally:
         _TURNS.reset(token)
-        turn.give_back()
+        turn.release()
 
 
 def in_turn_of_parent(places: Places) -> None:
@@ -75,7 +75,7 @@ def keep_turn(places: Places) -> None:
         _take(turn, places.job, 0.0)
 
 
-def _turns() -> Mapping[tuple[str, str], Turn | None]:
+def _turns() -> Mapping[tuple[str, str], Lock | None]:
     return _TURNS.get({})
 
 
@@ -83,10 +83,10 @@ def _key(places: Places) -> tuple[str, str]:
     return places.url_text, places.job
 
 
-def _take(turn: Turn, job: str, longest_wait: float) -> None:
+def _take(turn: Lock, job: str, longest_wait: float) -> None:
     since = time.monotonic()
     told = False
-    while (holder := turn.take()) is not None:
+    while (holder := turn.acquire()) is not None:
         if time.monotonic() - since >= longest_wait:
             raise AlreadyRuns(
                 f"{job} is being run already, by {holder}. Wait until it has ended, or end it; "

@@ -17,7 +17,7 @@ from flows.night import night as nights
 from flows.night.backfill import backfill_nights
 from flows.night.night import run_night
 from sql.engine.connection import transaction
-from sql.engine.lock import turn_of
+from sql.engine.lock import job_lock
 from sql.migrations.migrate import migrate
 from sql.output import history, write
 from sql.output.tables import loss
@@ -293,13 +293,13 @@ def test_a_job_that_is_being_run_is_run_by_nobody_else(run_until):
 
     job = run_until()
     places = load_job(job).places
-    turn = turn_of(places.engine(), "small", places.report.parent)
-    assert turn.take() is None
+    lock = job_lock(places.engine(), "small", places.report.parent)
+    assert lock.acquire() is None
     for verb in (["run", str(job)], ["backfill", str(job), "--from", "2024-02-01", "--to", "2024-02-05"]):
         result = CliRunner().invoke(main, verb)
         assert result.exit_code == 1
         assert "small is being run already, by process" in result.stderr
-    turn.give_back()
+    lock.release()
     assert history.runs(places.engine(), "small")[0]["error"].startswith("small is being run already")
     assert run_night(job, cutoff="2024-02-04").state == "completed"
 

@@ -389,7 +389,7 @@ real = nights.predict
 def forgotten(places, *others):
     # As a database that was restarted: it has forgotten who runs the job.
     for turn in one_at_a_time._turns().values():
-        turn.give_back()
+        turn.release()
     return real(places, *others)
 
 nights.predict = forgotten

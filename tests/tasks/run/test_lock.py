@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from sql.engine.lock import turn_of
+from sql.engine.lock import job_lock
 from sql.output import history, write
 from tasks.publishing.publish import _ParquetNight, night_folder, publish
 from tasks.run import lock as turns
@@ -25,43 +25,44 @@ CUTOFF = datetime(2024, 3, 1, tzinfo=UTC)
 
 def another(places):
     """The turn of this job as another process would take it."""
-    return turn_of(places.engine(), places.job, places.report.parent)
+    return job_lock(places.engine(), places.job, places.report.parent)
 
 
 def test_a_second_run_is_refused_and_told_who_runs_it_and_since_when(places):
     other = another(places)
-    assert other.take() is None
+    assert other.acquire() is None
     who = rf"sales is being run already, by process {os.getpid()} on \S+ since 20\d\d-.* UTC\. .*second_run: queued"
     with pytest.raises(AlreadyRuns, match=who), one_at_a_time(places, "refused"):
         pass
-    other.give_back()
+    other.release()
     with one_at_a_time(places, "refused"):
-        assert another(places).take() is not None
-    assert other.take() is None
-    other.give_back()
+        assert another(places).acquire() is not None
+    assert other.acquire() is None
+    other.release()
 
 
 def test_a_second_run_that_is_queued_begins_when_the_first_has_ended(places, monkeypatch):
     other = another(places)
-    assert other.take() is None
-    waiting = SimpleNamespace(monotonic=time.monotonic, sleep=lambda seconds: other.give_back())
+    assert other.acquire() is None
+    waiting = SimpleNamespace(monotonic=time.monotonic, sleep=lambda seconds: other.release())
     monkeypatch.setattr(turns, "time", waiting)
     with one_at_a_time(places, "queued"):
-        assert other.take() is not None
+        assert other.acquire() is not None
 
 
 def test_another_job_in_the_same_database_does_not_wait(places):
     with one_at_a_time(places, "refused"):
-        other = turn_of(places.engine(), "rents", places.report.parent)
-        assert other.take() is None
-        other.give_back()
+        other = job_lock(places.engine(), "rents", places.report.parent)
+        assert other.acquire() is None
+        other.release()
 
 
 def test_a_run_that_is_killed_frees_its_job_at_once(places):
     program = (
         "import sys; from pathlib import Path; from sql.engine.connection import connect, resolve_url; "
-        "from sql.engine.lock import turn_of; "
-        "turn = turn_of(connect(resolve_url(sys.argv[1])), 'sales', Path()); print(turn.take(), flush=True); input()"
+        "from sql.engine.lock import job_lock; "
+        "lock = job_lock(connect(resolve_url(sys.argv[1])), 'sales', Path()); "
+        "print(lock.acquire(), flush=True); input()"
     )
     arguments = [sys.executable, "-c", program, places.output.url]
     with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
@@ -78,7 +79,7 @@ def test_a_run_that_is_killed_frees_its_job_at_once(places):
 def test_nights_that_a_run_starts_itself_run_in_its_turn(places):
     with one_at_a_time(places, "refused"), one_at_a_time(places, "refused"):
         keep_turn(places)
-        assert another(places).take() is not None
+        assert another(places).acquire() is not None
 
 
 def test_no_file_of_a_turn_is_left(places):
@@ -94,13 +95,13 @@ def test_a_turn_that_the_server_has_forgotten_is_taken_again_unless_somebody_els
         # What a restart of the server does to sessions, without one.
         _end_other_sessions(places)
         keep_turn(places)
-        assert another(places).take() is not None
+        assert another(places).acquire() is not None
         _end_other_sessions(places)
         other = another(places)
-        assert other.take() is None
+        assert other.acquire() is None
         with pytest.raises(AlreadyRuns, match="sales is being run already"):
             keep_turn(places)
-        other.give_back()
+        other.release()
 
 
 def _end_other_sessions(places) -> None:
