@@ -6,6 +6,7 @@ import json
 import re
 import sys
 from datetime import UTC, datetime
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -104,7 +105,7 @@ def test_the_table_has_a_column_for_each_and_says_where_the_seasonal_naive_stood
 def forecast_from(make_job, tmp_path):
     """What is forecast from two cutoffs of a history, the values of which are absurd after a day."""
 
-    def run_on(frame: pd.DataFrame, poisoned_after: str, train: str) -> list[np.ndarray]:
+    def run_on(frame: pd.DataFrame, poisoned_after: str, train: Literal["once", "each"]) -> list[np.ndarray]:
         later = frame["day"] > poisoned_after
         absurd = pd.DataFrame({"series_id": "from nowhere", "day": frame["day"][later].unique(), "value": -1e12})
         changed = frame.assign(value=frame["value"].where(~later, 1e9 * (1 + frame["day"].dt.day)))

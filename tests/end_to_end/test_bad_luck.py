@@ -6,6 +6,7 @@ import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -125,7 +126,7 @@ def test_a_month_without_actuals_is_not_evaluated_and_after_it_the_rule_goes_on(
     silent = history_frame["day"].between("2024-01-10", "2024-02-10")
     watched = {"reference_nights": 28, "signals": ["loss"]}
     job = untrained(history_frame.assign(value=history_frame["value"].mask(silent)), monitor=watched)
-    verdicts = {"2024-01-08": None}
+    verdicts: dict[str, Any] = {"2024-01-08": None}
     night_of(job, "2024-01-08")
     engine = load_job(job).places.engine()
     row = {"job": "small", "segment": "all", "model_version": "v1", "in_sample": False, "n": 12}

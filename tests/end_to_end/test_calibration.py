@@ -47,7 +47,8 @@ def test_the_first_night_is_calibrated_by_evaluations_that_the_model_had_not_lea
     applied = Calibration.of_arrays(unpacked(history.applied_calibration(places.engine(), "small", cutoffs[0])))
     assert applied.series_ids.tolist() == ["a", "b", "c", "d", "e", "f"]
     assert (
-        np.abs(applied.positions[0] - Calibration.none(applied.quantile_levels, 1, np.zeros(0)).positions).max() > 0.01
+        np.abs(applied.positions[0] - Calibration.none(applied.quantile_levels, 1, np.zeros(0, str)).positions).max()
+        > 0.01
     )
     said = read_details(places, cutoffs[0])["network"]["choices"][-1]
     assert said.startswith("the 80 % interval is ")

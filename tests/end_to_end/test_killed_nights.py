@@ -19,6 +19,7 @@ from flows.night import night as nights
 from flows.night.backfill import backfill_nights
 from flows.night.night import run_night
 from sql.output import history
+from tasks.forecasting.predict import predict
 from tasks.store.places import stamp
 
 STAGES = [
@@ -120,7 +121,7 @@ def test_a_database_that_is_restarted_in_the_middle_of_a_night_gets_the_night_al
     url = sa.URL.create("postgresql", address.username, host=address.host, database="postgres", query=address.query)
     job = untrained(url=url.render_as_string())
     run_night(job, cutoff="2024-02-01")
-    real, stopped = nights.predict, []
+    real, stopped = predict, list[str]()
 
     def while_the_server_stops(*arguments):
         predicted = real(*arguments)

@@ -23,6 +23,7 @@ from sql.output import history, write
 from sql.output.tables import loss
 from sql.output.tables import run as run_table
 from tasks.forecasting.calibration import Covered
+from tasks.forecasting.predict import predict
 from tasks.run.run_log import nights_done
 from tasks.training.decide import champion_as_of
 
@@ -198,7 +199,7 @@ def test_a_late_run_of_a_missing_night_runs_it_under_the_other_settings(run_unti
 
 def test_a_missed_night_that_fails_does_not_keep_tonight_from_running(run_until, monkeypatch):
     job = run_until(schedule={"catch_up": "all"})
-    real = nights.predict
+    real = predict
 
     def fails_on_the_fourth(*arguments):
         if datetime(2024, 2, 4, tzinfo=UTC) in arguments:

@@ -211,9 +211,9 @@ def test_plain_functions_and_prefect_with_training_on_the_gpu_pool_give_the_same
     assert (flow["message"], flow["train_mode"]) == (plain.message, plain.train_mode)
     engines = [load_job(job).places.engine() for job in (two_nights, other)]
     losses = [pd.DataFrame(history.losses(engine, "small")).drop(columns="run_id") for engine in engines]
-    pd.testing.assert_frame_equal(*losses, rtol=1e-5)
+    pd.testing.assert_frame_equal(losses[0], losses[1], rtol=1e-5)
     scores = [pd.DataFrame(history.scores(engine, "small")) for engine in engines]
-    pd.testing.assert_frame_equal(*scores, rtol=1e-5)
+    pd.testing.assert_frame_equal(scores[0], scores[1], rtol=1e-5)
     [run] = server.ask("flow_runs/filter", {"flow_runs": {"id": {"any_": [flow["run_id"]]}}})
     assert run["name"] == "small 2024-02-17"
     assert (run["state"]["type"], run["state"]["message"]) == ("COMPLETED", "1 of 7 series by fallback")

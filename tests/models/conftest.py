@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,7 @@ from models.panel.panel import Panel
 MakePanel = Callable[..., Panel]
 
 
-def panel_of(series: dict[str, Sequence[float] | npt.NDArray[np.float64]], **facts: object) -> Panel:
+def panel_of(series: Mapping[str, Sequence[float] | npt.NDArray[Any]], **facts: Any) -> Panel:
     """A panel of series that all end at grid position 1000."""
     ids = sorted(series)
     values = [np.asarray(series[name], np.float32) for name in ids]
@@ -24,7 +25,7 @@ def panel_of(series: dict[str, Sequence[float] | npt.NDArray[np.float64]], **fac
         values=np.concatenate(values) if values else np.zeros(0, np.float32),
         offsets=np.concatenate([[0], np.cumsum([len(each) for each in values])]).astype(np.int64),
         series_ids=np.array(ids, dtype=str),
-        **settings,  # type: ignore[arg-type]
+        **settings,
     )
 
 
@@ -57,7 +58,7 @@ def keras_quantiles() -> Callable[..., npt.NDArray[np.float64]]:
     """What Keras's network forecasts, see `keras_reference.py`."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(Path(__file__).parent)
-        from keras_reference import keras_quantiles
+        from keras_reference import keras_quantiles  # type: ignore[import-not-found]  # found by the path above
     return keras_quantiles
 
 

@@ -56,7 +56,12 @@ def test_progress_goes_on_untold_where_its_bar_could_not_be_made(asked):
 
 def test_a_stage_that_is_over_at_once_is_one_bar_and_a_long_one_is_moved(asked, monkeypatch):
     bars: list[tuple[str, float, str]] = []
-    monkeypatch.setattr(prefect_ui, "_new_bar", lambda stage, percent, words: bars.append((stage, percent, words)) or 7)
+
+    def new_bar(stage: str, percent: float, words: str) -> int:
+        bars.append((stage, percent, words))
+        return 7
+
+    monkeypatch.setattr(prefect_ui, "_new_bar", new_bar)
     monkeypatch.setattr(prefect_ui, "_move_bar", lambda bar, percent, words: bars.append((bar, percent, words)))
     prefect_ui.label_run("small")
     tell = prefect_ui.show_progress("reading")

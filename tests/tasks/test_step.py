@@ -25,7 +25,7 @@ def failing(times: int, error: Exception, **settings):
 
 @pytest.fixture
 def pauses(monkeypatch):
-    made = []
+    made: list[float] = []
     monkeypatch.setattr("tasks.step.time.sleep", made.append)
     return made
 

@@ -56,7 +56,12 @@ def test_an_error_from_elsewhere_is_named_with_its_kind():
 
 
 def test_a_moment_that_does_not_read_is_wrong_use():
-    command = click.command()(moment_option("--cutoff")(answers(lambda cutoff: Answer(cutoff))))
+    @click.command()
+    @moment_option("--cutoff")
+    @answers
+    def command(cutoff):
+        return Answer(cutoff)
+
     result = CliRunner().invoke(command, ["--cutoff", "yesterday"])
     assert result.exit_code == 2
     assert "'yesterday' is not a timestamp" in result.stderr

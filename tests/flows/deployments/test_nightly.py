@@ -23,7 +23,7 @@ def run(monkeypatch, caplog):
     monkeypatch.setattr(nightly, "note_lost", lambda error: None)
     monkeypatch.setattr(nightly, "logger", lambda: logging.getLogger("nightcast"))
 
-    def run(*outcome: object) -> Any:
+    def run(*outcome: Any) -> Any:
         def flow(*arguments: object) -> None:
             nightly._OUTCOME.get().extend(outcome)
             raise AWAY

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from types import EllipsisType
 
 import numpy as np
 import pyarrow as pa
@@ -42,7 +43,7 @@ def day(number: int) -> str:
     return f"{datetime(2024, 1, 1) + timedelta(days=number - 1):%Y-%m-%d}"
 
 
-def series_of(name: str, *values: float | None, first: int = 1) -> list[tuple[str, str, float | None]]:
+def series_of(name: str, *values: float | EllipsisType | None, first: int = 1) -> list[tuple[str, str, float | None]]:
     """Rows of one series, a day each; "..." has no row."""
     return [(name, day(first + i), value) for i, value in enumerate(values) if value is not ...]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import numpy as np
@@ -29,7 +30,7 @@ def history() -> pa.Table:
     )
 
 
-def table(days: list[int | datetime], ids: list[str] | None = None, **columns: list[float | None]) -> pa.Table:
+def table(days: Sequence[int | datetime], ids: list[str] | None = None, **columns: list[float | None]) -> pa.Table:
     moments = [datetime(2024, 1, day) if isinstance(day, int) else day for day in days]
     numbers = {name: pa.array(values, pa.float64()) for name, values in columns.items()}
     named = {} if ids is None else {"series_id": pa.array(ids, pa.string()).dictionary_encode()}

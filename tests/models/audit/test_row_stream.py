@@ -7,6 +7,7 @@ import tracemalloc
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -25,7 +26,12 @@ from models.settings.forecast import ForecastSettings
 
 FIRST, NOW = datetime(2024, 1, 1), datetime(2024, 2, 1, tzinfo=UTC)
 DAILY = ForecastSettings(frequency="D", horizon=2, min_history=2)
-COVARIATES = {"static": ["region"], "static_numbers": ["area"], "known_future": ["promo"], "observed_past": ["visits"]}
+COVARIATES: dict[str, Any] = {
+    "static": ["region"],
+    "static_numbers": ["area"],
+    "known_future": ["promo"],
+    "observed_past": ["visits"],
+}
 VALUES = [None, 1.0, 2.0, -3.0, 1e300, math.inf]
 ROW = st.tuples(
     st.sampled_from("abc"),

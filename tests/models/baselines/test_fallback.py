@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,7 +19,7 @@ GAP = np.nan
 LEVELS = [0.05, 0.25, 0.5, 0.75, 0.95]
 
 
-def panel_of(*series: Sequence[float], season_length: int = 3) -> Panel:
+def panel_of(*series: Sequence[float] | npt.NDArray[Any], season_length: int = 3) -> Panel:
     return Panel(
         values=np.concatenate([np.asarray(one, np.float32) for one in series]).astype(np.float32),
         offsets=np.cumsum([0, *map(len, series)]).astype(np.int64),
@@ -95,7 +97,7 @@ def test_where_the_group_tells_no_level_the_last_value_is_repeated() -> None:
 
 
 def test_a_series_never_observed_gets_the_quantiles_of_its_group_and_without_one_those_of_the_panel() -> None:
-    series = [[1] * 9, [3] * 9, [50] * 9, [GAP], [], [GAP]]
+    series: list[list[float]] = [[1] * 9, [3] * 9, [50] * 9, [GAP], [], [GAP]]
     panel = grouped(panel_of(*series), "north", "north", "south", "north", "south", "east")
     levels = [0.25, 0.5, 0.75]
 

@@ -63,13 +63,13 @@ def actuals(whole: Panel, each: Origin) -> np.ndarray:
 
 
 def test_every_step_and_segment_has_each_methods_error(whole, origins, judged):
-    errors = {"model": [], "theta": [], "naive": []}
+    found: dict[str, list[np.ndarray]] = {"model": [], "theta": [], "naive": []}
     for each in origins:
         actual = actuals(whole, each)
-        errors["model"].append(np.abs(each.quantiles["model"][..., 1] - actual))
-        errors["theta"].append(np.abs(each.quantiles["theta"][..., 1] - actual))
-        errors["naive"].append(np.abs(each.baseline - actual))
-    errors = {name: np.concatenate(each) for name, each in errors.items()}
+        found["model"].append(np.abs(each.quantiles["model"][..., 1] - actual))
+        found["theta"].append(np.abs(each.quantiles["theta"][..., 1] - actual))
+        found["naive"].append(np.abs(each.baseline - actual))
+    errors = {name: np.concatenate(each) for name, each in found.items()}
     mae = {row["step"]: row for row in judged.scores if row["metric"] == "mae"}
     assert mae[0]["value"] == pytest.approx(errors["model"].mean(), rel=1e-5)
     assert mae[3]["value"] == pytest.approx(errors["model"][:, 2].mean(), rel=1e-5)

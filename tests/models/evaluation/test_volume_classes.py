@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,14 +16,15 @@ from models.panel.panel import Panel
 LAST = 1_007  # 35 periods of 28 days, and 27 days
 
 
-def panel_of(values: np.ndarray, **facts: object) -> Panel:
+def panel_of(values: np.ndarray, **facts: Any) -> Panel:
     """Series of one length that end at grid position `LAST`."""
     count, length = values.shape
+    settings: dict[str, Any] = {"frequency": "D", "cutoff_index": LAST, "season_lengths": (7,), "horizon": 7, **facts}
     return Panel(
         values=values.astype(np.float32).ravel(),
         offsets=length * np.arange(count + 1),
         series_ids=np.array([f"s{i:03d}" for i in range(count)]),
-        **{"frequency": "D", "cutoff_index": LAST, "season_lengths": (7,), "horizon": 7, **facts},
+        **settings,
     )
 
 

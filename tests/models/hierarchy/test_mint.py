@@ -45,7 +45,7 @@ def test_forecasts_are_moved_as_the_formula_says(past, base):
 
 
 def test_units_do_not_matter(past, base):
-    made = reconciled_means(*base, past, HIERARCHY, NOTHING)
+    made = reconciled_means(base[0], base[1], past, HIERARCHY, NOTHING)
     for unit in (1e-6, 1e9):
         again = reconciled_means(unit * base[0], unit * base[1], unit * past, HIERARCHY, NOTHING)
         assert again == pytest.approx(unit * made, rel=1e-5)

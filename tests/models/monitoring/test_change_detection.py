@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def noisy(nights: int, seed: int, deviation: float = 0.05) -> np.ndarray:
     return -0.5 + deviation * values[50:] + 0.04 * np.sin(2 * np.pi * np.arange(nights) / 7)
 
 
-def nights_of(values: np.ndarray, degraded: list[int] | None = None, **facts: int) -> Nights:
+def nights_of(values: np.ndarray, degraded: Sequence[int] | None = None, **facts: int) -> Nights:
     states = np.zeros(len(values), np.int64) if degraded is None else np.array([*degraded, 0])
     return Nights(values, np.arange(len(values)) % 7, states, **{"hindcast": HINDCAST, **facts})
 

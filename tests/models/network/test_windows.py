@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,8 +17,8 @@ SHAPE = WindowShape(segment=2, steps=3, horizon=3, seasons=(2, 4), cycles=(2, 1)
 def gathered(panel, series, origin, shape=SHAPE, origins=1):
     arrays = flatten(panel, Vocabulary.of(panel), level_window=4, scale_window=8, seasons=shape.seasons)
     flat = {name: ops.convert_to_tensor(array) for name, array in arrays.items()}
-    index = [ops.convert_to_tensor(np.array(each, np.int32)) for each in (series, origin)]
-    batch = gather(flat, *index, shape, origins=origins, ops=ops)
+    rows, ends = (ops.convert_to_tensor(np.array(each, np.int32)) for each in (series, origin))
+    batch = gather(flat, rows, ends, shape, origins=origins, ops=ops)
     return {name: ops.convert_to_numpy(tensor) for name, tensor in batch.items()}, arrays
 
 
@@ -125,7 +126,7 @@ def test_covariates_are_taken_by_their_names_in_the_order_in_which_they_were_lea
     learnt = make_panel({"a": np.arange(20)}, horizon=3, known_future=known, known_future_names=("rise", "fall"))
     vocabulary = Vocabulary.of(learnt)
     turned = replace(learnt, known_future=known[:, ::-1], known_future_names=("fall", "rise"))
-    windows = {"level_window": 4, "scale_window": 8, "seasons": (7,)}
+    windows: dict[str, Any] = {"level_window": 4, "scale_window": 8, "seasons": (7,)}
     mine, theirs = (flatten(each, vocabulary, **windows)["future_covariates"] for each in (learnt, turned))
     np.testing.assert_array_equal(mine, theirs)
     with pytest.raises(ModelError, match=r"trained with the covariates \['rise', 'fall'\].* has no \['rise'\]"):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import keras
 import numpy as np
@@ -106,7 +107,7 @@ def test_a_loss_that_is_not_finite_is_tried_at_lower_rates_and_then_given_up(cou
 
 
 def test_progress_tells_the_loss_and_the_time_left(course):
-    seen = []
+    seen: list[Any] = []
     course(progress=seen.append)
     assert [each.step for each in seen] == list(range(ROUND, 151, ROUND))
     assert seen[-1].seconds_left == 0

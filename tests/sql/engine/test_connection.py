@@ -29,8 +29,8 @@ def test_a_source_cannot_be_written_over_either_way(database_url, engine, run_sq
     with pytest.raises(StorageError, match=r"read-?only"), transaction(connect_source(url)) as connection:
         connection.execute(sa.text("DELETE FROM t"))
     with (
-        closing(adbc_source_connection(url)) as connection,
-        connection.cursor() as cursor,
+        closing(adbc_source_connection(url)) as adbc,
+        adbc.cursor() as cursor,
         pytest.raises(adbc_driver_manager.Error, match=r"read-?only"),
     ):
         cursor.execute("DELETE FROM t")

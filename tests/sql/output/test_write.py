@@ -1,6 +1,7 @@
 import math
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,7 +39,7 @@ def test_numpy_scalars_and_nan_are_stored_as_numbers_and_null(output):
 
 def test_losses_come_oldest_first_in_utc_whatever_zone_they_were_given_in(output):
     madrid = timezone(timedelta(hours=1))
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"job": "sales", "evaluated_on": NIGHT + timedelta(days=day), "segment": "all", "loss": 0.5 + day,
          "threshold": 2.0, "state": "ok"}
         for day in (2, 0, 1)
@@ -115,7 +116,8 @@ def test_a_run_that_never_began_cannot_end(output):
 
 
 def test_a_run_that_is_tried_again_under_its_own_name_forgets_its_first_error(output):
-    for state, facts in (("failed", {"error": "no answer"}), ("completed", {"series": 3})):
+    ends: list[tuple[Any, dict[str, Any]]] = [("failed", {"error": "no answer"}), ("completed", {"series": 3})]
+    for state, facts in ends:
         write.start_run(output, "r1", "sales", NIGHT, NIGHT)
         write.finish_run(output, "r1", state, NIGHT, **facts)
     (row,) = history.runs(output, "sales")

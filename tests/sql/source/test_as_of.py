@@ -37,7 +37,7 @@ def test_rows_recorded_last_stay_however_many_are_sorted_together(parts, at_once
         # Each place once and in order, which needs no sorting.
         rows = sorted({row[:2]: row for row in rows}.values(), key=lambda row: row[:2])
         parts = [rows[first : first + 2] for first in range(0, len(rows), 2)] or [[]]
-    last = {}
+    last: dict[tuple[object, ...], int] = {}
     for *place, recorded in rows:
         last[tuple(place)] = max(last.get(tuple(place), 0), recorded or 0)
     with pytest.MonkeyPatch.context() as patch:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -100,7 +101,7 @@ def test_before_anything_was_issued_nothing_is_known_ahead(make_source):
 def test_a_query_gets_its_bounds_and_may_find_nothing(make_source):
     query = "SELECT * FROM weather WHERE hour >= :since AND hour <= :until"
     source = make_source({**WEATHER, "table": None, "query": query})
-    bounds = {"since": datetime(2024, 3, 1, tzinfo=UTC), "until": datetime(2024, 3, 8, tzinfo=UTC)}
+    bounds: dict[str, Any] = {"since": datetime(2024, 3, 1, tzinfo=UTC), "until": datetime(2024, 3, 8, tzinfo=UTC)}
     assert read(source, **bounds)["warmth"].to_pylist() == [11.5]
     nothing = read(source, since=datetime(2025, 1, 1, tzinfo=UTC))
     assert (nothing.num_rows, nothing.column_names) == (0, ["timestamp", "warmth"])

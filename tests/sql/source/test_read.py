@@ -1,5 +1,6 @@
 import hashlib
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
@@ -43,7 +44,7 @@ def source(url, **changes):
     )
 
 
-def by_time(rows: pa.Table) -> list[dict[str, object]]:
+def by_time(rows: pa.Table) -> list[dict[str, Any]]:
     return rows.sort_by("timestamp").to_pylist()
 
 

@@ -23,7 +23,7 @@ def day(number: int) -> datetime:
 @pytest.fixture
 def ran(places):
     """Notes a run of a night, an hour after the run before it, with what it left."""
-    runs = []
+    runs: list[str] = []
 
     def note(number, points=6, part="nightly", state="completed"):
         run_id, begins = f"r{len(runs)}", BEGAN + timedelta(hours=len(runs))

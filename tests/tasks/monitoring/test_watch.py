@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from models.evaluation.evaluation_loss import EvaluationLoss
-from models.monitoring.signals import false_alarm_rate
+from models.monitoring.signals import Signal, false_alarm_rate
 from models.settings.monitoring import MonitorSettings
 from sql.errors import SourceError
 from sql.output import history, write
@@ -202,8 +202,7 @@ def test_a_segment_that_is_worse_alone_is_named_as_the_diagnosis(places, evaluat
 
 def test_series_that_are_new_since_are_named_as_the_diagnosis(places, run_nights):
     for number in range(8):
-        started = {"job": "sales", "cutoff": day(number), "started_at": day(number)}
-        write.start_run(places.engine(), f"r{number}", **started)
+        write.start_run(places.engine(), f"r{number}", "sales", cutoff=day(number), started_at=day(number))
         write.finish_run(places.engine(), f"r{number}", "completed", day(number), series=20 if number < 3 else 30)
     run_nights([0.5] * 3 + [0.9] * 5)
     assert history.alerts(places.engine(), "sales")[0]["reason"] == "10 of 30 series are new since"
@@ -293,12 +292,13 @@ def test_a_replay_says_what_the_rule_said_and_changes_nothing(places, run_nights
 
 def test_the_alerts_of_chance_of_all_segments_and_signals_add_up_to_what_the_job_may_raise():
     names = [f"region={number}" for number in range(8)]
-    for signals in (
+    asked: tuple[list[Signal], ...] = (
         ["loss", "bias", "coverage", "instability"],
         ["loss"],
         ["bias", "coverage"],
         ["loss", "instability"],
-    ):
+    )
+    for signals in asked:
         monitor = MonitorSettings(false_alarms_per_year=0.4, signals=signals)
         for segments in (names, []):
             rates = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -67,10 +68,13 @@ def test_a_past_night_run_again_says_nothing_about_today(places, look, forecast_
 
 
 def test_the_alert_is_told_once_by_its_own_event_when_it_opens_and_when_it_closes(places, look, monkeypatch):
-    told = []
-    monkeypatch.setattr(
-        "tasks.monitoring.notify.emit", lambda event, payload: told.append((event, payload["effect"])) or True
-    )
+    told: list[tuple[str, float]] = []
+
+    def emit(event: str, payload: dict[str, Any]) -> bool:
+        told.append((event, payload["effect"]))
+        return True
+
+    monkeypatch.setattr("tasks.monitoring.notify.emit", emit)
     for stale, cutoff in ((True, NEWEST), (True, NEWEST), (False, NEWEST + timedelta(days=6))):
         look(audit(stale=stale, newest=cutoff))
         notify(places, Notify(), cutoff, NOW)

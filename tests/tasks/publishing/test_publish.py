@@ -199,7 +199,7 @@ def test_a_folder_on_another_file_system_gets_the_file_too(forecast_rows, tmp_pa
 
 
 def test_a_reader_of_a_night_sees_no_aside_file(places, forecast_rows, tmp_path, monkeypatch):
-    seen = []
+    seen: list[str] = []
 
     def look(engine, rows, before_commit):
         seen.extend(path.name for path in Path(places.parquet).rglob("*.parquet"))

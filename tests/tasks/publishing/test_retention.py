@@ -14,9 +14,10 @@ import pytest
 from models.settings.forecast import ForecastSettings
 from sql.errors import StorageError
 from sql.output import history
-from tasks.night.job import days_to_judge, forget
+from tasks.night.job import days_to_judge
 from tasks.publishing import retention
 from tasks.publishing.publish import publish
+from tasks.publishing.retention import forget
 from tasks.store.night_file import save_night
 
 FIRST = datetime(2024, 1, 31, tzinfo=UTC)

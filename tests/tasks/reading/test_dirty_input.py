@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -66,10 +65,10 @@ WRONG_VALUES = st.one_of(st.text(max_size=5), st.binary(max_size=4), st.sampled_
 
 
 @st.composite
-def rows(draw: st.DrawFn) -> list[tuple[object, object, object]]:
+def rows(draw: st.DrawFn) -> list[tuple[object, ...]]:
     """Rows of the good series among others that are dirty, in any order; now and then a type that has no place."""
-    dirty = st.tuples(IDS, TIMES, VALUES)
-    wrong = st.one_of(
+    dirty: st.SearchStrategy[tuple[object, ...]] = st.tuples(IDS, TIMES, VALUES)
+    wrong: st.SearchStrategy[tuple[object, ...]] = st.one_of(
         st.tuples(IDS, WRONG_TIMES, VALUES),
         st.tuples(IDS, TIMES, WRONG_VALUES),
         st.tuples(st.sampled_from([None, 7, 7.5, b"\xff", b"goods"]), TIMES, VALUES),
@@ -125,7 +124,7 @@ class Database:
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+def database(tmp_path_factory: pytest.TempPathFactory) -> Database:
     return Database(tmp_path_factory.mktemp("dirty"))
 
 

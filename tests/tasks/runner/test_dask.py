@@ -34,6 +34,7 @@ from tasks.forecasting.predict import Predicted, predict
 from tasks.publishing.publish import publish
 from tasks.runner.cluster import check_runner
 from tasks.runner.errors import RunnerError
+from tasks.runner.shared_files import fetch
 from tasks.settings import Output, Runner
 from tasks.store.panel_file import save_panel
 from tasks.store.places import Places
@@ -142,7 +143,7 @@ def kill_in_the_middle(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[st
     """Freezes one worker at its first shard, and kills it when the other one's first part has come."""
 
     def arrange(observer: Client, *processes: subprocess.Popen[bytes]) -> list[str]:
-        result, fetch, frozen, killed = cluster_shards._result, cluster_shards.fetch, [], list[str]()
+        result, frozen, killed = cluster_shards._result, list[str](), list[str]()
         process_of = {
             address: next(each for each in processes if each.pid == pid)
             for address, pid in observer.run(os.getpid).items()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any
 
 import dask
@@ -18,6 +19,7 @@ from tasks.runner import cluster
 from tasks.runner.cluster import check_runner, connected
 from tasks.runner.errors import RunnerError
 from tasks.settings import Runner
+from tasks.store.version_store import StoredVersion
 
 
 @pytest.mark.parametrize("address", ["tcp://10.0.0.5:8786", "tls://dask.example:8786", "tcp://[::1]:8786"])
@@ -55,7 +57,7 @@ def test_without_dask_installed_the_remedy_is_named(monkeypatch, where: dict[str
 
 
 def test_a_worker_without_the_package_is_named() -> None:
-    mine = cluster.version(cluster.PACKAGE)
+    mine = version(cluster.PACKAGE)
     versions = {
         "scheduler": {"packages": {"nightcast": mine}},
         "workers": {"tcp://a:1": {"packages": {"nightcast": mine}}, "tcp://b:2": {"packages": {}}},
@@ -71,7 +73,7 @@ def test_processes_share_the_cores_and_a_shard_that_kills_them_is_named(monkeypa
     )
     with dask.config.set({"distributed.scheduler.allowed-failures": 0}), connected(Runner(processes=2)) as client:
         assert list(client.nthreads().values()) == [2, 2]
-        future = client.submit(lambda: os.kill(os.getpid(), 9), pure=False)
+        future: Any = client.submit(lambda: os.kill(os.getpid(), 9), pure=False)
         with pytest.raises(RunnerError, match=r"A shard of 3 series has brought down .* Lower runner.shard_series"):
             cluster_shards._result(client, shard, future)
 
@@ -91,7 +93,7 @@ def test_a_worker_loads_a_version_once_and_forgets_it_for_the_next(monkeypatch, 
     monkeypatch.setattr(cluster_worker, "Forecaster", FakeForecaster)
     monkeypatch.setattr(cluster_worker, "fetch_version", lambda model, scratch: model.version)
     monkeypatch.setattr(cluster_worker, "_loaded", {})
-    first, second = (cluster_worker.StoredVersion(name, f"file:///{name}", name) for name in ("v1", "v2"))
+    first, second = (StoredVersion(name, f"file:///{name}", name) for name in ("v1", "v2"))
 
     forecasters = [cluster_worker._forecaster(model, tmp_path) for model in (first, first, second, second)]
 
@@ -101,9 +103,7 @@ def test_a_worker_loads_a_version_once_and_forgets_it_for_the_next(monkeypatch, 
 
 
 def test_a_worker_that_does_not_see_the_files_says_what_it_needs(tmp_path) -> None:
-    shard = cluster_worker.Shard(
-        str(tmp_path / "shard-0.npz"), None, None, None, None, cluster.version(cluster.PACKAGE)
-    )
+    shard = cluster_worker.Shard(str(tmp_path / "shard-0.npz"), None, None, None, None, version(cluster.PACKAGE))
     with pytest.raises(
         RunnerError, match=r"does not see .*shard-0\.npz\. Workers of other machines need output.versions"
     ):

@@ -175,7 +175,12 @@ def trainer(tmp_path):
     with subprocess.Popen(
         command, stdin=pipe, stdout=pipe, text=True, bufsize=1, env=os.environ | {"PYTHONPATH": path}, process_group=0
     ) as process:
-        reader = threading.Thread(target=lambda: [lines.put(line.strip()) for line in process.stdout])
+
+        def read() -> None:
+            for line in process.stdout:
+                lines.put(line.strip())
+
+        reader = threading.Thread(target=read)
         reader.start()
         yield process, lines
         process.stdin.close()
