@@ -1,24 +1,24 @@
-"""What can go wrong in storage, drawn once.
+"""The errors of storage.
 
 ValueError
-└── SourceError     what was asked of a database is wrong: mend the job file or the source
-    └── NoRows      the table or query gave none
+└── SourceError     the job file asks a database for something wrong: correct the job file or the source
+    └── NoRows      the table or query gave no rows
 Exception
-└── StorageError    a database cannot be read or written: mend the machine, or wait
+└── StorageError    a database cannot be read or written: repair the machine, or wait
     └── Unreachable a database does not answer at all
 """
 
 
 class SourceError(ValueError):
-    """A database, table, column or query is not what the job says; the message holds the remedy."""
+    """A database, table, column or query is not as the job file says. The message holds the remedy."""
 
 
 class NoRows(SourceError):
-    """A table or query gave no rows, at all or within the bounds that were asked for."""
+    """A table or query gave no rows, or none within the requested bounds."""
 
 
 class StorageError(Exception):
-    """A database did not do what it was asked; nothing was changed in it."""
+    """A database refused what it was asked to do, and is unchanged."""
 
 
 class Unreachable(StorageError):

@@ -127,10 +127,10 @@ def _postgresql_driver() -> str:
 def _source(job: str) -> str:
     from flows.job.job import load_job
     from sql.engine.url import describe, resolve_url
-    from sql.source.read import reach
+    from sql.source.read import check_source
 
     loaded = load_job(job)
-    reach(loaded.job.source, loaded.base)
+    check_source(loaded.job.source, loaded.base)
     return f"{describe(resolve_url(loaded.job.source.url, loaded.base))} answers"
 
 

@@ -1,4 +1,4 @@
-"""Connections: URLs, engines, statements, bulk rows as Arrow, and the lock.
+"""Connections: URLs, engines, statements, bulk rows as Arrow, and locks.
 
 Its face: `connect`.
 """

@@ -1,4 +1,4 @@
-"""Many rows at once, as Arrow: over ADBC where there is a driver, else over SQLAlchemy."""
+"""Many rows at once, as Arrow: over ADBC if the database has a driver, else over SQLAlchemy."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from sql.engine.statement import quoted
 Kind = Literal["text", "number", "integer", "timestamp"]
 
 _BATCH_ROWS = 50_000
-# SQLite has types per value, not per column, and its driver takes the types of a result from the
-# first rows alone. A first row made here tells it what to expect, and is dropped again.
-_FIRST_ROW: dict[Kind, str] = {"text": "''", "number": "0.5", "integer": "0", "timestamp": "''"}
+# SQLite has types per value, not per column, and its driver derives the types of a result from the
+# first rows. So a query begins with an artificial row of the right types, which is dropped again.
+_TYPING_ROW: dict[Kind, str] = {"text": "''", "number": "0.5", "integer": "0", "timestamp": "''"}
 
 
 class Column(NamedTuple):
-    """A column to read: an SQL expression, the name it gets, and what it should hold."""
+    """A column to read: an SQL expression, the name of the result column, and the kind of its values."""
 
     expression: str
     name: str
@@ -31,22 +31,22 @@ class Column(NamedTuple):
 
 
 class TextAmongNumbers(Exception):
-    """A column that was read as numbers holds text; read it as text to see which."""
+    """A column that was read as numbers holds text. Read it as text to see which."""
 
 
 def select(
     connection: adbc_driver_manager.dbapi.Connection | None, engine: sa.Engine, columns: Sequence[Column], tail: str
 ) -> pa.Table:
-    """The rows of `SELECT columns tail`, in the types that the database has for them.
+    """The rows of `SELECT columns tail`, in the types of the database.
 
     Args:
-        connection: Where the database has an ADBC driver; it is left open.
+        connection: A connection over ADBC, which stays open; None for a database without an ADBC driver.
         engine: The same database.
         columns: What to read.
-        tail: SQL from `FROM` on, with literals in place.
+        tail: SQL from `FROM` on, with literals filled in.
 
     Returns:
-        One column per entry of `columns`. SQLite: string, float64 or int64 as the kinds say.
+        One column per entry of `columns`. From SQLite: string, float64 or int64, by the kind of the column.
 
     Raises:
         TextAmongNumbers: from SQLite only.
@@ -67,21 +67,23 @@ def stream(
     batch_rows: int = _BATCH_ROWS,
     parameters: Sequence[str] = (),
 ) -> Iterator[pa.RecordBatch]:
-    """The rows of `select`, while the database still finds them; over ADBC at least one batch, which may be empty.
+    """The rows of `select` in batches, while the database still searches. ADBC gives at least one batch, maybe empty.
 
-    Without ADBC a column may be of another type in each batch. `parameters` are those of the tail, in the way of the
-    database's driver.
+    Without ADBC, the type of a column may differ between batches. `parameters` fill the placeholders of the tail, which
+    are those of the database's driver.
     """
-    chosen = ", ".join(f"{column.expression} AS {quoted(column.name, engine.dialect)}" for column in columns)
-    query = f"SELECT {chosen} {tail}"
+    expressions = ", ".join(f"{column.expression} AS {quoted(column.name, engine.dialect)}" for column in columns)
+    query = f"SELECT {expressions} {tail}"
     if connection is None:
         yield from _over_sqlalchemy(engine, columns, query, batch_rows, tuple(parameters))
         return
     is_sqlite = engine.dialect.name == "sqlite"
     if is_sqlite:
-        first = ", ".join(f"{_FIRST_ROW[column.kind]} AS {quoted(column.name, engine.dialect)}" for column in columns)
-        query = f"SELECT {first} UNION ALL {query}"
-    made_rows = int(is_sqlite)
+        typing_row = ", ".join(
+            f"{_TYPING_ROW[column.kind]} AS {quoted(column.name, engine.dialect)}" for column in columns
+        )
+        query = f"SELECT {typing_row} UNION ALL {query}"
+    artificial_rows = int(is_sqlite)
     with connection.cursor() as cursor:
         if is_sqlite:
             cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": str(batch_rows)})
@@ -90,12 +92,12 @@ def stream(
             rows = cursor.fetch_record_batch()
             yield pa.RecordBatch.from_pylist([], rows.schema)
             for batch in rows:
-                yield batch.slice(made_rows)
-                made_rows = 0
+                yield batch.slice(artificial_rows)
+                artificial_rows = 0
         except (OSError, pa.ArrowException) as error:
             if "Type mismatch" in str(error):
                 raise TextAmongNumbers from error
-            # Arrow tells what the driver said in an error of its own.
+            # Arrow wraps the message of the driver in an error of its own.
             unknown = adbc_driver_manager.AdbcStatusCode.UNKNOWN
             raise adbc_driver_manager.OperationalError(str(error), status_code=unknown) from error
 
@@ -127,7 +129,7 @@ def _array(values: Iterable[Any], kind: Kind) -> pa.Array:
     try:
         return pa.array(texts, pa.string())
     except UnicodeEncodeError:
-        # Half a surrogate pair is no text that anybody could store; its number is.
+        # Half a surrogate pair is not valid text; keep its code as an escape sequence.
         return pa.array([text and text.encode("utf-8", "backslashreplace").decode() for text in texts], pa.string())
 
 
@@ -138,7 +140,7 @@ def _plain(value: Any, kind: Kind) -> Any:
     if kind == "text":
         return value if isinstance(value, str) else str(value)
     if kind == "timestamp":
-        # A day is its midnight; whatever else is no time at all stays readable for the error.
+        # A day counts as its midnight. What is not a time becomes text, which the error then shows.
         if isinstance(value, date) and not isinstance(value, datetime):
             return datetime.combine(value, time.min)
         return value if isinstance(value, datetime | str) else str(value)

@@ -1,8 +1,8 @@
-"""Ways into a database: SQLAlchemy for everything small, ADBC for bulk rows.
+"""Connections to a database: SQLAlchemy for everything small, ADBC for bulk rows.
 
-PostgreSQL and SQLite have an ADBC driver; every other SQLAlchemy URL works without.
-Connections are opened when needed and closed at once: a night trains for minutes between
-its reads and its writes, and firewalls drop what stays silent for so long.
+PostgreSQL and SQLite have an ADBC driver. Other databases are reached through SQLAlchemy only.
+A connection is opened when it is needed and closed right after: a night trains for minutes between
+its reads and its writes, and firewalls drop connections that are idle for so long.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = [
 ]  # fmt: skip
 
 BUSY_SECONDS = 30
-"""How long a writer waits for another writer of the same SQLite file."""
+"""Seconds that a writer waits for another writer of the same SQLite file."""
 
 POSTGRESQL_SETUP = (
     "run `pip install adbc-driver-postgresql 'psycopg[binary]'` (in a clone of the project: "
@@ -38,13 +38,13 @@ POSTGRESQL_SETUP = (
 """How to install the drivers of PostgreSQL, as the end of a sentence."""
 
 _REMEDIES = {
-    "database is locked": "Another process is writing to it: try again later.",
-    "file is not a database": "Name another file in the URL, or move this one away.",
+    "database is locked": "Another process is writing to it. Try again later.",
+    "file is not a database": "Name another file in the URL, or move this file away.",
 }
 
 _POSTGRESQL_DEFAULTS = {
     "connect_timeout": "5",
-    # A server that vanishes in the middle of a query is noticed in half a minute, not in two hours.
+    # Notice within half a minute, not two hours, that a server vanished in the middle of a query.
     "keepalives_idle": "10",
     "keepalives_interval": "5",
     "keepalives_count": "3",
@@ -53,11 +53,11 @@ _POSTGRESQL_DEFAULTS = {
 
 @lru_cache(maxsize=32)
 def connect(url: sa.URL) -> sa.Engine:
-    """An engine that may write. A SQLite file's folder is made; the file itself on first use.
+    """An engine that may write. The folder of a SQLite file is created now, the file on first use.
 
     Raises:
         SourceError: where no driver is installed for the URL.
-        StorageError: where the folder cannot be made.
+        StorageError: where the folder cannot be created.
     """
     if url.get_backend_name() == "sqlite":
         folder = Path(str(url.database)).parent
@@ -65,8 +65,8 @@ def connect(url: sa.URL) -> sa.Engine:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StorageError(
-                f"Cannot make the folder {folder} of {describe(url)}: {error.strerror}. "
-                "Name a folder that may be written in the job's URL."
+                f"Cannot create the folder {folder} for {describe(url)}: {error.strerror}. "
+                "Name a folder in the URL that this user may write to."
             ) from error
         return _sqlite_engine(url, _sqlite_writer)
     if url.get_backend_name() == "postgresql":
@@ -76,7 +76,7 @@ def connect(url: sa.URL) -> sa.Engine:
 
 @lru_cache(maxsize=32)
 def connect_source(url: sa.URL) -> sa.Engine:
-    """An engine that cannot write on SQLite and PostgreSQL; elsewhere it only ever gets SELECTs.
+    """An engine for reading: SQLite and PostgreSQL refuse to write through it, other databases get only SELECTs.
 
     Raises:
         SourceError: where the SQLite file does not exist, or no driver is installed for the URL.
@@ -98,26 +98,26 @@ def _postgresql_defaults(url: sa.URL) -> dict[str, str]:
 
 
 def check_file(url: sa.URL, kind: str = "SQLite") -> None:
-    """Raise SourceError where a database's file is not there."""
+    """Raise SourceError where the file of a database does not exist."""
     if not Path(str(url.database)).is_file():
         raise SourceError(
-            f"There is no {kind} file {url.database}. Check the source's URL: a relative path starts from the "
-            "folder of the job file. `nightcast import` makes a database from a CSV or Parquet file."
+            f"There is no {kind} file {url.database}. Check the URL of the source: a relative path starts from the "
+            "folder of the job file. `nightcast import` creates a database from a CSV or Parquet file."
         )
 
 
 def _create_engine(url: sa.URL, **options: Any) -> sa.Engine:
     if url.get_backend_name() in SOURCES_ONLY:
         raise SourceError(
-            f"{describe(url)} can be a source, but nothing is written there: "
-            "give the URL of a database such as sqlite:///name.db or postgresql://host/database."
+            f"{describe(url)} can be a source, but not an output. "
+            "Give the URL of a database such as sqlite:///name.db or postgresql://host/database."
         )
     try:
         return sa.create_engine(url, poolclass=pool.NullPool, **options)
     except exc.NoSuchModuleError:
         raise SourceError(
             f"SQLAlchemy knows no database {url.drivername!r} ({describe(url)}). "
-            "Check the URL's beginning, or install the database's SQLAlchemy dialect."
+            "Check the beginning of the URL, or install the SQLAlchemy dialect of the database."
         ) from None
     except ImportError as error:
         remedy = POSTGRESQL_SETUP if url.get_backend_name() == "postgresql" else "install it"
@@ -130,7 +130,7 @@ def _sqlite_engine(url: sa.URL, open_file: Callable[[str], sqlite3.Connection]) 
 
     @sa.event.listens_for(engine, "begin")
     def begin(connection: sa.Connection) -> None:
-        # The driver's own implicit transactions leave out DDL; begin them here instead.
+        # The implicit transactions of the driver exclude DDL, so every transaction begins here.
         connection.exec_driver_sql(connection.get_execution_options().get("sqlite_begin", "BEGIN"))
 
     return engine
@@ -139,7 +139,7 @@ def _sqlite_engine(url: sa.URL, open_file: Callable[[str], sqlite3.Connection]) 
 def _sqlite_writer(path: str) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
-        # Readers of last night's forecasts do not wait for tonight's writer.
+        # With a write-ahead log, readers do not wait for a writer.
         connection.execute("PRAGMA journal_mode = WAL")
     except sqlite3.Error:
         connection.close()
@@ -158,12 +158,12 @@ def _read_only_uri(path: str) -> str:
 
 
 def adbc_connection(url: sa.URL) -> adbc_driver_manager.dbapi.Connection | None:
-    """A connection for bulk rows that may write, in a transaction; None where there is no driver."""
+    """A connection for bulk rows that may write, in a transaction; None for a database without an ADBC driver."""
     return _adbc(url, str(url.database))
 
 
 def adbc_source_connection(url: sa.URL) -> adbc_driver_manager.dbapi.Connection | None:
-    """A connection for bulk rows that cannot write; None where there is no driver."""
+    """A connection for bulk rows that cannot write; None for a database without an ADBC driver."""
     if url.get_backend_name() == "sqlite":
         check_file(url)
         return _adbc(url, _read_only_uri(str(url.database)))
@@ -189,7 +189,7 @@ def _adbc(url: sa.URL, sqlite_uri: str) -> adbc_driver_manager.dbapi.Connection 
             return None
         url = url.set(drivername="postgresql").update_query_dict(_postgresql_defaults(url))
         address, mark, query = url.render_as_string(hide_password=False).partition("?")
-        # SQLAlchemy writes a space as "+", which libpq takes for a plus; a true plus is "%2B" already.
+        # SQLAlchemy writes a space as "+", which libpq reads as a plus sign. A plus sign is already "%2B".
         opened: adbc_driver_manager.dbapi.Connection = adbc_driver_postgresql.dbapi.connect(
             address + mark + query.replace("+", "%20")
         )
@@ -198,12 +198,12 @@ def _adbc(url: sa.URL, sqlite_uri: str) -> adbc_driver_manager.dbapi.Connection 
 
 
 def ping(engine: sa.Engine) -> None:
-    """Ask the database for an answer.
+    """Check that the database answers.
 
     Raises:
-        Unreachable: where none comes within seconds.
+        Unreachable: where it does not answer within seconds.
     """
-    # SQLite would answer SELECT 1 without opening the file.
+    # SQLite answers SELECT 1 without opening the file.
     question = "SELECT 1 FROM sqlite_master WHERE 1 = 0" if engine.dialect.name == "sqlite" else "SELECT 1"
     try:
         with engine.connect() as connection:
@@ -214,14 +214,14 @@ def ping(engine: sa.Engine) -> None:
 
 @contextmanager
 def transaction(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """One transaction that writes: all of it is kept, or nothing.
+    """One transaction that writes everything or nothing.
 
     Raises:
         StorageError: where the database refuses.
     """
     with (
         storage_errors(engine.url, "write to"),
-        # IMMEDIATE: wait for another writer now, rather than fail when the first row is written.
+        # IMMEDIATE: wait for another writer now instead of failing at the first row.
         engine.connect().execution_options(sqlite_begin="BEGIN IMMEDIATE") as connection,
         connection.begin(),
     ):
@@ -230,7 +230,7 @@ def transaction(engine: sa.Engine) -> Iterator[sa.Connection]:
 
 @contextmanager
 def storage_errors(url: sa.URL, doing: str) -> Iterator[None]:
-    """Turn what a driver raises into a StorageError: what was being done, where, and why it failed."""
+    """Turn the errors of a driver into a StorageError that says what failed, where and why."""
     try:
         yield
     except (exc.SQLAlchemyError, adbc_driver_manager.Error) as error:
@@ -238,11 +238,11 @@ def storage_errors(url: sa.URL, doing: str) -> Iterator[None]:
 
 
 def storage_error(url: sa.URL, doing: str, error: Exception) -> StorageError:
-    """The error to raise for a driver's own, without the password and the statement."""
+    """The StorageError for an error of a driver, without the password and the statement."""
     cause = getattr(error, "orig", None) or error
     reason = " ".join(str(cause).split()).rstrip(".? ")
     if url.password:
         reason = reason.replace(str(url.password), "***")
     remedies = (remedy for words, remedy in _REMEDIES.items() if words in reason)
-    remedy = next(remedies, "Check that it runs, can be reached from here, and grants what is needed.")
+    remedy = next(remedies, "Check that it runs, that this machine can reach it, and that the user may do this.")
     return StorageError(f"Could not {doing} the database {describe(url)}: {reason}. {remedy}")

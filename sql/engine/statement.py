@@ -1,4 +1,4 @@
-"""SQL text that is made or checked here: quoted names, one SELECT and no more, timestamps as literals."""
+"""SQL text: quoted names, literals, and queries that must be a single SELECT."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _UNBOUNDED = {"since": "-infinity", "until": "infinity"}
 
 
 def quoted(name: str, dialect: sa.Dialect) -> str:
-    """A name as the database wants it, whatever characters it holds.
+    """A name in quotes, so that it may hold any character.
 
     >>> from sqlalchemy.dialects import sqlite
     >>> quoted('or"der', sqlite.dialect())
     '"or""der"'
     """
     if dialect.name in ("sqlite", "postgresql"):
-        # SQLAlchemy would double a percent sign for psycopg, which ADBC takes literally.
+        # SQLAlchemy would double a percent sign for psycopg, but ADBC takes it literally.
         return '"' + name.replace('"', '""') + '"'
     return dialect.identifier_preparer.quote_identifier(name)
 
@@ -46,26 +46,26 @@ def text_literal(text: str) -> str:
 
 
 def single_select(query: str, where: str) -> str:
-    """The query without its last semicolon, where it is one SELECT (or WITH ... SELECT).
+    """The query without comments and its last semicolon, if it is one SELECT (or WITH ... SELECT, or VALUES).
 
     Args:
         query: SQL as a person wrote it, comments included.
-        where: What to call it in an error.
+        where: How an error names the query.
 
     Raises:
-        SourceError: where it is empty, another kind of statement, or several.
+        SourceError: where the query is empty, another kind of statement, or several statements.
     """
     code = "".join(" " if token["comment"] else token[0] for token in _TOKEN.finditer(query))
     statements = [part.strip() for part in _split(code) if part.strip()]
     if not statements:
-        raise SourceError(f"{where} is empty; write a SELECT.")
+        raise SourceError(f"{where} is empty. Write a SELECT.")
     if len(statements) > 1:
-        raise SourceError(f"{where} holds {len(statements)} statements; keep one SELECT.")
+        raise SourceError(f"{where} holds {len(statements)} statements. Keep one SELECT.")
     first = re.match(r"[\s(]*(\w*)", statements[0])
     word = first[1].upper() if first else ""
     if word not in ("SELECT", "WITH", "VALUES"):
         raise SourceError(
-            f"{where} begins with {word or statements[0][:10]!r}, but the source is only read: write a SELECT."
+            f"{where} begins with {word or statements[0][:10]!r}, but a source can only be read. Write a SELECT."
         )
     return statements[0]
 
@@ -83,14 +83,14 @@ def _split(code: str) -> list[str]:
 def with_bounds(
     query: str, since: datetime | None, until: datetime | None, zone: ZoneInfo, dialect: sa.Dialect, where: str
 ) -> str:
-    """The query with `:since` and `:until` as literals; a bound that is None leaves nothing out.
+    """The query with `:since` and `:until` replaced by literals; a bound of None excludes nothing.
 
-    PostgreSQL gets instants. Elsewhere the literal is the wall clock of `zone`, as
-    `2024-01-31 18:00:00.000000`, and for a `:since` at midnight the day alone, so that it
-    compares well with days kept as text.
+    For PostgreSQL the literal is an instant. For other databases it is local time in `zone`, as
+    `2024-01-31 18:00:00.000000`. A `:since` at midnight becomes the day alone, so that it
+    compares correctly with days stored as text.
 
     Raises:
-        SourceError: for any other `:name`.
+        SourceError: where the query uses another `:name`.
     """
 
     def literal(token: re.Match[str]) -> str:
@@ -98,7 +98,7 @@ def with_bounds(
         if name is None:
             return token[0]
         if name not in ("since", "until"):
-            raise SourceError(f"{where} uses :{name}, but only :since and :until are given to it.")
+            raise SourceError(f"{where} uses :{name}, but only :since and :until have a value. Use one of them.")
         if dialect.name == "postgresql":
             instant = since if name == "since" else until
             return instant_literal(instant) if instant else f"TIMESTAMPTZ '{_UNBOUNDED[name]}'"
@@ -126,18 +126,18 @@ def instant_literal(instant: datetime) -> str:
 
 
 def within(column: str, since: datetime | None, until: datetime | None) -> str:
-    """A WHERE clause on a quoted column of real times, or nothing; naive ones are meant in the session's zone."""
+    """A WHERE clause on a quoted column of times, or "". The session's time zone applies to times without one."""
     bounds = {">=": since, "<=": until}
     terms = [f"{column} {sign} {instant_literal(bound)}" for sign, bound in bounds.items() if bound is not None]
     return f" WHERE {' AND '.join(terms)}" if terms else ""
 
 
 def text_since(column: str, since: datetime) -> tuple[str, list[str]]:
-    """A WHERE clause on a quoted column of SQLite, which keeps times as text of any form, and its parameters.
+    """A WHERE clause on a quoted column of SQLite, whose times are text in any form, and its parameters.
 
-    It may let older rows through, and never leaves out one that is not older: a text with an offset from UTC shows a
-    day that is at most one away from its instant's, blanks before a time sort before every digit, and what is no time
-    is for the reader to name.
+    The clause may let older rows through, but excludes no newer row. The day in a text with an offset from UTC is at
+    most one day from the instant's day. Leading blanks sort before every digit. Text that is not a time also passes:
+    whoever reads the rows reports it.
 
     >>> text_since('"day"', datetime(2024, 1, 31, tzinfo=UTC))[1]
     ['2024-01-29']
@@ -148,21 +148,21 @@ def text_since(column: str, since: datetime) -> tuple[str, list[str]]:
 
 
 def as_of(tail: str, key: Sequence[str], recorded_at: str, moment: datetime, dialect: sa.Dialect) -> str:
-    """A FROM clause of the rows that were known at a moment: of several with one key, those recorded last by then.
+    """A FROM clause for the rows as of a moment: for each key, only the newest vintage recorded by then.
 
     Args:
         tail: FROM clause with or without WHERE, of PostgreSQL or DuckDB.
-        key: Columns that make rows revisions of each other.
-        recorded_at: Column of real times; NULL was known from the start.
-        moment: With a zone.
-        dialect: For the names.
+        key: Columns that vintages of one row share.
+        recorded_at: Column of times; NULL counts as known from the start.
+        moment: With a time zone.
+        dialect: Decides how names are quoted.
     """
-    of, recorded = (", ".join(quoted(name, dialect) for name in names) for names in (key, [recorded_at]))
-    # RANK, not ROW_NUMBER: of two rows recorded at once neither is the newer, and the audit has to say so.
+    key_columns, recorded = (", ".join(quoted(name, dialect) for name in names) for names in (key, [recorded_at]))
+    # RANK, not ROW_NUMBER: neither of two rows recorded at the same time is newer, and the audit must report both.
     known = f"{recorded} IS NULL OR {recorded} <= {instant_literal(moment)}"
-    rank = f"RANK() OVER (PARTITION BY {of} ORDER BY {recorded} DESC NULLS LAST)"
-    revisions = f"SELECT *, {rank} AS nightcast_rank FROM (SELECT * {tail}) all_rows WHERE {known}"
-    return f"FROM ({revisions}) revisions WHERE nightcast_rank = 1"
+    rank = f"RANK() OVER (PARTITION BY {key_columns} ORDER BY {recorded} DESC NULLS LAST)"
+    vintages = f"SELECT *, {rank} AS nightcast_rank FROM (SELECT * {tail}) all_rows WHERE {known}"
+    return f"FROM ({vintages}) vintages WHERE nightcast_rank = 1"
 
 
 def _since_text(since: datetime | None, zone: ZoneInfo) -> str:
@@ -179,7 +179,7 @@ def _until_text(until: datetime | None, zone: ZoneInfo) -> str:
 
 
 def literal(value: str | int | datetime | None, dialect: sa.Dialect) -> str:
-    """A value as the tables of this project hold it, as an SQL literal; timestamps are aware.
+    """A value as an SQL literal, in the form that the output tables have; timestamps need a time zone.
 
     >>> from sqlalchemy.dialects import sqlite
     >>> literal(datetime(2024, 1, 31, tzinfo=UTC), sqlite.dialect())

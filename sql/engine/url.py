@@ -1,4 +1,4 @@
-"""Database URLs as people write them in a job file: variables, relative paths, hidden passwords."""
+"""Database URLs in a job file: variables, relative paths, and passwords that no message shows."""
 
 from __future__ import annotations
 
@@ -15,26 +15,25 @@ from sql.errors import SourceError
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 _PASSWORD = re.compile(r"://[^:/@]*:(?!\$\{)[^@/]+@")
 SOURCES_ONLY = ("duckdb", "parquet")
-"""What can be read from but is no output: not SQLAlchemy's, but readers of their own."""
+"""Backends that can be a source but not an output: they have readers of their own, without SQLAlchemy."""
 
 _IN_FILES = {"sqlite": "SQLite file", "duckdb": "DuckDB file", "parquet": "folder of Parquet files"}
 _SECRET_KEY = re.compile(r"pass|secret|token", re.IGNORECASE)
 
 
 def resolve_url(url: str, base: Path | None = None) -> sa.URL:
-    """The URL with `${NAME}` read from the environment and the path of a SQLite or DuckDB file, or of a folder of
-    Parquet, made absolute.
+    """The URL with each `${NAME}` read from the environment, and the path of a file or folder made absolute.
 
-    A variable is the whole URL or one part of it (such as the password, which then needs no
-    percent-encoding).
+    A variable may stand for the whole URL or for one part of it, such as the password. A password in a
+    variable needs no percent-encoding.
 
     Args:
         url: Any SQLAlchemy URL; `postgresql://` means psycopg.
-        base: The folder that relative paths of SQLite files start from; the working directory if left out.
+        base: The folder that relative paths start from; the working directory if None.
 
     Raises:
-        SourceError: where a variable is not set, the URL cannot be read, or the database would be
-            in memory, so gone as soon as it was written.
+        SourceError: where a variable is not set, the URL is not valid, or the database would be
+            in memory and therefore lost at once.
 
     >>> resolve_url("sqlite:///example.db", Path("/data")).database
     '/data/example.db'
@@ -61,12 +60,12 @@ def _with_variables(url: str) -> sa.URL:
         if not os.environ.get(name):
             raise SourceError(
                 f"The database URL {url!r} names the environment variable {name}, which is not set. "
-                f"Set it where the job runs: export {name}=..."
+                f"Set it on the machine that runs the job: export {name}=..."
             )
         return os.environ[name]
 
     try:
-        # First split, then fill in: a password may hold any character.
+        # Split the URL first and fill in variables then, because a password may hold any character.
         parts = sa.make_url(url)
     except exc.ArgumentError:
         parts = None
@@ -83,7 +82,7 @@ def _with_variables(url: str) -> sa.URL:
     except (exc.ArgumentError, ValueError) as error:
         if isinstance(error, SourceError):
             raise
-        # The text with its variables filled in is never shown: it holds the password.
+        # Show the text without its variables filled in: it would hold the password.
         raise SourceError(
             f"{_without_password(url)!r} is not a database URL. Write for example sqlite:///example.db or "
             "postgresql://user:${PASSWORD}@host/database."
@@ -91,7 +90,7 @@ def _with_variables(url: str) -> sa.URL:
 
 
 def holds_password(url: str) -> bool:
-    """Whether a URL has its password written out, before the host or as an option, instead of as ${NAME}.
+    """Whether a URL holds a password as plain text, before the host or as an option, instead of as ${NAME}.
 
     >>> holds_password("postgresql://me:secret@host/db"), holds_password("postgresql://me:${PASSWORD}@host/db")
     (True, False)
@@ -100,7 +99,7 @@ def holds_password(url: str) -> bool:
         parts = sa.make_url(url)
     except (exc.ArgumentError, ValueError):
         return _PASSWORD.search(url) is not None
-    # A file of passwords (`passfile`) is the server's own way to keep them out of the URL.
+    # `passfile` names a file of passwords, which keeps them out of the URL.
     options = (value for key, value in parts.query.items() if _SECRET_KEY.search(key) and not key.endswith("file"))
     secrets = [parts.password, *options]
     return any(secret and not _VARIABLE.search(str(secret)) for secret in secrets)

@@ -1,4 +1,4 @@
-"""What a source's columns become: ids, instants and numbers, or an error that names the values in the way."""
+"""Converts the columns of a source to ids, times and numbers; an error names the values that do not convert."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import pyarrow.compute as pc
 from sql.errors import SourceError
 
 _OFFSET = r"\d:\d\d.*?(Z|[+-]\d\d(:?\d\d)?)$"
-# What Arrow reads as a number.
+# Text that Arrow reads as a number.
 _NUMBER = r"(?i)^([+-]?(([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|inf(inity)?|nan))$"
-_SHOWN = 5
+_EXAMPLES = 5
 
 
 def series_ids(parts: list[pa.ChunkedArray], names: list[str], where: str) -> pa.ChunkedArray:
-    r"""One id per row: the parts joined by "/"; "/" and "\" within a part are escaped by "\", and so is a part "*".
+    r"""One id per row: the parts joined by "/". In a part, "/" and "\" get a "\" before them, and so does a part "*".
 
-    "*" stands for a column that is summed over, in the ids of aggregates (`models/hierarchy/hierarchy.py`).
+    In the ids of aggregates, "*" stands for a column that is summed over (`models/hierarchy/hierarchy.py`).
 
     Args:
-        parts: String columns; a single one is taken as it is, but for "*".
+        parts: String columns. A single one becomes the id unchanged, unless it is "*".
         names: Their names, for an error.
         where: The table or query, for an error.
 
@@ -34,8 +34,8 @@ def series_ids(parts: list[pa.ChunkedArray], names: list[str], where: str) -> pa
     for part, name in zip(parts, names, strict=True):
         if part.null_count:
             raise SourceError(
-                f"{part.null_count} of {len(part)} rows of {where} have no {name!r}, so belong to no series. "
-                "Fill it in, or leave these rows out with a query."
+                f"{part.null_count} of {len(part)} rows of {where} have no {name!r}, so they belong to no series. "
+                "Fill it in, or exclude these rows with a query."
             )
     if len(parts) > 1:
         escaped = [pc.replace_substring(pc.replace_substring(part, "\\", "\\\\"), "/", "\\/") for part in parts]
@@ -46,7 +46,7 @@ def series_ids(parts: list[pa.ChunkedArray], names: list[str], where: str) -> pa
 
 
 def _with_star_escaped(ids: pa.ChunkedArray) -> pa.ChunkedArray:
-    r"""Ids of one column with one more "\" before "*", "\*", "\\*" and so on, so that none is "*"."""
+    r"""Ids of one column, with one more "\" before "*", "\*", "\\*" and so on, so that no id is "*"."""
     names = _dictionary(ids)
     escaped = pc.replace_substring_regex(names, r"\A(\\*\*)\z", r"\\\1")
     if escaped.equals(names):
@@ -56,19 +56,20 @@ def _with_star_escaped(ids: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def encoded(column: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArray:
-    """Strings as dictionary<int32, string>, one dictionary for all chunks.
+    """Strings as dictionary<int32, string>, with one dictionary for all chunks.
 
     Raises:
-        SourceError: where they hold bytes that are no text: SQLite checks none.
+        SourceError: where a string is not valid UTF-8, which SQLite does not check.
     """
     texts = column.dictionary_encode().unify_dictionaries()
     try:
         _dictionary(texts).validate(full=True)
     except pa.ArrowInvalid:
         wrong = [each for each in _dictionary(texts).cast(pa.binary()).to_pylist() if not _is_text(each)]
+        examples = ", ".join(repr(each[:40]) for each in wrong[:_EXAMPLES])
         raise SourceError(
-            f"The column {name!r} of {where} holds bytes that are no text in UTF-8: "
-            f"{', '.join(repr(each[:40]) for each in wrong[:_SHOWN])}. Correct these rows, or convert them in a query."
+            f"The column {name!r} of {where} holds bytes that are not text in UTF-8: {examples}. "
+            "Correct these rows, or convert them in a query."
         ) from None
     return texts
 
@@ -89,10 +90,10 @@ def _is_text(raw: bytes) -> bool:
 
 
 def numbers(column: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArray:
-    """float64, null where nothing was observed; text counts where it is a number.
+    """The column as float64, null where nothing was observed. Text that is a number counts as that number.
 
     Raises:
-        SourceError: where it holds anything else; names a few such values.
+        SourceError: where the column holds anything else; names a few such values.
     """
     if pa.types.is_floating(column.type) or pa.types.is_integer(column.type) or pa.types.is_decimal(column.type):
         return column.cast(pa.float64(), safe=False)
@@ -107,19 +108,19 @@ def numbers(column: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArray:
     except pa.ArrowInvalid:
         raise SourceError(
             f"The column {name!r} of {where} should hold numbers, but holds text: {_offending(texts, pa.float64())}. "
-            "Correct these rows; a value that was not observed is NULL."
+            "Correct these rows. Use NULL for a value that was not observed."
         ) from None
     return _taken(parsed, texts)
 
 
 def numbers_and_texts(column: pa.ChunkedArray, name: str, where: str) -> tuple[pa.ChunkedArray, pa.ChunkedArray | None]:
-    """As `numbers`, but null where the column holds text that is no number.
+    """As `numbers`, but null where the column holds text that is not a number.
 
     Returns:
-        float64, and the texts that are no number (null elsewhere); None where there are none.
+        float64; and the texts that are not a number, null elsewhere, or None where every text is a number.
 
     Raises:
-        SourceError: where it holds neither numbers nor text.
+        SourceError: where the column holds neither numbers nor text.
     """
     if not pa.types.is_string(column.type):
         return numbers(column, name, where), None
@@ -133,10 +134,10 @@ def numbers_and_texts(column: pa.ChunkedArray, name: str, where: str) -> tuple[p
 
 
 def instants(column: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArray:
-    """timestamp[us, UTC] where the source says which zone it means, else timestamp[us]; days are their midnight.
+    """The column as timestamp[us, UTC] where its times have a zone, else as timestamp[us]; a day is its midnight.
 
     Raises:
-        SourceError: where it holds anything but times in ISO 8601, or some with an offset and some without.
+        SourceError: where the column holds anything but times in ISO 8601, or mixes times with and without an offset.
     """
     if pa.types.is_timestamp(column.type):
         return column.cast(pa.timestamp("us", "UTC" if column.type.tz else None), safe=False)
@@ -156,41 +157,41 @@ def instants(column: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArray:
         examples = [pc.filter(values, mask)[0].as_py() for mask in (with_offset, pc.invert(with_offset))]
         raise SourceError(
             f"The column {name!r} of {where} holds times both with and without an offset from UTC: {examples}. "
-            "Write all of them one way."
+            "Write all of them the same way."
         )
     try:
         parsed = values.cast(target)
     except pa.ArrowInvalid:
         raise SourceError(
-            f"The column {name!r} of {where} holds what is not a time: {_offending(texts, target)}. "
+            f"The column {name!r} of {where} holds text that is not a time: {_offending(texts, target)}. "
             "Write times as 2024-01-31 or 2024-01-31 18:00:00, with an offset (+00:00) where they are not local."
         ) from None
     return _taken(parsed, texts)
 
 
 def timestamps(column: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArray:
-    """The times that rows belong to, as `instants`.
+    """The times of the values, as `instants` gives them.
 
     Raises:
-        SourceError: as `instants`, and where one is missing.
+        SourceError: as `instants`, and where a time is missing.
     """
     if column.null_count:
         raise SourceError(
             f"{column.null_count} of {len(column)} rows of {where} have no {name!r}. "
-            "Fill it in, or leave these rows out with a query."
+            "Fill it in, or exclude these rows with a query."
         )
     return instants(column, name, where)
 
 
 def recorded(column: pa.ChunkedArray, name: str, where: str, zone: ZoneInfo) -> pa.ChunkedArray:
-    """The instants at which rows became known, timestamp[us, UTC]; null where the source does not say.
+    """The times at which rows became known, timestamp[us, UTC]; null where the source has none.
 
     Args:
-        column: What the source holds.
+        column: The column of the source.
         name: Its name, for an error.
         where: The table or query, for an error.
-        zone: Where times without a zone are meant. Of an hour that comes twice, it is the later one: nothing counts
-            as known before it was.
+        zone: Zone of times without one. A local hour that comes twice counts as the later one, so that no row counts
+            as known too early.
 
     Raises:
         SourceError: as `instants`.
@@ -212,14 +213,14 @@ def _taken(parsed: pa.Array, texts: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _offending(texts: pa.ChunkedArray, target: pa.DataType) -> str:
-    """A few of the values that cannot be read, each with its number of rows."""
-    shown = []
+    """A few of the values that do not convert, each with its number of rows."""
+    examples = []
     for text in _dictionary(texts):
         try:
             pc.utf8_trim_whitespace(text).cast(target)
         except pa.ArrowInvalid:
             rows = pc.sum(pc.equal(texts.cast(pa.string()), text)).as_py()
-            shown.append(f"{text.as_py()[:40]!r} ({rows} {'row' if rows == 1 else 'rows'})")
-        if len(shown) == _SHOWN:
+            examples.append(f"{text.as_py()[:40]!r} ({rows} {'row' if rows == 1 else 'rows'})")
+        if len(examples) == _EXAMPLES:
             break
-    return ", ".join(shown)
+    return ", ".join(examples)

@@ -1,4 +1,4 @@
-"""Rows of any SQLAlchemy database: over ADBC from PostgreSQL and SQLite, through SQLAlchemy from the others."""
+"""Reads rows of a database: over ADBC from PostgreSQL and SQLite, through SQLAlchemy from others."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sql.engine.bulk import Column, stream
 from sql.engine.connection import adbc_source_connection, connect_source, describe, ping, storage_errors
 from sql.engine.statement import quoted, text_literal, text_since
 from sql.source.reader import BATCH_ROWS, Bounds, Reader, Wanted, wanted_columns
-from sql.source.resolve import bounded, check_columns, query_clause, table_clause, what
+from sql.source.resolve import bounded, check_columns, describe_relation, query_clause, table_clause
 from sql.source.settings import Source
 
 _POSTGRESQL_NUMBER_AS_TEXT = (b"numeric", b"money")
@@ -26,22 +26,22 @@ def open_database(
 ) -> Iterator[Reader]:
     """Open a table or a query.
 
-    The bounds reach queries that name them, and a table of PostgreSQL whose times are no text; `since` a table of
-    SQLite too.
+    The database applies the bounds to a query that names them, and to a table of PostgreSQL whose times are not text.
+    For a table of SQLite it applies only `since`.
 
     Args:
         source: What to read.
         url: From `resolve_url`.
         base: The folder that the path of a query's file starts from.
-        bounds: Rows beyond are left out by the database where it can.
-        numbers_as_text: On SQLite, read numbers as text, with all their digits.
+        bounds: The rows to read; the database excludes others where it can.
+        numbers_as_text: On SQLite, read numbers as text, with all digits.
 
     Raises:
-        SourceError: where a table, column or file is missing, or the query is no single SELECT.
+        SourceError: where a table, column or file is missing, or the query is not a single SELECT.
         StorageError: where the database does not answer.
     """
     engine = connect_source(url)
-    where = f"{what(source)} in {describe(url)}"
+    where = f"{describe_relation(source)} in {describe(url)}"
     ping(engine)
     origin = _origin(engine, source, base, where, bounds)
     check_columns(engine, source, origin, where)
@@ -54,7 +54,7 @@ def open_database(
 
             def batches(wanted: Sequence[Wanted]) -> Iterator[pa.RecordBatch]:
                 columns = [_column(each, engine.dialect) for each in wanted]
-                # SQLAlchemy takes each value as it is.
+                # Without ADBC, SQLAlchemy gives each value in its own type anyway.
                 if numbers_as_text and connection is not None:
                     columns = [_as_text(column) for column in columns]
                 return stream(connection, engine, columns, tail, BATCH_ROWS, parameters)
@@ -73,7 +73,7 @@ def _postgresql(
     bounds: Bounds,
 ) -> Reader:
     with connection.cursor() as cursor:
-        # Decides what a naive timestamp means where it meets an instant, as in `sold_at <= :until`.
+        # PostgreSQL reads a timestamp without a zone in this zone when it compares, as in `sold_at <= :until`.
         cursor.execute(f"SET TIME ZONE {text_literal(bounds.zone.key)}")
     every = [_column(each, engine.dialect) for each in wanted_columns(source)]
     [nothing] = stream(connection, engine, every, f"{origin} WHERE false")
@@ -90,7 +90,7 @@ def _postgresql(
 
 
 def _origin(engine: sa.Engine, source: Source, base: Path | None, where: str, bounds: Bounds) -> str:
-    """The FROM clause of the table or the query, which gets its bounds."""
+    """The FROM clause of the table, or of the query with its bounds filled in."""
     if source.query is None:
         return table_clause(engine, source.table or "", where)
     return query_clause(source, base, bounds, engine.dialect, where)
@@ -111,11 +111,11 @@ def _column(wanted: Wanted, dialect: sa.Dialect) -> Column:
 
 
 def _as_double(column: Column, field: pa.Field) -> Column:
-    """Exact decimals arrive as text over ADBC: let the server convert them."""
+    """The server converts exact decimals to doubles, since ADBC would give them as text."""
     postgresql_type = (field.metadata or {}).get(b"POSTGRESQL:type")
     if column.kind == "number" and postgresql_type in _POSTGRESQL_NUMBER_AS_TEXT:
         x = f"CAST({column.expression} AS numeric)"
-        # The server refuses decimals that no double holds, rather than round them.
+        # The server raises an error for decimals that no double can hold, so they become 0 or infinity first.
         return column._replace(
             expression=f"CASE WHEN abs({x}) BETWEEN 1e-300 AND 1e308 THEN CAST({x} AS double precision) "
             f"WHEN {x} = 'NaN' THEN 'NaN' WHEN abs({x}) < 1 THEN 0 "
@@ -125,7 +125,7 @@ def _as_double(column: Column, field: pa.Field) -> Column:
 
 
 def _as_text(column: Column) -> Column:
-    """A number of SQLite as text, with all its digits."""
+    """Read a number of SQLite as text, with all digits."""
     if column.kind != "number":
         return column
     x = column.expression

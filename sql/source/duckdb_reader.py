@@ -1,4 +1,4 @@
-"""Rows of a DuckDB file, in DuckDB's own Arrow batches; the file is opened for reading only."""
+"""Reads rows of a DuckDB file, which it opens for reading only."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sql.engine.connection import check_file, describe, storage_error
 from sql.engine.statement import quoted, text_literal
 from sql.errors import SourceError
 from sql.source.reader import BATCH_ROWS, Bounds, Reader, Wanted
-from sql.source.resolve import bounded, check_names, is_time, no_table, query_clause, sentence, what
+from sql.source.resolve import bounded, capitalize, check_names, describe_relation, is_time, no_table, query_clause
 from sql.source.settings import Source
 
 DUCKDB_SETUP = (
@@ -30,10 +30,10 @@ _DIALECT: sa.Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
 
 @contextmanager
 def open_duckdb(source: Source, url: sa.URL, base: Path | None, bounds: Bounds) -> Iterator[Reader]:
-    """Open a table, a view or a query of a DuckDB file; the bounds are DuckDB's work where its times are no text.
+    """Open a table, view or query of a DuckDB file. DuckDB applies the bounds where the times are not text.
 
     Raises:
-        SourceError: where DuckDB is not installed, a file, table or column is missing, or the query is no SELECT.
+        SourceError: where DuckDB is not installed, a file, table or column is missing, or the query is not a SELECT.
         StorageError: where another process is writing to the file.
     """
     try:
@@ -41,7 +41,7 @@ def open_duckdb(source: Source, url: sa.URL, base: Path | None, bounds: Bounds) 
     except ImportError:
         raise SourceError(f"DuckDB is not installed, and {describe(url)} needs it: {DUCKDB_SETUP}.") from None
     check_file(url, "DuckDB")
-    where = f"{what(source)} in {describe(url)}"
+    where = f"{describe_relation(source)} in {describe(url)}"
     try:
         with closing(duckdb.connect(str(url.database), read_only=True)) as connection:
             connection.execute(f"SET TimeZone = {text_literal(bounds.zone.key)}")
@@ -49,7 +49,7 @@ def open_duckdb(source: Source, url: sa.URL, base: Path | None, bounds: Bounds) 
             try:
                 found = connection.sql(f"SELECT * {origin} LIMIT 0")
             except duckdb.Error as error:
-                raise SourceError(f"{sentence(where)} cannot be run: {_reason(error)}. Correct the query.") from error
+                raise SourceError(f"{capitalize(where)} cannot be run: {_reason(error)}. Correct the query.") from error
             check_names(source, found.columns, where)
             yield _reader(connection, source, found.to_arrow_table().schema, origin, where, bounds)
     except (duckdb.Error, pa.ArrowException, OSError) as error:
@@ -62,11 +62,11 @@ def _origin(connection: Any, source: Source, base: Path | None, where: str, boun
     name = source.table or ""
     tables = "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = current_database()"
     views = "SELECT schema_name, view_name FROM duckdb_views() WHERE NOT internal"
-    there = set(connection.sql(f"{tables} UNION {views}").fetchall())
+    existing = set(connection.sql(f"{tables} UNION {views}").fetchall())
     for schema, table in (("main", name), tuple(name.partition(".")[::2])):
-        if (schema, table) in there:
+        if (schema, table) in existing:
             return f"FROM {quoted(schema, _DIALECT)}.{quoted(table, _DIALECT)}"
-    raise no_table(name, [table if schema == "main" else f"{schema}.{table}" for schema, table in there], where)
+    raise no_table(name, [table if schema == "main" else f"{schema}.{table}" for schema, table in existing], where)
 
 
 def _reader(connection: Any, source: Source, kinds: pa.Schema, origin: str, where: str, bounds: Bounds) -> Reader:

@@ -1,4 +1,4 @@
-"""Rows of Parquet: a folder of tables, each of them one file or a folder of parts, read by Arrow's own scanner."""
+"""Reads rows of Parquet files: a folder of tables, each of them one file or a folder of parts."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ import sqlalchemy as sa
 from sql.engine.connection import describe
 from sql.errors import SourceError, StorageError
 from sql.source.reader import BATCH_ROWS, Bounds, Reader, Wanted, moment_for
-from sql.source.resolve import check_names, no_table, what
+from sql.source.resolve import check_names, describe_relation, no_table
 from sql.source.settings import Source
 
 
 @contextmanager
 def open_parquet(source: Source, url: sa.URL, bounds: Bounds) -> Iterator[Reader]:
-    """Open the table `NAME`: the file `NAME.parquet` of the URL's folder, or its folder `NAME` with all parts below.
+    """Open the table `NAME`: the file `NAME.parquet` in the folder of the URL, or the folder `NAME` with all its parts.
 
-    Parts may lie in Hive partitions (`region=north/part-0.parquet`), whose keys are columns. Parts beyond the
-    bounds are not read where the files say what they hold.
+    Parts may be in Hive partitions (`region=north/part-0.parquet`), whose keys become columns. Arrow skips parts
+    outside the bounds where their statistics show it.
 
     Raises:
         SourceError: where the folder, the table or a column is missing, or the job asks for a query.
         StorageError: where a file cannot be read.
     """
-    where = f"{what(source)} in {describe(url)}"
+    where = f"{describe_relation(source)} in {describe(url)}"
     if source.table is None:
         raise SourceError(
-            f"{describe(url)} holds Parquet files, which know no query: name one of them in source.table. DuckDB "
-            "answers queries over Parquet files: a view in a DuckDB file."
+            f"{describe(url)} holds Parquet files, which cannot answer a query. Name one of them in source.table, or "
+            "query them with DuckDB: create a view of the files in a DuckDB file, and read that."
         )
     place = _place(Path(str(url.database)), source.table, where)
     try:
@@ -43,7 +43,7 @@ def open_parquet(source: Source, url: sa.URL, bounds: Bounds) -> Iterator[Reader
 
         def batches(wanted: Sequence[Wanted]) -> Iterator[pa.RecordBatch]:
             columns = {each.output: pc.field(each.name) for each in wanted}
-            scanner = rows.scanner(columns=columns, filter=condition, batch_size=BATCH_ROWS, **_LITTLE)
+            scanner = rows.scanner(columns=columns, filter=condition, batch_size=BATCH_ROWS, **_SHORT_READAHEAD)
             for batch in scanner.to_reader():
                 plain = [_plain(batch[i], each, where) for i, each in enumerate(wanted)]
                 yield pa.record_batch(plain, [each.output for each in wanted])
@@ -51,22 +51,22 @@ def open_parquet(source: Source, url: sa.URL, bounds: Bounds) -> Iterator[Reader
         yield Reader(where, batches)
     except (OSError, pa.ArrowException) as error:
         reason = " ".join(str(error).split()).rstrip(". ")
-        raise StorageError(f"Could not read {where}: {reason}. Write the file anew, or take it away.") from error
+        raise StorageError(f"Could not read {where}: {reason}. Write the file again, or remove it.") from error
 
 
-# The scanner would otherwise hold dozens of batches ready.
-_LITTLE = {"batch_readahead": 2, "fragment_readahead": 1}
+# By default the scanner reads dozens of batches ahead.
+_SHORT_READAHEAD = {"batch_readahead": 2, "fragment_readahead": 1}
 
 
 def _place(folder: Path, table: str, where: str) -> Path:
     if folder.is_file():
         raise SourceError(
-            f"{folder} is a file, and the URL of Parquet names a folder of tables. "
+            f"{folder} is a file, but a parquet:// URL names a folder of tables. "
             f"Write url: parquet:///{folder.parent} and table: {folder.stem}."
         )
     if not folder.is_dir():
         raise SourceError(
-            f"There is no folder {folder}. Check the source's URL: a relative path starts from the folder of the "
+            f"There is no folder {folder}. Check the URL of the source: a relative path starts from the folder of the "
             "job file."
         )
     for place in (folder / f"{table}.parquet", folder / table):
@@ -77,7 +77,7 @@ def _place(folder: Path, table: str, where: str) -> Path:
 
 
 def _condition(schema: pa.Schema, source: Source, bounds: Bounds) -> pc.Expression | None:
-    """The bounds, for columns of real times; others are left to whoever reads the batches."""
+    """The bounds as a filter, for a column of times. Otherwise whoever reads the batches applies them."""
     terms = []
     for name, compare, bound in (
         (source.timestamp, pc.Expression.__ge__, bounds.since),
@@ -92,7 +92,7 @@ def _condition(schema: pa.Schema, source: Source, bounds: Bounds) -> pc.Expressi
 
 
 def _plain(column: pa.Array, wanted: Wanted, where: str) -> pa.Array:
-    """Text as one kind of text, and what names a series as text."""
+    """Text in one Arrow type; and columns that name a series, or a category, as text."""
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     is_text = pa.types.is_large_string(kind) or pa.types.is_string_view(kind) or pa.types.is_string(kind)
     if wanted.kind != "text" and not is_text:
@@ -101,5 +101,6 @@ def _plain(column: pa.Array, wanted: Wanted, where: str) -> pa.Array:
         return column.cast(pa.string())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         raise SourceError(
-            f"The column {wanted.name!r} of {where} holds {column.type}, which is no text. Write it as text."
+            f"The column {wanted.name!r} of {where} holds {column.type}, which does not convert to text. "
+            "Write it as text."
         ) from None

@@ -1,4 +1,4 @@
-"""Reads the history that a job forecasts from; the source is never written."""
+"""Reads the history that a job forecasts from. Nothing is ever written to a source."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ import pyarrow.ipc
 from sql.engine.bulk import TextAmongNumbers
 from sql.engine.connection import describe, resolve_url
 from sql.errors import NoRows
-from sql.source.as_of import COLUMNS, newest_in_batches, newest_revisions
+from sql.source.as_of import COLUMNS, newest_in_batches, newest_vintages
 from sql.source.database_reader import open_database
 from sql.source.duckdb_reader import open_duckdb
 from sql.source.parquet_reader import open_parquet
 from sql.source.reader import Bounds, Reader
-from sql.source.resolve import query_text, takes_since, what
+from sql.source.resolve import describe_relation, query_text, takes_since
 from sql.source.settings import Source
 from sql.source.typed_batches import typed_batches
 
 __all__ = [
-    "Source", "describe_source", "first_timestamp", "query_text", "reach", "read_observations", "save_observations",
-    "takes_since",
+    "Source", "check_source", "describe_source", "first_timestamp", "query_text", "read_observations",
+    "save_observations", "takes_since",
 ]  # fmt: skip
 
-# Ids are one dictionary that grows while rows are written.
+# The dictionary of ids grows while rows are written.
 _GROWING = pyarrow.ipc.IpcWriteOptions(emit_dictionary_deltas=True)
 
 
 def describe_source(source: Source, base: Path | None = None) -> str:
-    """Table and database in words, without a password.
+    """The table or query and its database in words, without a password.
 
     >>> describe_source(Source(url="sqlite:///example.db", table="sales"), Path("/data"))
     "table 'sales' in sqlite:////data/example.db"
     """
-    return f"{what(source)} in {describe(resolve_url(source.url, base))}"
+    return f"{describe_relation(source)} in {describe(resolve_url(source.url, base))}"
 
 
 def read_observations(
@@ -54,38 +54,42 @@ def read_observations(
     r"""The rows of a source, in no particular order.
 
     Args:
-        source: Where the rows lie and what the columns mean.
+        source: The table or query, and the meaning of its columns.
         base: The folder that relative paths start from.
-        since: No row before it; aware.
-        until: No row after it; aware. A query that names its bounds gets both.
-        time_zone: The zone of timestamps that name none.
-        known_at: Where the source has `recorded_at`, the moment whose knowledge counts: rows recorded later are left
-            out, and of several for one series and timestamp the newest stays. A row without that time was known from
-            the start. None for every revision.
+        since: First timestamp, with a zone.
+        until: Last timestamp, with a zone. A query gets the bounds that it names.
+        time_zone: The zone of timestamps without one.
+        known_at: Read the rows as of this moment, if the source has `recorded_at`: no row recorded later, and only
+            the newest vintage of each series and timestamp. A row without a record time counts as known from the
+            start. None for all vintages.
 
     Returns:
-        `series_id` (dictionary of strings; several columns joined by "/", with "/" and "\" in a
-        part escaped by "\"), `timestamp` (timestamp[us] where local to `time_zone`, timestamp[us, UTC]
-        where the source knows the zone), `value` (float64, null where not observed), `value_text` (string, only
-        where the value column holds text that is no number: that text, null elsewhere), the static columns
-        (string), the other covariates (float64), and `recorded_at` (timestamp[us, UTC]).
+        | column | type |
+        |---|---|
+        | `series_id` | dictionary of strings; several columns are joined by "/", see `series_ids` |
+        | `timestamp` | timestamp[us, UTC] if the source has zones, else timestamp[us], local to `time_zone` |
+        | `value` | float64, null where not observed |
+        | `value_text` | string: text of the value column that is not a number, null elsewhere. Only if there is any |
+        | static columns | string |
+        | other covariates | float64 |
+        | `recorded_at` | timestamp[us, UTC], if the source has it |
 
     Raises:
         NoRows: where there are none.
-        SourceError: where a table, column or file is missing, the query is no single SELECT, or a column holds
-            what it should not.
+        SourceError: where a table, column or file is missing, the query is not a single SELECT, or a column holds
+            the wrong kind of values.
         StorageError: where the database does not answer.
     """
-    kept: list[pa.BufferOutputStream] = []
+    buffers: list[pa.BufferOutputStream] = []
 
     def in_memory() -> pa.BufferOutputStream:
-        kept.append(pa.BufferOutputStream())
-        return kept[-1]
+        buffers.append(pa.BufferOutputStream())
+        return buffers[-1]
 
     bounds = Bounds(since, until, known_at, ZoneInfo(time_zone))
     newest_only = _write(source, base, bounds, in_memory)
-    rows = pa.ipc.open_file(kept[-1].getvalue()).read_all()
-    return rows if newest_only else rows.filter(pa.array(newest_revisions(rows)))
+    rows = pa.ipc.open_file(buffers[-1].getvalue()).read_all()
+    return rows if newest_only else rows.filter(pa.array(newest_vintages(rows)))
 
 
 def save_observations(
@@ -96,20 +100,20 @@ def save_observations(
     until: datetime | None = None,
     time_zone: str = "UTC",
     known_at: datetime | None = None,
-    told: Callable[[int], None] = lambda rows: None,
+    on_progress: Callable[[int], None] = lambda rows: None,
 ) -> None:
-    """Write what `read_observations` gives to an Arrow file, batch by batch: never are all rows in memory.
+    """Write what `read_observations` gives to an Arrow file, batch by batch, without holding all rows in memory.
 
-    `told` is called with the number of rows so far after each batch.
+    After each batch, `on_progress` gets the number of rows so far.
     """
     bounds = Bounds(since, until, known_at, ZoneInfo(time_zone))
-    newest_only = _write(source, base, bounds, lambda: str(file), told)
+    newest_only = _write(source, base, bounds, lambda: str(file), on_progress)
     if not newest_only:
         _keep_newest(file)
 
 
-def reach(source: Source, base: Path | None = None) -> None:
-    """Open a source, and look for its table and columns.
+def check_source(source: Source, base: Path | None = None) -> None:
+    """Check that a source can be opened and that its table and columns exist.
 
     Raises:
         SourceError, StorageError: as `read_observations`.
@@ -119,7 +123,7 @@ def reach(source: Source, base: Path | None = None) -> None:
 
 
 def first_timestamp(source: Source, base: Path | None = None, time_zone: str = "UTC") -> datetime | None:
-    """The oldest timestamp of a source, naive where it is local to `time_zone`; None where there are no rows.
+    """The oldest timestamp of a source, without a zone if it is local to `time_zone`; None if there are no rows.
 
     Raises:
         SourceError, StorageError: as `read_observations`.
@@ -146,17 +150,17 @@ def _write(
     base: Path | None,
     bounds: Bounds,
     sink: Callable[[], str | pa.BufferOutputStream],
-    told: Callable[[int], None] = lambda rows: None,
+    on_progress: Callable[[int], None] = lambda rows: None,
     numbers_as_text: bool = False,
 ) -> bool:
-    """Write an Arrow file; gives whether it holds the newest revisions only, or all there are are wanted."""
+    """Write an Arrow file, and say whether it holds the wanted vintages only."""
     try:
         with _opened(source, base, bounds, numbers_as_text) as reader:
             batches = typed_batches(reader, source, bounds, value_text=numbers_as_text)
-            _write_batches(batches, sink, source, reader.where, bounds, told)
+            _write_batches(batches, sink, source, reader.where, bounds, on_progress)
             return bounds.known_at is None or source.recorded_at is None or reader.newest_only
     except TextAmongNumbers:
-        return _write(source, base, bounds, sink, told, numbers_as_text=True)
+        return _write(source, base, bounds, sink, on_progress, numbers_as_text=True)
 
 
 def _write_batches(
@@ -165,7 +169,7 @@ def _write_batches(
     source: Source,
     where: str,
     bounds: Bounds,
-    told: Callable[[int], None],
+    on_progress: Callable[[int], None],
 ) -> None:
     first = next(batches, None)
     if first is None:
@@ -174,18 +178,18 @@ def _write_batches(
             by_then = f" that were known by {bounds.known_at:%Y-%m-%d %H:%M %Z} ({source.recorded_at!r})"
         raise NoRows(
             f"There are no rows in {where}{by_then}. Load the history first, for example with `nightcast import`, "
-            "or check the query's conditions and the cutoff."
+            "or check the conditions of the query and the cutoff."
         )
     with pa.ipc.new_file(sink(), first.schema, options=_GROWING) as writer:
         rows = 0
         for batch in chain([first], batches):
             writer.write_batch(batch)
             rows += batch.num_rows
-            told(rows)
+            on_progress(rows)
 
 
 def _keep_newest(file: Path) -> None:
-    """Leave out of an Arrow file all but the newest revision of each row."""
+    """Remove all but the newest vintage of each row from an Arrow file."""
     newest, aside = newest_in_batches(lambda: _stored(file, COLUMNS)), file.with_suffix(".part")
     if newest.all():
         return
@@ -199,7 +203,7 @@ def _keep_newest(file: Path) -> None:
 
 
 def _stored(file: Path, names: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
-    """Some columns, or all, of an Arrow file; read and not mapped, which would count as memory of the process."""
+    """Some columns, or all, of an Arrow file. A memory map would count as memory of the process, so it is read."""
     with pa.OSFile(str(file)) as stored, pa.ipc.open_file(stored) as whole:
         wanted = [whole.schema.get_field_index(name) for name in names]
     options = pa.ipc.IpcReadOptions(included_fields=wanted)

@@ -1,4 +1,4 @@
-"""What every kind of source gives: batches of Arrow rows, columns as asked for, within bounds where it can."""
+"""What every kind of source offers: the wanted columns as Arrow batches, within bounds where it can."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from sql.engine.bulk import Kind
 from sql.source.settings import Source
 
 BATCH_ROWS = 1 << 17
-"""Rows that travel together: enough that the work per batch is small, few enough that they weigh megabytes."""
+"""Rows of a batch: enough to make the overhead of a batch small, and few enough to need only megabytes."""
 
 
 class Wanted(NamedTuple):
-    """A column of the source, the name that it gets, and what it should hold."""
+    """A column of the source, the name of the result column, and the kind of its values."""
 
     name: str
     output: str
@@ -26,13 +26,13 @@ class Wanted(NamedTuple):
 
 
 class Bounds(NamedTuple):
-    """Which rows are wanted: aware instants, both ends included; None leaves nothing out.
+    """Which rows to read. Times have a zone, both ends are included, and None excludes nothing.
 
     Attributes:
-        since: No row before it is needed.
-        until: No row after it is needed.
-        known_at: Rows recorded later are not seen, and of several for one series and timestamp the newest counts.
-        zone: Where times without a zone are meant.
+        since: First timestamp.
+        until: Last timestamp.
+        known_at: Read rows as of this moment: none recorded later, and only the newest vintage of each.
+        zone: The zone of timestamps without one.
     """
 
     since: datetime | None = None
@@ -46,10 +46,10 @@ class Reader:
     """An opened source.
 
     Attributes:
-        where: The source in words.
-        batches: Gives the columns by their output names, in types of the source's own; may give rows beyond the
-            bounds.
-        newest_only: Whether the source itself leaves out all but the newest revision of each row.
+        where: The source in words, for messages.
+        batches: Gives the wanted columns under their output names, in the types of the source. May give rows outside
+            the bounds.
+        newest_only: Whether the source itself excludes all but the newest vintage of each row.
     """
 
     where: str
@@ -58,7 +58,7 @@ class Reader:
 
 
 def wanted_columns(source: Source) -> list[Wanted]:
-    """All columns that a job names, the parts of the id as `series_id 0`, `series_id 1` and so on."""
+    """All columns that a job names. The parts of the id become `series_id 0`, `series_id 1` and so on."""
     recorded = [Wanted(source.recorded_at, "recorded_at", "timestamp")] if source.recorded_at else []
     return [
         *(Wanted(name, f"series_id {i}", "text") for i, name in enumerate(source.series_id)),
@@ -71,7 +71,7 @@ def wanted_columns(source: Source) -> list[Wanted]:
 
 
 def moment_for(kind: pa.DataType, moment: datetime, zone: ZoneInfo) -> datetime:
-    """An instant as a column of timestamps holds it: with a zone where it has one, else on the zone's clock.
+    """A moment in the form of a column of timestamps: in UTC if the column has a zone, else local to `zone`.
 
     >>> moment_for(pa.timestamp("us"), datetime(2024, 1, 1, tzinfo=UTC), ZoneInfo("Europe/Madrid"))
     datetime.datetime(2024, 1, 1, 1, 0)

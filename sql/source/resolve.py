@@ -1,4 +1,4 @@
-"""Finds the table or query that a job names, with all its columns, before anything is read from it."""
+"""Finds the table or query of a job and checks that all its columns exist, before anything is read."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from sql.source.reader import Bounds
 from sql.source.settings import Source
 
 
-def what(source: Source) -> str:
-    """The table or query, in words."""
+def describe_relation(source: Source) -> str:
+    """The table or query in words, such as "table 'sales'"."""
     if source.table is not None:
         return f"table {source.table!r}"
     return f"query {source.query!r}" if _is_file(source.query or "") else "the query"
 
 
-def sentence(where: str) -> str:
-    """The same words at the beginning of a sentence."""
+def capitalize(where: str) -> str:
+    """The same words with a capital, to begin a sentence."""
     return where[0].upper() + where[1:]
 
 
@@ -34,10 +34,10 @@ def _is_file(query: str) -> bool:
 
 
 def query_of(query: str, base: Path | None, where: str) -> str:
-    """The SELECT that a job names, from its file where it names one.
+    """The SELECT of a job, read from its .sql file if the job names one.
 
     Raises:
-        SourceError: where the file cannot be read, or holds no single SELECT.
+        SourceError: where the file cannot be read, or does not hold a single SELECT.
     """
     if _is_file(query):
         path = (base or Path()) / query.strip()
@@ -51,16 +51,16 @@ def query_of(query: str, base: Path | None, where: str) -> str:
 
 
 def query_text(source: Source, base: Path | None) -> str:
-    """The query of the job as SQL, from its file where it names one; "" for a table.
+    """The SELECT of a job, read from its .sql file if the job names one; "" if the job names a table.
 
     Raises:
         SourceError: as `query_of`.
     """
-    return "" if source.query is None else query_of(source.query, base, sentence(what(source)))
+    return "" if source.query is None else query_of(source.query, base, capitalize(describe_relation(source)))
 
 
 def takes_since(source: Source, base: Path | None) -> bool:
-    """Whether old rows can be left out where they lie: of a table, and of a query that names `:since`.
+    """Whether the source itself can exclude old rows: a table can, and a query that names `:since`.
 
     Raises:
         SourceError: as `query_of`.
@@ -69,13 +69,13 @@ def takes_since(source: Source, base: Path | None) -> bool:
 
 
 def query_clause(source: Source, base: Path | None, bounds: Bounds, dialect: sa.Dialect, where: str) -> str:
-    """The FROM clause of the job's query, which gets the bounds that it names.
+    """The FROM clause of the job's query, with the bounds that it names filled in.
 
     Raises:
         SourceError: as `query_of`.
     """
-    query = query_of(source.query or "", base, sentence(where))
-    bounded = with_bounds(query, bounds.since, bounds.until, bounds.zone, dialect, sentence(where))
+    query = query_of(source.query or "", base, capitalize(where))
+    bounded = with_bounds(query, bounds.since, bounds.until, bounds.zone, dialect, capitalize(where))
     # The line break ends a comment that the query may end with.
     return f"FROM ({bounded}\n) source_rows"
 
@@ -83,15 +83,18 @@ def query_clause(source: Source, base: Path | None, bounds: Bounds, dialect: sa.
 def bounded(
     source: Source, origin: str, bounds: Bounds, times: pa.DataType, recorded: pa.DataType | None, dialect: sa.Dialect
 ) -> tuple[str, bool]:
-    """A FROM clause with what the database can leave out by itself, and whether that is all but the newest revisions.
+    """A FROM clause in which the database applies as many bounds as it can.
 
     Args:
-        source: What is read.
-        origin: Its FROM clause; a query has been given its bounds.
-        bounds: Rows beyond are not wanted.
-        times: Type of the column of timestamps; only real times are compared.
-        recorded: Type of `recorded_at`, None where the source has none.
-        dialect: The database's, PostgreSQL's or one like it.
+        source: The source.
+        origin: Its FROM clause; a query has its bounds filled in.
+        bounds: The rows to read.
+        times: Type of the column of timestamps; the database compares only times, not text.
+        recorded: Type of `recorded_at`; None if the source has none.
+        dialect: That of PostgreSQL or a similar database.
+
+    Returns:
+        The clause, and whether it excludes all but the newest vintage of each row.
     """
     if is_time(times) and source.query is None:
         origin += within(quoted(source.timestamp, dialect), bounds.since, bounds.until)
@@ -107,7 +110,11 @@ def is_time(kind: pa.DataType) -> bool:
 
 
 def table_clause(engine: sa.Engine, name: str, where: str) -> str:
-    """The FROM clause of a table or view, where it exists."""
+    """The FROM clause of a table or view.
+
+    Raises:
+        SourceError: where it does not exist; names those that do.
+    """
     with storage_errors(engine.url, "list the tables of"):
         inspector = sa.inspect(engine)
         if inspector.has_table(name):
@@ -120,11 +127,11 @@ def table_clause(engine: sa.Engine, name: str, where: str) -> str:
 
 
 def no_table(name: str, names: Iterable[str], where: str) -> SourceError:
-    """The error for a table that is not among those that are there."""
+    """The error for a table that does not exist, with the names of those that do."""
     known = list(names)
     near = _near(name, known)
     question = f"Did you mean {near!r}? " if near else ""
-    return SourceError(f"There is no {where}. {question}{_there(known, 'tables')}")
+    return SourceError(f"There is no {where}. {question}{_listing(known, 'tables')}")
 
 
 def _near(name: str, names: Iterable[str]) -> str | None:
@@ -133,14 +140,19 @@ def _near(name: str, names: Iterable[str]) -> str | None:
     return folded[found[0]] if found else None
 
 
-def _there(names: Iterable[str], what: str) -> str:
+def _listing(names: Iterable[str], kind: str) -> str:
     known = sorted(names)
     listed = ", ".join(known[:30]) + (", ..." if len(known) > 30 else "")
-    return f"The {what} there: {listed or 'none'}."
+    return f"Existing {kind}: {listed or 'none'}."
 
 
 def check_columns(engine: sa.Engine, source: Source, origin: str, where: str) -> None:
-    """Run the query for no rows, and look for every column that the job names."""
+    """Run the query without fetching rows, and check that every column of the job exists.
+
+    Raises:
+        SourceError: where the query fails or a column is missing.
+        StorageError: where the database does not answer.
+    """
     try:
         with engine.connect().execution_options(no_parameters=True) as connection:
             found = list(connection.exec_driver_sql(f"SELECT * {origin} WHERE 1 = 0").keys())
@@ -149,15 +161,15 @@ def check_columns(engine: sa.Engine, source: Source, origin: str, where: str) ->
             with storage_errors(engine.url, "read from"):
                 raise
         reason = " ".join(str(error.orig).split())
-        raise SourceError(f"{sentence(where)} cannot be run: {reason}. Correct the query.") from error
+        raise SourceError(f"{capitalize(where)} cannot be run: {reason}. Correct the query.") from error
     check_names(source, found, where)
 
 
 def check_names(source: Source, found: Collection[str], where: str) -> None:
-    """Look for every column that the job names among those that are there.
+    """Check that every column of the job exists.
 
     Raises:
-        SourceError: names the missing ones, those that they may mean, and all that are there.
+        SourceError: where columns are missing; names them, similar ones, and all that exist.
     """
     wanted = {
         "series_id": source.series_id,
@@ -174,4 +186,4 @@ def check_names(source: Source, found: Collection[str], where: str) -> None:
         listed = " or ".join(f"{name!r} ({key})" for name, key in missing.items())
         near = [near for name in missing if (near := _near(name, found))]
         question = f"Did you mean {' and '.join(repr(name) for name in near)}? " if near else ""
-        raise SourceError(f"There is no column {listed} in {where}. {question}{_there(found, 'columns')}")
+        raise SourceError(f"There is no column {listed} in {where}. {question}{_listing(found, 'columns')}")

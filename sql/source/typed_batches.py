@@ -1,4 +1,4 @@
-"""From the batches of any source to batches of ids, instants and numbers, without ever holding all rows."""
+"""Converts the batches of a source to batches of ids, times and numbers, without holding all rows in memory."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from sql.source.settings import Source
 
 
 class Typing(NamedTuple):
-    """How a column comes about: out of which ones of the source, and how."""
+    """How to make a column: from which columns of the source, and by which function."""
 
     inputs: Sequence[Wanted]
     make: Callable[[list[pa.ChunkedArray]], pa.ChunkedArray]
 
 
 class Misfit(Exception):
-    """A batch holds what a column should not; `column` is the name of that column."""
+    """A batch holds values of the wrong kind in `column`."""
 
     def __init__(self, column: str) -> None:
         super().__init__(column)
@@ -33,7 +33,7 @@ class Misfit(Exception):
 
 
 class Dictionary:
-    """The ids met so far and their codes; it only grows, so that a code keeps its meaning from batch to batch."""
+    """The ids so far and their codes. It only grows, so a code keeps its meaning from batch to batch."""
 
     def __init__(self) -> None:
         self.texts = pa.array([], pa.string())
@@ -50,25 +50,25 @@ class Dictionary:
 def typed_batches(
     reader: Reader, source: Source, bounds: Bounds, names: Collection[str] | None = None, value_text: bool = False
 ) -> Iterator[pa.RecordBatch]:
-    """The rows within the bounds, in the columns and types of `read.read_observations`; none that are empty.
+    """The rows within the bounds, in the columns and types of `read.read_observations`; no batch is empty.
 
     Args:
         reader: The opened source.
-        source: What its columns mean.
-        bounds: Rows beyond are left out.
-        names: Only these columns, `timestamp` among them; all where None.
-        value_text: Whether there is a column for texts that stand where a number should.
+        source: The meaning of its columns.
+        bounds: The rows to read.
+        names: Only these columns, `timestamp` among them; None for all.
+        value_text: Whether to add the column of texts that stand where a number should.
 
     Raises:
-        SourceError: where a column holds what it should not; counted over all rows.
-        TextAmongNumbers: where the value column holds text that is no number, and there is no `value_text`.
+        SourceError: where a column holds values of the wrong kind; the message counts them over all rows.
+        TextAmongNumbers: where the value column holds text that is not a number, and `value_text` is false.
     """
     typings = _typings(reader, source, bounds, value_text)
     typings = {name: typing for name, typing in typings.items() if names is None or name in names}
     try:
         yield from _typed(reader, typings, bounds)
     except Misfit as misfit:
-        # Seen in one batch, told of all rows: the whole column gives the same error with all its counts.
+        # One batch shows the error; converting the whole column gives the same error with counts over all rows.
         inputs, make = typings[misfit.column]
         make(_whole(reader, inputs))
         raise SourceError(f"The rows of {reader.where} changed while they were read. Run the night again.") from misfit
@@ -81,15 +81,15 @@ def _typed(reader: Reader, typings: Mapping[str, Typing], bounds: Bounds) -> Ite
         for batch in batches:
             if not batch.num_rows:
                 continue
-            times = {name: _made(name, typings, batch) for name in ("timestamp", "recorded_at") if name in typings}
+            times = {name: _convert(name, typings, batch) for name in ("timestamp", "recorded_at") if name in typings}
             kind = kind or times["timestamp"].type
             if times["timestamp"].type != kind:
                 raise Misfit("timestamp")
             inside = _inside(times, bounds)
-            kept = batch.filter(inside)
-            if not kept.num_rows:
+            within = batch.filter(inside)
+            if not within.num_rows:
                 continue
-            found = {name: _made(name, typings, kept) for name in typings if name not in times}
+            found = {name: _convert(name, typings, within) for name in typings if name not in times}
             found |= {name: column.filter(inside) for name, column in times.items()}
             if "series_id" in found:
                 found["series_id"] = dictionary.encode(found["series_id"])
@@ -108,8 +108,8 @@ def _typings(reader: Reader, source: Source, bounds: Bounds, value_text: bool) -
     def recorded(inputs: list[pa.ChunkedArray]) -> pa.ChunkedArray:
         return columns.recorded(inputs[0], str(source.recorded_at), where, bounds.zone)
 
-    def number(name: str, of: str) -> Typing:
-        return Typing([wanted[name]], lambda inputs: columns.numbers(inputs[0], of, where))
+    def number(name: str) -> Typing:
+        return Typing([wanted[name]], lambda inputs: columns.numbers(inputs[0], name, where))
 
     def value(inputs: list[pa.ChunkedArray]) -> pa.ChunkedArray:
         found, texts = columns.numbers_and_texts(inputs[0], source.value, where)
@@ -117,7 +117,7 @@ def _typings(reader: Reader, source: Source, bounds: Bounds, value_text: bool) -
             raise TextAmongNumbers
         return found
 
-    def no_number(inputs: list[pa.ChunkedArray]) -> pa.ChunkedArray:
+    def not_a_number(inputs: list[pa.ChunkedArray]) -> pa.ChunkedArray:
         _, texts = columns.numbers_and_texts(inputs[0], source.value, where)
         return pa.chunked_array([pa.nulls(len(inputs[0]), pa.string())]) if texts is None else texts
 
@@ -128,24 +128,24 @@ def _typings(reader: Reader, source: Source, bounds: Bounds, value_text: bool) -
         "series_id": Typing([wanted[f"series_id {i}"] for i in range(len(source.series_id))], ids),
         "timestamp": Typing([wanted["timestamp"]], timestamp),
         "value": Typing([wanted["value"]], value),
-        **({"value_text": Typing([wanted["value"]], no_number)} if value_text else {}),
+        **({"value_text": Typing([wanted["value"]], not_a_number)} if value_text else {}),
         **{name: text(name) for name in source.static},
-        **{name: number(name, name) for name in source.numbers},
+        **{name: number(name) for name in source.numbers},
         **({"recorded_at": Typing([wanted["recorded_at"]], recorded)} if source.recorded_at else {}),
     }
 
 
-def _made(name: str, typings: Mapping[str, Typing], batch: pa.RecordBatch) -> pa.Array:
+def _convert(name: str, typings: Mapping[str, Typing], batch: pa.RecordBatch) -> pa.Array:
     inputs, make = typings[name]
     try:
-        made = make([pa.chunked_array([batch[each.output]]) for each in inputs])
+        converted = make([pa.chunked_array([batch[each.output]]) for each in inputs])
     except SourceError as error:
         raise Misfit(name) from error
-    return made.combine_chunks() if made.num_chunks != 1 else made.chunk(0)
+    return converted.combine_chunks() if converted.num_chunks != 1 else converted.chunk(0)
 
 
 def _inside(times: Mapping[str, pa.Array], bounds: Bounds) -> pa.Array:
-    """Which rows of a batch lie within the bounds, whatever the database made of them."""
+    """Which rows of a batch are within the bounds, which the database may not have applied."""
     moments = times["timestamp"]
     inside = pa.repeat(pa.scalar(True), len(moments))
     for compare, bound in ((pc.greater_equal, bounds.since), (pc.less_equal, bounds.until)):
@@ -158,7 +158,7 @@ def _inside(times: Mapping[str, pa.Array], bounds: Bounds) -> pa.Array:
 
 
 def _whole(reader: Reader, inputs: Sequence[Wanted]) -> list[pa.ChunkedArray]:
-    """All rows of some columns; as text where the batches are not of one type."""
+    """All rows of some columns; as text where the type differs between batches."""
     with closing(reader.batches(inputs)) as batches:  # type: ignore[type-var]
         found = [batch for batch in batches if batch.num_rows]
     whole = []

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow.compute as pc
 
 from models.settings.forecast import ForecastSettings
-from sql.source.known_future import ahead_as_of, read_known_future
+from sql.source.known_future import known_future_as_of, read_known_future
 from sql.source.read import Source
 from sql.source.settings import COVARIATES
 from tasks.store.rows_file import StoredRows, load_rows, save_rows
@@ -48,7 +48,7 @@ def covariates(source: Source, rows_file: Path, moment: datetime | None = None) 
     files = [_known_future_file(rows_file, number) for number in range(len(source.known_future_from))]
     tables = [load_rows(file) for file in files]
     if moment is not None:
-        tables = [ahead_as_of(table, moment) for table in tables]
+        tables = [known_future_as_of(table, moment) for table in tables]
     return {key: getattr(source, key) for key in COVARIATES} | {"known_elsewhere": tables}
 
 

@@ -57,7 +57,7 @@ def test_the_folder_of_a_new_sqlite_output_is_made(tmp_path):
 
 def test_an_output_below_a_file_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError, match="Cannot make the folder"):
+    with pytest.raises(StorageError, match="Cannot create the folder"):
         connect(resolve_url("sqlite:///file/out.db", tmp_path))
 
 

@@ -116,7 +116,7 @@ def test_any_types_of_numbers_times_and_ids_are_understood(make_source, make_row
 @pytest.mark.parametrize(
     ("columns", "settings", "message"),
     [
-        ({}, {"table": "sale"}, r"no table 'sale' in .*Did you mean 'sales'\? The tables there: sales\."),
+        ({}, {"table": "sale"}, r"no table 'sale' in .*Did you mean 'sales'\? Existing tables: sales\."),
         ({}, {"value": "unit"}, r"no column 'unit' \(value\).*Did you mean 'units'\?"),
         (
             {"units": ["1", "oops", "oops", "2"]},
@@ -143,7 +143,7 @@ def test_text_among_the_values_is_kept_for_the_audit(make_source, make_rows, tmp
 def test_where_there_is_nothing_the_path_is_named(tmp_path, kind):
     with pytest.raises(SourceError, match=rf"There is no .* {tmp_path}/gone\."):
         read_observations(Source(url=f"{kind}:///gone", table="t"), tmp_path)
-    with pytest.raises(SourceError, match="can be a source, but nothing is written there"):
+    with pytest.raises(SourceError, match="can be a source, but not an output"):
         connect(resolve_url(f"{kind}:///gone", tmp_path))
 
 
@@ -163,7 +163,7 @@ def test_a_query_of_duckdb_gets_its_bounds_and_cannot_write(tmp_path, make_rows)
     assert read(table="v").num_rows == 3
     with pytest.raises(SourceError, match=r"cannot be run: .*gone"):
         read(query="SELECT * FROM gone")
-    with pytest.raises(SourceError, match=r"The tables there: s\.sales, v"):
+    with pytest.raises(SourceError, match=r"Existing tables: s\.sales, v"):
         read(table="nothing like it")
     assert (tmp_path / "w.duckdb").read_bytes() == before
 
@@ -175,9 +175,9 @@ def test_a_file_that_is_no_database_is_told_so(tmp_path):
         read_observations(Source(url="duckdb:///w.duckdb", table="t"), tmp_path)
     with pytest.raises(StorageError, match=r"Could not read table 't' in parquet"):
         read_observations(Source(url=f"parquet:///{tmp_path}", table="t"), tmp_path)
-    with pytest.raises(SourceError, match=r"is a file, and .* names a folder.*table: t"):
+    with pytest.raises(SourceError, match=r"is a file, but .* names a folder.*table: t"):
         read_observations(Source(url="parquet:///t.parquet", table="t"), tmp_path)
-    with pytest.raises(SourceError, match="which know no query"):
+    with pytest.raises(SourceError, match="which cannot answer a query"):
         read_observations(Source(url=f"parquet:///{tmp_path}", query="SELECT 1"), tmp_path)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from sql.engine.connection import connect, resolve_url, transaction
 from sql.errors import SourceError
-from sql.source.known_future import ahead_as_of, read_known_future
+from sql.source.known_future import known_future_as_of, read_known_future
 from sql.source.read import read_observations
 from sql.source.settings import Source
 
@@ -84,7 +84,7 @@ PLANS = {"table": "plans", "series_id": ["store", "item"], "columns": "discount"
 def test_what_was_known_ahead_is_as_it_was_issued_by_then(make_source, hour, warmth, discounts):
     source, moment = make_source(OUTLOOK, {**PLANS, "timestamp": "day"}), datetime(2024, 3, 1, hour, tzinfo=UTC)
     by_the_database = [read(source, entry, known_at=moment) for entry in (0, 1)]
-    of_every_revision = [ahead_as_of(read(source, entry), moment) for entry in (0, 1)]
+    of_every_revision = [known_future_as_of(read(source, entry), moment) for entry in (0, 1)]
     for outlook, plans in (by_the_database, of_every_revision):
         assert outlook.to_pydict() == {"timestamp": [datetime(2024, 3, 2)], "warmth": warmth}
         assert dict(zip(plans["series_id"].to_pylist(), plans["discount"].to_pylist(), strict=True)) == discounts
@@ -95,7 +95,7 @@ def test_before_anything_was_issued_nothing_is_known_ahead(make_source):
     query = {"query": "SELECT * FROM outlook WHERE issued IS NOT NULL", "table": None}
     source, moment = make_source({**OUTLOOK, **query}), datetime(2024, 2, 1, tzinfo=UTC)
     assert read(source, known_at=moment).num_rows == 0
-    assert ahead_as_of(read(source), moment).num_rows == 0
+    assert known_future_as_of(read(source), moment).num_rows == 0
 
 
 def test_a_query_gets_its_bounds_and_may_find_nothing(make_source):
@@ -135,7 +135,7 @@ def test_static_numbers_are_read_with_the_history(make_source):
 @pytest.mark.parametrize(
     ("entry", "words"),
     [
-        ({**PROMOTIONS, "series_id": "shop"}, r"names \['shop'\], but a series is named by \['store', 'item'\]"),
+        ({**PROMOTIONS, "series_id": "shop"}, r"names \['shop'\], but source.series_id names \['store', 'item'\]"),
         ({**WEATHER, "columns": "units"}, "'units' stands under both value and known_future_from.0"),
         ({**WEATHER, "columns": "value"}, "'value' cannot be a covariate"),
         ({**WEATHER, "query": "SELECT 1"}, "either table or query"),

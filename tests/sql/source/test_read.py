@@ -166,7 +166,7 @@ def test_a_time_that_none_can_read_is_named_with_a_bound_too(database_url, run_s
         "CREATE TABLE rows (series_id TEXT, timestamp TIMESTAMP, value REAL)",
         f"INSERT INTO rows VALUES ('a', '2024-03-01', 1), ('a', {wrong}, 2)",
     )
-    with pytest.raises(SourceError, match=r"holds what is not a time|have no 'timestamp'"):
+    with pytest.raises(SourceError, match=r"holds text that is not a time|have no 'timestamp'"):
         read_observations(Source(url=database_url, table="rows"), since=UNTIL)
 
 
@@ -308,15 +308,15 @@ def test_a_time_that_is_a_number_is_refused(database_url, run_sql):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"table": "ordre"}, r"no table 'ordre' in .*Did you mean 'order'\? The tables there: order\."),
+        ({"table": "ordre"}, r"no table 'ordre' in .*Did you mean 'order'\? Existing tables: order\."),
         ({"value": "visitor"}, r"no column 'visitor' \(value\) in table 'order' .*Did you mean 'visitors'\?"),
         ({"static": ["region"]}, r"no column 'region' \(static\)"),
         (
             {"value": "visitor", "static": ["region"]},
             r"no column 'visitor' \(value\) or 'region' \(static\) in .*Did you mean 'visitors'\?",
         ),
-        ({"table": None, "query": 'DELETE FROM "order"'}, "begins with 'DELETE', but the source is only read"),
-        ({"table": None, "query": 'SELECT 1; DROP TABLE "order"'}, "holds 2 statements; keep one SELECT"),
+        ({"table": None, "query": 'DELETE FROM "order"'}, "begins with 'DELETE', but a source can only be read"),
+        ({"table": None, "query": 'SELECT 1; DROP TABLE "order"'}, "holds 2 statements. Keep one SELECT"),
         ({"table": None, "query": "-- nothing"}, "is empty"),
         ({"table": None, "query": "SELECT * FROM gone"}, r"The query in .* cannot be run: .*gone"),
         ({"table": None, "query": "SELECT :cutoff"}, "uses :cutoff, but only :since and :until"),
