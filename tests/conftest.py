@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 import tempfile
 import threading
 import warnings
@@ -16,6 +18,11 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 from hypothesis import settings
+
+# Many containers set this variable. Each process of a test would then compile all that it imports: ten seconds more
+# for TensorFlow alone.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # How long an example takes says more of what else the machine does than of the code.
 settings.register_profile("untimed", deadline=None)

@@ -197,6 +197,8 @@ class _Course:
             # XLA takes most of a minute for recurrent steps that are laid out in the graph.
             jit_compile=keras.backend.backend() == "jax",
         )
+        # TensorFlow lays out the graph of a step twice where the first one makes variables.
+        optimizer.build(self.objective.trainable_variables)
 
     def _round(self, origins: Origins, steps: int, rate: float) -> float:
         """A round of steps; the mean loss."""
