@@ -1,4 +1,4 @@
-"""Rows to a panel, with an account of everything that was odd.
+"""The audit of the input: it turns rows into a panel and reports every problem that it found in them.
 
-Its face: `build_panel`, `Audit`.
+Its face: `build_panel`, `Audit`, `Covariates`, `Finding`.
 """

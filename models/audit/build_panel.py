@@ -1,8 +1,7 @@
-"""From rows as a database gives them to a panel, with an account of everything that was odd."""
+"""From rows as a source gives them to a panel, with a report of every problem that was found in them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -11,13 +10,14 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from models.audit.checks import refused_series, with_gaps_settled, with_values_settled
-from models.audit.covariates import known_ahead, spread, static_of
-from models.audit.findings import EXAMPLES, Finding, shown, stop_where_fatal
+from models.arrays import IntArray
+from models.audit.checks import refused_series, settle_gaps, settle_values
+from models.audit.covariates import Covariates, known_future_of, spread, static_of
+from models.audit.findings import EXAMPLES, Finding, Findings, abbreviate
 from models.audit.known_future import fill_missing
-from models.audit.placement import CountedRows, lay_out
+from models.audit.placement import CountedRows, LaidOut, lay_out
 from models.audit.row_stream import PlacedRows, RowBatches, TableBatches
-from models.audit.scan import Survey, take_survey
+from models.audit.scan import Scan, scan_rows
 from models.audit.staleness import late_steps, stale_after
 from models.calendar.grid import TimeGrid
 from models.errors import InputError
@@ -27,22 +27,24 @@ from models.panel.positions import NEVER
 from models.settings.audit import AuditSettings
 from models.settings.forecast import ForecastSettings
 
+NO_COVARIATES = Covariates()
+
 
 @dataclass(frozen=True)
 class Audit:
-    """What was read, and what was odd about it.
+    """What was read, and which problems it had.
 
     Attributes:
-        rows_read: Rows that the source gave.
+        rows_read: Number of rows that the source gave.
         series: Number of series.
-        observed: Values on the grid, not after the cutoff; with `rows_since`, zeros that stand in gaps among them.
+        observed: Number of values on the grid up to the cutoff; with `rows_since`, also zeros in place of gaps.
         first: The oldest grid step of any series.
-        last: The newest grid step with a value, not after the cutoff.
+        last: The newest grid step with a value, up to the cutoff.
         cutoff: The last step that the forecast may see.
-        findings: Everything odd.
-        late_steps: Whole steps without a value of any series, up to the cutoff that was asked for or else to now.
-        stale: Whether these are too many.
-        rows_since: Only rows from this step on were read, and what is older is known in sum; None where all were.
+        findings: All problems that were found.
+        late_steps: Whole steps without a value of any series, up to the cutoff if the user named one, else up to now.
+        stale: Whether `late_steps` are too many.
+        rows_since: Older rows were not read, only their summary; None where all rows were read.
     """
 
     rows_read: int
@@ -58,113 +60,83 @@ class Audit:
 
     @property
     def stale_message(self) -> str:
-        """What is too old, in words."""
+        """The age of the newest value, in words."""
         return (
-            f"the newest value of any series is of {self.last:%Y-%m-%d %H:%M} UTC; {self.late_steps} whole steps have "
-            "passed without one since"
+            f"the newest value of any series is from {self.last:%Y-%m-%d %H:%M} UTC, {self.late_steps} whole steps ago"
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able, times as ISO text."""
+        """All attributes, ready for JSON: times as ISO text."""
         return {key: item.isoformat() if isinstance(item, datetime) else item for key, item in asdict(self).items()}
 
 
 def build_panel(
     rows: pa.Table | RowBatches,
     forecast: ForecastSettings,
+    covariates: Covariates = NO_COVARIATES,
     *,
-    static: Sequence[str] = (),
-    static_numbers: Sequence[str] = (),
-    known_future: Sequence[str] = (),
-    observed_past: Sequence[str] = (),
-    known_elsewhere: Sequence[pa.Table] = (),
     cutoff: datetime | None,
     now: datetime,
     audit: AuditSettings | None = None,
     window: Window | None = None,
 ) -> tuple[Panel, Audit]:
-    """Put rows on the time grid, every series up to the cutoff, and say what was odd.
+    """Lay rows out on the time grid, every series up to the cutoff, and report the problems found in them.
 
     Args:
-        rows: Columns `series_id`, `timestamp`, `value` and the covariates by name, in any order of rows. Batches are
-            gone through a few times, and of all rows nothing is in memory but a bit more than the panel.
+        rows: Columns `series_id`, `timestamp`, `value` and the covariates by name; rows in any order. Batches are read
+            several times, and memory holds little more than the panel.
         forecast: The grid, the horizon and the bounds.
-        static: Columns with one category per series.
-        static_numbers: Columns with one number per series.
-        known_future: Number columns known up to `horizon` steps past the cutoff.
-        observed_past: Number columns known up to the cutoff.
-        known_elsewhere: Tables of more known-future columns, see `spread_known`.
-        cutoff: The last instant that may be seen; without a zone, meant in the job's zone. None for the
+        covariates: The columns of `rows` that are covariates, and tables with further ones.
+        cutoff: The last instant that may be seen; without a zone, it is local time of the job's zone. None for the
             newest observed step.
-        now: No value after it is taken for the newest.
-        audit: What to do about each kind of dirt; the defaults where None.
-        window: Where only the newest rows were read: since when, and what the older ones hold in sum. Counts of dirt
-            are then of the rows that were read.
+        now: The present moment; later values do not count as the newest.
+        audit: What to do about each kind of problem; the defaults where None.
+        window: Where only the newest rows were read: since when, and a summary of the older ones. Findings then count
+            only the rows that were read.
 
     Returns:
-        The panel and its audit. Values after the cutoff are not in the panel. With a `window`, its end is that of the
-        whole panel; of what is older it holds the values that the season needs.
+        The panel, without values after the cutoff, and its audit. With a `window` the panel holds the values of the
+        window, and of older ones those that the season needs.
 
     Raises:
-        InputError: where there are no rows, most lie off the grid, nothing was observed up to the cutoff,
-            what must be known ahead is not, or something was found that a policy calls an error. A stale source
-            is for the caller to judge.
+        InputError: where there are no rows, most lie off the grid, nothing was observed up to the cutoff, a value that
+            must be known ahead is missing, or a policy calls a finding an error. A stale source is not an error
+            here; the caller decides.
     """
     if rows.num_rows == 0:
         raise InputError("The source gave no rows; check source.table or source.query, and its filters.")
-    grid, policies = forecast.grid, audit or AuditSettings()
-    findings: list[Finding] = []
+    grid, findings = forecast.grid, Findings(audit or AuditSettings())
     known = None if window is None else window.summary.series_ids
-    placed = PlacedRows(TableBatches(rows) if isinstance(rows, pa.Table) else rows, grid, policies.off_grid, known)
-    survey = take_survey(placed, grid.position(now), findings, policies)
-    stop_where_fatal(findings)
-    end = _cutoff_index(grid, survey, cutoff, now)
-    names = [*static, *static_numbers, *known_future, *observed_past]
-    panel, place, has_row, counted = lay_out(
-        placed, survey, end, forecast, names, findings, policies.duplicates, window
-    )
-    observed = int(np.count_nonzero(panel.observed))
-    if not observed:
+    batches = TableBatches(rows) if isinstance(rows, pa.Table) else rows
+    placed = PlacedRows(batches, grid, findings.policies.off_grid, known)
+    scan = scan_rows(placed, grid.position(now), findings)
+    findings.stop_where_fatal()
+    end = _cutoff_index(grid, scan, cutoff, now)
+    laid = lay_out(placed, scan, end, forecast, covariates.columns, findings, window)
+    if not laid.panel.observed.any():
         raise InputError(
             f"No value was observed up to the cutoff {grid.instant(end)}; the source's rows begin "
-            f"{grid.instant(int(survey.first.min()))}. Choose a later cutoff."
+            f"{grid.instant(int(scan.first.min()))}. Choose a later cutoff."
         )
-    if survey.newest > end:
-        _tell_of_later(counted, end, findings)
-    first, newest = int(survey.first_observed.min()), end - int(panel.silent_steps[panel.observed_counts > 0].min())
-    panel = with_gaps_settled(panel, has_row, newest, policies, findings)
-    panel = with_values_settled(panel, forecast, policies, findings)
-    counts = panel.observed_counts
+    observed = int(np.count_nonzero(laid.panel.observed))
+    if scan.newest > end:
+        _report_later(laid.counted, end, findings)
+    first = int(scan.first_observed.min())
+    newest = end - int(laid.panel.silent_steps[laid.panel.observed_counts > 0].min())
+    panel = settle_gaps(laid.panel, laid.has_row, newest, findings)
+    panel = settle_values(panel, forecast, findings)
+    counts, origin = panel.observed_counts, laid.origin
     if window is not None:
         counts, first = window.observed_counts(panel), min(first, int(window.summary.first.min()))
         observed = int(counts.sum())
         panel = window.with_old_values(panel)
-        place = panel.offsets[1:] - 1 - end
+        origin = panel.offsets[1:] - 1 - end
     late = late_steps(grid, newest, None if cutoff is None else end, now)
-    stale = late > stale_after(grid, policies)
+    stale = late > stale_after(grid, findings.policies)
     if stale:
-        since = (f"none since {grid.instant(newest):%Y-%m-%dT%H:%MZ}",)
-        action = "stops the night" if policies.stale == "error" else "the source is stale: an alert"
-        findings.append(Finding("steps without a value of any series", late, since, action, "audit.stale"))
-    ahead, known_names = known_ahead(counted, place, panel, known_future, known_elsewhere, findings)
-    refused = refused_series(panel, counts, forecast, policies, findings)
-    if ahead is not None:
-        refused = fill_missing(ahead, known_names, panel, forecast.missing_future, findings) | refused
-    stop_where_fatal(findings)
-    categories, numbers = static_of(counted, static, static_numbers, findings)
-    if window is not None:
-        categories, numbers = window.with_old_static(panel.series_ids, categories, numbers)
-    panel = replace(
-        panel,
-        static=categories,
-        static_numbers=numbers,
-        static_number_names=tuple(static_numbers),
-        known_future=ahead,
-        known_future_names=known_names,
-        observed_past=spread(counted, place, panel, observed_past, 0) if observed_past else None,
-        observed_past_names=tuple(observed_past),
-        refused=refused,
-    )
+        _report_stale(grid, newest, late, findings)
+    laid = replace(laid, panel=panel, origin=origin)
+    panel = _with_covariates(laid, counts, covariates, forecast, findings, window)
     account = Audit(
         rows_read=rows.num_rows,
         series=len(panel),
@@ -180,22 +152,65 @@ def build_panel(
     return panel, account
 
 
-def _cutoff_index(grid: TimeGrid, survey: Survey, cutoff: datetime | None, now: datetime) -> int:
-    """Grid position of the cutoff: the newest step not after it, or the newest observed one."""
+def _with_covariates(
+    laid: LaidOut,
+    counts: IntArray,
+    covariates: Covariates,
+    forecast: ForecastSettings,
+    findings: Findings,
+    window: Window | None,
+) -> Panel:
+    """The panel with its covariates, and with the series that the model must not forecast.
+
+    Raises:
+        InputError: where a value that must be known ahead is missing, or a policy calls a finding an error.
+    """
+    panel, counted, origin = laid.panel, laid.counted, laid.origin
+    known_future, known_names = known_future_of(counted, origin, panel, covariates, findings)
+    refused = refused_series(panel, counts, forecast, findings)
+    if known_future is not None:
+        refused = fill_missing(known_future, known_names, panel, forecast.missing_future, findings) | refused
+    findings.stop_where_fatal()
+    categories, numbers = static_of(counted, covariates, findings)
+    if window is not None:
+        categories, numbers = window.with_old_static(panel.series_ids, categories, numbers)
+    past = covariates.observed_past
+    return replace(
+        panel,
+        static=categories,
+        static_numbers=numbers,
+        static_number_names=tuple(covariates.static_numbers),
+        known_future=known_future,
+        known_future_names=known_names,
+        observed_past=spread(counted, origin, panel, past, 0) if past else None,
+        observed_past_names=tuple(past),
+        refused=refused,
+    )
+
+
+def _cutoff_index(grid: TimeGrid, scan: Scan, cutoff: datetime | None, now: datetime) -> int:
+    """Grid position of the cutoff: the newest step up to it, or the newest observed step where it is None."""
     if cutoff is not None:
         moment = pd.DatetimeIndex([cutoff])
         index, _ = grid.to_index(moment if moment.tz is not None else moment.to_numpy().astype("datetime64[us]"))
         return int(index[0])
-    if survey.newest_by_now == NEVER:
+    if scan.newest_by_now == NEVER:
         raise InputError(f"The source holds no observed value up to now, {now.isoformat()}; check source.value.")
-    return survey.newest_by_now
+    return scan.newest_by_now
 
 
-def _tell_of_later(counted: CountedRows, end: int, findings: list[Finding]) -> None:
-    """Say how many values lie after the cutoff."""
+def _report_later(counted: CountedRows, end: int, findings: Findings) -> None:
+    """Report the values after the cutoff."""
     times = np.zeros(len(counted.series_ids), np.int64)
     for placed, _ in counted.parts():
         later = (placed.index > end) & ~np.isnan(placed.value)
         times += np.bincount(placed.series[later], minlength=len(times))
-    names = tuple(shown(counted.series_ids[each]) for each in np.flatnonzero(times)[:EXAMPLES])
-    findings.append(Finding("values after the cutoff", int(times.sum()), names, "not seen"))
+    names = [abbreviate(counted.series_ids[each]) for each in np.flatnonzero(times)[:EXAMPLES]]
+    findings.add("values after the cutoff", int(times.sum()), names, "not used")
+
+
+def _report_stale(grid: TimeGrid, newest: int, late: int, findings: Findings) -> None:
+    """Report a stale source; never fatal here, since the night still opens an alert before it stops."""
+    examples = [f"none since {grid.instant(newest):%Y-%m-%dT%H:%MZ}"]
+    action = "stops the night" if findings.policies.stale == "error" else "the source is stale, which opens an alert"
+    findings.add("steps without a value of any series", late, examples, action, "audit.stale")

@@ -1,4 +1,4 @@
-"""What is odd about the values of a panel, and what the audit's policies do about it."""
+"""Checks of a panel's values, and what the audit's policies do about what they find."""
 
 from __future__ import annotations
 
@@ -7,83 +7,78 @@ from dataclasses import replace
 import numpy as np
 
 from models.arrays import BoolArray, IntArray
-from models.audit.findings import EXAMPLES, NOT_OBSERVED, Finding, finding, shown
+from models.audit.findings import EXAMPLES, NOT_OBSERVED, Findings, abbreviate
 from models.audit.staleness import dead_after
-from models.audit.unit_changes import unit_changes
+from models.audit.unit_changes import UnitChanges, unit_changes
 from models.panel.panel import Panel
-from models.settings.audit import AuditSettings
 from models.settings.forecast import ForecastSettings
 
 NEVER_OBSERVED = "no observed value up to the cutoff"
-# So few negative values among others are more likely mistakes than the nature of the series.
+BY_FALLBACK = "forecast by the fallback"
+# A smaller share of negative values is more likely a mistake than the nature of the series.
 RARE = 0.01
 
 
-def with_gaps_settled(
-    panel: Panel, has_row: BoolArray, last: int, audit: AuditSettings, findings: list[Finding]
-) -> Panel:
-    """The panel with its steps without a row, and its rows without a value, as the policies say.
+def settle_gaps(panel: Panel, has_row: BoolArray, last: int, findings: Findings) -> Panel:
+    """The panel after the policies for steps without a row and rows without a value.
 
     Args:
         panel: The values as the source has them.
-        has_row: Shape (total,): where the source has a row.
-        last: Grid position of the newest value of any series; after it, nothing is a gap yet.
-        audit: The policies.
-        findings: What was found is added here.
+        has_row: Shape (total,), whether the source has a row.
+        last: Grid position of the newest value of any series; later steps are not gaps yet.
+        findings: Problems are added here.
     """
+    policies = findings.policies
     empty = has_row & ~panel.observed
     if empty.any():
-        findings.append(_in_series(panel, "rows without a value", empty, NOT_OBSERVED, "nulls", audit.nulls))
+        findings.add_by_policy("nulls", "rows without a value", *_where(panel, empty), NOT_OBSERVED)
     gap = ~has_row
     for end in panel.offsets[1:] if last < panel.cutoff_index else ():
         gap[max(end - (panel.cutoff_index - last), 0) : end] = False
     if not gap.any():
         return panel
-    action = "taken as zero" if audit.gaps == "zero" else NOT_OBSERVED
-    findings.append(_in_series(panel, "steps without a row", gap, action, "gaps", audit.gaps))
-    return replace(panel, values=np.where(gap, np.float32(0), panel.values)) if audit.gaps == "zero" else panel
+    action = "treated as zero" if policies.gaps == "zero" else NOT_OBSERVED
+    findings.add_by_policy("gaps", "steps without a row", *_where(panel, gap), action)
+    return replace(panel, values=np.where(gap, np.float32(0), panel.values)) if policies.gaps == "zero" else panel
 
 
-def with_values_settled(
-    panel: Panel, forecast: ForecastSettings, audit: AuditSettings, findings: list[Finding]
-) -> Panel:
-    """The panel with values beyond the bounds, and changes of unit, as the policies say."""
+def settle_values(panel: Panel, forecast: ForecastSettings, findings: Findings) -> Panel:
+    """The panel after the policies for values beyond the bounds and for changes of unit."""
+    policy = findings.policies.out_of_bounds
     for name, bound, beyond in (
         ("below the lower", forecast.lower_bound, np.less),
         ("above the upper", forecast.upper_bound, np.greater),
     ):
         if bound is None or not (bad := beyond(panel.values, np.float32(bound))).any():
             continue
-        action = NOT_OBSERVED if audit.out_of_bounds == "missing" else "kept; forecasts stay within it"
-        findings.append(_in_series(panel, f"values {name} bound", bad, action, "out_of_bounds", audit.out_of_bounds))
-        if audit.out_of_bounds == "missing":
+        action = NOT_OBSERVED if policy == "missing" else "kept; forecasts stay within the bounds"
+        findings.add_by_policy("out_of_bounds", f"values {name} bound", *_where(panel, bad), action)
+        if policy == "missing":
             panel = replace(panel, values=np.where(bad, np.float32(np.nan), panel.values))
     if forecast.lower_bound is None:
         negative = panel.values < 0
         if 0 < negative.sum() < RARE * panel.observed.sum():
-            action = "kept; where they cannot be, set forecast.lower_bound to 0 and audit.out_of_bounds to missing"
-            findings.append(_in_series(panel, "negative values among many that are not", negative, action, "", None))
-    return _in_one_unit(panel, audit, findings)
+            action = (
+                "kept; if no value can be negative, set forecast.lower_bound to 0 and audit.out_of_bounds to missing"
+            )
+            findings.add("negative values, less than 1 % of all", *_where(panel, negative), action)
+    return _settle_units(panel, findings)
 
 
-def _in_one_unit(panel: Panel, audit: AuditSettings, findings: list[Finding]) -> Panel:
+def _settle_units(panel: Panel, findings: Findings) -> Panel:
     changes = unit_changes(panel)
     if not len(changes.series):
         return panel
-    grid = panel.grid
-    index = panel.cutoff_index + 1 - panel.offsets[changes.series + 1] + changes.position
-    examples = [
-        f"{shown(panel.series_ids[i])} from {grid.instant(int(at)):%Y-%m-%dT%H:%MZ}: times 1e{power:+d}"
-        for i, at, power in list(zip(changes.series, index, changes.power, strict=True))[:EXAMPLES]
-    ]
+    policy = findings.policies.unit_changes
     actions = {
-        "keep": "kept as they are; audit.unit_changes can rescale or forget what was before",
-        "missing": "what was before is taken as not observed",
-        "rescale": "what was before is brought into the new unit",
+        "keep": "kept; audit.unit_changes can rescale the values before the change or treat them as missing",
+        "missing": "values before the change are treated as not observed",
+        "rescale": "values before the change are converted to the new unit",
     }
-    policy = audit.unit_changes
-    action = actions.get(policy, "")
-    findings.append(finding("changes of unit", len(changes.series), examples, action, "unit_changes", policy))
+    examples = _examples_of_changes(panel, changes)
+    findings.add_by_policy(
+        "unit_changes", "series whose unit changed", len(changes.series), examples, actions.get(policy, "")
+    )
     if policy not in ("missing", "rescale"):
         return panel
     values = panel.values.copy()
@@ -93,13 +88,24 @@ def _in_one_unit(panel: Panel, audit: AuditSettings, findings: list[Finding]) ->
     return replace(panel, values=np.where(np.isinf(values), np.float32(np.nan), values))
 
 
-def refused_series(
-    panel: Panel, counts: IntArray, forecast: ForecastSettings, audit: AuditSettings, findings: list[Finding]
-) -> dict[str, str]:
-    """Series that the model must not forecast, each with the reason; the fallback does.
+def _examples_of_changes(panel: Panel, changes: UnitChanges) -> list[str]:
+    index = panel.cutoff_index + 1 - panel.offsets[changes.series + 1] + changes.position
+    return [
+        f"{abbreviate(panel.series_ids[i])} from {panel.grid.instant(int(at)):%Y-%m-%dT%H:%MZ}: times 1e{power:+d}"
+        for i, at, power in list(zip(changes.series, index, changes.power, strict=True))[:EXAMPLES]
+    ]
 
-    `counts` are the observed values of each series, shape (series,), those that the panel does not hold among them.
+
+def refused_series(panel: Panel, counts: IntArray, forecast: ForecastSettings, findings: Findings) -> dict[str, str]:
+    """Ids of the series that the model must not forecast, each with the reason; the fallback forecasts them.
+
+    Args:
+        panel: The values.
+        counts: Shape (series,), number of values of each series, also of those that are older than the panel.
+        forecast: The smallest number of values, and the grid.
+        findings: Problems are added here.
     """
+    policies = findings.policies
     short = counts < forecast.min_history
     refused = {
         str(panel.series_ids[i]): (
@@ -108,32 +114,26 @@ def refused_series(
         for i in np.flatnonzero(short)
     }
     if short.any():
-        findings.append(
-            Finding("short series", len(refused), _names(panel, short), "left to the fallback", "forecast.min_history")
-        )
-    limit = dead_after(panel.grid, forecast, audit)
+        examples = [abbreviate(name) for name in panel.series_ids[short][:EXAMPLES]]
+        findings.add("short series", len(refused), examples, BY_FALLBACK, "forecast.min_history")
+    limit = dead_after(panel.grid, forecast, policies)
     silent = panel.silent_steps
     dead = ~short & (silent > limit)
     if dead.any():
-        action = "forecast as others" if audit.dead == "forecast" else "left to the fallback"
-        examples = [f"{shown(panel.series_ids[i])} for {silent[i]} steps" for i in np.flatnonzero(dead)[:EXAMPLES]]
-        findings.append(finding("dead series", int(dead.sum()), examples, action, "dead", audit.dead))
-    if audit.dead == "fallback":
-        words = f"observed value in the last {limit} steps (audit.dead_after_steps)"
-        refused |= {str(panel.series_ids[i]): f"no {words}" for i in np.flatnonzero(dead)}
+        action = "forecast like the others" if policies.dead == "forecast" else BY_FALLBACK
+        examples = [f"{abbreviate(panel.series_ids[i])} for {silent[i]} steps" for i in np.flatnonzero(dead)[:EXAMPLES]]
+        findings.add_by_policy("dead", "dead series", int(dead.sum()), examples, action)
+    if policies.dead == "fallback":
+        reason = f"no observed value in the last {limit} steps (audit.dead_after_steps)"
+        refused |= {str(panel.series_ids[i]): reason for i in np.flatnonzero(dead)}
     return refused
 
 
-def _in_series(panel: Panel, kind: str, bad: BoolArray, action: str, setting: str, policy: str | None) -> Finding:
-    """A finding about steps of the panel, shape (total,)."""
+def _where(panel: Panel, bad: BoolArray) -> tuple[int, list[str]]:
+    """Number of the marked steps, and ids of the first series that have some; `bad` has shape (total,)."""
     names, begin = list[str](), 0
     while len(names) < EXAMPLES and bad[begin:].any():
         series = int(np.searchsorted(panel.offsets, begin + np.argmax(bad[begin:]), side="right")) - 1
-        names.append(shown(panel.series_ids[series]))
+        names.append(abbreviate(panel.series_ids[series]))
         begin = int(panel.offsets[series + 1])
-    count = int(np.count_nonzero(bad))
-    return finding(kind, count, names, action, setting, policy) if setting else Finding(kind, count, (*names,), action)
-
-
-def _names(panel: Panel, which: BoolArray) -> tuple[str, ...]:
-    return tuple(shown(name) for name in panel.series_ids[which][:EXAMPLES])
+    return int(np.count_nonzero(bad)), names

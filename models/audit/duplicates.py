@@ -1,100 +1,125 @@
-"""Several rows for one series and step: what counts of them."""
+"""Several rows for one series and step: which value counts."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from models.arrays import BoolArray, FloatArray, IntArray
-from models.audit.findings import EXAMPLES, Finding, finding, shown
+from models.audit.findings import EXAMPLES, Findings, abbreviate
 from models.audit.rows import Rows, without_infinities
 from models.calendar.grid import TimeGrid
 from models.errors import InputError
 
 
-def without_duplicates(
-    placed: Rows, grid: TimeGrid, findings: list[Finding], policy: str | None = None, elsewhere: int = 0
-) -> Rows:
-    """Rows in order of series and time, each place once: equal values as one, different ones as the policy says.
+@dataclass(frozen=True)
+class _Places:
+    """Rows in order of series and time; those of one series and step are one place.
+
+    Attributes:
+        rows: The rows.
+        begin: Shape (place,), the first row of each place.
+        seen: Shape (row,), whether a row has a value.
+        low, high: Shape (place,), the smallest and the largest value; inf and -inf where there is none.
+        count: Shape (place,), number of values.
+    """
+
+    rows: Rows
+    begin: IntArray
+    seen: BoolArray
+    low: FloatArray
+    high: FloatArray
+    count: IntArray
+
+    @classmethod
+    def of(cls, placed: Rows, policy: str | None) -> _Places:
+        # A sum must not depend on the order of the rows in the source.
+        last_key = placed.row if policy in ("first", "last") else placed.value
+        rows = placed.take(np.lexsort((last_key, placed.index, placed.series)))
+        fresh = np.ones(len(rows.row), bool)
+        fresh[1:] = (rows.series[1:] != rows.series[:-1]) | (rows.index[1:] != rows.index[:-1])
+        begin, seen = np.flatnonzero(fresh), ~np.isnan(rows.value)
+        low = np.minimum.reduceat(np.where(seen, rows.value, np.inf), begin)
+        high = np.maximum.reduceat(np.where(seen, rows.value, -np.inf), begin)
+        return cls(rows, begin, seen, low, high, np.add.reduceat(seen.astype(np.int64), begin))
+
+    def repeats(self, differs: BoolArray) -> BoolArray:
+        """Rows that only repeat the place before them, shape (row,); `differs` marks places with several values."""
+        repeats = ~np.repeat(differs, np.diff(self.begin, append=len(self.seen)))
+        repeats[self.begin] = False
+        return repeats
+
+    def chosen(self, policy: str | None) -> IntArray:
+        """One row of each place, shape (place,): with a value where the place has one."""
+        row = np.arange(len(self.seen))
+        if policy == "last":
+            newest = np.maximum.reduceat(np.where(self.seen, row, -1), self.begin)
+            return np.where(newest < 0, self.begin, newest)
+        oldest = np.minimum.reduceat(np.where(self.seen, row, len(row)), self.begin)
+        return np.where(oldest == len(row), self.begin, oldest)
+
+    def totals(self) -> FloatArray:
+        """Sum of the values of each place, shape (place,)."""
+        return np.asarray(np.add.reduceat(np.where(self.seen, self.rows.value, 0.0), self.begin))
+
+
+def without_duplicates(placed: Rows, grid: TimeGrid, findings: Findings, other_places: int = 0) -> Rows:
+    """One row for each place, in order of series and time.
+
+    Equal values count as one. Different values become one by the policy `duplicates`: `first`, `last`, `mean` or `sum`
+    of the observed values, or the mean where it is None. For `sum` equal values count as different ones.
 
     Args:
         placed: Rows in the order of the source, without infinities.
         grid: Their grid.
-        findings: What was found is added here.
-        policy: `first`, `last`, `mean` or `sum` of the observed values; None for the mean.
-        elsewhere: Number of places, other than those of these rows, that have one row.
+        findings: Problems are added here.
+        other_places: Number of places that have one row, and of which no row is in `placed`.
 
     Raises:
         InputError: where the policy is None and most places have different values.
     """
-    # Sums must not depend on the order in which the source gives its rows.
-    last_key = placed.row if policy in ("first", "last") else placed.value
-    placed = placed.take(np.lexsort((last_key, placed.index, placed.series)))
-    fresh = np.ones(len(placed.row), bool)
-    fresh[1:] = (placed.series[1:] != placed.series[:-1]) | (placed.index[1:] != placed.index[:-1])
-    begin = np.flatnonzero(fresh)
-    seen = ~np.isnan(placed.value)
-    low = np.minimum.reduceat(np.where(seen, placed.value, np.inf), begin)
-    high = np.maximum.reduceat(np.where(seen, placed.value, -np.inf), begin)
-    # Who sums up sales means equal ones too.
-    count = np.add.reduceat(seen.astype(np.int64), begin)
-    differs = count > 1 if policy == "sum" else low < high
-    again = ~fresh & ~np.repeat(differs, np.diff(begin, append=len(fresh)))
-    if again.any():
-        findings.append(Finding("rows given twice", int(again.sum()), placed.names(again), "counted once"))
+    policy = findings.policies.duplicates
+    places = _Places.of(placed, policy)
+    differs = places.count > 1 if policy == "sum" else places.low < places.high
+    repeats = places.repeats(differs)
+    if repeats.any():
+        findings.add("duplicate rows", int(repeats.sum()), places.rows.examples(repeats), "counted once")
     if differs.any():
-        _note_different(placed, begin, low, high, differs, grid, findings, policy, len(begin) + elsewhere)
-    place = np.arange(len(fresh))
-    # An observed value wins over a missing one of the same place.
-    if policy == "last":
-        chosen = np.maximum.reduceat(np.where(seen, place, -1), begin)
-        chosen = np.where(chosen < 0, begin, chosen)
-    else:
-        chosen = np.minimum.reduceat(np.where(seen, place, len(place)), begin)
-        chosen = np.where(chosen == len(place), begin, chosen)
-    kept = placed.take(chosen)
+        _report_different(places, differs, grid, findings, len(places.begin) + other_places)
+    kept = places.rows.take(places.chosen(policy))
     if policy in ("first", "last"):
         return kept
-    total = np.add.reduceat(np.where(seen, placed.value, 0.0), begin)
+    merged = places.totals()
     if policy != "sum":
-        total = np.clip(total / np.maximum(count, 1), low, high)
-    return without_infinities(replace(kept, value=np.where(differs, total, kept.value)), findings)
+        merged = np.clip(merged / np.maximum(places.count, 1), places.low, places.high)
+    return without_infinities(replace(kept, value=np.where(differs, merged, kept.value)), findings)
 
 
-def _note_different(
-    placed: Rows,
-    begin: IntArray,
-    low: FloatArray,
-    high: FloatArray,
-    differs: BoolArray,
-    grid: TimeGrid,
-    findings: list[Finding],
-    policy: str | None,
-    places: int,
-) -> None:
+def _report_different(places: _Places, differs: BoolArray, grid: TimeGrid, findings: Findings, total: int) -> None:
+    """Report places with different values; `total` is the number of all places."""
+    rows, policy, count = places.rows, findings.policies.duplicates, int(differs.sum())
     examples = [
-        f"{shown(placed.series_ids[placed.series[begin[i]]])} at "
-        f"{grid.instant(int(placed.index[begin[i]])):%Y-%m-%dT%H:%MZ}: {low[i]:g} and {high[i]:g}"
+        f"{abbreviate(rows.series_ids[rows.series[places.begin[i]]])} at "
+        f"{grid.instant(int(rows.index[places.begin[i]])):%Y-%m-%dT%H:%MZ}: {places.low[i]:g} and {places.high[i]:g}"
         for i in np.flatnonzero(differs)[:EXAMPLES]
     ]
     hint = _clock_hint(grid)
-    if policy is None and 2 * differs.sum() > places:
+    if policy is None and 2 * count > total:
         raise InputError(
-            f"{int(differs.sum())} of {places} (series, timestamp) pairs have two different values: {examples}. "
-            f"Name every column of the id in source.series_id, or let audit.duplicates say what counts.{hint}"
+            f"{count} of {total} (series, timestamp) pairs have different values: {examples}. "
+            f"Name every column of the id in source.series_id, or set audit.duplicates.{hint}"
         )
-    action = f"their {policy or 'mean'} counts" if policy in (None, "mean", "sum") else f"the {policy} one counts"
+    action = f"the {policy} value is used" if policy in ("first", "last") else f"their {policy or 'mean'} is used"
     kind = f"timestamps with {'several' if policy == 'sum' else 'different'} values"
-    count = int(differs.sum())
-    findings.append(finding(kind, count, examples, f"{action}.{hint}" if hint else action, "duplicates", policy))
+    findings.add_by_policy("duplicates", kind, count, examples, f"{action}.{hint}" if hint else action)
 
 
 def _clock_hint(grid: TimeGrid) -> str:
-    """What to think of where the clocks go back and an hour without a zone comes twice."""
+    """The remedy where different values may come from a local hour that the clocks repeat; "" elsewhere."""
     if grid.time_zone == "UTC" or grid.steps_per_day <= 1:
         return ""
     return (
-        f" Where the clocks of {grid.time_zone} go back, an hour without a zone comes twice: store timestamps with "
-        "their zone, or set forecast.time_zone to UTC if that is what they are."
+        f" When the clocks of {grid.time_zone} go back, an hour without a zone occurs twice: store timestamps with "
+        "their zone, or set forecast.time_zone to UTC if they are in UTC."
     )

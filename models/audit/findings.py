@@ -1,29 +1,30 @@
-"""What an audit finds, and what the job's policies say about it."""
+"""What an audit finds in the input, and what the job's policies say about it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from models.errors import InputError
+from models.settings.audit import AuditSettings
 
 EXAMPLES = 5
-# An id may have thousands of characters; a message needs only enough of them to know it again.
-SHOWN_CHARACTERS = 60
-NOT_OBSERVED = "taken as not observed"
+# An id may have thousands of characters; its beginning is enough to recognise it in a message.
+MOST_CHARACTERS = 60
+NOT_OBSERVED = "treated as not observed"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One kind of oddity in the input.
+    """One kind of problem in the input.
 
     Attributes:
-        kind: What it is, in a few words.
-        count: How many rows, steps or series.
-        examples: Five of them at most.
-        action: What the night did about it.
-        setting: The key of the job file that says what to do about it, "" where nothing can.
-        fatal: Whether that key says to stop.
+        kind: The problem, in a few words.
+        count: Number of rows, steps or series that have it.
+        examples: At most five of them.
+        action: What the night does about it.
+        setting: The key of the job file that decides the action, "" where none does.
+        fatal: Whether that key says to stop the night.
     """
 
     kind: str
@@ -37,26 +38,54 @@ class Finding:
         return f"{self.count} {self.kind} ({', '.join(self.examples)}): {self.action}"
 
 
-def finding(kind: str, count: int, examples: Sequence[str], action: str, setting: str, policy: str | None) -> Finding:
-    """What was found, with what the audit's policy says about it."""
-    fatal = policy == "error"
-    return Finding(kind, count, tuple(examples), "stops the night" if fatal else action, f"audit.{setting}", fatal)
+class Findings:
+    """The findings of one audit, in the order in which they are added.
 
-
-def stop_where_fatal(findings: Sequence[Finding]) -> None:
-    """Raise where a policy calls something that was found an error.
-
-    Raises:
-        InputError: names every such finding and the keys of the job file that say otherwise.
+    Args:
+        policies: What the job says about each kind of problem.
     """
-    fatal = [each for each in findings if each.fatal]
-    if fatal:
-        found = "; ".join(f"{each.count} {each.kind} ({', '.join(each.examples)})" for each in fatal)
-        keys = " and ".join(each.setting for each in fatal)
-        raise InputError(f"The source holds {found}. Mend these rows, or give {keys} another value than 'error'.")
+
+    def __init__(self, policies: AuditSettings) -> None:
+        self.policies = policies
+        self._found: list[Finding] = []
+
+    def __iter__(self) -> Iterator[Finding]:
+        return iter(self._found)
+
+    def add(self, kind: str, count: int, examples: Sequence[str], action: str, setting: str = "") -> None:
+        """Add a finding that never stops the night; the arguments are the attributes of `Finding`."""
+        self._found.append(Finding(kind, count, tuple(examples), action, setting))
+
+    def add_by_policy(self, policy: str, kind: str, count: int, examples: Sequence[str], action: str) -> None:
+        """Add a finding that stops the night where its policy is `error`.
+
+        Args:
+            policy: The key of `AuditSettings` that decides about it.
+            kind: As of `Finding`.
+            count: As of `Finding`.
+            examples: As of `Finding`.
+            action: What the night does about it unless it stops.
+        """
+        fatal = getattr(self.policies, policy) == "error"
+        action = "stops the night" if fatal else action
+        self._found.append(Finding(kind, count, tuple(examples), action, f"audit.{policy}", fatal))
+
+    def stop_where_fatal(self) -> None:
+        """Raise where a policy calls a finding an error.
+
+        Raises:
+            InputError: names every such finding and its key of the job file.
+        """
+        fatal = [each for each in self._found if each.fatal]
+        if fatal:
+            found = "; ".join(f"{each.count} {each.kind} ({', '.join(each.examples)})" for each in fatal)
+            keys = " and ".join(each.setting for each in fatal)
+            raise InputError(
+                f"The source holds {found}. Correct these rows, or set {keys} to another value than error."
+            )
 
 
-def shown(name: object) -> str:
-    """An id as messages have it: its beginning where it is long."""
+def abbreviate(name: object) -> str:
+    """An id as messages show it: only its beginning where it is long."""
     text = str(name)
-    return text if len(text) <= SHOWN_CHARACTERS else f"{text[: SHOWN_CHARACTERS - 1]}…"
+    return text if len(text) <= MOST_CHARACTERS else f"{text[: MOST_CHARACTERS - 1]}…"

@@ -1,4 +1,4 @@
-"""Which places of the grid have one row, which several: of every series, from its first row to its last."""
+"""How many rows each place has: a place is one step of one series, from the series' first row to its last."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ ONE, SEVERAL = 1, 2
 
 
 class Occupancy:
-    """How many rows each place has: none, one or several; a byte for each place.
+    """Whether each place has no row, one or several; one byte for each place.
 
     Args:
         first: Shape (series,), grid position of the first place of each series.
-        last: Shape (series,), of its last one; before `first` where it has none.
+        last: Shape (series,), grid position of its last place; before `first` where it has none.
     """
 
     def __init__(self, first: IntArray, last: IntArray) -> None:
@@ -27,7 +27,7 @@ class Occupancy:
         self.rows: npt.NDArray[np.uint8] = np.zeros(int(ends[-1]), np.uint8)
 
     def add(self, placed: Rows) -> None:
-        """Count some rows; those beyond a series' places are passed over."""
+        """Count some rows; rows outside the places of their series are ignored."""
         inside = self._inside(placed)
         at = self._at(placed if inside.all() else placed.take(inside))
         again = self.rows[at] > 0
@@ -36,32 +36,33 @@ class Occupancy:
         self.rows[at] = ONE
         self.rows[at[again]] = SEVERAL
 
-    def alone(self, placed: Rows) -> BoolArray:
-        """Rows that are the only ones of their place, shape (row,); False beyond a series' places."""
+    def is_single(self, placed: Rows) -> BoolArray:
+        """Whether a row is the only one of its place, shape (row,); False outside the places of its series."""
         inside = self._inside(placed)
         if inside.all():
             return np.asarray(self.rows[self._at(placed)] == ONE)
         inside[inside] = self.rows[self._at(placed.take(inside))] == ONE
         return inside
 
-    def count_alone(self) -> int:
+    def count_single(self) -> int:
         """Number of places that have one row."""
         return int(np.count_nonzero(self.rows == ONE))
 
     def has_row(self, first: IntArray, last: int) -> BoolArray:
-        """Whether the places of each series from `first` (shape (series,)) to `last` have a row, end to end."""
+        """Whether each place has a row, for places from `first` (shape (series,)) to `last`, series end to end."""
         if np.array_equal(first, self.first) and bool(np.all(self.last == last)):
             return np.asarray(self.rows > 0)
-        steps = np.maximum(last + 1 - first, 0)
-        found = np.zeros(int(steps.sum()), bool)
+        wanted = np.maximum(last + 1 - first, 0)
+        has_row = np.zeros(int(wanted.sum()), bool)
         begin, end = np.maximum(first, self.first), np.minimum(last, self.last)
-        both = np.maximum(end + 1 - begin, 0)
-        mine = np.maximum(self.last - self.first + 1, 0)
+        shared = np.maximum(end + 1 - begin, 0)
+        counted = np.maximum(self.last - self.first + 1, 0)
         inside, known = (
-            _runs(np.where(both > 0, begin - since, 0), both, of) for since, of in ((first, steps), (self.first, mine))
+            _runs(np.where(shared > 0, begin - since, 0), shared, total)
+            for since, total in ((first, wanted), (self.first, counted))
         )
-        found[inside] = self.rows[known] > 0
-        return found
+        has_row[inside] = self.rows[known] > 0
+        return has_row
 
     def _inside(self, placed: Rows) -> BoolArray:
         return np.asarray((placed.index >= self.first[placed.series]) & (placed.index <= self.last[placed.series]))
@@ -70,7 +71,7 @@ class Occupancy:
         return np.asarray(self._base[placed.series] + placed.index)
 
 
-def _runs(skip: IntArray, length: IntArray, of: IntArray) -> BoolArray:
-    """In stretches of `of` places each, `skip` of them, then `length` that are True; shape (sum of `of`,)."""
-    counts = np.stack([skip, length, of - skip - length], axis=1).ravel()
-    return np.repeat(np.tile([False, True, False], len(of)), counts)
+def _runs(skip: IntArray, length: IntArray, total: IntArray) -> BoolArray:
+    """For each series `skip` times False, `length` times True, and False up to `total`; shape (sum of `total`,)."""
+    counts = np.stack([skip, length, total - skip - length], axis=1).ravel()
+    return np.repeat(np.tile([False, True, False], len(total)), counts)

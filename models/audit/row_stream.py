@@ -1,4 +1,4 @@
-"""Rows of a source, batch by batch and as often as they are asked for, each with its place on the time grid."""
+"""Rows of a source batch by batch, each with its place on the time grid; they can be read several times."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from models.arrays import BoolArray, DatetimeArray, FloatArray, IntArray, StringArray
-from models.audit.findings import EXAMPLES, shown
-from models.audit.rows import PART, Rows, moments_of, positions, wild
+from models.audit.findings import EXAMPLES, abbreviate
+from models.audit.rows import PART, Rows, moments_of, non_finite, positions
 from models.calendar.grid import TimeGrid
 from models.calendar.repeated_hours import near_repeats, second_pass
 from models.errors import InputError
@@ -20,7 +20,7 @@ KEY = ("series_id", "timestamp", "value")
 
 
 class RowBatches(Protocol):
-    """Rows that can be gone through as often as one likes, without all of them ever being in memory."""
+    """Rows that can be read any number of times, and are never all in memory."""
 
     @property
     def num_rows(self) -> int:
@@ -31,7 +31,7 @@ class RowBatches(Protocol):
         """`series_id`, `timestamp`, `value` and the covariates."""
 
     def batches(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        """Some columns of all rows, in their order; `series_id` has the codes of one dictionary for all of them."""
+        """Some columns of all rows, in order; in every batch `series_id` has the same dictionary."""
 
 
 class TableBatches:
@@ -45,19 +45,20 @@ class TableBatches:
         self.column_names: list[str] = table.column_names
 
     def batches(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """As `RowBatches.batches`."""
         yield from self.table.select(list(names)).to_batches(max_chunksize=PART)
 
 
 class Batch(NamedTuple):
-    """Rows of one batch, all of shape (row,).
+    """Rows of one batch, all arrays of shape (row,).
 
     Attributes:
-        series: Row numbers into the ids.
+        series: Indices into the series ids.
         moments: As `moments_of`.
-        position: On the grid.
-        on_grid: Whether the timestamp is that of the position itself.
-        value: float64, NaN where not observed.
-        columns: The batch with its covariates.
+        position: Grid positions.
+        on_grid: Whether the timestamp is exactly that of its grid position.
+        value: NaN where not observed.
+        columns: The batch, with its covariates.
     """
 
     series: IntArray
@@ -68,17 +69,36 @@ class Batch(NamedTuple):
     columns: pa.RecordBatch
 
 
+class SecondHours(NamedTuple):
+    """The rows of the second pass of a local hour that the clocks showed twice.
+
+    Attributes:
+        row: Shape (such row,), row numbers in the source, ascending.
+        in_doubt: Shape (such row,), as of `second_pass`.
+        series: Shape (such row,).
+    """
+
+    row: IntArray
+    in_doubt: BoolArray
+    series: IntArray
+
+
 class PlacedRows:
     """All rows of a source on a time grid.
 
     Attributes:
-        series_ids: Sorted; series without a row on the grid too, and those that are known from elsewhere.
+        series_ids: Sorted ids of all series, also of those without a row on the grid and of those in `known`.
         grid: The grid.
-        again: Numbers of the rows that belong to the second time that the clocks showed an hour, ascending.
-        in_doubt: Shape of `again`, see `second_pass`.
+        second_hours: Rows of hours that the clocks showed twice.
+
+    Args:
+        rows: The rows.
+        grid: The grid.
+        off_grid: Policy for timestamps between two steps, see `AuditSettings`.
+        known: Ids of series that are known without their rows.
 
     Raises:
-        InputError: where two ids differ in nothing but NUL characters at their end.
+        InputError: where two ids differ only by NUL characters at their end.
     """
 
     def __init__(
@@ -87,7 +107,7 @@ class PlacedRows:
         self.source, self.grid, self._off_grid = rows, grid, off_grid
         first = next(iter(rows.batches(KEY)))
         names = np.asarray(first["series_id"].dictionary.to_pylist(), dtype=str)
-        _tell_apart(names)
+        _refuse_equal(names)
         if known is not None:
             names = np.concatenate([names, known[~np.isin(known, names)]])
         order = np.argsort(names, kind="stable")
@@ -95,23 +115,23 @@ class PlacedRows:
         self._rank = np.empty(len(order), np.int64)
         self._rank[order] = np.arange(len(order))
         self._in_utc = bool(first["timestamp"].type.tz)
-        self.again, self.in_doubt, self.again_series = self._second_time()
+        self.second_hours = self._second_hours()
 
     def read(self, names: Sequence[str] = ()) -> Iterator[Batch]:
-        """All rows, on the grid or not, with some more columns."""
+        """All rows, on the grid or not, with the named columns beside the key."""
         begin = 0
         for columns in self.source.batches([*KEY, *names]):
             end = begin + columns.num_rows
             moments = moments_of(columns["timestamp"])
-            position, on_grid = positions(moments, self._again_between(begin, end), self.grid, self._in_utc)
+            position, on_grid = positions(moments, self._second_between(begin, end), self.grid, self._in_utc)
             # A null becomes NaN.
             value = columns["value"].cast(pa.float64()).to_numpy(zero_copy_only=False)
             yield Batch(self._series(columns), moments, position, on_grid, value, columns)
             begin = end
 
     def kept(self, batch: Batch) -> Rows:
-        """The rows of a batch that count, in numbers that float32 holds; their `row` is their place in the batch."""
-        infinite, large = wild(batch.value)
+        """The rows of a batch that count, with values that float32 can hold; `row` is their place in the batch."""
+        infinite, large = non_finite(batch.value)
         value = np.where(infinite | large, np.nan, batch.value) if infinite.any() or large.any() else batch.value
         placed = Rows(self.series_ids, batch.series, batch.position, value, np.arange(len(value)))
         return placed if self._off_grid == "floor" else placed.take(batch.on_grid)
@@ -119,16 +139,18 @@ class PlacedRows:
     def _series(self, columns: pa.RecordBatch) -> IntArray:
         return np.asarray(self._rank[columns["series_id"].indices.to_numpy(zero_copy_only=False)])
 
-    def _again_between(self, begin: int, end: int) -> BoolArray | None:
-        first, last = np.searchsorted(self.again, [begin, end])
+    def _second_between(self, begin: int, end: int) -> BoolArray | None:
+        """Which rows from `begin` to `end` are of a second pass, shape (end - begin,); None where none is."""
+        rows = self.second_hours.row
+        first, last = np.searchsorted(rows, [begin, end])
         if first == last:
             return None
-        again = np.zeros(end - begin, bool)
-        again[self.again[first:last] - begin] = True
-        return again
+        second = np.zeros(end - begin, bool)
+        second[rows[first:last] - begin] = True
+        return second
 
-    def _second_time(self) -> tuple[IntArray, BoolArray, IntArray]:
-        """`again`, `in_doubt`, and the series of those rows; only rows around such an hour are kept for it."""
+    def _second_hours(self) -> SecondHours:
+        """Find the rows of second passes; only rows near such an hour are held in memory."""
         row, clock, series, begin = [np.zeros(0, np.int64)], [np.zeros(0, "M8[us]")], [np.zeros(0, np.int64)], 0
         if not self._in_utc and len(self.grid.repeated[0]):
             for columns in self.source.batches(KEY[:2]):
@@ -138,17 +160,17 @@ class PlacedRows:
                 clock.append(moments[near])
                 series.append(self._series(columns)[near])
                 begin += columns.num_rows
-        rows, of = np.concatenate(row), np.concatenate(series)
-        again, in_doubt = second_pass(np.concatenate(clock), of, self.grid)
-        return rows[again], in_doubt[again], of[again]
+        rows, owner = np.concatenate(row), np.concatenate(series)
+        second, in_doubt = second_pass(np.concatenate(clock), owner, self.grid)
+        return SecondHours(rows[second], in_doubt[second], owner[second])
 
 
-def _tell_apart(names: StringArray) -> None:
-    """NumPy's strings end at their last character that is not NUL; ids must differ before it."""
+def _refuse_equal(names: StringArray) -> None:
+    """Raise where ids are equal as NumPy strings, which do not keep NUL characters at their end."""
     unique, times = np.unique(names, return_counts=True)
     if len(unique) < len(names):
-        same = [shown(name) for name in unique[times > 1][:EXAMPLES]]
+        same = [abbreviate(name) for name in unique[times > 1][:EXAMPLES]]
         raise InputError(
-            f"{int((times > 1).sum())} series ids differ from another one by NUL characters at the end only: {same}. "
-            "Take these off in the source, or in a query."
+            f"{int((times > 1).sum())} series ids differ from another id only by NUL characters at the end: {same}. "
+            "Remove these characters in the source, or in a query."
         )

@@ -1,4 +1,4 @@
-"""Rows of the source on the time grid, in full detail: some thousands of them at a time."""
+"""Rows on the time grid, some thousands at a time, and what is computed of each row."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import pandas as pd
 import pyarrow as pa
 
 from models.arrays import BoolArray, DatetimeArray, Float32Array, FloatArray, IntArray, StringArray
-from models.audit.findings import EXAMPLES, NOT_OBSERVED, Finding, finding, shown
+from models.audit.findings import EXAMPLES, NOT_OBSERVED, Findings, abbreviate
 from models.calendar.grid import TimeGrid
 
-# Rows that are worked on at once: what is computed on the way is several times as large as its result.
+# Number of rows that are worked on at once: intermediate results are several times as large as the final ones.
 PART = 1 << 18
 INFINITE, TOO_LARGE = "infinite values", "values too large for float32 (3.4e38)"
 
@@ -23,10 +23,11 @@ class Rows:
     """Rows on the grid: parallel arrays of shape (row,).
 
     Attributes:
-        series: Row numbers into `series_ids`.
+        series_ids: Shape (series,).
+        series: Indices into `series_ids`.
         index: Grid positions.
-        value: float64, NaN where not observed.
-        row: Places in the table or batch that they come from.
+        value: NaN where not observed.
+        row: Places in the table or batch that the rows come from.
     """
 
     series_ids: StringArray
@@ -36,17 +37,18 @@ class Rows:
     row: IntArray
 
     def take(self, keep: BoolArray | IntArray) -> Rows:
+        """Some of the rows."""
         if keep.dtype == bool and keep.all():
             return self
         return Rows(self.series_ids, self.series[keep], self.index[keep], self.value[keep], self.row[keep])
 
-    def names(self, keep: BoolArray) -> tuple[str, ...]:
-        """Ids of the series of the first kept rows."""
-        return tuple(shown(name) for name in self.series_ids[pd.unique(self.series[keep])[:EXAMPLES]])
+    def examples(self, keep: BoolArray) -> tuple[str, ...]:
+        """Ids of the first few series that have one of the chosen rows."""
+        return tuple(abbreviate(name) for name in self.series_ids[pd.unique(self.series[keep])[:EXAMPLES]])
 
 
 class Tally:
-    """Odd rows, counted batch by batch, and the first series that have such.
+    """Counts rows batch by batch, and keeps the first series that have such rows.
 
     >>> tally = Tally()
     >>> tally.add(np.array([4, 2, 4]), np.array([True, False, True]))
@@ -58,27 +60,27 @@ class Tally:
         self.count = 0
         self.series: list[int] = []
 
-    def add(self, series: IntArray, odd: BoolArray) -> None:
-        """Count some rows; both of shape (row,)."""
-        if odd.any():
-            self.count += int(np.count_nonzero(odd))
+    def add(self, series: IntArray, counted: BoolArray) -> None:
+        """Count the rows that `counted` marks; both of shape (row,)."""
+        if counted.any():
+            self.count += int(np.count_nonzero(counted))
             if len(self.series) < EXAMPLES:
-                known = dict.fromkeys([*self.series, *pd.unique(series[odd]).tolist()])
+                known = dict.fromkeys([*self.series, *pd.unique(series[counted]).tolist()])
                 self.series = list(known)[:EXAMPLES]
 
-    def names(self, series_ids: StringArray) -> tuple[str, ...]:
-        """Ids of the series."""
-        return tuple(shown(series_ids[each]) for each in self.series)
+    def examples(self, series_ids: StringArray) -> tuple[str, ...]:
+        """Ids of the series that were kept."""
+        return tuple(abbreviate(series_ids[each]) for each in self.series)
 
 
 def moments_of(times: pa.Array | pa.ChunkedArray) -> DatetimeArray:
-    """Timestamps in microseconds: instants of UTC where they have a zone, else what a clock showed; shape (row,)."""
+    """Timestamps in microseconds, shape (row,): UTC where they have a zone, else local time."""
     moments = times.cast(pa.timestamp("us", times.type.tz)).to_numpy(zero_copy_only=False)
     return np.asarray(moments.astype("datetime64[us]", copy=False))
 
 
 def finite(numbers: pa.Array | pa.ChunkedArray, row: IntArray) -> Float32Array:
-    """A column of numbers at some rows, shape (row,); NaN for nulls and for what no float32 holds."""
+    """A column of numbers at some rows, shape (row,); NaN for nulls and for what float32 cannot hold."""
     with np.errstate(over="ignore"):
         small = numbers.cast(pa.float64()).to_numpy(zero_copy_only=False)[row].astype(np.float32)
     return np.where(np.isfinite(small), small, np.float32(np.nan))
@@ -98,27 +100,27 @@ def positions(
     return np.concatenate([index for index, _ in found]), np.concatenate([on_grid for _, on_grid in found])
 
 
-def wild(values: FloatArray) -> tuple[BoolArray, BoolArray]:
-    """Values that are infinite, and finite ones that no float32 holds; shape (row,) each."""
+def non_finite(values: FloatArray) -> tuple[BoolArray, BoolArray]:
+    """Which values are infinite, and which finite ones float32 cannot hold; shape (row,) each."""
     with np.errstate(over="ignore"):
         beyond = np.isinf(values.astype(np.float32))
     infinite = np.isinf(values)
     return infinite, beyond & ~infinite
 
 
-def together(parts: Sequence[Rows]) -> Rows:
-    """Rows of several batches as one, whose `row` counts all of them; at least one part."""
+def concatenate(parts: Sequence[Rows]) -> Rows:
+    """Rows of several batches, at least one, as one; `row` then numbers all of them."""
     series, index, value = (
         np.concatenate([getattr(part, name) for part in parts]) for name in ("series", "index", "value")
     )
     return Rows(parts[0].series_ids, series, index, value, np.arange(len(series)))
 
 
-def without_infinities(placed: Rows, findings: list[Finding], policy: str = "missing") -> Rows:
-    """Values that no float32 holds become 'not observed': infinite ones, and finite ones that are too large."""
-    infinite, large = wild(placed.value)
-    for kind, found in ((INFINITE, infinite), (TOO_LARGE, large)):
-        if found.any():
-            findings.append(finding(kind, int(found.sum()), placed.names(found), NOT_OBSERVED, "infinite", policy))
+def without_infinities(placed: Rows, findings: Findings) -> Rows:
+    """The rows without values that float32 cannot hold, infinite or too large: these are not observed."""
+    infinite, large = non_finite(placed.value)
+    for kind, bad in ((INFINITE, infinite), (TOO_LARGE, large)):
+        if bad.any():
+            findings.add(kind, int(bad.sum()), placed.examples(bad), NOT_OBSERVED, "audit.infinite")
     bad = infinite | large
     return replace(placed, value=np.where(bad, np.nan, placed.value)) if bad.any() else placed

@@ -1,4 +1,4 @@
-"""A first look at all rows: what is odd about them one by one, and from where to where each series reaches."""
+"""The first pass over all rows: the range of each series, and the problems that single rows have."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ import numpy as np
 import pyarrow.compute as pc
 
 from models.arrays import BoolArray, IntArray
-from models.audit.findings import EXAMPLES, NOT_OBSERVED, Finding, finding, shown
+from models.audit.findings import EXAMPLES, NOT_OBSERVED, Findings, abbreviate
 from models.audit.row_stream import Batch, PlacedRows
-from models.audit.rows import INFINITE, TOO_LARGE, Rows, Tally, wild
+from models.audit.rows import INFINITE, TOO_LARGE, Rows, Tally, non_finite
 from models.errors import InputError
 from models.panel.positions import LATEST, NEVER
-from models.settings.audit import AuditSettings
 
 
 @dataclass
-class Survey:
-    """What the rows on the grid reach.
+class Scan:
+    """The range of the rows on the grid.
 
     Attributes:
-        first, last: Shape (series,), grid positions of the oldest and the newest row; LATEST and NEVER where none is.
-        first_observed: Shape (series,), the oldest row with a value; LATEST where there is none.
+        first, last: Shape (series,), grid positions of the oldest and the newest row; LATEST and NEVER where a series
+            has none.
+        first_observed: Shape (series,), grid position of the oldest row with a value; LATEST where there is none.
         newest_by_now: Grid position of the newest value up to now; NEVER where there is none.
-        newest: The same, whenever.
+        newest: Grid position of the newest value; NEVER where there is none.
         rows: Number of rows.
         observed: Number of rows with a value.
     """
@@ -38,7 +38,7 @@ class Survey:
     observed: int = 0
 
     def add(self, placed: Rows, now: int) -> None:
-        """Take some rows into account; `now` is the grid position of the moment that counts as now."""
+        """Add some rows; `now` is the grid position of the present moment."""
         np.minimum.at(self.first, placed.series, placed.index)
         np.maximum.at(self.last, placed.series, placed.index)
         seen = ~np.isnan(placed.value)
@@ -51,12 +51,12 @@ class Survey:
 
 
 @dataclass
-class _Odd:
-    """What is odd about single rows."""
+class _Problems:
+    """The problems of single rows, counted batch by batch."""
 
-    off: int = 0
-    off_examples: list[str] = field(default_factory=list)
-    off_moments: list[str] = field(default_factory=list)
+    off_grid: int = 0
+    off_grid_examples: list[str] = field(default_factory=list)
+    off_grid_moments: list[str] = field(default_factory=list)
     texts: int = 0
     text_examples: list[str] = field(default_factory=list)
     infinite: Tally = field(default_factory=Tally)
@@ -64,83 +64,92 @@ class _Odd:
     future: Tally = field(default_factory=Tally)
 
 
-def take_survey(rows: PlacedRows, now: int, findings: list[Finding], audit: AuditSettings) -> Survey:
-    """Go through all rows once.
+def scan_rows(rows: PlacedRows, now: int, findings: Findings) -> Scan:
+    """Read all rows once.
 
     Args:
-        rows: The rows; where their columns have `value_text`, it holds the texts that stood where a number should.
-        now: Grid position of the moment that counts as now.
-        findings: What was found is added here.
-        audit: The policies.
+        rows: The rows; a column `value_text`, if there is one, holds the texts that stand in place of numbers.
+        now: Grid position of the present moment.
+        findings: Problems are added here.
 
     Raises:
-        InputError: where most rows lie off the grid, and no policy says what becomes of them.
+        InputError: where most timestamps lie off the grid, and no policy says what to do about them.
     """
     count = len(rows.series_ids)
-    survey = Survey(np.full(count, LATEST), np.full(count, NEVER), np.full(count, LATEST))
-    odd = _Odd()
+    scan = Scan(np.full(count, LATEST), np.full(count, NEVER), np.full(count, LATEST))
+    problems = _Problems()
     texts = ("value_text",) if "value_text" in rows.source.column_names else ()
     for batch in rows.read(texts):
-        _note_off_grid(batch, rows, odd)
+        _count_off_grid(batch, rows, problems)
         placed = rows.kept(batch)
         if texts:
-            _note_texts(batch, placed, odd)
-        infinite, large = wild(batch.value[placed.row])
-        odd.infinite.add(placed.series, infinite)
-        odd.large.add(placed.series, large)
-        if audit.future == "error":
-            odd.future.add(placed.series, (placed.index > now) & ~np.isnan(placed.value))
-        survey.add(placed, now)
-    _tell(odd, rows, audit, findings)
-    return survey
+            _count_texts(batch, placed, problems)
+        infinite, large = non_finite(batch.value[placed.row])
+        problems.infinite.add(placed.series, infinite)
+        problems.large.add(placed.series, large)
+        if findings.policies.future == "error":
+            problems.future.add(placed.series, (placed.index > now) & ~np.isnan(placed.value))
+        scan.add(placed, now)
+    _report_second_hours(rows, findings)
+    _report_off_grid(rows, problems, findings)
+    _report_values(rows, problems, findings)
+    return scan
 
 
-def _note_off_grid(batch: Batch, rows: PlacedRows, odd: _Odd) -> None:
+def _count_off_grid(batch: Batch, rows: PlacedRows, problems: _Problems) -> None:
     off = ~batch.on_grid
     if off.any():
-        odd.off += int(np.count_nonzero(off))
-        for i in np.flatnonzero(off)[: EXAMPLES - len(odd.off_examples)]:
-            odd.off_examples.append(f"{shown(rows.series_ids[batch.series[i]])} at {batch.moments[i]}")
-            odd.off_moments.append(str(batch.moments[i]))
+        problems.off_grid += int(np.count_nonzero(off))
+        for i in np.flatnonzero(off)[: EXAMPLES - len(problems.off_grid_examples)]:
+            name = abbreviate(rows.series_ids[batch.series[i]])
+            problems.off_grid_examples.append(f"{name} at {batch.moments[i]}")
+            problems.off_grid_moments.append(str(batch.moments[i]))
 
 
-def _note_texts(batch: Batch, placed: Rows, odd: _Odd) -> None:
+def _count_texts(batch: Batch, placed: Rows, problems: _Problems) -> None:
     texts = batch.columns["value_text"]
-    found: BoolArray = pc.is_valid(texts).to_numpy(zero_copy_only=False)[placed.row]
-    odd.texts += int(np.count_nonzero(found))
-    for i in np.flatnonzero(found)[: EXAMPLES - len(odd.text_examples)]:
+    is_text: BoolArray = pc.is_valid(texts).to_numpy(zero_copy_only=False)[placed.row]
+    problems.texts += int(np.count_nonzero(is_text))
+    for i in np.flatnonzero(is_text)[: EXAMPLES - len(problems.text_examples)]:
         text = texts[int(placed.row[i])].as_py()
-        odd.text_examples.append(f"{shown(text)!r} in {shown(placed.series_ids[placed.series[i]])}")
+        problems.text_examples.append(f"{abbreviate(text)!r} in {abbreviate(placed.series_ids[placed.series[i]])}")
 
 
-def _tell(odd: _Odd, rows: PlacedRows, audit: AuditSettings, findings: list[Finding]) -> None:
-    ids, doubt = rows.series_ids, Tally()
-    again = Tally()
-    again.add(rows.again_series, np.ones(len(rows.again), bool))
-    doubt.add(rows.again_series, rows.in_doubt)
+def _report_second_hours(rows: PlacedRows, findings: Findings) -> None:
+    second, doubtful = Tally(), Tally()
+    second.add(rows.second_hours.series, np.ones(len(rows.second_hours.row), bool))
+    doubtful.add(rows.second_hours.series, rows.second_hours.in_doubt)
     for kind, tally, action in (
-        ("rows of an hour that came twice", again, "taken as its second time"),
-        ("of them among rows in no order of time", doubt, "the later one in the source taken as the second"),
+        ("rows of a repeated local hour", second, "placed in the second of the two hours"),
+        ("rows of a repeated local hour in no order of time", doubtful, "the later one in the source is the second"),
     ):
         if tally.count:
-            findings.append(Finding(kind, tally.count, tally.names(ids), action))
-    if odd.off:
-        grid, total = rows.grid, rows.source.num_rows
-        if audit.off_grid is None and 2 * odd.off > total:
-            raise InputError(
-                f"{odd.off} of {total} timestamps lie off the grid of frequency {grid.frequency!r} in "
-                f"{grid.time_zone}: {odd.off_moments}. Set forecast.frequency and forecast.time_zone to the source's "
-                "own, or audit.off_grid to floor or leave_out."
-            )
-        action = "moved back to the step that they fall into" if audit.off_grid == "floor" else "left out"
-        findings.append(
-            finding("timestamps off the grid", odd.off, odd.off_examples, action, "off_grid", audit.off_grid)
+            findings.add(kind, tally.count, tally.examples(rows.series_ids), action)
+
+
+def _report_off_grid(rows: PlacedRows, problems: _Problems, findings: Findings) -> None:
+    count, grid, total = problems.off_grid, rows.grid, rows.source.num_rows
+    if not count:
+        return
+    policy = findings.policies.off_grid
+    if policy is None and 2 * count > total:
+        raise InputError(
+            f"{count} of {total} timestamps lie off the grid of frequency {grid.frequency!r} in {grid.time_zone}: "
+            f"{problems.off_grid_moments}. Set forecast.frequency and forecast.time_zone to those of the source, or "
+            "audit.off_grid to floor or leave_out."
         )
-    for kind, count, examples, action, setting, policy in (
-        ("texts that are no number", odd.texts, odd.text_examples, NOT_OBSERVED, "non_numeric", audit.non_numeric),
-        (INFINITE, odd.infinite.count, odd.infinite.names(ids), NOT_OBSERVED, "infinite", audit.infinite),
-        (TOO_LARGE, odd.large.count, odd.large.names(ids), NOT_OBSERVED, "infinite", audit.infinite),
-        ("values after now", odd.future.count, odd.future.names(ids), "", "future", audit.future),
+    action = "moved back to the beginning of their step" if policy == "floor" else "ignored"
+    findings.add_by_policy("off_grid", "timestamps off the grid", count, problems.off_grid_examples, action)
+
+
+def _report_values(rows: PlacedRows, problems: _Problems, findings: Findings) -> None:
+    ids = rows.series_ids
+    for policy, kind, count, examples in (
+        ("non_numeric", "values that are text", problems.texts, problems.text_examples),
+        ("infinite", INFINITE, problems.infinite.count, problems.infinite.examples(ids)),
+        ("infinite", TOO_LARGE, problems.large.count, problems.large.examples(ids)),
+        ("future", "values after now", problems.future.count, problems.future.examples(ids)),
     ):
         if count:
-            findings.append(finding(kind, count, examples, action, setting, policy))
+            # Values after now are counted only where they stop the night.
+            findings.add_by_policy(policy, kind, count, examples, NOT_OBSERVED)

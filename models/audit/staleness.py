@@ -1,4 +1,4 @@
-"""Whether a source, or a series of it, has had no value for too long."""
+"""How long a source, or one of its series, may be without a value."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from models.calendar.grid import TimeGrid
 from models.settings.audit import AuditSettings
 from models.settings.forecast import ForecastSettings
 
-USUAL_DAYS = 3
+STALE_DAYS = 3
 DEAD_DAYS = 56
 
 
@@ -19,9 +19,9 @@ def late_steps(grid: TimeGrid, newest: int, cutoff: int | None, now: datetime) -
     Args:
         grid: The time grid.
         newest: Grid position of the newest value.
-        cutoff: Grid position of the cutoff that was asked for, up to which values were to be expected; None
-            where there is none: then the step that has ended before `now` is the last that could be there.
-        now: The moment that counts as now.
+        cutoff: Grid position of the cutoff that the user asked for, up to which values are expected. None where the
+            user named none: values are then expected up to the last step that has ended before `now`.
+        now: The present moment.
 
     >>> late_steps(TimeGrid("D"), 0, 4, datetime(2024, 1, 1))
     4
@@ -34,7 +34,7 @@ def late_steps(grid: TimeGrid, newest: int, cutoff: int | None, now: datetime) -
 def stale_after(grid: TimeGrid, audit: AuditSettings) -> int:
     """Steps without a value after which a source is stale.
 
-    Nights that read once a day notice the first missing load of hours; days may wait for a weekend to pass.
+    With several steps a day, one missing day is noticed; with days, a weekend may pass.
 
     >>> [stale_after(TimeGrid(frequency), AuditSettings()) for frequency in ("15min", "h", "D", "B", "W", "MS")]
     [96, 24, 3, 2, 1, 1]
@@ -43,7 +43,7 @@ def stale_after(grid: TimeGrid, audit: AuditSettings) -> int:
         return audit.stale_after_steps
     if grid.steps_per_day > 1:
         return ceil(grid.steps_per_day)
-    return max(1, floor(USUAL_DAYS * grid.steps_per_day + 1e-9))
+    return max(1, floor(STALE_DAYS * grid.steps_per_day + 1e-9))
 
 
 def dead_after(grid: TimeGrid, forecast: ForecastSettings, audit: AuditSettings) -> int:

@@ -1,8 +1,8 @@
-"""Series whose unit changed: from one step on all values are ten, a hundred, a thousand times what they were.
+"""Series whose unit changed: from one step on, all values are ten, a hundred or a thousand times what they were.
 
-A change of unit differs from what series do by themselves, and all of this must hold: it is a power of ten, it
-comes within a step, it leaves a gap between the values before and after, hardly any value lies on the other side
-of it earlier or later, and values vary by as much as before, relative to their size.
+Series also change by themselves. A change counts as one of unit only if all of this holds: it is a power of ten; it
+happens within one step; it leaves a gap between the values before and after; hardly any earlier or later value lies on
+the other side of the gap; and the values vary as much as before, relative to their size.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ import numpy as np
 from models.arrays import Float32Array, FloatArray, IntArray
 from models.panel.panel import Panel
 
-# Sizes are powers of ten.
-NEAR_POWER = 0.15  # how far from a whole power the medians may differ
-GAP = 0.3  # between most values before and most values after
-SPREAD = 0.2  # how far the spreads before and after may differ
-SUDDEN = 0.6  # share of the change that the last few values before and the first few after show
+# Sizes are logarithms to base 10.
+NEAR_POWER = 0.15  # largest distance of the medians' difference from a whole power
+GAP = 0.3  # smallest gap between the 90 % quantile of one side and the 10 % quantile of the other
+SPREAD = 0.2  # largest difference between the spreads before and after
+SUDDEN = 0.6  # share of the change that must lie between the last FEW values before and the first FEW after
 FEW = 3
-STRAY = 0.05  # share of all values before, and of all after, that may lie on the other side
-LEAST, ENOUGH = 7, 28  # values on each side that must be there, and whose spread is compared
-# Longer seasons hardly ever tell one unit from another, and nobody would wait for a whole one.
+STRAY = 0.05  # largest share of all values before, and of all values after, on the wrong side
+LEAST, ENOUGH = 7, 28  # values that each side must have, and values on each side whose spread is compared
+# With longer seasons a whole season would take too long to wait for.
 LONGEST_SEASON = 288
 
 
 class UnitChanges(NamedTuple):
-    """At most one change a series, the largest.
+    """The largest change of each series that has one.
 
     Attributes:
-        series: Shape (change,), rows of the panel.
+        series: Shape (change,), indices of the series in the panel.
         position: Shape (change,), place in `panel.values` of the first value in the new unit.
-        power: Shape (change,), of ten, by which values are larger since; negative where smaller.
+        power: Shape (change,), values are 10 ** power times as large since; negative where they are smaller.
     """
 
     series: IntArray
@@ -41,10 +41,10 @@ class UnitChanges(NamedTuple):
 
 
 def unit_changes(panel: Panel) -> UnitChanges:
-    """The changes of unit in a panel; zeros and steps without a value are passed over.
+    """The changes of unit in a panel; zeros and steps without a value are skipped.
 
-    A change is found once there are seven values on each side of it, and a season's where steps are shorter than
-    a day.
+    A change is found once there are seven values on each side of it, or a whole season of them where steps are shorter
+    than a day.
 
     >>> grams = np.array([1.2, 1.4, 1.1, 1.3] * 5 + [1200, 1300, 1100, 1400] * 3, np.float32)
     >>> panel = Panel(grams, np.array([0, 32]), np.array(["a"]), "D", 31, (7,), 7)
@@ -74,7 +74,7 @@ def _changes(panel: Panel, first: int, last: int, values: Float32Array, near: in
 
 
 def _rows_that_jump(size: FloatArray, edges: IntArray, near: int) -> IntArray:
-    """Series in which the means of stretches of `near` values differ enough for a closer look."""
+    """Series in which the means of blocks of `near` values differ enough for a closer look."""
     count = np.diff(edges)
     blocks = -(-count // near)
     series = np.repeat(np.arange(len(count)), blocks)
@@ -82,7 +82,7 @@ def _rows_that_jump(size: FloatArray, edges: IntArray, near: int) -> IntArray:
     start = edges[series] + number * near
     length = np.minimum(near, edges[series + 1] - start)
     mean = np.add.reduceat(size, start) / length if len(start) else size
-    # The block between may hold the change itself.
+    # The change itself may lie within the block between the two.
     jumps = np.zeros(len(series), bool)
     for apart in (1, 2):
         jumps[apart:] |= (series[apart:] == series[:-apart]) & (
@@ -92,7 +92,7 @@ def _rows_that_jump(size: FloatArray, edges: IntArray, near: int) -> IntArray:
 
 
 def _largest_jumps(size: FloatArray, begin: IntArray, end: IntArray, near: int) -> IntArray:
-    """For each series the place where the means of `near` values before and after differ most; -1 where too short."""
+    """Where the means of `near` values before and after differ most, shape (series,); -1 where there are too few."""
     total = np.concatenate([[0.0], np.cumsum(size)])
     at = np.full(len(begin), -1, np.int64)
     for i, (first, last) in enumerate(zip(begin.tolist(), end.tolist(), strict=True)):
@@ -104,12 +104,12 @@ def _largest_jumps(size: FloatArray, begin: IntArray, end: IntArray, near: int) 
 
 
 def _powers(size: FloatArray, begin: IntArray, at: IntArray, end: IntArray, near: int) -> IntArray:
-    """The power of ten of each change, 0 where it is none of a unit."""
+    """The power of ten of each change, shape (change,); 0 where it is not a change of unit."""
     if not len(at):
         return np.zeros(0, np.int64)
     length = max(ENOUGH, 2 * near)
     before, after = _window(size, at - length, length, begin, at), _window(size, at, length, at, end)
-    # The nearer ones have had less time to grow or to change with the year.
+    # Near values have had little time to grow, or to change with the season.
     low, high = _quantile(before[:, -2 * near :], 0.5), _quantile(after[:, : 2 * near], 0.5)
     power = np.round(high - low).astype(np.int64)
     side = np.sign(power)[:, None]
@@ -139,15 +139,15 @@ def _spread(part: FloatArray) -> FloatArray:
     return _quantile(np.abs(part - _quantile(part, 0.5)[:, None]), 0.5)
 
 
-def _quantile(part: FloatArray, level: float) -> FloatArray:
-    """As `np.nanquantile(part, level, axis=1)`, which takes the rows one by one; each has a value."""
+def _quantile(part: FloatArray, quantile_level: float) -> FloatArray:
+    """As `np.nanquantile(part, quantile_level, axis=1)`, but not row by row; every row must have a value."""
     ordered = np.sort(part, axis=1)
-    rank = level * ((~np.isnan(part)).sum(axis=1)[:, None] - 1)
+    rank = quantile_level * ((~np.isnan(part)).sum(axis=1)[:, None] - 1)
     low, high = (np.take_along_axis(ordered, bound(rank).astype(np.int64), axis=1) for bound in (np.floor, np.ceil))
     return np.asarray((low + (high - low) * (rank - np.floor(rank)))[:, 0])
 
 
 def _share_above(size: FloatArray, begin: IntArray, end: IntArray, limit: FloatArray, side: IntArray) -> FloatArray:
-    """Share of the values from `begin` to `end` that lie above (side 1) or below (side -1) a limit."""
+    """Share of the values from `begin` to `end` above (side 1) or below (side -1) a limit, shape (change,)."""
     spans = zip(begin.tolist(), end.tolist(), limit.tolist(), side.tolist(), strict=True)
     return np.array([np.mean(sign * size[first:last] > sign * at) for first, last, at, sign in spans])

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from models.arrays import FloatArray
 from models.audit.build_panel import build_panel
+from models.audit.covariates import Covariates
 from models.baselines.challengers import Challenge, challenge
 from models.calendar.grid import TimeGrid
 from models.errors import InputError
@@ -147,12 +148,12 @@ def _panel(
     now: datetime,
 ) -> Panel:
     rows = load_rows(rows_file)
-    about: dict[str, Any] = {}
+    columns = Covariates()
     # The whole history only judges: nothing need be known beyond its end.
     if cutoff is not None:
         grid = TimeGrid(forecast.frequency, forecast.time_zone)
-        about = covariates(source, rows_file, moment_of_knowledge(source, grid, cutoff, now))
+        columns = covariates(source, rows_file, moment_of_knowledge(source, grid, cutoff, now))
         rows = seen_at(rows, source, forecast, cutoff, now)
     elif source.recorded_at is not None:
         rows = known_at(rows, now)
-    return build_panel(rows, forecast, cutoff=cutoff, now=now, audit=policies, **about)[0]
+    return build_panel(rows, forecast, columns, cutoff=cutoff, now=now, audit=policies)[0]

@@ -41,9 +41,9 @@ def audit_input(
 
     `window` says what is known of older rows where only the newest were read.
     """
-    about = covariates(source, rows_file)
+    columns = covariates(source, rows_file)
     panel, audit = build_panel(
-        StoredRows(rows_file), forecast, cutoff=cutoff, now=now, audit=policies, window=window, **about
+        StoredRows(rows_file), forecast, columns, cutoff=cutoff, now=now, audit=policies, window=window
     )
     for finding in audit.findings:
         logger().info("%s: %d, %s", finding.kind, finding.count, finding.action)

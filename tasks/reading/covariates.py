@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import pyarrow.compute as pc
 
+from models.audit.covariates import Covariates
 from models.settings.forecast import ForecastSettings
 from sql.source.known_future import known_future_as_of, read_known_future
 from sql.source.read import Source
@@ -40,16 +40,16 @@ def save_known_future(
         save_rows(rows, _known_future_file(rows_file, number))
 
 
-def covariates(source: Source, rows_file: Path, moment: datetime | None = None) -> dict[str, Any]:
-    """What `build_panel` wants to know of the covariates of the rows in a file of `read_series`.
+def covariates(source: Source, rows_file: Path, moment: datetime | None = None) -> Covariates:
+    """The covariates of the rows in a file of `read_series`, for `build_panel`.
 
-    Where that holds every revision, `moment` says which of them were known.
+    Where the files hold every revision, only those known at `moment` count.
     """
     files = [_known_future_file(rows_file, number) for number in range(len(source.known_future_from))]
     tables = [load_rows(file) for file in files]
     if moment is not None:
         tables = [known_future_as_of(table, moment) for table in tables]
-    return {key: getattr(source, key) for key in COVARIATES} | {"known_elsewhere": tables}
+    return Covariates(**{key: getattr(source, key) for key in COVARIATES}, known_future_tables=tables)
 
 
 def _known_future_file(rows_file: Path, number: int) -> Path:

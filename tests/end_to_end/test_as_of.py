@@ -164,5 +164,5 @@ def test_a_past_night_sees_the_weather_forecast_of_its_time(make_as_of_job, tmp_
         # A night reads what was known; a backtest reads everything, and shows each cutoff its part.
         for read_at, shown_at in (((cutoff, now), None), ((None, None), evaluation)):
             rows_file = read_series(job.source, loaded.base, job.forecast, *read_at, tmp_path)
-            [known] = covariates(job.source, rows_file, shown_at)["known_elsewhere"]
+            [known] = covariates(job.source, rows_file, shown_at).known_future_tables
             assert known["warmth"].to_pylist() == [warmth]

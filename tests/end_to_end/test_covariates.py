@@ -55,7 +55,7 @@ def test_nights_with_holidays_static_numbers_and_promotions_from_a_table_of_thei
     assert first["train_mode"] == "scratch"
     # Of seven days ahead the table holds six, of six of the seven series.
     assert [each for each in first["findings"] if "steps ahead" in each] == [
-        "13 steps ahead without promotion (a, b, c, d, e): taken as 0",
+        "13 steps ahead without promotion (a, b, c, d, e): treated as 0",
         "13 steps ahead without price (a, b, c, d, e): the last known one of the series holds on, or its mean where "
         "there is none",
     ]

@@ -1,4 +1,4 @@
-"""What whole nights do about dirt: they say so, in words, in tables, on the page and to whoever wants to know."""
+"""Nights on dirty input report it: in words, in tables, on the page and by a webhook."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def run(*arguments: str) -> dict:
     return json.loads(result.stdout)
 
 
-def test_a_stale_source_is_told_by_the_night_its_table_its_page_and_its_webhook(make_job, webhook):
+def test_a_stale_source_is_reported_by_the_night_its_table_its_page_and_its_webhook(make_job, webhook):
     url, received, _ = webhook
     job = make_job(forecast={"min_history": 10_000}, notify={"webhook": url})
     fresh = run("run", str(job), "--cutoff", "2024-02-16")
@@ -38,20 +38,20 @@ def test_a_stale_source_is_told_by_the_night_its_table_its_page_and_its_webhook(
     assert len(received) == 1
 
 
-def test_where_a_stale_source_is_an_error_the_night_tells_of_it_and_fails(make_job, webhook):
+def test_where_a_stale_source_is_an_error_the_night_reports_it_and_fails(make_job, webhook):
     url, received, _ = webhook
     job = make_job(forecast={"min_history": 10_000}, notify={"webhook": url}, audit={"stale": "error"})
     result = CliRunner().invoke(main, ["run", str(job)])
     assert result.exit_code == 2
-    assert "the newest value of any series is of 2024-02-17 00:00 UTC" in result.stderr
+    assert "the newest value of any series is from 2024-02-17 00:00 UTC" in result.stderr
     assert [message["event"] for message in received] == ["nightcast.input.stale"]
     check = CliRunner().invoke(main, ["check", str(job), "--json"])
-    told = json.loads(check.stdout)
-    assert (check.exit_code, told["ok"], len(told["problems"])) == (2, False, 1)
+    answer = json.loads(check.stdout)
+    assert (check.exit_code, answer["ok"], len(answer["problems"])) == (2, False, 1)
     run("run", str(job), "--cutoff", "2024-02-17")
 
 
-def test_check_tells_the_audit_in_words_and_as_json(make_job, history_frame):
+def test_check_reports_the_audit_in_words_and_as_json(make_job, history_frame):
     twice = history_frame.head(1).assign(value=history_frame["value"][0] + 2)
     job = make_job(pd.concat([history_frame, twice]), forecast={"lower_bound": 12})
     words = CliRunner().invoke(main, ["check", str(job)]).stdout

@@ -22,8 +22,6 @@ MOST_MODULES = 15
 TOO_MANY_PARAMETERS = {
     "flows/deployments/nightly.py:run_part",
     "flows/night/night.py:_Tonight.__init__",
-    "models/audit/build_panel.py:build_panel",
-    "models/audit/duplicates.py:_note_different",
     "models/lifecycle/comparison.py:compare",
     "models/lifecycle/retraining.py:decide_training",
     "models/training/keras_network.py:RecurrentForecaster.__init__",

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import models.audit.row_stream
 import models.audit.rows
 from models.audit.build_panel import build_panel
+from models.audit.covariates import Covariates
 from models.errors import InputError
 from models.settings.audit import AuditSettings
 from models.settings.forecast import ForecastSettings
@@ -36,7 +37,8 @@ def rows(*items: tuple[str, str, float | None], **columns: list[object]) -> pa.T
 
 
 def build(table: pa.Table, settings: ForecastSettings = DAILY, cutoff: datetime | None = None, audit=OLD, **columns):
-    return build_panel(table, settings, cutoff=cutoff, now=NOW, audit=AuditSettings(**OLD | audit), **columns)
+    policies = AuditSettings(**OLD | audit)
+    return build_panel(table, settings, Covariates(**columns), cutoff=cutoff, now=NOW, audit=policies)
 
 
 def day(number: int) -> str:
@@ -89,7 +91,7 @@ def test_days_of_a_zone_end_at_its_midnight():
 def test_a_row_given_twice_counts_once():
     panel, audit = build(rows(("a", "2024-01-01", 1), ("a", "2024-01-02", 2), ("a", "2024-01-02", 2)))
     np.testing.assert_array_equal(panel.values, [1, 2])
-    assert kinds(audit) == {"rows given twice": 1}
+    assert kinds(audit) == {"duplicate rows": 1}
 
 
 def test_an_observed_value_wins_over_a_missing_one_of_the_same_timestamp():
@@ -131,7 +133,7 @@ def test_a_sum_adds_equal_rows_too_and_can_be_taken_over_a_step():
 
 
 def test_where_most_timestamps_have_different_values_the_id_lacks_a_column():
-    with pytest.raises(InputError, match=r"2 of 3 .*two different values.*source.series_id.*audit.duplicates"):
+    with pytest.raises(InputError, match=r"2 of 3 .*pairs have different values.*source.series_id.*audit.duplicates"):
         build(rows(*series_of("a", 1, 2, 3), *series_of("a", 4, 5)))
 
 
@@ -143,7 +145,7 @@ def test_an_hour_that_comes_twice_in_local_time_is_two_steps_in_the_order_of_the
     panel, audit = build(rows(*(("a", time, value) for value, time in enumerate(times))), HOURLY)
 
     np.testing.assert_array_equal(panel.values, [0, 1, 2, 3])
-    assert kinds(audit) == {"rows of an hour that came twice": 1}
+    assert kinds(audit) == {"rows of a repeated local hour": 1}
     # 03:00 in Madrid is 02:00 in UTC now, four steps after 23:00.
     assert audit.cutoff == datetime(2023, 10, 29, 2, tzinfo=UTC)
 
@@ -155,14 +157,14 @@ def test_an_hour_that_came_twice_and_was_kept_once_is_the_first_and_a_gap():
     assert kinds(audit) == {"steps without a row": 1}
 
 
-def test_rows_of_such_an_hour_in_no_order_are_two_steps_and_the_audit_says_what_it_took():
+def test_rows_of_a_repeated_hour_in_no_order_are_two_steps_and_the_audit_reports_it():
     table = rows(
         ("a", "2023-10-29T02:00", 1), ("a", "2023-10-29T03:00", 3),
         ("a", "2023-10-29T01:00", 0), ("a", "2023-10-29T02:00", 2),
     )  # fmt: skip
     panel, audit = build(table, HOURLY)
     np.testing.assert_array_equal(panel.values, [0, 1, 2, 3])
-    assert kinds(audit)["of them among rows in no order of time"] == 1
+    assert kinds(audit)["rows of a repeated local hour in no order of time"] == 1
 
 
 def test_an_hour_that_the_clocks_skipped_is_left_out():
@@ -228,16 +230,16 @@ def test_short_series_are_refused_with_the_reason():
 
 
 @pytest.mark.parametrize(("policy", "value"), [("keep", -1), ("missing", NAN)])
-def test_values_below_the_bound_are_said_and_treated_as_the_job_says(policy, value):
+def test_values_below_the_bound_are_reported_and_treated_as_the_job_says(policy, value):
     panel, audit = build(rows(*series_of("a", 3, -1, 2, 4)), audit={"out_of_bounds": policy})
     np.testing.assert_array_equal(panel.values, [3, value, 2, 4])
     assert kinds(audit) == {"values below the lower bound": 1}
 
 
-def test_a_negative_value_among_hundreds_that_are_not_is_said_where_no_bound_is_given():
+def test_a_negative_value_among_hundreds_that_are_not_is_reported_where_no_bound_is_given():
     settings = ForecastSettings(frequency="D", horizon=2)
     _, audit = build(rows(*series_of("a", *[5] * 150, -999, *[5] * 150, first=-400)), settings)
-    assert found(audit, "negative values among many that are not").count == 1
+    assert found(audit, "negative values, less than 1 % of all").count == 1
     _, audit = build(rows(*series_of("a", *[5, -5] * 100, first=-400)), settings)
     assert audit.findings == ()
 
@@ -258,11 +260,11 @@ def test_what_no_series_has_yet_is_no_gap():
 
 def test_text_among_the_values_is_an_error_that_the_job_can_take_back():
     table = rows(*series_of("a", 1, None, 3), value_text=[None, "twelve", None])
-    with pytest.raises(InputError, match=r"1 texts that are no number \('twelve' in a\).*audit.non_numeric"):
+    with pytest.raises(InputError, match=r"1 values that are text \('twelve' in a\).*audit.non_numeric"):
         build(table)
     panel, audit = build(table, audit={"non_numeric": "missing"})
     np.testing.assert_array_equal(panel.values, [1, NAN, 3])
-    assert found(audit, "texts that are no number").action == "taken as not observed"
+    assert found(audit, "values that are text").action == "treated as not observed"
 
 
 def test_a_changed_unit_is_kept_rescaled_or_forgotten():
@@ -271,7 +273,7 @@ def test_a_changed_unit_is_kept_rescaled_or_forgotten():
     for policy, before in {"keep": 1.0, "rescale": 1000.0, "missing": NAN}.items():
         panel, audit = build(table, audit={"unit_changes": policy})
         np.testing.assert_allclose(panel.values, [*(before * np.array(kilos)), *grams], rtol=1e-6)
-        assert found(audit, "changes of unit").examples == ("a from 2024-01-04T00:00Z: times 1e+3",)
+        assert found(audit, "series whose unit changed").examples == ("a from 2024-01-04T00:00Z: times 1e+3",)
 
 
 def test_a_series_silent_for_long_is_left_to_the_fallback_unless_the_job_says_otherwise():
@@ -303,11 +305,11 @@ def test_a_series_silent_for_long_is_left_to_the_fallback_unless_the_job_says_ot
 )
 def test_each_kind_of_dirt_passes_by_default_and_is_an_error_on_request(kind, table):
     build(table)
-    with pytest.raises(InputError, match=rf"The source holds 1 .*, or give audit\.{kind} another value"):
+    with pytest.raises(InputError, match=rf"The source holds 1 .*, or set audit\.{kind} to another value"):
         build(table, audit={kind: "error"})
 
 
-def test_all_that_the_job_calls_errors_is_told_at_once():
+def test_all_that_the_job_calls_errors_is_named_at_once():
     table = rows(*series_of("a", 1, -2, ..., 2))
     with pytest.raises(InputError, match=r"steps without a row.*below the lower.*audit.gaps and audit.out_of_bounds"):
         build(table, audit={"gaps": "error", "out_of_bounds": "error"})
@@ -334,7 +336,7 @@ def test_a_source_is_stale_after_three_days_without_a_value_of_any_series(cutoff
 def test_a_placeholder_date_does_not_lay_out_a_hundred_million_steps():
     settings = ForecastSettings(frequency="min", horizon=2)
     table = rows(*series_of("a", 1, 2), ("b", "1700-01-01", 3))
-    with pytest.raises(InputError, match=r"b begins 1700-01-01. Leave placeholder dates out"):
+    with pytest.raises(InputError, match=r"b begins 1700-01-01. Leave out placeholder dates"):
         build(table, settings)
 
 
@@ -392,7 +394,7 @@ def test_an_audit_is_json():
     content = audit.to_dict()
     assert content["cutoff"] == "2024-01-03T00:00:00+00:00"
     assert content["findings"][0]["kind"] == "steps without a row"
-    assert str(audit.findings[0]) == "1 steps without a row (a): taken as not observed"
+    assert str(audit.findings[0]) == "1 steps without a row (a): treated as not observed"
 
 
 @settings(max_examples=30)

@@ -1,4 +1,4 @@
-"""Values that are known ahead: from tables of their own, and what stands where one is missing."""
+"""Covariates over the horizon: from tables of their own, and substitutes for missing values."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.audit.build_panel import build_panel
+from models.audit.covariates import Covariates
 from models.errors import InputError
 from models.settings.forecast import ForecastSettings
 
@@ -39,7 +40,7 @@ def table(days: Sequence[int | datetime], ids: list[str] | None = None, **column
 
 def build(*tables: pa.Table, policy="mean", frequency="D", horizon=2):
     settings = ForecastSettings(frequency=frequency, horizon=horizon, min_history=1, missing_future=policy)
-    panel, audit = build_panel(history(), settings, known_elsewhere=tables, cutoff=None, now=NOW)
+    panel, audit = build_panel(history(), settings, Covariates(known_future_tables=tables), cutoff=None, now=NOW)
     return panel, {finding.kind: finding for finding in audit.findings}
 
 
@@ -95,20 +96,20 @@ def test_an_hour_that_comes_twice_has_two_values_in_the_order_of_the_table():
     rows = pa.table({"series_id": ["a"], "timestamp": pa.array(clock[:1], pa.timestamp("us")), "value": [1.0]})
     settings = ForecastSettings(frequency="h", horizon=3, time_zone="Europe/Madrid", min_history=1)
     warmth = table(clock, warmth=[1, 2, 3, 4])
-    panel, _ = build_panel(rows, settings, known_elsewhere=[warmth], cutoff=None, now=NOW)
+    panel, _ = build_panel(rows, settings, Covariates(known_future_tables=[warmth]), cutoff=None, now=NOW)
     np.testing.assert_array_equal(panel.known_future[:, 0], [1, 2, 3, 4])
 
 
 @pytest.mark.parametrize(
     ("policy", "expected", "action"),
     [
-        ("mean", [NAN, 6, NAN, NAN, 8, NAN, NAN, 7, NAN], "taken as its mean"),
-        ("zero", [0, 6, 0, 0, 8, 0, 0, 7, 0], "taken as 0"),
-        ("last", [NAN, 6, 6, 6, 8, NAN, NAN, 7, 7], "the last known one of the series holds on"),
-        ({"price": "last"}, [NAN, 6, 6, 6, 8, NAN, NAN, 7, 7], "the last known one of the series holds on"),
+        ("mean", [NAN, 6, NAN, NAN, 8, NAN, NAN, 7, NAN], "treated as the mean of the column"),
+        ("zero", [0, 6, 0, 0, 8, 0, 0, 7, 0], "treated as 0"),
+        ("last", [NAN, 6, 6, 6, 8, NAN, NAN, 7, 7], "the last known value of the series is used"),
+        ({"price": "last"}, [NAN, 6, 6, 6, 8, NAN, NAN, 7, 7], "the last known value of the series is used"),
     ],
 )
-def test_missing_values_ahead_are_counted_and_the_job_says_what_stands_there(policy, expected, action):
+def test_missing_values_ahead_are_counted_and_the_job_says_what_replaces_them(policy, expected, action):
     panel, findings = build(table([2, 5, 4], ["a", "a", "b"], price=[6, 8, 7]), policy=policy)
     np.testing.assert_array_equal(panel.known_future[:, 0], expected)
     found = findings["steps ahead without price"]
@@ -119,7 +120,7 @@ def test_missing_values_ahead_are_counted_and_the_job_says_what_stands_there(pol
 def test_series_that_are_not_known_ahead_can_be_left_to_the_fallback():
     panel, findings = build(table([4, 5, 4], ["a", "a", "b"], price=[6, 8, 7]), policy="fallback")
     assert panel.refused == {"b": "price is not known over the horizon"}
-    assert findings["steps ahead without price"].action == "these series are left to the fallback"
+    assert findings["steps ahead without price"].action == "these series are forecast by the fallback"
 
 
 def test_values_that_must_be_known_ahead_stop_the_night_where_they_are_not():

@@ -7,7 +7,6 @@ import tracemalloc
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +17,7 @@ from hypothesis import strategies as st
 import models.audit.row_stream
 import models.panel.panel
 from models.audit.build_panel import build_panel
+from models.audit.covariates import Covariates
 from models.audit.occupancy import Occupancy
 from models.audit.rows import Rows, Tally
 from models.panel.panel import Panel
@@ -26,12 +26,7 @@ from models.settings.forecast import ForecastSettings
 
 FIRST, NOW = datetime(2024, 1, 1), datetime(2024, 2, 1, tzinfo=UTC)
 DAILY = ForecastSettings(frequency="D", horizon=2, min_history=2)
-COVARIATES: dict[str, Any] = {
-    "static": ["region"],
-    "static_numbers": ["area"],
-    "known_future": ["promo"],
-    "observed_past": ["visits"],
-}
+COVARIATES = Covariates(static=["region"], static_numbers=["area"], known_future=["promo"], observed_past=["visits"])
 VALUES = [None, 1.0, 2.0, -3.0, 1e300, math.inf]
 ROW = st.tuples(
     st.sampled_from("abc"),
@@ -61,7 +56,7 @@ def table_of(rows: Sequence[tuple]) -> pa.Table:
 def built(rows: Sequence[tuple], policy: str | None, cutoff: int):
     policies = AuditSettings(duplicates=policy, off_grid="leave_out", stale_after_steps=10_000)
     when = (FIRST + timedelta(days=cutoff)).replace(tzinfo=UTC)
-    return build_panel(table_of(rows), DAILY, cutoff=when, now=NOW, audit=policies, **COVARIATES)
+    return build_panel(table_of(rows), DAILY, COVARIATES, cutoff=when, now=NOW, audit=policies)
 
 
 def observed(value: float | None) -> bool:
@@ -104,13 +99,13 @@ def test_each_place_holds_what_the_policy_makes_of_its_rows(rows, policy):
     }
     assert seen == pytest.approx({place: value for place, value in expected.items() if place[1] <= 5})
     found = {finding.kind: finding.count for finding in audit.findings}
-    assert found.get("rows given twice", 0) == several
+    assert found.get("duplicate rows", 0) == several
     assert found.get("values after the cutoff", 0) == sum(day > 5 for _, day in expected)
     assert audit.observed == len(seen)
 
 
-class MadeUpRows:
-    """Two million rows that nobody holds: 4,000 daily series, day by day."""
+class SimulatedRows:
+    """Two million rows that are never in memory: 4,000 daily series, day by day."""
 
     series, days = 4_000, 500
     num_rows, column_names = series * days, ["series_id", "timestamp", "value"]
@@ -132,11 +127,11 @@ def test_an_audit_takes_no_more_than_three_times_the_panel(monkeypatch):
     monkeypatch.setattr(models.panel.panel, "STRETCH", 10_000)
     tracemalloc.start()
     try:
-        panel, audit = build_panel(MadeUpRows(), DAILY, cutoff=None, now=NOW)
+        panel, audit = build_panel(SimulatedRows(), DAILY, cutoff=None, now=NOW)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert audit.observed == len(panel.values) == MadeUpRows.num_rows
+    assert audit.observed == len(panel.values) == SimulatedRows.num_rows
     assert peak < 3 * panel.values.nbytes
 
 
@@ -150,13 +145,13 @@ def test_a_row_is_alone_on_its_place_until_another_one_comes():
     first, later = placed((0, 5), (1, 8), (0, 6), (0, 6)), placed((0, 7), (1, 8), (1, 9))
     occupancy.add(first)
     occupancy.add(later)
-    assert occupancy.alone(first).tolist() == [True, False, False, False]
+    assert occupancy.is_single(first).tolist() == [True, False, False, False]
     # What lies beyond the places of a series is never alone.
-    assert occupancy.alone(later).tolist() == [True, False, False]
-    assert occupancy.count_alone() == 2
+    assert occupancy.is_single(later).tolist() == [True, False, False]
+    assert occupancy.count_single() == 2
 
 
-def test_places_with_a_row_are_told_for_any_stretch_of_them():
+def test_places_with_a_row_are_known_for_any_range_of_them():
     occupancy = Occupancy(np.array([5, 8]), np.array([7, 7]))
     occupancy.add(placed((0, 5), (0, 7)))
     assert occupancy.has_row(np.array([5, 8]), 7).tolist() == [True, False, True]

@@ -11,6 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from models.audit.build_panel import build_panel
+from models.audit.covariates import Covariates
 from models.baselines.seasonal_naive import newest_of_season
 from models.errors import InputError
 from models.evaluation.scales import scales_at
@@ -45,7 +46,9 @@ def rows_of(series: list[list[tuple[float | None, str | None]]], first: int, las
 def built(rows: pa.Table, last: int, policies: AuditSettings, window: Window | None = None):
     try:
         cutoff = BEGIN + timedelta(days=last)
-        return build_panel(rows, FORECAST, static=["region"], cutoff=cutoff, now=NOW, audit=policies, window=window)
+        return build_panel(
+            rows, FORECAST, Covariates(static=["region"]), cutoff=cutoff, now=NOW, audit=policies, window=window
+        )
     except InputError:  # no rows, or none with a value
         return None
 
