@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Callable
-from typing import Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from flows.commands.answer import Answer, answers, table
 
+if TYPE_CHECKING:
+    from tasks.night.ledger import Ledger
+
 JOB = click.argument("job")
+
+
+AnswerAlerts = Callable[["Ledger", str, str, datetime], list[dict[str, Any]]]
 
 
 @click.group()
@@ -25,11 +32,10 @@ def alerts() -> None:
 def list_alerts(job: str, closed_too: bool) -> Answer:
     """List the alerts that are not closed, newest first."""
     from flows.job.job import load_job
-    from sql.output import history
+    from tasks.night.ledger import Ledger
 
-    loaded = load_job(job)
-    read = history.alerts if closed_too else history.open_alerts
-    rows = read(loaded.places.ready_engine(), loaded.job.name)
+    ledger = Ledger.opened(load_job(job).places)
+    rows = ledger.alerts() if closed_too else ledger.open_alerts()
     columns = ["opened_at", "segment", "signal", "state", "effect", "onset", "reason", "acknowledged_by", "closed_at"]
     return Answer(table(rows, columns, empty="No alert."), {"alerts": rows})
 
@@ -67,15 +73,12 @@ def accept(job: str, segment: str, person: str) -> Answer:
     return _answer_alerts(job, segment, person, accept_alert, "accepted as normal")
 
 
-def _answer_alerts(
-    job: str, segment: str, person: str, answer: Callable[..., list[dict[str, Any]]], label: str
-) -> Answer:
+def _answer_alerts(job: str, segment: str, person: str, answer: AnswerAlerts, label: str) -> Answer:
     """Answer a segment's open alerts; the text names each one after the label."""
-    from datetime import UTC, datetime
-
     from flows.job.job import load_job
+    from tasks.night.ledger import Ledger
 
-    answered = answer(load_job(job).places, segment, person, datetime.now(UTC))
+    answered = answer(Ledger.opened(load_job(job).places), segment, person, datetime.now(UTC))
     return Answer("\n".join(f"{label}: {alert['message']}" for alert in answered), {"alerts": answered})
 
 
@@ -90,11 +93,11 @@ def replay(job: str) -> Answer:
     """
     from flows.job.job import load_job
     from tasks.monitoring.replay import episodes_of, replay_rule
+    from tasks.night.ledger import Ledger
 
     loaded = load_job(job)
-    zone = loaded.job.forecast.zone
-    nights = replay_rule(loaded.places, loaded.job.monitor, zone, loaded.job.coverage_meant)
-    episodes = episodes_of(nights, zone)
+    nights = replay_rule(Ledger.opened(loaded.places), loaded.job)
+    episodes = episodes_of(nights, loaded.job.forecast.zone)
     columns = ["evaluated_on", "segment", "loss", "baseline_loss", "statistic", "effect", "detectable_effect", "state"]
     text = table(nights, columns, empty="No night has been scored yet.") + "\n\n"
     text += table(episodes, ["opened_at", "closed_at", "message"], empty="No alert would have been raised.")

@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, ParamSpec
@@ -118,11 +118,11 @@ def moment_option(*names: str, **settings: Any) -> Callable[[Any], Any]:
     return click.option(*names, metavar="TS", callback=checked, **settings)
 
 
-def table(rows: list[dict[str, Any]], columns: list[str], *, empty: str) -> str:
+def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, empty: str) -> str:
     """Rows as aligned columns of text, or the text `empty` if there are no rows."""
     if not rows:
         return empty
-    cells = [columns] + [[_cell(row.get(column)) for column in columns] for row in rows]
+    cells = [[*columns]] + [[_cell(row.get(column)) for column in columns] for row in rows]
     widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
     lines = ("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) for line in cells)
     return "\n".join(line.rstrip() for line in lines)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import click
 
 from flows.commands.answer import Answer, answers, table
+
+if TYPE_CHECKING:
+    from tasks.night.ledger import Ledger
 
 JOB = click.argument("job")
 _COLUMNS = ["version", "stage", "trained_until", "created_at", "promoted_at", "reason"]
@@ -22,7 +26,7 @@ def models() -> None:
 @answers
 def list_models(job: str) -> Answer:
     """List all versions, newest first."""
-    versions = _versions(job)
+    versions = _ledger(job).models()
     return Answer(table(versions, _COLUMNS, empty="No model version yet."), {"models": versions})
 
 
@@ -35,14 +39,13 @@ def show(job: str, version: str | None) -> Answer:
 
     Shows its metrics, where it is stored, and every night on which it was compared with a champion.
     """
-    from flows.job.job import JobError, load_job
-    from sql.output import history
+    from flows.job.job import JobError
 
-    versions = _versions(job)
+    ledger = _ledger(job)
+    versions = ledger.models()
     for each in versions:
         if each["version"] == version or (version is None and each["stage"] == "champion"):
-            loaded = load_job(job)
-            evaluations = history.promotions(loaded.places.engine(), loaded.job.name, each["version"])
+            evaluations = ledger.promotions(each["version"])
             lines = [f"{name}: {value}" for name, value in each.items()]
             lines += [
                 f"{row['evaluated_on']:%Y-%m-%d %H:%M}, compared with {row['champion']}: {row['reason']}"
@@ -62,17 +65,10 @@ def show(job: str, version: str | None) -> Answer:
 @answers
 def promote(job: str, version: str) -> Answer:
     """Make a version the champion. The next night forecasts with it."""
-    from datetime import UTC, datetime
-
-    from flows.job.job import load_job
-    from sql.output import write
-    from tasks.run.run_log import newest_night
-
-    loaded = load_job(job)
-    now, engine = datetime.now(UTC), loaded.places.ready_engine()
-    reason = f"promoted by hand on {now:%Y-%m-%d %H:%M} UTC"
-    write.promote(engine, loaded.job.name, version, now, served_from=newest_night(loaded.places), reason=reason)
-    return Answer(f"{version} is now the champion of {loaded.job.name}.", {"champion": version})
+    ledger, now = _ledger(job), datetime.now(UTC)
+    newest = max((row["cutoff"] for row in ledger.publications()), default=None)
+    ledger.promote(version, now, served_from=newest, reason=f"promoted by hand on {now:%Y-%m-%d %H:%M} UTC")
+    return Answer(f"{version} is now the champion of {ledger.job}.", {"champion": version})
 
 
 @models.command()
@@ -80,19 +76,13 @@ def promote(job: str, version: str) -> Answer:
 @answers
 def rollback(job: str) -> Answer:
     """Make the previous champion the champion again. The next night forecasts with it."""
-    from datetime import UTC, datetime
+    ledger = _ledger(job)
+    version = ledger.rollback(datetime.now(UTC))
+    return Answer(f"{version} is the champion of {ledger.job} again.", {"champion": version})
 
+
+def _ledger(job: str) -> Ledger:
     from flows.job.job import load_job
-    from sql.output import write
+    from tasks.night.ledger import Ledger
 
-    loaded = load_job(job)
-    version = write.rollback(loaded.places.ready_engine(), loaded.job.name, datetime.now(UTC))
-    return Answer(f"{version} is the champion of {loaded.job.name} again.", {"champion": version})
-
-
-def _versions(job: str) -> list[dict[str, Any]]:
-    from flows.job.job import load_job
-    from sql.output import history
-
-    loaded = load_job(job)
-    return history.models(loaded.places.ready_engine(), loaded.job.name)
+    return Ledger.opened(load_job(job).places)

@@ -25,7 +25,7 @@ from tasks.evaluation.score import Scored, score
 from tasks.forecasting.calibration import keep_calibration
 from tasks.forecasting.predict import Predicted, predict
 from tasks.forecasting.reconcile import require_method
-from tasks.monitoring.notify import Delivery, announce_fallback, check_targets, notify
+from tasks.monitoring.notify import Notified, announce_fallback, check_targets, notify
 from tasks.monitoring.watch import Watched, watch
 from tasks.monitoring.watch_input import watch_input
 from tasks.night.ledger import Ledger
@@ -228,7 +228,7 @@ class _Tonight:
         self.decided, self.fitted = Decided("none", "only what came true was judged"), Fitted("none")
         self.predicted, self.published = Predicted(scratch, 0, {}), Published(0, "")
         self.stale: Sequence[str] = ()
-        self.scored, self.watched, self.delivery = Scored([], {}, None), Watched([], ()), Delivery((), ())
+        self.scored, self.watched, self.delivery = Scored([], {}, None), Watched([], ()), Notified()
         self.challenged, self.report = "", ""
 
     def read(self) -> None:
@@ -257,7 +257,7 @@ class _Tonight:
         """End the night where the source is stale and the job wants no forecast then; people are told first."""
         audit, policies = self.audited.audit, self.job.audit
         if audit.stale and policies.stale == "error":
-            watch_input(self.places, audit, self.job.forecast.zone, self.run_id)
+            watch_input(self.night, audit)
             self._notify()
             refuse_stale(audit, describe_source(self.job.source, self.loaded.base), policies)
 
@@ -367,18 +367,15 @@ class _Tonight:
             )
         self.run.ledger.forget()
         with self.clock("watch"):
-            zone = job.forecast.zone
-            self.stale = watch_input(self.places, self.audited.audit, zone, self.run_id)
-            self.watched = watch(
-                self.places, self.scored.losses, job.monitor, zone, self.cutoff, self.run_id, job.coverage_meant
-            )
+            self.stale = watch_input(self.night, self.audited.audit)
+            self.watched = watch(self.night, self.scored.losses)
         self.run.ledger.forget()
         with self.clock("notify"):
             self._notify()
 
     def write_report(self) -> None:
         """Write down what the night was, and let go of nights that are too old."""
-        announce_fallback(self.places, self.cutoff, self.predicted.fallback_series, self.predicted.series)
+        announce_fallback(self.night, self.predicted.fallback_series, self.predicted.series)
         self.run.ledger.forget()
         with self.clock("report"):
             settings = self.job.model_dump(mode="json", exclude={"notify"})
@@ -472,4 +469,4 @@ class _Tonight:
 
     def _notify(self) -> None:
         if self.scope.tells:
-            self.delivery = notify(self.places, self.job.notify, self.cutoff, self.started_at)
+            self.delivery = notify(self.night)

@@ -1,4 +1,4 @@
-"""Alerts: opened, closed, told to people, and answered by them.
+"""Alerts: how they open and close, who gets a message, and how people answer.
 
 Its face: `watch`, `notify`.
 """

@@ -1,65 +1,65 @@
-"""What people say of open alerts: that they know of one, or that what it tells of is usual from now on."""
+"""How people answer open alerts: they acknowledge one, or accept the new level as normal."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, get_args
 
 from models.monitoring.signals import Signal
 from sql.errors import SourceError
-from sql.output import history, write
-from tasks.store.places import Places
-
-Row = Mapping[str, Any]
+from tasks.night.ledger import Ledger, Row
 
 
-def acknowledge_alert(places: Places, segment: str, by: str, at: datetime) -> list[dict[str, Any]]:
-    """Note who knows of a segment's open alerts.
+def acknowledge_alert(ledger: Ledger, segment: str, person: str, at: datetime) -> list[dict[str, Any]]:
+    """Acknowledge a segment's open alerts: they stay open, and no more messages are sent about them.
+
+    Alerts that were acknowledged before are left as they are, unless there are no others.
 
     Raises:
-        SourceError: no night has run yet, or the segment has no open alert.
+        SourceError: the segment has no open alert.
     """
-    mine = _open_alerts(places, segment)
-    unknown = [each for each in mine if each["state"] == "open"] or mine
-    acknowledged = [{**each, "state": "acknowledged", "acknowledged_by": by, "acknowledged_at": at} for each in unknown]
-    write.upsert_alerts(places.engine(), acknowledged)
+    alerts = _open_alerts(ledger, segment)
+    chosen = [each for each in alerts if each["state"] == "open"] or alerts
+    acknowledged = [
+        {**each, "state": "acknowledged", "acknowledged_by": person, "acknowledged_at": at} for each in chosen
+    ]
+    ledger.upsert_alerts(acknowledged)
     return acknowledged
 
 
-def accept_alert(places: Places, segment: str, by: str, at: datetime) -> list[dict[str, Any]]:
-    """Close a segment's open alerts, and let what they tell of be usual from the newest evaluation on.
+def accept_alert(ledger: Ledger, segment: str, person: str, at: datetime) -> list[dict[str, Any]]:
+    """Close a segment's open alerts, and treat the new level as normal from the newest evaluation on.
 
-    The whole job's alert explains those of its segments, so these are accepted with it, signal by signal.
+    The alert of the whole job explains those of its segments, so these are accepted with it, signal by signal.
 
     Raises:
-        SourceError: no night has run yet, or the segment has no open alert, or one of its input alone.
+        SourceError: the segment has no open alert, or only one of its input.
     """
-    mine = [each for each in _open_alerts(places, segment) if each["signal"] in get_args(Signal)]
-    if not mine:
+    alerts = [each for each in _open_alerts(ledger, segment) if each["signal"] in get_args(Signal)]
+    if not alerts:
         raise SourceError(
-            f"{places.job} has no open alert of segment {segment!r} but of its input, which ends with new values in "
-            "the source. Use `alerts acknowledge`."
+            f"The open alert of segment {segment!r} of {ledger.job} is about its input. It closes when the source has "
+            "new values. Use `alerts acknowledge`."
         )
-    engine = places.engine()
     if segment == "all":
-        signals = {each["signal"] for each in mine}
-        mine = [each for each in history.open_alerts(engine, places.job) if each["signal"] in signals]
-    newest = max(row["evaluated_on"] for row in history.losses(engine, places.job))
-    told = {"state": "closed", "closed_at": newest, "accepted_at": at, "acknowledged_by": by, "acknowledged_at": at}
-    accepted = [
-        # Who said so needs no message of it.
-        {**each, **told, "last_sent_at": each["last_sent_at"] or newest, "delivery_errors": None}
-        for each in mine
-    ]
-    write.upsert_alerts(engine, accepted)
+        signals = {each["signal"] for each in alerts}
+        alerts = [each for each in ledger.open_alerts() if each["signal"] in signals]
+    newest = max(row["evaluated_on"] for row in ledger.losses())
+    answer = {"state": "closed", "closed_at": newest, "accepted_at": at, "acknowledged_by": person}
+    answer |= {"acknowledged_at": at, "delivery_errors": None}
+    # With a time of sending, no message says that the alert is closed: the person who accepted it knows.
+    accepted = [{**each, **answer, "last_sent_at": each["last_sent_at"] or newest} for each in alerts]
+    ledger.upsert_alerts(accepted)
     return accepted
 
 
-def _open_alerts(places: Places, segment: str) -> list[Row]:
-    alerts = history.open_alerts(places.ready_engine(), places.job)
-    mine: list[Row] = [each for each in alerts if each["segment"] == segment]
-    if not mine:
+def _open_alerts(ledger: Ledger, segment: str) -> Sequence[Row]:
+    alerts = ledger.open_alerts()
+    chosen = [each for each in alerts if each["segment"] == segment]
+    if not chosen:
         known = sorted({str(alert["segment"]) for alert in alerts}) or "none"
-        raise SourceError(f"{places.job} has no open alert of segment {segment!r}; open ones: {known}. Use --segment.")
-    return mine
+        raise SourceError(
+            f"{ledger.job} has no open alert of segment {segment!r}; open ones: {known}. Choose one with --segment."
+        )
+    return chosen

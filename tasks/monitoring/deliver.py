@@ -1,6 +1,6 @@
-"""One message to one target: the job's webhook as JSON, or whatever Apprise has a word for, as text.
+"""Send one message to one target: to the job's webhook as JSON, or through Apprise as text.
 
-A target that fails is tried again twice, and none of them holds the night up for long.
+A target that fails is tried three times in all. No target delays the night for long.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import httpx
 
 from tasks.step import logger
 
-# What each attempt may take in all, also where a target answers byte by byte.
+# The most that one attempt may take, even if a target answers byte by byte.
 _SECONDS = 15.0
 _SECONDS_BEFORE_RETRY = (1.0, 5.0)
 
@@ -26,15 +26,15 @@ Message = dict[str, Any]
 
 
 class NotifyError(ValueError):
-    """The job's targets cannot be used as they are written."""
+    """A target cannot be used as it is written in the job."""
 
 
 class Target(NamedTuple):
-    """Somebody who is told.
+    """A receiver of messages.
 
     Attributes:
         name: `webhook`, or the environment variable that holds its URL.
-        send: Sends a message once; says why it was not taken, "" where it was.
+        send: Sends a message once; gives the error, or "" if the target accepted it.
     """
 
     name: str
@@ -45,34 +45,35 @@ def targets_of(webhook: str | None, variables: list[str]) -> list[Target]:
     """The targets of a job, ready to use.
 
     Args:
-        webhook: A URL, which may name variables of the environment.
-        variables: `${NAME}` each, that of a variable which holds an Apprise URL.
+        webhook: A URL, which may name variables of the environment; None for no webhook.
+        variables: Names of variables that hold an Apprise URL, each as `${NAME}`.
 
     Raises:
-        NotifyError: a variable is not set, or holds nothing that Apprise knows.
+        NotifyError: a variable is not set, or its URL is none that Apprise knows.
     """
     targets = [Target("webhook", partial(_post, fill_in_environment(webhook, "notify.webhook")))] if webhook else []
     for each in variables:
         name = each[2:-1]
-        targets.append(Target(name, partial(_tell, _apprise(fill_in_environment(each, "notify.targets"), name))))
+        service = _apprise(fill_in_environment(each, "notify.targets"), name)
+        targets.append(Target(name, partial(_send_by_apprise, service)))
     return targets
 
 
 def deliver(target: Target, message: Message) -> str:
-    """Send a message, again where it fails; why it was not taken in the end, "" where it was."""
-    why = ""
+    """Send a message, and again if it fails; gives the last error, or "" if the target accepted the message."""
+    error = ""
     for seconds in (*_SECONDS_BEFORE_RETRY, None):
-        why = _in_time(partial(target.send, message))
-        if not why:
+        error = _in_time(partial(target.send, message))
+        if not error:
             return ""
-        logger().warning("%s did not take the message: %s", target.name, why)
+        logger().warning("%s did not accept the message: %s", target.name, error)
         if seconds is not None:
             time.sleep(seconds)
-    return why
+    return error
 
 
 def fill_in_environment(url: str, where: str = "notify.webhook") -> str:
-    """A URL with each ${NAME} replaced by the environment's value.
+    """A URL with each ${NAME} replaced by that variable of the environment.
 
     Raises:
         NotifyError: a variable is not set.
@@ -88,41 +89,41 @@ def fill_in_environment(url: str, where: str = "notify.webhook") -> str:
 
 def _apprise(url: str, name: str) -> Any:
     with warnings.catch_warnings():
-        # It loads modules of Python that are about to go.
+        # Apprise imports modules of Python that are deprecated.
         warnings.simplefilter("ignore", DeprecationWarning)
-        # A quarter of a second, for jobs that have such targets alone.
+        # The import takes a quarter of a second, so only jobs with such targets pay for it.
         import apprise
 
         found = apprise.Apprise.instantiate(url, suppress_exceptions=True)
     if found is None:
         raise NotifyError(
             f"The environment variable {name} of notify.targets holds no URL that Apprise knows. "
-            "Write it as its documentation says, such as mailtos://user:password@example.org or slack://token."
+            "Write it as Apprise documents it, such as mailtos://user:password@example.org or slack://token."
         )
     return found
 
 
-def _tell(service: Any, message: Message) -> str:
-    taken = service.notify(body=message["text"], title=message["title"])
-    return "" if taken else f"{service.service_name or 'it'} refused it, or did not answer"
+def _send_by_apprise(service: Any, message: Message) -> str:
+    accepted = service.notify(body=message["text"], title=message["title"])
+    return "" if accepted else f"{service.service_name or 'it'} refused it, or did not answer"
 
 
 def _post(url: str, message: Message) -> str:
-    shown = {name: value for name, value in message.items() if name not in ("title", "text")}
+    document = {name: value for name, value in message.items() if name not in ("title", "text")}
     try:
-        httpx.post(url, json=shown, timeout=10).raise_for_status()
+        httpx.post(url, json=document, timeout=10).raise_for_status()
     except httpx.HTTPStatusError as error:
         return f"it answered {error.response.status_code} {error.response.reason_phrase}"
     except httpx.HTTPError as error:
         return str(error) or type(error).__name__
     except httpx.InvalidURL:
-        # The address of a webhook is often its secret.
+        # The address of a webhook often is a secret, so the message must not contain it.
         return "it is no URL; write notify.webhook as https://host/path"
     return ""
 
 
 def _in_time(send: Callable[[], str]) -> str:
-    """What sending gives, or that it took too long; a thread that hangs does not keep the night from ending."""
+    """The result of sending, or that it took too long. A thread that hangs does not keep the process from ending."""
     answer = [f"no answer within {_SECONDS:g} seconds"]
 
     def work() -> None:

@@ -1,4 +1,4 @@
-"""Tell people and programs: one message a night to each target, and Prefect events where a server is configured."""
+"""Send messages: one a night to each of the job's targets, and events to Prefect if a server is configured."""
 
 from __future__ import annotations
 
@@ -8,17 +8,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sql.output import history, write
 from tasks.monitoring.deliver import Target, deliver, targets_of
+from tasks.night.ledger import Row
+from tasks.night.night import Night
 from tasks.settings import Notify
 from tasks.step import step
-from tasks.store.places import Places
-
-Row = Mapping[str, Any]
 
 PREFECT = "Prefect"
-_NEWS_FOR = timedelta(days=7)
-# Of each signal: when it opens, and when it closes.
+_CLOSED_IS_NEWS_FOR = timedelta(days=7)
+# For each signal the event when its alert opens, and the event when it closes.
 _EVENTS = {
     "loss": ("nightcast.loss.degraded", "nightcast.loss.recovered"),
     "bias": ("nightcast.bias.degraded", "nightcast.bias.recovered"),
@@ -29,57 +27,83 @@ _EVENTS = {
 
 
 @dataclass(frozen=True)
-class Delivery:
-    """What notify did: alerts told tonight, and alerts that some target did not take (tried again next night)."""
+class Notified:
+    """What was sent tonight.
 
-    sent: tuple[str, ...]
-    undelivered: tuple[str, ...]
+    Attributes:
+        sent: Messages of the alerts that every target accepted.
+        undelivered: Messages of the alerts that some target did not accept. They are sent again the next night.
+    """
+
+    sent: tuple[str, ...] = ()
+    undelivered: tuple[str, ...] = ()
 
 
-def check_targets(targets: Notify) -> None:
-    """Make sure that everybody could be told: it must not first be found when there is an alert to tell.
+@dataclass(frozen=True)
+class _Outcome:
+    """How the targets answered.
+
+    Attributes:
+        accepted: Names of the targets that accepted their message.
+        errors: For each other target that was sent one, why it did not accept it.
+    """
+
+    accepted: set[str]
+    errors: dict[str, str]
+
+
+def check_targets(settings: Notify) -> None:
+    """Check that every target can be used, before a night rather than when there is an alert to send.
 
     Raises:
         NotifyError: a variable of the environment is not set, or holds no URL that can be used.
     """
-    targets_of(targets.webhook, targets.targets)
+    targets_of(settings.webhook, settings.targets)
 
 
 @step("notify", retries=2, retry_delay_seconds=(2, 10))
-def notify(places: Places, targets: Notify, evaluated_on: datetime, now: datetime) -> Delivery:
-    """Tell everybody what is new or has lasted, in one message each; a failed target never fails the night.
+def notify(night: Night) -> Notified:
+    """Send every target one message with the alerts that are due; a target that fails never fails the night.
 
-    News is an alert that opened or closed and that nobody took yet, one that is open for `repeat_after_days` since
-    it was last told, and for a target what it did not take before. What another alert explains is not told: a stale
-    source explains everything, the whole job its segments, a loss the bias, the coverage and the instability.
+    An alert is due if it opened or closed and was not sent yet, if it is still open `repeat_after_days` after it was
+    last sent, and for a target that did not accept it before. An alert that another open alert explains is not sent: a
+    stale source explains all others, the whole job explains its segments, and the loss explains the other signals.
     """
-    known = history.alerts(places.engine(), places.job)
-    alerts = [each for each in known if _is_told(each, known, evaluated_on)]
-    repeat = timedelta(days=targets.repeat_after_days)
-    news = [each for each in alerts if each["last_sent_at"] is None or _is_due_again(each, now, repeat)]
-    everybody = targets_of(targets.webhook, targets.targets)
-    names = {target.name for target in everybody}
-    late = [each for each in alerts if each not in news and names & set(each["delivery_errors"] or {})]
-    events = [alert_message(each, evaluated_on) for each in sorted(news, key=_weight)]
-    took = {PREFECT} if [event for event in events if emit(event["event"], event)] else set[str]()
-    refused: dict[str, str] = {}
-    for target in everybody:
-        mine = news + [each for each in late if target.name in each["delivery_errors"]]
-        if not mine:
+    settings, ledger = night.job.notify, night.ledger
+    targets = targets_of(settings.webhook, settings.targets)
+    alerts = ledger.alerts()
+    relevant = [each for each in alerts if _is_relevant(each, alerts, night.cutoff)]
+    repeat = timedelta(days=settings.repeat_after_days)
+    due = [each for each in relevant if each["last_sent_at"] is None or _is_due_again(each, night.started_at, repeat)]
+    names = {target.name for target in targets}
+    failed = [each for each in relevant if each not in due and names & set(each["delivery_errors"] or {})]
+    outcome = _send(night, targets, due, failed)
+    updated = [_after_sending(each, targets, outcome, night.started_at) for each in due]
+    updated += [_after_retry(each, targets, outcome) for each in failed]
+    ledger.upsert_alerts(updated)
+    missed = [each for each in updated if each["delivery_errors"] or each["last_sent_at"] is None]
+    sent = [str(each["message"]) for each in updated if each not in missed]
+    return Notified(tuple(sent), tuple(_with_errors(each) for each in missed))
+
+
+def _send(night: Night, targets: Sequence[Target], due: Sequence[Row], failed: Sequence[Row]) -> _Outcome:
+    """Emit an event for each alert that is due, and send each target its message."""
+    events = [alert_message(each, night.cutoff) for each in sorted(due, key=_importance)]
+    emitted = [event for event in events if emit(event["event"], event)]
+    outcome = _Outcome({PREFECT} if emitted else set(), {})
+    for target in targets:
+        alerts = [*due, *(each for each in failed if target.name in each["delivery_errors"])]
+        if not alerts:
             continue
-        if why := deliver(target, night_message(places.job, mine, evaluated_on)):
-            refused[target.name] = why
+        if error := deliver(target, night_message(night.job.name, alerts, night.cutoff)):
+            outcome.errors[target.name] = error
         else:
-            took.add(target.name)
-    told = [_after(each, each in news, took, refused, everybody, now) for each in (*news, *late)]
-    write.upsert_alerts(places.engine(), told)
-    missed = [each for each in told if each["delivery_errors"] or each["last_sent_at"] is None]
-    sent = [str(each["message"]) for each in told if each not in missed]
-    return Delivery(tuple(sent), tuple(_with_reasons(each) for each in missed))
+            outcome.accepted.add(target.name)
+    return outcome
 
 
 def alert_message(alert: Row, evaluated_on: datetime) -> dict[str, Any]:
-    """The JSON of one alert: event name, job, segment, signal, effect, onset, diagnosis, words."""
+    """The JSON of one alert: event, job, segment, signal, effect, onset, diagnosis and a sentence for people."""
     event = _EVENTS[alert["signal"]][alert["state"] == "closed"]
     moments = {name: alert[name].isoformat() if alert[name] else None for name in ("onset", "opened_at", "closed_at")}
     texts = {name: alert[name] for name in ("job", "segment", "signal", "effect", "state", "reason", "message")}
@@ -87,29 +111,29 @@ def alert_message(alert: Row, evaluated_on: datetime) -> dict[str, Any]:
 
 
 def night_message(job: str, alerts: Sequence[Row], evaluated_on: datetime) -> dict[str, Any]:
-    """What a target gets of a night: the weightiest alert's own JSON, all of them under `alerts`, and words."""
-    events = [alert_message(each, evaluated_on) for each in sorted(alerts, key=_weight)]
+    """The message of a night: the JSON of the most important alert, all alerts under `alerts`, and text for people."""
+    events = [alert_message(each, evaluated_on) for each in sorted(alerts, key=_importance)]
     opened = sum(event["state"] != "closed" for event in events)
-    title = f"{job}: {opened} alerts open, {len(events) - opened} over"
+    title = f"{job}: {opened} {'alert' if opened == 1 else 'alerts'} open, {len(events) - opened} closed"
     text = "\n".join(str(event["message"]) for event in events)
     return {**events[0], "alerts": events, "title": title, "text": text}
 
 
-def _weight(alert: Row) -> tuple[bool, bool, bool, str, str]:
+def _importance(alert: Row) -> tuple[bool, bool, bool, str, str]:
     whole = alert["segment"] == "all"
     return alert["state"] == "closed", alert["signal"] != "input", not whole, alert["segment"], alert["signal"]
 
 
-def _is_told(alert: Row, alerts: Sequence[Row], evaluated_on: datetime) -> bool:
-    """Whether anybody is to hear of an alert at all."""
+def _is_relevant(alert: Row, alerts: Sequence[Row], evaluated_on: datetime) -> bool:
+    """Whether anybody should get a message about an alert at all."""
     if alert["closed_at"] is not None:
-        # A webhook that is set up today must not be flooded with what was over long ago.
-        return bool(evaluated_on - alert["closed_at"] <= _NEWS_FOR)
+        # A new webhook must not be flooded with alerts that were closed long ago.
+        return bool(evaluated_on - alert["closed_at"] <= _CLOSED_IS_NEWS_FOR)
     return alert["state"] != "acknowledged" and not _is_explained(alert, alerts)
 
 
 def _is_explained(alert: Row, alerts: Sequence[Row]) -> bool:
-    """Whether another alert that is open says why this one is."""
+    """Whether another open alert explains this one."""
     if alert["signal"] == "input":
         return False
     segment, signal = alert["segment"], alert["signal"]
@@ -121,34 +145,48 @@ def _is_due_again(alert: Row, now: datetime, repeat: timedelta) -> bool:
     return alert["closed_at"] is None and now - alert["last_sent_at"] >= repeat
 
 
-def _after(
-    alert: Row, is_news: bool, took: set[str], refused: Mapping[str, str], everybody: Sequence[Target], now: datetime
-) -> dict[str, Any]:
-    """The alert with who took it tonight and who did not."""
-    asked = {each.name for each in everybody if is_news or each.name in alert["delivery_errors"]}
-    undelivered = {name: why for name, why in refused.items() if name in asked}
-    heard = is_news and bool(took & (asked | {PREFECT}))
-    return {**alert, "last_sent_at": now if heard else alert["last_sent_at"], "delivery_errors": undelivered or None}
+def _after_sending(alert: Row, targets: Sequence[Target], outcome: _Outcome, now: datetime) -> dict[str, Any]:
+    """An alert that was due, with the time of sending if anybody accepted it, and the errors of the others."""
+    names = {target.name for target in targets}
+    errors = {name: error for name, error in outcome.errors.items() if name in names}
+    accepted = bool(outcome.accepted & (names | {PREFECT}))
+    return {**alert, "last_sent_at": now if accepted else alert["last_sent_at"], "delivery_errors": errors or None}
 
 
-def _with_reasons(alert: Row) -> str:
-    reasons = "; ".join(f"{name}: {why}" for name, why in (alert["delivery_errors"] or {}).items())
-    return f"{alert['message']} ({reasons})" if reasons else str(alert["message"])
+def _after_retry(alert: Row, targets: Sequence[Target], outcome: _Outcome) -> dict[str, Any]:
+    """An alert that some targets did not accept before, with the errors that remain."""
+    names = {target.name for target in targets if target.name in alert["delivery_errors"]}
+    errors = {name: error for name, error in outcome.errors.items() if name in names}
+    return {**alert, "delivery_errors": errors or None}
 
 
-@step("say what was left to the fallback")
-def announce_fallback(places: Places, cutoff: datetime, fallback_series: int, series: int) -> None:
-    """Emit an event where the model could not forecast every series; its effect is the share of those."""
-    if fallback_series:
-        counts = {"fallback_series": fallback_series, "series": series}
-        about = {"segment": "all", "effect": fallback_series / series, "onset": cutoff.isoformat()}
-        words = f"{places.job}: {fallback_series} of {series} series by fallback"
-        payload = {"job": places.job, "cutoff": cutoff.isoformat(), **about, **counts, "message": words}
-        emit("nightcast.run.fallback", payload)
+def _with_errors(alert: Row) -> str:
+    errors = "; ".join(f"{name}: {error}" for name, error in (alert["delivery_errors"] or {}).items())
+    return f"{alert['message']} ({errors})" if errors else str(alert["message"])
+
+
+@step("announce fallbacks")
+def announce_fallback(night: Night, fallback_series: int, series: int) -> None:
+    """Emit an event if the model did not forecast every series; its effect is the share of the others."""
+    if not fallback_series:
+        return
+    emit(
+        "nightcast.run.fallback",
+        {
+            "job": night.job.name,
+            "cutoff": night.cutoff.isoformat(),
+            "segment": "all",
+            "effect": fallback_series / series,
+            "onset": night.cutoff.isoformat(),
+            "fallback_series": fallback_series,
+            "series": series,
+            "message": f"{night.job.name}: {fallback_series} of {series} series by fallback",
+        },
+    )
 
 
 def emit(event: str, payload: Mapping[str, Any]) -> bool:
-    """Emit a Prefect event about a job; False where no Prefect server is configured."""
+    """Emit a Prefect event about a job; False if no Prefect server is configured."""
     if not os.environ.get("PREFECT_API_URL"):
         return False
     from prefect.events import emit_event

@@ -1,52 +1,46 @@
-"""What the rule, as it is set now, would have said over the nights that are stored."""
+"""Apply the current alert settings to the nights that are stored."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import tzinfo
 from typing import Any
 
 from models.monitoring.signals import as_calibrated
-from models.settings.monitoring import MonitorSettings
-from sql.output import history
-from tasks.monitoring.watch import alerts_after, loss_row
-from tasks.store.places import Places
-
-Row = Mapping[str, Any]
+from tasks.monitoring.watch import Evaluation, PastLosses, alerts_after, loss_row
+from tasks.night.job import Job
+from tasks.night.ledger import Ledger, Row
 
 
-def replay_rule(
-    places: Places, monitor: MonitorSettings, zone: tzinfo, coverage_meant: float | None = None
-) -> list[dict[str, Any]]:
-    """What the rule would have said each night as it is set now, of every segment; changes nothing.
+def replay_rule(ledger: Ledger, job: Job) -> list[dict[str, Any]]:
+    """The verdicts on each stored night and segment under the job's current settings; changes nothing.
 
-    What somebody accepted as usual is usual from that night on here too.
+    Levels that somebody accepted as normal count as normal here too, from that night on.
 
-    Arguments as `watch`.
-
-    Raises:
-        SourceError: no night has run yet.
+    Returns:
+        Rows as of the table `loss`, oldest first.
     """
-    engine = places.ready_engine()
-    backtest = as_calibrated(history.backtest_losses(engine, places.job), coverage_meant)
-    stored, alerts = history.losses(engine, places.job), history.alerts(engine, places.job)
+    stored = ledger.losses()
+    hindcast = as_calibrated(ledger.hindcast_losses(), job.coverage_meant)
     watched = Counter(row["evaluated_on"] for row in stored)
-    told: dict[str, list[dict[str, Any]]] = {}
+    replayed: dict[str, list[dict[str, Any]]] = {}
     for row in stored:
-        nights = told.setdefault(str(row["segment"]), [])
+        # A verdict follows the verdicts before it, so compare with what is replayed, not with what is stored.
+        nights = replayed.setdefault(str(row["segment"]), [])
+        past = PastLosses(nights, hindcast, ledger.alerts())
         segments = watched[row["evaluated_on"]] - 1
-        nights.append(loss_row(row, nights, backtest, alerts, monitor, zone, segments))
-    return sorted((row for nights in told.values() for row in nights), key=lambda row: row["evaluated_on"])
+        nights.append(loss_row(row, past, job.monitor, job.forecast.zone, segments))
+    return sorted((row for nights in replayed.values() for row in nights), key=lambda row: row["evaluated_on"])
 
 
 def episodes_of(nights: Sequence[Row], zone: tzinfo) -> list[dict[str, Any]]:
-    """The alerts that nights as `replay_rule` gives them would have raised, oldest first."""
+    """The alerts that the nights of `replay_rule` would have raised, oldest first."""
     alerts: list[dict[str, Any]] = []
     for night in sorted({row["evaluated_on"] for row in nights}):
-        rows = [row for row in nights if row["evaluated_on"] == night]
-        for row in rows:
-            for alert in alerts_after(row, rows, alerts, (), stale=False, zone=zone):
+        evaluation = Evaluation([row for row in nights if row["evaluated_on"] == night], (), False, zone)
+        for row in evaluation.rows:
+            for alert in alerts_after(row, alerts, evaluation):
                 key = ("segment", "signal", "opened_at")
                 alerts = [each for each in alerts if any(each[name] != alert[name] for name in key)] + [alert]
     return sorted(alerts, key=lambda alert: (alert["opened_at"], alert["segment"], alert["signal"]))

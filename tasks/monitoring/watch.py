@@ -1,4 +1,4 @@
-"""Compare tonight's figures with what is usual of the job, and open or close alerts."""
+"""Compare tonight's figures with those of past nights, and open or close alerts."""
 
 from __future__ import annotations
 
@@ -23,12 +23,11 @@ from models.monitoring.signals import (
     verdict_on,
 )
 from models.settings.monitoring import MonitorSettings
-from sql.output import history, write
-from tasks.monitoring import episodes
+from tasks.monitoring.episodes import AlertFacts, close_alert, find_alert, is_open, open_alert
+from tasks.night.ledger import Row
+from tasks.night.night import Night
 from tasks.step import logger, step
-from tasks.store.places import Places
 
-Row = Mapping[str, Any]
 METRIC = "scaled quantile loss"
 
 
@@ -37,86 +36,93 @@ class Watched:
     """Tonight's verdicts.
 
     Attributes:
-        losses: Rows written to the table `loss`, one per segment.
-        changes: Alerts that opened or closed, in words.
+        losses: Rows written to the table `loss`, one for each segment.
+        changes: The messages of the alerts that opened or closed.
     """
 
     losses: list[dict[str, Any]]
     changes: tuple[str, ...]
 
 
-@step("watch the loss", retries=2, retry_delay_seconds=(2, 10))
-def watch(
-    places: Places,
-    losses: Mapping[str, EvaluationLoss],
-    monitor: MonitorSettings,
-    zone: tzinfo,
-    evaluated_on: datetime,
-    run_id: str,
-    coverage_meant: float | None = None,
-) -> Watched:
-    """Judge each segment against its past nights, keep the verdicts, and open or close alerts.
+@dataclass(frozen=True)
+class PastLosses:
+    """What a night is compared with.
 
-    Days in messages are those of `zone`, the job's: a day's midnight in Madrid is the evaluation before in UTC. What
-    the widest interval is calibrated to hold, if it is, is `coverage_meant`.
+    Attributes:
+        live: Rows of `loss`, oldest first, of all segments.
+        hindcast: Rows of `hindcast_loss`, oldest first, of all segments.
+        alerts: The job's alerts. Some of them were accepted, so that their level is normal now.
     """
-    engine, job = places.engine(), places.job
-    stored, backtest = history.losses(engine, job), as_calibrated(history.backtest_losses(engine, job), coverage_meant)
-    alerts, runs = history.alerts(engine, job), history.runs(engine, job)
+
+    live: Sequence[Row]
+    hindcast: Sequence[Row]
+    alerts: Sequence[Row]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Everything that the alerts of one evaluation depend on.
+
+    Attributes:
+        rows: The evaluation's rows of `loss`, one for each segment.
+        runs: The job's runs, newest first.
+        stale: Whether the source is stale.
+        zone: The time zone of the days in messages.
+    """
+
+    rows: Sequence[Row]
+    runs: Sequence[Row]
+    stale: bool
+    zone: tzinfo
+
+
+@step("watch the loss", retries=2, retry_delay_seconds=(2, 10))
+def watch(night: Night, losses: Mapping[str, EvaluationLoss]) -> Watched:
+    """Judge each segment against its past nights, store the verdicts, and open or close alerts.
+
+    Args:
+        night: Tonight.
+        losses: For each segment its loss of tonight.
+    """
+    job, ledger = night.job, night.ledger
+    hindcast = as_calibrated(ledger.hindcast_losses(), job.coverage_meant)
+    past = PastLosses(ledger.losses(), hindcast, ledger.alerts())
+    key = {"job": job.name, "evaluated_on": night.cutoff, "metric": METRIC, "run_id": night.run_id}
     rows = [
-        loss_row(figures | {"run_id": run_id}, stored, backtest, alerts, monitor, zone, segments=len(losses) - 1)
-        for figures in (tonight(job, segment, loss, evaluated_on) for segment, loss in losses.items())
+        loss_row({**key, "segment": segment, **asdict(loss)}, past, job.monitor, job.forecast.zone, len(losses) - 1)
+        for segment, loss in losses.items()
     ]
-    write.upsert_losses(engine, rows)
-    if any(row["evaluated_on"] > evaluated_on for row in stored):
-        # A past night run again says nothing about today.
+    ledger.upsert_losses(rows)
+    if any(row["evaluated_on"] > night.cutoff for row in past.live):
+        # A past night that runs again says nothing about today.
         return Watched(rows, ())
-    stale = any(alert["signal"] == "input" and alert["closed_at"] is None for alert in alerts)
-    changed = [alert for row in rows for alert in alerts_after(row, rows, alerts, runs, stale, zone)]
-    changed += [without_segment(alert, evaluated_on) for alert in alerts if is_orphan(alert, losses, monitor)]
-    write.upsert_alerts(engine, changed)
-    news = [alert["message"] for alert in changed if evaluated_on in (alert["opened_at"], alert["closed_at"])]
+    stale = any(alert["signal"] == "input" and alert["closed_at"] is None for alert in past.alerts)
+    evaluation = Evaluation(rows, ledger.runs(), stale, job.forecast.zone)
+    changed = [alert for row in rows for alert in alerts_after(row, past.alerts, evaluation)]
+    changed += [close_orphan(alert, night.cutoff) for alert in past.alerts if is_orphan(alert, losses, job.monitor)]
+    ledger.upsert_alerts(changed)
+    news = [alert["message"] for alert in changed if night.cutoff in (alert["opened_at"], alert["closed_at"])]
     for message in news:
         logger().warning("%s", message)
     return Watched(rows, tuple(news))
 
 
-def tonight(job: str, segment: str, loss: EvaluationLoss, evaluated_on: datetime) -> dict[str, Any]:
-    """One segment's figures of tonight, without a verdict."""
-    return {
-        "job": job,
-        "evaluated_on": evaluated_on,
-        "segment": segment,
-        "metric": METRIC,
-        **asdict(loss),
-    }
-
-
-def loss_row(
-    figures: Row,
-    stored: Sequence[Row],
-    backtest: Sequence[Row],
-    alerts: Sequence[Row],
-    monitor: MonitorSettings,
-    zone: tzinfo,
-    segments: int,
-) -> dict[str, Any]:
-    """A row of the table `loss`: figures of a night and segment, and the rule's verdicts on them.
+def loss_row(figures: Row, past: PastLosses, monitor: MonitorSettings, zone: tzinfo, segments: int) -> dict[str, Any]:
+    """A row of the table `loss`: the figures of one night and segment, and the verdict on each signal.
 
     Args:
-        figures: The night's.
-        stored: Rows of `loss`, oldest first; those of other segments and from this night on are left out.
-        backtest: Rows of `hindcast_loss`, likewise; those that a live night has taken the place of are left out too.
-        alerts: Of the job; those that somebody accepted, by that night, as what is usual now.
-        monitor: Settings.
-        zone: The job's, for days of the week.
-        segments: How many are watched that night beside the whole job.
+        figures: The night's figures.
+        past: What they are compared with. Rows of other segments, rows from this night on, and hindcast rows from the
+            first live night on are left out.
+        monitor: The job's settings.
+        zone: The job's time zone, for days of the week.
+        segments: How many segments are watched that night beside the whole job.
     """
     night, segment = figures["evaluated_on"], figures["segment"]
-    past = [row for row in stored if row["segment"] == segment and row["evaluated_on"] < night]
-    first = min((row["evaluated_on"] for row in past if row["n"]), default=night)
-    before = [row for row in backtest if row["segment"] == segment and row["evaluated_on"] < first]
-    nights = [*past, {**figures, "state": "", "other_signals": None}]
+    live = [row for row in past.live if row["segment"] == segment and row["evaluated_on"] < night]
+    first = min((row["evaluated_on"] for row in live if row["n"]), default=night)
+    before = [row for row in past.hindcast if row["segment"] == segment and row["evaluated_on"] < first]
+    nights = [*live, {**figures, "state": "", "other_signals": None}]
     weekday = np.array([row["evaluated_on"].astimezone(zone).weekday() for row in (*before, *nights)], np.int64)
     evaluations = [row["evaluated_on"] for row in nights]
     verdicts: dict[str, dict[str, Any]] = {}
@@ -125,7 +131,7 @@ def loss_row(
             verdicts[signal] = {"state": "not evaluated", "reason": "not watched", "onset": None}
             continue
         rate = false_alarm_rate(signal, segment, segments, monitor)
-        accepted = _accepted(alerts, segment, signal, evaluations)
+        accepted = _accepted(past.alerts, segment, signal, evaluations)
         verdict = verdict_on(signal, nights, before, weekday, monitor, rate, accepted)
         onset = None if verdict.onset is None else evaluations[verdict.onset]
         verdicts[signal] = {**verdict._asdict(), "onset": onset}
@@ -134,89 +140,88 @@ def loss_row(
     return {**figures, "statistic": None, "threshold": 1.0, "effect": None, **loss, "other_signals": others}
 
 
-def alerts_after(
-    row: Row, rows: Sequence[Row], alerts: Sequence[Row], runs: Sequence[Row], stale: bool, zone: tzinfo
-) -> list[dict[str, Any]]:
+def alerts_after(row: Row, alerts: Sequence[Row], evaluation: Evaluation) -> list[dict[str, Any]]:
     """The alerts that one segment's verdicts open, update or close.
 
     Args:
         row: The segment's row of tonight.
-        rows: Those of all segments.
-        alerts: As they were.
-        runs: Of the job, newest first.
-        stale: Whether the source is.
-        zone: For days in messages.
+        alerts: The job's alerts before tonight.
+        evaluation: Tonight's.
     """
     changed = []
     for signal in get_args(Signal):
-        found = episodes.find(alerts, row["segment"], signal, row["evaluated_on"])
+        found = find_alert(alerts, row["segment"], signal, row["evaluated_on"])
         state = state_of(signal, row)
         if state == "degraded":
-            changed.append(_degraded(signal, row, rows, found, runs, stale, zone))
-        elif state == "ok" and found is not None and episodes.is_open(found):
-            message = f"{row['job']}, {row['segment']}: the {signal} is what it was before {_day(found['onset'], zone)}"
-            changed.append(episodes.closed(found, row["evaluated_on"], message))
+            key = {"job": row["job"], "segment": row["segment"], "signal": signal, "opened_at": row["evaluated_on"]}
+            changed.append(open_alert(found, key, _facts(signal, row, evaluation)))
+        elif state == "ok" and found is not None and is_open(found):
+            since = _day(found["onset"], evaluation.zone)
+            message = f"{row['job']}, {row['segment']}: the {signal} is back to its level before {since}"
+            changed.append(close_alert(found, row["evaluated_on"], message))
     return changed
 
 
-def _degraded(
-    signal: Signal, row: Row, rows: Sequence[Row], found: Row | None, runs: Sequence[Row], stale: bool, zone: tzinfo
-) -> dict[str, Any]:
+def _facts(signal: Signal, row: Row, evaluation: Evaluation) -> AlertFacts:
+    """What the alert of a degraded signal says, with the diagnosis."""
     verdict = row if signal == "loss" else row["other_signals"][signal]
     onset = _moment(verdict["onset"])
     bias = (row["other_signals"] or {}).get("bias") or {}
-    series = [run["series"] for run in runs if run["series"] is not None]
-    before = [run["series"] for run in runs if run["series"] is not None and run["cutoff"] < onset]
+    runs = [run for run in evaluation.runs if run["series"] is not None]
+    series = runs[0]["series"] if runs else 0
+    before = next((run["series"] for run in runs if run["cutoff"] < onset), None)
     reason = diagnose(
         row["segment"],
-        [each["segment"] for each in rows if state_of(signal, each) == "degraded"],
-        len(rows) - 1,
+        [each["segment"] for each in evaluation.rows if state_of(signal, each) == "degraded"],
+        len(evaluation.rows) - 1,
         bias["effect"] if bias.get("state") == "degraded" else None,
-        stale,
-        series[0] - before[0] if before else 0,
-        series[0] if series else 0,
+        evaluation.stale,
+        0 if before is None else series - before,
+        series,
     )
-    message = f"{row['job']}, {row['segment']}: {describe_effect(signal, verdict['effect'])} since {_day(onset, zone)}"
+    since = _day(onset, evaluation.zone)
+    message = f"{row['job']}, {row['segment']}: {describe_effect(signal, verdict['effect'])} since {since}"
     message += f"; diagnosis: {reason}" if reason else ""
-    told = {"onset": onset, "effect": verdict["effect"], "run_id": row.get("run_id"), "reason": reason or None}
-    return episodes.opened(found, row["job"], row["segment"], signal, row["evaluated_on"], **told, message=message)
+    return AlertFacts(onset, verdict["effect"], row.get("run_id"), reason or None, message)
 
 
 def is_orphan(alert: Row, losses: Mapping[str, EvaluationLoss], monitor: MonitorSettings) -> bool:
-    """Whether an open alert is of a segment or signal that is no longer watched: no verdict will ever close it."""
+    """Whether an open alert is of a segment or signal that is no longer watched, so that no verdict will close it."""
     if alert["signal"] not in get_args(Signal) or alert["closed_at"] is not None:
         return False
     return alert["segment"] not in losses or alert["signal"] not in monitor.signals
 
 
-def without_segment(alert: Row, evaluated_on: datetime) -> dict[str, Any]:
-    """An alert closed because its segment is gone; nobody is told that anything recovered."""
+def close_orphan(alert: Row, evaluated_on: datetime) -> dict[str, Any]:
+    """Close an alert whose segment or signal is no longer watched; no message says that anything recovered."""
     return {
         **alert,
         "state": "closed",
         "closed_at": evaluated_on,
         "last_sent_at": alert["last_sent_at"] or evaluated_on,
         "delivery_errors": None,
-        "message": f"{alert['job']}, {alert['segment']}: watched no longer, for the segment or signal is gone",
+        "message": f"{alert['job']}, {alert['segment']}: no longer watched, because the segment or signal is gone",
     }
 
 
 def _accepted(
     alerts: Sequence[Row], segment: str, signal: str, evaluations: Sequence[datetime]
 ) -> list[AcceptedChange]:
-    """What was accepted of a segment's signal by the last of some evaluations, oldest first."""
-    mine = [each for each in alerts if (each["segment"], each["signal"]) == (segment, signal) and each["accepted_at"]]
+    """The changes of a segment's signal that were accepted by the last of some evaluations, oldest first."""
+    changes = [
+        each for each in alerts if (each["segment"], each["signal"]) == (segment, signal) and each["accepted_at"]
+    ]
     return [
         AcceptedChange(
             bisect_left(evaluations, each["onset"]), bisect_right(evaluations, each["closed_at"]) - 1, each["effect"]
         )
-        for each in sorted(mine, key=itemgetter("closed_at"))
+        for each in sorted(changes, key=itemgetter("closed_at"))
         if each["closed_at"] <= evaluations[-1]
     ]
 
 
 def _as_json(verdict: Row) -> dict[str, Any]:
-    """A verdict without what JSON has no word for."""
+    """A verdict with null in place of NaN, and times as text."""
     plain = {name: None if isinstance(value, float) and np.isnan(value) else value for name, value in verdict.items()}
     return {**plain, "onset": None if verdict["onset"] is None else verdict["onset"].isoformat()}
 

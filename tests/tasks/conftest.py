@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pyarrow as pa
 import pytest
 
+from models.settings.forecast import ForecastSettings
 from sql.migrations.migrate import migrate
+from sql.source.settings import Source
+from tasks.night.job import Job
+from tasks.night.ledger import Ledger
+from tasks.night.night import Night
 from tasks.settings import Output
 from tasks.store.places import Places
 
@@ -20,6 +27,35 @@ def places(tmp_path, database_url):
     found = Places("sales", tmp_path, Output(url=database_url))
     migrate(found.engine())
     return found
+
+
+@pytest.fixture
+def make_night(places, tmp_path) -> Callable[..., Night]:
+    """Makes a night of the job `sales`, with a ledger of its own; further arguments are parts of the job."""
+
+    def make(cutoff: datetime = CUTOFF, *, started_at: datetime = CUTOFF, run_id: str = "r1", **parts: Any) -> Night:
+        given = {
+            "name": "sales",
+            "source": Source(url="sqlite:///history.db", table="sold"),
+            "forecast": ForecastSettings(frequency="D", horizon=3),
+            "output": places.output,
+        }
+        job = Job.model_validate(given | parts)
+        return Night(
+            job=job,
+            places=places,
+            ledger=Ledger(places),
+            run_id=run_id,
+            part="nightly",
+            requested_cutoff=None,
+            policy=job.training.policy,
+            now=started_at,
+            started_at=started_at,
+            scratch=tmp_path,
+            cutoff=cutoff,
+        )
+
+    return make
 
 
 @pytest.fixture

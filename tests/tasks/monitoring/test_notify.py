@@ -8,10 +8,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from sql.output import history, write
-from tasks.monitoring import episodes
 from tasks.monitoring.answer import acknowledge_alert
 from tasks.monitoring.deliver import NotifyError, fill_in_environment
+from tasks.monitoring.episodes import AlertFacts, find_alert
+from tasks.monitoring.episodes import close_alert as close_alert_row
+from tasks.monitoring.episodes import open_alert as open_alert_row
 from tasks.monitoring.notify import check_targets, notify
+from tasks.night.ledger import Ledger
 from tasks.settings import Notify
 
 NIGHT = datetime(2024, 3, 1, tzinfo=UTC)
@@ -28,12 +31,10 @@ def open_alert(places):
     """Opens the alert of a segment and signal on a night."""
 
     def open_one(segment="all", signal="loss", night=NIGHT):
-        found = episodes.find(history.alerts(places.engine(), "sales"), segment, signal, night)
-        told = {"onset": night - timedelta(days=3), "effect": 0.2, "run_id": "r1", "reason": None}
-        alert = episodes.opened(
-            found, "sales", segment, signal, night, **told, message=f"sales, {segment}: {signal} is worse"
-        )
-        write.upsert_alerts(places.engine(), [alert])
+        found = find_alert(history.alerts(places.engine(), "sales"), segment, signal, night)
+        key = {"job": "sales", "segment": segment, "signal": signal, "opened_at": night}
+        facts = AlertFacts(night - timedelta(days=3), 0.2, "r1", None, f"sales, {segment}: {signal} is worse")
+        write.upsert_alerts(places.engine(), [open_alert_row(found, key, facts)])
 
     return open_one
 
@@ -41,64 +42,66 @@ def open_alert(places):
 @pytest.fixture
 def close_alert(places):
     def close_one(segment="all", signal="loss", night=NIGHT):
-        found = episodes.find(history.alerts(places.engine(), "sales"), segment, signal, night)
-        closed = episodes.closed(found, night, f"sales, {segment}: {signal} is well")
+        found = find_alert(history.alerts(places.engine(), "sales"), segment, signal, night)
+        closed = close_alert_row(found, night, f"sales, {segment}: {signal} is well")
         write.upsert_alerts(places.engine(), [closed])
 
     return close_one
 
 
-def test_an_alert_reaches_the_webhook_once_and_its_end_once(places, open_alert, close_alert, webhook):
+def test_an_alert_reaches_the_webhook_once_and_its_end_once(make_night, open_alert, close_alert, webhook):
     url, received, _ = webhook
     open_alert()
     for _ in range(2):
-        notify(places, Notify(webhook=url), NIGHT, NOW)
+        notify(make_night(NIGHT, started_at=NOW, notify=Notify(webhook=url)))
     assert [(each["event"], each["segment"], each["effect"]) for each in received] == [
         ("nightcast.loss.degraded", "all", 0.2)
     ]
     assert received[0]["onset"] == "2024-02-27T00:00:00+00:00"
     close_alert(night=NIGHT + timedelta(days=1))
     for _ in range(2):
-        notify(places, Notify(webhook=url), NIGHT + timedelta(days=1), NOW + timedelta(days=1))
+        notify(make_night(NIGHT + timedelta(days=1), started_at=NOW + timedelta(days=1), notify=Notify(webhook=url)))
     assert [each["event"] for each in received[1:]] == ["nightcast.loss.recovered"]
 
 
-def test_a_nights_alerts_are_one_message_however_many_segments(places, open_alert, webhook):
+def test_a_nights_alerts_are_one_message_however_many_segments(make_night, open_alert, webhook):
     url, received, _ = webhook
     for number in range(5):
         open_alert(f"region={number}")
-    delivery = notify(places, Notify(webhook=url), NIGHT, NOW)
+    delivery = notify(make_night(NIGHT, started_at=NOW, notify=Notify(webhook=url)))
     assert len(delivery.sent) == 5
     [message] = received
     assert [each["segment"] for each in message["alerts"]] == [f"region={number}" for number in range(5)]
     assert message["segment"] == "region=0"
 
 
-def test_the_whole_job_explains_its_segments_and_a_loss_its_bias_and_coverage(places, open_alert, close_alert, webhook):
+def test_the_whole_job_explains_its_segments_and_a_loss_its_bias_and_coverage(
+    make_night, open_alert, close_alert, webhook
+):
     url, received, _ = webhook
     for segment, signal in (("all", "loss"), ("region=1", "loss"), ("all", "bias"), ("region=2", "coverage")):
         open_alert(segment, signal)
-    notify(places, Notify(webhook=url), NIGHT, NOW)
+    notify(make_night(NIGHT, started_at=NOW, notify=Notify(webhook=url)))
     [message] = received
     assert [(each["segment"], each["signal"]) for each in message["alerts"]] == [("all", "loss")]
     close_alert()
-    notify(places, Notify(webhook=url), NIGHT, NOW)
+    notify(make_night(NIGHT, started_at=NOW, notify=Notify(webhook=url)))
     assert {(each["segment"], each["signal"], each["state"]) for each in received[1]["alerts"]} == {
         ("all", "loss", "closed"), ("all", "bias", "open"), ("region=1", "loss", "open"),
         ("region=2", "coverage", "open"),
     }  # fmt: skip
 
 
-def test_a_stale_source_explains_all_else_until_it_has_values_again(places, open_alert, close_alert, webhook):
+def test_a_stale_source_explains_all_else_until_it_has_values_again(make_night, open_alert, close_alert, webhook):
     url, received, _ = webhook
     for signal in ("loss", "bias", "input"):
         open_alert(signal=signal)
     open_alert("region=1", "coverage")
-    notify(places, Notify(webhook=url), NIGHT, NOW)
+    notify(make_night(NIGHT, started_at=NOW, notify=Notify(webhook=url)))
     assert [each["signal"] for each in received[0]["alerts"]] == ["input"]
     close_alert("region=1", "coverage")
     close_alert(signal="input")
-    notify(places, Notify(webhook=url), NIGHT, NOW)
+    notify(make_night(NIGHT, started_at=NOW, notify=Notify(webhook=url)))
     # What nobody heard of is not told when it is over.
     assert [(each["signal"], each["state"]) for each in received[1]["alerts"]] == [
         ("loss", "open"),
@@ -106,27 +109,29 @@ def test_a_stale_source_explains_all_else_until_it_has_values_again(places, open
     ]
 
 
-def test_an_open_alert_is_repeated_weekly_until_somebody_acknowledges_it(places, open_alert, webhook):
+def test_an_open_alert_is_repeated_weekly_until_somebody_acknowledges_it(places, make_night, open_alert, webhook):
     url, received, _ = webhook
     open_alert()
     told = []
     for day in range(16):
         before = len(received)
-        notify(places, Notify(webhook=url), NIGHT + timedelta(days=day), NOW + timedelta(days=day))
+        notify(
+            make_night(NIGHT + timedelta(days=day), started_at=NOW + timedelta(days=day), notify=Notify(webhook=url))
+        )
         told += [day] * (len(received) - before)
-    acknowledge_alert(places, "all", "ana", NOW)
-    notify(places, Notify(webhook=url), NIGHT + timedelta(days=30), NOW + timedelta(days=30))
+    acknowledge_alert(Ledger(places), "all", "ana", NOW)
+    notify(make_night(NIGHT + timedelta(days=30), started_at=NOW + timedelta(days=30), notify=Notify(webhook=url)))
     assert told == [0, 7, 14]
     assert len(received) == 3
 
 
 def test_what_a_webhook_refuses_is_tried_again_noted_and_sent_with_the_next_night(
-    places, open_alert, webhook, no_waiting
+    places, make_night, open_alert, webhook, no_waiting
 ):
     url, received, status = webhook
     open_alert("region=0")
     status[0] = 500
-    delivery = notify(places, Notify(webhook=url), NIGHT, NOW)
+    delivery = notify(make_night(NIGHT, started_at=NOW, notify=Notify(webhook=url)))
     [alert] = history.alerts(places.engine(), "sales")
     assert len(received) == 3
     assert alert["delivery_errors"] == {"webhook": "it answered 500 Internal Server Error"}
@@ -134,74 +139,76 @@ def test_what_a_webhook_refuses_is_tried_again_noted_and_sent_with_the_next_nigh
     assert delivery.undelivered == ("sales, region=0: loss is worse (webhook: it answered 500 Internal Server Error)",)
     status[0] = 200
     open_alert("region=1", "coverage", NIGHT + timedelta(days=1))
-    notify(places, Notify(webhook=url), NIGHT + timedelta(days=1), NOW + timedelta(days=1))
+    notify(make_night(NIGHT + timedelta(days=1), started_at=NOW + timedelta(days=1), notify=Notify(webhook=url)))
     assert [each["segment"] for each in received[3]["alerts"]] == ["region=0", "region=1"]
     assert [each["delivery_errors"] for each in history.alerts(places.engine(), "sales")] == [None, None]
 
 
 def test_one_target_that_fails_does_not_send_the_others_anything_twice(
-    places, open_alert, webhook, no_waiting, monkeypatch
+    places, make_night, open_alert, webhook, no_waiting, monkeypatch
 ):
     url, received, _ = webhook
     monkeypatch.setenv("CHAT", url.replace("http:", "json:"))
     targets = Notify(webhook="http://127.0.0.1:1/hook", targets=["${CHAT}"])
     open_alert()
-    notify(places, targets, NIGHT, NOW)
+    notify(make_night(NIGHT, started_at=NOW, notify=targets))
     [alert] = history.alerts(places.engine(), "sales")
     assert (alert["last_sent_at"], list(alert["delivery_errors"])) == (NOW, ["webhook"])
     assert [each["message"] for each in received] == ["sales, all: loss is worse"]
-    assert received[0]["title"] == "sales: 1 alerts open, 0 over"
-    notify(places, Notify(webhook=url, targets=["${CHAT}"]), NIGHT, NOW + timedelta(days=1))
+    assert received[0]["title"] == "sales: 1 alert open, 0 closed"
+    notify(make_night(NIGHT, started_at=NOW + timedelta(days=1), notify=Notify(webhook=url, targets=["${CHAT}"])))
     assert [each.get("event") for each in received] == [None, "nightcast.loss.degraded"]
     assert history.alerts(places.engine(), "sales")[0]["delivery_errors"] is None
 
 
 def test_what_apprise_cannot_deliver_is_noted_under_the_name_of_its_variable(
-    places, open_alert, webhook, no_waiting, monkeypatch
+    places, make_night, open_alert, webhook, no_waiting, monkeypatch
 ):
     url, received, status = webhook
     status[0] = 500
     monkeypatch.setenv("CHAT", url.replace("http:", "json:"))
     open_alert()
-    notify(places, Notify(targets=["${CHAT}"]), NIGHT, NOW)
+    notify(make_night(NIGHT, started_at=NOW, notify=Notify(targets=["${CHAT}"])))
     assert history.alerts(places.engine(), "sales")[0]["delivery_errors"] == {
         "CHAT": "JSON refused it, or did not answer"
     }
     assert len(received) == 3
 
 
-def test_a_webhook_that_hangs_holds_no_night_up(places, open_alert, no_waiting, monkeypatch):
+def test_a_webhook_that_hangs_holds_no_night_up(make_night, open_alert, no_waiting, monkeypatch):
     monkeypatch.setattr("tasks.monitoring.deliver._SECONDS", 0.1)
     open_alert()
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
-        delivery = notify(places, Notify(webhook=url), NIGHT, NOW)
+        delivery = notify(make_night(NIGHT, started_at=NOW, notify=Notify(webhook=url)))
     assert delivery.undelivered == ("sales, all: loss is worse (webhook: no answer within 0.1 seconds)",)
 
 
-def test_a_webhook_that_is_not_there_fails_no_night(places, open_alert, no_waiting):
+def test_a_webhook_that_is_not_there_fails_no_night(make_night, open_alert, no_waiting):
     open_alert()
     for url in ("http://127.0.0.1:1/hook", "no url"):
-        assert notify(places, Notify(webhook=url), NIGHT, NOW).sent == ()
+        assert notify(make_night(NIGHT, started_at=NOW, notify=Notify(webhook=url))).sent == ()
 
 
 @pytest.mark.parametrize("path", ["?token=hunter2", "/a b/hunter2"])
-def test_what_a_webhook_refuses_is_logged_without_its_address(places, open_alert, webhook, no_waiting, caplog, path):
+def test_what_a_webhook_refuses_is_logged_without_its_address(
+    make_night, open_alert, webhook, no_waiting, caplog, path
+):
     url, _, status = webhook
     status[0] = 500
     open_alert()
     for target in (url.removesuffix("/hook") + path, "http://127.0.0.1:hunter2/"):
-        assert notify(places, Notify(webhook=target), NIGHT, NOW).sent == ()
+        assert notify(make_night(NIGHT, started_at=NOW, notify=Notify(webhook=target))).sent == ()
     said = [record.getMessage() for record in caplog.records if record.name == "nightcast"]
     assert any("500" in message for message in said)
     assert not any("hunter2" in message for message in said)
 
 
-def test_a_webhook_that_is_set_up_later_gets_no_old_news(places, open_alert, close_alert, webhook):
+def test_a_webhook_that_is_set_up_later_gets_no_old_news(make_night, open_alert, close_alert, webhook):
     url, received, _ = webhook
     open_alert()
     close_alert(night=NIGHT + timedelta(days=1))
-    notify(places, Notify(webhook=url), NIGHT + timedelta(days=60), NOW + timedelta(days=60))
+    notify(make_night(NIGHT + timedelta(days=60), started_at=NOW + timedelta(days=60), notify=Notify(webhook=url)))
     assert received == []
 
 

@@ -10,12 +10,14 @@ import pytest
 
 from models.evaluation.evaluation_loss import EvaluationLoss
 from models.monitoring.signals import Signal, false_alarm_rate
+from models.settings.forecast import ForecastSettings
 from models.settings.monitoring import MonitorSettings
 from sql.errors import SourceError
 from sql.output import history, write
 from tasks.monitoring.answer import accept_alert, acknowledge_alert
 from tasks.monitoring.replay import episodes_of, replay_rule
 from tasks.monitoring.watch import watch
+from tasks.night.ledger import Ledger
 
 FIRST = datetime(2024, 1, 1, tzinfo=UTC)
 NOW = datetime(2024, 6, 1, tzinfo=UTC)
@@ -28,16 +30,28 @@ def day(number: int, first: datetime = FIRST) -> datetime:
     return first + timedelta(days=number)
 
 
+def calibrated(coverage):
+    """Parts of a job whose widest interval is calibrated to hold this share of the actuals."""
+    levels = [0.5 - coverage / 2, 0.5, 0.5 + coverage / 2]
+    return {"forecast": ForecastSettings(frequency="D", horizon=3, quantile_levels=levels), "calibration": {}}
+
+
+def watched(monitor=RULE, time_zone="UTC", **parts):
+    """Parts of a job with settings of what is watched; nothing is calibrated where the parts say nothing else."""
+    forecast = ForecastSettings(frequency="D", horizon=3, time_zone=time_zone)
+    return {"forecast": forecast, "monitor": monitor, "calibration": {"enabled": False}} | parts
+
+
 @pytest.fixture
-def evaluation(places):
+def evaluation(make_night):
     """Runs one evaluation of losses, the baseline's being 1, with a bias and a coverage where given."""
 
-    def run(number, losses, first=FIRST, zone=UTC, monitor=RULE, coverage_meant=None, **facts):
+    def run(number, losses, first=FIRST, job=None, **facts):
         given = {
             segment: EvaluationLoss(loss, 1.0, **{"coverage": 0.8, "bias": 0.0, "n": 10, "instability": 0.2, **facts})
             for segment, loss in losses.items()
         }
-        return watch(places, given, monitor, zone, day(number, first), "r1", coverage_meant).changes
+        return watch(make_night(day(number, first), **(job or watched())), given).changes
 
     return run
 
@@ -46,11 +60,11 @@ def evaluation(places):
 def run_nights(places, evaluation):
     """Runs evaluations of the given losses, one a day from `first` on, after a backtest of 40 nights."""
 
-    def run(losses, segment="all", first=FIRST, zone=UTC, **facts):
+    def run(losses, segment="all", first=FIRST, **facts):
         with_backtest(places, segment)
         changes = []
         for number, loss in enumerate(losses):
-            changes += evaluation(number, {segment: loss}, first, zone, **facts)
+            changes += evaluation(number, {segment: loss}, first, **facts)
         return changes
 
     return run
@@ -102,7 +116,7 @@ def test_a_loss_that_comes_back_closes_the_alert(places, run_nights):
     opened, closed = run_nights([0.5] * 3 + [0.9] * 6 + [0.5] * 5)
     [alert] = history.alerts(places.engine(), "sales")
     assert "80 % worse" in opened
-    assert closed == "sales, all: the loss is what it was before 4 January 2024"
+    assert closed == "sales, all: the loss is back to its level before 4 January 2024"
     assert (alert["state"], alert["closed_at"]) == ("closed", day(11))
 
 
@@ -149,7 +163,9 @@ def test_the_alert_of_a_segment_that_is_gone_ends_without_a_word_of_recovery(pla
 def test_a_message_names_days_of_the_jobs_own_zone(run_nights):
     # Midnight in Madrid is 23:00 of the day before in UTC.
     midnight = datetime(2024, 1, 1, tzinfo=ZoneInfo("Europe/Madrid"))
-    opened, closed = run_nights([0.5] * 3 + [0.9] * 6 + [0.5] * 5, first=midnight, zone=midnight.tzinfo)
+    opened, closed = run_nights(
+        [0.5] * 3 + [0.9] * 6 + [0.5] * 5, first=midnight, job=watched(time_zone="Europe/Madrid")
+    )
     assert opened.endswith("since 4 January 2024")
     assert closed.endswith("before 4 January 2024")
 
@@ -175,7 +191,7 @@ def test_forecasts_that_begin_to_change_more_every_night_have_an_alert_of_their_
     for number in range(20):
         news += evaluation(number, {"all": 0.5}, instability=0.2 if number < 4 or number > 10 else 0.3)
     assert news[0] == "sales, all: forecasts change 50 % more from night to night since 5 January 2024"
-    assert news[1:] == ["sales, all: the instability is what it was before 5 January 2024"]
+    assert news[1:] == ["sales, all: the instability is back to its level before 5 January 2024"]
     [alert] = history.alerts(places.engine(), "sales")
     assert (alert["signal"], alert["onset"]) == ("instability", day(4))
 
@@ -188,7 +204,7 @@ def test_without_a_night_before_the_revision_is_not_evaluated(places, evaluation
 
 
 def test_what_is_not_among_the_signals_is_not_watched(places, run_nights):
-    assert run_nights([0.5] * 6, bias=-0.4, monitor=RULE.model_copy(update={"signals": ["loss"]})) == []
+    assert run_nights([0.5] * 6, bias=-0.4, job=watched(RULE.model_copy(update={"signals": ["loss"]}))) == []
     assert history.losses(places.engine(), "sales")[-1]["other_signals"] == {}
 
 
@@ -210,20 +226,22 @@ def test_series_that_are_new_since_are_named_as_the_diagnosis(places, run_nights
 
 def test_an_open_alert_can_be_acknowledged(places, run_nights):
     run_nights([0.5] * 3 + [0.9] * 5)
-    acknowledge_alert(places, "all", "ana", NOW)
+    acknowledge_alert(Ledger(places), "all", "ana", NOW)
     [alert] = history.open_alerts(places.engine(), "sales")
     assert (alert["state"], alert["acknowledged_by"], alert["acknowledged_at"]) == ("acknowledged", "ana", NOW)
     with pytest.raises(SourceError, match=r"no open alert of segment 'north'; open ones: \['all'\]"):
-        acknowledge_alert(places, "north", "ana", NOW)
+        acknowledge_alert(Ledger(places), "north", "ana", NOW)
 
 
-def test_what_somebody_accepts_is_usual_from_that_evaluation_on_and_what_is_worse_is_told_again(places, evaluation):
+def test_what_somebody_accepts_is_usual_from_that_evaluation_on_and_what_is_worse_is_told_again(
+    places, evaluation, make_night
+):
     names = ("all", "region=north")
     with_backtest(places, *names)
     for number in range(8):
         evaluation(number, dict.fromkeys(names, 0.5 if number < 3 else 0.9))
     assert {alert["segment"] for alert in history.open_alerts(places.engine(), "sales")} == set(names)
-    accept_alert(places, "all", "ana", NOW)
+    accept_alert(Ledger(places), "all", "ana", NOW)
     alerts = history.alerts(places.engine(), "sales")
     assert {(alert["state"], alert["closed_at"], alert["acknowledged_by"]) for alert in alerts} == {
         ("closed", day(7), "ana")
@@ -239,7 +257,7 @@ def test_what_somebody_accepts_is_usual_from_that_evaluation_on_and_what_is_wors
         evaluation(number, dict.fromkeys(names, 1.35))
     [again] = [each for each in history.open_alerts(places.engine(), "sales") if each["segment"] == "all"]
     assert (again["onset"], again["effect"]) == (day(20), pytest.approx(0.5, abs=0.05))
-    replayed = episodes_of(replay_rule(places, RULE, UTC), UTC)
+    replayed = episodes_of(replay_rule(Ledger(places), make_night(**watched()).job), UTC)
     assert [each["opened_at"] for each in replayed if each["segment"] == "all"] == [
         each["opened_at"] for each in reversed(history.alerts(places.engine(), "sales")) if each["segment"] == "all"
     ]
@@ -250,14 +268,14 @@ def test_one_segment_is_accepted_alone_and_a_stale_source_is_not(places, evaluat
     with_backtest(places, *names)
     for number in range(8):
         evaluation(number, {"all": 0.5, "region=north": 0.9 if number > 2 else 0.5, "region=south": 0.9})
-    accept_alert(places, "region=north", "ana", NOW)
+    accept_alert(Ledger(places), "region=north", "ana", NOW)
     assert [each["segment"] for each in history.open_alerts(places.engine(), "sales")] == ["region=south"]
     with pytest.raises(SourceError, match=r"no open alert of segment 'all'; open ones: \['region=south'\]"):
-        accept_alert(places, "all", "ana", NOW)
+        accept_alert(Ledger(places), "all", "ana", NOW)
     stale = {"job": "sales", "segment": "all", "signal": "input", "opened_at": NOW, "state": "open", "effect": 3.0}
     write.upsert_alerts(places.engine(), [stale])
-    with pytest.raises(SourceError, match="but of its input, which ends with new values"):
-        accept_alert(places, "all", "ana", NOW)
+    with pytest.raises(SourceError, match=r"is about its input\. It closes when the source has new values"):
+        accept_alert(Ledger(places), "all", "ana", NOW)
 
 
 @pytest.mark.parametrize("bias", [-0.4, 0.4])
@@ -265,7 +283,7 @@ def test_a_bias_is_accepted_with_its_direction(places, evaluation, bias):
     with_backtest(places, "all")
     for number in range(8):
         evaluation(number, {"all": 0.5}, bias=bias if number > 2 else 0.0)
-    [alert] = accept_alert(places, "all", "ana", NOW)
+    [alert] = accept_alert(Ledger(places), "all", "ana", NOW)
     assert (alert["signal"], np.sign(alert["effect"])) == ("bias", np.sign(bias))
     for number in range(8, 20):
         assert evaluation(number, {"all": 0.5}, bias=bias + (number % 3 - 1) / 50) == ()
@@ -275,17 +293,17 @@ def test_a_bias_is_accepted_with_its_direction(places, evaluation, bias):
     assert np.sign(history.open_alerts(places.engine(), "sales")[0]["effect"]) == -np.sign(bias)
 
 
-def test_a_replay_says_what_the_rule_said_and_changes_nothing(places, run_nights):
+def test_a_replay_says_what_the_rule_said_and_changes_nothing(places, run_nights, make_night):
     run_nights([0.5] * 3 + [0.9] * 6 + [0.5] * 5)
     before, [alert] = history.losses(places.engine(), "sales"), history.alerts(places.engine(), "sales")
-    replayed = replay_rule(places, RULE, UTC)
+    replayed = replay_rule(Ledger(places), make_night(**watched()).job)
     [episode] = episodes_of(replayed, UTC)
     assert [row["state"] for row in replayed] == [row["state"] for row in before]
     assert {name: episode[name] for name in ("opened_at", "closed_at", "onset", "message")} == {
         name: alert[name] for name in ("opened_at", "closed_at", "onset", "message")
     }
     assert history.losses(places.engine(), "sales") == before
-    strict = replay_rule(places, RULE.model_copy(update={"min_effect": 5.0}), UTC)
+    strict = replay_rule(Ledger(places), make_night(**watched(RULE.model_copy(update={"min_effect": 5.0}))).job)
     assert "degraded" not in {row["state"] for row in strict}
     assert episodes_of(strict, UTC) == []
 
@@ -315,15 +333,16 @@ def test_the_loss_of_the_whole_job_has_the_largest_share_of_the_alerts_of_chance
     assert false_alarm_rate("bias", "all", 4, monitor) == pytest.approx(0.05 / 3)
 
 
-def test_intervals_that_calibration_narrows_to_what_they_mean_raise_no_alert(places, evaluation):
+def test_intervals_that_calibration_narrows_to_what_they_mean_raise_no_alert(places, evaluation, make_night):
     with_backtest(places, "all")
+    job = watched(**calibrated(0.7))
     for number in range(40):
         # The network's own 80 % intervals held 80 of 100 actuals, and were meant to hold 70.
-        evaluation(number, {"all": 0.5}, coverage=0.7 + (number % 3 - 1) / 50, coverage_meant=0.7)
+        evaluation(number, {"all": 0.5}, coverage=0.7 + (number % 3 - 1) / 50, job=job)
     assert history.alerts(places.engine(), "sales") == []
     assert {row["other_signals"]["coverage"]["state"] for row in history.losses(places.engine(), "sales")} == {"ok"}
-    assert replay_rule(places, RULE, UTC, 0.7)[-1]["other_signals"]["coverage"]["state"] == "ok"
-    assert replay_rule(places, RULE, UTC)[-1]["other_signals"]["coverage"]["state"] == "degraded"
+    replayed = [replay_rule(Ledger(places), make_night(**parts).job)[-1] for parts in (job, watched())]
+    assert [row["other_signals"]["coverage"]["state"] for row in replayed] == ["ok", "degraded"]
 
 
 def test_a_job_of_many_segments_must_be_worse_than_one_of_none_to_be_told(places, evaluation):

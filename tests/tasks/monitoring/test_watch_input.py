@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 
 from models.audit.build_panel import Audit
 from models.errors import InputError
 from models.settings.audit import AuditSettings
+from models.settings.forecast import ForecastSettings
 from sql.output import history
 from sql.output.write import publish_forecast
 from tasks.monitoring.answer import acknowledge_alert
 from tasks.monitoring.notify import alert_message, notify
 from tasks.monitoring.watch_input import watch_input
+from tasks.night.ledger import Ledger
 from tasks.reading.audit import refuse_stale
-from tasks.settings import Notify
 
 NEWEST = datetime(2024, 1, 9, 23, tzinfo=UTC)  # midnight of the 10th in Madrid
 NOW = datetime(2024, 2, 1, tzinfo=UTC)
+MADRID = ForecastSettings(frequency="D", horizon=3, time_zone="Europe/Madrid")
 
 
 def audit(stale: bool, newest: datetime = NEWEST, cutoff: datetime | None = None, late: int = 5) -> Audit:
@@ -28,11 +29,11 @@ def audit(stale: bool, newest: datetime = NEWEST, cutoff: datetime | None = None
 
 
 @pytest.fixture
-def look(places):
+def look(places, make_night):
     """What `watch_input` says of an audit, and the alerts that are then there."""
 
     def look(account: Audit) -> tuple[tuple[str, ...], list[dict]]:
-        news = watch_input(places, account, ZoneInfo("Europe/Madrid"), "r1")
+        news = watch_input(make_night(account.cutoff, forecast=MADRID), account)
         return news, history.alerts(places.engine(), places.job)
 
     return look
@@ -44,7 +45,7 @@ def test_a_source_with_new_values_has_no_alert(look):
 
 def test_a_stale_source_opens_one_alert_however_many_nights_it_lasts(look):
     news, [first] = look(audit(stale=True))
-    assert news == ("sales: the source is stale: its newest value is of 2024-01-10 00:00, 5 whole steps ago",)
+    assert news == ("sales: the source is stale. Its newest value is from 2024-01-10 00:00, 5 whole steps ago",)
     _, [alert] = look(audit(stale=True, late=6))
     # Nights with a cutoff of their own go on while the source stands still.
     _, [alert] = look(audit(stale=True, cutoff=NEWEST + timedelta(days=7), late=7))
@@ -56,7 +57,7 @@ def test_new_values_close_the_alert_and_staleness_later_opens_another(look):
     look(audit(stale=True))
     news, [closed] = look(audit(stale=False, newest=NEWEST + timedelta(days=6)))
     assert closed["state"] == "closed"
-    assert news == ("sales: the source has values up to 2024-01-16 00:00 again",)
+    assert news == ("sales: the source has new values again, up to 2024-01-16 00:00",)
     assert look(audit(stale=False, newest=NEWEST + timedelta(days=7)))[0] == ()
     _, alerts = look(audit(stale=True, newest=NEWEST + timedelta(days=8)))
     assert [alert["state"] for alert in alerts] == ["open", "closed"]
@@ -67,7 +68,7 @@ def test_a_past_night_run_again_says_nothing_about_today(places, look, forecast_
     assert look(audit(stale=True)) == ((), [])
 
 
-def test_the_alert_is_told_once_by_its_own_event_when_it_opens_and_when_it_closes(places, look, monkeypatch):
+def test_the_alert_is_told_once_by_its_own_event_when_it_opens_and_when_it_closes(make_night, look, monkeypatch):
     told: list[tuple[str, float]] = []
 
     def emit(event: str, payload: dict[str, Any]) -> bool:
@@ -77,7 +78,7 @@ def test_the_alert_is_told_once_by_its_own_event_when_it_opens_and_when_it_close
     monkeypatch.setattr("tasks.monitoring.notify.emit", emit)
     for stale, cutoff in ((True, NEWEST), (True, NEWEST), (False, NEWEST + timedelta(days=6))):
         look(audit(stale=stale, newest=cutoff))
-        notify(places, Notify(), cutoff, NOW)
+        notify(make_night(cutoff, started_at=NOW))
     assert told == [("nightcast.input.stale", 5.0), ("nightcast.input.fresh", 5.0)]
 
 
@@ -92,7 +93,7 @@ def test_the_message_names_job_segment_effect_and_onset(look):
 
 def test_who_knows_of_the_alert_of_the_input_is_noted_beside_one_of_the_loss(places, look):
     look(audit(stale=True))
-    acknowledge_alert(places, "all", "me", NOW)
+    acknowledge_alert(Ledger(places), "all", "me", NOW)
     _, [alert] = look(audit(stale=True, late=9))
     assert (alert["state"], alert["acknowledged_by"], alert["effect"]) == ("acknowledged", "me", 9.0)
 
