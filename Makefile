@@ -5,6 +5,7 @@
 # make check    lint, layout, types, import rules
 # make bench    measure accuracy, speed and scale into benchmarks/results/; PEERS=--peers adds other products
 # make docs     write the reference parts of docs/ from the code, and check every link
+# make graph    write the wings and their import graph into docs/architecture.md
 # make clean    remove the environment and the demo
 
 PYTHON ?= python3
@@ -17,7 +18,7 @@ SHELL  := /bin/bash
 # Many containers set this variable. Every process would then compile its imports again, ten seconds in each night.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test test-jax check bench docs clean
+.PHONY: help setup demo test test-jax check bench docs graph clean
 .DEFAULT_GOAL := help
 
 help:
@@ -46,8 +47,11 @@ bench: .venv/.dev
 	$(BIN)/python -m benchmarks.scale $(PEERS)
 	$(BIN)/python -m benchmarks.prefect_cost
 
-docs: .venv/.base
+docs: .venv/.dev
 	@$(BIN)/python docs/build.py
+
+graph: .venv/.dev
+	@$(BIN)/python docs/build.py wings
 
 clean:
 	rm -rf .venv build *.egg-info $(DEMO)
