@@ -1,4 +1,4 @@
-"""Forecasts that need no network: the seasonal naive, the fallback, and methods to compare with.
+"""Forecasts without a network: the seasonal naive, the fallback, and statistical methods to compare with.
 
-Its face: `seasonal_naive`, `Fallback`.
+Its face: `seasonal_naive`, `Fallback`, `challenge`.
 """

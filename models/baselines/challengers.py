@@ -1,9 +1,8 @@
-"""Challengers beside the network in a backtest: AutoETS and Theta, as statsforecast has them.
+"""Challengers of the network in a backtest: AutoETS and Theta, as statsforecast computes them.
 
-statsforecast is an optional extra that takes seconds to import, so only what forecasts a series
-imports it. A challenger sees one series at a time, from its first observed value on and without
-covariates, over the panel's shortest season; it knows no gaps, so each is filled with the value
-before it.
+statsforecast is an optional extra that takes seconds to import; only the function that forecasts a series imports it. A
+challenger sees one series at a time, from its first observed value on, without covariates, with the panel's shortest
+season. It accepts no gaps, so each gap is filled with the value before it.
 """
 
 from __future__ import annotations
@@ -23,9 +22,9 @@ from models.extras import require_extra
 from models.panel.panel import Panel
 
 Attempt = tuple[FloatArray | None, str]
-Spread = Callable[[Callable[[FloatArray], Attempt], Iterable[FloatArray]], Iterable[Attempt]]
+Apply = Callable[[Callable[[FloatArray], Attempt], Iterable[FloatArray]], Iterable[Attempt]]
 
-# Each challenger's name, and that of its class in statsforecast.models.
+# The name of each challenger, and of its class in statsforecast.models.
 CHALLENGERS = {"auto_ets": "AutoETS", "theta": "Theta"}
 
 
@@ -35,7 +34,7 @@ class Challenge:
 
     Attributes:
         quantiles: Shape (series, horizon, level), in the units of the series; never NaN, never crossing.
-        reason: Shape (series,), why the seasonal naive stands in for a series, "" where it does not.
+        reason: Shape (series,), why the fallback was used for a series, "" where it was not.
     """
 
     quantiles: FloatArray
@@ -43,7 +42,7 @@ class Challenge:
 
 
 def require_challengers(names: Sequence[str]) -> None:
-    """See that every challenger is known, and that what computes them is installed.
+    """Check that every challenger is known, and that the package that computes it is installed.
 
     Raises:
         InputError: where one is not; names the remedy.
@@ -62,12 +61,11 @@ def challenge(
     quantile_levels: Sequence[float] | FloatArray,
     lower_bound: float | None = None,
     upper_bound: float | None = None,
-    spread: Spread = map,
+    apply: Apply = map,
 ) -> Challenge:
     """Forecast every series of a panel by one challenger.
 
-    A series that the panel refuses, or that the challenger fails on, gets the seasonal naive with the quantiles
-    of `fallback`, and the reason.
+    A series that the panel refuses, or that the challenger fails on, gets the forecast of `fallback` and the reason.
 
     Args:
         name: One of `CHALLENGERS`.
@@ -75,7 +73,7 @@ def challenge(
         quantile_levels: Shape (level,), ascending, with 0.5 among them.
         lower_bound: No forecast is below it.
         upper_bound: No forecast is above it.
-        spread: Applies a function to each series: the built-in `map`, or one like it over several processes.
+        apply: Applies a function to each series: the built-in `map`, or one like it that uses several processes.
 
     Raises:
         ValueError: where `quantile_levels` lack 0.5.
@@ -85,13 +83,13 @@ def challenge(
     _place_of_median(levels)
     quantiles, _ = fallback(panel, panel.horizon, levels, lower_bound, upper_bound)
     reason = np.array([panel.refused.get(str(each), "") for each in panel.series_ids], dtype=object)
-    able = np.flatnonzero(reason == "")
-    ask = partial(_attempt, name, panel.season_lengths[0], panel.horizon, levels)
-    attempts = spread(ask, [filled_forward(panel.series(int(i))) for i in able])
-    for i, (found, why) in zip(able, attempts, strict=True):
+    accepted = np.flatnonzero(reason == "")
+    forecast_one = partial(_attempt, name, panel.season_lengths[0], panel.horizon, levels)
+    attempts = apply(forecast_one, [filled_forward(panel.series(int(i))) for i in accepted])
+    for i, (challenger, why) in zip(accepted, attempts, strict=True):
         reason[i] = why
-        if found is not None:
-            quantiles[i] = np.clip(found, lower_bound, upper_bound)
+        if challenger is not None:
+            quantiles[i] = np.clip(challenger, lower_bound, upper_bound)
     return Challenge(quantiles, reason.astype(str))
 
 
@@ -100,8 +98,8 @@ def challenger_quantiles(
 ) -> FloatArray:
     """One challenger's quantiles of one series.
 
-    The level 0.5 is statsforecast's point forecast; every other one is an end of its central prediction interval.
-    Theta's intervals are of 200 samples, and may miss its own point forecast: they are widened to hold it.
+    The quantile at 0.5 is statsforecast's point forecast; each other one is an end of a central prediction interval.
+    Theta draws its intervals from 200 samples, and they may miss its point forecast; they are widened to hold it.
 
     Args:
         name: One of `CHALLENGERS`.
@@ -133,7 +131,7 @@ def filled_forward(values: FloatingArray) -> FloatArray:
 
 def _attempt(name: str, season_length: int, horizon: int, quantile_levels: FloatArray, values: FloatArray) -> Attempt:
     """Quantiles of one series, or None and the reason why there are none."""
-    # Outside the try: a library that does not import is no fault of a series.
+    # Not within the try: a failing import is not the fault of one series.
     model = _model(name, season_length)
     if not len(values):
         return None, "no observed value"
@@ -151,12 +149,12 @@ def _model(name: str, season_length: int) -> Any:
 
 def _quantiles(model: Any, horizon: int, quantile_levels: FloatArray, values: FloatArray) -> FloatArray:
     at = _place_of_median(quantile_levels)
-    # The percentage inside the central interval that ends at each level; names of results hold it as it is given.
+    # The width in percent of the central interval that ends at each quantile level; it is part of the result's name.
     widths = [round(100 * abs(1 - 2 * float(level)), 6) for level in quantile_levels]
     sides = np.where(quantile_levels < 0.5, "lo", "hi")
     ends = [f"{side}-{width}" if width else "mean" for side, width in zip(sides, widths, strict=True)]
     with warnings.catch_warnings():
-        # It divides by zero on constant and on short series; what comes of that is judged below.
+        # statsforecast divides by zero on constant and on short series; the result is checked below.
         warnings.simplefilter("ignore")
         found = model.forecast(y=values, h=horizon, level=sorted({width for width in widths if width}) or None)
     quantiles = np.stack([np.asarray(found[end], np.float64) for end in ends], axis=-1)

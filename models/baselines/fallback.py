@@ -1,7 +1,7 @@
 """The fallback: a forecast for series that no model should forecast, however little is known of them.
 
-What a series lacks it borrows from all the others. That is learnt from the whole panel once and is small, so that the
-series themselves can be forecast a shard at a time, here or elsewhere.
+A series borrows what it lacks from the other series. What there is to borrow is learnt once from the whole panel and is
+small, so that the series can then be forecast in shards, in this process or another.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from models.baselines.seasonal_naive import grouped_quantiles, newest_of_season,
 from models.panel.panel import Panel
 from models.panel.shards import shards
 
-# A spread from fewer seasonal differences says little; steps differ often enough to be counted instead.
+# Fewer seasonal differences say little about the spread; differences between neighbouring steps are used then.
 ENOUGH_SEASONAL = 3
-# Older differences tell more of what a series was than of what it is, and a night would have to read them.
+# Older differences say little about what a series is like now, and every night would have to read them.
 RECENT_STEPS, RECENT_SEASONS = 200, 8
 
 
-def spread_reach(season_length: int) -> int:
-    """How many of the newest steps the spread around a fallback is taken from.
+def spread_steps(season_length: int) -> int:
+    """Number of newest steps from which the spread of a fallback is taken.
 
-    >>> spread_reach(7), spread_reach(168)
+    >>> spread_steps(7), spread_steps(168)
     (200, 1344)
     """
     return max(RECENT_STEPS, RECENT_SEASONS * season_length)
@@ -55,40 +55,44 @@ def fallback(
 
 @dataclass(frozen=True)
 class Fallback:
-    """What the fallback of a series leans on beside the series itself.
+    """What the fallback of some series needs to know beside these series.
 
-    The middle is the seasonal naive over the panel's shortest season. At a place of the season that a series has
-    not shown yet it is the season of its group, scaled to what is known of the series, or else its last value. A
-    group is all series of the same static categories, or the whole panel where it has none to learn from.
+    The middle of a forecast is the seasonal naive over the panel's shortest season. Where a series has no value yet at
+    a place of the season, the typical season of its group is used, scaled to the known values of the series; where
+    that is impossible, its last value. A group is all series with the same static categories; a group without a whole
+    season uses that of the whole panel.
 
-    Around the middle lie the quantiles of the series' own absolute seasonal differences, wider by the square root
-    of the seasons ahead: differences of a stationary series are symmetric. Series with too few of those take their
-    differences from value to value and the steps ahead; series with a single value take the spread that is usual in
-    the panel for their size. A series that was never observed gets the quantiles of its group's forecasts; where
-    there is none in the whole panel, 0.
+    The quantiles around the middle are those of the series' own absolute seasonal differences, since differences of a
+    stationary series are symmetric. They widen with the square root of the number of seasons ahead. A series with too
+    few seasonal differences uses the differences between neighbouring values, which widen with the square root of the
+    number of steps ahead. A series with a single value uses the spread that is typical in the panel for its size. A
+    series that was never observed gets the quantiles of the forecasts of its group, or else of the panel; if the panel
+    has none either, 0.
 
     Attributes:
         horizon: Number of steps ahead.
         season_length: In steps.
-        levels: Shape (level,), ascending, each in (0, 1).
+        quantile_levels: Shape (level,), ascending, each in (0, 1).
         lower_bound, upper_bound: No forecast is below or above; None for no bound.
-        group: Shape (series,), each series' group.
-        shapes: Shape (group, season), the usual season over its mean, counted back from the end; None where no
-            series lacks a place or none has a whole season.
-        usual_spread: Shape (horizon, level), distance from the middle over its size; None where nobody needs it.
-        unobserved: For each group with a series without any value, its quantiles (level, season) and middle (season,).
+        group: Shape (series,), the group of each series.
+        shapes: Shape (group, season), the typical season divided by its mean, counted back from the end; None where no
+            series needs it, or no series has a whole season.
+        typical_spread: Shape (horizon, level), distance from the middle, divided by the size of the middle; None where
+            no series needs it.
+        unobserved: For each group with series that were never observed, their quantiles (level, season) and middle
+            (season,).
 
     Source: Hyndman & Athanasopoulos, Forecasting: Principles and Practice, section 5.5, for the widening.
     """
 
     horizon: int
     season_length: int
-    levels: FloatArray
+    quantile_levels: FloatArray
     lower_bound: float | None
     upper_bound: float | None
     group: IntArray
     shapes: FloatArray | None = None
-    usual_spread: FloatArray | None = None
+    typical_spread: FloatArray | None = None
     unobserved: dict[int, tuple[FloatArray, FloatArray]] | None = None
 
     @classmethod
@@ -100,7 +104,7 @@ class Fallback:
         lower_bound: float | None = None,
         upper_bound: float | None = None,
     ) -> Fallback:
-        """Look at a whole panel, a shard at a time; arguments as of `fallback`."""
+        """Learn from a whole panel, shard by shard; the arguments are those of `fallback`."""
         season_length = panel.season_lengths[0] if panel.season_lengths else 1
         levels = np.asarray(quantile_levels, np.float64)
         bare = cls(horizon, season_length, levels, lower_bound, upper_bound, _groups(panel))
@@ -111,78 +115,78 @@ class Fallback:
         newest, last = (np.concatenate(each) for each in zip(*seasons, strict=True))
         shaped = replace(bare, shapes=_shapes(newest, last, bare.group))
         profile = shaped._profile(newest, last)
-        recent = spread_reach(season_length)
-        usual = None
-        # Whoever has two values has a difference of its own.
+        recent = spread_steps(season_length)
+        typical = None
+        # A series with two values has a difference of its own.
         if any((part.newest(recent).observed_counts < 2).any() for part in parts):
-            usual = shaped._usual_spread([shaped._own_spread(part) for part in parts], np.abs(profile))
-        return replace(shaped, usual_spread=usual, unobserved=_unobserved(profile, levels, bare.group))
+            typical = shaped._typical_spread([shaped._spreads(part) for part in parts], np.abs(profile))
+        return replace(shaped, typical_spread=typical, unobserved=_unobserved(profile, levels, bare.group))
 
     def of(self, series: slice | IntArray) -> Fallback:
-        """The fallback of some of the series."""
+        """The fallback of a part of the series."""
         groups, group = np.unique(self.group[series], return_inverse=True)
-        lacking = self.unobserved or {}
+        unobserved = self.unobserved or {}
         return replace(
             self,
             group=group.astype(np.int64),
             shapes=None if self.shapes is None else self.shapes[groups],
-            unobserved={place: lacking[each] for place, each in enumerate(groups.tolist()) if each in lacking},
+            unobserved={place: unobserved[each] for place, each in enumerate(groups.tolist()) if each in unobserved},
         )
 
     def forecast(self, panel: Panel) -> tuple[FloatArray, FloatArray]:
-        """Forecast the series that this is the fallback of.
+        """Forecast the series of this fallback.
 
         Args:
-            panel: Those series, all ending at the cutoff.
+            panel: The series, all ending at the cutoff.
 
         Returns:
             Quantiles of shape (series, horizon, level) and means of shape (series, horizon), in the units of the
             series; never NaN, never crossing. The mean is the middle.
         """
         middle = self._profile(*newest_of_season(panel, self.season_length))[:, self._places]
-        spread = self._spread(*self._own_spread(panel), np.arange(1, self.horizon + 1))
+        spread = self._spread(*self._spreads(panel), np.arange(1, self.horizon + 1))
         unknown = np.isnan(spread[:, 0, 0])
-        if self.usual_spread is not None:
-            spread[unknown] = self.usual_spread * np.abs(middle[unknown, :, None])
-        quantiles = middle[:, :, None] + np.sign(self.levels - 0.5) * spread
-        for group, (of_group, its_middle) in (self.unobserved or {}).items():
-            mine = np.isnan(middle[:, 0]) & (self.group == group)
-            quantiles[mine], middle[mine] = of_group.T[self._places], its_middle[self._places]
+        if self.typical_spread is not None:
+            spread[unknown] = self.typical_spread * np.abs(middle[unknown, :, None])
+        quantiles = middle[:, :, None] + np.sign(self.quantile_levels - 0.5) * spread
+        for group, (group_quantiles, group_middle) in (self.unobserved or {}).items():
+            never = np.isnan(middle[:, 0]) & (self.group == group)
+            quantiles[never], middle[never] = group_quantiles.T[self._places], group_middle[self._places]
         bounds = self.lower_bound, self.upper_bound
         return np.clip(quantiles, *bounds), np.clip(middle, *bounds)
 
     @property
     def _places(self) -> IntArray:
-        """Shape (horizon,), where each step lies in the season, counted back from the end."""
+        """The place of each step in the season, counted back from the end; shape (horizon,)."""
         # One step ahead lies at the place that is season_length - 1 before the end.
         return -np.arange(1, self.horizon + 1) % self.season_length
 
     def _profile(self, newest: FloatArray, last: FloatArray) -> FloatArray:
-        """What is forecast at each place of the season, from `newest_of_season`.
+        """The forecast at each place of the season, from the results of `newest_of_season`.
 
         Shape (series, season); NaN where a series has no value.
         """
         naive = np.where(np.isnan(newest), last[:, None], newest)
-        lacking = np.isnan(newest).any(axis=1) & ~np.isnan(last)
-        if self.shapes is None or not lacking.any():
+        incomplete = np.isnan(newest).any(axis=1) & ~np.isnan(last)
+        if self.shapes is None or not incomplete.any():
             return naive
-        of_group, unknown = self.shapes[self.group[lacking]], np.isnan(newest[lacking])
-        known = np.where(unknown, 0.0, newest[lacking])
-        under = np.where(unknown, 0.0, of_group).sum(axis=1)
-        # What is known may lie where the group has nothing, and tells no level then.
-        scale = np.where(under > 0, known.sum(axis=1) / np.where(under > 0, under, 1.0), np.nan)
-        filled = np.where(unknown, of_group * scale[:, None], np.nan)
-        naive[lacking] = np.where(np.isfinite(filled), filled, naive[lacking])
+        shapes, unknown = self.shapes[self.group[incomplete]], np.isnan(newest[incomplete])
+        known = np.where(unknown, 0.0, newest[incomplete])
+        share = np.where(unknown, 0.0, shapes).sum(axis=1)
+        # The known places may be those where the group's shape is 0; the scale is unknown then.
+        scale = np.where(share > 0, known.sum(axis=1) / np.where(share > 0, share, 1.0), np.nan)
+        filled = np.where(unknown, shapes * scale[:, None], np.nan)
+        naive[incomplete] = np.where(np.isfinite(filled), filled, naive[incomplete])
         return naive
 
-    def _own_spread(self, panel: Panel) -> tuple[FloatArray, FloatArray]:
-        """Quantiles of each series' seasonal differences and of those from value to value.
+    def _spreads(self, panel: Panel) -> tuple[FloatArray, FloatArray]:
+        """Quantiles of each series' absolute seasonal differences, and of those between neighbouring values.
 
-        Both of shape (series, level); NaN where there are not enough.
+        Both of shape (series, level); NaN where there are too few differences.
         """
-        season_length, share = self.season_length, np.abs(2 * self.levels - 1)
+        season_length, share = self.season_length, np.abs(2 * self.quantile_levels - 1)
         series, before_end, values = observed_values(panel)
-        recent = before_end < spread_reach(season_length)
+        recent = before_end < spread_steps(season_length)
         series, before_end, values = series[recent], before_end[recent], values[recent]
         position = panel.offsets[series + 1] - 1 - before_end
         earlier = position - season_length
@@ -198,30 +202,32 @@ class Fallback:
         return np.where(enough[:, None], by_season, np.nan), by_step
 
     def _spread(self, by_season: FloatArray, by_step: FloatArray, steps: IntArray) -> FloatArray:
-        """Distance of each quantile from the middle, shape (series, step, level); NaN where nothing differs."""
+        """Distance of each quantile from the middle, shape (series, step, level); NaN where no spread is known."""
         seasons_ahead, steps_ahead = np.sqrt(np.ceil(steps / self.season_length)), np.sqrt(steps)
         seasonal = by_season[:, None] * seasons_ahead[:, None]
         return np.where(np.isnan(seasonal), by_step[:, None] * steps_ahead[:, None], seasonal)
 
-    def _usual_spread(self, own: list[tuple[FloatArray, FloatArray]], size: FloatArray) -> FloatArray:
-        """The spread that is usual for a value of 1, shape (horizon, level); one step at a time.
+    def _typical_spread(self, spreads: list[tuple[FloatArray, FloatArray]], size: FloatArray) -> FloatArray:
+        """The spread around a middle of 1, the median over series; shape (horizon, level), one step at a time.
 
-        `own` is of each shard, see `_own_spread`; `size` of what is forecast, shape (series, season).
+        Args:
+            spreads: Of each shard, see `_spreads`.
+            size: Shape (series, season), absolute values of the profiles.
         """
-        by_season, by_step = (np.concatenate(each) for each in zip(*own, strict=True))
+        by_season, by_step = (np.concatenate(each) for each in zip(*spreads, strict=True))
         unknown = np.isnan(by_season[:, 0]) & np.isnan(by_step[:, 0])
         comparable = ~unknown & (size[:, np.unique(self._places)].min(axis=1) > 0)
-        usual = np.zeros((self.horizon, len(self.levels)))
+        typical = np.zeros((self.horizon, len(self.quantile_levels)))
         if comparable.any():
             by_season, by_step, size = by_season[comparable], by_step[comparable], size[comparable]
             for number, place in enumerate(self._places):
                 spread = self._spread(by_season, by_step, np.array([number + 1]))[:, 0]
-                usual[number] = np.median(spread / size[:, place, None], axis=0)
-        return usual
+                typical[number] = np.median(spread / size[:, place, None], axis=0)
+        return typical
 
 
 def _groups(panel: Panel) -> IntArray:
-    """The group of each series: the same static categories, the same number; shape (series,)."""
+    """The number of each series' group, shape (series,): equal for equal static categories."""
     group = np.zeros(len(panel), np.int64)
     for column in panel.static.values():
         _, category = np.unique(column, return_inverse=True)
@@ -230,16 +236,17 @@ def _groups(panel: Panel) -> IntArray:
 
 
 def _shapes(newest: FloatArray, last: FloatArray, group: IntArray) -> FloatArray | None:
-    """The season of each group over its mean, shape (group, season); None where no series needs it or tells it.
+    """The typical season of each group divided by its mean, shape (group, season).
 
-    Each series with a whole season tells a shape: its newest season over the mean of that. A group's shape is the
-    median of those, and the panel's where the group has none.
+    Each series with a whole season has a shape: its newest season divided by the mean of it. The shape of a group is
+    the median over its series, or over the panel where no series of the group has one. None where no series needs a
+    shape, or none has one.
     """
     with np.errstate(invalid="ignore", divide="ignore"):
         shape = newest / newest.mean(axis=1, keepdims=True)
     whole = np.isfinite(shape).all(axis=1) & (newest.min(axis=1) >= 0)
-    lacking = np.isnan(newest).any(axis=1) & ~np.isnan(last)
-    if not whole.any() or not lacking.any():
+    incomplete = np.isnan(newest).any(axis=1) & ~np.isnan(last)
+    if not whole.any() or not incomplete.any():
         return None
     medians = _medians(shape[whole], group[whole], int(group.max()) + 1)
     return np.where(np.isnan(medians), np.median(shape[whole], axis=0), medians)
@@ -252,21 +259,24 @@ def _medians(rows: FloatArray, group: IntArray, groups: int) -> FloatArray:
     return grouped_quantiles(rows.ravel(), cell.ravel(), groups * columns, np.array([0.5])).reshape(groups, columns)
 
 
-def _unobserved(profile: FloatArray, levels: FloatArray, group: IntArray) -> dict[int, tuple[FloatArray, FloatArray]]:
-    """For groups with series without any value, quantiles of the others' forecasts: see `Fallback.unobserved`."""
+def _unobserved(
+    profile: FloatArray, quantile_levels: FloatArray, group: IntArray
+) -> dict[int, tuple[FloatArray, FloatArray]]:
+    """As `Fallback.unobserved`: quantiles of the forecasts of the other series."""
     unknown = np.isnan(profile[:, 0])
     found = {}
-    everybody: tuple[FloatArray, FloatArray] | None = None
+    whole_panel: tuple[FloatArray, FloatArray] | None = None
     for each in np.unique(group[unknown]).tolist():
         others = profile[~unknown & (group == each)]
         if len(others):
-            found[each] = _quantiles(others, levels)
+            found[each] = _quantiles(others, quantile_levels)
             continue
-        if everybody is None:
-            everybody = _quantiles(np.zeros((1, profile.shape[1])) if unknown.all() else profile[~unknown], levels)
-        found[each] = everybody
+        if whole_panel is None:
+            observed = np.zeros((1, profile.shape[1])) if unknown.all() else profile[~unknown]
+            whole_panel = _quantiles(observed, quantile_levels)
+        found[each] = whole_panel
     return found
 
 
-def _quantiles(rows: FloatArray, levels: FloatArray) -> tuple[FloatArray, FloatArray]:
-    return np.quantile(rows, levels, axis=0), np.quantile(rows, 0.5, axis=0)
+def _quantiles(rows: FloatArray, quantile_levels: FloatArray) -> tuple[FloatArray, FloatArray]:
+    return np.quantile(rows, quantile_levels, axis=0), np.quantile(rows, 0.5, axis=0)

@@ -39,8 +39,8 @@ def tonights_calibration(places: Places, cutoff: datetime, panel: Panel, instead
     bounds = instead.lower_bound, instead.upper_bound
     stored = history.calibration_evidence(places.engine(), places.job, cutoff)
     if stored is None:
-        return Calibration.none(instead.levels, panel.horizon, panel.series_ids, bounds)
-    evidence = Evidence.of_arrays(unpacked(stored)).of(instead.levels, panel.horizon)
+        return Calibration.none(instead.quantile_levels, panel.horizon, panel.series_ids, bounds)
+    evidence = Evidence.of_arrays(unpacked(stored)).of(instead.quantile_levels, panel.horizon)
     return calibration_of(evidence, panel.series_ids, instead.group, bounds)
 
 

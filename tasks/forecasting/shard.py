@@ -92,7 +92,7 @@ def fallback_forecast(panel: Panel, instead: Fallback, reason: str) -> Forecast:
     quantiles, mean = instead.forecast(panel)
     return Forecast(
         series_ids=panel.series_ids,
-        quantile_levels=instead.levels,
+        quantile_levels=instead.quantile_levels,
         quantiles=quantiles,
         mean=mean,
         baseline=seasonal_naive(panel, instead.horizon, panel.season_lengths[0]),

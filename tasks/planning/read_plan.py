@@ -9,7 +9,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from models.baselines.fallback import spread_reach
+from models.baselines.fallback import spread_steps
 from models.calendar.grid import TimeGrid
 from models.errors import InputError, ModelError
 from models.evaluation.volume_classes import volume_reach
@@ -121,7 +121,7 @@ def plan_context(
         for night, end in last.items()
         if end > before or any(each.leaves(night, end) for each in counted)
     ]
-    reach = max(reach, forecaster.memory, spread_reach(season), 3 * forecast.horizon)
+    reach = max(reach, forecaster.memory, spread_steps(season), 3 * forecast.horizon)
     if monitor.volume_classes:
         reach = max(reach, index - min(judged, default=index) + volume_reach(grid, season))
     window = Window(min(index - reach, summary.until - season), summary)

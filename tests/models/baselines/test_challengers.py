@@ -138,7 +138,7 @@ def test_quantiles_without_a_point_forecast_are_refused(weekly_panel):
         challenger_quantiles("theta", 7, HORIZON, np.array([0.1, 0.9]), np.arange(30.0))
 
 
-def test_what_is_not_known_or_not_installed_is_told_with_its_remedy(monkeypatch):
+def test_an_unknown_or_missing_challenger_is_an_error_with_its_remedy(monkeypatch):
     require_challengers(["theta", "auto_ets"])
     with pytest.raises(InputError, match="called prophet, croston; choose from auto_ets, theta"):
         require_challengers(["theta", "prophet", "croston"])
