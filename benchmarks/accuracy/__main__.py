@@ -31,7 +31,7 @@ from benchmarks.shared.command import NIGHTCAST, ROOT
 from benchmarks.shared.judge import COLUMNS, LEVELS, SETS, Set, cutoffs, go_on, judged
 from benchmarks.shared.peers import mean_scored, peers_of
 from benchmarks.shared.record import record
-from flows.night.night import run_night
+from flows.deployments.dispatch import run_night
 from models.lifecycle.retraining import Policy
 from sql.engine.connection import connect
 from sql.engine.url import resolve_url

@@ -46,11 +46,11 @@ training: {{max_steps: 5, policy: scratch}}
 NIGHT = "from flows.cli import main; main()"
 IMPORTED_NIGHT = """
 import sys, time
-import flows.deployments.nightly
+import flows.deployments.dispatch, flows.deployments.nightly
 from pathlib import Path
 
 began = time.perf_counter()
-flows.deployments.nightly.run_night(sys.argv[1])
+flows.deployments.dispatch.run_night(sys.argv[1])
 Path(sys.argv[1]).with_name("seconds").write_text(str(time.perf_counter() - began))
 """
 IN_THIS_PROCESS = (

@@ -18,9 +18,9 @@ import yaml
 
 from benchmarks.year.company import HORIZON, Company
 from benchmarks.year.databases import Databases, empty, forget_after, load
+from flows.deployments.dispatch import dispatch, run_night
 from flows.job.job import LoadedJob, load_job
-from flows.night.backfill import backfill_nights
-from flows.night.night import run_night
+from flows.night.backfill import Span, backfill_nights
 from models.lifecycle.retraining import Policy
 from sql.output import history
 from tasks.run.lock import AlreadyRuns
@@ -33,18 +33,19 @@ TOLD_EVERY = 10
 STOPPED = """
 import sys
 from datetime import datetime, timedelta
-import flows.night.night as nights
+import flows.night.stages as stages
+from flows.deployments.dispatch import run_night
 
 job, cutoff, now, stage = sys.argv[1:]
-real = getattr(nights, stage)
+real = getattr(stages, stage)
 
 def stop(*arguments, **named):
     print("stopped", flush=True)
     sys.stdin.readline()
     return real(*arguments, **named)
 
-setattr(nights, stage, stop)
-nights.run_night(job, cutoff=cutoff, now=datetime.fromisoformat(now))
+setattr(stages, stage, stop)
+run_night(job, cutoff=cutoff, now=datetime.fromisoformat(now))
 """
 
 
@@ -216,7 +217,7 @@ class Nights:
         weights.write_bytes(whole[: len(whole) // 2])
 
     def _fill(self, cutoff: str) -> str:
-        filled = backfill_nights(self.folder / "year.yaml", cutoff, cutoff)
+        filled = backfill_nights(self.folder / "year.yaml", Span(cutoff, cutoff), dispatch)
         return ", ".join(f"{cutoff} filled in: {night.state}" for night in filled.nights)
 
 

@@ -46,7 +46,7 @@ def run(job: str, cutoff: str | None, train: Train | None, horizon: int | None, 
 
     # Report a misspelt key at once, not after the seconds that the next import takes.
     load_job(job)
-    from flows.night.night import run_night
+    from flows.deployments.dispatch import run_night
 
     summary = run_night(job, cutoff=cutoff, train=train, horizon=horizon, time_limit=time_limit)
     return Answer(summary.text(), summary.to_dict())
@@ -94,9 +94,10 @@ def backfill(job: str, first: str, last: str, every: int | None, train: Train | 
     from flows.job.job import load_job
 
     load_job(job)
-    from flows.night.backfill import backfill_nights
+    from flows.deployments.dispatch import dispatch
+    from flows.night.backfill import Span, backfill_nights
 
-    done = backfill_nights(job, first, last, every=every, train=train, workers=workers)
+    done = backfill_nights(job, Span(first, last, every), dispatch, train=train, workers=workers)
     lines = [f"{night.cutoff:%Y-%m-%d %H:%M}  {night.message}" for night in done.nights]
     text = f"{len(done.nights)} nights run, {done.skipped} already published.\n" + "\n".join(lines)
     return Answer(text.strip(), {"nights": [night.to_dict() for night in done.nights], "skipped": done.skipped})

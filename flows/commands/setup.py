@@ -18,9 +18,10 @@ def demo(folder: Path) -> Answer:
 
     Makes an example database and a job file in DIR (default: demo), and runs two nights on them. Needs no server.
     """
+    from flows.deployments.dispatch import dispatch
     from flows.night.demo import run_demo
 
-    result = run_demo(folder, progress=lambda message: click.echo(message, err=True))
+    result = run_demo(folder, dispatch, on_progress=lambda message: click.echo(message, err=True))
     return Answer(result.text(), result.to_dict())
 
 

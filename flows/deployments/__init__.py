@@ -1,4 +1,4 @@
-"""The flows that `prefect.yaml` names, and their forms.
+"""The flows that `prefect.yaml` names, their forms, and the choice between a flow and plain functions.
 
-Its face: `nightly`.
+Its face: `run_night`, `nightly`.
 """

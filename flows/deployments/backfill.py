@@ -5,8 +5,9 @@ from __future__ import annotations
 from prefect import flow
 from prefect.states import Completed
 
+from flows.deployments.dispatch import dispatch
 from flows.deployments.form import Every, First, JobName, Last, Train, Workers, with_form
-from flows.night.backfill import backfill_nights
+from flows.night.backfill import Span, backfill_nights
 
 
 @with_form
@@ -15,6 +16,6 @@ def backfill(
     job: JobName, first: First, last: Last, every: Every = None, train: Train = None, workers: Workers = 1
 ) -> int:
     """Run the nightly job for each missed cutoff, oldest first; gives the number of nights run."""
-    done = backfill_nights(job, first, last, every=every, train=train, workers=workers)
-    message = f"{len(done.nights)} nights run, {done.skipped} were there already"
+    done = backfill_nights(job, Span(first, last, every), dispatch, train=train, workers=workers)
+    message = f"{len(done.nights)} nights run, {done.skipped} were already done"
     return Completed(message=message, data=len(done.nights))  # type: ignore[return-value]  # Prefect unpacks the state

@@ -19,8 +19,9 @@ from flows.deployments.form import (
     TimeLimit,
     with_form,
 )
-from flows.deployments.nightly import run_name, run_part
+from flows.deployments.nightly import run_in_flow, run_name
 from flows.job.job import load_job
+from flows.night.request import NightRequest
 from flows.night.summary import NightSummary
 from tasks.prefect_ui import label_run
 
@@ -30,22 +31,22 @@ from tasks.prefect_ui import label_run
 def train(
     job: JobName, cutoff: Cutoff = None, train: HowToTrain = "scratch", time_limit: TimeLimit = None
 ) -> NightSummary:
-    """Train a job's network now: the champion or its challenger. No forecast changes until the next one is made."""
-    return run_part(job, "train", cutoff, train, time_limit=time_limit)
+    """Train a new model version now, the champion or a challenger. Published forecasts stay as they are."""
+    return run_in_flow(NightRequest(job, "train", cutoff, train, time_limit=time_limit))
 
 
 @with_form
 @flow(name="forecast", flow_run_name=run_name, persist_result=False)
 def forecast(job: JobName, cutoff: Cutoff = None) -> NightSummary:
-    """Forecast with the champion as it is and publish; nothing is trained, judged or told."""
-    return run_part(job, "forecast", cutoff, "never")
+    """Forecast with the champion as it is, and publish. Nothing is trained or judged, and nobody is notified."""
+    return run_in_flow(NightRequest(job, "forecast", cutoff, "never"))
 
 
 @with_form
 @flow(name="score", flow_run_name=run_name, persist_result=False)
 def score(job: JobName, cutoff: Cutoff = None, notify: Notify = True) -> NightSummary:
-    """Judge published forecasts by what has come true since, and tell where they got worse."""
-    return run_part(job, "score", cutoff, "never", tells=notify)
+    """Score published forecasts against the actuals that have arrived since, and alert where they got worse."""
+    return run_in_flow(NightRequest(job, "score", cutoff, "never", notify=notify))
 
 
 @with_form
@@ -56,7 +57,7 @@ def backtest(
     challengers: Challengers = [],  # noqa: B006
     train: HowOftenToTrain = "once",
 ) -> list[dict[str, Any]]:
-    """Train on an older past, forecast from past cutoffs, and show the errors beside other methods'."""
+    """Train on older history, forecast from past cutoffs, and show the errors beside those of other methods."""
     from flows.night.backtest import backtest_job
 
     label_run(load_job(job).job.name)

@@ -1,4 +1,4 @@
 """The order of a night, and what else can be done with a job: check, backtest, backfill, report, demo.
 
-Its face: `run_night`.
+Its face: `NightRequest`, `night`, `run_here`.
 """

@@ -1,58 +1,68 @@
-"""Run the nights of a stretch of time that were missed: oldest first, or several at once."""
+"""Run the missed nights of a period: oldest first, or several at once."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from flows.job.job import JobError, LoadedJob, load_job
+from flows.job.job import JobError, load_job
 from flows.job.moments import to_cutoff, to_moment
-from flows.night.night import run_night
 from flows.night.parallel_nights import run_side_by_side
+from flows.night.request import NightRequest, RunNight
 from flows.night.summary import NightSummary
 from models.calendar.cadence import missed_nights
 from models.calendar.grid import TimeGrid
 from models.lifecycle.retraining import Policy
+from tasks.night.ledger import Ledger
 from tasks.reading.read_series import instants_between
 from tasks.run.lock import one_at_a_time
 from tasks.run.run_log import nights_done
 
 
 @dataclass(frozen=True)
+class Span:
+    """The cutoffs of a backfill.
+
+    Attributes:
+        first: The first cutoff.
+        last: The last cutoff.
+        every: Steps from one cutoff to the next, from `first` on. None for every step; where steps are shorter than a
+            day, None for the cutoffs of the job's usual nights, see `missed_nights`.
+    """
+
+    first: str
+    last: str
+    every: int | None = None
+
+
+@dataclass(frozen=True)
 class Backfilled:
-    """Nights that were run now, and how many cutoffs had been published before."""
+    """The nights that were run now, and the number of cutoffs that had been done before."""
 
     nights: list[NightSummary]
     skipped: int
 
 
 def backfill_nights(
-    job: str | Path,
-    first: str,
-    last: str,
-    *,
-    every: int | None = None,
-    train: Policy | None = None,
-    workers: int = 1,
+    job: str | Path, span: Span, run_night: RunNight, *, train: Policy | None = None, workers: int = 1
 ) -> Backfilled:
-    """The nightly job for each cutoff from `first` to `last` that was not run to its end, each as of that night.
+    """Run the nightly job for each cutoff of a span that did not come to its end, each as of that night.
 
-    One that is interrupted goes on where it stopped when it is started again.
+    A backfill that is interrupted continues where it stopped when it is started again.
 
     Args:
         job: Path of the job's file, or its name.
-        first: The first cutoff.
-        last: The last one.
-        every: Steps from one cutoff to the next, from `first` on. Left out, every step; or, where steps are shorter
-            than a day, the cutoffs that the job's nights ask for, see `missed_nights`.
-        train: Instead of the job's `training.policy`.
-        workers: Processes that run nights side by side.
+        span: The cutoffs.
+        run_night: Runs one night; nights that run side by side run in processes of their own, without it.
+        train: The training policy; the job's where None.
+        workers: Number of processes that run nights side by side.
 
     Raises:
-        JobError: no step of the job's grid lies between the two, `last` has not come yet, or nights that may continue
-            one another's model were to run side by side.
-        AlreadyRuns: the job is being run by somebody else.
+        JobError: no step of the job's grid lies in the span, its end has not come yet, or nights that may continue
+            each other's model were to run side by side.
+        AlreadyRuns: another process runs the job.
     """
     loaded = load_job(job)
     policy = train or loaded.job.training.policy
@@ -63,30 +73,31 @@ def backfill_nights(
             "then) or --train scratch (each trains its own)."
         )
     zone = loaded.job.forecast.zone
-    begin, end = to_moment(first, zone), to_cutoff(last, zone, datetime.now(UTC))
+    period = to_moment(span.first, zone), to_cutoff(span.last, zone, datetime.now(UTC))
     with one_at_a_time(loaded.places, loaded.job.schedule.second_run):
-        done = nights_done(loaded.places)
-        cutoffs, there = _cutoffs(loaded, begin, end, every, done)
-        if not cutoffs and not there:
+        done = nights_done(Ledger(loaded.places))
+        cutoffs, skipped = _cutoffs(loaded.job.forecast.grid, period, span.every, done)
+        if not cutoffs and not skipped:
             raise JobError(
-                f"No step of {loaded.job.forecast.frequency} lies from {first} to {last}; put --from before --to."
+                f"No step of {loaded.job.forecast.frequency} lies from {span.first} to {span.last}; put --from before "
+                "--to."
             )
         if workers > 1:
-            return Backfilled(run_side_by_side(loaded, cutoffs, policy, workers), there)
-        # Also the job's own policy is named: nights that are trained from scratch are then forecast by what they train.
-        return Backfilled([run_night(loaded.path, cutoff=cutoff, train=policy) for cutoff in cutoffs], there)
+            return Backfilled(run_side_by_side(loaded, cutoffs, policy, workers), skipped)
+        # The job's own policy is named too: with `scratch`, each night is then forecast by the model that it trains.
+        requests = [NightRequest(loaded.path, cutoff=cutoff, train=policy) for cutoff in cutoffs]
+        return Backfilled([run_night(request) for request in requests], skipped)
 
 
 def _cutoffs(
-    loaded: LoadedJob, begin: datetime, end: datetime, every: int | None, done: list[datetime]
+    grid: TimeGrid, period: tuple[datetime, datetime], every: int | None, done: Sequence[datetime]
 ) -> tuple[list[datetime], int]:
-    """The cutoffs to run, and how many in between are done."""
-    forecast = loaded.job.forecast
-    grid = TimeGrid(forecast.frequency, forecast.time_zone)
+    """The cutoffs to run, and the number of those that are done."""
+    first, last = period
     if every is None and grid.step_seconds < 86_400:
-        missed = missed_nights(done, begin, end, grid)
+        missed = missed_nights(done, first, last, grid)
         if missed is not None:
-            return missed, sum(begin <= cutoff <= end for cutoff in done)
-    cutoffs = instants_between(grid, begin, end)[:: every or 1]
+            return missed, sum(first <= cutoff <= last for cutoff in done)
+    cutoffs = instants_between(grid, first, last)[:: every or 1]
     missed = [cutoff for cutoff in cutoffs if cutoff not in done]
     return missed, len(cutoffs) - len(missed)

@@ -7,7 +7,7 @@ so it scores the first night's forecasts, and then makes its own.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -16,10 +16,9 @@ from typing import Any
 
 from flows.job.job import LoadedJob, load_job
 from flows.job.moments import to_moment
-from flows.night.night import run_night
+from flows.night.request import NightRequest, RunNight
 from flows.night.summary import NightSummary
-from sql.migrations.migrate import migrate
-from sql.output import history
+from tasks.night.ledger import Ledger
 from tasks.reading.example_source import DAYS_AHEAD, FIRST_DAY, LAST_DAY, make_example_source
 
 JOB_FILE = "store-sales.yaml"
@@ -51,7 +50,7 @@ class DemoResult:
     source: Path
     source_rows: int
     nights: tuple[NightSummary, ...]
-    scores: tuple[dict[str, Any], ...]
+    scores: tuple[Mapping[str, Any], ...]
     scored_cutoff: str
 
     def to_dict(self) -> dict[str, Any]:
@@ -128,19 +127,22 @@ def make_example(folder: Path) -> Example:
     return Example(job_file, source, rows)
 
 
-def run_demo(folder: Path, progress: Callable[[str], None] = lambda message: None) -> DemoResult:
+def run_demo(
+    folder: Path, run_night: RunNight, on_progress: Callable[[str], None] = lambda message: None
+) -> DemoResult:
     """Make the example source and its job in a folder, and run the nights that are missing, and the newest.
 
     A job file that is there already stays as it is: a reader may have changed it.
 
     Args:
         folder: Where the demo goes; made where it is missing.
-        progress: Is told what happens, in words.
+        run_night: Runs one night.
+        on_progress: Called with what happens next, in words.
 
     Raises:
         OSError: where the folder cannot be written.
     """
-    progress("Making the example source")
+    on_progress("Making the example source")
     example = make_example(folder)
     job_file = example.job_file
     loaded = load_job(job_file)
@@ -148,12 +150,12 @@ def run_demo(folder: Path, progress: Callable[[str], None] = lambda message: Non
     nights = []
     for cutoff in cutoffs:
         if cutoff != LAST_DAY and _is_published(loaded, str(cutoff)):
-            progress(f"Night of {cutoff}: published by an earlier demo")
+            on_progress(f"Night of {cutoff}: published by an earlier demo")
             continue
-        progress(f"Night of {cutoff}")
-        nights.append(run_night(job_file, cutoff=str(cutoff)))
+        on_progress(f"Night of {cutoff}")
+        nights.append(run_night(NightRequest(job_file, cutoff=str(cutoff))))
     scored = to_moment(str(cutoffs[0]), loaded.job.forecast.zone)
-    scores = history.scores(loaded.places.engine(), loaded.job.name, cutoff=scored, segment="all")
+    scores = Ledger(loaded.places).scores(cutoff=scored, segment="all")
     return DemoResult(
         job_file=job_file,
         source=example.source,
@@ -165,9 +167,10 @@ def run_demo(folder: Path, progress: Callable[[str], None] = lambda message: Non
 
 
 def _is_published(loaded: LoadedJob, cutoff: str) -> bool:
-    engine, moment = loaded.places.engine(), to_moment(cutoff, loaded.job.forecast.zone)
-    migrate(engine)
-    return any(row["cutoff"] == moment for row in history.publications(engine, loaded.job.name))
+    if not loaded.places.has_runs():
+        return False
+    moment = to_moment(cutoff, loaded.job.forecast.zone)
+    return any(row["cutoff"] == moment for row in Ledger.opened(loaded.places).publications())
 
 
 def shown(path: str | Path) -> str:

@@ -6,14 +6,14 @@ import multiprocessing
 import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from flows.job.job import LoadedJob, load_job
-from flows.night.night import night
-from flows.night.scope import Scope
+from flows.night.night import night, run_here
+from flows.night.request import NightRequest
 from flows.night.summary import NightSummary
 from models.cores import CORES, cores_to_use
 from models.lifecycle.retraining import Policy
@@ -23,26 +23,26 @@ _ORDER: dict[str, Any] = {}
 
 
 def run_side_by_side(loaded: LoadedJob, cutoffs: Sequence[datetime], train: Policy, workers: int) -> list[NightSummary]:
-    """Run nights that do not depend on one another's model; for whoever has the job's turn.
+    """Run nights that do not depend on each other's model; for the owner of the job's lock.
 
-    Which version is the champion, what came true of the nights before, by what quantiles are calibrated, and what the
-    watch says of the loss do depend on the order: for that each night waits for the one before.
+    The champion, the scores of earlier nights, the calibration and the verdicts on the loss do depend on the order:
+    before these, each night waits for the one before it.
 
     Args:
         loaded: The job.
         cutoffs: Oldest first.
         train: `never` or `scratch`.
-        workers: Processes; they share this one's cores.
+        workers: Number of processes, which share the cores of this one.
 
     Raises:
-        Exception: what the first night raised that failed; later ones that had begun came to their end.
+        Exception: the error of the first night that failed. Later nights that had begun came to their end.
     """
     # A fork of a process that has computed with TensorFlow, or has threads, may hang.
     context = multiprocessing.get_context("spawn")
-    ended, news = context.Value("q", 0, lock=False), context.Condition()
+    ended, changed = context.Value("q", 0, lock=False), context.Condition()
     workers = min(workers, len(cutoffs)) or 1
     cores = max(1, cores_to_use() // workers)
-    pool = ProcessPoolExecutor(workers, context, _begin, (loaded.path, ended, news, cores))
+    pool = ProcessPoolExecutor(workers, context, _begin, (loaded.path, ended, changed, cores))
     try:
         begun = [pool.submit(_run, loaded.path, *numbered, train) for numbered in enumerate(cutoffs)]
         return [each.result() for each in begun]
@@ -50,26 +50,23 @@ def run_side_by_side(loaded: LoadedJob, cutoffs: Sequence[datetime], train: Poli
         pool.shutdown(cancel_futures=True)
 
 
-def _begin(job: Path, ended: Any, news: Any, cores: int) -> None:
+def _begin(job: Path, ended: Any, changed: Any, cores: int) -> None:
     os.environ[CORES] = str(cores)
-    _ORDER.update(ended=ended, news=news)
+    _ORDER.update(ended=ended, changed=changed)
     in_turn_of_parent(load_job(job).places)
 
 
 def _run(job: Path, number: int, cutoff: datetime, train: Policy) -> NightSummary:
-    ended, news = _ORDER["ended"], _ORDER["news"]
+    ended, changed = _ORDER["ended"], _ORDER["changed"]
 
-    def in_order() -> None:
-        with news:
-            news.wait_for(lambda: ended.value == number)
+    def wait_for_earlier() -> None:
+        with changed:
+            changed.wait_for(lambda: ended.value == number)
 
     try:
-        now = datetime.now(UTC)
-        return night(
-            load_job(job), cutoff=cutoff, train=train, now=now, run_id=uuid4().hex, scope=Scope(in_order=in_order)
-        )
+        return night(NightRequest(job, cutoff=cutoff, train=train), uuid4().hex, run_here, wait_for_earlier)
     finally:
-        in_order()
-        with news:
+        wait_for_earlier()
+        with changed:
             ended.value = number + 1
-            news.notify_all()
+            changed.notify_all()

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from flows.job.job import JobError, LoadedJob
-from sql.output import history
+from tasks.night.ledger import Ledger
 from tasks.report.write import write_report
 
 
@@ -16,7 +16,7 @@ def report_on(loaded: LoadedJob, cutoff: datetime | None) -> Path:
     Raises:
         JobError: that night was not published, or none was; names the newest that were.
     """
-    nights = history.publications(loaded.places.ready_engine(), loaded.job.name)
+    nights = Ledger.opened(loaded.places).publications()
     if not nights:
         raise JobError(f"{loaded.job.name} has no night in {loaded.places.url_text} yet. Try `nightcast run`.")
     chosen = [night for night in nights if cutoff in (None, night["cutoff"])]

@@ -39,7 +39,7 @@ class NightSummary:
         parquet: Folder of this night's Parquet file.
         report: The page, "" where there is none.
         undelivered: Alerts that no target took; tried again next night.
-        part: What of the night was done: all (`nightly`), or only `train`, `forecast` or `score`.
+        kind: The whole night (`nightly`), or only a part of it: `train`, `forecast` or `score`.
         state: completed; unchanged where the very same rows were published before; skipped where the night was left
             out.
         note: Why, what became of the nights before that were missed, and how a challenger stands; "" for nothing.
@@ -68,7 +68,7 @@ class NightSummary:
     parquet: str
     report: str
     undelivered: list[str]
-    part: str = "nightly"
+    kind: str = "nightly"
     state: RunEnd = "completed"
     note: str = ""
     not_taken: str = ""
@@ -90,9 +90,9 @@ class NightSummary:
         if self.state == "skipped":
             return f"skipped: {self.note}"
         parts = [f"{self.series} series"]
-        if self.part == "train":
+        if self.kind == "train":
             parts = [f"{self.train_mode}: {self.not_taken or self.model_version}"]
-        if self.part == "score":
+        if self.kind == "score":
             parts = [_loss_line(loss) for loss in self.losses if loss["segment"] == "all"] or ["no night to judge yet"]
         if self.fallback_series:
             parts = [f"{self.fallback_series} of {self.series} series by fallback"]

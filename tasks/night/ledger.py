@@ -13,7 +13,6 @@ from typing import Any
 import pyarrow as pa
 import sqlalchemy as sa
 
-from sql.migrations.migrate import migrate
 from sql.output import history, write
 from sql.output.retention import forget_nights
 from tasks.store.places import Places
@@ -25,7 +24,8 @@ Row = Mapping[str, Any]
 class Ledger:
     """What one job has in the output tables: rows read once each, and every way to write them.
 
-    Before the first night there are no tables. The ledger then has no rows, and makes no tables.
+    Before the first night there are no tables. The ledger then has no rows, and makes no tables. It does not migrate
+    them either: a night does so when it begins, and `opened` for everybody else.
 
     Only the owner of the job's lock may trust what was read earlier. After waiting for another process that writes,
     call `forget`.
@@ -143,10 +143,10 @@ class Ledger:
 
     # What a night writes. Each write can be repeated.
 
-    def start_run(self, run_id: str, cutoff: datetime, started_at: datetime, part: str = "nightly") -> None:
-        """Note that a run began, of a whole night or of a part of it."""
+    def start_run(self, run_id: str, cutoff: datetime, started_at: datetime, kind: str = "nightly") -> None:
+        """Note that a run began, of a whole night or of a part of it (`kind`)."""
         self.forget("run")
-        write.start_run(self.engine, run_id, self.job, cutoff, started_at, part)
+        write.start_run(self.engine, run_id, self.job, cutoff, started_at, kind)
 
     def finish_run(self, run_id: str, state: write.RunEnd, finished_at: datetime, facts: Mapping[str, Any]) -> None:
         """Note how a run ended; `facts` are further columns of `run`."""
@@ -240,8 +240,6 @@ class Ledger:
         return found
 
     def _ready(self) -> bool:
-        """Whether there are tables, which are migrated then."""
-        if not self._has_tables and self._places.has_runs():
-            migrate(self.engine)
-            self._has_tables = True
+        """Whether there are tables."""
+        self._has_tables = self._has_tables or self._places.has_runs()
         return self._has_tables

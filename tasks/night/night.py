@@ -14,7 +14,7 @@ from tasks.night.job import Job
 from tasks.night.ledger import Ledger
 from tasks.store.places import Places
 
-Part = Literal["nightly", "train", "forecast", "score"]
+RunKind = Literal["nightly", "train", "forecast", "score"]
 """The whole night, or a part of it: a new model, forecasts of the champion, or the judgement of past nights."""
 
 
@@ -27,7 +27,7 @@ class Run:
         places: Where everything of the job lies.
         ledger: What the job has in the output tables.
         run_id: Key of the run in the table `run`.
-        part: The whole night, or a part of it.
+        kind: The whole night, or a part of it.
         requested_cutoff: The cutoff that was asked for; None for the newest observed step.
         policy: The training policy of this run.
         now: The moment that counts as now.
@@ -39,7 +39,7 @@ class Run:
     places: Places
     ledger: Ledger
     run_id: str
-    part: Part
+    kind: RunKind
     requested_cutoff: datetime | None
     policy: Policy
     now: datetime
@@ -55,6 +55,21 @@ class Run:
     def training(self) -> TrainingSettings:
         """The job's `training` with the policy of this run."""
         return self.job.training.model_copy(update={"policy": self.policy})
+
+    @property
+    def needs_model(self) -> bool:
+        """Whether the run trains or loads a model."""
+        return self.kind != "score"
+
+    @property
+    def forecasts(self) -> bool:
+        """Whether the run publishes forecasts."""
+        return self.kind in ("nightly", "forecast")
+
+    @property
+    def judges(self) -> bool:
+        """Whether the run judges past forecasts by the actuals that have arrived."""
+        return self.kind in ("nightly", "score")
 
     def at(self, cutoff: datetime) -> Night:
         """The night of this run, once its cutoff is known."""

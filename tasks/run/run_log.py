@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -10,91 +11,79 @@ import sqlalchemy as sa
 
 from sql.errors import StorageError, Unreachable
 from sql.migrations.migrate import migrate
-from sql.output import history, write
+from sql.output.write import RunEnd
+from tasks.night.ledger import Ledger
+from tasks.night.night import Night, Run
 from tasks.step import logger, step
-from tasks.store.places import Places
 
 ENDED = {"completed", "unchanged"}
-# What these parts did to a night says nothing of whether it came to its end.
+# Runs of these kinds do not say whether a whole night came to its end.
 _NO_NIGHT = {"train", "score"}
 
 
 @step("prepare the tables", retries=2, retry_delay_seconds=(2, 10))
-def begin_run(places: Places, run_id: str, cutoff: datetime, started_at: datetime, part: str) -> None:
+def begin_run(night: Night) -> None:
     """Make or migrate the tables, and note that the run is on its way."""
-    migrate(places.engine())
-    write.start_run(places.engine(), run_id, places.job, cutoff, started_at, part)
+    migrate(night.ledger.engine)
+    night.ledger.start_run(night.run_id, night.cutoff, night.started_at, night.kind)
 
 
-def announce_run(places: Places, run_id: str, cutoff: datetime, started_at: datetime, part: str) -> None:
-    """Note that the run reads its source, as of a cutoff that is not known for certain; makes no tables."""
-    if places.has_runs():
-        write.start_run(places.engine(), run_id, places.job, cutoff, started_at, part)
+def announce_run(run: Run) -> None:
+    """Note that the run reads its source, under a cutoff that is not certain yet; makes no tables."""
+    if run.places.has_runs():
+        run.ledger.start_run(run.run_id, run.requested_cutoff or run.now, run.started_at, run.kind)
 
 
 @step("close the run", retries=2, retry_delay_seconds=(2, 10))
-def end_run(
-    places: Places, run_id: str, finished_at: datetime, facts: dict[str, Any], state: write.RunEnd = "completed"
-) -> None:
-    """Note how the run ended, and what it did."""
-    write.finish_run(places.engine(), run_id, state, finished_at, **facts)
+def end_run(night: Night, finished_at: datetime, facts: Mapping[str, Any], state: RunEnd = "completed") -> None:
+    """Note how the run ended, and what it did; `facts` are further columns of `run`."""
+    night.ledger.finish_run(night.run_id, state, finished_at, facts)
 
 
-def nights_done(places: Places) -> list[datetime]:
-    """Cutoffs of the nights that are published and came to their end, oldest first; makes no tables.
+def nights_done(ledger: Ledger) -> list[datetime]:
+    """Cutoffs of the nights that are published and came to their end, oldest first.
 
-    One that was published by a run that then failed or crashed is not done: nobody has judged what came true.
+    A published night whose run then failed or crashed is not done: nobody has judged the past forecasts that night.
     """
-    if not places.has_runs():
-        return []
-    engine = places.ready_engine()
     states: dict[datetime, set[str]] = {}
-    for row in history.runs(engine, places.job):
-        if row["kind"] in _NO_NIGHT:
-            continue
-        states.setdefault(row["cutoff"], set()).add(row["state"])
-    published = [row["cutoff"] for row in history.publications(engine, places.job)]
+    for row in ledger.runs():
+        if row["kind"] not in _NO_NIGHT:
+            states.setdefault(row["cutoff"], set()).add(row["state"])
+    published = [row["cutoff"] for row in ledger.publications()]
     return [cutoff for cutoff in published if states.get(cutoff, ENDED) & ENDED]
 
 
-def usual_rows(places: Places, whole_history: bool) -> int | None:
-    """How many rows the newest night read that read as much of the history; None where there was none."""
-    if not places.has_runs():
-        return None
-    rows = history.runs(places.ready_engine(), places.job)
-    alike = (row["rows_read"] for row in rows if (row["train_mode"] != "load") == whole_history)
-    return next(filter(None, alike), None)
+def expected_rows(ledger: Ledger, whole_history: bool) -> int | None:
+    """The number of rows that the newest comparable night read; None where there was none.
+
+    A night that loads its model reads the newest rows; any other night reads the whole history.
+    """
+    comparable = (row["rows_read"] for row in ledger.runs() if (row["train_mode"] != "load") == whole_history)
+    return next(filter(None, comparable), None)
 
 
-def newest_night(places: Places) -> datetime | None:
+def newest_night(ledger: Ledger) -> datetime | None:
     """Cutoff of the newest night that is published; None where none is."""
-    return max((row["cutoff"] for row in history.publications(places.engine(), places.job)), default=None)
+    return max((row["cutoff"] for row in ledger.publications()), default=None)
 
 
-def note_failure(
-    places: Places,
-    run_id: str,
-    cutoff: datetime,
-    started_at: datetime,
-    finished_at: datetime,
-    part: str,
-    error: BaseException,
-) -> None:
-    """Note that the run failed and why, where tables are; makes none, and never hides the failure itself."""
-    if isinstance(error, Unreachable) and error.database == places.url_text:
-        # What does not answer takes no note either, and asking again would only take more time.
+def note_failure(run: Run, finished_at: datetime, error: BaseException) -> None:
+    """Note that the run failed and why. Makes no tables, and never hides the failure itself."""
+    if isinstance(error, Unreachable) and error.database == run.places.url_text:
+        # A database that does not answer takes no note either.
         return
     try:
-        if not places.has_runs():
+        if not run.places.has_runs():
             return
-        if run_id not in {row["run_id"] for row in history.runs(places.engine(), places.job)}:
-            write.start_run(places.engine(), run_id, places.job, cutoff, started_at, part)
-        write.finish_run(places.engine(), run_id, "failed", finished_at, error=_words(error))
+        run.ledger.forget("run")
+        if run.run_id not in {row["run_id"] for row in run.ledger.runs()}:
+            run.ledger.start_run(run.run_id, run.requested_cutoff or run.now, run.started_at, run.kind)
+        run.ledger.finish_run(run.run_id, "failed", finished_at, {"error": _message_of(error)})
     except (StorageError, ValueError, sa.exc.SQLAlchemyError) as second:
         logger().warning("The failure could not be noted in the table run: %s", second)
 
 
-def _words(error: BaseException) -> str:
-    # What Prefect raises where a run is told to end has a number and no words.
+def _message_of(error: BaseException) -> str:
+    # Prefect's error for a run that must end has a signal and no message.
     number = getattr(error, "signal", None)
     return str(error) or (f"ended by {signal.Signals(number).name}" if number else type(error).__name__)

@@ -106,12 +106,16 @@ class Places:
     def _absolute(self, place: str) -> str:
         return place.rstrip("/") if "://" in place else str((self.base / place).resolve())
 
+    def scratch_folder(self, run_id: str) -> Path:
+        """The folder beside the reports for the files that the steps of one run hand each other, see `scratch`."""
+        return self._scratches / run_id
+
     @contextmanager
     def scratch(self, run_id: str) -> Iterator[Path]:
-        """A folder beside the reports for what the steps of one run hand each other; gone when the run ends."""
+        """The scratch folder of a run, made now and removed when the run ends."""
         reports = self.report.parent
         made_here = [] if reports.exists() else [reports]
-        folder = self._scratches / run_id
+        folder = self.scratch_folder(run_id)
         folder.mkdir(parents=True, exist_ok=True)
         try:
             yield folder

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from flows.night.night import run_night
+from flows.deployments.dispatch import run_night
 from sql.engine.url import resolve_url
 from sql.imports.import_file import import_file
 from tasks.training.train import train

@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 import yaml
 
+from flows.deployments.dispatch import run_night
 from flows.job.job import load_job
-from flows.night.backfill import backfill_nights
-from flows.night.night import run_night
+from flows.night.backfill import Span, backfill_nights
+from flows.night.night import run_here
 from sql.engine.url import resolve_url
 from sql.imports.import_file import import_file
 from sql.output import history
@@ -44,7 +45,7 @@ def frame_of(*revisions: tuple[str, str, float, str]) -> pd.DataFrame:
 @pytest.fixture
 def make_as_of_job(make_job, database_url, monkeypatch):
     """Makes a job of the fallback's forecasts alone, without reports, which take most of so small a night."""
-    monkeypatch.setattr("flows.night.night.write_report", lambda places, *_: places.report)
+    monkeypatch.setattr("flows.night.stages.write_report", lambda places, *_: places.report)
 
     def make(*revisions: tuple[str, str, float, str], **source):
         parts = {"static": [], "recorded_at": "loaded_at", **source}
@@ -82,7 +83,7 @@ def test_a_backfilled_night_sees_no_revision_that_came_later(make_as_of_job):
     assert before[:7] == [5.0, 6.0, 7.0, 1.0, 2.0, 3.0, 4.0]
 
     revised = make_as_of_job(REVISION)
-    backfill_nights(revised, "2024-02-05", "2024-02-06")
+    backfill_nights(revised, Span("2024-02-05", "2024-02-06"), run_here)
     run_night(revised, cutoff="2024-02-01")
     assert medians(revised, "2024-02-01") == before
     # 30 January is the 30th day, and comes again on 6 February at step 1 of the night of the fifth.

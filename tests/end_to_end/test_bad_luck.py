@@ -13,8 +13,8 @@ import pytest
 from click.testing import CliRunner
 
 from flows.cli import main
+from flows.deployments.dispatch import run_night
 from flows.job.job import load_job
-from flows.night.night import run_night
 from sql.engine.connection import connect
 from sql.engine.url import resolve_url
 from sql.imports.import_file import import_file

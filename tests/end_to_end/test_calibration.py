@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import yaml
 
+from flows.deployments.dispatch import run_night
 from flows.job.job import load_job
-from flows.night.night import run_night
 from models.calibration.calibration import Calibration
 from models.calibration.evidence import Evidence
 from sql.output import history

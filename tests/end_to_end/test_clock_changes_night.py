@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from sqlalchemy import select
 
+from flows.deployments.dispatch import run_night
 from flows.job.job import load_job
-from flows.night.night import run_night
 from sql.engine.connection import transaction
 from sql.output.tables import forecast
 

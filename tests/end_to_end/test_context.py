@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 import yaml
 
+from flows.deployments.dispatch import run_night
 from flows.job.job import load_job
-from flows.night import night as night_module
-from flows.night.night import run_night
+from flows.night import reading as reading_module
 from sql.engine.connection import connect
 from sql.engine.url import resolve_url
 from sql.imports.import_file import import_file
@@ -119,7 +119,7 @@ def test_a_night_that_loads_reads_less_and_publishes_and_scores_the_same(
     less = kept_of(trained, night.cutoff)
     page = Path(night.report).read_text(encoding="utf-8")
     details = json.loads(Path(night.report).with_suffix(".json").read_text(encoding="utf-8"))
-    monkeypatch.setattr(night_module, "plan_context", lambda *_: None)
+    monkeypatch.setattr(reading_module, "plan_context", lambda *_: None)
     whole = run_night(trained, cutoff=asked, now=now)
 
     assert (night.train_mode, whole.train_mode) == ("load", "load")

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from flows.deployments.dispatch import run_night
 from flows.job.job import load_job
 from flows.night.demo import EXAMPLE
-from flows.night.night import run_night
 from sql.output import history
 from tasks.reading.example_source import make_example_source
 

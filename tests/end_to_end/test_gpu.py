@@ -10,8 +10,8 @@ import fsspec
 import pytest
 import yaml
 
+from flows.deployments.dispatch import run_night
 from flows.job.job import load_job
-from flows.night.night import run_night
 from sql.output import history
 from tasks.training.gpu_pool import train_handed_over
 from tasks.training.sub_flow import SubFlowFailed
@@ -62,7 +62,8 @@ def test_without_a_server_the_gpu_is_here_in_a_process_of_its_own_and_one_line_s
     job = make_job(runner={"train_on": "gpu"})
     code = (
         "import logging, sys; logging.basicConfig(level=logging.INFO, format='%(message)s'); "
-        "from flows.night.night import run_night; print(run_night(sys.argv[1]).fallback_series, 'keras' in sys.modules)"
+        "from flows.deployments.dispatch import run_night; "
+        "print(run_night(sys.argv[1]).fallback_series, 'keras' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code, str(job)], capture_output=True, text=True, check=True)
     lines = done.stderr.splitlines()

@@ -14,10 +14,11 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
+from flows.deployments.dispatch import run_night
 from flows.job.job import load_job
-from flows.night import night as nights
-from flows.night.backfill import backfill_nights
-from flows.night.night import run_night
+from flows.night import stages
+from flows.night.backfill import Span, backfill_nights
+from flows.night.night import run_here
 from sql.output import history
 from tasks.forecasting.predict import predict
 from tasks.store.places import stamp
@@ -31,7 +32,9 @@ STAGES = [
 KILLED_AT_EVERY_STAGE = """
 import json, os, signal, sqlite3, sys
 from pathlib import Path
-import flows.night.night as nights, tasks.publishing.publish as publishing
+import flows.night.night as nights, flows.night.reading as reading, flows.night.stages as stages_of_night
+import tasks.publishing.publish as publishing
+from flows.deployments.dispatch import run_night
 
 job, stages, found = Path(sys.argv[1]), json.loads(sys.argv[2]), {}
 
@@ -46,12 +49,13 @@ def in_a_child(cutoff, stage):
     child = os.fork()
     if child:
         return os.waitpid(child, 0)[1]
-    nights.write_report = lambda places, *_: places.report
+    stages_of_night.write_report = lambda places, *_: places.report
     if stage == "the commit":
         publishing._ParquetNight.show = show_and_die
     elif stage:
-        setattr(nights, stage, die)
-    nights.run_night(job, cutoff=cutoff)
+        [module] = [each for each in (nights, reading, stages_of_night) if hasattr(each, stage)]
+        setattr(module, stage, die)
+    run_night(job, cutoff=cutoff)
     os._exit(0)
 
 def left():
@@ -74,7 +78,7 @@ print(json.dumps(found))
 @pytest.fixture
 def untrained(make_job, monkeypatch):
     """Makes a job that forecasts by the fallback alone, without reports, which take most of so small a night."""
-    monkeypatch.setattr("flows.night.night.write_report", lambda places, *_: places.report)
+    monkeypatch.setattr("flows.night.stages.write_report", lambda places, *_: places.report)
     return lambda **settings: make_job(**{"forecast": {"min_history": 10_000}, **settings})
 
 
@@ -95,7 +99,7 @@ def test_a_night_that_is_killed_at_any_stage_leaves_whole_tables_and_the_next_on
     in_table = {row["cutoff"]: row["rows"] for row in history.publications(places.engine(), "small")}
     assert in_files.to_dict() == {stamp(night): rows for night, rows in in_table.items()}
     # A backfill goes on where they were killed: from before the commit of the ninth to after that of the eleventh.
-    filled = backfill_nights(job, "2024-01-09", "2024-01-11")
+    filled = backfill_nights(job, Span("2024-01-09", "2024-01-11"), run_here)
     assert [night.state for night in filled.nights] == ["completed", "unchanged", "unchanged"]
     # One of the seven series begins on the ninth.
     for row in history.publications(places.engine(), "small"):
@@ -133,7 +137,7 @@ def test_a_database_that_is_restarted_in_the_middle_of_a_night_gets_the_night_al
         stopped.clear()
         own_server.ensure_postgres_running()
 
-    monkeypatch.setattr(nights, "predict", while_the_server_stops)
+    monkeypatch.setattr(stages, "predict", while_the_server_stops)
     monkeypatch.setattr("tasks.step.time", SimpleNamespace(sleep=until_the_server_is_back))
     night = run_night(job, cutoff="2024-02-02")
     assert (night.state, stopped) == ("completed", [])
@@ -146,7 +150,7 @@ def test_a_database_that_is_restarted_in_the_middle_of_a_night_gets_the_night_al
     with pytest.raises(Exception, match="database"):
         run_night(job, cutoff="2024-02-03")
     own_server.ensure_postgres_running()
-    monkeypatch.setattr(nights, "predict", real)
+    monkeypatch.setattr(stages, "predict", real)
     run_night(job, cutoff="2024-02-04")
     assert [row["cutoff"].day for row in history.publications(engine, "small")] == [1, 2, 4]
     assert {row["cutoff"].day: row["state"] for row in history.runs(engine, "small")}[3] == "crashed"

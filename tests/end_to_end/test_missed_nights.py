@@ -12,10 +12,11 @@ import yaml
 from click.testing import CliRunner
 
 from flows.cli import main
+from flows.deployments.dispatch import run_night
 from flows.job.job import JobError, load_job
-from flows.night import night as nights
-from flows.night.backfill import backfill_nights
-from flows.night.night import run_night
+from flows.night import stages
+from flows.night.backfill import Span, backfill_nights
+from flows.night.night import run_here
 from sql.engine.connection import transaction
 from sql.engine.lock import job_lock
 from sql.migrations.migrate import migrate
@@ -24,6 +25,7 @@ from sql.output.tables import loss
 from sql.output.tables import run as run_table
 from tasks.forecasting.calibration import Covered
 from tasks.forecasting.predict import predict
+from tasks.night.ledger import Ledger
 from tasks.run.run_log import nights_done
 from tasks.training.decide import champion_as_of
 
@@ -31,7 +33,7 @@ from tasks.training.decide import champion_as_of
 @pytest.fixture(autouse=True)
 def _no_reports(monkeypatch):
     # They take most of so small a night.
-    monkeypatch.setattr("flows.night.night.write_report", lambda places, *_: places.report)
+    monkeypatch.setattr("flows.night.stages.write_report", lambda places, *_: places.report)
 
 
 @pytest.fixture
@@ -86,7 +88,7 @@ def test_a_night_that_is_filled_in_later_counts_no_actual_a_second_time(run_unti
     before = counted(job)
     assert before == {1: 0, 2: 6, 3: 12, 6: 3 * 18}
     for _ in range(2):
-        backfill_nights(job, "2024-02-04", "2024-02-05")
+        backfill_nights(job, Span("2024-02-04", "2024-02-05"), run_here)
         # The fifth, as the fourth night forecast it; the sixth evaluation took what the others did.
         assert counted(job) == {**before, 4: 0, 5: 6}
     assert {row["cutoff"].day for row in history.scores(load_job(job).places.engine(), "small")} >= {4}
@@ -136,7 +138,7 @@ def test_each_forecast_of_a_day_counts_on_one_evaluation_whenever_its_night_was_
             run_night(job, cutoff=f"2024-01-{day:02}")
 
     run(*live)
-    backfill_nights(job, f"2024-01-{filled[0]:02}", f"2024-01-{filled[1]:02}")
+    backfill_nights(job, Span(f"2024-01-{filled[0]:02}", f"2024-01-{filled[1]:02}"), run_here)
     some = (live[0], live[-1], filled[0], filled[0] + 1, filled[1])
     before_reruns = counted(job)
     run(*some)
@@ -206,13 +208,13 @@ def test_a_missed_night_that_fails_does_not_keep_tonight_from_running(run_until,
             raise OSError("no space left")
         return real(*arguments)
 
-    monkeypatch.setattr(nights, "predict", fails_on_the_fourth)
+    monkeypatch.setattr(stages, "predict", fails_on_the_fourth)
     night = run_night(job, now=evaluation(6))
     assert night.note.endswith("to 2024-02-05T00:00: run first, 1 failed")
     assert days(job) == [1, 2, 3, 5, 6]
     # The one that failed is still missing for whoever asks for it.
-    monkeypatch.setattr(nights, "predict", real)
-    done = backfill_nights(job, "2024-02-01", "2024-02-06")
+    monkeypatch.setattr(stages, "predict", real)
+    done = backfill_nights(job, Span("2024-02-01", "2024-02-06"), run_here)
     assert ([each.cutoff.day for each in done.nights], done.skipped) == ([4], 5)
 
 
@@ -238,7 +240,7 @@ def test_a_night_that_crashed_after_it_was_published_is_not_done(run_until):
         third = run_table.c.cutoff == datetime(2024, 2, 3, tzinfo=UTC)
         connection.execute(run_table.update().where(third).values(state="running"))
         connection.execute(loss.delete().where(loss.c.evaluated_on == datetime(2024, 2, 3, tzinfo=UTC)))
-    done = backfill_nights(job, "2024-02-01", "2024-02-03")
+    done = backfill_nights(job, Span("2024-02-01", "2024-02-03"), run_here)
     assert [(night.cutoff.day, night.state) for night in done.nights] == [(3, "unchanged")]
     assert max(row["evaluated_on"] for row in history.losses(engine, "small")).day == 3
 
@@ -252,10 +254,11 @@ def test_a_training_at_the_cutoff_of_a_crashed_night_does_not_make_it_done(run_u
     for part in ("train", "score"):
         write.start_run(loaded.places.engine(), part, "small", third, evaluation(4), part)
         write.finish_run(loaded.places.engine(), part, "completed", evaluation(4))
-    assert [night.day for night in nights_done(loaded.places)] == [1, 2]
-    assert [(night.cutoff.day, night.state) for night in backfill_nights(job, "2024-02-01", "2024-02-03").nights] == [
-        (3, "unchanged")
-    ]
+    assert [night.day for night in nights_done(Ledger(loaded.places))] == [1, 2]
+    assert [
+        (night.cutoff.day, night.state)
+        for night in backfill_nights(job, Span("2024-02-01", "2024-02-03"), run_here).nights
+    ] == [(3, "unchanged")]
     assert {row["kind"] for row in history.runs(loaded.places.engine(), "small")} == {"nightly", "train", "score"}
 
 
@@ -282,11 +285,11 @@ def test_nights_side_by_side_say_the_same_as_one_after_the_other(run_until, tmp_
 
 def test_nights_that_may_continue_one_anothers_model_are_not_run_side_by_side(make_job):
     with pytest.raises(JobError, match="Under the training policy 'auto' a night may continue the model of the one"):
-        backfill_nights(make_job(), "2024-02-01", "2024-02-03", workers=2)
+        backfill_nights(make_job(), Span("2024-02-01", "2024-02-03"), run_here, workers=2)
 
 
 def test_a_backfill_takes_every_so_many_steps(run_until):
-    done = backfill_nights(run_until(), "2024-02-01", "2024-02-07", every=3)
+    done = backfill_nights(run_until(), Span("2024-02-01", "2024-02-07", every=3), run_here)
     assert ([night.cutoff.day for night in done.nights], done.skipped) == ([4, 7], 1)
 
 

@@ -17,8 +17,8 @@ from click.testing import CliRunner
 from sklearn.metrics import mean_absolute_error
 
 from flows.cli import main
+from flows.deployments.dispatch import run_night
 from flows.job.job import load_job
-from flows.night.night import run_night
 from sql.engine.connection import transaction
 from sql.output import history
 from sql.output.tables import forecast
@@ -285,7 +285,7 @@ def test_a_night_that_is_told_to_end_is_noted_as_failed_and_leaves_no_scratch(un
     job = untrained()
     run("run", str(job), "--cutoff", "2024-02-01")
     endless = (
-        "import flows.night.night as n, time; n.fit_model = lambda *a: time.sleep(600); "
+        "import flows.night.stages as s, time; s.fit_model = lambda *a: time.sleep(600); "
         "from flows.cli import main; main()"
     )
     command = [sys.executable, "-c", endless, "run", str(job), "--cutoff", "2024-02-02"]

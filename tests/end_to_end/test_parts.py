@@ -6,25 +6,19 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from flows.cli import main
 from flows.job.job import load_job
-from flows.night.night import night
-from flows.night.scope import Scope
+from flows.night.night import run_here
+from flows.night.request import NightRequest
 from models.errors import InputError
 from sql.output import history
 
 
-def run(job, part, cutoff, train, changes=None):
-    return night(
-        load_job(job, changes),
-        cutoff=cutoff,
-        train=train,
-        now=datetime(2024, 2, 20, tzinfo=UTC),
-        run_id=part,
-        scope=Scope(part),
-    )
+def run(job, kind, cutoff, train):
+    return run_here(NightRequest(job, kind, cutoff, train, now=datetime(2024, 2, 20, tzinfo=UTC)))
 
 
 def tables(job):
@@ -36,7 +30,9 @@ def tables(job):
 
 def test_training_alone_makes_a_champion_and_no_forecast(two_nights):
     nights, evaluations, champion, versions = tables(two_nights)
-    trained = run(two_nights, "train", "2024-02-17", "scratch", changes={"promotion": {"policy": "always"}})
+    settings = yaml.safe_load(two_nights.read_text(encoding="utf-8")) | {"promotion": {"policy": "always"}}
+    two_nights.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    trained = run(two_nights, "train", "2024-02-17", "scratch")
     assert (trained.message, trained.rows) == (f"scratch: {trained.model_version}", 0)
     assert tables(two_nights) == (nights, evaluations, trained.model_version, versions + 1)
     assert trained.model_version != champion

@@ -25,8 +25,8 @@ import pytest
 import yaml
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from flows.deployments.dispatch import run_night
 from flows.job.job import load_job
-from flows.night.night import run_night
 from flows.server.automations import NotifyTargetError, Patience, install
 from sql.output import history
 from tasks.monitoring.notify import emit
@@ -381,10 +381,11 @@ def test_a_backtest_shows_its_errors_as_an_artifact_of_its_run(server):
 CATCHING_UP = """
 import sys
 from datetime import UTC, datetime
-import flows.night.night as nights
+import flows.night.stages as stages
+from flows.deployments.dispatch import run_night
 from tasks.run import lock as one_at_a_time
 
-real = nights.predict
+real = stages.predict
 
 def forgotten(places, *others):
     # As a database that was restarted: it has forgotten who runs the job.
@@ -392,15 +393,15 @@ def forgotten(places, *others):
         turn.release()
     return real(places, *others)
 
-nights.predict = forgotten
+stages.predict = forgotten
 # Reports take most of so small a night.
-nights.write_report = lambda places, *_: places.report
-print(nights.run_night(sys.argv[1], now=datetime(2024, 2, 13, 12, tzinfo=UTC)).note)
+stages.write_report = lambda places, *_: places.report
+print(run_night(sys.argv[1], now=datetime(2024, 2, 13, 12, tzinfo=UTC)).note)
 """
 
 
 def test_missed_nights_are_sub_flows_of_tonight_and_each_keeps_its_turn(server, make_job, monkeypatch):
-    monkeypatch.setattr("flows.night.night.write_report", lambda places, *_: places.report)
+    monkeypatch.setattr("flows.night.stages.write_report", lambda places, *_: places.report)
     job = make_job(forecast={"min_history": 10_000}, schedule={"catch_up": "all"})
     for day in (8, 9, 10):
         run_night(job, cutoff=f"2024-02-{day:02d}")
@@ -458,10 +459,10 @@ class Wire:
 WAITING_IN_THE_MIDDLE = """
 import sys, time
 from pathlib import Path
-import flows.night.night as nights
+import flows.night.stages as stages
 from flows.cli import main
 
-marker, real = Path(sys.argv.pop()), nights.predict
+marker, real = Path(sys.argv.pop()), stages.predict
 
 def predict(*arguments):
     marker.touch()
@@ -469,7 +470,7 @@ def predict(*arguments):
         time.sleep(0.1)
     return real(*arguments)
 
-nights.predict = predict
+stages.predict = predict
 main()
 """
 

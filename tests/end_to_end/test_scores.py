@@ -10,8 +10,10 @@ import pandas as pd
 import pytest
 import yaml
 
+from flows.deployments.dispatch import run_night
 from flows.job.job import load_job
-from flows.night.night import night, run_night
+from flows.night.night import run_here
+from flows.night.request import NightRequest
 from sql.output import history
 
 DAYS = pd.date_range("2023-10-01", periods=140, freq="D")
@@ -96,14 +98,8 @@ def test_a_night_of_the_fallback_is_told_from_those_of_a_version(ran, two_nights
 
 
 def test_scoring_alone_finds_the_revision_in_the_tables_too(ran):
-    from flows.night.scope import Scope
-
     before = scores_of(ran, SECOND, "instability")
-    loaded = load_job(ran)
-    night(
-        loaded, cutoff=SECOND, train="never", now=datetime(2024, 2, 3, tzinfo=UTC), run_id="again",
-        scope=Scope(part="score"),
-    )  # fmt: skip
+    run_here(NightRequest(ran, "score", SECOND, "never", now=datetime(2024, 2, 3, tzinfo=UTC)))
     assert scores_of(ran, SECOND, "instability") == before
 
 

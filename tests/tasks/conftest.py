@@ -46,7 +46,7 @@ def make_night(places, tmp_path) -> Callable[..., Night]:
             places=places,
             ledger=Ledger(places),
             run_id=run_id,
-            part="nightly",
+            kind="nightly",
             requested_cutoff=None,
             policy=job.training.policy,
             now=started_at,

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import logging
-from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
 
 from flows.deployments import nightly
+from flows.night.request import NightRequest
 from models.errors import InputError
 
+REQUEST = NightRequest("small", cutoff="2024-02-10", train="never")
 AWAY = httpx.ConnectError("All connection attempts failed")
 
 
 @pytest.fixture
 def run(monkeypatch, caplog):
     """Runs a night of which the server hears nothing: the flow comes to `outcome`, and raises `AWAY`."""
-    monkeypatch.setattr(nightly, "for_this_run", lambda job, *changes: (job, "its scope"))
-    monkeypatch.setattr(nightly, "night", lambda loaded, **how: SimpleNamespace(loaded=loaded, **how))
+    monkeypatch.setattr(nightly, "run_here", lambda request: request)
     monkeypatch.setattr(nightly, "note_lost", lambda error: None)
     monkeypatch.setattr(nightly, "logger", lambda: logging.getLogger("nightcast"))
 
@@ -29,7 +29,7 @@ def run(monkeypatch, caplog):
             raise AWAY
 
         monkeypatch.setattr(nightly, "night_of_file", flow)
-        return nightly.night_as_flow("small", "2024-02-10", "never", None, None, None)
+        return nightly.night_as_flow(REQUEST)
 
     with caplog.at_level("WARNING", logger="nightcast"):
         yield run
@@ -47,8 +47,7 @@ def test_a_night_that_failed_says_what_it_failed_with(run):
 
 
 def test_a_night_that_the_server_never_took_runs_without_one(run, caplog):
-    night = run()
-    assert (night.loaded, night.cutoff, night.train, night.scope) == ("small", "2024-02-10", "never", "its scope")
+    assert run() is REQUEST
     assert "The Prefect server took no run (All connection attempts failed)" in caplog.text
     with pytest.raises(LookupError):
         nightly._OUTCOME.get()

@@ -1,0 +1,66 @@
+"""Read as much of the history as the night needs."""
+
+from __future__ import annotations
+
+from flows.night.results import History
+from flows.night.stopwatch import Stopwatch
+from models.errors import InputError
+from sql.errors import SourceError
+from tasks.night.night import Run
+from tasks.planning.read_plan import Context, plan_context
+from tasks.reading.audit import audit_input
+from tasks.reading.read_series import read_series
+from tasks.run.run_log import expected_rows
+from tasks.step import inside_flow
+
+
+def read_history(run: Run, clock: Stopwatch) -> History:
+    """The newest rows where the night will only load its model, else all."""
+    with clock("read"):
+        plan = plan_context(
+            run.places,
+            run.job.source,
+            run.places.base,
+            run.job.forecast,
+            run.job.network,
+            run.training,
+            run.job.audit,
+            run.job.monitor,
+            run.job.aggregation_levels,
+            run.requested_cutoff,
+            run.scratch,
+        )
+    if plan is None:
+        return read_whole_history(run, clock)
+    try:
+        history = _read(run, plan, clock)
+    except (InputError, SourceError):
+        # The message names the true cause only if all rows were read.
+        return read_whole_history(run, clock)
+    return history if plan.holds(history.audit.cutoff, run.job.forecast) else read_whole_history(run, clock)
+
+
+def read_whole_history(run: Run, clock: Stopwatch) -> History:
+    """All rows up to the cutoff."""
+    return _read(run, None, clock)
+
+
+def _read(run: Run, plan: Context | None, clock: Stopwatch) -> History:
+    since, window = (None, None) if plan is None else (plan.since, plan.window)
+    with clock("read"):
+        rows = expected_rows(run.ledger, plan is None) if inside_flow() else None
+        rows_file = read_series(
+            run.job.source,
+            run.places.base,
+            run.job.forecast,
+            run.requested_cutoff,
+            run.now,
+            run.scratch,
+            since,
+            rows,
+        )
+    with clock("audit"):
+        audited = audit_input(
+            rows_file, run.job.source, run.job.forecast, run.requested_cutoff, run.now, run.job.audit, window
+        )
+    return History(rows_file, audited.panel_file, audited.audit, plan)

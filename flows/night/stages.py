@@ -1,0 +1,205 @@
+"""The stages of a night: each calls its steps and returns what they came to."""
+
+from __future__ import annotations
+
+from flows.night.reading import read_whole_history
+from flows.night.results import Forecasted, History, Judgement, Prepared
+from flows.night.stopwatch import Stopwatch
+from models.audit.build_panel import Audit
+from sql.source.read import describe_source
+from tasks.evaluation.hindcast import run_hindcast
+from tasks.evaluation.score import score
+from tasks.forecasting.calibration import keep_calibration
+from tasks.forecasting.predict import predict
+from tasks.monitoring.notify import Notified, announce_fallback, notify
+from tasks.monitoring.watch import watch
+from tasks.monitoring.watch_input import watch_input
+from tasks.night.night import Night
+from tasks.publishing.publish import publish
+from tasks.publishing.retention import forget
+from tasks.reading.audit import refuse_stale
+from tasks.reading.history_file import meaning_of
+from tasks.report.details import Details, write_details
+from tasks.report.write import write_report
+from tasks.run.lock import keep_turn
+from tasks.training.decide import Decided, contender, decide
+from tasks.training.fit_model import Fitted, fit_model
+from tasks.training.shadow import judge_challenger, place_model
+
+
+def refuse_stale_source(night: Night, audit: Audit, sends_alerts: bool) -> None:
+    """End the night where the source is stale and the job wants no forecast then; people are notified first.
+
+    Raises:
+        InputError: names the newest value of the source.
+    """
+    if audit.stale and night.job.audit.stale == "error":
+        watch_input(night, audit)
+        _notify(night, sends_alerts)
+        refuse_stale(audit, describe_source(night.job.source, night.places.base), night.job.audit)
+
+
+def prepare_model(night: Night, history: History, use_new_model: bool, clock: Stopwatch) -> Prepared:
+    """Decide about tonight's model, and load or train it. Where past forecasts are only judged, there is none.
+
+    All rows are read where the decision is not the one that the reading was planned for.
+    """
+    if not night.needs_model:
+        return Prepared(history, Decided("none", "past forecasts were only judged"), Fitted("none"))
+    decision = _decide(night, history, clock)
+    if history.plan is not None and not history.plan.serves(decision):
+        history = read_whole_history(night, clock)
+        decision = _decide(night, history, clock)
+    night.ledger.forget()
+    with clock("fit"):
+        model = fit_model(
+            night.places,
+            history.panel_file,
+            decision,
+            night.job.forecast,
+            night.job.network,
+            night.training,
+            night.cutoff,
+            night.started_at,
+            night.job.aggregation_levels,
+            meaning_of(night.job.source, night.places.base, night.job.forecast, night.job.audit),
+            night.job.runner,
+            night.run_id,
+            night.job.promotion_settings,
+            night.job.monitor.segments,
+            use_new_model,
+        )
+    return Prepared(history, decision, model)
+
+
+def _decide(night: Night, history: History, clock: Stopwatch) -> Decided:
+    with clock("decide"):
+        return decide(
+            night.places,
+            history.panel_file,
+            night.job.forecast,
+            night.job.network,
+            night.training,
+            night.cutoff,
+            night.scratch,
+        )
+
+
+def hindcast_new_model(night: Night, prepared: Prepared, clock: Stopwatch) -> None:
+    """Try a new model on past nights, so that the first live ones have something to be compared with.
+
+    This runs before the forecast, which the hindcast calibrates on the first night. A network for another horizon than
+    the job's must not be tried: it says nothing of the job's nights.
+    """
+    if prepared.model.stored is None:
+        return
+    night.ledger.forget()
+    with clock("hindcast"):
+        run_hindcast(
+            night.places,
+            prepared.history.panel_file,
+            prepared.model,
+            night.job.forecast,
+            night.job.monitor,
+            night.job.calibration,
+        )
+
+
+def forecast_and_publish(night: Night, prepared: Prepared, clock: Stopwatch) -> Forecasted:
+    """Forecast every series, and publish."""
+    night.ledger.forget()
+    with clock("predict"):
+        predicted = predict(
+            night.places,
+            prepared.history.panel_file,
+            prepared.model,
+            night.job.forecast,
+            night.job.runner,
+            night.cutoff,
+            night.run_id,
+            night.started_at,
+            night.job.aggregation_levels,
+            night.training.seed,
+            night.job.calibration,
+        )
+    night.ledger.forget()
+    with clock("publish"):
+        keep_turn(night.places)
+        keep_calibration(night.places, night.cutoff, predicted.calibrated_by)
+        published = publish(night.places, predicted.file, night.cutoff)
+    return Forecasted(predicted, published)
+
+
+def decide_promotion(night: Night, prepared: Prepared, clock: Stopwatch) -> str:
+    """Judge a challenger beside the champion, and apply the verdict on tonight's new version.
+
+    Returns:
+        How the challenger stands, for people; "" where there is none.
+    """
+    standing = ""
+    night.ledger.forget()
+    if night.kind == "nightly" and contender(night.places) is not None:
+        with clock("judge"):
+            standing = judge_challenger(
+                night.places,
+                prepared.history.panel_file,
+                prepared.decision,
+                prepared.model,
+                night.job.forecast,
+                night.job.promotion_settings,
+                night.job.monitor.segments,
+                night.cutoff,
+                night.started_at,
+            )
+    if prepared.model.stored is not None:
+        place_model(night.places, prepared.model, night.cutoff, night.started_at)
+    return standing
+
+
+def judge(
+    night: Night, history: History, forecast: Forecasted | None, sends_alerts: bool, clock: Stopwatch
+) -> Judgement:
+    """Score past forecasts by the actuals that have arrived, compare the loss with past nights, and notify people."""
+    night.ledger.forget()
+    with clock("score"):
+        scored = score(
+            night.places,
+            history.panel_file,
+            history.rows_file,
+            night.job.monitor,
+            night.cutoff,
+            night.job.aggregation_levels,
+            night.job.forecast,
+            night.job.calibration,
+            None if history.plan is None else history.plan.window,
+            None if forecast is None else forecast.predicted.file,
+        )
+    night.ledger.forget()
+    with clock("watch"):
+        input_changes = watch_input(night, history.audit)
+        watched = watch(night, scored.losses)
+    night.ledger.forget()
+    with clock("notify"):
+        notified = _notify(night, sends_alerts)
+    return Judgement(scored, watched, (*input_changes, *watched.changes), notified)
+
+
+def report(night: Night, prepared: Prepared, forecast: Forecasted, clock: Stopwatch) -> str:
+    """Write the page of the night, and delete nights that are too old; gives the page's file."""
+    predicted, audit = forecast.predicted, prepared.history.audit
+    announce_fallback(night, predicted.fallback_series, predicted.series)
+    night.ledger.forget()
+    with clock("report"):
+        settings = night.job.model_dump(mode="json", exclude={"notify"})
+        details = Details(settings, night.run_id, night.now, audit, prepared.decision, prepared.model, predicted)
+        panel_file = prepared.history.panel_file
+        write_details(night.places, night.cutoff, details, clock.seconds, panel_file, night.job.aggregation_levels)
+        page = write_report(night.places, night.cutoff, night.run_id)
+    night.ledger.forget()
+    with clock("forget"):
+        forget(night.places, night.cutoff)
+    return str(page)
+
+
+def _notify(night: Night, sends_alerts: bool) -> Notified:
+    return notify(night) if sends_alerts else Notified()
