@@ -37,7 +37,7 @@ from scipy.special import ndtri
 from benchmarks.shared.record import asked, record
 from models.calibration.calibration import Calibration
 from models.calibration.estimate import calibration_of
-from models.calibration.evidence import EvaluationPoints, Evidence
+from models.calibration.evidence import EvaluationCounts, Evidence
 from models.settings.monitoring import CalibrationSettings
 
 FloatArray = npt.NDArray[np.float64]
@@ -105,24 +105,24 @@ def ours(made: Made) -> FloatArray:
     """What the product publishes, shape (night, series, horizon, level); the nights before the year as they were."""
     series = made.raw.shape[1]
     ids = np.array([f"s{number:05d}" for number in range(series)])
-    evidence, used, published = Evidence.none(LEVELS, HORIZON), dict[int, Calibration](), made.raw.copy()
+    evidence, used, published = Evidence.empty(LEVELS, HORIZON), dict[int, Calibration](), made.raw.copy()
     alone = np.zeros(series, np.int64)
     everybody = np.arange(series)
     for night in range(NIGHTS):
-        used[night] = Calibration.none(LEVELS, HORIZON, ids, made.bounds)
+        used[night] = Calibration.identity(LEVELS, HORIZON, ids, made.bounds)
         if night >= BEFORE:
             used[night] = calibration_of(evidence, ids, alone, made.bounds)
             published[night] = used[night].quantiles(made.raw[night])
-        evaluation = EvaluationPoints(night, LEVELS, HORIZON, ids)
+        evaluation = EvaluationCounts(night, LEVELS, HORIZON, ids)
         for step in range(min(HORIZON, night)):
             by = night - 1 - step
             at = np.full(series, step)
-            evaluation.take(everybody, at, made.actual[night - 1], published[by, :, step], used[by])
+            evaluation.add(everybody, at, made.actual[night - 1], published[by, :, step], used[by])
         live = night > BEFORE
         lag = np.arange(1.0, HORIZON + 1) if live else None
         weight = 1.0 if live else SETTINGS.hindcast_weight
         if night:
-            evidence = evidence.after(evaluation, SETTINGS.half_life, SETTINGS.rate, lag, weight)
+            evidence = evidence.updated(evaluation, SETTINGS.half_life, SETTINGS.rate, lag, weight)
     return published
 
 

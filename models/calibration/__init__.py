@@ -1,4 +1,4 @@
-"""Quantiles moved to where past actuals say that they lie, so that intervals cover.
+"""Calibration: quantiles moved by what past actuals say, so that intervals have the coverage that they claim.
 
 Its face: `Calibration`, `Evidence`.
 """

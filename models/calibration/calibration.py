@@ -1,12 +1,12 @@
-r"""Intervals that cover: a night's quantiles, read where past actuals say that they lie.
+r"""Calibrated intervals: the quantiles of a night, read at other normal scores than their quantile levels say.
 
-The quantile at level q is the network's own quantile function read at another score than that of q
-(`normal_scores.py`): the one up to which a share q of past actuals lay. That is taken for each step from the
-actuals of all series, and stretched for series whose own actuals lie nearer or further out than those of all, where
-there are enough of them to tell (`models/calibration/evidence.py`).
+The calibrated quantile at level q is the network's own quantile function (`normal_scores.py`) at another score than
+that of q: the score below which a share q of past actuals lay. These scores are estimated for each step from the
+actuals of all series. They are stretched for a series whose own actuals lie nearer or further out, where it has enough
+of them (`evidence.py`).
 
 Source: Chernozhukov, Wüthrich & Zhu (2021), doi 10.1073/pnas.2107794118, for conformal prediction from ranks in the
-forecast distribution; Gibbs & Candès (2021), arXiv 2106.00170, for levels that follow what was covered.
+forecast distribution; Gibbs & Candès (2021), arXiv 2106.00170, for quantile levels that adapt to past coverage.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ Bounds = tuple[float | None, float | None]
 
 @dataclass(frozen=True)
 class Calibration:
-    """Where tonight's quantiles are read.
+    """The scores at which a night's quantiles are read.
 
     Attributes:
         quantile_levels: Shape (level,), ascending.
-        positions: Shape (horizon, level), scores, strictly ascending along levels.
+        positions: Shape (horizon, level), normal scores, strictly ascending along the quantile levels.
         series_ids: Shape (series,).
-        stretch: Shape (series,), by what they are multiplied for each series.
-        bounds: What no forecast is below, and above.
-        said: What this does to the widest interval, in words; "" where nothing.
+        stretch: Shape (series,), factor of the scores for each series.
+        bounds: No forecast is below the first or above the second; None for no bound.
+        description: The effect on the widest interval, in words; "" where there is none.
     """
 
     quantile_levels: FloatArray
@@ -42,41 +42,41 @@ class Calibration:
     series_ids: StringArray
     stretch: FloatArray
     bounds: Bounds = (None, None)
-    said: str = ""
+    description: str = ""
 
     @classmethod
-    def none(
+    def identity(
         cls, quantile_levels: FloatArray, horizon: int, series_ids: StringArray, bounds: Bounds = (None, None)
     ) -> Calibration:
-        """Leaves forecasts as they are."""
+        """A calibration that leaves forecasts as they are."""
         levels = np.asarray(quantile_levels, np.float64)
         return cls(levels, np.tile(ndtri(levels), (horizon, 1)), series_ids, np.ones(len(series_ids)), bounds)
 
     def of(self, series: slice | AnyArray) -> Calibration:
-        """That of some of the series."""
+        """The calibration of a part of the series."""
         return replace(self, series_ids=self.series_ids[series], stretch=self.stretch[series])
 
     def quantiles(self, quantiles: FloatArray) -> FloatArray:
-        """Quantiles of these series, calibrated; shape (series, horizon, level), never crossing, within the bounds."""
+        """Calibrated quantiles of the series, shape (series, horizon, level); never crossing, within the bounds."""
         wanted = self.stretch[:, None, None] * self.positions
         found = quantiles_at(quantiles, ndtri(self.quantile_levels), wanted)
         return np.clip(np.maximum.accumulate(found, axis=-1), *self.bounds)
 
     def calibrated(self, forecast: Forecast) -> Forecast:
-        """A forecast of these series with its quantiles calibrated, and means that follow them.
+        """A forecast of the series with calibrated quantiles, and with the means of these quantiles.
 
-        What is not of the model stays: a fallback's spread is that of the series' own past errors already.
+        Forecasts of the fallback stay as they are, since their spread comes from the series' own past errors.
         """
-        mine = forecast.source == "model"
-        if not mine.any():
+        by_model = forecast.source == "model"
+        if not by_model.any():
             return forecast
         quantiles, mean = forecast.quantiles.copy(), forecast.mean.copy()
-        quantiles[mine] = self.of(mine).quantiles(forecast.quantiles[mine])
-        mean[mine] = np.clip(mean_of_quantiles(quantiles[mine], self.quantile_levels), *self.bounds)
+        quantiles[by_model] = self.of(by_model).quantiles(forecast.quantiles[by_model])
+        mean[by_model] = np.clip(mean_of_quantiles(quantiles[by_model], self.quantile_levels), *self.bounds)
         return replace(forecast, quantiles=quantiles, mean=mean)
 
     def arrays(self) -> dict[str, AnyArray]:
-        """All of it as arrays by name, to be kept."""
+        """The calibration as arrays by name, to be stored; without its description."""
         bounds = np.array([np.nan if bound is None else bound for bound in self.bounds])
         return {
             "quantile_levels": self.quantile_levels,
@@ -87,8 +87,8 @@ class Calibration:
         }
 
     @classmethod
-    def of_arrays(cls, arrays: Mapping[str, AnyArray]) -> Calibration:
-        """What `arrays` gave."""
+    def from_arrays(cls, arrays: Mapping[str, AnyArray]) -> Calibration:
+        """The calibration that `arrays` stored."""
         lower, upper = (None if np.isnan(bound) else float(bound) for bound in arrays["bounds"])
         return cls(
             quantile_levels=arrays["quantile_levels"],

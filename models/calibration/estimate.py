@@ -1,4 +1,4 @@
-"""From evidence of how forecasts have covered to tonight's calibration."""
+"""Estimates a calibration from the evidence of past coverage."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from models.calibration.calibration import Bounds, Calibration
 from models.calibration.evidence import EDGES, Evidence, group_of
 from models.calibration.normal_scores import WIDEST
 
-# Evaluations: so many of all steps together count for each step, beside its own.
+# The counts of all steps together count for each step as much as so many evaluations of its own.
 SHARED = 5.0
-# One that says that forecasts are right keeps quantiles beyond all scores so far finite.
+# Each step starts from one evaluation of correct forecasts, so that quantiles beyond all past scores stay finite.
 PRIOR = 1.0
-# With so many evaluations it is no longer held back; with half as many, three quarters of it are: the first few
-# evaluations may all have been lucky alike, and do not tell whether they were.
+# From so many evaluations on, the evidence is used in full; with half as many, a quarter of it is. The first few
+# evaluations may all have been lucky in the same way, and cannot tell.
 ENOUGH = 20.0
-# Evaluations that follow each other, and steps of one night, miss together: so many count as one.
+# Consecutive evaluations, and the steps of one night, miss together: so many of them are worth one.
 ALIKE = 3.0
-# So many evaluations weigh as much as what is usual of all series, where a pool of series is looked at.
+# A pool of series leans on all series as on so many evaluations.
 POOL = 20.0
+# The stretch of a series lies between 1 / FURTHEST and FURTHEST.
 FURTHEST = 3.0
 
 
@@ -30,32 +31,33 @@ def calibration_of(
     pool: IntArray,
     bounds: Bounds = (None, None),
 ) -> Calibration:
-    """Tonight's calibration; little evidence leaves forecasts as they are.
+    """The calibration that the evidence supports; little evidence leaves forecasts as they are.
 
     Args:
-        evidence: Of tonight's levels and horizon.
+        evidence: Evidence for tonight's quantile levels and horizon.
         series_ids: Shape (series,), tonight's, sorted.
-        pool: Shape (series,), series that are alike have the same number; where one has little of its own, it borrows
-            from these.
-        bounds: What no forecast is below, and above.
+        pool: Shape (series,), a number for each series, the same for similar ones; a series with little evidence of its
+            own borrows from those of its pool.
+        bounds: No forecast is below the first or above the second.
     """
-    levels, horizon = evidence.quantile_levels, evidence.horizon
-    stretch = _stretch(evidence.of_series(series_ids), pool) ** _trust(evidence.evaluations).max()
+    horizon = evidence.horizon
+    stretch = _stretch(evidence.series_sums(series_ids), pool) ** _trust(evidence.evaluations).max()
     positions = _positions(evidence)[group_of(np.arange(horizon), horizon)]
-    return Calibration(levels, positions, series_ids, stretch, bounds, _in_words(evidence, positions))
+    description = _describe(evidence, positions)
+    return Calibration(evidence.quantile_levels, positions, series_ids, stretch, bounds, description)
 
 
 def _positions(evidence: Evidence) -> FloatArray:
-    """Scores up to which the share of each level lay, shape (group of steps, level)."""
+    """The scores below which the share of actuals equals each quantile level, shape (group of steps, level)."""
     levels, evaluations = evidence.quantile_levels, evidence.evaluations
     nominal = ndtri(levels)
     pooled = evidence.counts.sum(axis=0)
     pooled = pooled / max(pooled.sum(), 1e-9)
-    usual = np.diff(ndtr(EDGES))
-    counts = evidence.counts + SHARED * (evaluations > 0)[:, None] * pooled + PRIOR * usual
+    prior = np.diff(ndtr(EDGES))
+    counts = evidence.counts + SHARED * (evaluations > 0)[:, None] * pooled + PRIOR * prior
     shares = np.cumsum(counts, axis=1)
     n = _independent(evidence, pooled)[:, None]
-    # Between n scores the new one lies in each gap alike: the share q is at rank q (n + 1).
+    # A new score is equally likely to lie in each gap between n old ones, so the quantile at q has rank q (n + 1).
     least = 0.5 / (n + 1)
     rank = np.clip(levels + (levels - 0.5) / n, least, 1 - least)
     wanted = ndtr(ndtri(rank) + evidence.drift)
@@ -67,15 +69,15 @@ def _positions(evidence: Evidence) -> FloatArray:
 
 
 def _trust(evaluations: FloatArray) -> FloatArray:
-    """Share of what evaluations say that is believed, 0 to 1."""
+    """The share of the evidence that is used, from 0 to 1."""
     return np.asarray(np.minimum(evaluations / ENOUGH, 1) ** 2)
 
 
 def _independent(evidence: Evidence, shares: FloatArray) -> FloatArray:
-    """How many independent scores the evaluations are worth, shape (group of steps,).
+    """Number of independent scores that the evaluations are worth, shape (group of steps,).
 
-    The points of an evaluation miss together, and are worth as many as would scatter its mean as much. That is known by
-    few evaluations, so one is added whose points are all worth one.
+    The points of an evaluation miss together: they are worth as many independent points as would have a mean of the
+    same variance. Few evaluations tell that variance badly, so one evaluation is added whose points are worth one.
     """
     middle = (EDGES[1:] + EDGES[:-1]) / 2
     within = max(float(shares @ middle**2), 1e-2)
@@ -86,9 +88,9 @@ def _independent(evidence: Evidence, shares: FloatArray) -> FloatArray:
 
 
 def _luck(evidence: Evidence, middle: FloatArray) -> FloatArray:
-    """The part of the median's move that the luck of few evaluations explains, shape (group of steps,).
+    """The part of the median's shift that the luck of few evaluations explains, shape (group of steps,).
 
-    It is left out: the median would be moved for nothing, and its error grow.
+    It is subtracted: otherwise the median would move without need, and its error would grow.
     """
     n = np.maximum(evidence.evaluations, PRIOR)
     first, second = evidence.centre / n
@@ -97,19 +99,23 @@ def _luck(evidence: Evidence, middle: FloatArray) -> FloatArray:
 
 
 def _stretch(sums: FloatArray, pool: IntArray) -> FloatArray:
-    """By what scores of each series are multiplied, shape (series,), from its evaluations and mean squares added up.
+    """The stretch of each series, shape (series,).
 
-    The median of a series is not moved: a miss to one side that has lasted for months ends as often as it goes on.
+    The median of a series is not moved: errors to one side that have lasted for months end as often as they go on.
+
+    Args:
+        sums: Shape (2, series), as of `Evidence.series`.
+        pool: As of `calibration_of`.
     """
     n, spread = sums[0], _spread(sums)
     pools = int(pool.max(initial=0)) + 1
-    of_pool = np.array([np.bincount(pool, row, minlength=pools) for row in sums])
-    usual = of_pool[0] / np.maximum(np.bincount(pool, n > 0, minlength=pools), 1)
-    its_spread = _spread(of_pool)
-    found = (usual / (usual + POOL) * (its_spread - _spread(sums.sum(axis=1, keepdims=True))))[pool]
-    found = found + _shrunk(spread - its_spread[pool], ALIKE / (2 * np.maximum(n, 1e-9)), n)
+    pool_sums = np.array([np.bincount(pool, row, minlength=pools) for row in sums])
+    mean_n = pool_sums[0] / np.maximum(np.bincount(pool, n > 0, minlength=pools), 1)
+    pool_spread = _spread(pool_sums)
+    log_stretch = (mean_n / (mean_n + POOL) * (pool_spread - _spread(sums.sum(axis=1, keepdims=True))))[pool]
+    log_stretch = log_stretch + _shrunk(spread - pool_spread[pool], ALIKE / (2 * np.maximum(n, 1e-9)), n)
     limit = np.log(FURTHEST)
-    return np.asarray(np.exp(np.clip(found, -limit, limit)))
+    return np.asarray(np.exp(np.clip(log_stretch, -limit, limit)))
 
 
 def _spread(sums: FloatArray) -> FloatArray:
@@ -117,22 +123,28 @@ def _spread(sums: FloatArray) -> FloatArray:
     return np.where(sums[0] > 0, 0.5 * np.log(np.maximum(sums[1] / np.maximum(sums[0], 1e-9), 1e-2)), 0.0)
 
 
-def _shrunk(found: FloatArray, noise: FloatArray, n: FloatArray) -> FloatArray:
-    """Differences between series, less what chance makes of them: empirical Bayes, 0 where nothing is known.
+def _shrunk(differences: FloatArray, noise: FloatArray, n: FloatArray) -> FloatArray:
+    """Differences between series without the part that chance explains, by empirical Bayes; 0 where nothing is known.
+
+    Args:
+        differences: Shape (series,).
+        noise: Shape (series,), variance of each difference by chance.
+        n: Shape (series,), number of evaluations.
 
     Source: Efron & Morris (1973), doi 10.1080/01621459.1973.10481350.
     """
-    some = n >= 1
-    if some.sum() < 2:
-        return np.zeros(len(found))
-    weight = n[some] / n[some].sum()
-    between = float((weight * (found[some] ** 2 - noise[some])).sum())
+    known = n >= 1
+    if known.sum() < 2:
+        return np.zeros(len(differences))
+    weight = n[known] / n[known].sum()
+    between = float((weight * (differences[known] ** 2 - noise[known])).sum())
     if between <= 0:
-        return np.zeros(len(found))
-    return np.where(some, found * between / (between + noise), 0.0)
+        return np.zeros(len(differences))
+    return np.where(known, differences * between / (between + noise), 0.0)
 
 
-def _in_words(evidence: Evidence, positions: FloatArray) -> str:
+def _describe(evidence: Evidence, positions: FloatArray) -> str:
+    """The effect on the widest interval, in words; "" without evidence."""
     levels = evidence.quantile_levels
     if len(levels) < 2 or not evidence.evaluations.any():
         return ""
@@ -140,9 +152,9 @@ def _in_words(evidence: Evidence, positions: FloatArray) -> str:
     shares = np.cumsum(evidence.counts.sum(axis=0))
     below, up_to = np.interp([low, high], EDGES[1:], shares / shares[-1])
     change = float(np.mean((positions[:, -1] - positions[:, 0]) / (high - low))) - 1
-    what = f"widened by {change:.0%}" if change > 0 else f"narrowed by {-change:.0%}"
-    held = f"{up_to - below:.0%}".replace("%", " %")
-    return (
-        f"the {levels[-1] - levels[0]:.0%} interval is {what}".replace("%", " %")
-        + f": without that it would have held {held} of the actuals of {evidence.evaluations.max():.0f} evaluations"
+    action = "widened" if change > 0 else "narrowed"
+    text = (
+        f"the {levels[-1] - levels[0]:.0%} interval is {action} by {abs(change):.0%}; without calibration it would "
+        f"have covered {up_to - below:.0%} of the actuals of {evidence.evaluations.max():.0f} evaluations"
     )
+    return text.replace("%", " %")

@@ -1,9 +1,9 @@
-"""Where an actual lies in its forecast, and what a forecast says elsewhere: quantile functions over normal scores.
+"""Quantile functions over normal scores: where an actual lies in its forecast, and what a forecast says elsewhere.
 
-A forecast gives a few quantiles. Between them its quantile function is taken as straight over normal scores, the
-quantiles of the standard normal distribution, and beyond the outermost ones it goes on as steeply as from the median
-to there. An actual then has a score of its own, the one at which the function takes its value; over many forecasts
-that are right, scores are distributed as the standard normal.
+A forecast gives a few quantiles. Its quantile function is taken as linear in normal scores, the quantiles of the
+standard normal distribution, between them; beyond the outermost quantiles it continues with the slope from the median
+to there. The score of an actual is the one at which the function takes its value. Over many correct forecasts, scores
+are distributed as the standard normal.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from models.panel.shards import shards
 
 AT_ONCE = 256
 WIDEST = 8.0
-"""Scores beyond it count as it: no more than one of 10^15 forecasts that are right lies there."""
+"""Scores are clipped here; of correct forecasts, fewer than one in 10^15 has a score beyond."""
 
 
 def quantiles_at(quantiles: FloatArray, known: FloatArray, wanted: FloatArray) -> FloatArray:
-    """What forecasts say at other scores than those that their quantiles lie at.
+    """The quantile functions of forecasts at other scores than those of their quantiles.
 
     Args:
         quantiles: Shape (row, ..., level), ascending; finite.
-        known: Shape (level,), their scores, strictly ascending, with the median's nearest to 0.
-        wanted: Shape (row, ..., wanted); finite.
+        known: Shape (level,), the scores of the quantiles, strictly ascending; the median's is nearest to 0.
+        wanted: Shape (row, ..., wanted), scores; finite.
 
     Returns:
-        Shape (row, ..., wanted); ascending where `wanted` is. A forecast without width stays as it is.
+        Shape (row, ..., wanted); ascending where `wanted` is. A forecast whose quantiles are all equal stays as it is.
     """
     found, middle = np.empty(wanted.shape), int(np.abs(known).argmin())
-    # Some rows at a time: what is added up over and over then stays in the cache.
+    # Some rows at a time, so that the sums stay in the cache.
     for rows in shards(len(quantiles), AT_ONCE):
         below, beyond = _steepness(quantiles[rows], known, middle)
         slopes = np.diff(quantiles[rows], axis=-1) / np.diff(known)
@@ -53,21 +53,21 @@ def scores_of(
 ) -> FloatArray:
     """The score of each actual in its own forecast.
 
-    Where the forecast says the same at several scores (zero sales, say, up to the median), or a bound cuts it off, an
-    actual there has all of them; it is given one of them by `chance`, as likely as the forecast says. Forecasts that
-    are right so have scores that are standard normal whatever they forecast.
+    A quantile function may be flat over a range of scores, for example zero up to the median, or be cut off by a bound.
+    An actual there has every score of the range; `chance` draws one of them with the probability that the forecast
+    gives it. So the scores of correct forecasts are standard normal whatever they forecast.
 
     Args:
         actual: Shape (point,); finite.
         quantiles: Shape (point, level), ascending.
         known: Shape (point, level), the scores of the quantiles.
-        bends: Shape (point, bend), ascending, the scores at which the quantile function may bend: a stretch where the
-            forecast says the same ends there, and not where a quantile happens to be known.
-        bounds: What no forecast is below, and above.
+        bends: Shape (point, bend), ascending, the scores at which the quantile function may bend: a flat range ends
+            there, not necessarily where a quantile is known.
+        bounds: No forecast is below the first or above the second.
         chance: Shape (point,), each in (0, 1).
 
     Returns:
-        Shape (point,), from -`WIDEST` to `WIDEST`; NaN where a forecast has no width.
+        Shape (point,), from -`WIDEST` to `WIDEST`; NaN where all quantiles of a forecast are equal.
 
     Source: Brockwell (2007), doi 10.1016/j.spl.2007.02.008, for the randomised transform of what is not continuous.
     """
@@ -84,7 +84,7 @@ def scores_of(
     low, high = at.copy(), at.copy()
     (same,) = np.nonzero(up_to > under)
     if len(same):
-        low[same], high[same] = _stretch(known[same], bends[same], under[same], up_to[same])
+        low[same], high[same] = _flat_range(known[same], bends[same], under[same], up_to[same])
     least, most = bounds
     if least is not None:
         low = np.where(actual <= least, -np.inf, low)
@@ -97,10 +97,10 @@ def scores_of(
 
 
 def _steepness(quantiles: FloatArray, known: FloatArray, middle: int) -> tuple[FloatArray, FloatArray]:
-    """How steeply quantile functions go on below the lowest quantile and above the highest one, shape (...) each.
+    """Slopes of quantile functions below the lowest quantile and above the highest one, shape (...) each.
 
-    As from the median, which is at `middle`, to there; a side without width, or without a quantile, goes on as the
-    whole does.
+    The slope is the one from the median, at `middle`, to there. Where that is 0, or the side has no quantile, it is the
+    slope from the lowest to the highest quantile.
     """
     whole = _over(quantiles[..., -1] - quantiles[..., 0], known[..., -1] - known[..., 0])
     below = _over(quantiles[..., middle] - quantiles[..., 0], known[..., middle] - known[..., 0])
@@ -108,8 +108,8 @@ def _steepness(quantiles: FloatArray, known: FloatArray, middle: int) -> tuple[F
     return np.where(below > 0, below, whole), np.where(beyond > 0, beyond, whole)
 
 
-def _stretch(known: FloatArray, bends: FloatArray, first: IntArray, end: IntArray) -> tuple[FloatArray, FloatArray]:
-    """From where to where forecasts say the same, of which the quantiles from `first` to before `end` are known."""
+def _flat_range(known: FloatArray, bends: FloatArray, first: IntArray, end: IntArray) -> tuple[FloatArray, FloatArray]:
+    """The lowest and highest score of a flat range whose quantiles are those from `first` to before `end`."""
     row = np.arange(len(known))
     padded = np.pad(known, ((0, 0), (1, 1)), constant_values=((0, 0), (-np.inf, np.inf)))
     outside = padded[row, first][:, None], padded[row, end + 1][:, None]
@@ -121,12 +121,15 @@ def _stretch(known: FloatArray, bends: FloatArray, first: IntArray, end: IntArra
 
 
 def even_chance(series: IntArray, step: IntArray, night: int) -> FloatArray:
-    """Numbers in (0, 1) that are the same whenever asked, and spread evenly over series, steps and nights.
+    """Numbers in (0, 1) that are spread evenly over series, steps and nights, the same for the same arguments.
 
     Args:
         series: Shape (point,).
         step: Shape (point,).
-        night: Number of the night.
+        night: A number for the night.
+
+    Returns:
+        Shape (point,).
 
     Source: Kronecker's sequence, with the golden ratio and two more irrational numbers.
     """
@@ -135,6 +138,6 @@ def even_chance(series: IntArray, step: IntArray, night: int) -> FloatArray:
 
 
 def _over(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
-    """A quotient; 0 where nothing is divided by."""
+    """A quotient; 0 where the denominator is not above 0."""
     numerator, denominator = np.broadcast_arrays(numerator, denominator)
     return np.divide(numerator, denominator, out=np.zeros(numerator.shape), where=denominator > 0)

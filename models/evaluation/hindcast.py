@@ -14,7 +14,7 @@ import numpy as np
 from models.arrays import BoolArray, FloatArray, IntArray
 from models.baselines.seasonal_naive import RECENT_SEASONS
 from models.calibration.calibration import Calibration
-from models.calibration.evidence import EvaluationPoints
+from models.calibration.evidence import EvaluationCounts
 from models.evaluation.evaluation_loss import EvaluationLoss, share
 from models.evaluation.past_night import PastNight
 from models.evaluation.point_errors import ERROR_CAP, ErrorSums, PointErrors
@@ -48,7 +48,7 @@ class HindcastEvaluation:
     steps_back: int
     in_sample: bool
     losses: dict[str, EvaluationLoss]
-    calibration_points: EvaluationPoints | None = None
+    calibration_points: EvaluationCounts | None = None
 
 
 def hindcast(
@@ -90,7 +90,7 @@ def hindcast(
         stride,
         held_out=min(evaluations, -(-_held_out_steps(panel) // stride)),
         criteria=SpecialDayCriteria.choose(panel),
-        uncalibrated=Calibration.none(levels, panel.horizon, sample.series_ids, bounds),
+        uncalibrated=Calibration.identity(levels, panel.horizon, sample.series_ids, bounds),
     )
     for night, scale in _past_nights(forecaster, sample, cutoffs, bounds):
         tally.add(night, scale)
@@ -131,7 +131,7 @@ class _Tally:
         self._change, self._changes = (np.zeros((evaluations, len(panel))) for _ in range(2))
         self._uncalibrated = uncalibrated
         self._calibration_points = [
-            EvaluationPoints(
+            EvaluationCounts(
                 panel.cutoff_index - stride * number, uncalibrated.quantile_levels, panel.horizon, panel.series_ids
             )
             for number in range(held_out)
@@ -164,9 +164,9 @@ class _Tally:
         points = None if in_sample else self._calibration_points[number]
         return HindcastEvaluation(int(self._stride * number), in_sample, losses, points)
 
-    def _add_calibration(self, points: EvaluationPoints, night: PastNight, errors: PointErrors) -> None:
+    def _add_calibration(self, points: EvaluationCounts, night: PastNight, errors: PointErrors) -> None:
         cell = series, position = errors.series, errors.step - 1
-        points.take(series, position, night.actual[cell], night.quantiles[cell], self._uncalibrated)
+        points.add(series, position, night.actual[cell], night.quantiles[cell], self._uncalibrated)
 
     def _add_change(self, night: PastNight, scale: FloatArray, number: int) -> None:
         """Add how far the night one stride later, that of an evaluation, moved the forecasts of this one."""

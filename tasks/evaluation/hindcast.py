@@ -76,7 +76,7 @@ def _keep_covered(
     fresh = [each.calibration_points for each in evaluations if each.calibration_points is not None]
     if not (calibration.enabled and calibration.hindcast_weight and fresh):
         return
-    evidence = Evidence.none(fresh[0].quantile_levels, fresh[0].horizon)
+    evidence = Evidence.empty(fresh[0].quantile_levels, fresh[0].horizon)
     for evaluation in fresh:
-        evidence = evidence.after(evaluation, calibration.half_life, 0.0, None, calibration.hindcast_weight)
+        evidence = evidence.updated(evaluation, calibration.half_life, 0.0, None, calibration.hindcast_weight)
     keep_evidence(places, known_at, evidence)

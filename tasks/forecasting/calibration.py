@@ -14,7 +14,7 @@ from models.baselines.fallback import Fallback
 from models.calendar.grid import TimeGrid
 from models.calibration.calibration import Calibration
 from models.calibration.estimate import calibration_of
-from models.calibration.evidence import EvaluationPoints, Evidence, group_of, groups_of
+from models.calibration.evidence import EvaluationCounts, Evidence, group_of, groups_of
 from models.evaluation.past_night import PastNight
 from models.panel.panel import Panel, places_of
 from models.settings.forecast import ForecastSettings
@@ -39,8 +39,8 @@ def tonights_calibration(places: Places, cutoff: datetime, panel: Panel, instead
     bounds = instead.lower_bound, instead.upper_bound
     stored = history.calibration_evidence(places.engine(), places.job, cutoff)
     if stored is None:
-        return Calibration.none(instead.quantile_levels, panel.horizon, panel.series_ids, bounds)
-    evidence = Evidence.of_arrays(unpacked(stored)).of(instead.quantile_levels, panel.horizon)
+        return Calibration.identity(instead.quantile_levels, panel.horizon, panel.series_ids, bounds)
+    evidence = Evidence.from_arrays(unpacked(stored)).for_levels(instead.quantile_levels, panel.horizon)
     return calibration_of(evidence, panel.series_ids, instead.group, bounds)
 
 
@@ -74,7 +74,7 @@ class Covered:
         self._places, self._panel, self._before = places, panel, before
         self._grid = TimeGrid(panel.frequency, panel.time_zone)
         levels = np.array(sorted({*forecast.quantile_levels, 0.5}))
-        self._evaluation = EvaluationPoints(panel.cutoff_index, levels, forecast.horizon, panel.series_ids)
+        self._evaluation = EvaluationCounts(panel.cutoff_index, levels, forecast.horizon, panel.series_ids)
         # Nights mostly have the same series, and to look each up takes long.
         self._ids, self._place = np.zeros(0, "<U1"), np.full(len(panel), -1)
 
@@ -84,7 +84,7 @@ class Covered:
         stored = history.applied_calibration(self._places.engine(), self._places.job, cutoff)
         if stored is None or not np.array_equal(night.quantile_levels, self._evaluation.quantile_levels):
             return
-        by = Calibration.of_arrays(unpacked(stored))
+        by = Calibration.from_arrays(unpacked(stored))
         if not np.array_equal(by.quantile_levels, self._evaluation.quantile_levels):
             return
         if not np.array_equal(by.series_ids, self._ids):
@@ -92,7 +92,7 @@ class Covered:
         steps = night.cutoff_index + 1 + np.arange(night.actual.shape[1])
         series, at = np.nonzero(night.realised & (steps > after_index) & (self._place >= 0)[:, None])
         quantiles = night.quantiles[series, at]
-        self._evaluation.take(series, at, night.actual[series, at], quantiles, by, self._place[series])
+        self._evaluation.add(series, at, night.actual[series, at], quantiles, by, self._place[series])
 
     def keep(self, cutoff: datetime, settings: CalibrationSettings) -> None:
         """Add the evaluation to what is known; where no point of it counts, nothing changes."""
@@ -101,11 +101,11 @@ class Covered:
             return
         stored = history.calibration_evidence(self._places.engine(), self._places.job, cutoff)
         levels, horizon = evaluation.quantile_levels, evaluation.horizon
-        known = Evidence.none(levels, horizon) if stored is None else Evidence.of_arrays(unpacked(stored))
+        known = Evidence.empty(levels, horizon) if stored is None else Evidence.from_arrays(unpacked(stored))
         step, group = np.arange(horizon), group_of(np.arange(horizon), horizon)
         ahead = np.bincount(group, step + 1.0, minlength=groups_of(horizon)) / np.bincount(group)
         lag = ahead / max(1, self._panel.cutoff_index - self._before)
-        known = known.of(levels, horizon).after(evaluation, settings.half_life, settings.rate, lag)
+        known = known.for_levels(levels, horizon).updated(evaluation, settings.half_life, settings.rate, lag)
         keep_evidence(self._places, cutoff, known)
 
 

@@ -96,7 +96,7 @@ def predict(
         instead = forecaster.fallback(panel, forecast)
         if settings.enabled:
             calibration = tonights_calibration(places, cutoff, panel, instead)
-            choices += [calibration.said] if calibration.said else []
+            choices += [calibration.description] if calibration.description else []
     if runner.on_cluster and fitted.lies is not None:
         parts = parts_from_cluster(places, runner, panel, instead, calibration, fitted.lies, tonight, panel_file.parent)
     else:

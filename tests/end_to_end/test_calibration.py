@@ -41,23 +41,25 @@ def rows(job, cutoff):
 
 def test_the_first_night_is_calibrated_by_evaluations_that_the_model_had_not_learnt_from(week):
     places, cutoffs = nights(week)
-    known = Evidence.of_arrays(unpacked(history.calibration_evidence(places.engine(), "small", cutoffs[0])))
+    known = Evidence.from_arrays(unpacked(history.calibration_evidence(places.engine(), "small", cutoffs[0])))
     # Two weeks are held out, each evaluation counts half, less as it grows older.
     assert known.evaluations.max() == pytest.approx(0.5 * (0.5 ** (np.arange(14) / 60)).sum(), rel=1e-6)
-    applied = Calibration.of_arrays(unpacked(history.applied_calibration(places.engine(), "small", cutoffs[0])))
+    applied = Calibration.from_arrays(unpacked(history.applied_calibration(places.engine(), "small", cutoffs[0])))
     assert applied.series_ids.tolist() == ["a", "b", "c", "d", "e", "f"]
     assert (
-        np.abs(applied.positions[0] - Calibration.none(applied.quantile_levels, 1, np.zeros(0, str)).positions).max()
+        np.abs(
+            applied.positions[0] - Calibration.identity(applied.quantile_levels, 1, np.zeros(0, str)).positions
+        ).max()
         > 0.01
     )
-    said = read_details(places, cutoffs[0])["network"]["choices"][-1]
-    assert said.startswith("the 80 % interval is ")
+    description = read_details(places, cutoffs[0])["network"]["choices"][-1]
+    assert description.startswith("the 80 % interval is ")
 
 
 def test_evaluations_add_up_from_night_to_night(week):
     places, cutoffs = nights(week)
     found = [
-        Evidence.of_arrays(unpacked(history.calibration_evidence(places.engine(), "small", cutoff)))
+        Evidence.from_arrays(unpacked(history.calibration_evidence(places.engine(), "small", cutoff)))
         for cutoff in cutoffs
     ]
     # Each step comes true for the first time on another evaluation.
@@ -68,7 +70,7 @@ def test_evaluations_add_up_from_night_to_night(week):
     assert np.abs(found[-1].drift[0]).max() > 0
 
 
-def test_a_past_night_run_again_says_the_same(week, tmp_path):
+def test_a_past_night_run_again_gives_the_same(week, tmp_path):
     job = shutil.copytree(week.parent, tmp_path / "again") / week.name
     _, cutoffs = nights(week)
     assert run_night(job, cutoff="2024-02-07").state == "unchanged"
@@ -83,7 +85,7 @@ def test_without_calibration_the_networks_own_quantiles_are_published(week, tmp_
     places, cutoffs = nights(job)
     run_night(job, cutoff="2024-02-09")
     raw, published = rows(job, cutoffs[-1]), rows(week, cutoffs[-1])
-    by = Calibration.of_arrays(unpacked(history.applied_calibration(places.engine(), "small", cutoffs[-1])))
+    by = Calibration.from_arrays(unpacked(history.applied_calibration(places.engine(), "small", cutoffs[-1])))
     mine = raw["source"] == "model"
     levels = ["q0_1", "q0_5", "q0_9"]
     quantiles = raw.loc[mine, levels].to_numpy().reshape(6, 7, 3)

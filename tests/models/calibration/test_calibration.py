@@ -1,4 +1,4 @@
-"""Calibrated quantiles hold what they say, in made-up nights; and what must never happen to them does not."""
+"""Calibrated quantiles have the coverage that they claim, in simulated nights, and never cross."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from scipy.special import ndtri
 
 from models.calibration.calibration import Calibration
 from models.calibration.estimate import calibration_of
-from models.calibration.evidence import EvaluationPoints, Evidence, group_of, groups_of
+from models.calibration.evidence import EvaluationCounts, Evidence, group_of, groups_of
 from models.panel.forecast import Forecast, mean_of_quantiles
 
 LEVELS = np.array([0.1, 0.25, 0.5, 0.75, 0.9])
@@ -26,14 +26,14 @@ ALONE = np.zeros(len(IDS), np.int64)
 def evaluations_of(actual, raw, nights, *, published=None, by=None, evidence=None, half_life=1e6, rate=0.0):
     """Evidence of some evaluations, each of one night with all its steps; `actual(night)` has shape (series,
     horizon)."""
-    evidence = evidence or Evidence.none(LEVELS, HORIZON)
-    by = by or Calibration.none(LEVELS, HORIZON, IDS)
-    said = raw if published is None else published
+    evidence = evidence or Evidence.empty(LEVELS, HORIZON)
+    by = by or Calibration.identity(LEVELS, HORIZON, IDS)
+    quantiles = raw if published is None else published
     series, step = (each.ravel() for each in np.indices((len(IDS), HORIZON)))
     for night in range(nights):
-        evaluation = EvaluationPoints(night, LEVELS, HORIZON, IDS)
-        evaluation.take(series, step, actual(night).ravel(), said.reshape(-1, len(LEVELS)), by)
-        evidence = evidence.after(evaluation, half_life, rate, np.ones(HORIZON) if rate else None)
+        evaluation = EvaluationCounts(night, LEVELS, HORIZON, IDS)
+        evaluation.add(series, step, actual(night).ravel(), quantiles.reshape(-1, len(LEVELS)), by)
+        evidence = evidence.updated(evaluation, half_life, rate, np.ones(HORIZON) if rate else None)
     return evidence
 
 
@@ -51,15 +51,15 @@ def held(calibration, draw, raw=RAW):
     return np.mean([(draw()[..., None] <= quantiles).mean(axis=(0, 1)) for _ in range(200)], axis=0)
 
 
-def test_quantiles_that_were_too_narrow_hold_what_they_say(random):
+def test_quantiles_that_were_too_narrow_cover_what_they_claim(random):
     def draw(night=0):
         return 10 + 2.0 * random.standard_normal((len(IDS), HORIZON))
 
-    assert np.abs(held(Calibration.none(LEVELS, HORIZON, IDS), draw) - LEVELS).max() > 0.1
+    assert np.abs(held(Calibration.identity(LEVELS, HORIZON, IDS), draw) - LEVELS).max() > 0.1
     made = calibration_of(evaluations_of(draw, RAW, 60), IDS, ALONE)
     assert np.abs(held(made, draw) - LEVELS).max() < 0.01
-    assert made.said.startswith("the 80 % interval is widened by 98 %")
-    assert "it would have held 48 % of the actuals of 60 evaluations" in made.said
+    assert made.description.startswith("the 80 % interval is widened by 98 %")
+    assert "it would have covered 48 % of the actuals of 60 evaluations" in made.description
 
 
 def test_steps_are_calibrated_apart(random):
@@ -78,12 +78,12 @@ def test_series_that_are_wider_than_others_get_wider_quantiles(random):
     def draw(night=0):
         return 10 + width * random.standard_normal((len(IDS), HORIZON))
 
-    evidence, made = Evidence.none(LEVELS, HORIZON), Calibration.none(LEVELS, HORIZON, IDS)
+    evidence, made = Evidence.empty(LEVELS, HORIZON), Calibration.identity(LEVELS, HORIZON, IDS)
     series, step = (each.ravel() for each in np.indices((len(IDS), HORIZON)))
     for night in range(150):
-        evaluation = EvaluationPoints(night, LEVELS, HORIZON, IDS)
-        evaluation.take(series, step, draw().ravel(), made.quantiles(RAW).reshape(-1, 5), made)
-        evidence = evidence.after(evaluation, 30, 0.0, None)
+        evaluation = EvaluationCounts(night, LEVELS, HORIZON, IDS)
+        evaluation.add(series, step, draw().ravel(), made.quantiles(RAW).reshape(-1, 5), made)
+        evidence = evidence.updated(evaluation, 30, 0.0, None)
         made = calibration_of(evidence, IDS, ALONE)
     quantiles = made.quantiles(RAW)
     for half in (slice(0, 20), slice(20, 40)):
@@ -102,9 +102,9 @@ def test_a_new_series_is_as_its_pool(random):
 
 
 def test_little_evidence_changes_little(random):
-    nothing = calibration_of(Evidence.none(LEVELS, HORIZON), IDS, ALONE)
+    nothing = calibration_of(Evidence.empty(LEVELS, HORIZON), IDS, ALONE)
     np.testing.assert_allclose(nothing.quantiles(RAW), RAW, atol=1e-6)
-    assert nothing.said == ""
+    assert nothing.description == ""
     few = evaluations_of(lambda _: 10 + 2 * random.standard_normal((len(IDS), HORIZON)), RAW, 2)
     assert np.abs(calibration_of(few, IDS, ALONE).quantiles(RAW) - RAW).max() < 0.25
 
@@ -134,7 +134,7 @@ def test_newer_evaluations_weigh_more():
 
 def test_levels_that_held_too_much_are_moved_until_they_hold_what_they_say(random):
     """Without any weight on the shares themselves, by what was covered alone."""
-    evidence, width = Evidence.none(LEVELS, HORIZON), 1.0
+    evidence, width = Evidence.empty(LEVELS, HORIZON), 1.0
     series, step = (each.ravel() for each in np.indices((len(IDS), HORIZON)))
     below = []
     for night in range(400):
@@ -144,9 +144,9 @@ def test_levels_that_held_too_much_are_moved_until_they_hold_what_they_say(rando
         width = 1.0 if night < 100 else 2.0
         actual = 10 + width * random.standard_normal((len(IDS), HORIZON))
         below.append((actual[..., None] <= published).mean(axis=(0, 1)))
-        evaluation = EvaluationPoints(night, LEVELS, HORIZON, IDS)
-        evaluation.take(series, step, actual.ravel(), published.reshape(-1, 5), by)
-        evidence = evidence.after(evaluation, 60, 0.1, np.ones(HORIZON))
+        evaluation = EvaluationCounts(night, LEVELS, HORIZON, IDS)
+        evaluation.add(series, step, actual.ravel(), published.reshape(-1, 5), by)
+        evidence = evidence.updated(evaluation, 60, 0.1, np.ones(HORIZON))
     assert np.abs(np.mean(below[-200:], axis=0) - LEVELS).max() < 0.01
     assert np.abs(np.mean(below, axis=0) - LEVELS).max() < 0.02
 
@@ -155,17 +155,17 @@ def test_counts_with_many_zeros_stay_counts(random):
     """Two thirds of the days are zero, the forecast says half; no quantile is below zero, the level at 2/3 is zero."""
     levels = np.array([0.1, 0.5, 0.6, 0.75, 0.9])
     quantiles = np.tile([0.0, 0.0, 1.0, 3.0, 6.0], (len(IDS), HORIZON, 1))
-    by = Calibration.none(levels, HORIZON, IDS, (0.0, None))
+    by = Calibration.identity(levels, HORIZON, IDS, (0.0, None))
     series, step = (each.ravel() for each in np.indices((len(IDS), HORIZON)))
-    evidence = Evidence.none(levels, HORIZON)
+    evidence = Evidence.empty(levels, HORIZON)
 
     def draw():
         return np.where(random.random((len(IDS), HORIZON)) < 2 / 3, 0.0, random.uniform(0, 8, (len(IDS), HORIZON)))
 
     for night in range(150):
-        evaluation = EvaluationPoints(night, levels, HORIZON, IDS)
-        evaluation.take(series, step, draw().ravel(), quantiles.reshape(-1, 5), by)
-        evidence = evidence.after(evaluation, 1e6, 0.0, None)
+        evaluation = EvaluationCounts(night, levels, HORIZON, IDS)
+        evaluation.add(series, step, draw().ravel(), quantiles.reshape(-1, 5), by)
+        evidence = evidence.updated(evaluation, 1e6, 0.0, None)
     made = calibration_of(evidence, IDS, ALONE, (0.0, None)).quantiles(quantiles)
     assert made.min() == 0.0
     assert made[..., 2].max() < 0.1
@@ -178,9 +178,9 @@ def test_a_constant_series_stays_constant(random):
     made = calibration_of(evidence, IDS, ALONE)
     flat = np.full(RAW.shape, 5.0)
     np.testing.assert_array_equal(made.quantiles(flat), flat)
-    evaluation = EvaluationPoints(0, LEVELS, HORIZON, IDS)
-    evaluation.take(
-        np.zeros(1, int), np.zeros(1, int), np.array([9.0]), flat[0, :1], Calibration.none(LEVELS, HORIZON, IDS)
+    evaluation = EvaluationCounts(0, LEVELS, HORIZON, IDS)
+    evaluation.add(
+        np.zeros(1, int), np.zeros(1, int), np.array([9.0]), flat[0, :1], Calibration.identity(LEVELS, HORIZON, IDS)
     )
     assert not evaluation.counts.any()
 
@@ -201,7 +201,7 @@ def test_quantiles_never_cross_nor_leave_the_bounds(quantiles, positions, stretc
 
 @given(st.lists(st.floats(0, 1), min_size=30, max_size=30), st.integers(0, 200), st.floats(0, 1.5))
 def test_any_evidence_gives_rising_positions(shares, evaluations, drift):
-    empty = Evidence.none(LEVELS, HORIZON)
+    empty = Evidence.empty(LEVELS, HORIZON)
     counts = empty.counts.copy()
     counts[:, 60:90] = evaluations * np.array(shares) / max(sum(shares), 1e-9)
     evidence = replace(
@@ -235,17 +235,17 @@ def test_only_the_models_forecasts_are_calibrated_and_their_means_follow():
 
 def test_what_is_kept_comes_back(random):
     evidence = evaluations_of(lambda _: 10 + random.standard_normal((len(IDS), HORIZON)), RAW, 5)
-    again = Evidence.of_arrays(evidence.arrays())
+    again = Evidence.from_arrays(evidence.arrays())
     made, same = calibration_of(evidence, IDS, ALONE, (0.0, None)), calibration_of(again, IDS, ALONE, (0.0, None))
     np.testing.assert_allclose(made.positions, same.positions, atol=1e-6)
-    kept = Calibration.of_arrays(made.arrays())
+    kept = Calibration.from_arrays(made.arrays())
     assert kept.bounds == (0.0, None)
     np.testing.assert_allclose(kept.stretch, made.stretch, rtol=1e-6)
 
 
 def test_evidence_serves_other_levels_and_horizons(random):
     evidence = evaluations_of(lambda _: 10 + 2 * random.standard_normal((len(IDS), HORIZON)), RAW, 60)
-    other = evidence.of(np.array([0.05, 0.5, 0.95]), 5)
+    other = evidence.for_levels(np.array([0.05, 0.5, 0.95]), 5)
     made = calibration_of(other, IDS, ALONE)
     np.testing.assert_allclose(made.positions, np.tile(2 * ndtri([0.05, 0.5, 0.95]), (5, 1)), rtol=0.1, atol=0.1)
 

@@ -35,7 +35,7 @@ def panel():
 
 
 def evidence(evaluations: float) -> Evidence:
-    empty = Evidence.none(LEVELS, 2)
+    empty = Evidence.empty(LEVELS, 2)
     counts = empty.counts.copy()
     # All actuals far above.
     counts[:, 120] = evaluations
@@ -49,18 +49,18 @@ def test_a_night_is_calibrated_by_the_newest_evaluation_before_it(places):
     found = {number: tonights_calibration(places, day(number), panel(), instead) for number in (3, 4, 5, 6)}
     assert [made.positions[0, 1] > 1 for made in found.values()] == [False, True, True, False]
     assert found[4].bounds == (0.0, None)
-    assert found[3].said == ""
+    assert found[3].description == ""
 
 
 def test_the_two_columns_of_a_night_are_written_apart(places, tmp_path):
-    made = Calibration.none(LEVELS, 2, panel().series_ids)
+    made = Calibration.identity(LEVELS, 2, panel().series_ids)
     file = tmp_path / "calibration.npz"
     file.write_bytes(packed(made.arrays()))
     keep_evidence(places, day(3), evidence(1.0))
     keep_calibration(places, day(3), file)
     keep_calibration(places, day(4), None)
     engine = places.engine()
-    again = Calibration.of_arrays(unpacked(history.applied_calibration(engine, "sales", day(3))))
+    again = Calibration.from_arrays(unpacked(history.applied_calibration(engine, "sales", day(3))))
     assert again.series_ids.tolist() == ["a", "b", "é/1"]
     np.testing.assert_array_equal(again.positions, made.positions)
     assert history.applied_calibration(engine, "sales", day(4)) is None

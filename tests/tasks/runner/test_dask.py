@@ -105,7 +105,7 @@ class Night:
 
 def too_narrow() -> Evidence:
     """Thirty evaluations on which actuals lay twice as far out as forecasts said."""
-    evidence = Evidence.none(np.array(FORECAST.quantile_levels), 7)
+    evidence = Evidence.empty(np.array(FORECAST.quantile_levels), 7)
     shares = np.diff(ndtr(EDGES / 2))
     return replace(
         evidence, evaluations=np.full(7, 30.0), points=np.full(7, 360.0), counts=np.tile(30 * shares, (7, 1))
