@@ -13,7 +13,7 @@ from typing import Any
 from flows.job.job import load_job
 from models.baselines.challengers import require_challengers
 from models.evaluation.backtest import Judged
-from tasks.evaluation.backtest import Train, backtest, choose_cutoffs
+from tasks.evaluation.backtest import BacktestRun, Train, backtest, choose_cutoffs
 from tasks.reading.read_series import read_series
 from tasks.report.backtest_page import BacktestPage, describe_difference, write_backtest
 
@@ -115,18 +115,8 @@ def backtest_job(job: str | Path, cutoffs: int, challengers: Sequence[str] = (),
     part = loaded.job
     with TemporaryDirectory() as folder:
         rows_file = read_series(part.source, loaded.base, part.forecast, None, None, Path(folder))
-        chosen = choose_cutoffs(rows_file, part.source, part.forecast, part.audit, cutoffs, datetime.now(UTC))
-        judged = backtest(
-            rows_file,
-            part.source,
-            part.forecast,
-            part.audit,
-            part.network,
-            part.training,
-            part.monitor,
-            chosen,
-            challengers,
-            train,
-        )
+        run = BacktestRun(part, rows_file, challengers, train)
+        chosen = choose_cutoffs(run, cutoffs, datetime.now(UTC))
+        judged = backtest(run, chosen)
     page = write_backtest(loaded.places, judged, chosen, TRAINED[train], part.forecast.zone)
     return Backtested(part.name, chosen, judged, train, page)

@@ -7,7 +7,7 @@ from flows.night.stopwatch import Stopwatch
 from models.errors import InputError
 from sql.errors import SourceError
 from tasks.night.night import Run
-from tasks.planning.read_plan import Context, plan_context
+from tasks.planning.read_plan import ReadPlan, plan_reading
 from tasks.reading.audit import audit_input
 from tasks.reading.read_series import read_series
 from tasks.run.run_log import expected_rows
@@ -17,19 +17,7 @@ from tasks.step import inside_flow
 def read_history(run: Run, clock: Stopwatch) -> History:
     """The newest rows where the night will only load its model, else all."""
     with clock("read"):
-        plan = plan_context(
-            run.places,
-            run.job.source,
-            run.places.base,
-            run.job.forecast,
-            run.job.network,
-            run.training,
-            run.job.audit,
-            run.job.monitor,
-            run.job.aggregation_levels,
-            run.requested_cutoff,
-            run.scratch,
-        )
+        plan = plan_reading(run)
     if plan is None:
         return read_whole_history(run, clock)
     try:
@@ -37,7 +25,7 @@ def read_history(run: Run, clock: Stopwatch) -> History:
     except (InputError, SourceError):
         # The message names the true cause only if all rows were read.
         return read_whole_history(run, clock)
-    return history if plan.holds(history.audit.cutoff, run.job.forecast) else read_whole_history(run, clock)
+    return history if plan.covers(history.audit.cutoff, run.grid) else read_whole_history(run, clock)
 
 
 def read_whole_history(run: Run, clock: Stopwatch) -> History:
@@ -45,7 +33,7 @@ def read_whole_history(run: Run, clock: Stopwatch) -> History:
     return _read(run, None, clock)
 
 
-def _read(run: Run, plan: Context | None, clock: Stopwatch) -> History:
+def _read(run: Run, plan: ReadPlan | None, clock: Stopwatch) -> History:
     since, window = (None, None) if plan is None else (plan.since, plan.window)
     with clock("read"):
         rows = expected_rows(run.ledger, plan is None) if inside_flow() else None

@@ -15,7 +15,7 @@ from tasks.forecasting.predict import Predicted
 from tasks.monitoring.notify import Notified
 from tasks.monitoring.watch import Watched
 from tasks.night.night import Night
-from tasks.planning.read_plan import Context
+from tasks.planning.read_plan import ReadPlan
 from tasks.publishing.publish import Published
 from tasks.training.decide import Decided
 from tasks.training.fit_model import Fitted
@@ -35,7 +35,7 @@ class History:
     rows_file: Path
     panel_file: Path
     audit: Audit
-    plan: Context | None
+    plan: ReadPlan | None
 
 
 @dataclass(frozen=True)

@@ -95,14 +95,7 @@ def hindcast_new_model(night: Night, prepared: Prepared, clock: Stopwatch) -> No
         return
     night.ledger.forget()
     with clock("hindcast"):
-        run_hindcast(
-            night.places,
-            prepared.history.panel_file,
-            prepared.model,
-            night.job.forecast,
-            night.job.monitor,
-            night.job.calibration,
-        )
+        run_hindcast(night, prepared.history.panel_file, prepared.model)
 
 
 def forecast_and_publish(night: Night, prepared: Prepared, clock: Stopwatch) -> Forecasted:
@@ -163,14 +156,9 @@ def judge(
     night.ledger.forget()
     with clock("score"):
         scored = score(
-            night.places,
+            night,
             history.panel_file,
             history.rows_file,
-            night.job.monitor,
-            night.cutoff,
-            night.job.aggregation_levels,
-            night.job.forecast,
-            night.job.calibration,
             None if history.plan is None else history.plan.window,
             None if forecast is None else forecast.predicted.file,
         )

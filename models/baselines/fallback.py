@@ -22,10 +22,10 @@ ENOUGH_SEASONAL = 3
 RECENT_STEPS, RECENT_SEASONS = 200, 8
 
 
-def spread_steps(season_length: int) -> int:
+def history_needed(season_length: int) -> int:
     """Number of newest steps from which the spread of a fallback is taken.
 
-    >>> spread_steps(7), spread_steps(168)
+    >>> history_needed(7), history_needed(168)
     (200, 1344)
     """
     return max(RECENT_STEPS, RECENT_SEASONS * season_length)
@@ -115,7 +115,7 @@ class Fallback:
         newest, last = (np.concatenate(each) for each in zip(*seasons, strict=True))
         shaped = replace(bare, shapes=_shapes(newest, last, bare.group))
         profile = shaped._profile(newest, last)
-        recent = spread_steps(season_length)
+        recent = history_needed(season_length)
         typical = None
         # A series with two values has a difference of its own.
         if any((part.newest(recent).observed_counts < 2).any() for part in parts):
@@ -186,7 +186,7 @@ class Fallback:
         """
         season_length, share = self.season_length, np.abs(2 * self.quantile_levels - 1)
         series, before_end, values = observed_values(panel)
-        recent = before_end < spread_steps(season_length)
+        recent = before_end < history_needed(season_length)
         series, before_end, values = series[recent], before_end[recent], values[recent]
         position = panel.offsets[series + 1] - 1 - before_end
         earlier = position - season_length

@@ -126,7 +126,7 @@ class _Tally:
         uncalibrated: Calibration,
     ) -> None:
         self._panel, self._evaluations, self._stride = panel, evaluations, stride
-        self._special_definition, self._special_days = criteria.text, SpecialDays(panel, criteria)
+        self._special_days = SpecialDays(panel, criteria)
         self._sums = ErrorSums.zeros(evaluations, len(panel))
         self._change, self._changes = (np.zeros((evaluations, len(panel))) for _ in range(2))
         self._uncalibrated = uncalibrated
@@ -160,7 +160,7 @@ class _Tally:
         for name, mask in masks.items():
             change, changes = self._change[number, mask].sum(), self._changes[number, mask].sum()
             sums = self._sums.of((number, mask))
-            losses[name] = EvaluationLoss.of(sums, self._special_definition, instability=share(change, changes))
+            losses[name] = EvaluationLoss.of(sums, self._special_days.definition, instability=share(change, changes))
         points = None if in_sample else self._calibration_points[number]
         return HindcastEvaluation(int(self._stride * number), in_sample, losses, points)
 

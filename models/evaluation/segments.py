@@ -2,14 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from models.arrays import BoolArray
-from models.evaluation.volume_classes import volume_segments
+from models.evaluation.past_night import PastNight
+from models.evaluation.volume_classes import VolumeClasses
 from models.panel.panel import Panel
 from models.settings.monitoring import MonitorSettings
+
+
+@dataclass(frozen=True)
+class Segments:
+    """The segments of a job on each of its nights: name to a mask of shape (series,).
+
+    Attributes:
+        constant: Those that are the same on every night, `all` among them.
+        volumes: Those that change every few weeks; None where the job has none.
+    """
+
+    constant: Mapping[str, BoolArray]
+    volumes: VolumeClasses | None
+
+    def at(self, cutoff_index: int) -> dict[str, BoolArray]:
+        """The segments that are watched on a night, by the grid position of its cutoff."""
+        return {**self.constant, **(self.volumes.at(cutoff_index) if self.volumes else {})}
+
+    def of_night(self, night: PastNight) -> dict[str, BoolArray]:
+        """The segments for which a night is scored: the watched ones, and one for each version that forecast it."""
+        return self.at(night.cutoff_index) | night.version_segments(self.constant["all"])
 
 
 def segments_of(panel: Panel, columns: Sequence[str]) -> dict[str, BoolArray]:
@@ -31,5 +54,5 @@ def watched_segments(panel: Panel, monitor: MonitorSettings) -> dict[str, BoolAr
     Returns:
         Name to a mask of shape (series,).
     """
-    classes = volume_segments(panel, panel.cutoff_index) if monitor.volume_classes else {}
-    return segments_of(panel, monitor.segments) | classes
+    volumes = VolumeClasses(panel) if monitor.volume_classes else None
+    return Segments(segments_of(panel, monitor.segments), volumes).at(panel.cutoff_index)

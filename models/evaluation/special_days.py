@@ -73,9 +73,13 @@ class SpecialDays:
         criteria: What makes a day special.
         series_ids: Shape (series,), the ids that `at` counts in this order; the panel's own where None. For ids that
             the panel does not hold, such as aggregates, only public holidays make a day special.
+
+    Attributes:
+        definition: The `text` of the criteria.
     """
 
     def __init__(self, panel: Panel, criteria: SpecialDayCriteria, series_ids: StringArray | None = None) -> None:
+        self.definition = criteria.text
         self._panel, self._season = panel, panel.season_lengths[0]
         self._place = np.arange(len(panel)) if series_ids is None else places_of(series_ids, panel.series_ids)
         self._first = panel.cutoff_index + 1 - panel.lengths

@@ -1,4 +1,4 @@
-"""Published forecasts against what came true: scores, hindcasts, backtests.
+"""Published forecasts against the actuals that have arrived: scores, hindcasts, backtests.
 
-Its face: `score`, `backtest`.
+Its face: `score`, `run_hindcast`, `backtest`.
 """

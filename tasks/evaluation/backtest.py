@@ -1,8 +1,9 @@
-"""The steps of a backtest: choose cutoffs, train, forecast from each, let others do so too, judge together."""
+"""The steps of a backtest: choose cutoffs, train, forecast from each, let challengers forecast too, score together."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
@@ -14,20 +15,15 @@ from models.arrays import FloatArray
 from models.audit.build_panel import build_panel
 from models.audit.covariates import Covariates
 from models.baselines.challengers import Challenge, challenge
-from models.calendar.grid import TimeGrid
 from models.errors import InputError
 from models.evaluation.backtest import NETWORK, Judged, Origin, judge_origins
 from models.evaluation.segments import watched_segments
 from models.network.forecaster import Forecaster
 from models.panel.forecast import Forecast
 from models.panel.panel import Panel
-from models.settings.audit import AuditSettings
-from models.settings.forecast import ForecastSettings
 from models.settings.monitoring import MonitorSettings
-from models.settings.network import NetworkSettings
-from models.settings.training import TrainingSettings
 from sql.source.as_of import known_at
-from sql.source.read import Source
+from tasks.night.job import Job
 from tasks.process_pool import spread_over, worker_count
 from tasks.quiet_keras import quiet_import
 from tasks.reading.covariates import covariates
@@ -38,97 +34,107 @@ from tasks.store.rows_file import load_rows
 Train = Literal["once", "each"]
 
 
+@dataclass(frozen=True)
+class BacktestRun:
+    """What every step of one backtest knows.
+
+    Attributes:
+        job: The job.
+        rows_file: All rows of its source and every version of each, from `read_series`.
+        challengers: Names of forecasters to compare with besides the seasonal naive, see `CHALLENGERS`.
+        train: Train the network once, at the first cutoff, or anew at each.
+    """
+
+    job: Job
+    rows_file: Path
+    challengers: Sequence[str] = ()
+    train: Train = "once"
+
+    def whole_panel(self, now: datetime) -> Panel:
+        """The whole history as it is known now, from which forecasts are scored."""
+        rows = load_rows(self.rows_file)
+        if self.job.source.recorded_at is not None:
+            rows = known_at(rows, now)
+        # Only its values are used: covariates need not be known beyond its end.
+        return build_panel(rows, self.job.forecast, Covariates(), cutoff=None, now=now, audit=self.job.audit)[0]
+
+    def panel_at(self, cutoff: datetime, now: datetime) -> Panel:
+        """The history as a night at a cutoff would have known it; no night runs later than now."""
+        source, forecast = self.job.source, self.job.forecast
+        moment = moment_of_knowledge(source, forecast.grid, cutoff, now)
+        columns = covariates(source, self.rows_file, moment)
+        rows = seen_at(load_rows(self.rows_file), source, forecast, cutoff, now)
+        return build_panel(rows, forecast, columns, cutoff=cutoff, now=now, audit=self.job.audit)[0]
+
+
 @step("choose cutoffs")
-def choose_cutoffs(
-    rows_file: Path, source: Source, forecast: ForecastSettings, policies: AuditSettings, count: int, now: datetime
-) -> list[datetime]:
+def choose_cutoffs(run: BacktestRun, count: int, now: datetime) -> list[datetime]:
     """Cutoffs a horizon apart, oldest first, the newest a whole horizon before the last observed step.
 
     Raises:
         InputError: less than half of the history would be left to train on.
     """
-    panel = _panel(rows_file, source, forecast, policies, None, now)
-    grid = TimeGrid(panel.frequency, panel.time_zone)
-    index = panel.cutoff_index - forecast.horizon * np.arange(count, 0, -1)
-    if int(panel.lengths.max()) < 2 * forecast.horizon * count:
-        most = int(panel.lengths.max()) // (2 * forecast.horizon)
+    panel, horizon = run.whole_panel(now), run.job.forecast.horizon
+    longest = int(panel.lengths.max())
+    if longest < 2 * horizon * count:
         raise InputError(
-            f"The longest series has {panel.lengths.max()} steps: {count} cutoffs of horizon {forecast.horizon} leave "
-            f"less than half of them to train on. Ask for at most {most} cutoffs, or for a shorter horizon."
+            f"The longest series has {longest} steps: {count} cutoffs of horizon {horizon} leave less than half of "
+            f"them to train on. Ask for at most {longest // (2 * horizon)} cutoffs, or for a shorter horizon."
         )
-    return [moment.to_pydatetime() for moment in pd.DatetimeIndex(grid.to_utc(index), tz="UTC")]
+    index = panel.cutoff_index - horizon * np.arange(count, 0, -1)
+    return [moment.to_pydatetime() for moment in pd.DatetimeIndex(panel.grid.to_utc(index), tz="UTC")]
 
 
 @step("forecast from {cutoffs} and score")
-def backtest(
-    rows_file: Path,
-    source: Source,
-    forecast: ForecastSettings,
-    policies: AuditSettings,
-    network: NetworkSettings,
-    training: TrainingSettings,
-    monitor: MonitorSettings,
-    cutoffs: list[datetime],
-    challengers: Sequence[str] = (),
-    train: Train = "once",
-) -> Judged:
-    """Train, forecast from each cutoff, and judge by what came after: per step, per segment and over all.
+def backtest(run: BacktestRun, cutoffs: list[datetime]) -> Judged:
+    """Train, forecast from each cutoff, and score by what came after: each step, each segment and all together.
 
     Challengers forecast the same panels, at the network's own quantile levels and bounds.
     """
-    after = datetime.now(UTC) + timedelta(days=1)
-    origins, levels = forecast_origins(
-        rows_file, source, forecast, policies, network, training, monitor, cutoffs, challengers, train
-    )
-    return judge_origins(_panel(rows_file, source, forecast, policies, None, after), origins, levels)
+    origins, levels = forecast_origins(run, cutoffs)
+    return judge_origins(run.whole_panel(_tomorrow()), origins, levels)
 
 
-def forecast_origins(
-    rows_file: Path,
-    source: Source,
-    forecast: ForecastSettings,
-    policies: AuditSettings,
-    network: NetworkSettings,
-    training: TrainingSettings,
-    monitor: MonitorSettings,
-    cutoffs: list[datetime],
-    challengers: Sequence[str] = (),
-    train: Train = "once",
-) -> tuple[list[Origin], FloatArray]:
-    """What everybody forecasts from each cutoff, and the quantile levels; nobody sees what came after it.
+def forecast_origins(run: BacktestRun, cutoffs: list[datetime]) -> tuple[list[Origin], FloatArray]:
+    """What each forecaster forecasts from each cutoff, and the quantile levels; none sees what came after the cutoff.
 
-    The rows are read once. Each cutoff has a panel of its own, of the rows that were known then, which is gone when
-    its forecasts are made. The network is trained at the first cutoff, or with `train="each"` anew at every one.
+    The rows are read once. Each cutoff has a panel of its own, of the rows that were known then, which is dropped
+    when its forecasts are made.
     """
     with quiet_import():
         from models.training.fit import fit
 
-    after = datetime.now(UTC) + timedelta(days=1)
+    job, now = run.job, _tomorrow()
     forecaster: Forecaster | None = None
     origins = list[Origin]()
-    values = len(challengers) * len(cutoffs) * load_rows(rows_file).num_rows
+    values = len(run.challengers) * len(cutoffs) * load_rows(run.rows_file).num_rows
     with spread_over(worker_count(values)) as spread:
         for cutoff in cutoffs:
-            panel = _panel(rows_file, source, forecast, policies, cutoff, after)
-            if forecaster is None or train == "each":
-                forecaster, _ = fit(panel, forecast, network, training)
-            _tell(NETWORK, panel, cutoff)
-            night = forecaster.predict(panel)
-            bounds = forecaster.plan.lower_bound, forecast.upper_bound
-            others = dict[str, Challenge]()
-            for name in challengers:
-                _tell(name, panel, cutoff)
-                others[name] = challenge(name, panel, night.quantile_levels, *bounds, spread)
-            origins.append(_origin(panel, night, others, monitor))
-    return origins, night.quantile_levels
+            panel = run.panel_at(cutoff, now)
+            if forecaster is None or run.train == "each":
+                forecaster, _ = fit(panel, job.forecast, job.network, job.training)
+            _log(NETWORK, panel, cutoff)
+            forecast = forecaster.predict(panel)
+            bounds = forecaster.plan.lower_bound, job.forecast.upper_bound
+            challenges = dict[str, Challenge]()
+            for name in run.challengers:
+                _log(name, panel, cutoff)
+                challenges[name] = challenge(name, panel, forecast.quantile_levels, *bounds, spread)
+            origins.append(_origin(panel, forecast, challenges, job.monitor))
+    return origins, forecast.quantile_levels
 
 
-def _tell(name: str, panel: Panel, cutoff: datetime) -> None:
+def _tomorrow() -> datetime:
+    """A moment by which every row that was read had been recorded, even by a clock that is fast."""
+    return datetime.now(UTC) + timedelta(days=1)
+
+
+def _log(name: str, panel: Panel, cutoff: datetime) -> None:
     logger().info("%s: forecasting %d series from %s", name, len(panel), f"{cutoff:%Y-%m-%d %H:%M}")
 
 
-def _origin(panel: Panel, night: Forecast, others: dict[str, Challenge], monitor: MonitorSettings) -> Origin:
-    forecasts: dict[str, Forecast | Challenge] = {NETWORK: night, **others}
+def _origin(panel: Panel, night: Forecast, challenges: dict[str, Challenge], monitor: MonitorSettings) -> Origin:
+    forecasts: dict[str, Forecast | Challenge] = {NETWORK: night, **challenges}
     return Origin(
         cutoff_index=panel.cutoff_index,
         series_ids=panel.series_ids,
@@ -137,23 +143,3 @@ def _origin(panel: Panel, night: Forecast, others: dict[str, Challenge], monitor
         reason={name: each.reason for name, each in forecasts.items()},
         segments=watched_segments(panel, monitor),
     )
-
-
-def _panel(
-    rows_file: Path,
-    source: Source,
-    forecast: ForecastSettings,
-    policies: AuditSettings,
-    cutoff: datetime | None,
-    now: datetime,
-) -> Panel:
-    rows = load_rows(rows_file)
-    columns = Covariates()
-    # The whole history only judges: nothing need be known beyond its end.
-    if cutoff is not None:
-        grid = TimeGrid(forecast.frequency, forecast.time_zone)
-        columns = covariates(source, rows_file, moment_of_knowledge(source, grid, cutoff, now))
-        rows = seen_at(rows, source, forecast, cutoff, now)
-    elif source.recorded_at is not None:
-        rows = known_at(rows, now)
-    return build_panel(rows, forecast, columns, cutoff=cutoff, now=now, audit=policies)[0]

@@ -1,8 +1,8 @@
-"""Which points of past nights an evaluation counts: all up to its cutoff that no evaluation has counted before it.
+"""Which points of past nights an evaluation counts: all up to its cutoff that no earlier evaluation has counted.
 
-Before it by the clock, not by cutoff: a night that is filled in later finds counted what the nights around it had
-forecast, and nobody has counted its own. So each night's forecast of a day counts on one evaluation, and an evaluation
-that is run again counts what it did the first time.
+Earlier means earlier by the clock, not by cutoff. A night that is filled in later finds that the nights around it have
+been counted, but not its own forecasts. So each night's forecast of a day counts on one evaluation, and an evaluation
+that runs again counts the same points as the first time.
 """
 
 from __future__ import annotations
@@ -17,74 +17,80 @@ from typing import Any
 import pandas as pd
 
 from models.calendar.grid import TimeGrid
-from sql.output import history
+from tasks.night.ledger import Ledger
 from tasks.run.run_log import ENDED
-from tasks.store.places import Places
 
-# Runs that are not kept were on time.
+# A night without a row in `run` counts as one that ran on time.
 _ON_TIME = datetime.min.replace(tzinfo=UTC)
 _NOW = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
-class Counted:
-    """What had been counted before an evaluation; all numbers are grid positions.
+class CountedPoints:
+    """What earlier evaluations had counted when an evaluation first ran; all numbers are grid positions.
 
     Attributes:
-        tonight: The evaluation's cutoff.
-        before: The newest older evaluation that counted any point; the first night's cutoff where there is none, and
-            tonight's where there is no older night.
-        up_to: Up to where the points of each older night do not count tonight.
+        cutoff_index: The cutoff of the evaluation.
+        previous_index: The cutoff of the newest older evaluation that counted any point. The first night's cutoff where
+            there is none, and the evaluation's own cutoff where there is no older night.
+        counted_until: For each older night by its cutoff, the newest of its points that was counted.
     """
 
-    tonight: int
-    before: int
-    up_to: Mapping[datetime, int]
+    cutoff_index: int
+    previous_index: int
+    counted_until: Mapping[datetime, int]
 
-    def leaves(self, night: datetime, last: int) -> bool:
-        """Whether any step of a night, the last one at a position, is left to be counted tonight."""
-        return min(last, self.tonight) > self.up_to.get(night, self.tonight)
+    def has_uncounted(self, night: datetime, last_index: int) -> bool:
+        """Whether this evaluation counts any point of a night, whose last step is at `last_index`."""
+        return min(last_index, self.cutoff_index) > self.counted_until.get(night, self.cutoff_index)
 
 
-def counted_before(places: Places, cutoff: datetime, grid: TimeGrid) -> Counted:
-    """What evaluations had counted before the one of a cutoff was run first; before now where it has counted
-    nothing.
+def counted_points(ledger: Ledger, cutoff: datetime, grid: TimeGrid) -> CountedPoints:
+    """What evaluations had counted before the one at a cutoff first ran; before now where it has counted nothing.
+
+    Args:
+        ledger: The job's.
+        cutoff: Of the evaluation.
+        grid: The job's time grid.
     """
-    engine, job = places.engine(), places.job
-    losses = [row for row in history.losses(engine, job, "all") if row["n"]]
-    published = [row for row in history.publications(engine, job) if row["cutoff"] < cutoff]
-    runs = history.runs(engine, job)
-    judged_at = _first_ends(runs, "score", {row["run_id"] for row in losses})
-    published_at = _first_ends(runs, "forecast", {row["run_id"] for row in published})
+    losses = [row for row in ledger.losses("all") if row["n"]]
+    published = [row for row in ledger.publications() if row["cutoff"] < cutoff]
+    evaluated_at = _first_ends(ledger.runs(), "score", {row["run_id"] for row in losses})
+    published_at = _first_ends(ledger.runs(), "forecast", {row["run_id"] for row in published})
 
-    turns = {
-        evaluation: (judged_at.get(evaluation, _ON_TIME), evaluation)
-        for evaluation in {row["evaluated_on"] for row in losses}
+    # Evaluations and nights in the order in which they first ended; the cutoff decides between equal moments.
+    ended = {
+        evaluated_on: (evaluated_at.get(evaluated_on, _ON_TIME), evaluated_on)
+        for evaluated_on in {row["evaluated_on"] for row in losses}
     }
-    tonight = turns.get(cutoff, (judged_at.get(cutoff, _NOW), cutoff))
-    # What has counted nothing so far finds counted what anybody has by now.
+    this_end = ended.get(cutoff, (evaluated_at.get(cutoff, _NOW), cutoff))
+    # An evaluation that has counted nothing yet comes after all others.
     earlier = sorted(
-        turn for evaluation, turn in turns.items() if evaluation != cutoff and (cutoff not in turns or turn < tonight)
+        end for evaluated_on, end in ended.items() if evaluated_on != cutoff and (cutoff not in ended or end < this_end)
     )
-    newest_from = list(accumulate((evaluation for _, evaluation in reversed(earlier)), max))[::-1]
+    newest_from = list(accumulate((evaluated_on for _, evaluated_on in reversed(earlier)), max))[::-1]
 
-    up_to = dict[datetime, datetime]()
+    until = dict[datetime, datetime]()
     for night in (row["cutoff"] for row in published):
-        turn = (published_at.get(night, _ON_TIME), night)
-        # Evaluations that were run after the night have counted its points, if they are later ones.
-        after = newest_from[bisect(earlier, turn) :][:1]
-        up_to[night] = max([night, *after]) if turn < tonight else cutoff
-    older = [evaluation for _, evaluation in earlier if evaluation < cutoff]
-    before = max(older, default=min(up_to, default=cutoff))
-    at, before_at, *found = grid.to_index(pd.DatetimeIndex([cutoff, before, *up_to.values()]))[0].tolist()
-    return Counted(at, before_at, dict(zip(up_to, found, strict=True)))
+        night_end = (published_at.get(night, _ON_TIME), night)
+        # Evaluations that ran after the night have counted its points up to their own cutoffs.
+        newest_after = newest_from[bisect(earlier, night_end) :][:1]
+        until[night] = max([night, *newest_after]) if night_end < this_end else cutoff
+    older = [evaluated_on for _, evaluated_on in earlier if evaluated_on < cutoff]
+    previous = max(older, default=min(until, default=cutoff))
+    moments = pd.DatetimeIndex([cutoff, previous, *until.values()])
+    index, previous_index, *until_index = grid.to_index(moments)[0].tolist()
+    return CountedPoints(index, previous_index, dict(zip(until, until_index, strict=True)))
 
 
-def _first_ends(runs: Iterable[Mapping[str, Any]], part: str, wrote: set[str]) -> dict[datetime, datetime]:
-    """When the first run of each cutoff ended that did a part of the night; a crashed one if what it wrote is there."""
+def _first_ends(runs: Iterable[Mapping[str, Any]], kind: str, run_ids_with_rows: set[str]) -> dict[datetime, datetime]:
+    """When the first run of each cutoff ended that was of a kind, or of the whole night.
+
+    A run that failed or crashed counts where rows that it wrote are there.
+    """
     ends = dict[datetime, datetime]()
     for row in runs:
-        if row["kind"] in (None, "nightly", part) and (row["state"] in ENDED or row["run_id"] in wrote):
+        if row["kind"] in (None, "nightly", kind) and (row["state"] in ENDED or row["run_id"] in run_ids_with_rows):
             end = row["finished_at"] or row["started_at"]
             ends[row["cutoff"]] = min(end, ends.get(row["cutoff"], end))
     return ends

@@ -1,4 +1,4 @@
-"""Keep scores: only what is new, never less than what a later night has seen, and no version that forecasts no more."""
+"""Write scores: only those that changed, and none from fewer actuals than a later night has seen."""
 
 from __future__ import annotations
 
@@ -8,46 +8,45 @@ from typing import Any
 import numpy as np
 
 from models.evaluation.past_night import VERSION
-from sql.output import history, write
-from tasks.store.places import Places
+from tasks.night.ledger import Ledger
 
 Row = Mapping[str, Any]
 
 
-def keep_scores(places: Places, rows: Sequence[Row], *, only_more: bool = False, older_actuals: bool = False) -> int:
-    """Write the rows of one night's scores that say something else than the stored ones.
+def keep_scores(ledger: Ledger, rows: Sequence[Row], *, more_actuals: int | None = None) -> int:
+    """Write the rows of one night's scores that differ from the stored ones.
 
-    Most of what is judged again says the same again, and a month of nights is judged every evaluation.
+    A month of nights is scored again on every evaluation, and most scores stay the same. Scores of versions that no
+    longer forecast the night, which was published again, are deleted.
 
     Args:
-        places: Where the job's tables lie.
+        ledger: The job's.
         rows: Of one cutoff.
-        only_more: Of a past night that runs again: it sees less than later nights have seen, and must not undo their
-            scores. Only rows that know at least as many actuals are written.
-        older_actuals: It may also see as many, but before they were revised: then only more of them are news.
+        more_actuals: How many more actuals than the stored row a row must have to replace it; None where any change
+            replaces it. A past night that runs again gives 0, since it sees fewer actuals than later nights have seen.
+            It gives 1 where it sees them as they were before they were revised.
 
     Returns:
         The number of rows written.
     """
     if not rows:
         return 0
-    stored = history.scores_of(places.engine(), places.job, rows[0]["cutoff"])
-    news = []
+    cutoff = rows[0]["cutoff"]
+    stored = ledger.scores_of(cutoff)
+    changed = []
     for row in rows:
         before = stored.get((row["segment"], row["step"], row["metric"]))
-        if before is not None and only_more and row["n"] < before[2] + older_actuals:
-            continue
-        if before != _said(row):
-            news.append(row)
+        keeps_stored = before is not None and more_actuals is not None and row["n"] < before[2] + more_actuals
+        if not keeps_stored and before != _stored_form(row):
+            changed.append(row)
     segments = {row["segment"] for row in rows}
     if any(segment.startswith(VERSION) for segment in segments):
-        # What no longer forecast the night, which was published again since.
         replaced = {segment for segment, *_ in stored if segment.startswith(VERSION) and segment not in segments}
-        write.drop_scores(places.engine(), places.job, rows[0]["cutoff"], sorted(replaced))
-    return write.upsert_scores(places.engine(), news)
+        ledger.drop_scores(cutoff, sorted(replaced))
+    return ledger.upsert_scores(changed)
 
 
-def _said(row: Row) -> tuple[Any, ...]:
-    """What a row says, as it comes back from the table."""
+def _stored_form(row: Row) -> tuple[Any, ...]:
+    """A row as `Ledger.scores_of` gives it, with None for NaN."""
     figures = (None if np.isnan(row[name]) else row[name] for name in ("value", "baseline_value"))
     return (*figures, row["n"], row["model_version"])

@@ -1,54 +1,45 @@
-"""Judge forecasts whose actuals have arrived: metrics per night, and tonight's loss per segment."""
+"""Score the forecasts whose actuals have arrived: metrics for each night, and tonight's loss for each segment."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
-import numpy as np
-import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
-
-from models.arrays import BoolArray, FloatArray
+from models.arrays import FloatArray
 from models.calendar.grid import TimeGrid
-from models.evaluation.evaluation_loss import EvaluationLoss, losses_of
-from models.evaluation.past_night import ForecastRows, PastNight
-from models.evaluation.point_errors import ErrorSums, PointErrors
-from models.evaluation.scales import scales_at, usable_scale
-from models.evaluation.segments import segments_of
+from models.evaluation import volume_classes
+from models.evaluation.evaluation_loss import EvaluationLoss
+from models.evaluation.evaluator import Evaluator
+from models.evaluation.scales import scales_at
+from models.evaluation.segments import Segments, segments_of
 from models.evaluation.special_days import SpecialDayCriteria, SpecialDays
-from models.evaluation.volume_classes import volume_segments, volumes_drawn_at
-from models.hierarchy.aggregation_levels import AggregationLevels
-from models.metrics.evaluate import evaluate_segments
+from models.evaluation.volume_classes import VolumeClasses
 from models.panel.history_summary import Window
 from models.panel.panel import Panel
-from models.settings.forecast import ForecastSettings
-from models.settings.monitoring import CalibrationSettings, MonitorSettings
-from sql.output import history
-from sql.output.quantile_columns import is_quantile_column, quantile_level
-from tasks.evaluation.counted_points import Counted, counted_before
+from models.settings.monitoring import MonitorSettings
+from tasks.evaluation.counted_points import CountedPoints, counted_points
+from tasks.evaluation.instability import instability_tonight
 from tasks.evaluation.keep_scores import keep_scores
-from tasks.evaluation.stability import instability_tonight, numbers, series_of
+from tasks.evaluation.nights_due import before_newly_recorded, nights_due, rescored_after
+from tasks.evaluation.stored_night import read_past_night
 from tasks.forecasting.aggregates import merge_aggregates
 from tasks.forecasting.calibration import Covered
-from tasks.reading.read_series import as_of, recorded_since
-from tasks.step import logger, step
+from tasks.night.night import Night
+from tasks.reading.read_series import as_of
+from tasks.step import step
 from tasks.store.panel_file import load_panel
-from tasks.store.places import Places
 
 
 @dataclass(frozen=True)
 class Scored:
-    """Tonight's judgement.
+    """Tonight's evaluation.
 
     Attributes:
-        scores: Rows of the table `score`, of all nights that were judged.
-        losses: Segment to its loss over the points that came true since the evaluation before, see `counted_points`.
+        scores: Rows of the table `score`, of all nights that were scored.
+        losses: Segment to its loss over the points that this evaluation counts, see `CountedPoints`.
         newest: Cutoff of the newest night that could be scored; None where none could.
     """
 
@@ -58,180 +49,114 @@ class Scored:
 
     @property
     def newest_scores(self) -> list[dict[str, Any]]:
-        """Over all steps of the newest night that could be scored."""
+        """The scores over all steps of the newest night that could be scored."""
         return [row for row in self.scores if row["cutoff"] == self.newest and row["step"] == 0]
 
 
 @step("score past forecasts", retries=2, retry_delay_seconds=(2, 10))
 def score(
-    places: Places,
+    night: Night,
     panel_file: Path,
     rows_file: Path,
-    monitor: MonitorSettings,
-    cutoff: datetime,
-    levels: AggregationLevels,
-    forecast: ForecastSettings,
-    calibration: CalibrationSettings,
     window: Window | None = None,
     forecast_file: Path | None = None,
 ) -> Scored:
-    """Score every night that has a step in the part of the past that is judged tonight.
+    """Score every night with actuals that are new, or that may have changed, see `nights_due`.
 
-    That part is `monitor.rescore_steps` long; where it is left open, one season, and all that was recorded since the
-    evaluation before. Each of the job's `levels` is a segment of its own, and so is each version that forecast a night.
-    What the evaluation tells of how quantiles cover is kept for later nights' `calibration`.
-    `window` is that of the panel where it is not whole, `forecast_file` holds tonight's forecasts where there are new
-    ones: how much they differ from those of the night before is a score of tonight.
+    Each aggregation level of the job is a segment, and so is each version that forecast a night. How the quantiles
+    covered the actuals is kept for the calibration of later nights.
+
+    Args:
+        night: Tonight.
+        panel_file: Tonight's history.
+        rows_file: The rows from which it was built.
+        window: What the panel leaves out, where it is not the whole history.
+        forecast_file: Tonight's forecasts, where there are new ones; they are compared with those of the night before.
     """
-    panel = below = load_panel(panel_file)
-    panel, segments = merge_aggregates(panel, segments_of(panel, monitor.segments), levels)
-    grid = TimeGrid(panel.frequency, panel.time_zone)
-    counted = counted_before(places, cutoff, grid)
-    window_start = min(counted.before, panel.cutoff_index - (monitor.rescore_steps or panel.season_lengths[0]))
-    if monitor.rescore_steps is None:
-        window_start = min(window_start, before_what_is_new(rows_file, grid, counted.before))
-    published = history.publications(places.engine(), places.job)
-    judged = nights_to_judge(panel, grid, published, window_start, counted)
-    cutoffs = [*(index for _, index in judged), panel.cutoff_index]
-    *scales, scale_tonight = scales_at(panel, panel.season_lengths[0], cutoffs, window)
-    volumes = _Volumes(panel, segments["all"], monitor)
-    tonight = {**segments, **volumes.at(panel.cutoff_index)}
-    is_past = any(night["cutoff"] > cutoff for night in published)
-    older_actuals = is_past and as_of(rows_file)
-    criteria = SpecialDayCriteria.choose(below, kinds_before(places, cutoff))
-    special_days = SpecialDays(below, criteria, panel.series_ids)
-    rows, sums = list[dict[str, Any]](), ErrorSums.zeros(len(panel))
-    covered = Covered(places, panel, forecast, counted.before) if calibration.enabled else None
-    # One night at a time: each weighs as much as the panel, and a month of them many times that.
-    for (publication, index), scale in zip(judged, scales, strict=True):
-        night = past_night(places, panel, grid, publication, index)
-        if night is None:
-            continue
-        after = counted.up_to[publication["cutoff"]]
-        errors = PointErrors.of(night, usable_scale(scale, night.actual), special_days, after)
-        sums.add(errors, errors.series)
-        if covered is not None:
-            covered.take(night, after)
-        then = {**segments, **volumes.at(index), **night.version_segments(segments["all"])}
-        key = {"job": places.job, "cutoff": grid.instant(index)}
-        found = [{**key, **row} for row in metric_rows(night, scale, then)]
-        keep_scores(places, found, only_more=is_past, older_actuals=older_actuals)
-        rows += found
+    evaluator = _evaluator(night, load_panel(panel_file))
+    panel, season_length = evaluator.panel, evaluator.panel.season_lengths[0]
+    counted = counted_points(night.ledger, night.cutoff, panel.grid)
+    due = nights_due(night.ledger, counted, panel.grid, _rescored_after(night, counted, rows_file, season_length))
+    cutoffs = [*(each.cutoff_index for each in due), panel.cutoff_index]
+    *scales, scale_tonight = scales_at(panel, season_length, cutoffs, window)
+    calibration, covered = night.job.calibration, None
+    if calibration.enabled:
+        covered = Covered(night.places, panel, night.job.forecast, counted.previous_index)
+    more_actuals, scores = _more_actuals(night, rows_file), list[dict[str, Any]]()
+    # One night at a time: each takes as much memory as the panel, and a month of them many times that.
+    for each, scale in zip(due, scales, strict=True):
+        past = read_past_night(night.ledger, each, panel)
+        if past is not None:
+            evaluator.count(past, scale, each.counted_until)
+            if covered is not None:
+                covered.take(past, each.counted_until)
+            rows = _rows(night, panel.grid.instant(each.cutoff_index), evaluator.scores(past, scale))
+            keep_scores(night.ledger, rows, more_actuals=more_actuals)
+            scores += rows
     if covered is not None:
-        covered.keep(cutoff, calibration)
-    losses = losses_of(sums, tonight, criteria.text)
-    instability = instability_tonight(places, panel, grid, published, cutoff, scale_tonight, forecast_file)
-    if instability is not None:
-        keep_scores(places, instability.rows(places.job, cutoff, tonight))
-        losses = {name: replace(loss, instability=instability.of(tonight[name])) for name, loss in losses.items()}
-    newest = max((row["cutoff"] for row in rows), default=None)
-    return Scored(rows, losses, newest)
+        covered.keep(night.cutoff, calibration)
+    losses = _with_instability(night, evaluator, scale_tonight, forecast_file)
+    return Scored(scores, losses, newest=max((row["cutoff"] for row in scores), default=None))
 
 
-class _Volumes:
-    """Volume classes as segments, drawn once for all nights that they are the same for."""
+def history_needed(steps_back: int, monitor: MonitorSettings, grid: TimeGrid, season_length: int) -> int:
+    """How many steps before the cutoff the volume classes of the nights due look at; 0 where the job has none.
 
-    def __init__(self, panel: Panel, among: BoolArray, monitor: MonitorSettings) -> None:
-        self._panel, self._among, self._wanted = panel, among, monitor.volume_classes
-        self._drawn: dict[int, dict[str, BoolArray]] = {}
+    Nothing else in an evaluation needs more history than the actuals of those nights and a summary of what is older.
 
-    def at(self, cutoff_index: int) -> dict[str, BoolArray]:
-        """Those of the night of a cutoff; none where the job does not want them."""
-        if not self._wanted:
-            return {}
-        drawn_at = volumes_drawn_at(self._panel, cutoff_index)
-        if drawn_at not in self._drawn:
-            self._drawn[drawn_at] = volume_segments(self._panel, cutoff_index, self._among)
-        return self._drawn[drawn_at]
-
-
-def kinds_before(places: Places, cutoff: datetime) -> str | None:
-    """What told days apart on the newest evaluation before that says so, or in the backtest; None where neither
-    does.
+    Args:
+        steps_back: From the cutoff to that of the oldest night due.
+        monitor: The job's.
+        grid: The job's time grid.
+        season_length: In steps.
     """
-    engine, job = places.engine(), places.job
-    live = [row["special_definition"] for row in history.losses(engine, job, "all") if row["evaluated_on"] < cutoff]
-    newest = next(filter(None, reversed(live)), None)
-    # Only the first nights have to look further.
-    return newest or next(
-        filter(None, (row["special_definition"] for row in history.backtest_losses(engine, job))), None
-    )
+    return steps_back + volume_classes.history_needed(grid, season_length) if monitor.volume_classes else 0
 
 
-def before_what_is_new(rows_file: Path, grid: TimeGrid, before: int) -> int:
-    """Grid position before the oldest step with a row that the evaluation `before` may not have known."""
-    # Its night ran at the instant of its cutoff at the earliest.
-    oldest = recorded_since(rows_file, grid.instant(before), ZoneInfo(grid.time_zone))
-    return before if oldest is None else grid.position(oldest) - 1
+def _evaluator(night: Night, panel: Panel) -> Evaluator:
+    """The evaluation of the job's series and aggregates in its segments."""
+    monitor = night.job.monitor
+    both, constant = merge_aggregates(panel, segments_of(panel, monitor.segments), night.job.aggregation_levels)
+    volumes = VolumeClasses(both, constant["all"]) if monitor.volume_classes else None
+    criteria = SpecialDayCriteria.choose(panel, _previous_criteria(night))
+    return Evaluator(both, Segments(constant, volumes), SpecialDays(panel, criteria, both.series_ids))
 
 
-def nights_to_judge(
-    panel: Panel, grid: TimeGrid, published: list[dict[str, Any]], window_start: int, counted: Counted
-) -> list[tuple[dict[str, Any], int]]:
-    """Publications with a realised step after grid position `window_start` or that counts tonight, and their cutoffs.
-
-    The oldest comes first.
-    """
-    found = []
-    for row in published:
-        index, last = grid.position(row["cutoff"]), grid.position(row["last_timestamp"])
-        if index < panel.cutoff_index and (last > window_start or counted.leaves(row["cutoff"], last)):
-            found.append((row, index))
-    return found
+def _rows(night: Night, cutoff: datetime, scores: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of the table `score`."""
+    return [{"job": night.job.name, "cutoff": cutoff, **columns} for columns in scores]
 
 
-def past_night(places: Places, panel: Panel, grid: TimeGrid, published: dict[str, Any], index: int) -> PastNight | None:
-    """A published night beside what came true; None where nothing of it is left.
+def _with_instability(
+    night: Night, evaluator: Evaluator, scale: FloatArray, forecast_file: Path | None
+) -> dict[str, EvaluationLoss]:
+    """The losses of an evaluation with the instability of tonight's forecasts, which is a score of tonight too."""
+    losses, segments = evaluator.losses(), evaluator.segments.at(evaluator.panel.cutoff_index)
+    instability = instability_tonight(night, evaluator.panel, scale, forecast_file)
+    if instability is None:
+        return losses
+    keep_scores(night.ledger, _rows(night, night.cutoff, instability.scores(segments)))
+    return {name: replace(loss, instability=instability.mean(segments[name])) for name, loss in losses.items()}
 
-    None too for a night of another grid (the job had another frequency or time zone then): its steps are not this
-    grid's.
-    """
-    realised = panel.cutoff_index - index
-    stored = history.figures_of(places.engine(), places.job, published["cutoff"], last_step=realised)
-    if not stored.num_rows:  # cleared away by somebody, as old nights may be
+
+def _previous_criteria(night: Night) -> str | None:
+    """What made days special on the newest earlier evaluation that knows, or else in the hindcast; None in neither."""
+    live = (row for row in reversed(night.ledger.losses("all")) if row["evaluated_on"] < night.cutoff)
+    newest = next(filter(None, (row["special_definition"] for row in live)), None)
+    # Only the first nights have to read the hindcast.
+    return newest or next(filter(None, (row["special_definition"] for row in night.ledger.hindcast_losses())), None)
+
+
+def _rescored_after(night: Night, counted: CountedPoints, rows_file: Path, season_length: int) -> int:
+    """The grid position after which nights are scored again, with what was recorded lately unless the job names it."""
+    after = rescored_after(counted, night.job.monitor, season_length)
+    if night.job.monitor.rescore_steps is not None:
+        return after
+    return min(after, before_newly_recorded(rows_file, night.grid, counted.previous_index))
+
+
+def _more_actuals(night: Night, rows_file: Path) -> int | None:
+    """How many more actuals a score needs to replace a stored one, see `keep_scores`."""
+    if all(row["cutoff"] <= night.cutoff for row in night.ledger.publications()):
         return None
-    # Every series has every step, so the rows left out tell the night's own horizon.
-    horizon = int(pc.max(stored["step"]).as_py()) * published["rows"] // stored.num_rows
-    ends = [published[end] for end in ("cutoff", "first_timestamp", "last_timestamp")]
-    position, on_grid = grid.to_index(pd.DatetimeIndex(ends))
-    if on_grid.all() and position.tolist() == [index, index + 1, index + horizon]:
-        return read_night(stored, panel, index)
-    logger().info("The night of %s was of another time grid, and is not scored.", published["cutoff"])
-    return None
-
-
-def read_night(stored: pa.Table, panel: Panel, cutoff_index: int) -> PastNight:
-    """One night's rows, from `history.figures_of`, beside the panel's actuals."""
-    levels = {
-        quantile_level(name): name
-        for name in stored.column_names
-        if is_quantile_column(name) and stored[name].null_count < stored.num_rows
-    }
-    series = series_of(stored, panel)
-    versions = pc.dictionary_encode(pc.fill_null(stored["model_version"], "").combine_chunks())
-    steps = stored["step"].to_numpy()
-    rows = ForecastRows(
-        series=series,
-        step=steps,
-        quantile_levels=np.array(sorted(levels)),
-        quantiles=np.column_stack([numbers(stored, levels[level]) for level in sorted(levels)]),
-        median=numbers(stored, "median"),
-        baseline=numbers(stored, "baseline"),
-        versions=tuple(versions.dictionary.to_pylist()),
-        version=versions.indices.to_numpy(zero_copy_only=False),
-    )
-    return PastNight.of_rows(rows, panel, cutoff_index, horizon=int(steps.max()))
-
-
-def metric_rows(night: PastNight, scale: FloatArray, segments: Mapping[str, BoolArray]) -> list[dict[str, Any]]:
-    """Every metric of one night, per segment and step, and (step 0) over all; none where nothing came true."""
-    if not night.realised.any():
-        return []
-    figures = evaluate_segments(night.actual, night.quantiles, night.quantile_levels, scale, segments, night.baseline)
-    by = {segment: night.version_of(mask) for segment, mask in segments.items()}
-    return [
-        {"segment": segment, "model_version": by[segment], **figure._asdict()}
-        for segment, found in figures.items()
-        for figure in found
-        if figure.n
-    ]
+    return 1 if as_of(rows_file) else 0

@@ -1,4 +1,4 @@
-"""How far back a night that loads its model must read.
+"""How much history a night must read.
 
-Its face: `plan_context`.
+Its face: `plan_reading`, `ReadPlan`.
 """

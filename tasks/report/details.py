@@ -89,6 +89,11 @@ def read_details(places: Places, cutoff: datetime) -> dict[str, Any] | None:
     return content
 
 
+def history_needed(horizon: int) -> int:
+    """How many steps before the cutoff the examples of a night show."""
+    return 3 * horizon
+
+
 def _examples(panel: Panel, night_file: Path, levels: AggregationLevels) -> list[dict[str, Any]]:
     """The total if it is forecast, and a few series of different sizes, each with the end of its history."""
     first = pq.read_table(night_file, columns=["series_id", "source"], filters=[("step", "=", 1)], partitioning=None)
@@ -110,7 +115,7 @@ def _examples(panel: Panel, night_file: Path, levels: AggregationLevels) -> list
 def _example(panel: Panel, grid: TimeGrid, rows: pa.Table, position: int) -> dict[str, Any]:
     name = str(panel.series_ids[position])
     own_rows = rows.filter(pc.equal(rows["series_id"], name)).sort_by("step")
-    past = panel.series(position)[-3 * panel.horizon :]
+    past = panel.series(position)[-history_needed(panel.horizon) :]
     moments = grid.to_utc(panel.cutoff_index + 1 - len(past) + np.arange(len(past)))
     columns = {column: own_rows[column].to_pylist() for column in ("mean", "median", "baseline")}
     return {

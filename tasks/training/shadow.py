@@ -17,6 +17,7 @@ from models.network.forecaster import Forecaster
 from models.settings.forecast import ForecastSettings
 from models.settings.training import PromotionSettings
 from sql.output import history, write
+from tasks.night.night import Run
 from tasks.step import logger, step
 from tasks.store.panel_file import load_panel
 from tasks.store.places import Places
@@ -46,10 +47,6 @@ class Shadow:
     judged: int
     oldest: int
 
-    def reach(self, champion: Forecaster) -> int:
-        """How many steps before the cutoff are looked at, at most, however many have come true since."""
-        return reach_of(Forecaster.load(self.folder), champion, champion.plan.horizon)
-
 
 def shadow_of(
     places: Places, decided: Decided, forecast: ForecastSettings, cutoff: datetime, scratch: Path
@@ -73,6 +70,16 @@ def shadow_of(
     oldest = index - grid.position(learnt)
     judged = min(index - grid.position(rows[-1]["evaluated_on"]), oldest, forecast.horizon)
     return Shadow(row, folder, rows, max(judged, 0), oldest)
+
+
+def history_needed(run: Run, decided: Decided, champion: Forecaster, cutoff: datetime) -> int:
+    """How many steps before a cutoff the comparison with a challenger looks at, at most; 0 where there is none.
+
+    Raises:
+        ModelError: the challenger cannot be read.
+    """
+    shadow = shadow_of(run.places, decided, run.job.forecast, cutoff, run.scratch)
+    return 0 if shadow is None else reach_of(Forecaster.load(shadow.folder), champion, champion.plan.horizon)
 
 
 def is_newest(places: Places, cutoff: datetime) -> bool:

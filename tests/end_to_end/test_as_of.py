@@ -16,7 +16,7 @@ from flows.night.night import run_here
 from sql.engine.url import resolve_url
 from sql.imports.import_file import import_file
 from sql.output import history
-from tasks.evaluation.backtest import choose_cutoffs
+from tasks.evaluation.backtest import BacktestRun, choose_cutoffs
 from tasks.reading.covariates import covariates
 from tasks.reading.read_series import read_series, seen_at
 from tasks.store.rows_file import load_rows
@@ -134,7 +134,7 @@ def test_a_backtest_shows_each_cutoff_what_was_known_then_and_judges_by_what_is_
     job = load_job(make_as_of_job(REVISION)).job
     now = datetime(2024, 3, 1, tzinfo=UTC)
     rows_file = read_series(job.source, tmp_path, job.forecast, None, None, tmp_path)
-    cutoffs = choose_cutoffs(rows_file, job.source, job.forecast, job.audit, 2, now)
+    cutoffs = choose_cutoffs(BacktestRun(job, rows_file), 2, now)
     assert [cutoff.day for cutoff in cutoffs] == [28, 4]
     rows = load_rows(rows_file)
     for cutoff, expected in ((cutoffs[1], 2.0), (datetime(2024, 2, 6, tzinfo=UTC), 100.0)):

@@ -16,7 +16,7 @@ from statsforecast.models import AutoETS, Theta
 
 from flows.cli import main
 from flows.job.job import load_job
-from tasks.evaluation.backtest import forecast_origins
+from tasks.evaluation.backtest import BacktestRun, forecast_origins
 from tasks.reading.read_series import read_series
 
 HORIZON, CUTOFFS = 7, 2
@@ -115,9 +115,7 @@ def forecast_from(make_job, tmp_path):
         loaded = load_job(make_job(pd.concat([changed, absurd.assign(region="north")]), folder=folder, training=enough))
         job = loaded.job
         rows_file = read_series(job.source, loaded.base, job.forecast, None, None, folder)
-        origins, _ = forecast_origins(
-            rows_file, job.source, job.forecast, job.audit, job.network, job.training, job.monitor, ORIGINS, (), train
-        )
+        origins, _ = forecast_origins(BacktestRun(job, rows_file, train=train), ORIGINS)
         known = [np.isin(each.series_ids, frame["series_id"].unique()) for each in origins]
         # Who began after a cutoff was not there.
         assert known[0].all()

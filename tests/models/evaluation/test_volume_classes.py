@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from models.calendar.grid import TimeGrid
-from models.evaluation.volume_classes import volume_reach, volume_segments
+from models.evaluation.volume_classes import VolumeClasses, history_needed
 from models.hierarchy.past_errors import rewind
 from models.panel.panel import Panel
 
@@ -39,7 +39,7 @@ def members(segments: dict) -> dict[str, list[int]]:
 
 
 def test_thirds_of_the_series_go_by_their_size(steady):
-    assert members(volume_segments(steady, LAST)) == {
+    assert members(VolumeClasses(steady).at(LAST)) == {
         "volume=low": [*range(10)], "volume=middle": [*range(10, 20)], "volume=high": [*range(20, 30)],
     }  # fmt: skip
 
@@ -47,23 +47,23 @@ def test_thirds_of_the_series_go_by_their_size(steady):
 def test_a_size_is_of_what_was_observed_whatever_its_sign(steady):
     values = -steady.values.reshape(30, 200)
     values[29, ::2] = np.nan
-    assert members(volume_segments(panel_of(values), LAST)) == members(volume_segments(steady, LAST))
+    assert members(VolumeClasses(panel_of(values)).at(LAST)) == members(VolumeClasses(steady).at(LAST))
 
 
 def test_series_of_one_size_share_a_class_and_an_empty_class_is_none():
     sizes = np.where(np.arange(30) < 25, 1.0, 9.0)
-    assert members(volume_segments(panel_of(np.repeat(sizes[:, None], 99, axis=1)), LAST)) == {
+    assert members(VolumeClasses(panel_of(np.repeat(sizes[:, None], 99, axis=1))).at(LAST)) == {
         "volume=high": [*range(30)]
     }
     sizes = np.where(np.arange(30) < 15, 1.0, 9.0)
-    assert members(volume_segments(panel_of(np.repeat(sizes[:, None], 99, axis=1)), LAST)) == {
+    assert members(VolumeClasses(panel_of(np.repeat(sizes[:, None], 99, axis=1))).at(LAST)) == {
         "volume=middle": [*range(15)], "volume=high": [*range(15, 30)],
     }  # fmt: skip
 
 
 def test_classes_are_drawn_anew_only_once_in_four_weeks():
     noisy = panel_of(10 + np.random.default_rng(0).normal(0, 5, (60, 300)))
-    drawn = [members(volume_segments(noisy, night)) for night in range(LAST - 100, LAST + 1)]
+    drawn = [members(VolumeClasses(noisy).at(night)) for night in range(LAST - 100, LAST + 1)]
     changes = [i for i in range(1, 101) if drawn[i] != drawn[i - 1]]
     # Positions 924, 952 and 980 are multiples of 28.
     assert [LAST - 100 + i for i in changes] == [924, 952, 980]
@@ -73,17 +73,17 @@ def test_nothing_after_a_nights_cutoff_matters(steady):
     poisoned = steady.values.reshape(30, 200).copy()
     poisoned[:15, -60:] = 1e9
     night = LAST - 60
-    as_it_was = volume_segments(rewind(steady, 60), night)
-    assert members(volume_segments(panel_of(poisoned), night)) == members(as_it_was)
-    assert members(volume_segments(panel_of(poisoned), LAST)) != members(as_it_was)
+    as_it_was = VolumeClasses(rewind(steady, 60)).at(night)
+    assert members(VolumeClasses(panel_of(poisoned)).at(night)) == members(as_it_was)
+    assert members(VolumeClasses(panel_of(poisoned)).at(LAST)) != members(as_it_was)
 
 
-def test_no_class_depends_on_more_than_its_reach(steady):
+def test_no_class_depends_on_more_history_than_it_says(steady):
     random = panel_of(np.random.default_rng(1).normal(5, 3, (40, 300)))
-    reach = volume_reach(TimeGrid("D"), 7)
+    needed = history_needed(TimeGrid("D"), 7)
     for night in (LAST, LAST - 13):
-        short = random.newest(LAST - night + reach)
-        assert members(volume_segments(short, night)) == members(volume_segments(random, night))
+        short = random.newest(LAST - night + needed)
+        assert members(VolumeClasses(short).at(night)) == members(VolumeClasses(random).at(night))
 
 
 def test_a_series_that_is_new_joins_a_class_when_they_are_drawn_next(steady):
@@ -91,19 +91,19 @@ def test_a_series_that_is_new_joins_a_class_when_they_are_drawn_next(steady):
     new = np.full((1, 200), np.nan)
     new[0, -20:] = 1e6
     panel = panel_of(np.concatenate([values, new]))
-    assert not any(mask[30] for mask in volume_segments(panel, LAST).values())
+    assert not any(mask[30] for mask in VolumeClasses(panel).at(LAST).values())
     panel = replace(panel, cutoff_index=LAST + 1)
-    assert volume_segments(panel, LAST + 1)["volume=high"][30]
+    assert VolumeClasses(panel).at(LAST + 1)["volume=high"][30]
 
 
-def test_few_series_have_no_classes_and_others_than_asked_for_are_in_none(steady):
-    assert volume_segments(panel_of(np.ones((29, 99))), LAST) == {}
-    among = np.arange(30) < 29
-    assert volume_segments(steady, LAST, among) == {}
+def test_few_series_have_no_classes_and_series_outside_the_mask_are_in_none(steady):
+    assert VolumeClasses(panel_of(np.ones((29, 99)))).at(LAST) == {}
+    mask = np.arange(30) < 29
+    assert VolumeClasses(steady, mask).at(LAST) == {}
     both = panel_of(np.repeat(np.arange(1.0, 41.0)[:, None], 99, axis=1))
-    assert not any(mask[39] for mask in volume_segments(both, LAST, np.arange(40) < 39).values())
+    assert not any(mask[39] for mask in VolumeClasses(both, np.arange(40) < 39).at(LAST).values())
 
 
-@pytest.mark.parametrize(("frequency", "season", "reach"), [("h", 24, 3 * 672), ("MS", 12, 36), ("W-SUN", 52, 156)])
-def test_a_period_is_four_weeks_or_a_season(frequency, season, reach):
-    assert volume_reach(TimeGrid(frequency), season) == reach
+@pytest.mark.parametrize(("frequency", "season", "steps"), [("h", 24, 3 * 672), ("MS", 12, 36), ("W-SUN", 52, 156)])
+def test_a_period_is_four_weeks_or_a_season(frequency, season, steps):
+    assert history_needed(TimeGrid(frequency), season) == steps

@@ -1,4 +1,4 @@
-"""What evaluations had counted before one of them, told from the tables: in the order in which nights were run."""
+"""What had been counted before an evaluation, by the order in which nights ran."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import pytest
 from models.calendar.grid import TimeGrid
 from sql.output import write
 from sql.output.tables import loss, publication
-from tasks.evaluation.counted_points import counted_before
+from tasks.evaluation.counted_points import counted_points
+from tasks.night.ledger import Ledger
 
 GRID = TimeGrid("D", "UTC")
 BEGAN = datetime(2024, 6, 1, tzinfo=UTC)
@@ -48,9 +49,10 @@ def ran(places):
 
 def found(places, number):
     """Days of March: the evaluation before, and up to where the points of each night are counted."""
-    counted, first = counted_before(places, day(number), GRID), GRID.position(day(1)) - 1
-    assert counted.tonight - first == number
-    return counted.before - first, {night.day: up_to - first for night, up_to in counted.up_to.items()}
+    counted, first = counted_points(Ledger(places), day(number), GRID), GRID.position(day(1)) - 1
+    assert counted.cutoff_index - first == number
+    until = {night.day: index - first for night, index in counted.counted_until.items()}
+    return counted.previous_index - first, until
 
 
 def test_before_the_first_evaluation_nothing_is_counted(places, ran):
@@ -76,10 +78,10 @@ def test_what_is_filled_in_finds_counted_what_was_there_alone(places, ran):
     # The sixth saw neither the fourth nor the fifth, nor does it when it is run again.
     assert found(places, 6) == (3, {2: 3, 3: 3, 4: 6, 5: 6})
     assert found(places, 7) == (6, {2: 6, 3: 6, 4: 5, 5: 5, 6: 6})
-    counted = counted_before(places, day(7), GRID)
-    assert [counted.leaves(day(number), counted.tonight) for number in (3, 5, 7)] == [True, True, False]
-    assert not counted.leaves(day(3), counted.tonight - 1)
-    assert counted.leaves(day(4), counted.tonight - 1)
+    counted = counted_points(Ledger(places), day(7), GRID)
+    assert [counted.has_uncounted(day(number), counted.cutoff_index) for number in (3, 5, 7)] == [True, True, False]
+    assert not counted.has_uncounted(day(3), counted.cutoff_index - 1)
+    assert counted.has_uncounted(day(4), counted.cutoff_index - 1)
 
 
 def test_a_night_run_again_is_where_it_was_first(places, ran):

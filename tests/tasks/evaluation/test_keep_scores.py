@@ -8,6 +8,7 @@ import pytest
 
 from sql.output import history
 from tasks.evaluation.keep_scores import keep_scores
+from tasks.night.ledger import Ledger
 
 NIGHT = datetime(2024, 3, 1, tzinfo=UTC)
 
@@ -18,6 +19,11 @@ def row(segment: str = "all", value: float = 1.0, n: int = 10, version: str | No
 
 
 @pytest.fixture
+def ledger(places):
+    return Ledger(places)
+
+
+@pytest.fixture
 def stored(places):
     """Value and number of each segment's stored score."""
     return lambda: {
@@ -25,24 +31,24 @@ def stored(places):
     }
 
 
-def test_what_is_said_already_is_not_written_again(places, stored):
+def test_what_is_said_already_is_not_written_again(ledger, stored):
     rows = [row(), row("region=north", 2.0)]
-    assert [keep_scores(places, rows) for _ in range(2)] == [2, 0]
-    assert keep_scores(places, [row(), row("region=north", 3.0)]) == 1
+    assert [keep_scores(ledger, rows) for _ in range(2)] == [2, 0]
+    assert keep_scores(ledger, [row(), row("region=north", 3.0)]) == 1
     assert stored() == {"all": (1.0, 10), "region=north": (3.0, 10)}
 
 
-def test_a_version_that_forecasts_a_night_no_more_leaves_no_score_and_a_segment_that_is_gone_does(places, stored):
-    keep_scores(places, [row(), row("version=v1"), row("version=fallback"), row("region=north")])
-    keep_scores(places, [row(version="v2"), row("version=v2"), row("version=fallback")])
-    keep_scores(places, [{**row(), "metric": "instability"}])  # which tells of no version
+def test_a_version_that_forecasts_a_night_no_more_leaves_no_score_and_a_segment_that_is_gone_does(ledger, stored):
+    keep_scores(ledger, [row(), row("version=v1"), row("version=fallback"), row("region=north")])
+    keep_scores(ledger, [row(version="v2"), row("version=v2"), row("version=fallback")])
+    keep_scores(ledger, [{**row(), "metric": "instability"}])  # which tells of no version
     assert set(stored()) == {"all", "version=v2", "version=fallback", "region=north"}
-    assert history.scores(places.engine(), "sales", NIGHT, "all", "mae")[0]["model_version"] == "v2"
+    assert ledger.scores(NIGHT, "all", "mae")[0]["model_version"] == "v2"
 
 
-def test_a_past_night_writes_only_what_knows_as_many_actuals(places, stored):
-    keep_scores(places, [row("a", n=10), row("b", n=10)])
-    keep_scores(places, [row("a", 2.0, 9), row("b", 2.0, 10), row("c", 2.0, 1)], only_more=True)
+def test_a_past_night_writes_only_what_knows_as_many_actuals(ledger, stored):
+    keep_scores(ledger, [row("a", n=10), row("b", n=10)])
+    keep_scores(ledger, [row("a", 2.0, 9), row("b", 2.0, 10), row("c", 2.0, 1)], more_actuals=0)
     assert stored() == {"a": (1.0, 10), "b": (2.0, 10), "c": (2.0, 1)}
-    keep_scores(places, [row("a", 3.0, 10), row("b", 3.0, 11)], only_more=True, older_actuals=True)
+    keep_scores(ledger, [row("a", 3.0, 10), row("b", 3.0, 11)], more_actuals=1)
     assert stored() == {"a": (1.0, 10), "b": (3.0, 11), "c": (2.0, 1)}

@@ -20,7 +20,7 @@ from sql.engine.connection import connect
 from sql.engine.url import resolve_url
 from sql.imports.import_file import import_file
 from sql.output import history
-from tasks.planning import read_plan as context_module
+from tasks.planning import read_plan as plan_module
 from tasks.reading.history_file import meaning_of
 
 DAYS = pd.date_range("2021-06-01", periods=900, freq="D")
@@ -119,7 +119,7 @@ def test_a_night_that_loads_reads_less_and_publishes_and_scores_the_same(
     less = kept_of(trained, night.cutoff)
     page = Path(night.report).read_text(encoding="utf-8")
     details = json.loads(Path(night.report).with_suffix(".json").read_text(encoding="utf-8"))
-    monkeypatch.setattr(reading_module, "plan_context", lambda *_: None)
+    monkeypatch.setattr(reading_module, "plan_reading", lambda *_: None)
     whole = run_night(trained, cutoff=asked, now=now)
 
     assert (night.train_mode, whole.train_mode) == ("load", "load")
@@ -170,7 +170,7 @@ def test_a_night_that_turns_out_to_train_reads_everything(trained, long_frame):
 def test_where_old_rows_may_matter_all_are_read(trained, long_frame, monkeypatch, parts):
     old = load_job(trained)
     meaning = meaning_of(old.job.source, old.base, old.job.forecast, old.job.audit)
-    monkeypatch.setattr(context_module, "meaning_of", lambda *_: meaning)
+    monkeypatch.setattr(plan_module, "meaning_of", lambda *_: meaning)
     changed(trained, **parts)
 
     night = run_night(trained, cutoff=LOADED)
