@@ -102,23 +102,11 @@ def forecast_and_publish(night: Night, prepared: Prepared, clock: Stopwatch) -> 
     """Forecast every series, and publish."""
     night.ledger.forget()
     with clock("predict"):
-        predicted = predict(
-            night.places,
-            prepared.history.panel_file,
-            prepared.model,
-            night.job.forecast,
-            night.job.runner,
-            night.cutoff,
-            night.run_id,
-            night.started_at,
-            night.job.aggregation_levels,
-            night.training.seed,
-            night.job.calibration,
-        )
+        predicted = predict(night, prepared.history.panel_file, prepared.model)
     night.ledger.forget()
     with clock("publish"):
         keep_turn(night.places)
-        keep_calibration(night.places, night.cutoff, predicted.calibrated_by)
+        keep_calibration(night, predicted.calibration_file)
         published = publish(night.places, predicted.file, night.cutoff)
     return Forecasted(predicted, published)
 

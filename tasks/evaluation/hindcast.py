@@ -74,4 +74,4 @@ def _keep_evidence(night: Night, evaluations: Sequence[HindcastEvaluation]) -> N
     for evaluation in points:
         evidence = evidence.updated(evaluation, settings.half_life, 0.0, None, settings.hindcast_weight)
     grid = night.grid
-    keep_evidence(night.places, grid.instant(grid.position(night.cutoff) - 1), evidence)
+    keep_evidence(night.ledger, grid.instant(grid.position(night.cutoff) - 1), evidence)

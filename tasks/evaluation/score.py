@@ -26,7 +26,7 @@ from tasks.evaluation.keep_scores import keep_scores
 from tasks.evaluation.nights_due import before_newly_recorded, nights_due, rescored_after
 from tasks.evaluation.stored_night import read_past_night
 from tasks.forecasting.aggregates import merge_aggregates
-from tasks.forecasting.calibration import Covered
+from tasks.forecasting.calibration import CoverageCount
 from tasks.night.night import Night
 from tasks.reading.read_series import as_of
 from tasks.step import step
@@ -81,7 +81,7 @@ def score(
     *scales, scale_tonight = scales_at(panel, season_length, cutoffs, window)
     calibration, covered = night.job.calibration, None
     if calibration.enabled:
-        covered = Covered(night.places, panel, night.job.forecast, counted.previous_index)
+        covered = CoverageCount(night.ledger, panel, night.job.forecast, counted.previous_index)
     more_actuals, scores = _more_actuals(night, rows_file), list[dict[str, Any]]()
     # One night at a time: each takes as much memory as the panel, and a month of them many times that.
     for each, scale in zip(due, scales, strict=True):
@@ -89,12 +89,12 @@ def score(
         if past is not None:
             evaluator.count(past, scale, each.counted_until)
             if covered is not None:
-                covered.take(past, each.counted_until)
+                covered.add(past, each.counted_until)
             rows = _rows(night, panel.grid.instant(each.cutoff_index), evaluator.scores(past, scale))
             keep_scores(night.ledger, rows, more_actuals=more_actuals)
             scores += rows
     if covered is not None:
-        covered.keep(night.cutoff, calibration)
+        covered.store(night.cutoff, calibration)
     losses = _with_instability(night, evaluator, scale_tonight, forecast_file)
     return Scored(scores, losses, newest=max((row["cutoff"] for row in scores), default=None))
 

@@ -1,4 +1,4 @@
-"""From a panel and a model version to a night of forecasts, a shard of series at a time.
+"""Forecast every series of a night, calibrate the quantiles, and add the aggregates.
 
 Its face: `predict`.
 """

@@ -1,4 +1,4 @@
-"""The aggregates of a night: their forecasts after those of the series, and their place among what is scored."""
+"""The aggregates of a night: their forecasts after those of the series, and their actuals among those scored."""
 
 from __future__ import annotations
 
@@ -15,38 +15,38 @@ from models.hierarchy.hierarchy import Hierarchy
 from models.hierarchy.history import aggregate_panel
 from models.hierarchy.merge import merge_panels
 from models.panel.panel import Panel
-from tasks.forecasting.shard import Tonight, forecast_of_rows, row_parts
+from tasks.forecasting.shard import CommonColumns, forecast_of_rows, row_parts
+from tasks.night.job import Job
 
 Segments = Mapping[str, BoolArray]
 
 
 def with_aggregates(
-    parts: Iterable[pa.Table], panel: Panel, levels: AggregationLevels, instead: Fallback, seed: int, tonight: Tonight
+    parts: Iterable[pa.Table], panel: Panel, job: Job, fallback: Fallback, columns: CommonColumns
 ) -> Iterator[pa.Table]:
-    """The rows of a night's series as they come, and after the last ones those of the aggregates.
+    """The rows of a night's series, and after them those of the aggregates.
 
     Args:
         parts: Rows of the table `forecast`, whole series at a time.
         panel: All series.
-        levels: The aggregation levels; where there are none nothing follows.
-        instead: The panel's fallback, within the bounds of which the series lie.
-        seed: Orders what the past does not.
-        tonight: What the rows have in common.
+        job: Names the aggregation levels. Without levels, no rows follow.
+        fallback: The panel's fallback, with the bounds of the series.
+        columns: What all rows have in common.
     """
-    if not levels:
+    if not job.aggregation_levels:
         yield from parts
         return
-    sums = AggregateForecast(
+    aggregates = AggregateForecast(
         panel,
-        Hierarchy.of(panel.series_ids, levels),
-        lower_bound=instead.lower_bound,
-        upper_bound=instead.upper_bound,
-        seed=seed,
+        Hierarchy.of(panel.series_ids, job.aggregation_levels),
+        lower_bound=fallback.lower_bound,
+        upper_bound=fallback.upper_bound,
+        seed=job.training.seed,
     )
     for part in parts:
-        sums.accumulate(forecast_of_rows(part))
+        aggregates.accumulate(forecast_of_rows(part))
         yield part
-    yield from row_parts(sums.finish(), panel, tonight)
+    yield from row_parts(aggregates.finish(), panel, columns)
 
 
 def merge_aggregates(panel: Panel, segments: Segments, levels: AggregationLevels) -> tuple[Panel, Segments]:
@@ -54,14 +54,14 @@ def merge_aggregates(panel: Panel, segments: Segments, levels: AggregationLevels
 
     Args:
         panel: The series.
-        segments: Name to a mask of the series, shape (series,).
-        levels: The aggregation levels; where there are none everything stays as it is.
+        segments: For each name a mask of the series, shape (series,).
+        levels: The aggregation levels. Without levels, panel and segments stay as they are.
     """
     if not levels:
         return panel, segments
     hierarchy = Hierarchy.of(panel.series_ids, levels)
     both, place = merge_panels(panel, aggregate_panel(panel, hierarchy))
-    none_above = np.zeros(len(hierarchy), bool)
+    no_aggregate = np.zeros(len(hierarchy), bool)
     level = np.concatenate([np.full(len(panel), -1), hierarchy.aggregation_level])
-    found = {name: np.concatenate([mask, none_above])[place] for name, mask in segments.items()}
-    return both, found | {name: (level == number)[place] for number, name in enumerate(levels.names)}
+    masks = {name: np.concatenate([mask, no_aggregate])[place] for name, mask in segments.items()}
+    return both, masks | {name: (level == number)[place] for number, name in enumerate(levels.names)}

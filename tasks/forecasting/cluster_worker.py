@@ -1,4 +1,4 @@
-"""What a worker of the cluster does: fetch one shard, forecast it, and write its rows aside."""
+"""The work of a worker of the cluster: fetch one shard, forecast it, and write its rows to a file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from models.baselines.fallback import Fallback
 from models.calibration.calibration import Calibration
 from models.cores import CORES
 from models.network.forecaster import Forecaster
-from tasks.forecasting.shard import Tonight, shard_parts
+from tasks.forecasting.shard import CommonColumns, Method, row_parts
 from tasks.runner.cluster import PACKAGE
 from tasks.runner.errors import RunnerError
 from tasks.runner.shared_files import fetch, store
@@ -22,7 +22,7 @@ from tasks.store.night_file import save_night
 from tasks.store.panel_file import load_panel
 from tasks.store.version_store import StoredVersion, fetch_version
 
-# A worker with several threads is given several shards at once; the network uses all its threads for one.
+# A worker with several threads gets several shards at once, but the network uses all threads for one shard.
 _one_at_a_time = Lock()
 _loaded: dict[StoredVersion, Forecaster] = {}
 
@@ -33,50 +33,53 @@ class Shard:
 
     Attributes:
         panel: URL or path of the shard's panel.
-        instead: The shard's part of the whole panel's fallback.
-        calibration: That of its series; None for none.
-        model: Where tonight's model lies, with its digest.
-        tonight: What its rows have in common with all others.
+        fallback: The fallback of its series.
+        calibration: The calibration of its series; None for none.
+        model: Tonight's model in the store, with its digest.
+        columns: What all rows of the night have in common.
         package: Version of this package where the night runs.
     """
 
     panel: str
-    instead: Fallback
+    fallback: Fallback
     calibration: Calibration | None
     model: StoredVersion
-    tonight: Tonight
+    columns: CommonColumns
     package: str
 
 
 def forecast_part(shard: Shard) -> str:
-    """Forecast a shard and write its rows to a Parquet file beside its panel; gives the file's URL or path.
+    """Forecast a shard, and write its rows to a Parquet file beside its panel.
 
-    Run again, it writes another file: whoever asked takes the one that was given back.
+    Each call writes a file of its own, so that a second try does not disturb the first.
+
+    Returns:
+        The file's URL or path.
 
     Raises:
-        RunnerError: this worker has another version of the package, or does not see the files.
+        RunnerError: this worker has another version of the package, or cannot see the files.
         ModelError: the model cannot be read.
     """
     if version(PACKAGE) != shard.package:
         raise RunnerError(
             f"A worker on {os.uname().nodename} has {PACKAGE} {version(PACKAGE)}, the night {shard.package}. Install "
-            "that one there, and start the worker again."
+            f"{PACKAGE} {shard.package} there, and start the worker again."
         )
     with _one_at_a_time, TemporaryDirectory(prefix="nightcast-") as folder:
         try:
             panel = load_panel(fetch(shard.panel, Path(folder)))
         except FileNotFoundError as error:
             raise RunnerError(
-                f"A worker on {os.uname().nodename} does not see {shard.panel}. Workers of other machines need "
-                "output.versions to be s3://, gs:// or az://, or output.report in a folder that they share."
+                f"A worker on {os.uname().nodename} cannot see {shard.panel}. For workers on other machines, set "
+                "output.versions to an s3://, gs:// or az:// URL, or output.report to a folder that all machines share."
             ) from error
-        forecaster = _forecaster(shard.model, Path(folder))
-        parts = shard_parts(panel, shard.instead, forecaster, shard.calibration, shard.tonight)
+        method = Method(shard.fallback, _forecaster(shard.model, Path(folder)), shard.calibration)
+        parts = row_parts(method.forecast(panel), panel, shard.columns)
         return store(save_night(parts, Path(folder) / f"part-{uuid4().hex}.parquet"), shard.panel.rpartition("/")[0])
 
 
 def _forecaster(model: StoredVersion, scratch: Path) -> Forecaster:
-    """Tonight's model, loaded by the first shard of this process and kept for the next ones."""
+    """Tonight's model; this process loads it for the first shard and keeps it for the next ones."""
     if model not in _loaded:
         _share_cores()
         _loaded.clear()
@@ -85,10 +88,10 @@ def _forecaster(model: StoredVersion, scratch: Path) -> Forecaster:
 
 
 def _share_cores() -> None:
-    """Compute on as many cores as Dask gives this worker: left alone each would take all of its machine's."""
+    """Use as many cores as Dask gives this worker; otherwise each worker would use all cores of its machine."""
     from distributed import get_worker
 
     try:
         os.environ.setdefault(CORES, str(get_worker().state.nthreads))
-    except ValueError:  # this process is no worker
+    except ValueError:  # this process is not a worker
         return

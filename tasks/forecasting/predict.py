@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -14,25 +13,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from models.arrays import BoolArray
-from models.baselines.fallback import Fallback
-from models.calibration.calibration import Calibration
-from models.hierarchy.aggregation_levels import AggregationLevels
 from models.network.forecaster import Forecaster
 from models.panel.panel import Panel
 from models.panel.shards import shards
 from models.settings.forecast import ForecastSettings
-from models.settings.monitoring import CalibrationSettings
 from tasks.forecasting.aggregates import with_aggregates
-from tasks.forecasting.calibration import packed, tonights_calibration
+from tasks.forecasting.calibration import calibration_for, packed
 from tasks.forecasting.cluster_shards import parts_from_cluster
-from tasks.forecasting.reconcile import reconciled
-from tasks.forecasting.shard import Tonight, bare_fallback, shard_parts
+from tasks.forecasting.reconcile import Reconciliation
+from tasks.forecasting.shard import CommonColumns, Method, bare_fallback, row_parts
+from tasks.night.night import Night
 from tasks.prefect_ui import show_progress
-from tasks.settings import Runner
 from tasks.step import step
 from tasks.store.night_file import save_night
 from tasks.store.panel_file import load_panel
-from tasks.store.places import Places
 from tasks.training.fit_model import Fitted
 
 
@@ -41,12 +35,12 @@ class Predicted:
     """Tonight's forecast.
 
     Attributes:
-        file: Parquet file of its rows (see `save_night`), one per series and step, series by series.
+        file: Parquet file of its rows (see `save_night`), one for each series and step, series by series.
         series: Number of series.
-        fallback_reasons: Why series were left to the fallback, and how many each.
+        fallback_reasons: For each reason of a fallback the number of series.
         summary: Table of the network's layers; "" without a network.
-        choices: What was chosen for the network and why, and what calibration did.
-        calibrated_by: File of what quantiles were calibrated by; None where they were not.
+        choices: What was chosen for the network and why, and what calibration and reconciliation did.
+        calibration_file: File of the calibration that was applied; None if there was none.
     """
 
     file: Path
@@ -54,105 +48,120 @@ class Predicted:
     fallback_reasons: dict[str, int]
     summary: str = ""
     choices: list[str] = field(default_factory=list)
-    calibrated_by: Path | None = None
+    calibration_file: Path | None = None
 
     @property
     def fallback_series(self) -> int:
+        """Number of series that the model did not forecast."""
         return sum(self.fallback_reasons.values())
 
 
 @step("forecast every series")
-def predict(
-    places: Places,
-    panel_file: Path,
-    fitted: Fitted,
-    forecast: ForecastSettings,
-    runner: Runner,
-    cutoff: datetime,
-    run_id: str,
-    created_at: datetime,
-    levels: AggregationLevels,
-    seed: int,
-    settings: CalibrationSettings,
-) -> Predicted:
-    """Forecast with tonight's model; series that it cannot forecast get the fallback and the reason.
+def predict(night: Night, panel_file: Path, fitted: Fitted) -> Predicted:
+    """Forecast with tonight's model. Series that it cannot forecast get the fallback, with the reason.
 
-    The model's quantiles are calibrated, unless the `settings` say otherwise; the fallback's are not.
-    The aggregates of the job's `levels` follow those of the source.
-
-    The work is done where the job's `runner` says; a night without a model is soon done, always in this process.
+    The model's quantiles are calibrated, unless the job's `calibration` is off; those of the fallback are not. The
+    aggregates follow the series. The work is done where the job's `runner` says; without a model there is little work,
+    which is always done in this process.
 
     Raises:
-        RunnerError: the cluster did not do the work.
+        RunnerError: the cluster failed.
     """
-    panel = load_panel(panel_file)
-    tonight = Tonight(places.job, cutoff, fitted.version, run_id, created_at, fitted.failure or "no model")
-    forecaster, calibration, summary, choices = None, None, "", list[str]()
-    if fitted.folder is None:
-        instead = bare_fallback(panel, forecast)
-    else:
-        forecaster = Forecaster.load(fitted.folder)
-        summary, choices = forecaster.summary, [*forecaster.choices, *_changed_bounds(forecaster, panel, forecast)]
-        instead = forecaster.fallback(panel, forecast)
-        if settings.enabled:
-            calibration = tonights_calibration(places, cutoff, panel, instead)
-            choices += [calibration.description] if calibration.description else []
-    if runner.on_cluster and fitted.lies is not None:
-        parts = parts_from_cluster(places, runner, panel, instead, calibration, fitted.lies, tonight, panel_file.parent)
-    else:
-        parts = _parts_here(panel, runner.shard_series, instead, forecaster, calibration, tonight)
-    reasons, by_model = Counter[str](), list[BoolArray]()
-    with closing(parts):
-        rows: Iterator[pa.Table] = _counted(parts, reasons, by_model, len(panel))
-        if forecaster is not None and levels.reconciled:
-            rows, word = reconciled(rows, panel, levels, forecaster.predict, forecast, instead, tonight)
-            choices.append(word)
-        rows = with_aggregates(rows, panel, levels, instead, seed, tonight)
+    job, panel = night.job, load_panel(panel_file)
+    columns = CommonColumns(job.name, night.cutoff, fitted.version, night.run_id, night.started_at)
+    method = choose_method(night, panel, fitted)
+    choices = _describe(method, panel, job.forecast)
+    tally = _Tally(len(panel))
+    with closing(_forecast_parts(night, panel, method, fitted, columns)) as parts:
+        rows: Iterator[pa.Table] = tally.watch(parts)
+        if method.forecaster is not None and job.aggregation_levels.reconciled:
+            bounds = method.fallback.lower_bound, method.fallback.upper_bound
+            reconciliation = Reconciliation(job.aggregation_levels, method.forecaster.predict, job.forecast, bounds)
+            rows, sentence = reconciliation.of_rows(rows, panel, columns)
+            choices.append(sentence)
+        rows = with_aggregates(rows, panel, job, method.fallback, columns)
         file = save_night(rows, panel_file.with_name("forecast.parquet"))
-    kept = None
-    if calibration is not None:
-        kept = panel_file.with_name("calibration.npz")
-        kept.write_bytes(packed(calibration.of(np.concatenate(by_model)).arrays()))
-    return Predicted(file, len(panel), dict(reasons.most_common()), summary, choices, kept)
+    calibration_file = None
+    if method.calibration is not None:
+        calibration_file = panel_file.with_name("calibration.npz")
+        calibration_file.write_bytes(packed(method.calibration.of(tally.by_model).arrays()))
+    summary = "" if method.forecaster is None else method.forecaster.summary
+    return Predicted(file, len(panel), dict(tally.reasons.most_common()), summary, choices, calibration_file)
 
 
-def _parts_here(
-    panel: Panel,
-    shard_series: int,
-    instead: Fallback,
-    forecaster: Forecaster | None,
-    calibration: Calibration | None,
-    tonight: Tonight,
+def choose_method(night: Night, panel: Panel, fitted: Fitted) -> Method:
+    """How tonight's series are forecast: by the model that was trained or loaded, or by the fallback alone."""
+    forecast = night.job.forecast
+    if fitted.folder is None:
+        return Method(bare_fallback(panel, forecast), no_model=fitted.failure or "no model")
+    forecaster = Forecaster.load(fitted.folder)
+    fallback = forecaster.fallback(panel, forecast)
+    if not night.job.calibration.enabled:
+        return Method(fallback, forecaster)
+    return Method(fallback, forecaster, calibration_for(night.ledger, night.cutoff, panel, fallback))
+
+
+def _forecast_parts(
+    night: Night, panel: Panel, method: Method, fitted: Fitted, columns: CommonColumns
 ) -> Generator[pa.Table]:
-    """The rows of every series, forecast by this process."""
-    for series in shards(len(panel), shard_series):
-        of_shard = None if calibration is None else calibration.of(series)
-        yield from shard_parts(panel.part(series), instead.of(series), forecaster, of_shard, tonight)
+    """The rows of every series, from the cluster if the job has one, else from this process."""
+    if night.job.runner.on_cluster and fitted.lies is not None:
+        yield from parts_from_cluster(night, panel, method, fitted.lies, columns)
+        return
+    for series in shards(len(panel), night.job.runner.shard_series):
+        shard = panel.part(series)
+        yield from row_parts(method.of(series).forecast(shard), shard, columns)
 
 
-def _counted(
-    parts: Generator[pa.Table], reasons: Counter[str], by_model: list[BoolArray], series: int
-) -> Generator[pa.Table]:
-    """The parts as they come, while it is noted which series the model forecast, and why it did not others."""
-    done, tell = 0, show_progress("forecasting")
-    for part in parts:
-        is_first = pc.equal(part["step"], 1)
-        first_steps = part["reason"].filter(is_first)
-        by_model.append(pc.equal(part["source"].filter(is_first), "model").to_numpy())
-        done += len(first_steps)
-        tell(done / series, f"{done:,} of {series:,} series")
-        reasons.update(
-            {each["values"]: each["counts"] for each in pc.value_counts(first_steps.drop_null()).to_pylist()}
-        )
-        yield part
+class _Tally:
+    """Counts, while the parts pass, which series the model forecast and why it did not forecast the others.
+
+    Args:
+        series: The number of all series.
+    """
+
+    def __init__(self, series: int) -> None:
+        self._series, self._by_model = series, list[BoolArray]()
+        self.reasons = Counter[str]()
+
+    @property
+    def by_model(self) -> BoolArray:
+        """Shape (series,), whether the model forecast it; once all parts have passed."""
+        return np.concatenate(self._by_model)
+
+    def watch(self, parts: Generator[pa.Table]) -> Generator[pa.Table]:
+        """The same parts, counted and shown as progress."""
+        done, show = 0, show_progress("forecasting")
+        for part in parts:
+            is_first = pc.equal(part["step"], 1)
+            reasons = part["reason"].filter(is_first)
+            self._by_model.append(pc.equal(part["source"].filter(is_first), "model").to_numpy())
+            done += len(reasons)
+            show(done / self._series, f"{done:,} of {self._series:,} series")
+            counts = pc.value_counts(reasons.drop_null()).to_pylist()
+            self.reasons.update({each["values"]: each["counts"] for each in counts})
+            yield part
+
+
+def _describe(method: Method, panel: Panel, forecast: ForecastSettings) -> list[str]:
+    """What was chosen for the network and why, and what calibration does."""
+    if method.forecaster is None:
+        return []
+    choices = [*method.forecaster.choices, *_changed_bounds(method.forecaster, panel, forecast)]
+    if method.calibration is not None and method.calibration.description:
+        choices.append(method.calibration.description)
+    return choices
 
 
 def _changed_bounds(forecaster: Forecaster, panel: Panel, forecast: ForecastSettings) -> list[str]:
-    """Bounds that hold tonight instead of those that the network was trained under, in words."""
+    """Sentences about the bounds that have changed since the network was trained."""
     then, now = forecaster.bounds(panel, forecaster.forecast), forecaster.bounds(panel, forecast)
     return [
-        f"{name} {'none' if new is None else f'{new:g}'}, as the job says now; "
-        f"{'none' if old is None else f'{old:g}'} when the network was trained"
+        f"{name} {_bound(new)}, as the job says now; it was {_bound(old)} when the network was trained"
         for name, old, new in zip(("lower_bound", "upper_bound"), then, now, strict=True)
         if old != new
     ]
+
+
+def _bound(value: float | None) -> str:
+    return "none" if value is None else f"{value:g}"

@@ -1,4 +1,4 @@
-"""Other processes and machines: where shards of series are forecast.
+"""Other processes and machines that forecast shards of series.
 
-Its face: `connected`.
+Its face: `connected`, `check_runner`.
 """

@@ -1,4 +1,4 @@
-"""Reach the Dask cluster that a job names, or make one of this machine's processes."""
+"""Connect to the Dask cluster that a job names, or start one of this machine's processes."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ PACKAGE = "nightcast"
 _CONNECT_SECONDS = 15
 
 
-@step("look whether shards can be forecast", retries=1, retry_delay_seconds=(4,))
+@step("check the cluster", retries=1, retry_delay_seconds=(4,))
 def check_runner(runner: Runner) -> None:
-    """Find what is wrong with the cluster before hours of work are spent on a night.
+    """Check the cluster before hours of work are spent on a night.
 
     Raises:
         InputError: Dask is not installed.
-        RunnerError: the scheduler does not answer, or a worker has another version of this package, or none.
+        RunnerError: the scheduler does not answer, or a worker lacks this version of the package.
     """
     if runner.on_cluster:
         _require_dask()
@@ -37,7 +37,7 @@ def check_runner(runner: Runner) -> None:
 
 @contextmanager
 def connected(runner: Runner) -> Iterator[Client]:
-    """A client of the cluster that the job names; one of this machine's processes ends with it.
+    """A client of the cluster that the job names. A cluster of this machine's processes ends with the client.
 
     Raises:
         InputError, RunnerError: see `check_runner`.
@@ -58,22 +58,22 @@ def connected(runner: Runner) -> Iterator[Client]:
         except (OSError, TimeoutError) as error:
             raise RunnerError(
                 f"No Dask scheduler answers at {runner.dask} within {_CONNECT_SECONDS} s ({error}). Start one there, "
-                "mend runner.dask, or leave it out to forecast in this process."
+                "correct runner.dask, or remove it from the job to forecast in this process."
             ) from error
         _require_same_package(client.get_versions(packages=[PACKAGE]), str(runner.dask))
         yield client
 
 
 def worker_count(client: Client) -> int:
-    """How many workers the cluster has now; fewer after one was killed, more after others joined."""
+    """The number of workers of the cluster now; it changes when workers die or join."""
     return len(client.nthreads())
 
 
 def _require_same_package(versions: dict[str, Any], address: str) -> None:
-    """See that this package, in this version, is wherever its functions will be called."""
+    """Check that the scheduler and all workers have this version of the package."""
     installed = version(PACKAGE)
-    there = {"the scheduler": versions["scheduler"], **versions["workers"]}
-    found = {name: each["packages"].get(PACKAGE) for name, each in there.items() if each is not None}
+    processes = {"the scheduler": versions["scheduler"], **versions["workers"]}
+    found = {name: each["packages"].get(PACKAGE) for name, each in processes.items() if each is not None}
     wrong = [f"{name} has {each or 'none'}" for name, each in found.items() if each != installed]
     if wrong:
         raise RunnerError(
@@ -83,4 +83,6 @@ def _require_same_package(versions: dict[str, Any], address: str) -> None:
 
 
 def _require_dask() -> None:
-    require_extra("distributed", "runner.dask and runner.processes need Dask, which is", "dask", "leave both out")
+    require_extra(
+        "distributed", "runner.dask and runner.processes need Dask, which is", "dask", "remove both from the job"
+    )

@@ -1,26 +1,26 @@
-"""Files that a night and its workers hand each other: in a local folder, or on any fsspec file system."""
+"""Files that a night and its workers exchange, in a local folder or on any fsspec file system."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import fsspec
 
-if TYPE_CHECKING:
-    from tasks.store.places import Places
+from tasks.store.places import Places
 
 
 @contextmanager
 def shared_folder(places: Places, run_id: str, scratch: Path, *, this_machine: bool) -> Iterator[str]:
-    """A folder that the workers see too, gone afterwards: beside the model versions where those have a URL.
+    """A folder that the workers can see too, removed afterwards.
+
+    It is in the run's scratch folder; or beside the model versions, if these have a URL and workers are elsewhere.
 
     Args:
         places: The job's places.
         run_id: The run, which names the folder.
-        scratch: The run's local folder, which does where versions lie in a local one.
+        scratch: The run's scratch folder.
         this_machine: Whether all workers are processes of this machine.
     """
     folder = str(scratch / "shards")
@@ -36,17 +36,17 @@ def shared_folder(places: Places, run_id: str, scratch: Path, *, this_machine: b
 
 
 def store(file: Path, folder: str) -> str:
-    """Copy a local file into a folder; gives its URL or path there."""
+    """Copy a local file into a folder, and return its URL or path there."""
     system, root = fsspec.core.url_to_fs(folder)
     system.put_file(str(file), f"{root}/{file.name}")
     return f"{folder}/{file.name}"
 
 
 def fetch(place: str, folder: Path) -> Path:
-    """Copy a file into a local folder; gives its path there.
+    """Copy a file into a local folder, and return its path there.
 
     Raises:
-        FileNotFoundError: it is not there, or cannot be seen from here.
+        FileNotFoundError: there is no such file, or this machine cannot see it.
     """
     system, path = fsspec.core.url_to_fs(place)
     file = folder / place.rpartition("/")[2]
@@ -55,12 +55,12 @@ def fetch(place: str, folder: Path) -> Path:
 
 
 def at_hand(place: str, folder: Path) -> Path:
-    """A local path to a file: its own, or that of its copy in a local folder where the file has a URL."""
+    """A local path to a file; one with a URL is copied into a local folder first."""
     return fetch(place, folder) if "://" in place else Path(place)
 
 
 def remove(place: str) -> None:
-    """Remove a file; one that has gone already does no harm."""
+    """Remove a file if it exists."""
     system, path = fsspec.core.url_to_fs(place)
     with suppress(FileNotFoundError):
         system.rm_file(path)

@@ -23,7 +23,7 @@ from sql.migrations.migrate import migrate
 from sql.output import history, write
 from sql.output.tables import loss
 from sql.output.tables import run as run_table
-from tasks.forecasting.calibration import Covered
+from tasks.forecasting.calibration import CoverageCount
 from tasks.forecasting.predict import predict
 from tasks.night.ledger import Ledger
 from tasks.run.run_log import nights_done
@@ -124,13 +124,13 @@ def test_each_forecast_of_a_day_counts_on_one_evaluation_whenever_its_night_was_
     make_job, history_frame, monkeypatch, live, filled, following, expected
 ):
     evidence = dict[int, float]()
-    keep = Covered.keep
+    store = CoverageCount.store
 
-    def kept(covered, cutoff, settings):
+    def stored(covered, cutoff, settings):
         evidence[cutoff.day] = covered._evaluation.counts.sum()
-        keep(covered, cutoff, settings)
+        store(covered, cutoff, settings)
 
-    monkeypatch.setattr(Covered, "keep", kept)
+    monkeypatch.setattr(CoverageCount, "store", stored)
     job = make_job(history_frame[history_frame["series_id"] != "short"], training={"warm_after_days": 100})
 
     def run(*days: int) -> None:

@@ -13,7 +13,8 @@ from models.calibration.calibration import Calibration
 from models.calibration.evidence import Evidence
 from models.panel.panel import Panel
 from sql.output import history, write
-from tasks.forecasting.calibration import keep_calibration, keep_evidence, packed, tonights_calibration, unpacked
+from tasks.forecasting.calibration import calibration_for, keep_calibration, keep_evidence, packed, unpacked
+from tasks.night.ledger import Ledger
 
 LEVELS = np.array([0.1, 0.5, 0.9])
 
@@ -43,22 +44,22 @@ def evidence(evaluations: float) -> Evidence:
 
 
 def test_a_night_is_calibrated_by_the_newest_evaluation_before_it(places):
-    instead = Fallback.learn(panel(), 2, LEVELS, lower_bound=0.0)
-    keep_evidence(places, day(3), evidence(30.0))
-    keep_evidence(places, day(5), evidence(0.0))
-    found = {number: tonights_calibration(places, day(number), panel(), instead) for number in (3, 4, 5, 6)}
+    fallback = Fallback.learn(panel(), 2, LEVELS, lower_bound=0.0)
+    keep_evidence(Ledger(places), day(3), evidence(30.0))
+    keep_evidence(Ledger(places), day(5), evidence(0.0))
+    found = {number: calibration_for(Ledger(places), day(number), panel(), fallback) for number in (3, 4, 5, 6)}
     assert [made.positions[0, 1] > 1 for made in found.values()] == [False, True, True, False]
     assert found[4].bounds == (0.0, None)
     assert found[3].description == ""
 
 
-def test_the_two_columns_of_a_night_are_written_apart(places, tmp_path):
+def test_the_two_columns_of_a_night_are_written_apart(places, make_night, tmp_path):
     made = Calibration.identity(LEVELS, 2, panel().series_ids)
     file = tmp_path / "calibration.npz"
     file.write_bytes(packed(made.arrays()))
-    keep_evidence(places, day(3), evidence(1.0))
-    keep_calibration(places, day(3), file)
-    keep_calibration(places, day(4), None)
+    keep_evidence(Ledger(places), day(3), evidence(1.0))
+    keep_calibration(make_night(day(3)), file)
+    keep_calibration(make_night(day(4)), None)
     engine = places.engine()
     again = Calibration.from_arrays(unpacked(history.applied_calibration(engine, "sales", day(3))))
     assert again.series_ids.tolist() == ["a", "b", "é/1"]

@@ -1,4 +1,4 @@
-"""Tonight's forecasts reconciled with those of their sums."""
+"""Tonight's forecasts reconciled with those of their aggregates."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from models.baselines.fallback import Fallback
 from models.baselines.seasonal_naive import seasonal_naive
 from models.hierarchy.aggregation_levels import AggregationLevels
 from models.hierarchy.training_panel import training_panel
 from models.panel.forecast import Forecast
 from models.panel.panel import Panel
 from models.settings.forecast import ForecastSettings
-from tasks.forecasting.reconcile import moved, reconciled
-from tasks.forecasting.shard import Tonight, forecast_of_rows, row_parts
+from tasks.forecasting.reconcile import Reconciliation
+from tasks.forecasting.shard import CommonColumns, forecast_of_rows, row_parts
 
 MINT = AggregationLevels.of(["store", "item"], [["store"], []], "mint")
 SETTINGS = ForecastSettings(frequency="D", horizon=7, lower_bound=0, upper_bound=20)
+COLUMNS = CommonColumns("job", datetime(2024, 3, 1, tzinfo=UTC), "v1", "r1", datetime(2024, 3, 2, tzinfo=UTC))
 
 
-def ask(panel: Panel, forecast: ForecastSettings) -> Forecast:
-    """Forecasts sums as the means of their weekdays, which know far more than the last week that it takes of parts."""
+def predict(panel: Panel, forecast: ForecastSettings) -> Forecast:
+    """Forecasts aggregates as the means of their weekdays, which know far more than the last week of a series."""
     mean = np.nanmean(panel.tail(70).reshape(len(panel), 10, 7), axis=1)
     return forecast_of(panel, mean if "*/*" in panel.series_ids else seasonal_naive(panel, 7, 7))
 
@@ -40,6 +40,9 @@ def forecast_of(panel: Panel, mean: np.ndarray) -> Forecast:
         source=np.full(len(panel), "model"),
         reason=np.full(len(panel), ""),
     )
+
+
+RECONCILIATION = Reconciliation(MINT, predict, SETTINGS, (0, 20))
 
 
 @pytest.fixture
@@ -60,9 +63,9 @@ def panel() -> Panel:
 
 
 def test_forecasts_move_towards_what_is_better_known_of_their_sums(panel):
-    alone = ask(panel, SETTINGS)
-    made, word = moved(alone, panel, MINT, ask, SETTINGS, (0, 20))
-    assert word == "reconciled by MinT with 3 aggregates, from errors at 8 past cutoffs"
+    alone = predict(panel, SETTINGS)
+    made, sentence = RECONCILIATION.of_forecast(alone, panel)
+    assert sentence == "reconciled by MinT with 3 aggregates, from errors at 8 past cutoffs"
     total = np.nanmean(panel.tail(70).reshape(6, 10, 7), axis=1).sum(axis=0)
     before, after = (np.abs(each.mean.sum(axis=0) - total).mean() for each in (alone, made))
     assert after < 0.5 * before
@@ -76,19 +79,19 @@ def test_forecasts_move_towards_what_is_better_known_of_their_sums(panel):
 def test_with_too_little_past_or_errors_of_no_use_forecasts_stay_and_the_night_says_so(panel, monkeypatch):
     young = replace(panel, values=np.arange(60, dtype=np.float32), offsets=np.arange(7) * 10)
     alone = forecast_of(young, np.ones((6, 7)))
-    assert moved(alone, young, MINT, ask, SETTINGS, (0, 20)) == (
+    assert RECONCILIATION.of_forecast(alone, young) == (
         alone,
-        "sums are added up from below: 10 steps are too few to know past errors by",
+        "aggregates are bottom-up: 10 steps of history are too few to measure past errors",
     )
 
     def fails(*_: object) -> None:
         raise ValueError("ill-conditioned")
 
     monkeypatch.setattr("tasks.forecasting.reconcile.reconciled_means", fails)
-    alone = ask(panel, SETTINGS)
-    made, word = moved(alone, panel, MINT, ask, SETTINGS, (0, 20))
+    alone = predict(panel, SETTINGS)
+    made, sentence = RECONCILIATION.of_forecast(alone, panel)
     assert made is alone
-    assert word == "sums are added up from below: MinT failed: ill-conditioned"
+    assert sentence == "aggregates are bottom-up: MinT failed: ill-conditioned"
 
 
 def test_sums_are_trained_on_where_they_are_forecast(panel):
@@ -109,16 +112,14 @@ def test_sums_are_trained_on_where_they_are_forecast(panel):
 
 def test_rows_of_more_series_than_can_be_reconciled_stay_as_they_are(panel, monkeypatch):
     monkeypatch.setattr("tasks.forecasting.reconcile.LARGEST", 8)
-    instead = Fallback.learn(panel, 7, [0.1, 0.5, 0.9], 0, 20)
-    tonight = Tonight("job", datetime(2024, 3, 1, tzinfo=UTC), "v1", "r1", datetime(2024, 3, 2, tzinfo=UTC))
-    parts = [*row_parts(forecast_of(panel, np.ones((6, 7))), panel, tonight)]
-    rows, word = reconciled(parts, panel, MINT, ask, SETTINGS, instead, tonight)
+    parts = [*row_parts(forecast_of(panel, np.ones((6, 7))), panel, COLUMNS)]
+    rows, sentence = RECONCILIATION.of_rows(parts, panel, COLUMNS)
     assert [*rows] == parts
-    assert word == "sums are added up from below: 9 series and sums are more than the 8 that can be reconciled"
+    assert sentence == "aggregates are bottom-up: 9 series and aggregates are more than the 8 that MinT can reconcile"
     monkeypatch.undo()
-    rows, word = reconciled(parts, panel, MINT, ask, SETTINGS, instead, tonight)
-    assert "reconciled by MinT" in word
-    wanted, _ = moved(forecast_of(panel, np.ones((6, 7))), panel, MINT, ask, SETTINGS, (0, 20))
+    rows, sentence = RECONCILIATION.of_rows(parts, panel, COLUMNS)
+    assert "reconciled by MinT" in sentence
+    wanted, _ = RECONCILIATION.of_forecast(forecast_of(panel, np.ones((6, 7))), panel)
     assert forecast_of_rows(pa.concat_tables(rows)).mean == pytest.approx(wanted.mean)
 
 
@@ -130,7 +131,6 @@ def test_rows_give_back_the_forecast_that_they_were_laid_out_from(panel):
         source=np.array(["model", "fallback", *["model"] * 4]),
         reason=np.array(["", "too short", *[""] * 4]),
     )
-    tonight = Tonight("job", datetime(2024, 3, 1, tzinfo=UTC), "v1", "r1", datetime(2024, 3, 2, tzinfo=UTC))
-    found = forecast_of_rows(pa.concat_tables(row_parts(mixed, panel, tonight)))
+    found = forecast_of_rows(pa.concat_tables(row_parts(mixed, panel, COLUMNS)))
     for name in ("series_ids", "quantile_levels", "quantiles", "mean", "baseline", "source", "reason"):
         np.testing.assert_array_equal(getattr(found, name), getattr(mixed, name))

@@ -19,18 +19,20 @@ from distributed import Client, LocalCluster
 from scipy.special import ndtr
 
 from models.calibration.evidence import EDGES, Evidence
-from models.hierarchy.aggregation_levels import AggregationLevels
 from models.panel.panel import Panel
 from models.settings.forecast import ForecastSettings
-from models.settings.monitoring import CalibrationSettings
 from models.settings.network import Layer, NetworkSettings
 from models.settings.training import TrainingSettings
 from models.training.fit import fit
 from sql.migrations.migrate import migrate
 from sql.output import history
+from sql.source.settings import Source
 from tasks.forecasting import cluster_shards
 from tasks.forecasting.calibration import keep_evidence
 from tasks.forecasting.predict import Predicted, predict
+from tasks.night.job import Job
+from tasks.night.ledger import Ledger
+from tasks.night.night import Night
 from tasks.publishing.publish import publish
 from tasks.runner.cluster import check_runner
 from tasks.runner.errors import RunnerError
@@ -42,6 +44,7 @@ from tasks.store.version_store import store_version
 from tasks.training.fit_model import Fitted
 
 ROOT = Path(__file__).parents[3]
+SOURCE = Source(url="sqlite:///history.db", table="sold")
 CUTOFF = datetime(2024, 3, 1, tzinfo=UTC)
 FORECAST = ForecastSettings(frequency="D", horizon=7, quantile_levels=[0.1, 0.5, 0.9])
 
@@ -68,7 +71,7 @@ def worker(cluster: LocalCluster, path: str = str(ROOT)) -> Iterator[subprocess.
 
 
 @dataclass
-class Night:
+class TrainedModel:
     """A trained model and the panel that it forecasts tonight."""
 
     panel: Panel
@@ -79,24 +82,25 @@ class Night:
         folder.mkdir()
         places = Places("sales", folder, Output(url="sqlite:///forecasts.db"))
         migrate(places.engine())
-        keep_evidence(places, CUTOFF - timedelta(days=1), too_narrow())
+        keep_evidence(Ledger(places), CUTOFF - timedelta(days=1), too_narrow())
         stored = store_version(self.model, places.versions, "sales", CUTOFF)
         fitted = Fitted("load", stored.version, self.model, lies=stored)
+        job = Job(name="sales", source=SOURCE, forecast=FORECAST, runner=runner, output=places.output)
         with places.scratch("r1") as scratch:
-            panel_file = save_panel(self.panel, scratch / "panel.npz")
-            predicted = predict(
-                places,
-                panel_file,
-                fitted,
-                FORECAST,
-                runner,
-                CUTOFF,
-                "r1",
-                CUTOFF,
-                AggregationLevels(),
-                0,
-                CalibrationSettings(),
+            night = Night(
+                job=job,
+                places=places,
+                ledger=Ledger(places),
+                run_id="r1",
+                kind="nightly",
+                requested_cutoff=None,
+                policy="never",
+                now=CUTOFF,
+                started_at=CUTOFF,
+                scratch=scratch,
+                cutoff=CUTOFF,
             )
+            predicted = predict(night, save_panel(self.panel, scratch / "panel.npz"), fitted)
             assert publish(places, predicted.file, CUTOFF).rows == 12 * 7
             assert {file.name for file in scratch.iterdir()} == {"panel.npz", "forecast.parquet", "calibration.npz"}
         table = history.forecast_of(places.engine(), "sales", CUTOFF).to_pandas()
@@ -117,7 +121,7 @@ def _ordered(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def night(tmp_path_factory: pytest.TempPathFactory) -> Night:
+def night(tmp_path_factory: pytest.TempPathFactory) -> TrainedModel:
     """Twelve weekly series, one of them refused."""
     day = np.arange(140)
     panel = Panel(
@@ -135,7 +139,7 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Night:
     forecaster, _ = fit(panel, FORECAST, network, TrainingSettings(max_steps=2))
     folder = tmp_path_factory.mktemp("model")
     forecaster.save(folder)
-    return Night(panel, folder)
+    return TrainedModel(panel, folder)
 
 
 @pytest.fixture

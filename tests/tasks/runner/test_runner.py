@@ -44,7 +44,7 @@ def test_a_scheduler_and_processes_at_once_are_refused() -> None:
 def test_a_scheduler_that_does_not_answer_is_named(monkeypatch) -> None:
     monkeypatch.setattr(cluster, "_CONNECT_SECONDS", 1)
 
-    with pytest.raises(RunnerError, match=r"No Dask scheduler answers at tcp://127\.0\.0\.1:9 .*mend runner.dask"):
+    with pytest.raises(RunnerError, match=r"No Dask scheduler answers at tcp://127\.0\.0\.1:9 .*correct runner.dask"):
         check_runner(Runner(dask="tcp://127.0.0.1:9"))
 
 
@@ -74,7 +74,7 @@ def test_processes_share_the_cores_and_a_shard_that_kills_them_is_named(monkeypa
     with dask.config.set({"distributed.scheduler.allowed-failures": 0}), connected(Runner(processes=2)) as client:
         assert list(client.nthreads().values()) == [2, 2]
         future: Any = client.submit(lambda: os.kill(os.getpid(), 9), pure=False)
-        with pytest.raises(RunnerError, match=r"A shard of 3 series has brought down .* Lower runner.shard_series"):
+        with pytest.raises(RunnerError, match=r"A shard of 3 series brought down .* Lower runner.shard_series"):
             cluster_shards._result(client, shard, future)
 
 
@@ -105,7 +105,7 @@ def test_a_worker_loads_a_version_once_and_forgets_it_for_the_next(monkeypatch, 
 def test_a_worker_that_does_not_see_the_files_says_what_it_needs(tmp_path) -> None:
     shard = cluster_worker.Shard(str(tmp_path / "shard-0.npz"), None, None, None, None, version(cluster.PACKAGE))
     with pytest.raises(
-        RunnerError, match=r"does not see .*shard-0\.npz\. Workers of other machines need output.versions"
+        RunnerError, match=r"cannot see .*shard-0\.npz\. For workers on other machines, set output.versions"
     ):
         cluster_worker.forecast_part(shard)
 
