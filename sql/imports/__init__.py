@@ -1,4 +1,4 @@
-"""Files into a table.
+"""Loads files into tables.
 
 Its face: `import_file`.
 """

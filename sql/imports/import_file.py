@@ -1,4 +1,4 @@
-"""Loads a CSV or Parquet file of (series_id, timestamp, value, ...) into a table."""
+"""Loads a CSV or Parquet file with columns such as series_id, timestamp and value into a table."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from sql.imports.rows_file import read_rows
 from sql.source import columns
 
 _BATCH_ROWS = 10_000
-_STAGE = "nightcast_import"
+_STAGING_TABLE = "nightcast_import"
 
 
 @dataclass(frozen=True)
 class Imported:
-    """What was found in a file and is in the table now: the number of rows, and the columns in the file's order."""
+    """What was loaded: the number of rows, and the columns in the order of the file."""
 
     rows: int
     columns: list[str]
@@ -36,36 +36,36 @@ def import_file(
 ) -> Imported:
     """Load all rows of a file, in one transaction.
 
-    A column called `series_id` is text (00123 stays 00123), one called `timestamp` a time, one called
-    `value` a number. Times with an offset keep their instant: timestamptz on PostgreSQL, text in
-    ISO 8601 with an offset elsewhere; times without one stay local.
+    A column `series_id` becomes text (00123 stays 00123), `timestamp` a time, and `value` a number. A time with an
+    offset from UTC keeps it: as timestamptz on PostgreSQL, as text in ISO 8601 elsewhere. A time without an offset
+    stays local.
 
     Args:
-        path: `.csv` (with a header; empty, NA and NaN are NULL) or `.parquet`.
+        path: `.csv` with a header, in which empty, NA and NaN are NULL; or `.parquet`.
         url: From `resolve_url`.
-        table: Its name; `schema.name` on PostgreSQL.
-        mode: `create` refuses a table that exists, `append` adds to it, `replace` puts a new one in its place.
+        table: Name of the table; may be `schema.name` on PostgreSQL.
+        mode: `create` a new table, `append` to an existing one, or `replace` it.
 
     Raises:
-        SourceError: where the file cannot be read or holds no rows, a column holds what it should not, or the
-            table exists (create), is missing or has other columns (append).
-        StorageError: where the database refuses; it is then as it was.
+        SourceError: where the file cannot be read or has no rows, a column holds the wrong kind of values, the table
+            already exists (create), or it is missing or has other columns (append).
+        StorageError: where the database refuses; it is unchanged then.
     """
     rows = _typed(read_rows(path), str(path))
     engine = connect(url)
     with storage_errors(url, "write to"):
         inspector = sa.inspect(engine)
-        schema, name = _place(inspector, table, engine.dialect.name)
+        schema, name = _schema_and_name(inspector, table, engine.dialect.name)
         exists = inspector.has_table(name, schema)
         if exists and mode == "create":
             raise SourceError(
-                f"There is a table {table!r} in {describe(url)} already. "
-                "Append to it or replace it (--mode append, --mode replace), or name another."
+                f"There is already a table {table!r} in {describe(url)}. "
+                "Append to it or replace it (--mode append, --mode replace), or name another table."
             )
         if mode == "append":
             where = f"table {table!r} in {describe(url)}"
             if not exists:
-                raise SourceError(f"There is no {where} to append to. Create it instead.")
+                raise SourceError(f"There is no {where} to append to. Create it with --mode create.")
             _check_columns(rows, inspector.get_columns(name, schema), where)
     if engine.dialect.name != "postgresql":
         rows = _with_offsets(rows)
@@ -77,7 +77,7 @@ def import_file(
 
 
 def _typed(rows: pa.Table, where: str) -> pa.Table:
-    """Text, int64, float64, bool, date or timestamp[us], whatever the file has."""
+    """The rows as text, int64, float64, bool, date or timestamp[us]."""
     typed = {}
     for name in rows.column_names:
         column, kind = rows[name], rows[name].type
@@ -113,33 +113,33 @@ def _text(column: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArray:
         return column.cast(pa.string())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         raise SourceError(
-            f"The column {name!r} of {where} holds {column.type}, which no table column can hold. Leave it out."
+            f"The column {name!r} of {where} holds {column.type}, which a table cannot hold. Remove the column."
         ) from None
 
 
-def _place(inspector: sa.Inspector, table: str, dialect_name: str) -> tuple[str | None, str]:
+def _schema_and_name(inspector: sa.Inspector, table: str, dialect_name: str) -> tuple[str | None, str]:
     schema, dot, name = table.partition(".")
     if dot and dialect_name != "sqlite" and schema in inspector.get_schema_names():
         return schema, name
     return None, table
 
 
-def _check_columns(rows: pa.Table, columns_there: Sequence[Any], where: str) -> None:
-    present = {column["name"]: column["type"] for column in columns_there}
+def _check_columns(rows: pa.Table, existing: Sequence[Any], where: str) -> None:
+    present = {column["name"]: column["type"] for column in existing}
     unknown = [column for column in rows.column_names if column not in present]
     if unknown:
         raise SourceError(
-            f"The {where} lacks the columns {unknown}; it has {sorted(present)}. "
-            "Rename the file's columns, or replace the table."
+            f"The {where} lacks the columns {unknown}. It has {sorted(present)}. "
+            "Rename the columns of the file, or replace the table."
         )
     for field in rows.schema:
-        there = present[field.name]
-        if isinstance(there, sa.DateTime) and pa.types.is_timestamp(field.type):
+        column_type = present[field.name]
+        if isinstance(column_type, sa.DateTime) and pa.types.is_timestamp(field.type):
             aware = field.type.tz is not None
-            if there.timezone != aware and isinstance(there, postgresql.TIMESTAMP):
+            if column_type.timezone != aware and isinstance(column_type, postgresql.TIMESTAMP):
                 raise SourceError(
-                    f"The file's times in {field.name!r} have {'an' if aware else 'no'} offset from UTC, those of the "
-                    f"{where} have {'none' if aware else 'one'}. Write the file's times the same way."
+                    f"The file's times in {field.name!r} have {'an' if aware else 'no'} offset from UTC, but those of "
+                    f"the {where} have {'none' if aware else 'one'}. Write the file's times in the same way."
                 )
 
 
@@ -173,23 +173,25 @@ def _write(engine: sa.Engine, statements: list[str], rows: pa.Table, schema: str
                 if engine.dialect.name == "sqlite":
                     cursor.adbc_ingest(name, _as_iso_text(rows), mode="append")
                 else:
-                    # By way of a table with the file's own types: the server converts them to those it has.
-                    cursor.adbc_ingest(_STAGE, rows, mode="create", temporary=True)
+                    # The server converts the types of the file to those of the table, from a staging table.
+                    cursor.adbc_ingest(_STAGING_TABLE, rows, mode="create", temporary=True)
                     names = ", ".join(quoted(column, engine.dialect) for column in rows.column_names)
                     target = ".".join(quoted(part, engine.dialect) for part in (schema, name) if part)
-                    cursor.execute(f"INSERT INTO {target} ({names}) SELECT {names} FROM pg_temp.{_STAGE}")
+                    cursor.execute(f"INSERT INTO {target} ({names}) SELECT {names} FROM pg_temp.{_STAGING_TABLE}")
                 connection.commit()
             return
     with transaction(engine) as plain:
         for statement in statements:
             plain.exec_driver_sql(statement)
-        there = sa.table(name, *(sa.column(field.name, _sql_type(field.type)) for field in rows.schema), schema=schema)
+        target_table = sa.table(
+            name, *(sa.column(field.name, _sql_type(field.type)) for field in rows.schema), schema=schema
+        )
         for batch in rows.to_batches(max_chunksize=_BATCH_ROWS):
-            plain.execute(there.insert(), batch.to_pylist())
+            plain.execute(target_table.insert(), batch.to_pylist())
 
 
 def _with_offsets(rows: pa.Table) -> pa.Table:
-    """Instants as text, for databases whose timestamps forget that they are in UTC."""
+    """Times with a zone as text in UTC, for databases whose timestamps have no zone."""
     for i, field in enumerate(rows.schema):
         if pa.types.is_timestamp(field.type) and field.type.tz:
             clock = rows[field.name].cast(pa.timestamp("us")).cast(pa.string())

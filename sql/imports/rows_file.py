@@ -1,4 +1,4 @@
-"""Reads the rows of a CSV or Parquet file, or says what is wrong with the file."""
+"""Reads the rows of a CSV or Parquet file; an error says what is wrong with the file."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ import pyarrow.parquet
 from sql.errors import SourceError
 
 _HEADER = (
-    "Write UTF-8 text: the first line names the columns, such as series_id,timestamp,value; each other one is a row."
+    "Write UTF-8 text. The first line names the columns, such as series_id,timestamp,value. Each other line is a row."
 )
 
 
 def read_rows(path: Path) -> pa.Table:
-    """All rows of a file, in the types that it has.
+    """All rows of a file, in its own types.
 
     Args:
-        path: `.csv` (with a header; empty, NA and NaN are NULL) or `.parquet`, which may be a folder of parts.
+        path: `.csv` with a header, in which empty, NA and NaN are NULL; or `.parquet`, which may be a folder of parts.
 
     Raises:
-        SourceError: where the file is not there, cannot be read, holds no rows, or names a column twice.
+        SourceError: where the file does not exist, cannot be read, has no rows, or names a column twice.
     """
     kinds = {".csv": ("CSV", _read_csv), ".parquet": ("Parquet", pyarrow.parquet.read_table)}
     if path.suffix.lower() not in kinds:
-        raise SourceError(f"{path} is neither .csv nor .parquet; convert it to one of them.")
+        raise SourceError(f"{path} is neither .csv nor .parquet. Convert it to one of them.")
     kind, read = kinds[path.suffix.lower()]
-    remedy = _HEADER if kind == "CSV" else "Write it anew, or give a CSV file."
+    remedy = _HEADER if kind == "CSV" else "Write the file again, or give a CSV file."
     if kind == "CSV" or not path.is_dir():
-        _look_at(path, remedy)
+        _check_readable(path, remedy)
     try:
         rows: pa.Table = read(path)
         names: list[str] = rows.column_names
@@ -38,14 +38,14 @@ def read_rows(path: Path) -> pa.Table:
         reason = " ".join(str(error).split()).rstrip(". ")
         raise SourceError(f"{path} cannot be read as {kind}: {reason}. {remedy}") from error
     if not rows.num_rows:
-        raise SourceError(f"{path} holds no rows, only the columns {names}. Export the history into it.")
+        raise SourceError(f"{path} has no rows, only the columns {names}. Export the history into it.")
     if len(set(names)) < len(names):
         raise SourceError(f"{path} names a column twice: {names}. Rename one of them.")
     return rows
 
 
-def _look_at(path: Path, remedy: str) -> None:
-    """Find what Arrow would tell in the words of its own code."""
+def _check_readable(path: Path, remedy: str) -> None:
+    """Raise a plain error for a missing, empty or unreadable file, before Arrow raises an obscure one."""
     try:
         with path.open("rb") as file:
             if not file.read(1):
@@ -53,7 +53,7 @@ def _look_at(path: Path, remedy: str) -> None:
     except FileNotFoundError:
         raise SourceError(f"There is no file {path}. A relative path starts from {Path.cwd()}.") from None
     except OSError as error:
-        raise SourceError(f"{path} cannot be read: {error.strerror}. Give a file that may be read.") from None
+        raise SourceError(f"{path} cannot be read: {error.strerror}. Give a file that this user may read.") from None
 
 
 def _read_csv(path: Path) -> pa.Table:

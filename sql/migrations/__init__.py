@@ -1,4 +1,4 @@
-"""Brings the tables of an output database to the newest version, from nothing or from an older one.
+"""Migrates the tables of an output database to the newest version, from an empty database or an older version.
 
 Its face: `migrate`.
 """

@@ -1,4 +1,4 @@
-"""Alembic's entry: runs the migrations on the connection that `migrate` hands over, in its transaction."""
+"""The entry point of Alembic: runs the migrations on the connection of `migrate`, in its transaction."""
 
 from alembic import context
 

@@ -1,4 +1,4 @@
-"""Brings the tables of an output database to the newest version, from nothing or from an older one."""
+"""Migrates the tables of an output database to the newest version, from an empty database or an older version."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from sql.engine.connection import describe, storage_errors, transaction
 from sql.errors import StorageError
 
 VERSION_TABLE = "nightcast_version"
-"""Not Alembic's own default, so that the tables may share a database with another application's."""
+"""Not the default of Alembic, so that the tables may share a database with another application that uses Alembic."""
 
 _LOCK = 7_417_063_251_034_221
-"""Any number that no other application takes for an advisory lock of PostgreSQL."""
+"""The key of an advisory lock of PostgreSQL: any number that no other application uses."""
 
 
 def migrate(engine: sa.Engine, revision: str = "head") -> None:
-    """Upgrade the tables in one transaction; nothing happens where they are up to date.
+    """Migrate the tables in one transaction; tables that are up to date stay as they are.
 
-    Two processes may do so at once: the second waits, then finds nothing to do.
+    Two processes may migrate at the same time: the second waits, and then has nothing to do.
 
     Args:
         engine: The output database.
-        revision: How far; all the way if left out.
+        revision: The version to migrate to; the newest by default.
 
     Raises:
-        StorageError: where the database does not answer, was migrated by a newer release, or holds
-            a table of the same name that is somebody else's.
+        StorageError: where the database does not answer, a newer release migrated it, or another application
+            has a table of the same name.
     """
     config = _config()
     with storage_errors(engine.url, "read the version of"), engine.connect() as connection:
@@ -48,7 +48,7 @@ def migrate(engine: sa.Engine, revision: str = "head") -> None:
         except util.CommandError as error:
             raise StorageError(
                 f"The tables in {describe(engine.url)} have version {_current(connection)!r}, which this release "
-                "does not know: a newer one wrote them. Install that release, or name another output.url."
+                "does not know: a newer release wrote them. Install that release, or name another output.url."
             ) from error
 
 
@@ -75,6 +75,6 @@ def _refuse_foreign_tables(engine: sa.Engine, connection: sa.Connection) -> None
     foreign = sorted(set(metadata.tables) & {*inspector.get_table_names(), *inspector.get_view_names()})
     if foreign:
         raise StorageError(
-            f"{describe(engine.url)} already holds tables of another application under names that forecasts need: "
+            f"{describe(engine.url)} already has tables of another application with names that nightcast needs: "
             f"{', '.join(foreign)}. Name another database in output.url."
         )

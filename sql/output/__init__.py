@@ -1,4 +1,4 @@
-"""The product's own tables: written, read back, and pruned.
+"""The tables of a job: definitions, writes, reads, and the deletion of old nights.
 
 Its face: `publish_forecast`.
 """

@@ -1,4 +1,4 @@
-"""Reads what past nights left: forecasts in bulk, and scores, losses, alerts, runs and models row by row."""
+"""Reads the output tables: forecasts in bulk, and scores, losses, alerts, runs and models row by row."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from sql.output.tables import (
 Row = dict[str, Any]
 ScoreKey = tuple[str, int, str]
 
-# Texts are most of what a night weighs, and its figures are judged again night after night.
+# Every night evaluates the figures of past nights again, so it reads them without the texts, which need most space.
 _POINTS = ("series_id", "step", "median", "baseline")
 
 _KINDS: dict[Kind, pa.DataType] = {
@@ -44,11 +44,11 @@ _KINDS: dict[Kind, pa.DataType] = {
 
 
 def forecasts_between(engine: sa.Engine, job: str, first_timestamp: datetime, last_timestamp: datetime) -> pa.Table:
-    """What every published night said about a span of time, both ends included.
+    """The forecasts of all published nights for a range of time, both ends included.
 
     Returns:
-        The columns of `forecast`, timestamps as timestamp[us, UTC], quantiles that a night did not
-        have null; no rows where nothing was said.
+        The columns of `forecast`; timestamps are timestamp[us, UTC], and quantiles that a night did not
+        forecast are null. No rows where no night forecast this time.
 
     Raises:
         StorageError: where the database does not answer.
@@ -57,44 +57,44 @@ def forecasts_between(engine: sa.Engine, job: str, first_timestamp: datetime, la
     return _forecasts(
         engine,
         job,
-        # The nights first: they are few, and each is one stretch of the forecasts' key.
+        # Start from the nights: they are few, and each is one range of the key of `forecast`.
         f"AND p.last_timestamp >= {first} AND p.first_timestamp <= {last} AND f.timestamp BETWEEN {first} AND {last}",
     )
 
 
 def forecast_of(engine: sa.Engine, job: str, cutoff: datetime) -> pa.Table:
-    """One published night, in the columns of `forecasts_between`; no rows where there is none."""
+    """One published night, in the columns of `forecasts_between`; no rows where it is not published."""
     return _forecasts(engine, job, f"AND p.cutoff = {literal(cutoff, engine.dialect)}")
 
 
 def figures_of(engine: sa.Engine, job: str, cutoff: datetime, last_step: int) -> pa.Table:
-    """What it takes to judge one published night: `series_id`, `step`, `median`, `baseline` and the quantiles.
+    """What the evaluation of a published night needs: `series_id`, `step`, `median`, `baseline` and the quantiles.
 
-    At step 1 `model_version` says what forecast the series, null for the fallback; at other steps it is null.
+    `model_version` is that of the series at step 1, null for the fallback, and null at all other steps.
 
     Args:
         engine: The output database.
         job: The job's name.
         cutoff: The night.
-        last_step: Steps after it are left out.
+        last_step: Last step to read.
 
     Raises:
         StorageError: where the database does not answer.
     """
     night = f"AND p.cutoff = {literal(cutoff, engine.dialect)} AND f.step <= {int(last_step)}"
     wanted = (*_POINTS, "model_version")
-    once = {"model_version": "CASE WHEN f.step = 1 THEN f.model_version END"}
-    return _forecasts(engine, job, night, lambda name: name in wanted or is_quantile_column(name), once)
+    only_once = {"model_version": "CASE WHEN f.step = 1 THEN f.model_version END"}
+    return _forecasts(engine, job, night, lambda name: name in wanted or is_quantile_column(name), only_once)
 
 
 def points_of(engine: sa.Engine, job: str, cutoff: datetime) -> pa.Table:
-    """One published night's `series_id`, `step`, `median` and `baseline`; no rows where there is none."""
+    """`series_id`, `step`, `median` and `baseline` of a published night; no rows where it is not published."""
     night = f"AND p.cutoff = {literal(cutoff, engine.dialect)}"
     return _forecasts(engine, job, night, lambda name: name in _POINTS)
 
 
 def latest_forecast(engine: sa.Engine, job: str) -> pa.Table:
-    """The newest published night, in the columns of `forecasts_between`; no rows where there is none."""
+    """The newest published night, in the columns of `forecasts_between`; no rows where no night is published."""
     newest = f"SELECT MAX(cutoff) FROM publication WHERE job = {literal(job, engine.dialect)}"
     return _forecasts(engine, job, f"AND p.cutoff = ({newest})")
 
@@ -104,13 +104,13 @@ def _forecasts(
     job: str,
     condition: str,
     is_wanted: Callable[[str], bool] = lambda name: True,
-    instead: Mapping[str, str] = MappingProxyType({}),
+    expressions: Mapping[str, str] = MappingProxyType({}),
 ) -> pa.Table:
-    """Columns of published nights under a condition, or what is to be read `instead` of some of them."""
+    """Columns of published nights under a condition; `expressions` replace some of the columns."""
     with storage_errors(engine.url, "read from"):
         names = [column["name"] for column in sa.inspect(engine).get_columns("forecast") if is_wanted(column["name"])]
         columns = [
-            Column(instead.get(name) or f"f.{quoted(name, engine.dialect)}", name, _kind(name)) for name in names
+            Column(expressions.get(name) or f"f.{quoted(name, engine.dialect)}", name, _kind(name)) for name in names
         ]
         tail = (
             "FROM publication p JOIN forecast f ON f.job = p.job AND f.cutoff = p.cutoff "
@@ -142,7 +142,7 @@ def _typed(column: pa.ChunkedArray, kind: Kind) -> pa.ChunkedArray:
 
 
 def publications(engine: sa.Engine, job: str) -> list[Row]:
-    """The nights of a job that were published, oldest cutoff first."""
+    """The published nights of a job, oldest cutoff first."""
     return _rows(engine, sa.select(publication).where(publication.c.job == job).order_by(publication.c.cutoff))
 
 
@@ -153,7 +153,7 @@ def publication_of(engine: sa.Engine, job: str, cutoff: datetime) -> Row | None:
 
 
 def row_count(engine: sa.Engine, job: str, cutoff: datetime) -> int:
-    """The number of rows of `forecast` that one night has now."""
+    """The number of rows of `forecast` of one night."""
     count = sa.select(sa.func.count().label("rows")).select_from(forecast)
     return int(_rows(engine, count.where(forecast.c.job == job, forecast.c.cutoff == cutoff))[0]["rows"])
 
@@ -161,7 +161,7 @@ def row_count(engine: sa.Engine, job: str, cutoff: datetime) -> int:
 def scores(
     engine: sa.Engine, job: str, cutoff: datetime | None = None, segment: str | None = None, metric: str | None = None
 ) -> list[Row]:
-    """Realised scores, by cutoff, segment, step and metric; of all of them where one is left out."""
+    """Scores, ordered by cutoff, segment, step and metric; an argument of None selects all."""
     query = sa.select(score).where(score.c.job == job)
     for column, wanted in ((score.c.cutoff, cutoff), (score.c.segment, segment), (score.c.metric, metric)):
         if wanted is not None:
@@ -170,7 +170,7 @@ def scores(
 
 
 def scores_of(engine: sa.Engine, job: str, cutoff: datetime) -> dict[ScoreKey, tuple[Any, ...]]:
-    """One night's scores: value, baseline_value, n and model_version under segment, step and metric."""
+    """The scores of a night: (segment, step, metric) to (value, baseline_value, n, model_version)."""
     query = sa.select(
         score.c.segment, score.c.step, score.c.metric,
         score.c.value, score.c.baseline_value, score.c.n, score.c.model_version,
@@ -180,36 +180,36 @@ def scores_of(engine: sa.Engine, job: str, cutoff: datetime) -> dict[ScoreKey, t
 
 
 def losses(engine: sa.Engine, job: str, segment: str | None = None) -> list[Row]:
-    """The loss of each night, oldest first; of all segments where none is named."""
+    """The losses of each evaluation, oldest first; of all segments if none is named."""
     query = sa.select(loss).where(loss.c.job == job)
     if segment is not None:
         query = query.where(loss.c.segment == segment)
     return _rows(engine, query.order_by(loss.c.evaluated_on, loss.c.segment))
 
 
-def backtest_losses(engine: sa.Engine, job: str) -> list[Row]:
-    """What the nights before the first one would have lost, oldest first."""
+def hindcast_losses(engine: sa.Engine, job: str) -> list[Row]:
+    """The losses of the evaluations before the first night, oldest first."""
     query = sa.select(hindcast_loss).where(hindcast_loss.c.job == job)
     return _rows(engine, query.order_by(hindcast_loss.c.evaluated_on, hindcast_loss.c.segment))
 
 
 def calibration_evidence(engine: sa.Engine, job: str, before: datetime) -> bytes | None:
-    """What was known of how forecasts had covered by the end of the newest night before one; None where nothing."""
-    mine = calibration.c.job == job, calibration.c.cutoff < before, calibration.c.coverage_evidence.is_not(None)
-    newest = sa.select(calibration.c.coverage_evidence).where(*mine).order_by(calibration.c.cutoff.desc()).limit(1)
+    """The coverage evidence of the newest night before a moment, as `.npz`; None where there is none."""
+    known = calibration.c.job == job, calibration.c.cutoff < before, calibration.c.coverage_evidence.is_not(None)
+    newest = sa.select(calibration.c.coverage_evidence).where(*known).order_by(calibration.c.cutoff.desc()).limit(1)
     found = _rows(engine, newest)
     return found[0]["coverage_evidence"] if found else None
 
 
 def applied_calibration(engine: sa.Engine, job: str, cutoff: datetime) -> bytes | None:
-    """What a night's quantiles were calibrated by; None where nothing was kept."""
-    mine = calibration.c.job == job, calibration.c.cutoff == cutoff
-    found = _rows(engine, sa.select(calibration.c.applied_calibration).where(*mine))
+    """The calibration that a night applied to its quantiles, as `.npz`; None where it stored none."""
+    night = calibration.c.job == job, calibration.c.cutoff == cutoff
+    found = _rows(engine, sa.select(calibration.c.applied_calibration).where(*night))
     return found[0]["applied_calibration"] if found else None
 
 
 def champion(engine: sa.Engine, job: str) -> Row | None:
-    """The model version that forecasts, where one was promoted."""
+    """The row of the champion; None where no version was promoted."""
     rows = _rows(engine, sa.select(model).where(model.c.job == job, model.c.stage == "champion"))
     return rows[0] if rows else None
 
@@ -221,7 +221,7 @@ def models(engine: sa.Engine, job: str) -> list[Row]:
 
 
 def promotions(engine: sa.Engine, job: str, version: str | None = None) -> list[Row]:
-    """What is known of challengers, oldest evaluation first; of all versions where none is named."""
+    """The comparisons of challengers with the champion, oldest first; of all versions if none is named."""
     query = sa.select(promotion).where(promotion.c.job == job)
     if version is not None:
         query = query.where(promotion.c.version == version)
@@ -240,7 +240,7 @@ def alerts(engine: sa.Engine, job: str) -> list[Row]:
 
 
 def open_alerts(engine: sa.Engine, job: str) -> list[Row]:
-    """The alerts of a job that are not closed, newest first; an acknowledged one is among them."""
+    """The alerts of a job that are not closed, newest first; acknowledged ones are included."""
     return [row for row in alerts(engine, job) if row["state"] != "closed"]
 
 

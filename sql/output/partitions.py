@@ -1,7 +1,7 @@
-"""The months of `forecast` on PostgreSQL: partitions by cutoff, made when a night needs one, dropped whole.
+"""The partitions of `forecast` on PostgreSQL: one per month of cutoffs, in UTC.
 
-Months are UTC's. A database from before partitions keeps its nights of then in one partition that has no
-beginning; whoever administers the database may add partitions of other lengths, and a default one.
+A night creates the partition of its month if there is none. An old month is dropped as a whole. Whoever administers the
+database may add partitions of other lengths, and a default partition.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from sql.engine.statement import instant_literal
 from sql.output.tables import publication
 
 _LOCK_SECONDS = 5
-"""How long to wait for readers before a month is dropped: whoever comes after waits for them too."""
+"""Seconds to wait for readers before dropping a month, while later readers wait too."""
 
 
 class Partition(NamedTuple):
-    """A partition: its name as SQL has it, and the cutoffs that it holds, without `end`; None is no bound."""
+    """A partition: its name in SQL, and its range of cutoffs, which excludes `end`; None means no bound."""
 
     name: str
     begin: datetime | None
@@ -31,7 +31,7 @@ class Partition(NamedTuple):
 
 
 def month_of(moment: datetime) -> tuple[datetime, datetime]:
-    """The beginning of a moment's month in UTC, and of the month after it.
+    """The first moment of a month in UTC, and of the month after it.
 
     >>> [f"{edge:%Y-%m-%d}" for edge in month_of(datetime(2024, 12, 31, 23, tzinfo=UTC))]
     ['2024-12-01', '2025-01-01']
@@ -55,19 +55,19 @@ def partitions(connection: sa.Connection) -> list[Partition]:
 
 
 def add_month(engine: sa.Engine, cutoff: datetime) -> None:
-    """Make the partition of a cutoff's month, where there is none; neither readers nor writers wait for it.
+    """Create the partition for the month of a cutoff, if there is none. Readers and writers do not wait for it.
 
-    It is kept whatever becomes of the night, and a second night may ask for it at once.
+    The partition stays even if the night fails. Two nights may call this at the same time.
 
     Raises:
         StorageError: where the database refuses.
     """
     with storage_errors(engine.url, "read the partitions of"), engine.connect() as connection:
-        if _is_held(connection, cutoff):
+        if _has_partition(connection, cutoff):
             return
     with transaction(engine) as connection:
         connection.exec_driver_sql("LOCK TABLE ONLY forecast IN SHARE UPDATE EXCLUSIVE MODE")
-        if _is_held(connection, cutoff):
+        if _has_partition(connection, cutoff):
             return
         begin, end = month_of(cutoff)
         schema = connection.exec_driver_sql(
@@ -75,7 +75,7 @@ def add_month(engine: sa.Engine, cutoff: datetime) -> None:
             "WHERE oid = CAST('forecast' AS regclass)"
         ).scalar_one()
         name = f"{schema}.forecast_{begin:%Y_%m}"
-        # Made apart and attached, as CREATE ... PARTITION OF would shut readers out of the whole table.
+        # Create the table first and attach it: CREATE ... PARTITION OF would lock out readers of the whole table.
         connection.exec_driver_sql(f"CREATE TABLE {name} (LIKE forecast INCLUDING ALL)")
         connection.exec_driver_sql(
             f"ALTER TABLE forecast ATTACH PARTITION {name} "
@@ -84,17 +84,17 @@ def add_month(engine: sa.Engine, cutoff: datetime) -> None:
 
 
 def drop_months(connection: sa.Connection, job: str, before: datetime) -> None:
-    """Drop the partitions that end before or at an instant, but for those in which another job has a night.
+    """Drop the partitions that end at or before a moment, except those that hold a night of another job.
 
     Raises:
-        sqlalchemy.exc.OperationalError: where readers do not leave the table within seconds.
+        sqlalchemy.exc.OperationalError: where somebody reads from the table for too long.
     """
     old = [partition for partition in partitions(connection) if partition.end and partition.end <= before]
     if not old:
         return
     connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_LOCK_SECONDS}s'")
-    # All of the table, and first: readers lock it before its partitions, and would wait for this as this for them.
-    # Only then is it sure that nobody is about to publish a night into one of those months.
+    # Lock the whole table before its partitions, as readers do; another order could cause a deadlock. The lock also
+    # ensures that nobody is publishing a night into one of these months.
     connection.exec_driver_sql("LOCK TABLE forecast IN ACCESS EXCLUSIVE MODE")
     for partition in old:
         others = sa.select(publication.c.job).where(publication.c.job != job, publication.c.cutoff < partition.end)
@@ -104,5 +104,5 @@ def drop_months(connection: sa.Connection, job: str, before: datetime) -> None:
             connection.exec_driver_sql(f"DROP TABLE {partition.name}")
 
 
-def _is_held(connection: sa.Connection, cutoff: datetime) -> bool:
+def _has_partition(connection: sa.Connection, cutoff: datetime) -> bool:
     return any(partition.holds(cutoff) for partition in partitions(connection))

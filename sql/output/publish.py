@@ -1,4 +1,4 @@
-"""Publishes one night's forecasts whole or not at all, and keeps the view of the newest night."""
+"""Publishes the forecasts of a night, all or none, and maintains the view of the newest night."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ def publish_forecast(
 ) -> int:
     """Replace one night of one job, in one transaction.
 
-    Where ADBC is, rows are copied straight into the table (on PostgreSQL, into the partition of the cutoff's month):
-    nobody sees them before the commit, and a staging table would only write every row twice.
+    Over ADBC, rows are copied directly into the table (on PostgreSQL, into the partition of the cutoff's month).
+    Nobody sees them before the commit, so a staging table would only write every row twice.
 
     Args:
         engine: The output database, migrated.
-        rows: The columns of `FORECAST_COLUMNS`, timestamps with a zone, and any of `quantile_column`;
-            one job and one cutoff. Whole, or in parts that are asked for one after the other.
-            Fastest where sorted by series and step.
-        before_commit: Called when all rows are in and only the commit is left, to publish the same
-            night elsewhere; what it raises takes all rows back.
+        rows: The columns of `FORECAST_COLUMNS`, with time zones in timestamps, and any number of quantile columns.
+            All rows have the same job and cutoff. One table, or parts that are taken one after the other.
+            Fastest if sorted by series and step.
+        before_commit: Called when all rows are written and only the commit is left, to publish the same
+            night elsewhere. If it raises, no row is published.
 
     Returns:
         The number of rows.
 
     Raises:
-        ValueError: where columns are missing or unknown, or the rows are not of one night.
-        StorageError: where the database refuses; it is then as it was.
+        ValueError: where columns are missing or unknown, or the rows belong to several nights.
+        StorageError: where the database refuses; it is unchanged then.
     """
     parts = _Parts(rows)
     add_quantile_columns(engine, [name for name in parts.column_names if is_quantile_column(name)])
@@ -59,8 +59,8 @@ def publish_forecast(
             return int(parts.facts["rows"])
     with transaction(engine) as plain:
         for table in (forecast, publication):
-            ours = table.c.job == parts.facts["job"], table.c.cutoff == parts.facts["cutoff"]
-            plain.execute(table.delete().where(*ours))
+            night = table.c.job == parts.facts["job"], table.c.cutoff == parts.facts["cutoff"]
+            plain.execute(table.delete().where(*night))
         fixed = [sa.column(column.name, column.type) for column in forecast.c]
         quantiles = [sa.column(name, sa.Double[float]()) for name in parts.column_names if name not in forecast.c]
         insert = sa.insert(sa.table("forecast", *fixed, *quantiles))
@@ -74,7 +74,7 @@ def publish_forecast(
 
 
 def digest_of(rows: pa.Table | Iterable[pa.Table]) -> str:
-    """The digest that `publication` keeps of a night, of rows as `publish_forecast` takes them."""
+    """The digest of a night, as `publication` stores it; rows as in `publish_forecast`."""
     parts = _Parts(rows)
     for _ in parts:
         pass
@@ -82,18 +82,18 @@ def digest_of(rows: pa.Table | Iterable[pa.Table]) -> str:
 
 
 class _Parts:
-    """A night part by part, each in the tables' own types.
+    """The parts of a night, in the types of the table.
 
     Attributes:
         column_names: Columns of every part.
-        facts: The night's row of `publication`, as far as parts were given out.
+        facts: The row of `publication` for the parts so far.
     """
 
     def __init__(self, rows: pa.Table | Iterable[pa.Table]) -> None:
         self._rest = iter([rows] if isinstance(rows, pa.Table) else rows)
         first = next(self._rest, None)
         if first is None:
-            raise ValueError("A night without a forecast cannot be published: there are no rows.")
+            raise ValueError("The night has no forecasts to publish: there are no rows. Forecast at least one series.")
         self._first = _night(first)
         self.column_names: list[str] = first.column_names
         self._digest = NightDigest()
@@ -104,26 +104,28 @@ class _Parts:
         yield self._first
         for rows in self._rest:
             if rows.column_names != self.column_names:
-                raise ValueError(f"A night's parts have one set of columns, but {rows.column_names} follow another.")
+                raise ValueError(
+                    f"All parts of a night need the same columns: {rows.column_names} follow {self.column_names}."
+                )
             part = _night(rows)
-            self.facts = _together(self.facts, _facts(part))
+            self.facts = _merged(self.facts, _facts(part))
             self._digest.update(part)
             yield part
         self.facts["digest"] = self._digest.hexdigest()
 
 
 def _night(rows: pa.Table) -> pa.Table:
-    """The rows in the tables' own types, NaN as NULL."""
+    """The rows in the types of the table, with NaN as NULL."""
     missing = [name for name in FORECAST_COLUMNS if name not in rows.column_names]
     unknown = [name for name in rows.column_names if name not in FORECAST_COLUMNS and not is_quantile_column(name)]
     if missing or unknown:
-        raise ValueError(f"A night's forecasts lack the columns {missing} and hold unknown ones {unknown}.")
+        raise ValueError(f"The forecasts of a night lack the columns {missing} and have unknown columns {unknown}.")
     if not rows.num_rows:
-        raise ValueError("A night without a forecast cannot be published: there are no rows.")
+        raise ValueError("The night has no forecasts to publish: there are no rows. Forecast at least one series.")
     for name in ("job", "cutoff", "run_id"):
         values = pc.unique(rows[name])
         if len(values) != 1 or values[0].as_py() is None:
-            raise ValueError(f"A night has one {name}, but the rows hold {len(values)}: {values[:5].to_pylist()}.")
+            raise ValueError(f"A night has one {name}, but the rows have {len(values)}: {values[:5].to_pylist()}.")
     return pa.table({name: _column(name, rows[name]) for name in rows.column_names})
 
 
@@ -133,7 +135,7 @@ def _column(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
         return pc.if_else(pc.is_nan(values), pa.scalar(None, pa.float64()), values)
     if isinstance(forecast.c[name].type, UTCDateTime):
         if not (pa.types.is_timestamp(column.type) and column.type.tz):
-            raise ValueError(f"The column {name} is {column.type}; timestamps to publish need a time zone.")
+            raise ValueError(f"The column {name} is {column.type}, without a time zone. Give its timestamps one.")
         return column.cast(_UTC, safe=False)
     return column.cast(pa.int32() if name == "step" else pa.string())
 
@@ -154,11 +156,11 @@ def _facts(night: pa.Table) -> dict[str, Any]:
     }
 
 
-def _together(facts: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
-    """The row of `publication` of two parts."""
+def _merged(facts: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    """The row of `publication` for two parts together."""
     for name in ("job", "cutoff", "run_id"):
         if facts[name] != more[name]:
-            raise ValueError(f"A night has one {name}, but its parts hold {facts[name]} and {more[name]}.")
+            raise ValueError(f"A night has one {name}, but its parts have {facts[name]} and {more[name]}.")
     return facts | {
         "rows": facts["rows"] + more["rows"],
         "model_version": facts["model_version"] or more["model_version"],
@@ -174,14 +176,14 @@ def _over_adbc(
     parts: _Parts,
     before_commit: Callable[[], None] | None,
 ) -> None:
-    here = " AND ".join(f"{name} = {literal(parts.facts[name], dialect)}" for name in ("job", "cutoff"))
+    night = " AND ".join(f"{name} = {literal(parts.facts[name], dialect)}" for name in ("job", "cutoff"))
     try:
         with connection.cursor() as cursor:
             if dialect.name == "postgresql":
-                # Two runs of the same night: the second waits, then replaces what the first wrote.
-                cursor.execute(f"SELECT pg_advisory_xact_lock(hashtextextended({text_literal(here)}, 0))").fetchall()
-            cursor.execute(f"DELETE FROM forecast WHERE {here}")
-            cursor.execute(f"DELETE FROM publication WHERE {here}")
+                # Of two runs of the same night, the second waits and then replaces the rows of the first.
+                cursor.execute(f"SELECT pg_advisory_xact_lock(hashtextextended({text_literal(night)}, 0))").fetchall()
+            cursor.execute(f"DELETE FROM forecast WHERE {night}")
+            cursor.execute(f"DELETE FROM publication WHERE {night}")
             for part in parts:
                 cursor.adbc_ingest("forecast", _stored(part, dialect), mode="append")
             values = {name: literal(value, dialect) for name, value in parts.facts.items()}
@@ -195,43 +197,45 @@ def _over_adbc(
 
 
 def _stored(night: pa.Table, dialect: sa.Dialect) -> pa.Table:
-    """SQLite keeps timestamps as text, written as `UTCDateTime` writes it."""
+    """The rows as the database stores them: SQLite stores timestamps as text, like `UTCDateTime`."""
     if dialect.name != "sqlite":
         return night
     for i, field in enumerate(night.schema):
         if pa.types.is_timestamp(field.type):
-            # Casting to a type without zone keeps UTC's wall clock; its text has six decimals.
+            # A cast to a type without zone keeps the time in UTC; its text has six decimals.
             night = night.set_column(i, field.name, night[field.name].cast(pa.timestamp("us")).cast(pa.string()))
     return night
 
 
 def add_quantile_columns(engine: sa.Engine, names: Sequence[str]) -> None:
-    """Give `forecast` and `latest_forecast` a column for each of these quantiles, where they lack it.
+    """Add the missing ones of these quantile columns to `forecast` and `latest_forecast`.
 
     Raises:
-        StorageError: where there is no table yet, or it may not be altered.
+        StorageError: where the table does not exist, or this user may not alter it.
     """
     with storage_errors(engine.url, "read the columns of"), engine.connect() as connection:
-        if not _lacking(connection, names):
+        if not _missing_columns(connection, names):
             return
     with transaction(engine) as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(sa.text("LOCK TABLE forecast IN ACCESS EXCLUSIVE MODE"))
-        for name in _lacking(connection, names):
+        for name in _missing_columns(connection, names):
             connection.exec_driver_sql(f"ALTER TABLE forecast ADD COLUMN {name} DOUBLE PRECISION")
         _write_latest_view(connection)
 
 
-def _lacking(connection: sa.Connection, names: Sequence[str]) -> list[str]:
+def _missing_columns(connection: sa.Connection, names: Sequence[str]) -> list[str]:
     if not sa.inspect(connection).has_table("forecast"):
-        raise StorageError(f"There is no table 'forecast' in {describe(connection.engine.url)}; migrate it first.")
+        raise StorageError(
+            f"There is no table 'forecast' in {describe(connection.engine.url)}. Migrate the database first."
+        )
     present = {column["name"] for column in sa.inspect(connection).get_columns("forecast")}
     return [name for name in names if name not in present]
 
 
 def _write_latest_view(connection: sa.Connection) -> None:
     columns = ", ".join(f"f.{column['name']}" for column in sa.inspect(connection).get_columns("forecast"))
-    # Replaced in place where that is possible, so that other people's views on it stay.
+    # Where possible, replace the view in place, so that views of others on it stay.
     create = "CREATE OR REPLACE VIEW"
     if connection.dialect.name != "postgresql":
         connection.exec_driver_sql("DROP VIEW IF EXISTS latest_forecast")

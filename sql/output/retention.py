@@ -1,4 +1,4 @@
-"""Forgets old nights: their rows of `forecast`, `publication` and `calibration`. Scores, losses and runs stay."""
+"""Deletes old nights from `forecast`, `publication` and `calibration`. Scores, losses and runs stay."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from sql.output.tables import calibration, forecast, publication
 
 
 def forget_nights(engine: sa.Engine, job: str, before: datetime) -> int:
-    """Delete a job's nights of before an instant, all of them or none.
+    """Delete the nights of a job before a moment, all of them or none.
 
-    On PostgreSQL a night goes with its month (UTC), once all of that lies before the instant: a partition is
-    dropped whole, and only where another job has nights in it, or it holds other months, are rows deleted.
+    On PostgreSQL a night is deleted with its month (UTC), once the whole month is before the moment. The partition of
+    the month is dropped; rows are deleted only where it holds nights of other jobs or other months.
 
     Args:
         engine: The output database, migrated.
-        job: The job's name; nights of others stay.
-        before: Cutoffs from here on stay.
+        job: The job's name; nights of other jobs stay.
+        before: Nights with this cutoff or a later one stay.
 
     Returns:
-        The number of nights.
+        The number of nights deleted.
 
     Raises:
-        StorageError: where the database refuses, or somebody reads from the table for too long; nothing is lost.
+        StorageError: where the database refuses, or somebody reads from the table for too long; nothing is deleted.
     """
     limit = month_of(before)[0] if engine.dialect.name == "postgresql" else before
     old = sa.select(sa.func.count()).where(publication.c.job == job, publication.c.cutoff < limit)
     with storage_errors(engine.url, "read from"), engine.connect() as connection:
-        # Most nights there is nothing to do, and nothing to lock.
+        # Most nights have nothing to delete, and need no lock.
         if not connection.execute(old).scalar_one():
             return 0
     with transaction(engine) as connection:

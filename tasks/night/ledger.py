@@ -79,7 +79,7 @@ class Ledger:
 
     def hindcast_losses(self) -> Sequence[Row]:
         """What the nights before the first one would have lost, oldest first."""
-        return self._once("hindcast_loss", history.backtest_losses)
+        return self._once("hindcast_loss", history.hindcast_losses)
 
     def alerts(self) -> Sequence[Row]:
         """All alerts, newest first."""
@@ -184,7 +184,7 @@ class Ledger:
     def upsert_hindcast_losses(self, rows: Sequence[Row]) -> int:
         """Write rows of `hindcast_loss`."""
         self.forget("hindcast_loss")
-        return write.upsert_backtest_losses(self.engine, rows)
+        return write.upsert_hindcast_losses(self.engine, rows)
 
     def upsert_alerts(self, rows: Sequence[Row]) -> int:
         """Write rows of `alert`."""

@@ -137,7 +137,7 @@ def test_a_month_without_actuals_is_not_evaluated_and_after_it_the_rule_goes_on(
         }
         for day in range(40)
     ]  # fmt: skip
-    write.upsert_backtest_losses(engine, before)
+    write.upsert_hindcast_losses(engine, before)
     for day in ("2024-01-09", "2024-01-25", "2024-02-09", "2024-02-12"):
         [verdicts[day]] = [loss for loss in night_of(job, day).losses if loss["segment"] == "all"]
     assert verdicts["2024-01-09"]["state"] == "ok"

@@ -142,7 +142,7 @@ def test_a_night_that_loads_reads_less_and_publishes_and_scores_the_same(
     # One way of telling days apart, and some of them are unlike the naive's.
     engine = load_job(trained).places.engine()
     losses = [row for row in history.losses(engine, "small", "all") if row["n"]]
-    told = {row["special_definition"] for row in (*losses, *history.backtest_losses(engine, "small"))}
+    told = {row["special_definition"] for row in (*losses, *history.hindcast_losses(engine, "small"))}
     assert told == {'{"columns": ["promotion"], "left_out": [], "holidays": []}'}
     # Where a day had no value the naive takes one of two weeks before, which was like it.
     assert all(row["n"] / 2 < row["special_n"] < row["n"] for row in losses)

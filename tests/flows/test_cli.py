@@ -114,7 +114,7 @@ def test_import_loads_a_file_into_a_table(tmp_path):
     assert (answer["rows"], answer["columns"]) == (2, ["series_id", "timestamp", "value"])
     again = CliRunner().invoke(main, arguments)
     assert again.exit_code == 2
-    assert "There is a table 't'" in again.stderr
+    assert "There is already a table 't'" in again.stderr
 
 
 def test_import_says_which_columns_it_found_and_which_a_job_will_miss(tmp_path):

@@ -75,7 +75,7 @@ def test_a_parquet_file_keeps_instants_days_and_categories(database_url, tmp_pat
 def test_a_table_is_not_overwritten_unless_that_is_asked_for(database_url, csv):
     url = resolve_url(database_url)
     import_file(csv, url, "t")
-    with pytest.raises(SourceError, match=r"There is a table 't' .*--mode append, --mode replace"):
+    with pytest.raises(SourceError, match=r"There is already a table 't' .*--mode append, --mode replace"):
         import_file(csv, url, "t")
     import_file(csv, url, "t", "append")
     assert rows_of(database_url) == sorted(HISTORY * 2, key=lambda row: row[:2])
@@ -124,23 +124,23 @@ def test_local_times_are_not_appended_to_instants(postgres_url, csv):
         (
             "a.parquet",
             "no parquet",
-            r"a.parquet cannot be read as Parquet: .*[^. ]\. Write it anew, or give",
+            r"a.parquet cannot be read as Parquet: .*[^. ]\. Write the file again, or give",
         ),
-        ("a.parquet", "", "a.parquet is empty. Write it anew"),
+        ("a.parquet", "", "a.parquet is empty. Write the file again"),
         (
             "a.csv",
             "",
-            "a.csv is empty. Write UTF-8 text: the first line names the columns, such as series_id,timestamp,value",
+            r"a.csv is empty\. Write UTF-8 text\. The first line names the columns, such as series_id,timestamp,value",
         ),
         (
             "a.csv",
             "\0garbage",
-            r"a.csv cannot be read as CSV: .*[^. ]\. Write UTF-8 text: the first line names the columns",
+            r"a.csv cannot be read as CSV: .*[^. ]\. Write UTF-8 text\. The first line names the columns",
         ),
         (
             "a.csv",
             "a,b\n1,2\n3\n",
-            r"Expected 2 columns, got 1: 3\. Write UTF-8 text: the first line names the columns",
+            r"Expected 2 columns, got 1: 3\. Write UTF-8 text\. The first line names the columns",
         ),
         ("a.csv", "series_id,timestamp,value\n", r"no rows, only the columns \['series_id', .*Export the history"),
         ("a.csv", "a,a\n1,2\n", "names a column twice"),

@@ -112,7 +112,7 @@ def todays_database(make_engine: Callable[[str], sa.Engine], make_night: Callabl
     rule = VERDICT | {"threshold": 1.0, "onset": FIRST, "reason": "worse than usual", "state": "degraded"}
     signals = {"bias": VERDICT, "coverage": VERDICT, "instability": VERDICT}
     write.upsert_losses(engine, [KEY | FIGURES | rule | {"metric": "loss", "run_id": "r1", "other_signals": signals}])
-    write.upsert_backtest_losses(engine, [KEY | FIGURES | {"model_version": "v1", "in_sample": False}])
+    write.upsert_hindcast_losses(engine, [KEY | FIGURES | {"model_version": "v1", "in_sample": False}])
     evidence = {"applied_calibration": b"PK\x03\x04", "coverage_evidence": b"PK\x05\x06"}
     write.upsert_calibration(engine, {"job": "sales", "cutoff": SECOND, **evidence})
     write.upsert_alerts(engine, [_alert()])

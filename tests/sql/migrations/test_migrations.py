@@ -63,5 +63,5 @@ def test_somebody_elses_table_of_the_same_name_is_left_alone(engine, run_sql):
 
 def test_tables_of_a_newer_release_are_refused(output, run_sql):
     run_sql(f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
-    with pytest.raises(StorageError, match=r"'9999'.*a newer one wrote them"):
+    with pytest.raises(StorageError, match=r"'9999'.*a newer release wrote them"):
         migrate(output)

@@ -171,9 +171,9 @@ def test_a_night_in_parts_is_the_same_as_whole(output, make_night):
 @pytest.mark.parametrize(
     ("second", "message"),
     [
-        ({"cutoff": NIGHT + timedelta(days=1)}, "one cutoff, but its parts hold"),
-        ({"job": "other"}, "one job, but its parts hold sales and other"),
-        ({"levels": ("q0_1",)}, "one set of columns"),
+        ({"cutoff": NIGHT + timedelta(days=1)}, "one cutoff, but its parts have"),
+        ({"job": "other"}, "one job, but its parts have sales and other"),
+        ({"levels": ("q0_1",)}, "need the same columns"),
     ],
 )
 def test_parts_of_different_nights_are_refused_and_leave_the_old_night(output, make_night, second, message):
@@ -235,9 +235,12 @@ def test_a_job_may_have_any_name(output, make_night):
     ("spoil", "message"),
     [
         (lambda night: night.drop_columns(["mean"]), r"lack the columns \['mean'\]"),
-        (lambda night: night.append_column("colour", night["mean"]), r"unknown ones \['colour'\]"),
+        (lambda night: night.append_column("colour", night["mean"]), r"unknown columns \['colour'\]"),
         (lambda night: night.slice(0, 0), "there are no rows"),
-        (lambda night: night.set_column(4, "timestamp", night["cutoff"].cast(pa.timestamp("us"))), "need a time zone"),
+        (
+            lambda night: night.set_column(4, "timestamp", night["cutoff"].cast(pa.timestamp("us"))),
+            "without a time zone",
+        ),
     ],
 )
 def test_rows_that_are_no_night_are_refused_before_anything_is_written(output, make_night, spoil, message):
@@ -252,7 +255,7 @@ def test_two_nights_at_once_are_refused(output, make_night):
 
 
 def test_a_database_without_tables_says_what_is_missing(engine, make_night):
-    with pytest.raises(StorageError, match=r"no table 'forecast'.*migrate it first"):
+    with pytest.raises(StorageError, match=r"no table 'forecast'.*Migrate the database first"):
         publish_forecast(engine, make_night())
 
 

@@ -12,6 +12,7 @@ from sql.errors import SourceError, StorageError
 from sql.migrations.migrate import migrate
 from sql.output import history, write
 from sql.output.tables import loss, model
+from sql.output.upsert import write_rows
 
 NIGHT = datetime(2024, 1, 31, tzinfo=UTC)
 
@@ -90,9 +91,8 @@ def test_rows_are_replaced_on_databases_without_a_way_of_their_own_to_do_so(outp
     row = {"job": "sales", "evaluated_on": NIGHT, "segment": "all", "loss": 1.0, "bias": 0.1, "state": "ok"}
     with output.begin() as connection:
         monkeypatch.setattr(connection.dialect, "name", "another")
-        keys = ["job", "evaluated_on", "segment"]
-        write._upsert(connection, loss, keys, ["loss", "bias", "state"], [row])
-        write._upsert(connection, loss, keys, ["loss"], [row | {"loss": 2.0}])
+        write_rows(connection, loss, [row], overwrite=["loss", "bias", "state"])
+        write_rows(connection, loss, [row | {"loss": 2.0}], overwrite=["loss"])
         assert connection.execute(sa.select(loss.c.loss, loss.c.bias)).all() == [(2.0, 0.1)]
 
 
@@ -131,7 +131,7 @@ def add(output, version, day, digest="sha256:0"):
 
 def test_a_model_version_never_changes(output):
     add(output, "v1", 0)
-    with pytest.raises(StorageError, match=r"'v1' .* is already in .* give the new one another name"):
+    with pytest.raises(StorageError, match=r"already has a model version 'v1' .* Give the new one another name"):
         add(output, "v1", 1, digest="sha256:1")
     add(output, "v1", 2)
     (row,) = history.models(output, "sales")
@@ -197,7 +197,7 @@ def test_two_promotions_at_once_leave_one_champion(postgres_url):
 
 def test_an_unknown_version_is_not_promoted_and_the_known_ones_are_named(output):
     add(output, "v1", 0)
-    with pytest.raises(SourceError, match=r"no model version 'v7' .*it has: v1\."):
+    with pytest.raises(SourceError, match=r"no model version 'v7' .*It has: v1\."):
         write.promote(output, "sales", "v7", NIGHT)
 
 

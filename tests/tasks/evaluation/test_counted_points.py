@@ -9,6 +9,7 @@ import pytest
 from models.calendar.grid import TimeGrid
 from sql.output import write
 from sql.output.tables import loss, publication
+from sql.output.upsert import upsert
 from tasks.evaluation.counted_points import counted_points
 from tasks.night.ledger import Ledger
 
@@ -34,9 +35,9 @@ def ran(places):
         if part in ("nightly", "forecast"):
             ends = {"first_timestamp": day(number + 1), "last_timestamp": day(number + HORIZON)}
             row = {"cutoff": day(number), "rows": 42, "published_at": begins, **ends}
-            write.upsert(engine, publication, [key | row])
+            upsert(engine, publication, [key | row])
         if part in ("nightly", "score"):
-            write.upsert(
+            upsert(
                 engine,
                 loss,
                 [key | {"evaluated_on": day(number), "segment": "all", "state": "ok", "n": points}],

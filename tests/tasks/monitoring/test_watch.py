@@ -71,7 +71,7 @@ def run_nights(places, evaluation):
 
 
 def with_backtest(places, *segments, losses=BEFORE):
-    write.upsert_backtest_losses(
+    write.upsert_hindcast_losses(
         places.engine(),
         [
             {

@@ -123,7 +123,7 @@ def test_runs_that_were_killed_are_marked_as_crashed_and_their_scratch_goes(plac
         assert [folder.name for folder in scratch.parent.iterdir()] == ["r3"]
     states = {row["run_id"]: row for job in ("sales", "rents") for row in history.runs(places.engine(), job)}
     assert {name: row["state"] for name, row in states.items()} == {"r0": "completed", "r1": "crashed", "r2": "running"}
-    assert states["r1"]["error"].startswith("It ended without a word, as a process that is killed does")
+    assert states["r1"]["error"].startswith("The process ended without a message, as if it was killed")
     assert states["r1"]["finished_at"] is None
     assert [folder.name for folder in (places.report.parent / ".nightcast").iterdir()] == ["rents"]
 

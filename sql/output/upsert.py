@@ -1,0 +1,81 @@
+"""Inserts rows, and overwrites those that exist, in the SQL of each database."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from sql.engine.connection import transaction
+
+Row = Mapping[str, Any]
+
+
+def upsert(engine: sa.Engine, table: sa.Table, rows: Sequence[Row]) -> int:
+    """Insert rows in one transaction; where a row with the same key exists, overwrite its named columns.
+
+    Args:
+        engine: The output database, migrated.
+        table: One of `sql.output.tables`.
+        rows: Column name to value; NaN is written as NULL. Columns that a row does not name keep their values.
+
+    Returns:
+        The number of rows.
+
+    Raises:
+        ValueError: where a row has an unknown column, or lacks a key column.
+        StorageError: where the database refuses; nothing is written then.
+    """
+    keys = key_columns(table)
+    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for row in rows:
+        unknown, missing = set(row) - set(table.c.keys()), set(keys) - set(row)
+        if unknown or missing:
+            raise ValueError(
+                f"A row of {table.name} has unknown columns {sorted(unknown)} and lacks keys {sorted(missing)}."
+            )
+        groups.setdefault(tuple(sorted(row)), []).append({name: plain(value) for name, value in row.items()})
+    if not groups:
+        return 0
+    with transaction(engine) as connection:
+        for names, group in groups.items():
+            write_rows(connection, table, group, overwrite=[name for name in names if name not in keys])
+    return len(rows)
+
+
+def key_columns(table: sa.Table) -> list[str]:
+    """The names of a table's key columns."""
+    return [column.name for column in table.primary_key]
+
+
+def plain(value: Any) -> Any:
+    """A NumPy scalar as a Python one, and NaN, which means "not known", as None."""
+    if hasattr(value, "item"):
+        value = value.item()
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def write_rows(
+    connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]], overwrite: Sequence[str]
+) -> None:
+    """Insert rows of one set of columns; where a row with the same key exists, overwrite these columns of it."""
+    keys = key_columns(table)
+    if connection.dialect.name in ("sqlite", "postgresql"):
+        insert: Any = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(table)
+        if overwrite:
+            newer = {name: insert.excluded[name] for name in overwrite}
+            insert = insert.on_conflict_do_update(index_elements=keys, set_=newer)
+        else:
+            insert = insert.on_conflict_do_nothing()
+        connection.execute(insert, rows)
+        return
+    for row in rows:
+        same_key = sa.and_(*(table.c[key] == row[key] for key in keys))
+        exists = connection.execute(sa.select(sa.func.count()).select_from(table).where(same_key)).scalar_one()
+        if not exists:
+            connection.execute(table.insert(), row)
+        elif overwrite:
+            connection.execute(table.update().where(same_key).values({name: row[name] for name in overwrite}))
