@@ -7,7 +7,7 @@ from pathlib import Path
 
 from flows.job.job import JobError, LoadedJob
 from tasks.night.ledger import Ledger
-from tasks.report.write import write_report
+from tasks.report.write import write_page
 
 
 def report_on(loaded: LoadedJob, cutoff: datetime | None) -> Path:
@@ -16,11 +16,12 @@ def report_on(loaded: LoadedJob, cutoff: datetime | None) -> Path:
     Raises:
         JobError: that night was not published, or none was; names the newest that were.
     """
-    nights = Ledger.opened(loaded.places).publications()
+    ledger = Ledger.opened(loaded.places)
+    nights = ledger.publications()
     if not nights:
         raise JobError(f"{loaded.job.name} has no night in {loaded.places.url_text} yet. Try `nightcast run`.")
     chosen = [night for night in nights if cutoff in (None, night["cutoff"])]
     if not chosen:
         known = [f"{night['cutoff']:%Y-%m-%dT%H:%MZ}" for night in nights[-5:]]
         raise JobError(f"{loaded.job.name} has no night of {cutoff}; the newest are {known}. Name one.")
-    return write_report(loaded.places, chosen[-1]["cutoff"], chosen[-1]["run_id"])
+    return write_page(loaded.places, ledger, chosen[-1]["cutoff"], chosen[-1]["run_id"])

@@ -166,11 +166,9 @@ def report(night: Night, prepared: Prepared, forecast: Forecasted, clock: Stopwa
     announce_fallback(night, predicted.fallback_series, predicted.series)
     night.ledger.forget()
     with clock("report"):
-        settings = night.job.model_dump(mode="json", exclude={"notify"})
-        details = Details(settings, night.run_id, night.now, audit, prepared.decision, prepared.model, predicted)
-        panel_file = prepared.history.panel_file
-        write_details(night.places, night.cutoff, details, clock.seconds, panel_file, night.job.aggregation_levels)
-        page = write_report(night.places, night.cutoff, night.run_id)
+        details = Details(audit, prepared.decision, prepared.model, predicted)
+        write_details(night, details, clock.seconds, prepared.history.panel_file)
+        page = write_report(night)
     night.ledger.forget()
     with clock("forget"):
         forget(night.places, night.cutoff)

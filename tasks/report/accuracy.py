@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from tasks.report import plots
 from tasks.report.record import NightRecord, Row
@@ -57,7 +58,7 @@ def accuracy(record: NightRecord) -> Row | None:
     }
 
 
-def best_known_cutoff(scores: Sequence[Row]) -> datetime | None:
+def best_known_cutoff(scores: Sequence[Mapping[str, Any]]) -> datetime | None:
     """The cutoff with the most scored steps, the newest if there are several; None if nothing is scored."""
     steps: dict[datetime, set[int]] = {}
     for row in scores:

@@ -21,6 +21,7 @@ from models.hierarchy.history import aggregate_panel
 from models.panel.panel import Panel
 from sql.output.quantile_columns import is_quantile_column
 from tasks.forecasting.predict import Predicted
+from tasks.night.night import Night
 from tasks.report.shown_series import choose_series_to_show
 from tasks.store.panel_file import load_panel
 from tasks.store.places import Places, write_whole
@@ -33,38 +34,29 @@ _EXAMPLES = 6
 
 @dataclass(frozen=True)
 class Details:
-    """The results of a night's steps.
+    """The results of the steps that the tables do not hold.
 
     Attributes:
-        job: The job as JSON, without its targets: the address of a webhook often is a secret.
-        run_id: The run.
-        now: The moment that counted as now.
-        audit, decided, fitted, predicted: What these steps gave.
+        audit: What was found in the input.
+        decided: Whether and how to train.
+        fitted: The model.
+        predicted: The forecast.
     """
 
-    job: dict[str, Any]
-    run_id: str
-    now: datetime
     audit: Audit
     decided: Decided
     fitted: Fitted
     predicted: Predicted
 
 
-def write_details(
-    places: Places,
-    cutoff: datetime,
-    details: Details,
-    seconds: dict[str, float],
-    panel_file: Path,
-    levels: AggregationLevels,
-) -> Path:
+def write_details(night: Night, details: Details, seconds: dict[str, float], panel_file: Path) -> Path:
     """Write the details of a night beside its report. They replace those of an earlier run of the same night."""
     content = {
-        "job": details.job,
-        "run_id": details.run_id,
-        "cutoff": cutoff.isoformat(),
-        "now": details.now.isoformat(),
+        # Without the targets: the address of a webhook often is a secret.
+        "job": night.job.model_dump(mode="json", exclude={"notify"}),
+        "run_id": night.run_id,
+        "cutoff": night.cutoff.isoformat(),
+        "now": night.now.isoformat(),
         "audit": details.audit.to_dict(),
         "decision": {"mode": details.decided.mode, "reason": details.decided.reason},
         "model_version": details.fitted.version,
@@ -72,10 +64,10 @@ def write_details(
         "outcome": details.fitted.outcome,
         "network": {"summary": details.predicted.summary, "choices": details.predicted.choices},
         "fallback": details.predicted.fallback_reasons,
-        "examples": _examples(load_panel(panel_file), details.predicted.file, levels),
+        "examples": _examples(load_panel(panel_file), details.predicted.file, night.job.aggregation_levels),
         "seconds": seconds,
     }
-    file = places.details_file(cutoff)
+    file = night.places.details_file(night.cutoff)
     write_whole(file, strict_json(content))
     return file
 

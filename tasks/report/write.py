@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
-from sql.output import history
+from tasks.night.ledger import Ledger
+from tasks.night.night import Night
 from tasks.report.accuracy import best_known_cutoff
 from tasks.report.details import read_details
 from tasks.report.page import page_facts
@@ -17,11 +18,17 @@ from tasks.store.places import Places, write_whole
 
 
 @step("write report")
-def write_report(places: Places, cutoff: datetime, run_id: str) -> Path:
+def write_report(night: Night) -> Path:
+    """Write the page of tonight, see `write_page`."""
+    return write_page(night.places, night.ledger, night.cutoff, night.run_id)
+
+
+def write_page(places: Places, ledger: Ledger, cutoff: datetime, run_id: str) -> Path:
     """Write the page of a night. It replaces the page of an earlier run of the same night.
 
     Args:
-        places: Where the job's tables and reports are.
+        places: Where the job's reports are.
+        ledger: What its nights wrote.
         cutoff: The cutoff of the night.
         run_id: The run that the page describes.
 
@@ -33,31 +40,30 @@ def write_report(places: Places, cutoff: datetime, run_id: str) -> Path:
         OSError: the folder of the reports cannot be written.
     """
     path = places.report_file(cutoff)
-    facts = page_facts(read_night(places, cutoff, run_id))
+    facts = page_facts(read_record(places, ledger, cutoff, run_id))
     write_whole(path, html_of("page.html", facts))
     show_night(facts, path)
     return path
 
 
-def read_night(places: Places, cutoff: datetime, run_id: str) -> NightRecord:
+def read_record(places: Places, ledger: Ledger, cutoff: datetime, run_id: str) -> NightRecord:
     """Read the record of a night from the tables and its details."""
-    engine, job = places.engine(), places.job
     # One metric of one segment shows which forecast has most steps scored. Only that forecast's scores are read whole.
-    overview = [row for row in history.scores(engine, job, segment="all", metric="mae") if row["cutoff"] < cutoff]
+    overview = [row for row in ledger.scores(segment="all", metric="mae") if row["cutoff"] < cutoff]
     best = best_known_cutoff(overview)
     return NightRecord(
-        job=job,
+        job=ledger.job,
         cutoff=cutoff,
-        run=next((row for row in history.runs(engine, job) if row["run_id"] == run_id), {}),
-        scores=history.scores(engine, job, cutoff=best) if best else [],
-        losses=[row for row in history.losses(engine, job) if row["evaluated_on"] <= cutoff],
+        run=next((dict(row) for row in ledger.runs() if row["run_id"] == run_id), {}),
+        scores=[dict(row) for row in ledger.scores(cutoff=best)] if best else [],
+        losses=[dict(row) for row in ledger.losses() if row["evaluated_on"] <= cutoff],
         # A page written again later must not show alerts and versions that the night did not know.
         alerts=[
-            row
-            for row in history.alerts(engine, job)
+            dict(row)
+            for row in ledger.alerts()
             if row["opened_at"] <= cutoff and not (row["closed_at"] and row["closed_at"] <= cutoff)
         ],
-        versions=[row for row in history.models(engine, job) if row["trained_until"] <= cutoff],
+        versions=[dict(row) for row in ledger.models() if row["trained_until"] <= cutoff],
         places={"Tables": places.url_text, "Parquet": places.parquet, "Versions": places.versions},
         details=read_details(places, cutoff),
     )

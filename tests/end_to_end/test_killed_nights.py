@@ -49,7 +49,7 @@ def in_a_child(cutoff, stage):
     child = os.fork()
     if child:
         return os.waitpid(child, 0)[1]
-    stages_of_night.write_report = lambda places, *_: places.report
+    stages_of_night.write_report = lambda night: night.places.report
     if stage == "the commit":
         publishing._ParquetNight.show = show_and_die
     elif stage:
@@ -78,7 +78,7 @@ print(json.dumps(found))
 @pytest.fixture
 def untrained(make_job, monkeypatch):
     """Makes a job that forecasts by the fallback alone, without reports, which take most of so small a night."""
-    monkeypatch.setattr("flows.night.stages.write_report", lambda places, *_: places.report)
+    monkeypatch.setattr("flows.night.stages.write_report", lambda night: night.places.report)
     return lambda **settings: make_job(**{"forecast": {"min_history": 10_000}, **settings})
 
 

@@ -33,7 +33,7 @@ from tasks.training.decide import champion_as_of
 @pytest.fixture(autouse=True)
 def _no_reports(monkeypatch):
     # They take most of so small a night.
-    monkeypatch.setattr("flows.night.stages.write_report", lambda places, *_: places.report)
+    monkeypatch.setattr("flows.night.stages.write_report", lambda night: night.places.report)
 
 
 @pytest.fixture

@@ -395,13 +395,13 @@ def forgotten(places, *others):
 
 stages.predict = forgotten
 # Reports take most of so small a night.
-stages.write_report = lambda places, *_: places.report
+stages.write_report = lambda night: night.places.report
 print(run_night(sys.argv[1], now=datetime(2024, 2, 13, 12, tzinfo=UTC)).note)
 """
 
 
 def test_missed_nights_are_sub_flows_of_tonight_and_each_keeps_its_turn(server, make_job, monkeypatch):
-    monkeypatch.setattr("flows.night.stages.write_report", lambda places, *_: places.report)
+    monkeypatch.setattr("flows.night.stages.write_report", lambda night: night.places.report)
     job = make_job(forecast={"min_history": 10_000}, schedule={"catch_up": "all"})
     for day in (8, 9, 10):
         run_night(job, cutoff=f"2024-02-{day:02d}")

@@ -19,12 +19,13 @@ import pytest
 
 from sql.migrations.migrate import migrate
 from sql.output import tables
+from tasks.night.ledger import Ledger
 from tasks.report.accuracy import accuracy, gain, widest_interval
 from tasks.report.page import page_facts, verdict
 from tasks.report.plots import calibration, error_by_step, fan_chart
 from tasks.report.record import NightRecord
 from tasks.report.screen import error_rows, night_screen
-from tasks.report.write import render, write_report
+from tasks.report.write import render, write_page
 from tasks.settings import Output
 from tasks.store.places import Places
 
@@ -318,7 +319,7 @@ def test_the_page_of_a_night_is_written_from_the_tables_of_its_database(database
             connection.execute(table.insert(), content)
 
     for _ in range(2):
-        path = write_report(places, CUTOFF, "a1")
+        path = write_page(places, Ledger(places), CUTOFF, "a1")
 
     assert [file.name for file in path.parent.iterdir()] == ["2025-02-27T230000Z.html"]
     said = words(path.read_text(encoding="utf-8"))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from sql.output import write
-from tasks.report.write import read_night
+from tasks.night.ledger import Ledger
+from tasks.report.write import read_record
 
 NIGHT = datetime(2024, 3, 1, tzinfo=UTC)
 
@@ -15,5 +16,5 @@ def test_the_page_of_a_past_night_shows_the_alerts_that_were_open_then(places):
         row = {"job": "sales", "segment": segment, "signal": "loss", "opened_at": NIGHT + timedelta(days=opened)}
         end = {"state": "open"} if closed is None else {"state": "closed", "closed_at": NIGHT + timedelta(days=closed)}
         write.upsert_alerts(places.engine(), [row | end])
-    shown = {alert["segment"] for alert in read_night(places, NIGHT, "r1").alerts}
+    shown = {alert["segment"] for alert in read_record(places, Ledger(places), NIGHT, "r1").alerts}
     assert shown == {"open", "closed later"}
