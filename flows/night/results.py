@@ -17,8 +17,8 @@ from tasks.monitoring.watch import Watched
 from tasks.night.night import Night
 from tasks.planning.read_plan import ReadPlan
 from tasks.publishing.publish import Published
-from tasks.training.decide import Decided
-from tasks.training.fit_model import Fitted
+from tasks.training.decide import Decision
+from tasks.training.night_model import NightModel
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ class Prepared:
     """Tonight's model, and the history that it sees."""
 
     history: History
-    decision: Decided
-    model: Fitted
+    decision: Decision
+    model: NightModel
 
 
 @dataclass(frozen=True)
@@ -138,6 +138,7 @@ class Results:
     def summary(self, night: Night, seconds: Mapping[str, float]) -> NightSummary:
         """The night for people and for programs."""
         audit, model, judgement = self.prepared.history.audit, self.prepared.model, self.judgement
+        is_not_taken = model.new_version is not None and model.new_version != model.serving_version
         return NightSummary(
             run_id=night.run_id,
             job=night.job.name,
@@ -164,5 +165,5 @@ class Results:
             kind=night.kind,
             state=self.state,
             note=self.note,
-            not_taken=model.outcome if model.stored is not None and model.lies != model.stored else "",
+            not_taken=model.outcome if is_not_taken else "",
         )

@@ -18,13 +18,15 @@ from tasks.night.night import Night
 from tasks.publishing.publish import publish
 from tasks.publishing.retention import forget
 from tasks.reading.audit import refuse_stale
-from tasks.reading.history_file import meaning_of
 from tasks.report.details import Details, write_details
 from tasks.report.write import write_report
 from tasks.run.lock import keep_turn
-from tasks.training.decide import Decided, contender, decide
-from tasks.training.fit_model import Fitted, fit_model
-from tasks.training.shadow import judge_challenger, place_model
+from tasks.training.champion import judged_challenger
+from tasks.training.decide import Decision, decide
+from tasks.training.fit_model import fit_model
+from tasks.training.night_model import NightModel
+from tasks.training.promotion import apply_verdict
+from tasks.training.shadow import judge_challenger
 
 
 def refuse_stale_source(night: Night, audit: Audit, sends_alerts: bool) -> None:
@@ -45,44 +47,20 @@ def prepare_model(night: Night, history: History, use_new_model: bool, clock: St
     All rows are read where the decision is not the one that the reading was planned for.
     """
     if not night.needs_model:
-        return Prepared(history, Decided("none", "past forecasts were only judged"), Fitted("none"))
+        return Prepared(history, Decision("none", "past forecasts were only judged"), NightModel("none"))
     decision = _decide(night, history, clock)
     if history.plan is not None and not history.plan.serves(decision):
         history = read_whole_history(night, clock)
         decision = _decide(night, history, clock)
     night.ledger.forget()
     with clock("fit"):
-        model = fit_model(
-            night.places,
-            history.panel_file,
-            decision,
-            night.job.forecast,
-            night.job.network,
-            night.training,
-            night.cutoff,
-            night.started_at,
-            night.job.aggregation_levels,
-            meaning_of(night.job.source, night.places.base, night.job.forecast, night.job.audit),
-            night.job.runner,
-            night.run_id,
-            night.job.promotion_settings,
-            night.job.monitor.segments,
-            use_new_model,
-        )
+        model = fit_model(night, history.panel_file, decision, use_new_model)
     return Prepared(history, decision, model)
 
 
-def _decide(night: Night, history: History, clock: Stopwatch) -> Decided:
+def _decide(night: Night, history: History, clock: Stopwatch) -> Decision:
     with clock("decide"):
-        return decide(
-            night.places,
-            history.panel_file,
-            night.job.forecast,
-            night.job.network,
-            night.training,
-            night.cutoff,
-            night.scratch,
-        )
+        return decide(night, history.panel_file)
 
 
 def hindcast_new_model(night: Night, prepared: Prepared, clock: Stopwatch) -> None:
@@ -91,7 +69,7 @@ def hindcast_new_model(night: Night, prepared: Prepared, clock: Stopwatch) -> No
     This runs before the forecast, which the hindcast calibrates on the first night. A network for another horizon than
     the job's must not be tried: it says nothing of the job's nights.
     """
-    if prepared.model.stored is None:
+    if prepared.model.new_version is None:
         return
     night.ledger.forget()
     with clock("hindcast"):
@@ -119,21 +97,11 @@ def decide_promotion(night: Night, prepared: Prepared, clock: Stopwatch) -> str:
     """
     standing = ""
     night.ledger.forget()
-    if night.kind == "nightly" and contender(night.places) is not None:
+    if night.kind == "nightly" and judged_challenger(night.ledger) is not None:
         with clock("judge"):
-            standing = judge_challenger(
-                night.places,
-                prepared.history.panel_file,
-                prepared.decision,
-                prepared.model,
-                night.job.forecast,
-                night.job.promotion_settings,
-                night.job.monitor.segments,
-                night.cutoff,
-                night.started_at,
-            )
-    if prepared.model.stored is not None:
-        place_model(night.places, prepared.model, night.cutoff, night.started_at)
+            standing = judge_challenger(night, prepared.history.panel_file, prepared.decision, prepared.model)
+    if prepared.model.new_version is not None:
+        apply_verdict(night, prepared.model)
     return standing
 
 

@@ -14,11 +14,11 @@ from tasks.forecasting.calibration import keep_evidence
 from tasks.night.night import Night
 from tasks.step import logger, step
 from tasks.store.panel_file import load_panel
-from tasks.training.fit_model import Fitted
+from tasks.training.night_model import NightModel
 
 
-@step("try {fitted.version} on past nights", retries=2, retry_delay_seconds=(2, 10))
-def run_hindcast(night: Night, panel_file: Path, fitted: Fitted) -> int:
+@step("try {model.version} on past nights", retries=2, retry_delay_seconds=(2, 10))
+def run_hindcast(night: Night, panel_file: Path, model: NightModel) -> int:
     """Write what past nights would have lost with tonight's new model, once for each job.
 
     Later models are compared with the same nights, and with live nights as there become enough of them. A model must
@@ -27,7 +27,7 @@ def run_hindcast(night: Night, panel_file: Path, fitted: Fitted) -> int:
     Args:
         night: Tonight.
         panel_file: Tonight's history.
-        fitted: Tonight's model.
+        model: Tonight's model.
 
     Returns:
         The number of evaluations; 0 where there is no new model, or a hindcast was made before.
@@ -36,19 +36,19 @@ def run_hindcast(night: Night, panel_file: Path, fitted: Fitted) -> int:
     wanted = job.monitor.backtest_nights
     if wanted is None:
         wanted = job.monitor.reference_nights
-    if not wanted or fitted.stored is None or fitted.folder is None:
+    if not wanted or model.new_version is None or model.folder is None:
         return 0
     if any(row["segment"] == "all" for row in night.ledger.hindcast_losses()):
         return 0
     panel = load_panel(panel_file)
     segments, stride = watched_segments(panel, job.monitor), max(1, round(panel.grid.steps_per_day))
-    evaluations = hindcast(Forecaster.load(fitted.folder), panel, job.forecast, segments, wanted, stride)
+    evaluations = hindcast(Forecaster.load(model.folder), panel, job.forecast, segments, wanted, stride)
     rows = [
         {
             "job": job.name,
             "evaluated_on": panel.grid.instant(panel.cutoff_index - evaluation.steps_back),
             "segment": segment,
-            "model_version": fitted.version,
+            "model_version": model.version,
             "in_sample": evaluation.in_sample,
             **asdict(loss),
         }
@@ -57,7 +57,7 @@ def run_hindcast(night: Night, panel_file: Path, fitted: Fitted) -> int:
     ]
     _keep_evidence(night, evaluations)
     night.ledger.upsert_hindcast_losses(rows)
-    logger().info("%s was tried on %d past nights", fitted.version, len(evaluations))
+    logger().info("%s was tried on %d past nights", model.version, len(evaluations))
     return len(evaluations)
 
 

@@ -27,7 +27,7 @@ from tasks.prefect_ui import show_progress
 from tasks.step import step
 from tasks.store.night_file import save_night
 from tasks.store.panel_file import load_panel
-from tasks.training.fit_model import Fitted
+from tasks.training.night_model import NightModel
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Predicted:
 
 
 @step("forecast every series")
-def predict(night: Night, panel_file: Path, fitted: Fitted) -> Predicted:
+def predict(night: Night, panel_file: Path, model: NightModel) -> Predicted:
     """Forecast with tonight's model. Series that it cannot forecast get the fallback, with the reason.
 
     The model's quantiles are calibrated, unless the job's `calibration` is off; those of the fallback are not. The
@@ -68,11 +68,11 @@ def predict(night: Night, panel_file: Path, fitted: Fitted) -> Predicted:
         RunnerError: the cluster failed.
     """
     job, panel = night.job, load_panel(panel_file)
-    columns = CommonColumns(job.name, night.cutoff, fitted.version, night.run_id, night.started_at)
-    method = choose_method(night, panel, fitted)
+    columns = CommonColumns(job.name, night.cutoff, model.version, night.run_id, night.started_at)
+    method = choose_method(night, panel, model)
     choices = _describe(method, panel, job.forecast)
     tally = _Tally(len(panel))
-    with closing(_forecast_parts(night, panel, method, fitted, columns)) as parts:
+    with closing(_forecast_parts(night, panel, method, model, columns)) as parts:
         rows: Iterator[pa.Table] = tally.watch(parts)
         if method.forecaster is not None and job.aggregation_levels.reconciled:
             bounds = method.fallback.lower_bound, method.fallback.upper_bound
@@ -89,12 +89,12 @@ def predict(night: Night, panel_file: Path, fitted: Fitted) -> Predicted:
     return Predicted(file, len(panel), dict(tally.reasons.most_common()), summary, choices, calibration_file)
 
 
-def choose_method(night: Night, panel: Panel, fitted: Fitted) -> Method:
+def choose_method(night: Night, panel: Panel, model: NightModel) -> Method:
     """How tonight's series are forecast: by the model that was trained or loaded, or by the fallback alone."""
     forecast = night.job.forecast
-    if fitted.folder is None:
-        return Method(bare_fallback(panel, forecast), no_model=fitted.failure or "no model")
-    forecaster = Forecaster.load(fitted.folder)
+    if model.folder is None:
+        return Method(bare_fallback(panel, forecast), no_model=model.failure or "no model")
+    forecaster = Forecaster.load(model.folder)
     fallback = forecaster.fallback(panel, forecast)
     if not night.job.calibration.enabled:
         return Method(fallback, forecaster)
@@ -102,11 +102,11 @@ def choose_method(night: Night, panel: Panel, fitted: Fitted) -> Method:
 
 
 def _forecast_parts(
-    night: Night, panel: Panel, method: Method, fitted: Fitted, columns: CommonColumns
+    night: Night, panel: Panel, method: Method, model: NightModel, columns: CommonColumns
 ) -> Generator[pa.Table]:
     """The rows of every series, from the cluster if the job has one, else from this process."""
-    if night.job.runner.on_cluster and fitted.lies is not None:
-        yield from parts_from_cluster(night, panel, method, fitted.lies, columns)
+    if night.job.runner.on_cluster and model.serving_version is not None:
+        yield from parts_from_cluster(night, panel, method, model.serving_version, columns)
         return
     for series in shards(len(panel), night.job.runner.shard_series):
         shard = panel.part(series)

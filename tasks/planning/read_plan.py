@@ -19,11 +19,11 @@ from sql.source.read import Source, takes_since
 from tasks.evaluation import score
 from tasks.evaluation.nights_due import oldest_night_due
 from tasks.night.night import Run
-from tasks.reading.history_file import meaning_of, read_summary
+from tasks.reading.history_file import read_summary, source_fingerprint
 from tasks.report import details
 from tasks.step import logger, step
 from tasks.training import shadow
-from tasks.training.decide import Decided, weigh
+from tasks.training.decide import Decision, decide_for
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,9 @@ class ReadPlan:
     history_needed: int
     version: str
 
-    def serves(self, decided: Decided) -> bool:
+    def serves(self, decision: Decision) -> bool:
         """Whether the night's decision is the one that the plan expected."""
-        return decided.mode == "load" and decided.champion is not None and decided.champion.version == self.version
+        return decision.mode == "load" and decision.champion is not None and decision.champion.version == self.version
 
     def covers(self, cutoff: datetime, grid: TimeGrid) -> bool:
         """Whether the plan reads all that a night at this cutoff looks at."""
@@ -63,14 +63,13 @@ def plan_reading(run: Run) -> ReadPlan | None:
         return None
     job, grid = run.job, run.grid
     try:
-        decided = weigh(
-            run.places, _covariates(job.source), None, job.forecast, job.network, run.training, cutoffs[0], run.scratch
-        )
-        if decided.mode != "load" or decided.folder is None or decided.champion is None:
+        night = run.at(cutoffs[0])
+        decision = decide_for(night, _covariates(job.source))
+        if decision.mode != "load" or decision.folder is None or decision.champion is None:
             return None
-        forecaster = Forecaster.load(decided.folder)
-        summary = read_summary(decided.folder, meaning_of(job.source, run.places.base, job.forecast, job.audit))
-        shadow_steps = shadow.history_needed(run, decided, forecaster, cutoffs[0])
+        forecaster = Forecaster.load(decision.folder)
+        summary = read_summary(decision.folder, source_fingerprint(job, run.places.base))
+        shadow_steps = shadow.history_needed(night, decision, forecaster)
     except (InputError, ModelError):  # The night's own decision raises the error again.
         return None
     # A lower bound that the job no longer names is chosen anew, from the whole history.
@@ -89,8 +88,8 @@ def plan_reading(run: Run) -> ReadPlan | None:
     if oldest_night < summary.until or window.read_since <= summary.first.min():
         return None
     since = grid.instant(window.read_since)
-    logger().info("The night loads %s, so it reads the rows from %s on.", decided.champion.version, since)
-    return ReadPlan(since, window, needed, decided.champion.version)
+    logger().info("The night loads %s, so it reads the rows from %s on.", decision.champion.version, since)
+    return ReadPlan(since, window, needed, decision.champion.version)
 
 
 def _expected_cutoffs(run: Run) -> Sequence[datetime]:

@@ -1,4 +1,4 @@
-"""The summary of old history that lies in a model version, beside the network that was trained on it."""
+"""The summary of old history in the folder of a model version, beside the network that was trained on it."""
 
 from __future__ import annotations
 
@@ -12,33 +12,36 @@ import pyarrow.parquet as pq
 
 from models.panel.history_summary import HistorySummary
 from models.panel.panel import Panel
-from models.settings.audit import AuditSettings
-from models.settings.forecast import ForecastSettings
-from sql.source.read import Source, query_text
+from sql.source.read import query_text
+from tasks.night.job import Job
 
 SUMMARY_FILE = "summary.parquet"
 
 
-def meaning_of(source: Source, base: Path, forecast: ForecastSettings, policies: AuditSettings) -> str:
-    """A digest of all that says which rows a history is made of, and how.
+def source_fingerprint(job: Job, base: Path) -> str:
+    """A digest of the settings that decide which rows make the history, and how.
+
+    Args:
+        job: The job.
+        base: Folder of the job's file.
 
     Raises:
         SourceError: the file of the query cannot be read.
     """
-    parts = [each.model_dump(mode="json") for each in (source, forecast, policies)]
-    return hashlib.sha256(json.dumps([*parts, query_text(source, base)], sort_keys=True).encode()).hexdigest()
+    parts = [each.model_dump(mode="json") for each in (job.source, job.forecast, job.audit)]
+    return hashlib.sha256(json.dumps([*parts, query_text(job.source, base)], sort_keys=True).encode()).hexdigest()
 
 
-def write_summary(folder: Path, panel: Panel, meaning: str) -> None:
-    """Summarise what the panel of a training night holds, but for its end, into the folder of its version.
+def write_summary(folder: Path, panel: Panel, fingerprint: str) -> None:
+    """Summarise the panel of a training night, except its end, into the folder of the new version.
 
-    The end is what a night scores again as a rule: the scales of those nights need it step by step. Where there is
-    nothing before it, or no value in it, no file is written.
+    The end is not summarised, because a later night usually scores it again and then needs it step by step. No file is
+    written where there is nothing before the end, or no value in it.
 
     Args:
-        folder: The version's.
+        folder: The version's folder.
         panel: The history.
-        meaning: See `meaning_of`.
+        fingerprint: See `source_fingerprint`.
     """
     end = panel.horizon + 3 * panel.season_lengths[0]
     until = panel.cutoff_index - end
@@ -58,18 +61,18 @@ def write_summary(folder: Path, panel: Panel, meaning: str) -> None:
         columns["static_numbers"] = pa.FixedSizeListArray.from_arrays(
             pa.array(summary.static_numbers.ravel()), summary.static_numbers.shape[1]
         )
-    about = {"until": str(until), "season_length": str(summary.season_length), "meaning": meaning}
+    about = {"until": str(until), "season_length": str(summary.season_length), "source_fingerprint": fingerprint}
     pq.write_table(pa.table(columns).replace_schema_metadata(about), folder / SUMMARY_FILE)
 
 
-def read_summary(folder: Path, meaning: str) -> HistorySummary | None:
-    """The summary in a version's folder; None where there is none, or it tells of another history."""
+def read_summary(folder: Path, fingerprint: str) -> HistorySummary | None:
+    """The summary in a version's folder; None where there is none, or it has another fingerprint."""
     file = folder / SUMMARY_FILE
     if not file.is_file():
         return None
     rows = pq.read_table(file, partitioning=None)
     about = {name.decode(): text.decode() for name, text in rows.schema.metadata.items()}
-    if about["meaning"] != meaning:
+    if about["source_fingerprint"] != fingerprint:
         return None
     old = rows["old_index"].combine_chunks()
     numbers = None

@@ -26,8 +26,8 @@ from tasks.report.shown_series import choose_series_to_show
 from tasks.store.panel_file import load_panel
 from tasks.store.places import Places, write_whole
 from tasks.strict_json import strict_json
-from tasks.training.decide import Decided
-from tasks.training.fit_model import Fitted
+from tasks.training.decide import Decision
+from tasks.training.night_model import NightModel
 
 _EXAMPLES = 6
 
@@ -38,14 +38,14 @@ class Details:
 
     Attributes:
         audit: What was found in the input.
-        decided: Whether and how to train.
-        fitted: The model.
+        decision: Whether and how to train.
+        model: The model.
         predicted: The forecast.
     """
 
     audit: Audit
-    decided: Decided
-    fitted: Fitted
+    decision: Decision
+    model: NightModel
     predicted: Predicted
 
 
@@ -58,10 +58,10 @@ def write_details(night: Night, details: Details, seconds: dict[str, float], pan
         "cutoff": night.cutoff.isoformat(),
         "now": night.now.isoformat(),
         "audit": details.audit.to_dict(),
-        "decision": {"mode": details.decided.mode, "reason": details.decided.reason},
-        "model_version": details.fitted.version,
-        "training": details.fitted.training,
-        "outcome": details.fitted.outcome,
+        "decision": {"mode": details.decision.mode, "reason": details.decision.reason},
+        "model_version": details.model.version,
+        "training": details.model.training,
+        "outcome": details.model.outcome,
         "network": {"summary": details.predicted.summary, "choices": details.predicted.choices},
         "fallback": details.predicted.fallback_reasons,
         "examples": _examples(load_panel(panel_file), details.predicted.file, night.job.aggregation_levels),

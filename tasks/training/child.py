@@ -1,6 +1,6 @@
-"""The process that trains and nothing else: `python -m tasks.training.child FOLDER`, started by `own_process`.
+"""The process that only trains: `python -m tasks.training.child FOLDER`, started by `own_process`.
 
-Standard output carries one JSON object a line: how far training is, what was logged, or the error that ended it.
+Standard output carries one JSON object a line: the progress, a line of the log, or the error that ended the training.
 """
 
 from __future__ import annotations
@@ -11,50 +11,61 @@ import os
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn
+
+Send = Callable[[str, Any], None]
 
 
 def main(folder: str) -> NoReturn:
     """Train as the order in the folder says; ends the process."""
     threading.Thread(target=_end_with_the_night, daemon=True).start()
-    # Whatever else prints here must not stand between the messages.
+    # Whatever else is printed here must not mix with the messages.
     messages = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
 
-    def say(kind: str, what: Any) -> None:
-        print(json.dumps({kind: what}), file=messages, flush=True)
+    def send(kind: str, content: Any) -> None:
+        print(json.dumps({kind: content}), file=messages, flush=True)
 
     log = logging.getLogger("nightcast")
-    log.addHandler(_Told(say))
+    log.addHandler(_Relay(send))
     log.setLevel(logging.INFO)
     log.propagate = False
     try:
         from tasks.training.train import train
 
-        train(Path(folder), lambda progress: say("progress", asdict(progress)))
+        train(Path(folder), lambda progress: send("progress", asdict(progress)))
     except Exception as error:
-        kind = type(error)
-        where = "".join(traceback.format_exception(error))
-        say("error", {"module": kind.__module__, "name": kind.__qualname__, "message": str(error), "traceback": where})
-    # TensorFlow takes its time to put away what ends with the process anyway.
+        send("error", _described(error))
+    # TensorFlow takes seconds to release what ends with the process anyway.
     os._exit(0)
 
 
-class _Told(logging.Handler):
-    """Hands the lines of the log to the night."""
+class _Relay(logging.Handler):
+    """Sends the lines of the log to the night."""
 
-    def __init__(self, say: Any) -> None:
+    def __init__(self, send: Send) -> None:
         super().__init__()
-        self.say = say
+        self.send = send
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.say("log", [record.levelno, record.getMessage()])
+        self.send("log", [record.levelno, record.getMessage()])
+
+
+def _described(error: Exception) -> dict[str, str]:
+    """An error as text, so that the night can raise it again."""
+    return {
+        "module": type(error).__module__,
+        "name": type(error).__qualname__,
+        "message": str(error),
+        "traceback": "".join(traceback.format_exception(error)),
+    }
 
 
 def _end_with_the_night() -> NoReturn:
-    # Nobody writes to standard input; it closes when the night has gone, even by SIGKILL.
+    # Nobody writes to standard input. It closes when the night's process ends, even by SIGKILL.
     os.read(0, 1)
     os._exit(1)
 

@@ -9,29 +9,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from models.arrays import StringArray
-from models.lifecycle.retraining import ChampionFacts, Policy, Trainings, built_for, decide_training
-from models.network.version_file import what_is_wrong
-from models.settings.forecast import ForecastSettings
-from models.settings.network import NetworkSettings
-from models.settings.training import TrainingSettings
-from sql.output import history
+from models.lifecycle.retraining import ChampionFacts, Trainings, built_for, decide_training
+from tasks.night.night import Night
 from tasks.step import logger, step
 from tasks.store.panel_file import load_panel
-from tasks.store.places import Places
-from tasks.store.version_store import SERIES_FILE, DamagedVersion, StoredVersion, fetch_version, locate_version
+from tasks.store.version_store import SERIES_FILE, StoredVersion
+from tasks.training.champion import champion_of, judged_challenger, stored_version
 
 Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Decided:
-    """How to get tonight's model.
+class Decision:
+    """How tonight's model comes about.
 
     Attributes:
-        mode: scratch, warm, load, or none where there is nothing that a model could forecast.
-        reason: Why, in words.
+        mode: scratch, warm, load, or none where there is no series that a model could forecast.
+        reason: Why, for people.
         champion: The version that can forecast tonight: to load, to continue, or to beat; None where there is none.
         folder: Its local folder, checked.
         champion_until: The newest timestamp that it has learnt from.
@@ -45,137 +41,65 @@ class Decided:
 
 
 @step("decide whether to train", retries=2, retry_delay_seconds=(2, 10))
-def decide(
-    places: Places,
-    panel_file: Path,
-    forecast: ForecastSettings,
-    network: NetworkSettings,
-    training: TrainingSettings,
-    cutoff: datetime,
-    scratch: Path,
-) -> Decided:
-    """Weigh the champion's age, new series and the watched loss; says why.
-
-    Raises:
-        DamagedVersion: nothing may be trained, and the champion cannot be read.
-    """
-    panel = load_panel(panel_file)
-    if len(panel.refused) == len(panel):
-        return Decided("none", f"each of {len(panel)} series is left to the fallback")
-    # Refused series stay unknown however often one trains.
-    decided = weigh(places, panel.covariates, panel.accepted_ids, forecast, network, training, cutoff, scratch)
-    logger().info("%s: %s", decided.mode, decided.reason)
-    return decided
-
-
-def weigh(
-    places: Places,
-    covariates: Mapping[str, list[str]],
-    series_ids: StringArray | None,
-    forecast: ForecastSettings,
-    network: NetworkSettings,
-    training: TrainingSettings,
-    cutoff: datetime,
-    scratch: Path,
-) -> Decided:
-    """What `decide` says of a night with these covariates and series; as if all were known where they are None.
+def decide(night: Night, panel_file: Path) -> Decision:
+    """Decide by the champion's age, the share of new series and the state of the loss.
 
     Raises:
         InputError: nothing may be trained, and there is nothing to load.
         DamagedVersion: nothing may be trained, and the champion cannot be read.
     """
-    wanted = built_for(forecast, network, covariates)
-    row, folder, damage, word = _champion(places, wanted, training.policy, cutoff, scratch)
-    facts = None
-    if row is not None:
-        facts = ChampionFacts(row["version"], row["trained_until"], row["metrics"]["built_for"], damage)
-    evaluations = [each for each in history.losses(places.engine(), places.job, "all") if each["evaluated_on"] < cutoff]
-    mode, reason = decide_training(
-        training.policy,
-        facts,
-        wanted=wanted,
-        cutoff=cutoff,
-        unknown_share=0.0 if folder is None or series_ids is None else _unknown_share(series_ids, folder),
-        loss_state=str(evaluations[-1]["state"]) if evaluations else "not evaluated",
-        settings=training,
-        degraded_since=degraded_since(evaluations),
-        trainings=_trainings(places, cutoff),
-    )
-    reason = f"{word}; {reason}" if word else reason
-    serves = row is not None and folder is not None and row["metrics"]["built_for"] == wanted
-    if row is None or not serves:
-        return Decided(mode, reason)
-    return Decided(mode, reason, _stored(places, row), folder, row["trained_until"])
+    panel = load_panel(panel_file)
+    if len(panel.refused) == len(panel):
+        return Decision("none", f"each of {len(panel)} series is left to the fallback")
+    # Training does not make a refused series known.
+    decision = decide_for(night, panel.covariates, panel.accepted_ids)
+    logger().info("%s: %s", decision.mode, decision.reason)
+    return decision
 
 
-def _champion(
-    places: Places, wanted: Mapping[str, Any], policy: Policy, cutoff: datetime, scratch: Path
-) -> tuple[Row | None, Path | None, str, str]:
-    """The champion of a night, its folder, what keeps it from being read, and a word where another takes its place.
+def decide_for(
+    night: Night, covariates: Mapping[str, list[str]], series_ids: npt.NDArray[np.str_] | None = None
+) -> Decision:
+    """The decision of a night with these covariates and series.
 
-    The one before takes over where it cannot be read, if that one can be and serves tonight. Which version is the
-    champion stays as it is: its folder may come back.
+    Args:
+        night: The night.
+        covariates: Kind to column names, see `Panel.covariates`.
+        series_ids: The series that a model could forecast; None where the champion is to count as knowing all.
 
     Raises:
-        DamagedVersion: nothing may be trained, and none can be read.
+        InputError: nothing may be trained, and there is nothing to load.
+        DamagedVersion: nothing may be trained, and the champion cannot be read.
     """
-    row = champion_as_of(places, cutoff)
-    # One that has seen what comes after the cutoff is named as the reason, and its files are none of tonight's.
-    if row is None or row["trained_until"] > cutoff:
-        return row, None, "", ""
-    folder, found = _fetched(places, row, scratch, policy)
-    if folder is not None:
-        return row, folder, "", ""
-    for former in _champions_before(history.models(places.engine(), places.job), row, cutoff):
-        folder, _ = _fetched(places, former, scratch, policy)
-        if folder is not None and former["metrics"]["built_for"] == wanted:
-            word = f"champion {row['version']} cannot be read: {found}; {former['version']}, the one before, takes over"
-            return former, folder, "", word
-    if policy == "never":
-        fetch_version(_stored(places, row), scratch)
-    return row, None, str(found), ""
-
-
-def champion_as_of(places: Places, cutoff: datetime) -> Row | None:
-    """The champion of the night of a cutoff: the newest version that served then, whatever became of it since.
-
-    Where none did, the newest that had learnt from nothing later, if any; else the champion as it is. One that was
-    rolled back is not taken up again.
-    """
-    champion = history.champion(places.engine(), places.job)
-    if champion is None or serves_from(champion) <= cutoff:
-        return champion
-    rows = [each for each in history.models(places.engine(), places.job) if each["trained_until"] <= cutoff]
-    former = [each for each in rows if each["promoted_at"] is not None and serves_from(each) <= cutoff]
-    others = [each for each in rows if each["stage"] == "challenger"]
-    by_age = sorted(others, key=lambda each: (each["trained_until"], each["created_at"]))
-    by_reign = sorted(former, key=lambda each: (serves_from(each), each["promoted_at"]))
-    return [champion, *by_age, *by_reign][-1]
-
-
-def serves_from(row: Row) -> datetime:
-    """The first cutoff that a version forecasts from, or did, as champion."""
-    served: datetime = row["served_from"] or row["trained_until"]
-    return served
-
-
-def _champions_before(rows: Sequence[Row], champion: Row, cutoff: datetime) -> list[Row]:
-    """Former champions, the last one first."""
-    last = champion["promoted_at"]
-    former = [
-        row
-        for row in rows
-        if row["promoted_at"] is not None
-        and row["version"] != champion["version"]
-        and row["trained_until"] <= cutoff
-        and (last is None or row["promoted_at"] < last)
-    ]
-    return sorted(former, key=lambda row: (row["promoted_at"], row["created_at"]), reverse=True)
+    wanted = built_for(night.job.forecast, night.job.network, covariates)
+    champion = champion_of(night, wanted)
+    facts = None
+    if champion is not None:
+        row = champion.row
+        facts = ChampionFacts(row["version"], row["trained_until"], row["metrics"]["built_for"], champion.damage)
+    evaluations = [row for row in night.ledger.losses("all") if row["evaluated_on"] < night.cutoff]
+    mode, reason = decide_training(
+        night.policy,
+        facts,
+        wanted=wanted,
+        cutoff=night.cutoff,
+        unknown_share=_unknown_share(series_ids, None if champion is None else champion.folder),
+        loss_state=str(evaluations[-1]["state"]) if evaluations else "not evaluated",
+        settings=night.training,
+        degraded_since=degraded_since(evaluations),
+        trainings=_trainings(night),
+    )
+    if champion is None:
+        return Decision(mode, reason)
+    reason = f"{champion.note}; {reason}" if champion.note else reason
+    if champion.folder is None or champion.row["metrics"]["built_for"] != wanted:
+        return Decision(mode, reason)
+    stored = stored_version(night.places, champion.row)
+    return Decision(mode, reason, stored, champion.folder, champion.row["trained_until"])
 
 
 def degraded_since(evaluations: Sequence[Row]) -> datetime | None:
-    """The first of the newest evaluations that were degraded, or not evaluated in between; None where the last was
-    well.
+    """The first of the newest evaluations that were degraded, or not evaluated in between; None where the last was ok.
 
     Args:
         evaluations: Rows of `loss` of one segment, oldest first.
@@ -189,44 +113,22 @@ def degraded_since(evaluations: Sequence[Row]) -> datetime | None:
     return since
 
 
-def _trainings(places: Places, cutoff: datetime) -> Trainings:
-    """What was trained up to a cutoff, as far as it could be known then."""
-    rows = [row for row in history.models(places.engine(), places.job) if row["trained_until"] <= cutoff]
-    anew = [row["trained_until"] for row in rows if row["metrics"].get("mode") == "scratch"]
+def _trainings(night: Night) -> Trainings:
+    """What was trained before tonight, as far as it could be known then."""
+    rows = [row for row in night.ledger.models() if row["trained_until"] <= night.cutoff]
+    from_scratch = [row["trained_until"] for row in rows if row["metrics"].get("mode") == "scratch"]
     continued = [
         run["cutoff"]
-        for run in history.runs(places.engine(), places.job)
-        if run["train_mode"] == "warm" and run["state"] in ("completed", "unchanged") and run["cutoff"] < cutoff
+        for run in night.ledger.runs()
+        if run["train_mode"] == "warm" and run["state"] in ("completed", "unchanged") and run["cutoff"] < night.cutoff
     ]
-    judged = contender(places)
-    in_shadow = judged["version"] if judged is not None and judged["trained_until"] <= cutoff else ""
-    return Trainings(max(anew, default=None), max(continued, default=None), in_shadow)
+    judged = judged_challenger(night.ledger)
+    in_shadow = judged["version"] if judged is not None and judged["trained_until"] <= night.cutoff else ""
+    return Trainings(max(from_scratch, default=None), max(continued, default=None), in_shadow)
 
 
-def contender(places: Places) -> Row | None:
-    """The challenger that forecasts in the champion's shadow: the newest one of which there is a row in `promotion`."""
-    waiting = [row for row in history.models(places.engine(), places.job) if row["stage"] == "challenger"]
-    newest_first = sorted(waiting, key=lambda row: (row["trained_until"], row["created_at"]), reverse=True)
-    # Most nights have no challenger, and a job of years has many rows about former ones.
-    judged = (row for row in newest_first if history.promotions(places.engine(), places.job, row["version"]))
-    return next(judged, None)
-
-
-def _stored(places: Places, row: Row) -> StoredVersion:
-    noted = StoredVersion(row["version"], row["uri"], row["digest"])
-    return locate_version(noted, places.versions, places.job)
-
-
-def _fetched(places: Places, row: Row, scratch: Path, policy: Policy) -> tuple[Path | None, str]:
-    """The version's folder, or what keeps it from being read: no reason to leave a night without forecasts."""
-    try:
-        folder = fetch_version(_stored(places, row), scratch)
-    except DamagedVersion as error:
-        return None, error.found
-    # A version of another release is whole, and still none that could be continued.
-    wrong = "" if policy == "never" else what_is_wrong(folder)
-    return (None, wrong) if wrong else (folder, "")
-
-
-def _unknown_share(series_ids: Any, folder: Path) -> float:
+def _unknown_share(series_ids: npt.NDArray[np.str_] | None, folder: Path | None) -> float:
+    """The share of series that the version in a folder does not know."""
+    if series_ids is None or folder is None:
+        return 0.0
     return float(1 - np.isin(series_ids, np.load(folder / SERIES_FILE, allow_pickle=False)).mean())

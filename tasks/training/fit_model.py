@@ -2,168 +2,105 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import replace
 from importlib.metadata import version as installed_version
 from pathlib import Path
-from typing import Any
 
 from models.errors import TrainingFailed
-from models.hierarchy.aggregation_levels import AggregationLevels
-from models.lifecycle.promotion import Verdict
-from models.settings.forecast import ForecastSettings
-from models.settings.network import NetworkSettings
-from models.settings.training import PromotionSettings, TrainingSettings
-from sql.output import write
+from tasks.night.night import Night
+from tasks.reading.history_file import source_fingerprint
 from tasks.runner.cluster import PACKAGE
-from tasks.settings import Runner
 from tasks.step import inside_flow, logger, step
-from tasks.store.places import Places
 from tasks.store.version_store import StoredVersion, store_version
-from tasks.training.decide import Decided
+from tasks.training.decide import Decision
 from tasks.training.gpu_pool import train_on_gpu
+from tasks.training.night_model import NightModel
 from tasks.training.order import MODEL, Order, Trained
 from tasks.training.own_process import train_apart
-from tasks.training.progress import told_progress
-from tasks.training.verdict import verdict_on
+from tasks.training.progress import training_progress
+from tasks.training.promotion import judge_new_version
 
 
-@dataclass(frozen=True)
-class Fitted:
-    """Tonight's model.
+def fit_model(night: Night, panel_file: Path, decision: Decision, use_new_model: bool) -> NightModel:
+    """Train and store a version, or take the champion.
 
-    Attributes:
-        mode: scratch, warm, load or none.
-        version: Name of the version that forecasts tonight; "" for none.
-        folder: Local folder of the version's files; None for none.
-        stored: The new version, None where none was made; it forecasts tonight where it takes the champion's place.
-        lies: The version in the store, new or not; None for none.
-        training: How training went, as JSON; None where nothing was trained.
-        failure: Why training failed and what the night takes instead; "" where it did not.
-        verdict: What becomes of the new version, and why; None where none was made.
-        judged: Row of the table `promotion` of the new version, where there was a champion beside it; else None.
+    A new version forecasts tonight if its verdict is to take the champion's place, see `judge_new_version`, or if
+    `use_new_model` is set; else the champion does. Continued training that finds nothing better gives the champion.
     """
-
-    mode: str
-    version: str = ""
-    folder: Path | None = None
-    stored: StoredVersion | None = None
-    lies: StoredVersion | None = None
-    training: dict[str, Any] | None = None
-    failure: str = ""
-    verdict: Verdict | None = None
-    judged: dict[str, Any] | None = None
-
-    @property
-    def outcome(self) -> str:
-        """What became of the new version, in words; "" where none was made."""
-        if self.verdict is None or self.stored is None:
-            return ""
-        word = {"promote": "is the champion", "wait": "is a challenger", "retire": "is not taken"}[self.verdict.action]
-        return f"{self.stored.version} {word}: {self.verdict.reason}"
-
-    @property
-    def trained_on(self) -> str:
-        """How much of the series training looked at, "" where at all of them or there was none."""
-        series, of = ((self.training or {}).get(name, 0) for name in ("series", "all_series"))
-        return f"trained on {series:,} of {of:,} series" if series < of else ""
-
-
-def fit_model(
-    places: Places,
-    panel_file: Path,
-    decided: Decided,
-    forecast: ForecastSettings,
-    network: NetworkSettings,
-    training: TrainingSettings,
-    cutoff: datetime,
-    now: datetime,
-    levels: AggregationLevels,
-    meaning: str,
-    runner: Runner,
-    run_id: str,
-    promotion: PromotionSettings,
-    segments: list[str],
-    own: bool,
-) -> Fitted:
-    """Train and store a version, or take the champion; a warm start that found nothing better is the champion.
-
-    A new version forecasts tonight where it takes the champion's place at once, see `verdict_on`; else the champion.
-
-    `meaning` is that of the history, see `meaning_of`; `runner` says where training runs. `segments` are the static
-    columns whose groups are compared apart, and with `own` what was trained forecasts tonight, whatever the verdict.
-    """
-    if decided.mode in ("load", "none"):
-        version = decided.champion.version if decided.champion else ""
-        return Fitted(decided.mode, version, decided.folder, lies=decided.champion)
-    order = Order(
-        package=installed_version(PACKAGE),
-        job=places.job,
-        panel=str(panel_file),
-        start=decided.champion if decided.mode == "warm" else None,
-        forecast=forecast,
-        network=network,
-        training=training,
-        levels=levels,
-        meaning=meaning,
-        rival=None if promotion.policy == "always" else decided.champion,
-        rival_until=decided.champion_until,
-        segments=segments,
-    )
+    champion = NightModel(decision.mode, decision.champion, decision.folder)
+    if decision.mode in ("load", "none"):
+        return champion
+    order = _order(night, panel_file, decision)
     folder = panel_file.with_name("training")
     try:
-        trained = train_model(places, order, decided, cutoff, folder, runner, run_id)
+        trained = train_model(night, order, decision, folder)
     except TrainingFailed as error:
-        return _without_training(decided, str(error))
+        return _without_training(champion, str(error))
     logger().info("%s\n%s", "\n".join(trained.choices), trained.summary)
-    champion = decided.champion
-    if trained.kept_champion and champion is not None:
-        return Fitted(decided.mode, champion.version, decided.folder, lies=champion, training=trained.facts)
-    stored = keep_model(places, folder / MODEL, trained, cutoff, now)
-    verdict, judged = verdict_on(places, stored, decided, trained, promotion, cutoff)
-    logger().info("%s: %s", stored.version, verdict.reason)
-    fate: dict[str, Any] = {"stored": stored, "training": trained.facts, "verdict": verdict, "judged": judged}
-    if champion is None or own or verdict.action == "promote":
-        return Fitted(decided.mode, stored.version, folder / MODEL, lies=stored, **fate)
-    return Fitted(decided.mode, champion.version, decided.folder, lies=champion, **fate)
+    champion = replace(champion, training=trained.facts)
+    if trained.kept_champion and decision.champion is not None:
+        return champion
+    new = keep_model(night, folder / MODEL, trained)
+    verdict, evaluation = judge_new_version(night, new, decision, trained)
+    logger().info("%s: %s", new.version, verdict.reason)
+    model = replace(champion, new_version=new, verdict=verdict, evaluation=evaluation)
+    if decision.champion is None or use_new_model or model.takes_over:
+        return replace(model, serving_version=new, folder=folder / MODEL)
+    return model
 
 
-@step("{decided.mode}: train the model")
-def train_model(
-    places: Places, order: Order, decided: Decided, cutoff: datetime, folder: Path, runner: Runner, run_id: str
-) -> Trained:
+def _order(night: Night, panel_file: Path, decision: Decision) -> Order:
+    """What to train tonight."""
+    job = night.job
+    return Order(
+        package=installed_version(PACKAGE),
+        job=job.name,
+        panel=str(panel_file),
+        start=decision.champion if decision.mode == "warm" else None,
+        forecast=job.forecast,
+        network=job.network,
+        training=night.training,
+        levels=job.aggregation_levels,
+        source_fingerprint=source_fingerprint(job, night.places.base),
+        champion=None if job.promotion_settings.policy == "always" else decision.champion,
+        champion_until=decision.champion_until,
+        segments=job.monitor.segments,
+    )
+
+
+@step("{decision.mode}: train the model")
+def train_model(night: Night, order: Order, decision: Decision, folder: Path) -> Trained:
     """Train in a process of its own, here or on the pool `gpu` as the job says; `folder` then holds the model.
 
     Raises:
-        TrainingFailed: the night goes on without it.
+        TrainingFailed: the night continues without a new model.
     """
     folder.mkdir(exist_ok=True)
-    if runner.train_on == "gpu":
+    if night.job.runner.train_on == "gpu":
         if inside_flow():
-            return train_on_gpu(places, run_id, cutoff, order, folder, runner)
+            return train_on_gpu(night, order, folder)
         logger().info("No Prefect server is configured, so runner.train_on gpu is here.")
     order.write(folder)
-    with told_progress() as tell:
-        return train_apart(folder, tell)
+    with training_progress() as on_progress:
+        return train_apart(folder, on_progress)
 
 
+# Not part of the training step: a retry must not train again.
 @step("keep the new model", retries=2, retry_delay_seconds=(2, 10))
-def keep_model(places: Places, folder: Path, trained: Trained, cutoff: datetime, now: datetime) -> StoredVersion:
-    """Store the files of a new version and list it; not part of training, which must not be tried again with it."""
-    stored = store_version(folder, places.versions, places.job, cutoff)
+def keep_model(night: Night, folder: Path, trained: Trained) -> StoredVersion:
+    """Store the files of a new version, and list it."""
+    stored = store_version(folder, night.places.versions, night.job.name, night.cutoff)
     metrics = {name: fact for name, fact in trained.facts.items() if name != "history"}
     metrics["built_for"] = trained.built_for
-    write.add_model(
-        places.engine(), places.job, stored.version, now, cutoff, stored.uri, stored.digest, metrics=metrics
-    )
+    night.ledger.add_model(stored, night.started_at, night.cutoff, metrics)
     return stored
 
 
-def _without_training(decided: Decided, why: str) -> Fitted:
-    """What a night does whose training failed: the champion that it started from, or the fallback."""
-    instead = f"{decided.champion.version} as it was" if decided.champion else "the fallback for every series"
-    failure = f"training failed, so tonight takes {instead}: {why}"
+def _without_training(champion: NightModel, reason: str) -> NightModel:
+    """The model of a night whose training failed: the champion, or none, which leaves every series to the fallback."""
+    fallback = f"{champion.version} as it was" if champion.version else "the fallback for every series"
+    failure = f"training failed, so tonight takes {fallback}: {reason}"
     logger().warning("%s", failure)
-    if decided.champion is None:
-        return Fitted("none", failure=failure)
-    return Fitted("load", decided.champion.version, decided.folder, lies=decided.champion, failure=failure)
+    if champion.serving_version is None:
+        return NightModel("none", failure=failure)
+    return replace(champion, mode="load", failure=failure)

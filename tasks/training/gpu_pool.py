@@ -1,56 +1,51 @@
 """Training on a worker of the pool `gpu`: what the night hands over, and what the worker does with it.
 
-Both see one folder (see `shared_folder`); the worker needs neither the source nor the output database.
+Both see one folder, see `shared_folder`. The worker needs neither the source nor the output database.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from models.errors import TrainingFailed
+from tasks.night.night import Night
 from tasks.prefect_ui import label_run
 from tasks.runner.shared_files import fetch, shared_folder, store
-from tasks.settings import Runner
-from tasks.store.places import Places
 from tasks.training.order import MODEL, ORDER, TRAINED, Order, Trained
 from tasks.training.own_process import train_apart
-from tasks.training.progress import told_progress
+from tasks.training.progress import training_progress
 from tasks.training.sub_flow import SubFlowFailed, run_deployed
 
 # Flow and deployment in prefect.yaml.
 FIT = "fit/fit"
 
 
-def train_on_gpu(places: Places, run_id: str, cutoff: datetime, order: Order, folder: Path, runner: Runner) -> Trained:
-    """As `train_apart`, on whichever worker of the pool takes it: the model's files are in `folder` afterwards.
+def train_on_gpu(night: Night, order: Order, folder: Path) -> Trained:
+    """As `train_apart`, on a worker of the pool; the model's files are in `folder` afterwards.
 
     Args:
-        places: The job's places.
-        run_id: The run.
-        cutoff: Of the night.
+        night: The night.
         order: What to train, with a local panel.
         folder: Local folder in the run's scratch.
-        runner: How long to wait for a worker.
 
     Raises:
-        TrainingFailed: for whatever reason no model came back.
+        TrainingFailed: no model came back, for whatever reason.
     """
     try:
-        with shared_folder(places, run_id, folder, this_machine=False) as shared:
+        with shared_folder(night.places, night.run_id, folder, this_machine=False) as shared:
             if "://" in shared:
                 order = order.model_copy(update={"panel": store(Path(order.panel), shared)})
             store(order.write(folder), shared)
             run_deployed(
                 FIT,
-                f"{places.job} {cutoff:%Y-%m-%d %H:%M} fit",
+                f"{night.job.name} {night.cutoff:%Y-%m-%d %H:%M} fit",
                 {"folder": shared},
-                start_within=runner.gpu_wait,
-                # Beside training itself: fetching the panel, importing, compiling.
-                limit=order.training.time_limit + runner.gpu_wait,
+                start_within=night.job.runner.gpu_wait,
+                # Fetching the panel, importing and compiling take time too.
+                limit=order.training.time_limit + night.job.runner.gpu_wait,
             )
             fetch(f"{shared}/{TRAINED}", folder)
             trained = Trained.read(folder)
@@ -62,10 +57,10 @@ def train_on_gpu(places: Places, run_id: str, cutoff: datetime, order: Order, fo
 
 
 def train_handed_over(shared: str) -> Trained:
-    """What the worker does: train as the order in a folder says, and leave model and answer there.
+    """What the worker does: train as the order in a folder says, and put the model and `trained.json` there.
 
     Raises:
-        TrainingFailed: also where this worker does not see the folder.
+        TrainingFailed: also where this worker cannot see the folder.
         Exception: what training failed with.
     """
     with TemporaryDirectory(prefix="nightcast-") as scratch:
@@ -74,14 +69,14 @@ def train_handed_over(shared: str) -> Trained:
             fetch(f"{shared}/{ORDER}", folder)
         except FileNotFoundError as error:
             raise TrainingFailed(
-                f"A worker on {os.uname().nodename} does not see {shared}. Workers of other machines need "
+                f"A worker on {os.uname().nodename} cannot see {shared}. Workers of other machines need "
                 "output.versions to be s3://, gs:// or az://, or output.report in a folder that they share."
             ) from error
         label_run(Order.read(folder).job)
-        with told_progress() as tell:
-            trained = train_apart(folder, tell)
+        with training_progress() as on_progress:
+            trained = train_apart(folder, on_progress)
         if not trained.kept_champion:
             store(Path(shutil.make_archive(str(folder / MODEL), "zip", folder / MODEL)), shared)
-        # Last, as what says that the rest is there.
+        # Written last: it shows that the rest is there.
         store(folder / TRAINED, shared)
     return trained

@@ -1,10 +1,10 @@
-"""What a training is told, and what it answers: small JSON files in one folder, with the model's files beside them.
+"""What to train, and how training went: small JSON files in one folder, with the model's files beside them.
 
-The same three lie there whether this machine trains or another one:
+The folder holds the same three, whether this machine trains or another one:
 
     order.json    what to train, on which panel, from which version
-    model/        the new version's files; not there where the champion was kept
-    trained.json  how it went; the last one to be written
+    model/        the new version's files; missing where the champion was kept
+    trained.json  how training went; written last
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ class Order(Settings):
         package: Version of this package where the night runs.
         job: The job's name, under which progress is shown.
         panel: URL or path of the panel's file.
-        start: The version that is continued; None to train from scratch.
-        forecast: The job's, as are the next three.
+        start: The version to continue; None to train from scratch.
+        forecast: What the job forecasts.
         network: The network.
-        training: The training, with the policy of tonight.
+        training: The job's `training`, with the policy of this night.
         levels: The aggregation levels.
-        meaning: Of the history, see `meaning_of`.
-        rival: The champion that the new version is compared with; None for none.
-        rival_until: The newest timestamp that it has learnt from.
-        segments: Static columns whose groups are compared apart.
+        source_fingerprint: That of the history, see `source_fingerprint`.
+        champion: The version that the new one is compared with; None for none.
+        champion_until: The newest timestamp that it has learnt from.
+        segments: Static columns whose groups are compared separately.
     """
 
     package: str
@@ -57,13 +57,13 @@ class Order(Settings):
     network: NetworkSettings
     training: TrainingSettings
     levels: AggregationLevels
-    meaning: str
-    rival: StoredVersion | None = None
-    rival_until: datetime | None = None
+    source_fingerprint: str
+    champion: StoredVersion | None = None
+    champion_until: datetime | None = None
     segments: list[str] = Field(default=[])
 
     def write(self, folder: Path) -> Path:
-        """Write the order into a folder; gives its file."""
+        """Write the order into a folder; gives the file."""
         file = folder / ORDER
         file.write_text(self.model_dump_json(), encoding="utf-8")
         return file
@@ -73,14 +73,14 @@ class Order(Settings):
         """The order that was written into a folder.
 
         Raises:
-            TrainingFailed: another version of this package wrote it, whose settings may mean something else.
+            TrainingFailed: another version of this package wrote it, and its settings may mean something else.
         """
         text = (folder / ORDER).read_bytes()
-        there, here = json.loads(text)["package"], version(PACKAGE)
-        if there != here:
+        written_by, installed = json.loads(text)["package"], version(PACKAGE)
+        if written_by != installed:
             raise TrainingFailed(
-                f"the worker on {os.uname().nodename} has {PACKAGE} {here}, the night {there}. Install that one there, "
-                "and start the worker again."
+                f"the worker on {os.uname().nodename} has {PACKAGE} {installed}, the night {written_by}. Install "
+                f"{written_by} there, and start the worker again."
             )
         return cls.model_validate_json(text)
 
@@ -92,10 +92,10 @@ class Trained:
     Attributes:
         facts: The `TrainingReport`, as JSON.
         built_for: What the version was built for, see `built_for`.
-        choices: What was chosen for the network and why.
+        choices: What was chosen for the network, and why.
         summary: Table of the network's layers.
-        by_step: `Sums` of each step that neither it nor the rival has learnt from, oldest first.
-        by_segment: Those of each segment.
+        by_step: `Sums` of each step that neither it nor the champion has learnt from, oldest first.
+        by_segment: `Sums` of each segment over the same steps.
     """
 
     facts: dict[str, Any]
@@ -107,7 +107,7 @@ class Trained:
 
     @property
     def kept_champion(self) -> bool:
-        """Whether nothing better was found than the version that training began from, so that no model was made."""
+        """Whether training found nothing better than the version that it began from, and so made no model."""
         return bool(self.facts["kept_champion"])
 
     def write(self, folder: Path) -> Path:

@@ -1,4 +1,4 @@
-"""Train in a process of its own: all memory comes back when it ends, and what kills it does not kill the night."""
+"""Train in a process of its own: its memory is free again when it ends, and what kills it does not kill the night."""
 
 from __future__ import annotations
 
@@ -17,38 +17,38 @@ from models.training.progress import Progress
 from tasks.step import logger
 from tasks.training.order import Trained
 
-# Only the night decides what these two mean: training that ended first would look like training that failed.
+# Only the night handles these signals: a training process that ended first would look like a failed training.
 _LEFT_TO_THE_NIGHT = {signal.SIGINT, signal.SIGTERM}
 
 
 class TrainingCrashed(Exception):
-    """Training ended with an error that is known in its own process alone; the message names it."""
+    """Training ended with an error whose class this process does not know; the message names it."""
 
 
-def train_apart(folder: Path, tell: Callable[[Progress], None]) -> Trained:
-    """As `train`, in a process that ends with it; its log lines are told here.
+def train_apart(folder: Path, on_progress: Callable[[Progress], None]) -> Trained:
+    """As `train`, in a process that ends with the training; its log lines are logged here.
 
-    A process is started anew, never forked: a fork of one in which TensorFlow's threads run may hang. It ends when this
-    one is interrupted or killed.
+    The process is started anew, never forked: a fork of a process with TensorFlow's threads may hang. It ends when this
+    process is interrupted or killed.
 
     Args:
-        folder: Local folder with the order; the model's files and the answer are left there.
-        tell: Called here after each round of steps.
+        folder: Local folder with the order, for the model's files and `trained.json`.
+        on_progress: Called in this process after each round of steps.
 
     Raises:
-        TrainingFailed: also where the process was killed; says by what.
+        TrainingFailed: also where the process was killed; names the signal.
         Exception: what training failed with; its note holds the traceback.
     """
-    # -P: no module of the current folder stands in the way of one of ours.
+    # -P: no module of the current folder hides one of this package.
     command = [sys.executable, "-P", "-m", "tasks.training.child", str(folder)]
-    # What can be imported here can be imported there.
+    # The new process finds the same modules.
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(os.path.abspath(each) for each in sys.path)}
     failure: Mapping[str, str] | None = None
     with _started(command, environment) as child:
         for line in child.stdout or ():
             # A process that is killed may leave half a line.
             if line.endswith("\n"):
-                failure = _told(json.loads(line), tell) or failure
+                failure = _pass_on(json.loads(line), on_progress) or failure
     if failure is not None:
         raise raised_again(failure)
     if child.returncode:
@@ -78,10 +78,10 @@ def _started(command: list[str], environment: dict[str, str]) -> Iterator[subpro
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _told(message: dict[str, Any], tell: Callable[[Progress], None]) -> dict[str, str] | None:
-    """Pass on what the process said; gives the error that ended it."""
+def _pass_on(message: dict[str, Any], on_progress: Callable[[Progress], None]) -> dict[str, str] | None:
+    """Pass on a message of the process; gives the error that ended it."""
     if "progress" in message:
-        tell(Progress(**message["progress"]))
+        on_progress(Progress(**message["progress"]))
     elif "log" in message:
         level, text = message["log"]
         logger().log(level, "%s", text)
@@ -89,24 +89,24 @@ def _told(message: dict[str, Any], tell: Callable[[Progress], None]) -> dict[str
     return error
 
 
-def raised_again(told: Mapping[str, str]) -> Exception:
-    """The error as it was raised there, so that whoever catches it here need not know where it was raised."""
-    # One that nobody here could name need not have its module imported, which may be all of TensorFlow.
-    kind = getattr(sys.modules.get(told["module"]), told["name"], None)
+def raised_again(described: Mapping[str, str]) -> Exception:
+    """The error of the process as an exception of the same class; `TrainingCrashed` where that is not imported here."""
+    # A class that is not imported here cannot be caught here. Its module may be all of TensorFlow: do not import it.
+    kind = getattr(sys.modules.get(described["module"]), described["name"], None)
     try:
         if not (isinstance(kind, type) and issubclass(kind, Exception)):
             raise TypeError
-        error = kind(told["message"])
+        error = kind(described["message"])
     except TypeError:
-        error = TrainingCrashed(f"{told['name']}: {told['message']}")
-    error.add_note(told["traceback"])
+        error = TrainingCrashed(f"{described['name']}: {described['message']}")
+    error.add_note(described["traceback"])
     return error
 
 
 def _end(code: int) -> str:
     if code == -signal.SIGKILL:
         return (
-            "was killed by SIGKILL, likely for want of memory. Lower training.max_values or training.batch_size, or "
-            "give it more"
+            "was killed by SIGKILL, probably because memory ran out. Lower training.max_values or training.batch_size, "
+            "or give it more memory"
         )
     return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}; see its last lines"

@@ -1,4 +1,4 @@
-"""How far training is: a bar on a terminal, a line now and then in a log."""
+"""Show how far training is: a bar on a terminal, a line every few seconds in a log."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
     from models.training.progress import Progress
 
 SECONDS_BETWEEN_LINES = 10.0
-# The bar is as long as all steps together, which are known only once training tells of them.
+# The length of the bar. The number of steps is not known when the bar is made.
 PARTS = 1_000
 
 
 @contextmanager
-def told_progress(
+def training_progress(
     stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic
 ) -> Iterator[Callable[[Progress], None]]:
-    """What training calls after each round of steps.
+    """The function that training calls after each round of steps.
 
     Args:
-        stream: Where the bar is drawn if it is a terminal; standard error where None.
-        clock: Seconds that only go forward.
+        stream: Where the bar is drawn, if it is a terminal; standard error where None.
+        clock: A monotonic clock, in seconds.
     """
     stream = stream or sys.stderr
     if inside_flow() or not stream.isatty():
@@ -39,7 +39,7 @@ def told_progress(
         return
     bar: ProgressBar[Progress | None]
     with click.progressbar(
-        length=PARTS, label="training", file=stream, show_eta=False, item_show_func=_in_short
+        length=PARTS, label="training", file=stream, show_eta=False, item_show_func=_abbreviated
     ) as bar:
 
         def draw(progress: Progress) -> None:
@@ -48,18 +48,18 @@ def told_progress(
         yield draw
 
 
-def _in_short(progress: Progress | None) -> str | None:
+def _abbreviated(progress: Progress | None) -> str | None:
     return None if progress is None else f"loss {progress.validation_loss:.4f}, {progress.seconds_left:.0f} s left"
 
 
 def _lines(clock: Callable[[], float]) -> Callable[[Progress], None]:
-    told, tell = [-SECONDS_BETWEEN_LINES], show_progress("training")
+    last_line, show = [-SECONDS_BETWEEN_LINES], show_progress("training")
 
     def line(progress: Progress) -> None:
-        if clock() - told[0] < SECONDS_BETWEEN_LINES and progress.step < progress.steps:
+        if clock() - last_line[0] < SECONDS_BETWEEN_LINES and progress.step < progress.steps:
             return
-        told[0] = clock()
-        tell(progress.step / progress.steps, f"step {progress.step} of {progress.steps}, {_in_short(progress)}")
+        last_line[0] = clock()
+        show(progress.step / progress.steps, f"step {progress.step} of {progress.steps}, {_abbreviated(progress)}")
         logger().info(
             "step %d of %d, loss %.4f, validation %.4f, about %.0f s left",
             progress.step,

@@ -24,14 +24,14 @@ class SubFlowFailed(Exception):
 def run_deployed(
     deployment: str, name: str, parameters: Mapping[str, Any], *, start_within: float, limit: float
 ) -> None:
-    """Run a deployment and wait for its end; cancelled where it is late, or this flow is told to end.
+    """Run a deployment and wait for its end. The run is cancelled where it is late, or this flow must end.
 
     Args:
-        deployment: Its flow's name and its own, as in "fit/fit".
-        name: What the run is called in the UI.
-        parameters: References, never what they refer to: Prefect takes 512 KB.
-        start_within: Seconds in which a worker has to begin.
-        limit: Seconds that the run may take from then on.
+        deployment: Names of the flow and of the deployment, as in "fit/fit".
+        name: Name of the run in the UI.
+        parameters: Paths and URLs, not contents: Prefect takes 512 KB at most.
+        start_within: Seconds in which a worker must begin.
+        limit: Seconds that the run may take from its beginning.
 
     Raises:
         SubFlowFailed: there is no such deployment, no worker begins, or the run takes too long or does not complete.
@@ -41,13 +41,13 @@ def run_deployed(
     from prefect.exceptions import ObjectNotFound
 
     try:
-        # Without a timeout of its own, which would give back a run that has not ended. And a key for each attempt: for
-        # one that it knows, Prefect gives back the run of that time, failed or not.
+        # Prefect's own timeout would return a run that has not ended. Each attempt has a key of its own: for a known
+        # key, Prefect returns the earlier run, failed or not.
         key = uuid4().hex
         begun = run_deployment(
             deployment, parameters=dict(parameters), flow_run_name=name, timeout=0, idempotency_key=key
         )
-        run = cast("FlowRun", begun)  # a coroutine in asynchronous code alone
+        run = cast("FlowRun", begun)  # a coroutine only in asynchronous code
     except ObjectNotFound:
         raise SubFlowFailed(
             f"the Prefect server has no deployment {deployment}; `prefect deploy --all` makes it"
@@ -67,7 +67,7 @@ def run_deployed(
 def _final_state(client: SyncPrefectClient, run_id: UUID, name: str, start_within: float, limit: float) -> State[Any]:
     due, begun = time.monotonic() + start_within, False
     while time.monotonic() < due:
-        # A server that is away for a moment keeps nobody from working: the time that is left decides.
+        # The worker goes on while the server is away for a moment; only the time limit counts.
         with suppress(httpx.HTTPError):
             state = client.read_flow_run(run_id).state
             if state is not None and state.is_final():

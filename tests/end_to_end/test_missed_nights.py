@@ -27,7 +27,7 @@ from tasks.forecasting.calibration import CoverageCount
 from tasks.forecasting.predict import predict
 from tasks.night.ledger import Ledger
 from tasks.run.run_log import nights_done
-from tasks.training.decide import champion_as_of
+from tasks.training.champion import champion_as_of
 
 
 @pytest.fixture(autouse=True)
@@ -318,5 +318,7 @@ def test_a_night_of_then_takes_the_version_of_then_and_none_that_was_rolled_back
             write.promote(places.engine(), "small", version, moment)
         if version == "bad":
             write.rollback(places.engine(), "small")
-    found = {day: champion_as_of(places, datetime(2024, 2, day, tzinfo=UTC))["version"] for day in (2, 4, 10, 20)}
+    found = {
+        day: champion_as_of(Ledger(places), datetime(2024, 2, day, tzinfo=UTC))["version"] for day in (2, 4, 10, 20)
+    }
     assert found == {2: "old", 4: "first", 10: "first", 20: "new"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,12 +14,15 @@ from click.testing import CliRunner
 
 from flows.cli import main
 from flows.job.job import load_job
+from flows.night.request import NightRequest
 from models.lifecycle.promotion import Evidence, Sums, Verdict
 from models.network.forecaster import Forecaster
 from sql.output import history, write
+from tasks.night.ledger import Ledger
 from tasks.store.version_store import SERIES_FILE, store_version
-from tasks.training.decide import champion_as_of, contender, weigh
-from tasks.training.verdict import promotion_row
+from tasks.training.champion import champion_as_of, judged_challenger
+from tasks.training.decide import decide_for
+from tasks.training.promotion import Compared, Evaluation
 
 
 def day(number: int) -> datetime:
@@ -66,10 +70,11 @@ def add_worse(job: Path, tmp_path: Path, number: int) -> str:
 
 
 def put_in_shadow(job: Path, version: str, champion: str, number: int) -> None:
-    nothing = Sums(), {"all": Sums()}
+    nothing = Compared(Sums(), {"all": Sums()})
     verdict = Verdict("wait", "too few steps")
-    row = promotion_row("small", version, champion, day(number), *nothing, Evidence(1.0, 1.0, 0), verdict)
-    write.upsert_promotions(load_job(job).places.engine(), [row | {"held_out": True}])
+    evidence = Evidence(1.0, 1.0, 0)
+    evaluation = Evaluation(version, champion, day(number), nothing, nothing, evidence, verdict, held_out=True)
+    write.upsert_promotions(load_job(job).places.engine(), [evaluation.row("small")])
 
 
 def stages(job: Path) -> dict[str, str]:
@@ -195,27 +200,25 @@ def test_after_a_rollback_the_next_night_takes_the_former_champion_and_leaves_th
     assert stages(job) == {first: "champion", second: "retired"}
     listed = CliRunner().invoke(main, ["models", "list", str(job)]).stdout
     assert f"champion again: {second} was rolled back on 20" in listed
-    assert contender(places) is None
+    assert judged_challenger(Ledger(places)) is None
 
 
 def test_a_night_of_then_takes_the_champion_of_then_also_where_a_later_one_had_been_trained_before(job, tmp_path):
     first, second = first_version(job), add_worse(job, tmp_path, 4)
     places = load_job(job).places
     write.promote(places.engine(), "small", second, datetime(2099, 1, 1, tzinfo=UTC), served_from=day(15))
-    found = {number: champion_as_of(places, day(number))["version"] for number in (3, 4, 14, 15, 16)}
+    found = {number: champion_as_of(Ledger(places), day(number))["version"] for number in (3, 4, 14, 15, 16)}
     assert found == {3: first, 4: first, 14: first, 15: second, 16: second}
 
 
 def test_while_the_loss_stays_degraded_auto_trains_from_scratch_once_and_again_after_two_weeks(job, tmp_path):
     loaded = load_job(job, {"training": {"warm_after_days": 90, "retrain_after_days": 90}})
-    places, engine = loaded.places, loaded.places.engine()
+    engine = loaded.places.engine()
 
     def mode(moment: datetime) -> tuple[str, str]:
-        decided = weigh(
-            places, {"static": ["region"]}, None, loaded.job.forecast, loaded.job.network, loaded.job.training, moment,
-            tmp_path,
-        )  # fmt: skip
-        return decided.mode, decided.reason
+        run = replace(NightRequest(job).run("r1"), job=loaded.job, scratch=tmp_path)
+        decision = decide_for(run.at(moment), {"static": ["region"]})
+        return decision.mode, decision.reason
 
     def evaluation(moment: datetime, state: str) -> None:
         write.upsert_losses(

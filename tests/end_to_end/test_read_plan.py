@@ -21,7 +21,7 @@ from sql.engine.url import resolve_url
 from sql.imports.import_file import import_file
 from sql.output import history
 from tasks.planning import read_plan as plan_module
-from tasks.reading.history_file import meaning_of
+from tasks.reading.history_file import source_fingerprint
 
 DAYS = pd.date_range("2021-06-01", periods=900, freq="D")
 TRAINED, LOADED = "2023-10-28", "2023-11-04"  # days 879 and 886
@@ -169,8 +169,8 @@ def test_a_night_that_turns_out_to_train_reads_everything(trained, long_frame):
 )
 def test_where_old_rows_may_matter_all_are_read(trained, long_frame, monkeypatch, parts):
     old = load_job(trained)
-    meaning = meaning_of(old.job.source, old.base, old.job.forecast, old.job.audit)
-    monkeypatch.setattr(plan_module, "meaning_of", lambda *_: meaning)
+    fingerprint = source_fingerprint(old.job, old.base)
+    monkeypatch.setattr(plan_module, "source_fingerprint", lambda *_: fingerprint)
     changed(trained, **parts)
 
     night = run_night(trained, cutoff=LOADED)

@@ -28,12 +28,6 @@ TOO_MANY_PARAMETERS = {
     "tasks/reading/audit.py:audit_input",
     "tasks/reading/example_source.py:_rows",
     "tasks/reading/read_series.py:read_series",
-    "tasks/training/decide.py:decide",
-    "tasks/training/decide.py:weigh",
-    "tasks/training/fit_model.py:fit_model",
-    "tasks/training/fit_model.py:train_model",
-    "tasks/training/shadow.py:judge_challenger",
-    "tasks/training/verdict.py:promotion_row",
 }
 TOO_LONG: set[str] = set()
 TOO_FULL: set[str] = set()

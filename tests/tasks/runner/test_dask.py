@@ -41,7 +41,7 @@ from tasks.settings import Output, Runner
 from tasks.store.panel_file import save_panel
 from tasks.store.places import Places
 from tasks.store.version_store import store_version
-from tasks.training.fit_model import Fitted
+from tasks.training.night_model import NightModel
 
 ROOT = Path(__file__).parents[3]
 SOURCE = Source(url="sqlite:///history.db", table="sold")
@@ -84,7 +84,7 @@ class TrainedModel:
         migrate(places.engine())
         keep_evidence(Ledger(places), CUTOFF - timedelta(days=1), too_narrow())
         stored = store_version(self.model, places.versions, "sales", CUTOFF)
-        fitted = Fitted("load", stored.version, self.model, lies=stored)
+        model = NightModel("load", stored, self.model)
         job = Job(name="sales", source=SOURCE, forecast=FORECAST, runner=runner, output=places.output)
         with places.scratch("r1") as scratch:
             night = Night(
@@ -100,7 +100,7 @@ class TrainedModel:
                 scratch=scratch,
                 cutoff=CUTOFF,
             )
-            predicted = predict(night, save_panel(self.panel, scratch / "panel.npz"), fitted)
+            predicted = predict(night, save_panel(self.panel, scratch / "panel.npz"), model)
             assert publish(places, predicted.file, CUTOFF).rows == 12 * 7
             assert {file.name for file in scratch.iterdir()} == {"panel.npz", "forecast.parquet", "calibration.npz"}
         table = history.forecast_of(places.engine(), "sales", CUTOFF).to_pandas()

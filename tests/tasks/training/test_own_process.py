@@ -38,7 +38,7 @@ def order(panel: Path, **changes: object) -> Order:
         "network": NetworkSettings(layers=[{"cell": "lstm", "units": 4}], input={"tokens": {}}),
         "training": TrainingSettings(policy="warm", time_limit=20),
         "levels": AggregationLevels.of(["store", "item"], [["store"], []]),
-        "meaning": "ab12",
+        "source_fingerprint": "ab12",
     }
     return Order.model_validate(settings | changes)
 
@@ -87,7 +87,7 @@ def test_an_order_and_an_answer_are_read_as_they_were_written(tmp_path):
 
 def test_an_order_of_another_release_is_refused_with_its_remedy(tmp_path):
     order(tmp_path / "p.npz", package="0.0.1").write(tmp_path)
-    with pytest.raises(TrainingFailed, match=r"the night 0\.0\.1\. Install that one there"):
+    with pytest.raises(TrainingFailed, match=r"the night 0\.0\.1\. Install 0\.0\.1 there"):
         Order.read(tmp_path)
 
 
@@ -111,7 +111,7 @@ def test_an_error_that_cannot_be_raised_again_from_its_words_is_named():
 
 def test_a_process_that_is_killed_is_a_failed_training(stuck, when_stuck):
     when_stuck(lambda child: child.kill())
-    with pytest.raises(TrainingFailed, match="killed by SIGKILL, likely for want of memory"):
+    with pytest.raises(TrainingFailed, match="killed by SIGKILL, probably because memory ran out"):
         train_apart(stuck, tell)
 
 

@@ -4,7 +4,7 @@ import io
 import logging
 
 from models.training.progress import Progress
-from tasks.training.progress import SECONDS_BETWEEN_LINES, told_progress
+from tasks.training.progress import SECONDS_BETWEEN_LINES, training_progress
 
 
 def rounds(count: int) -> list[Progress]:
@@ -19,11 +19,11 @@ class Terminal(io.StringIO):
 def test_a_log_gets_a_line_now_and_then_and_one_at_the_end(caplog):
     caplog.set_level(logging.INFO, logger="nightcast")
     moments = iter(range(0, 10_000, 2))
-    with told_progress(io.StringIO(), clock=lambda: float(next(moments))) as tell:
+    with training_progress(io.StringIO(), clock=lambda: float(next(moments))) as on_progress:
         for progress in rounds(12):
-            tell(progress)
+            on_progress(progress)
     lines = [record.getMessage() for record in caplog.records]
-    # The clock is asked twice for a line that is told and once for one that is not.
+    # The clock is read twice for a progress that is logged, and once for any other.
     assert lines[0] == "step 25 of 300, loss 1.0000, validation 2.0000, about 11 s left"
     assert lines[-1] == "step 300 of 300, loss 0.0833, validation 0.1667, about 0 s left"
     assert 2 < len(lines) < 12
@@ -32,9 +32,9 @@ def test_a_log_gets_a_line_now_and_then_and_one_at_the_end(caplog):
 
 def test_a_terminal_gets_a_bar_with_the_loss_and_the_time_left(caplog):
     terminal = Terminal()
-    with told_progress(terminal) as tell:
+    with training_progress(terminal) as on_progress:
         for progress in rounds(4):
-            tell(progress)
+            on_progress(progress)
     drawn = terminal.getvalue()
     assert "training" in drawn
     assert "100%" in drawn

@@ -10,12 +10,13 @@ import pytest
 from models.lifecycle.promotion import Verdict
 from models.settings.training import PromotionSettings
 from sql.output import history, write
+from tasks.night.ledger import Ledger
 from tasks.store.version_store import StoredVersion
-from tasks.training.decide import Decided, contender
-from tasks.training.fit_model import Fitted
+from tasks.training.champion import judged_challenger
+from tasks.training.decide import Decision
+from tasks.training.night_model import NightModel
 from tasks.training.order import Trained
-from tasks.training.shadow import place_model
-from tasks.training.verdict import verdict_on
+from tasks.training.promotion import apply_verdict, judge_new_version
 
 DAY = timedelta(days=1)
 EVIDENCE = PromotionSettings(policy="evidence")
@@ -35,18 +36,23 @@ def trained(gain: float = 0.0, coverage: float = 0.8, days: int = 28) -> Trained
     return Trained({}, {"quantile_levels": [0.1, 0.5, 0.9]}, [], "", by_step.tolist(), segments)
 
 
+def challenger(places):
+    return judged_challenger(Ledger(places))
+
+
 @pytest.fixture
-def judge(places, forecast_rows):
+def judge(places, make_night):
     """Judges the version v2 of a night beside the champion v1 of the day before."""
-    cutoff = forecast_rows()["cutoff"][0].as_py()
+    cutoff = make_night().cutoff
     for name, age in (("v1", DAY), ("v2", 0 * DAY)):
         write.add_model(places.engine(), "sales", name, cutoff - age, cutoff - age, f"file:///{name}", name)
     write.promote(places.engine(), "sales", "v1", cutoff - DAY)
 
     def judged(mode="scratch", result=None, champion="v1", promotion=EVIDENCE):
-        decided = Decided(mode, "", version(champion) if champion else None)
-        verdict, row = verdict_on(places, version("v2"), decided, result or trained(), promotion, cutoff)
-        return verdict, row, Fitted(mode, "v2", stored=version("v2"), verdict=verdict, judged=row), cutoff
+        decision = Decision(mode, "", version(champion) if champion else None)
+        night = make_night(promotion=promotion)
+        verdict, row = judge_new_version(night, version("v2"), decision, result or trained())
+        return verdict, row, NightModel(mode, new_version=version("v2"), verdict=verdict, evaluation=row), cutoff
 
     return judged
 
@@ -56,8 +62,8 @@ def test_where_nothing_else_can_forecast_a_new_version_takes_over_and_says_so(ju
     assert (verdict, row) == (Verdict("promote", "no other can forecast this night"), None)
 
 
-def test_a_version_that_is_clearly_better_on_held_out_steps_is_promoted_at_once(judge, places):
-    verdict, row, fitted, cutoff = judge(result=trained(0.3))
+def test_a_version_that_is_clearly_better_on_held_out_steps_is_promoted_at_once(judge, make_night, places):
+    verdict, row, model, cutoff = judge(result=trained(0.3))
     assert verdict.action == "promote"
     assert verdict.reason.startswith("loss 30.0% lower than the champion's on steps that neither has learnt from, E ")
     assert (row["champion_version"], row["held_out"], row["verdict"], row["evaluated_on"]) == (
@@ -67,33 +73,33 @@ def test_a_version_that_is_clearly_better_on_held_out_steps_is_promoted_at_once(
         cutoff,
     )
     assert row["effect"] == pytest.approx(-0.3, abs=0.005)
-    place_model(places, fitted, cutoff, cutoff + DAY)
+    apply_verdict(make_night(cutoff, started_at=cutoff + DAY), model)
     champion = history.champion(places.engine(), "sales")
     assert (champion["version"], champion["served_from"], champion["reason"]) == ("v2", cutoff, verdict.reason)
-    assert contender(places) is None
+    assert challenger(places) is None
 
 
-def test_one_that_is_not_is_a_challenger_and_the_one_before_goes(judge, places):
-    _, row, fitted, cutoff = judge(result=trained(0.01))
+def test_one_that_is_not_is_a_challenger_and_the_one_before_goes(judge, make_night, places):
+    _, row, model, cutoff = judge(result=trained(0.01))
     write.add_model(places.engine(), "sales", "v0", cutoff - 2 * DAY, cutoff - 2 * DAY, "file:///v0", "v0")
     write.upsert_promotions(places.engine(), [row | {"version": "v0", "evaluated_on": cutoff - 2 * DAY}])
-    assert contender(places)["version"] == "v0"
+    assert challenger(places)["version"] == "v0"
     for _ in range(2):
-        place_model(places, fitted, cutoff, cutoff + DAY)
+        apply_verdict(make_night(cutoff, started_at=cutoff + DAY), model)
         rows = {each["version"]: each for each in history.models(places.engine(), "sales")}
         assert {name: each["stage"] for name, each in rows.items()} == {
             "v0": "retired", "v1": "champion", "v2": "challenger",
         }  # fmt: skip
         assert rows["v0"]["reason"] == "undecided when v2 was trained"
-        assert contender(places)["version"] == "v2"
+        assert challenger(places)["version"] == "v2"
 
 
-def test_one_that_is_clearly_worse_is_retired_at_once(judge, places):
-    verdict, _, fitted, cutoff = judge(result=trained(-0.3))
+def test_one_that_is_clearly_worse_is_retired_at_once(judge, make_night, places):
+    verdict, _, model, cutoff = judge(result=trained(-0.3))
     assert verdict.action == "retire"
-    place_model(places, fitted, cutoff, cutoff + DAY)
+    apply_verdict(make_night(cutoff, started_at=cutoff + DAY), model)
     assert history.champion(places.engine(), "sales")["version"] == "v1"
-    assert contender(places) is None
+    assert challenger(places) is None
 
 
 @pytest.mark.parametrize(("coverage", "action"), [(0.8, "promote"), (0.85, "retire")])
@@ -105,12 +111,12 @@ def test_a_warm_start_that_did_better_is_promoted_unless_its_coverage_is_worse(j
         assert verdict.reason.endswith(", but coverage is 85% where 80% is nominal, the champion's 80%")
 
 
-def test_what_was_let_go_does_not_come_back_by_being_trained_again(judge, places):
+def test_what_was_retired_does_not_come_back_by_being_trained_again(judge, make_night, places):
     write.promote(places.engine(), "sales", "v2", judge()[3])
     write.rollback(places.engine(), "sales", judge()[3])
-    verdict, _, fitted, cutoff = judge(result=trained(0.3))
-    assert verdict == Verdict("retire", "it was let go before: rolled back on 2024-03-01 00:00 UTC")
-    place_model(places, fitted, cutoff, cutoff + DAY)
+    verdict, _, model, cutoff = judge(result=trained(0.3))
+    assert verdict == Verdict("retire", "it was retired before: rolled back on 2024-03-01 00:00 UTC")
+    apply_verdict(make_night(cutoff, started_at=cutoff + DAY), model)
     assert history.champion(places.engine(), "sales")["version"] == "v1"
 
 
@@ -122,12 +128,14 @@ def test_the_champion_trained_once_more_is_the_champion_and_always_asks_for_no_e
     )  # fmt: skip
 
 
-def test_a_night_that_a_newer_one_has_overtaken_puts_no_challenger_in_the_shadow(judge, places, forecast_rows):
-    _, _, fitted, cutoff = judge()
+def test_a_night_that_a_newer_one_has_overtaken_puts_no_challenger_in_the_shadow(
+    judge, make_night, places, forecast_rows
+):
+    _, _, model, cutoff = judge()
     write.publish_forecast(places.engine(), forecast_rows(cutoff + DAY))
-    place_model(places, fitted, cutoff, cutoff + DAY)
-    assert contender(places) is None
+    apply_verdict(make_night(cutoff, started_at=cutoff + DAY), model)
+    assert challenger(places) is None
     # Nor does a night before the champion's first change who that is.
     better = judge(result=trained(0.3))[2]
-    place_model(places, better, cutoff - 2 * DAY, cutoff + DAY)
+    apply_verdict(make_night(cutoff - 2 * DAY, started_at=cutoff + DAY), better)
     assert history.champion(places.engine(), "sales")["version"] == "v1"

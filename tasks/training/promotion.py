@@ -1,0 +1,157 @@
+"""What becomes of a version that was trained tonight, and the rows of `promotion` that keep the evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from models.lifecycle.promotion import (
+    Evidence,
+    Sums,
+    Verdict,
+    at_once,
+    held_out_evidence,
+    objections,
+    widest_interval,
+    worst_segment,
+)
+from tasks.night.night import Night
+from tasks.step import step
+from tasks.store.version_store import StoredVersion
+from tasks.training.champion import is_newest, judged_challenger, serves_from
+from tasks.training.decide import Decision
+from tasks.training.night_model import NightModel
+from tasks.training.order import Trained
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What a new version and the champion lost on the same points, in all and in each segment."""
+
+    total: Sums
+    segments: Mapping[str, Sums]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One evaluation of a version beside the champion.
+
+    Attributes:
+        version: The version.
+        champion_version: The champion.
+        evaluated_on: Cutoff of the night.
+        tonight: What both lost on the points of this evaluation.
+        overall: What both lost on the points of all evaluations up to this one.
+        evidence: What all evaluations say.
+        verdict: What becomes of the version.
+        held_out: Whether the points were held out when the version was trained, instead of forecast later.
+    """
+
+    version: str
+    champion_version: str
+    evaluated_on: datetime
+    tonight: Compared
+    overall: Compared
+    evidence: Evidence
+    verdict: Verdict
+    held_out: bool = False
+
+    def row(self, job: str) -> dict[str, Any]:
+        """A row of the table `promotion`."""
+        tonight, overall = self.tonight.total, self.overall.total
+        worst, worst_effect = worst_segment(self.overall.segments)
+        return {
+            "job": job,
+            "version": self.version,
+            "evaluated_on": self.evaluated_on,
+            "champion_version": self.champion_version,
+            "held_out": self.held_out,
+            "n": int(tonight.n),
+            "loss": _ratio(tonight.loss, tonight.n),
+            "champion_loss": _ratio(tonight.champion_loss, tonight.n),
+            "coverage": _ratio(tonight.inside, tonight.n),
+            "champion_coverage": _ratio(tonight.champion_inside, tonight.n),
+            "log_ratio": tonight.difference,
+            "segment_sums": {name: list(sums) for name, sums in self.tonight.segments.items()},
+            "nights": self.evidence.nights,
+            "e_value": self.evidence.e_value,
+            "champion_e_value": self.evidence.champion_e_value,
+            "effect": _ratio(overall.loss, overall.champion_loss) - 1,
+            "worst_segment": worst or None,
+            "worst_effect": worst_effect,
+            "verdict": self.verdict.action,
+            "reason": self.verdict.reason,
+        }
+
+
+def judge_new_version(
+    night: Night, new: StoredVersion, decision: Decision, trained: Trained
+) -> tuple[Verdict, Mapping[str, Any] | None]:
+    """Whether tonight's new version takes the champion's place at once, and the evidence as a row of `promotion`.
+
+    It does where no champion can forecast tonight, where it continues the champion and did better on the windows that
+    were held out, or where these give enough evidence for a version that was trained from scratch. A version that was
+    retired before, by evidence or by hand, does not come back.
+    """
+    champion, versions, policy = decision.champion, night.ledger.models(), night.job.promotion_settings
+    if champion is None:
+        only = len(versions) == 1
+        return Verdict("promote", "the job's first version" if only else "no other can forecast this night"), None
+    if champion.version == new.version:
+        return Verdict("promote", "the training gave the champion once more"), None
+    before = next(row for row in versions if row["version"] == new.version)
+    if before["stage"] == "retired":
+        return Verdict("retire", f"it was retired before: {before['reason'] or 'another took its place'}"), None
+    if policy.policy == "always":
+        return Verdict("promote", "promotion.policy is always"), None
+    by_step = np.array(trained.by_step, np.float64).reshape(-1, len(Sums._fields))
+    compared = Compared(
+        Sums(*by_step.sum(axis=0).tolist()), {name: Sums(*sums) for name, sums in trained.by_segment.items()}
+    )
+    evidence = held_out_evidence(by_step)
+    against = objections(
+        compared.total, compared.segments, widest_interval(trained.built_for["quantile_levels"]), policy
+    )
+    verdict = at_once(evidence, compared.total, against, policy)
+    if decision.mode == "warm":
+        better = "it continues the champion and did better on the windows that were held out"
+        verdict = Verdict("retire", f"{better}, but {' and '.join(against)}") if against else Verdict("promote", better)
+    evaluation = Evaluation(
+        new.version, champion.version, night.cutoff, compared, compared, Evidence(*evidence, 0), verdict, held_out=True
+    )
+    return verdict, evaluation.row(night.job.name)
+
+
+@step("apply the verdict on {model.new_version.version}", retries=2, retry_delay_seconds=(2, 10))
+def apply_verdict(night: Night, model: NightModel) -> None:
+    """Make tonight's new version the champion, a challenger or a retired version, as its verdict says.
+
+    A night before the present champion's first one keeps the version and changes nothing else. At most one challenger
+    is judged beside the champion, and only the newest night may put one there.
+    """
+    if model.new_version is None or model.verdict is None:
+        return
+    ledger, version = night.ledger, model.new_version.version
+    champion = ledger.champion()
+    if champion is not None and (champion["version"] == version or serves_from(champion) > night.cutoff):
+        return
+    action, reason = model.verdict
+    if action == "promote":
+        ledger.promote(version, night.started_at, served_from=night.cutoff, reason=reason)
+    elif action == "retire":
+        ledger.retire(version, reason)
+    if not is_newest(night):
+        return
+    before = judged_challenger(ledger)
+    if model.evaluation is not None:
+        ledger.upsert_promotions([model.evaluation])
+    if before is not None and before["version"] != version and action != "retire" and model.mode == "scratch":
+        ledger.retire(before["version"], f"undecided when {version} was trained")
+
+
+def _ratio(value: float, by: float) -> float:
+    return value / by if by else float("nan")
