@@ -20,7 +20,8 @@ from models.panel.history_summary import Window
 from models.panel.panel import Panel
 from models.settings.forecast import ForecastSettings
 
-# A step takes four bytes. So many steps are always allowed, and beyond them so many for each value.
+# A step takes four bytes. A panel of MANY_STEPS is always allowed; a larger one only with at most STEPS_PER_VALUE steps
+# for each value.
 MANY_STEPS, STEPS_PER_VALUE = 50_000_000, 1_000
 
 

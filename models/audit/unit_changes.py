@@ -22,7 +22,7 @@ SUDDEN = 0.6  # share of the change that must lie between the last FEW values be
 FEW = 3
 STRAY = 0.05  # largest share of all values before, and of all values after, on the wrong side
 LEAST, ENOUGH = 7, 28  # values that each side must have, and values on each side whose spread is compared
-# With longer seasons a whole season would take too long to wait for.
+# With a longer season, waiting for a whole season of values would take too long.
 LONGEST_SEASON = 288
 
 

@@ -16,9 +16,10 @@ from models.baselines.seasonal_naive import grouped_quantiles, newest_of_season,
 from models.panel.panel import Panel
 from models.panel.shards import shards
 
-# Fewer seasonal differences say little about the spread; differences between neighbouring steps are used then.
+# With fewer seasonal differences, the spread comes from the differences between neighbouring values.
 ENOUGH_SEASONAL = 3
-# Older differences say little about what a series is like now, and every night would have to read them.
+# The spread comes from these newest steps or seasons, whichever are more. Older differences say little about the
+# present, and every night would have to read them.
 RECENT_STEPS, RECENT_SEASONS = 200, 8
 
 

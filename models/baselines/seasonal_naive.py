@@ -9,7 +9,7 @@ from models.panel.panel import Panel
 
 # The newest season with a value at a place is nearly always among these.
 RECENT_SEASONS = 5
-# Groups of unequal size are padded and sorted side by side where padding makes them at most so many times as large.
+# Groups of unequal size are padded and sorted side by side, unless padding makes them this many times as large.
 WASTE = 4
 
 

@@ -10,16 +10,16 @@ from models.calibration.calibration import Bounds, Calibration
 from models.calibration.evidence import EDGES, Evidence, group_of
 from models.calibration.normal_scores import WIDEST
 
-# The counts of all steps together count for each step as much as so many evaluations of its own.
+# Number of evaluations of its own that the counts of all steps together are worth to each step.
 SHARED = 5.0
 # Each step starts from one evaluation of correct forecasts, so that quantiles beyond all past scores stay finite.
 PRIOR = 1.0
-# From so many evaluations on, the evidence is used in full; with half as many, a quarter of it is. The first few
-# evaluations may all have been lucky in the same way, and cannot tell.
+# Number of evaluations from which on the evidence is used in full; with half of them, a quarter of it is used. The
+# first few evaluations may all have been lucky in the same way, which they cannot show.
 ENOUGH = 20.0
-# Consecutive evaluations, and the steps of one night, miss together: so many of them are worth one.
+# Consecutive evaluations, and the steps of one night, miss together: this number of them is worth one.
 ALIKE = 3.0
-# A pool of series leans on all series as on so many evaluations.
+# Number of evaluations that the mean of all series is worth to a pool of series.
 POOL = 20.0
 # The stretch of a series lies between 1 / FURTHEST and FURTHEST.
 FURTHEST = 3.0

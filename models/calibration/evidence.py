@@ -19,7 +19,7 @@ from models.calibration.normal_scores import WIDEST, even_chance, scores_of
 from models.panel.panel import places_of
 
 STEPS_APART = 64
-"""At most so many groups of steps are counted apart; of a longer horizon, neighbouring steps form a group."""
+"""Largest number of groups of steps that are counted apart; in a longer horizon, neighbouring steps form a group."""
 
 EDGES = np.linspace(-WIDEST, WIDEST, 161)
 # A single score far out must not decide how wide a series is.

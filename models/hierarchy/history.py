@@ -14,7 +14,7 @@ KNOWN_SHARE = 0.9
 """Share of an aggregate's size that must be observed; values of earlier seasons may stand in for the rest."""
 
 REACH_SEASONS = 8
-"""A value stands in for a missing one up to so many seasons later; a part silent for longer adds nothing."""
+"""Number of seasons for which an old value stands in for missing ones; a part silent for longer adds nothing."""
 
 _VALUES_AT_ONCE = 1 << 21
 

@@ -20,16 +20,16 @@ State = Literal["ok", "degraded", "not evaluated"]
 
 # Added to both losses, as a share of the median baseline loss: a night of zeros alone has no ratio.
 FLOOR = 0.001
-# The reference sample grows by so many live nights at a time, and leaves out at least as many of the newest.
+# Number of live nights by which the reference sample grows at a time; it leaves out at least as many of the newest.
 RENEWED = 28
-# So many nights of the reference sample must be out of sample, since they tell the level.
+# Smallest number of nights of the reference sample that are out of sample; these tell the level.
 MIN_OUT_OF_SAMPLE = 14
-# While nothing is wrong, the effect is the median of so many of the newest nights.
+# Number of newest nights whose median is the effect while nothing is wrong.
 RECENT = 7
 # An alert ends once a mean has fallen by this share of its limit: less evidence is needed to end an alert than to open
 # one.
 RECOVERY = 0.7
-# A degradation begins before its alert does: so many nights before each alert are left out of the reference sample.
+# A degradation begins before its alert: the number of nights before each alert that the reference sample leaves out.
 BEFORE_ALERT = 14
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from models.arrays import FloatArray, IntArray
 
-# Each kind of day starts from so many points of the mean loss, since the mean of few points says little.
+# Number of points of the mean loss that each kind of day starts with, since the mean of few points says little.
 PRIOR_POINTS = 500.0
 
 

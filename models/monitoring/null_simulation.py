@@ -25,7 +25,7 @@ TAIL = 0.1
 # Number of equally likely values that shocks are drawn from.
 FINE = 4096
 DAYS = 7
-# The spread of each day of the week starts from so many nights of any day.
+# Number of nights of any day that the spread of each day of the week starts with.
 PRIOR_NIGHTS = 8
 # Real nights only resemble such a process, so their likelihood says too much; this power of it is used.
 TRUST = 0.3

@@ -17,17 +17,17 @@ from models.monitoring.window_scan import LENGTHS, WIDE, all_window_means, contr
 
 # From median absolute deviation to standard deviation, for the normal distribution.
 MAD_TO_DEVIATION = 1.4826
-# A night is clipped at so many deviations, in wide windows at more, and never below so many smallest effects.
+# Deviations at which a night is clipped, in narrow and in wide windows; but never below CLIP_EFFECTS smallest effects.
 CLIP, CLIP_WIDE, CLIP_EFFECTS = 4.0, 8.0, 2.0
 DAYS = 7
-# Each day of the week needs so many nights for a level of its own.
+# Number of nights that each day of the week needs for a level of its own.
 NIGHTS_OF_EACH_DAY = 8
 YEAR, YEARS, QUARTERS = 365, 200, 4
-# Simulated years know at most so many reference nights; more hardly make level and spread more certain.
+# Largest number of reference nights of a simulated year; more hardly make level and spread more certain.
 REFERENCE_NIGHTS = 180
 # A year may vary more or less than the reference sample did: standard deviation of the logarithm of its spread.
 SPREAD_DEVIATION = 0.25
-# `Reference.detectable_effect` asks what would be found within so many nights.
+# Number of nights within which `Reference.detectable_effect` is found.
 SOON = 14
 
 
@@ -112,7 +112,7 @@ def _in_control(
 def _simulated(
     rest: FloatArray, weekday: IntArray, out_of_sample: int, deviation: float, clip_at: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Highest window means of each quarter of simulated years, shape (quarter, window), and their usual shortfall.
+    """Highest window means of each quarter of simulated years, shape (quarter, window), and their median shortfall.
 
     Each simulated year is judged by a level and a spread that are estimated from as many nights of its own, so that the
     limits allow for the uncertainty of those estimates. Quarters are counted, since a year may have an alert in each of

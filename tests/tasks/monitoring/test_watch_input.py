@@ -101,5 +101,5 @@ def test_who_knows_of_the_alert_of_the_input_is_noted_beside_one_of_the_loss(pla
 def test_a_stale_source_stops_the_night_only_where_the_job_says_so():
     refuse_stale(audit(stale=True), "table 't'", AuditSettings())
     refuse_stale(audit(stale=False), "table 't'", AuditSettings(stale="error"))
-    with pytest.raises(InputError, match=r"table 't': the newest value .* 2024-01-09 23:00 UTC; 5 whole steps"):
+    with pytest.raises(InputError, match=r"table 't': the newest value .* 2024-01-09 23:00 UTC, 5 whole steps ago"):
         refuse_stale(audit(stale=True), "table 't'", AuditSettings(stale="error"))
