@@ -1,17 +1,15 @@
-"""Seconds and memory that a night costs more under a Prefect server, and that training in its own process costs more.
+"""Seconds and memory that a Prefect server adds to a night, and that training in a process of its own adds.
 
     python -m benchmarks.prefect_cost [--series 1000] [--days 400] [--rounds 3] [--train-rounds 3]
 
-The same night of a made-up source on SQLite, as the plain functions and as a flow of a server that runs here, each in a
-process of its own; no network is trained, which would take the same time twice. `flow_costs_seconds` is of the whole
-process, from its start to its end: a flow has Prefect to import and its last events to send.
-`imported_flow_costs_seconds` is of the night alone, in processes that have imported Prefect, both of them. Then a night
-that trains five steps, in a process of its own and in the night's.
+One night of a simulated source on SQLite runs as plain functions and as a flow of a server that runs here, each in a
+process of its own. It trains no network. `flow_costs_seconds` compares whole processes: a flow also imports Prefect and
+sends its last events. `imported_flow_costs_seconds` compares the night alone, in processes that have both imported
+Prefect. Then a night that trains for five steps runs with the training in a process of its own, and in the night's.
 
-The two of a pair take turns, and each round begins with the other one. A round before them, which is not counted, reads
-all files from the disk, compiles what is imported and lets the server make its tables. What something costs is the
-median over the rounds of the difference within a round; processor seconds say it also where the machine is busy
-otherwise.
+The two nights of a pair take turns, and each round begins with the other one. A first round does not count: it reads
+files from disk, compiles imports and lets the server make its tables. A cost is the median over rounds of the
+difference within a round. Processor seconds stay comparable on a busy machine.
 """
 
 from __future__ import annotations
@@ -34,7 +32,7 @@ import httpx
 import pyarrow.parquet as pq
 
 from benchmarks.shared.command import ROOT
-from benchmarks.shared.record import asked, record
+from benchmarks.shared.record import command_line, record
 from benchmarks.shared.simulated_history import HISTORY, make_history
 
 JOB = """
@@ -63,28 +61,31 @@ def main() -> None:
     parser.add_argument("--series", type=int, default=1000)
     parser.add_argument("--days", type=int, default=400)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--train-rounds", type=int, default=3, help="of the nights that train, which take longer")
+    parser.add_argument("--train-rounds", type=int, default=3, help="rounds of the nights that train")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         figures = measure(Path(folder), given.series, given.days, given.rounds, given.train_rounds)
     for name, value in figures.items():
         print(f"{name:<40}{value:>14,.2f}")
-    print(f"Kept in {os.path.relpath(record('prefect_cost', figures, asked('prefect_cost', sys.argv[1:])))}")
+    print(f"Kept in {os.path.relpath(record('prefect_cost', figures, command_line('prefect_cost', sys.argv[1:])))}")
 
 
 @dataclass(frozen=True)
 class Spent:
-    """What a process took: seconds, processor seconds, and peak memory in MiB."""
+    """Seconds, processor seconds and peak memory of a process."""
 
     seconds: float
     cpu_seconds: float
-    mib: float
+    peak_mib: float
 
 
 def measure(folder: Path, series: int, days: int, rounds: int, train_rounds: int) -> dict[str, float]:
-    """Run the nights of every round in an empty folder; figure to value, names end in their unit."""
-    # As wherever Python may write beside its modules: what a first start compiles is there for the next ones. Where it
-    # may not, each process compiles all that it imports, which took half of its time.
+    """Run the nights of every round in an empty folder.
+
+    Returns:
+        Figure to value; a name ends in its unit.
+    """
+    # Processes share compiled modules, as they do wherever Python may write. Compiling took half of a night's time.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     os.environ["PYTHONPYCACHEPREFIX"] = str(folder / "bytecode")
     pq.write_table(make_history(series, days), folder / HISTORY)
@@ -104,7 +105,7 @@ def measure(folder: Path, series: int, days: int, rounds: int, train_rounds: int
             lambda name: imported_night(folder, f"imported-plain-{name}", untrained),
             lambda name: imported_night(folder, f"imported-flow-{name}", untrained, **prefect),
         )
-        time.sleep(5)  # a server writes task runs down a little later
+        time.sleep(5)  # the server writes task runs with a delay
         tasks = httpx.post(f"{api}/task_runs/count", json={}, timeout=30).raise_for_status().json()
     inside, apart = in_turns(
         train_rounds,
@@ -123,15 +124,15 @@ def measure(folder: Path, series: int, days: int, rounds: int, train_rounds: int
         "inside_seconds": statistics.median(each.seconds for each in inside),
         "apart_seconds": statistics.median(each.seconds for each in apart),
         **costs("own_process", inside, apart),
-        "inside_peak_mib": statistics.median(each.mib for each in inside),
-        "own_process_night_peak_mib": statistics.median(each.mib for each in apart),
+        "inside_peak_mib": statistics.median(each.peak_mib for each in inside),
+        "own_process_night_peak_mib": statistics.median(each.peak_mib for each in apart),
     }
 
 
 def in_turns(
     rounds: int, first: Callable[[str], Spent], second: Callable[[str], Spent]
 ) -> tuple[list[Spent], list[Spent]]:
-    """Both in each round, after one that does not count; every other round begins with the second."""
+    """Measure both in each round, after a round that does not count; every other round begins with the second."""
     kept: tuple[list[Spent], list[Spent]] = [], []
     for number in range(-1, rounds):
         name = "warm-up" if number < 0 else str(number)
@@ -144,7 +145,7 @@ def in_turns(
 
 
 def costs(name: str, without: Sequence[Spent], with_it: Sequence[Spent]) -> dict[str, float]:
-    """What one thing takes more than another, of the medians over rounds."""
+    """What the second takes more than the first: medians over rounds, and the extremes."""
     rounds = [*zip(without, with_it, strict=True)]
     differences = [more.seconds - less.seconds for less, more in rounds]
     return {
@@ -153,25 +154,25 @@ def costs(name: str, without: Sequence[Spent], with_it: Sequence[Spent]) -> dict
         f"{name}_costs_most_seconds": max(differences),
         f"{name}_costs_cpu_seconds": statistics.median(more.cpu_seconds - less.cpu_seconds for less, more in rounds),
         f"{name}_ratio": statistics.median(more.seconds / less.seconds for less, more in rounds),
-        f"{name}_costs_mib": statistics.median(more.mib - less.mib for less, more in rounds),
+        f"{name}_costs_mib": statistics.median(more.peak_mib - less.peak_mib for less, more in rounds),
     }
 
 
 def night(folder: Path, name: str, settings: dict[str, int], before: str = "", **environment: str) -> Spent:
-    """What a first night takes, from the start of its process to its end."""
+    """Measure a first night, from the start of its process to its end."""
     job = new_job(folder, name, settings)
     return run([sys.executable, "-c", before + NIGHT, "run", str(job), "--json"], **environment)
 
 
 def imported_night(folder: Path, name: str, settings: dict[str, int], **environment: str) -> Spent:
-    """What a first night takes once everything is imported; its seconds are of the night alone."""
+    """Measure a first night after all imports; its seconds are those of the night alone."""
     job = new_job(folder, name, settings)
     spent = run([sys.executable, "-c", IMPORTED_NIGHT, str(job)], **environment)
     return replace(spent, seconds=float(job.with_name("seconds").read_text()))
 
 
 def new_job(folder: Path, name: str, settings: dict[str, int]) -> Path:
-    """The file of a job that has run no night."""
+    """The file of a job that has not run yet."""
     job = folder / name / f"{name}.yaml"
     job.parent.mkdir()
     job.write_text(JOB.format(name=name, folder=folder, **settings), encoding="utf-8")
@@ -179,14 +180,14 @@ def new_job(folder: Path, name: str, settings: dict[str, int]) -> Path:
 
 
 def run(command: list[str], **environment: str) -> Spent:
-    """What a command takes, with those that it starts and waits for; memory is that of the largest one.
+    """Measure a command and the processes that it waits for; memory is that of the largest process.
 
     Raises:
-        RuntimeError: it fails; holds what it said.
+        RuntimeError: the command fails; the message ends with its output.
     """
-    with tempfile.TemporaryFile("w+") as said:
+    with tempfile.TemporaryFile("w+") as output:
         began = time.perf_counter()
-        process = subprocess.Popen(command, cwd=ROOT, env=os.environ | environment, stdout=said, stderr=said)
+        process = subprocess.Popen(command, cwd=ROOT, env=os.environ | environment, stdout=output, stderr=output)
         try:
             _, status, usage = os.wait4(process.pid, 0)
         except KeyboardInterrupt:
@@ -195,17 +196,17 @@ def run(command: list[str], **environment: str) -> Spent:
         seconds = time.perf_counter() - began
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
-            said.seek(0)
-            raise RuntimeError(f"{' '.join(command[1:])} ended with {process.returncode}: {said.read()[-2000:]}")
+            output.seek(0)
+            raise RuntimeError(f"{' '.join(command[1:])} ended with {process.returncode}: {output.read()[-2000:]}")
         return Spent(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)  # Linux counts in KiB
 
 
 @contextmanager
 def server(folder: Path) -> Iterator[str]:
-    """A Prefect server with nothing else, on a free port; gives the address of its API.
+    """A Prefect server on a free port; yields the address of its API.
 
     Raises:
-        RuntimeError: it does not come up within three minutes.
+        RuntimeError: it does not answer within three minutes.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -218,7 +219,7 @@ def server(folder: Path) -> Iterator[str]:
         deadline = time.monotonic() + 180
         while not is_healthy(api):
             if time.monotonic() > deadline or process.poll() is not None:
-                raise RuntimeError(f"no Prefect server: {(folder / 'server.log').read_text()[-2000:]}")
+                raise RuntimeError(f"The Prefect server did not start: {(folder / 'server.log').read_text()[-2000:]}")
             time.sleep(0.5)
         yield api
     finally:
@@ -227,12 +228,12 @@ def server(folder: Path) -> Iterator[str]:
 
 
 def home(folder: Path) -> dict[str, str]:
-    """What keeps Prefect's own files in the folder."""
+    """Environment variables that keep Prefect's own files in the folder."""
     return {"PREFECT_HOME": str(folder / "prefect"), "DO_NOT_TRACK": "1"}
 
 
 def is_healthy(api: str) -> bool:
-    """Whether a server answers."""
+    """Whether the server answers."""
     try:
         return httpx.get(f"{api}/health", timeout=2).status_code == 200
     except httpx.HTTPError:

@@ -1,17 +1,16 @@
-"""Made-up jobs of many kinds: what their evaluations lose against the seasonal naive, where nothing is wrong."""
+"""Simulated jobs of many kinds: losses of evaluations relative to the seasonal naive's, while nothing is wrong."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float64]
+from models.arrays import FloatArray
 
-LEARNT, YEAR = 180, 365
-# Nights that the network has not learnt from, of those that it was tried on; the jobs of a kind take turns.
-FRESH = (28, 60, 180)
+REFERENCE_NIGHTS, YEAR = 180, 365
+OUT_OF_SAMPLE = (28, 60, 180)
+"""How many of the reference nights the network has not learnt from; the jobs of a kind take turns."""
 _BEFORE = 200
 
 
@@ -19,15 +18,15 @@ class Kind(NamedTuple):
     """How the logarithm of a job's loss over the naive's moves.
 
     Attributes:
-        deviation: Of one night.
+        deviation: Standard deviation of one night.
         follows: Autocorrelation from one night to the next.
-        luck: Share of the variance that comes from cutoffs of which each evaluation mixes 28.
-        wander: Share that comes from a slow wander, with an autocorrelation of 0.98.
-        width: Deviation of the logarithm of the noise's width, which drifts over months.
+        luck: Share of the variance that comes from cutoffs; each evaluation mixes 28 of them.
+        wander: Share of the variance that comes from a slow process with an autocorrelation of 0.98.
+        width: Standard deviation of the logarithm of the noise's width, which drifts over months.
         gaps: Share of nights without a figure.
-        actuals: Of a night where they are few, and the loss is a mean over them; 0 where they are many.
-        tails: Degrees of freedom of the noise's Student t.
-        weekend: How much wider the noise is at weekends.
+        actuals: Number of actuals of a night if they are few, so that the loss is a mean over them; 0 if many.
+        tails: Degrees of freedom of the noise's Student's t.
+        weekend: Width of the noise at weekends, relative to other days.
     """
 
     deviation: float
@@ -58,22 +57,22 @@ KINDS = {
 }
 
 
-def simulated(kind: Kind, jobs: int, seed: int, years: int = 1) -> tuple[FloatArray, FloatArray]:
-    """Log ratios, NaN where a night has none, and logs of the naive's losses; shape (job, night) each."""
-    random, total = np.random.default_rng(seed), LEARNT + years * YEAR + _BEFORE
+def simulate(kind: Kind, jobs: int, seed: int, years: int = 1) -> tuple[FloatArray, FloatArray]:
+    """Log ratios, NaN on nights without one, and logs of the naive's losses; each of shape (job, night)."""
+    random, total = np.random.default_rng(seed), REFERENCE_NIGHTS + years * YEAR + _BEFORE
     day = np.arange(total)
     shape = (jobs, total)
     shock = random.standard_t(kind.tails, shape) / np.sqrt(kind.tails / (kind.tails - 2))
     shock *= np.where(day % 7 >= 5, kind.weekend, 0.9) * np.exp(
-        kind.width * _following(random.normal(size=shape), 0.97)
+        kind.width * _autoregressive(random.normal(size=shape), 0.97)
     )
-    noise = _following(shock, kind.follows)
+    noise = _autoregressive(shock, kind.follows)
     if kind.actuals:
         sizes = random.gamma(kind.actuals, size=(2, *shape))
         noise = np.log(sizes[0]) - np.log(sizes[1]) / 2
     weights = np.exp(-np.arange(28) / 10)
     luck = np.stack([np.convolve(each, weights)[:total] for each in random.normal(size=shape)])
-    wander = _following(random.normal(size=shape), 0.98)
+    wander = _autoregressive(random.normal(size=shape), 0.98)
     parts = [(1 - kind.luck - kind.wander, noise), (kind.luck, luck), (kind.wander, wander)]
     mixed = sum(np.sqrt(share) * (part - part[:, 50:].mean()) / part[:, 50:].std() for share, part in parts)
     ratio = -0.5 + 0.04 * np.sin(2 * np.pi * day / 7) + kind.deviation * mixed
@@ -83,8 +82,8 @@ def simulated(kind: Kind, jobs: int, seed: int, years: int = 1) -> tuple[FloatAr
     return ratio[:, _BEFORE:], naive[:, _BEFORE:]
 
 
-def _following(shocks: FloatArray, autocorrelation: float) -> FloatArray:
-    """Each night a part of the one before it and a shock, as wide as the shocks; shape (job, night)."""
+def _autoregressive(shocks: FloatArray, autocorrelation: float) -> FloatArray:
+    """A first-order autoregressive process with the variance of its shocks; shape (job, night)."""
     nights = shocks.copy()
     for night in range(1, shocks.shape[1]):
         nights[:, night] = autocorrelation * nights[:, night - 1] + np.sqrt(1 - autocorrelation**2) * shocks[:, night]

@@ -1,4 +1,8 @@
-"""Reads and writes whose time and memory are measured, each in a process of its own."""
+"""Reads and writes, each measured in a process of its own.
+
+Their process starts anew, since a forked one would begin with the peak memory of its parent. So these functions must
+stand in a module that it can import.
+"""
 
 from __future__ import annotations
 
@@ -9,31 +13,36 @@ from contextlib import closing
 from datetime import datetime
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from benchmarks.scale.simulated_source import Made
+from benchmarks.scale.simulated_source import SimulatedSource
 from benchmarks.shared.simulated_history import make_history
+from benchmarks.workers.protocol import peak_mib
 from sql.engine.connection import adbc_connection, adbc_source_connection, connect, resolve_url
 from sql.output import history
 from sql.output.publish import publish_forecast
 from sql.source.read import Source, save_observations
 
-AT_ONCE = 1_000
+SERIES_AT_ONCE = 1_000
 
 
-def alone(work: Callable[..., float], *arguments: Any) -> tuple[float, float]:
-    """Seconds that work took and peak memory in MiB, in a process of its own."""
+class Spent(NamedTuple):
+    """Seconds that work took, and the peak memory of its process in MiB."""
+
+    seconds: float
+    peak_mib: float
+
+
+def alone(work: Callable[..., float], *arguments: Any) -> Spent:
+    """Do work in a process of its own; it returns its seconds."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(_measured, work, arguments).result()
 
 
-def _measured(work: Callable[..., float], arguments: tuple[Any, ...]) -> tuple[float, float]:
-    seconds = work(*arguments)
-    # Not getrusage, which starts with the peak of the process before.
-    [peak] = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
-    return seconds, int(peak.split()[1]) / 1024
+def _measured(work: Callable[..., float], arguments: tuple[Any, ...]) -> Spent:
+    return Spent(work(*arguments), peak_mib())
 
 
 def fetch(url: str) -> float:
@@ -48,7 +57,7 @@ def fetch(url: str) -> float:
 
 
 def read_rows(url: str, file: Path) -> float:
-    """The night's own read."""
+    """The read of a night."""
     began = time.perf_counter()
     save_observations(Source(url=url, table="observations"), file)
     return time.perf_counter() - began
@@ -66,29 +75,32 @@ def ingest(url: str, table: str, rows: pa.Table | pa.RecordBatchReader) -> float
     return time.perf_counter() - began
 
 
-def ingest_history(url: str, this: Made) -> float:
-    """All series, a few at a time: together they would take more memory than a night of them."""
-    firsts = range(0, this.series, AT_ONCE)
-    parts = (make_history(min(AT_ONCE, this.series - first), this.steps, this.step, first) for first in firsts)
+def ingest_history(url: str, source: SimulatedSource) -> float:
+    """Make the source, some series at a time: all of them together would take more memory than a night does."""
+    firsts = range(0, source.series, SERIES_AT_ONCE)
+    parts = (
+        make_history(min(SERIES_AT_ONCE, source.series - first), source.steps, source.step, first) for first in firsts
+    )
     batches = (batch for part in parts for batch in part.to_batches())
-    schema = make_history(1, 1, this.step).schema
+    schema = make_history(1, 1, source.step).schema
     return ingest(url, "observations", pa.RecordBatchReader.from_batches(schema, batches))
 
 
 def ingest_file(url: str, file: Path) -> float:
+    """A bare ADBC ingest of the rows of a published night."""
     return ingest(url, "bare", _rows(file))
 
 
 def publish_file(url: str, file: Path) -> float:
-    """The night's own publish into migrated, empty tables."""
+    """The publish of a night, into migrated, empty tables."""
     rows, engine = _rows(file), connect(resolve_url(url))
     began = time.perf_counter()
     publish_forecast(engine, rows)
     return time.perf_counter() - began
 
 
-def keep_forecast(url: str, file: Path, cutoff: datetime) -> float:
-    """The published night as an Arrow file."""
+def save_published(url: str, file: Path, cutoff: datetime) -> float:
+    """Save the rows of a published night as an Arrow file."""
     began = time.perf_counter()
     rows = history.forecast_of(connect(resolve_url(url)), "scale", cutoff)
     with pa.ipc.new_file(str(file), rows.schema) as writer:

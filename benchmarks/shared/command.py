@@ -9,30 +9,58 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parents[2]
 NIGHTCAST = [sys.executable, "-m", "flows.cli"]
 BUSY = 0.5
+"""A higher load average than this at the start makes figures unrepeatable."""
 
 
-def run_command(arguments: list[str]) -> tuple[dict[str, Any], float, float]:
-    """Answer (where it is JSON), seconds and peak memory in MiB of the command, in a process of its own.
+class Finished(NamedTuple):
+    """What a command printed and used.
+
+    Attributes:
+        answer: Its JSON object; empty without `--json`.
+        seconds: From the start of the process to its end.
+        peak_mib: The most memory it held.
+    """
+
+    answer: dict[str, Any]
+    seconds: float
+    peak_mib: float
+
+
+def load_at_start() -> float:
+    """The load average of the last minute; warns if other programs keep the machine busy.
+
+    A busy machine also spoils ratios: two threads that wait for each other lose more time to a third program than a
+    single thread does.
+    """
+    load = os.getloadavg()[0]
+    if load > BUSY:
+        print(f"The machine is busy (load {load:.1f}); the figures are not repeatable.", file=sys.stderr, flush=True)
+    return load
+
+
+def run_command(arguments: list[str]) -> Finished:
+    """Run a verb of the command and measure it.
 
     Raises:
-        RuntimeError: where the command fails; holds what it said.
+        RuntimeError: the command fails; the message ends with its output.
     """
-    with tempfile.TemporaryFile("w+") as answer, tempfile.TemporaryFile("w+") as said:
+    with tempfile.TemporaryFile("w+") as answer, tempfile.TemporaryFile("w+") as messages:
         began = time.perf_counter()
-        process = subprocess.Popen([*NIGHTCAST, *arguments], cwd=ROOT, stdout=answer, stderr=said)
-        # wait4 tells the memory of this one process; getrusage would give the largest of all so far.
+        process = subprocess.Popen([*NIGHTCAST, *arguments], cwd=ROOT, stdout=answer, stderr=messages)
+        # wait4 gives the memory of this one process; getrusage would give the largest of all children so far.
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - began
         process.returncode = os.waitstatus_to_exitcode(status)
         answer.seek(0)
-        said.seek(0)
+        messages.seek(0)
         if process.returncode:
-            words = said.read()[-2000:]
-            raise RuntimeError(f"nightcast {' '.join(arguments)} ended with {process.returncode}: {words}")
+            output = messages.read()[-2000:]
+            raise RuntimeError(f"nightcast {' '.join(arguments)} ended with {process.returncode}: {output}")
         # Linux counts in KiB.
-        return json.loads(answer.read()) if "--json" in arguments else {}, seconds, usage.ru_maxrss / 1024
+        found = json.loads(answer.read()) if "--json" in arguments else {}
+        return Finished(found, seconds, usage.ru_maxrss / 1024)

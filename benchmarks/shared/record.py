@@ -1,9 +1,9 @@
-"""Keep a benchmark's figures: the newest run as JSON, every run as a line of a history.
+"""Keep a benchmark's figures: the newest run in JSON, and each run as a line of a history.
 
     from benchmarks.shared.record import record
-    record("speed", {"help_seconds": 0.21}, command="python -m benchmarks.speed")
+    record("speed", {"help_seconds": 0.21}, command=command_line("speed", sys.argv[1:]))
 
-`results/<name>.json` is overwritten; `results/history.md` only grows.
+A run overwrites `results/<name>.json` and adds a line to `results/history.md`.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ HISTORY_HEAD = """# Every benchmark run, oldest first
 """
 
 
-def asked(script: str, arguments: Sequence[str]) -> str:
-    """What a reader types to run a benchmark again; no other machine has our folders.
+def command_line(name: str, arguments: Sequence[str]) -> str:
+    """The command that runs a benchmark again, on any machine.
 
-    One in the project or beside it is named as seen from the project, any other `DIR`.
+    A folder in the project or beside it is written relative to the project; any other folder becomes `DIR`.
     """
-    return " ".join(["python", "-m", f"benchmarks.{script}", *map(_told, arguments)])
+    return " ".join(["python", "-m", f"benchmarks.{name}", *map(_portable, arguments)])
 
 
-def _told(argument: str) -> str:
+def _portable(argument: str) -> str:
     if not os.path.isabs(argument):
         return argument
     near = os.path.relpath(argument, FOLDER.parents[1])
@@ -47,20 +47,20 @@ def record(name: str, figures: Mapping[str, float | int | str | None], command: 
     Args:
         name: The benchmark, a file name without its ending.
         figures: Name of a figure to its value; None for one that could not be measured.
-        command: What a reader types to get the figures again.
-        folder: Where results are kept.
+        command: The command that measures the figures again.
+        folder: The folder of the results.
 
     Returns:
         The path of the JSON file.
 
     Raises:
-        ValueError: where there are no figures, or one of them is not finite; names it.
+        ValueError: there are no figures, or one of them is not finite.
     """
     if not figures:
-        raise ValueError(f"benchmark {name!r} measured nothing; give at least one figure")
+        raise ValueError(f"Benchmark {name!r} has no figures. Give at least one.")
     for key, value in figures.items():
         if isinstance(value, float) and not math.isfinite(value):
-            raise ValueError(f"figure {key!r} of benchmark {name!r} is {value}; give None for what was not measured")
+            raise ValueError(f"Figure {key!r} of benchmark {name!r} is {value}. Give None for what was not measured.")
     rounded = {key: _round(value) for key, value in figures.items()}
     result = {
         "commit": commit(),
@@ -78,8 +78,15 @@ def record(name: str, figures: Mapping[str, float | int | str | None], command: 
     return path
 
 
+def record_and_print(name: str, figures: Mapping[str, float | None], command: str) -> None:
+    """Print each figure, and record them in the folder of the results."""
+    for key, value in figures.items():
+        print(f"{key:<58}" + (f"{'-':>14}" if value is None else f"{value:>14,.2f}"))
+    print(f"Kept in {os.path.relpath(record(name, figures, command))}")
+
+
 def commit() -> str:
-    """The commit that was measured, with `+changes` where the working tree differed from it."""
+    """The commit that was measured, with `+changes` if the working tree differs from it."""
     here = Path(__file__).parent
 
     def git(*arguments: str) -> str:
@@ -87,7 +94,7 @@ def commit() -> str:
         return done.stdout.strip()
 
     name = git("rev-parse", "--short=12", "HEAD") or "uncommitted"
-    # Results themselves may differ: they are what a run writes.
+    # A run writes results, so they may differ.
     changed = git("status", "--porcelain", "--", ":/", ":!/benchmarks/results")
     return f"{name}+changes" if changed else name
 
@@ -112,7 +119,7 @@ def _processor() -> str:
 
 
 def _round(value: float | int | str | None) -> float | int | str | None:
-    # Four significant digits: more would be noise, and would make every run a change.
+    # More than four significant digits would be noise.
     return float(f"{value:.4g}") if isinstance(value, float) else value
 
 

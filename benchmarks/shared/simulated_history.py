@@ -11,19 +11,21 @@ LAST_DAY, HORIZON = date(2025, 2, 28), 28
 HISTORY = "history.parquet"
 
 
-def make_history(series: int, steps: int, step: str = "D", seed: int = 0) -> pa.Table:
-    """Counts with a week, a year (or a day and a week, where steps are hours) and noise, in the order of the series.
+def make_history(series: int, steps: int, step: str = "D", first: int = 0) -> pa.Table:
+    """Counts with two seasons and noise, ordered by series.
+
+    Daily series have a week and a year, hourly series a day and a week.
 
     Args:
-        series: How many; they are numbered from `seed` on.
+        series: Number of series.
         steps: Length of each, up to the last step of the last day.
         step: "D" or "h".
-        seed: Of the levels, the phases and the noise.
+        first: Number of the first series; also the seed of its levels, phases and noise.
 
     Returns:
         series_id, timestamp, value.
     """
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(first)
     count = np.arange(steps)
     short, long = {"D": (7, 365.25), "h": (24, 168)}[step]
     level = np.exp(random.normal(3, 1, size=(series, 1)))
@@ -32,7 +34,7 @@ def make_history(series: int, steps: int, step: str = "D", seed: int = 0) -> pa.
     end = np.datetime64(LAST_DAY + timedelta(days=1)).astype(f"datetime64[{step}]")
     return pa.table(
         {
-            "series_id": np.repeat([f"series-{seed + number:06}" for number in range(series)], steps),
+            "series_id": np.repeat([f"series-{first + number:06}" for number in range(series)], steps),
             "timestamp": np.tile((end - steps + count).astype("datetime64[us]"), series),
             "value": random.poisson(level * week * year).astype(np.float64).ravel(),
         }

@@ -1,4 +1,4 @@
-"""What runs in the environment of the product that it measures.
+"""Programs that run in the environment of the product that they measure.
 
-A benchmark starts a worker as `python -m benchmarks.workers.NAME FOLDER`.
+A benchmark starts one as `python -m benchmarks.workers.NAME FOLDER`; `protocol` says what lies in the folder.
 """

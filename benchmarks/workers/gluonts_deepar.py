@@ -1,8 +1,7 @@
-"""GluonTS's DeepAR, in an environment of its own; see `measured` for how it is called.
+"""GluonTS's DeepAR with its defaults.
 
-Its defaults: two layers of 40, a context of one horizon, 5,000 steps of 32 windows, Student's t. It takes missing
-values as they are. Its quantiles are those of its 100 sample paths. No logger or progress bar is on, which only makes
-it faster.
+They are two layers of 40, a context of one horizon, 5,000 steps of 32 windows, and Student's t. DeepAR accepts missing
+values. Its quantiles are those of its 100 sample paths. Logger and progress bar are off, which only makes it faster.
 """
 
 from __future__ import annotations
@@ -19,12 +18,13 @@ import pandas as pd
 from gluonts.dataset.common import ListDataset
 from gluonts.torch import DeepAREstimator
 
-from benchmarks.workers.measured import Answer, Request, long_format, peak_mib, rate_of, timer, warm_rate
+from benchmarks.workers.protocol import Answer, Request, long_format, peak_mib, step_rate, timer, warm_rate
 
-# Of the estimator, for a cap on steps.
-STEPS_AN_EPOCH = 50
-# GluonTS counts in periods, and those of months have one name for the first day and the last.
+STEPS_PER_EPOCH = 50
+"""The estimator's own number; an upper limit of steps becomes a number of epochs."""
+
 PERIODS = {"MS": "M"}
+"""GluonTS counts in periods, and a period of a month has one name for its first and its last day."""
 
 
 def main() -> None:
@@ -51,16 +51,16 @@ def main() -> None:
         ends = [last[name] for name in names]
         parts.append(long_format(names, ends, request.frequency, request.levels, quantiles.swapaxes(1, 2)))
     moments, version = steps.moments, gluonts.__version__
-    answer = Answer(train_seconds, len(moments), rate_of(moments), forecast_seconds, rate, peak_mib(), version)
-    answer.leave(pd.concat(parts))
+    answer = Answer(train_seconds, len(moments), step_rate(moments), forecast_seconds, rate, peak_mib(), version)
+    answer.write(pd.concat(parts))
 
 
 def estimator(request: Request, callback: Any) -> DeepAREstimator:
     settings = dict(request.settings)
     trainer: dict[str, object] = {"callbacks": [callback], "logger": False, "enable_progress_bar": False}
     if request.steps is not None:
-        settings["num_batches_per_epoch"] = min(STEPS_AN_EPOCH, request.steps)
-        trainer["max_epochs"] = math.ceil(request.steps / STEPS_AN_EPOCH)
+        settings["num_batches_per_epoch"] = min(STEPS_PER_EPOCH, request.steps)
+        trainer["max_epochs"] = math.ceil(request.steps / STEPS_PER_EPOCH)
     frequency = PERIODS.get(request.frequency, request.frequency)
     return DeepAREstimator(frequency, request.horizon, trainer_kwargs=trainer, **settings)
 

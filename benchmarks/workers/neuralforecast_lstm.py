@@ -1,13 +1,13 @@
-"""neuralforecast's LSTM, in an environment of its own; see `measured` for how it is called.
+"""neuralforecast's LSTM with its defaults: two layers of 128, a context of three horizons, 1,000 steps of 128 windows.
 
-Its defaults: two layers of 128, a context of three horizons, 1,000 steps of 128 windows. Where they leave no choice:
+The defaults cannot stay in three places:
 
-- The loss is its `MQLoss` at the levels asked for; its default is one number.
-- It takes no missing values: what was not observed is filled forward, and zeros stand before the first value.
-- It refuses a panel in which a series is shorter than its context; then `start_padding_enabled` is set, as its
-  message says.
+- The loss is `MQLoss` at the requested levels, since the default loss gives one number.
+- It refuses missing values: they are filled forward, and values before the first one are zero.
+- It refuses a panel in which a series is shorter than the context. Then `start_padding_enabled` is on, as its message
+  recommends.
 
-No logger, progress bar or checkpoint is on, which only makes it faster.
+Logger, progress bar and checkpoints are off, which only makes it faster.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from neuralforecast import NeuralForecast
 from neuralforecast.losses.pytorch import MQLoss
 from neuralforecast.models import LSTM
 
-from benchmarks.workers.measured import Answer, Request, long_format, peak_mib, rate_of, timer, warm_rate
+from benchmarks.workers.protocol import Answer, Request, long_format, peak_mib, step_rate, timer, warm_rate
 
 
 def main() -> None:
@@ -44,14 +44,14 @@ def main() -> None:
         began = time.perf_counter()
         predicted = forecaster.predict(df=filled(rows))
         forecast_seconds += time.perf_counter() - began
-        parts.append(as_asked(request, rows, predicted))
+        parts.append(in_long_format(request, rows, predicted))
     version = neuralforecast.__version__
-    answer = Answer(train_seconds, len(moments), rate_of(moments), forecast_seconds, rate, peak_mib(), version)
-    answer.leave(pd.concat(parts))
+    answer = Answer(train_seconds, len(moments), step_rate(moments), forecast_seconds, rate, peak_mib(), version)
+    answer.write(pd.concat(parts))
 
 
 def filled(rows: pd.DataFrame) -> pd.DataFrame:
-    """The columns and the completeness that it asks for."""
+    """Rows with the library's column names and without missing values."""
     rows = rows.rename(columns={"series_id": "unique_id", "timestamp": "ds", "value": "y"})
     return rows.assign(y=rows.groupby("unique_id")["y"].ffill().fillna(0.0))
 
@@ -65,7 +65,7 @@ def model(request: Request, shortest: int) -> LSTM:
     return LSTM(
         h=request.horizon,
         loss=MQLoss(quantiles=request.levels),
-        # Its own default is 1.
+        # The library's default seed is 1.
         random_seed=1 + request.seed,
         callbacks=[timer(lightning.Callback)],
         logger=False,
@@ -75,8 +75,8 @@ def model(request: Request, shortest: int) -> LSTM:
     )
 
 
-def as_asked(request: Request, rows: pd.DataFrame, predicted: pd.DataFrame) -> pd.DataFrame:
-    """Its forecasts in long format; its columns come in the order of the levels."""
+def in_long_format(request: Request, rows: pd.DataFrame, predicted: pd.DataFrame) -> pd.DataFrame:
+    """The library's forecasts as rows; its columns have the order of the levels."""
     names = [str(name) for name in predicted["unique_id"].unique()]
     last = rows.groupby("series_id")["timestamp"].max()
     columns = [name for name in predicted if name not in ("unique_id", "ds")]

@@ -1,10 +1,10 @@
-"""What a team would write: read with pandas, forecast with a trained LSTM of neuralforecast, write with pandas.
+"""A script that a team would write: read with pandas, forecast with neuralforecast's LSTM, write with pandas.
 
     python -m benchmarks.workers.neuralforecast_script FOLDER
 
-FOLDER holds `request.json`: `source` and `output`, SQLAlchemy URLs; `frequency`, `horizon`, `levels`. The table
-`observations` of the source has series_id, timestamp and value, and the network is trained on it for a few steps
-first, which is not timed. Left in FOLDER: `answer.json`, seconds to read, to predict and to write.
+FOLDER holds `request.json` with `source` and `output` (SQLAlchemy URLs), `frequency`, `horizon` and `levels`. The table
+`observations` of the source has series_id, timestamp and value. The script first trains a network for a few steps,
+untimed. It writes `answer.json` with the seconds to read, to predict and to write.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from neuralforecast import NeuralForecast
 from neuralforecast.losses.pytorch import MQLoss
 from neuralforecast.models import LSTM
 
-from benchmarks.workers.measured import folder
+from benchmarks.workers.protocol import folder
 
 QUERY = "SELECT series_id AS unique_id, timestamp AS ds, value AS y FROM observations"
 STEPS = 10

@@ -30,7 +30,7 @@ import tempfile
 from pathlib import Path
 
 import tasks.training.fit_model
-from benchmarks.shared.record import asked, record
+from benchmarks.shared.record import command_line, record
 from benchmarks.year.company import Company
 from benchmarks.year.databases import opened
 from benchmarks.year.figures import figures_of, in_words
@@ -62,7 +62,7 @@ def main() -> None:
         told = "-" if value is None else value if isinstance(value, str) else f"{value:,.4g}"
         print(f"{name:<40}{told:>14}")
     if not given.dry:
-        print(f"Kept in {record('year', figures, asked('year', sys.argv[1:]))}")
+        print(f"Kept in {record('year', figures, command_line('year', sys.argv[1:]))}")
     verdicts = verdicts_on(figures)
     print("\n".join(map(str, verdicts)))
     sys.exit(not all(verdict.kept for verdict in verdicts))

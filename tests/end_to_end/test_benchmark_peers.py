@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.shared import judge
+from benchmarks.shared import data_sets, scoring
 from benchmarks.speed import beside
-from benchmarks.workers import measured
+from benchmarks.workers import protocol
 
 ROOT = Path(__file__).parents[2]
 
@@ -40,12 +40,12 @@ def forecasts(medians: dict[str, list[float]], cutoff: str, columns: list[str]) 
 
 
 def test_forecasts_of_anybody_are_scored_by_hand_worked_numbers() -> None:
-    this = judge.Set("made_up", "D", 2, 1)
+    this = data_sets.DataSet("made_up", "D", 2, 1)
     # Mean |y(t) - y(t - 1)|: 2 for a, 4 for b.
     history = rows({"a": [10, 12, 10], "b": [20, 24, 20]}, "2025-01-01")
     actuals = rows({"a": [11, 13], "b": [24, 20]}, "2025-01-04")
-    predicted = forecasts({"a": [10, 10], "b": [20, 20]}, "2025-01-03", judge.COLUMNS)
-    figures = judge.judged(this, history, actuals, predicted)
+    predicted = forecasts({"a": [10, 10], "b": [20, 20]}, "2025-01-03", data_sets.COLUMNS)
+    figures = scoring.score(this, history, actuals, predicted)
     # a errs by 1 and 3, b by 4 and 0: (2 / 2 + 2 / 4) / 2.
     assert figures["mase"] == pytest.approx(0.75)
     # All within 4 of the median.
@@ -59,26 +59,26 @@ def test_forecasts_of_anybody_are_scored_by_hand_worked_numbers() -> None:
 
 
 def test_each_cutoff_is_scored_in_units_of_what_came_before_it() -> None:
-    this = judge.Set("made_up", "D", 1, 1)
+    this = data_sets.DataSet("made_up", "D", 1, 1)
     history = rows({"a": [10, 12, 10]}, "2025-01-01")
     actuals = rows({"a": [18, 14]}, "2025-01-04")
     predicted = pd.concat(
         [
-            forecasts({"a": [14]}, "2025-01-03", judge.COLUMNS),
+            forecasts({"a": [14]}, "2025-01-03", data_sets.COLUMNS),
             # Once more for a day that an earlier cutoff has forecast already, and so does not count.
-            forecasts({"a": [18, 16]}, "2025-01-03", judge.COLUMNS).assign(cutoff=pd.Timestamp("2025-01-04")),
+            forecasts({"a": [18, 16]}, "2025-01-03", data_sets.COLUMNS).assign(cutoff=pd.Timestamp("2025-01-04")),
         ]
     )
     # Errors 4 and 2; scales (2 + 2) / 2 before the first, (2 + 2 + 8) / 3 before the second.
-    assert judge.judged(this, history, actuals, predicted)["mase"] == pytest.approx((4 / 2 + 2 / 4) / 2)
+    assert scoring.score(this, history, actuals, predicted)["mase"] == pytest.approx((4 / 2 + 2 / 4) / 2)
 
 
 def test_a_peer_that_left_out_a_series_is_not_scored() -> None:
-    this = judge.Set("made_up", "D", 1, 1)
+    this = data_sets.DataSet("made_up", "D", 1, 1)
     history = rows({"a": [1, 2], "b": [1, 2]}, "2025-01-01")
     actuals = rows({"a": [3], "b": [3]}, "2025-01-03")
     with pytest.raises(SystemExit, match="1 forecasts for 2 actuals"):
-        judge.judged(this, history, actuals, forecasts({"a": [3]}, "2025-01-02", judge.COLUMNS))
+        scoring.score(this, history, actuals, forecasts({"a": [3]}, "2025-01-02", data_sets.COLUMNS))
 
 
 def test_ratios_are_of_medians_and_none_where_something_was_not_measured() -> None:
@@ -88,12 +88,12 @@ def test_ratios_are_of_medians_and_none_where_something_was_not_measured() -> No
     rates = {"train_steps": "steps_per_second"}
     # The machine was slow in the last turn.
     turns = [turn(9.0, 4.0), turn(8.0, 5.0), turn(2.0, 1.0)]
-    assert beside.compared("equal", turns, rates) == {
+    assert beside.compare("equal", turns, rates) == {
         "train_steps_ratio_equal": 2.0,
         "equal_steps_per_second": 8.0,
         "neuralforecast_equal_steps_per_second": 4.0,
     }
-    assert beside.compared("equal", [turn(None, 4.0)], rates)["train_steps_ratio_equal"] is None
+    assert beside.compare("equal", [turn(None, 4.0)], rates)["train_steps_ratio_equal"] is None
 
 
 def test_the_first_training_that_got_better_counts_and_none_follows() -> None:
@@ -115,7 +115,7 @@ def test_a_worker_sees_every_step_up_to_the_cutoff_and_nothing_after(tmp_path: P
     history = rows({"a": [1, 2, 3], "b": [5, 6, 7]}, "2025-01-01")
     history[history["value"] != 6].to_parquet(tmp_path / "history.parquet")
     rows({"a": [4, 5], "b": [8, 9]}, "2025-01-04").to_parquet(tmp_path / "later.parquet")
-    request = measured.Request(
+    request = protocol.Request(
         history=str(tmp_path / "history.parquet"),
         later=str(tmp_path / "later.parquet"),
         frequency="D",
@@ -134,13 +134,13 @@ def test_a_worker_sees_every_step_up_to_the_cutoff_and_nothing_after(tmp_path: P
 
 
 def test_a_rate_of_steps_leaves_the_first_ones_out() -> None:
-    warming = [float(second) for second in range(measured.FIRST_STEPS)]
-    assert measured.rate_of(warming) is None
-    assert measured.rate_of([*warming, 24.5, 25.0]) == 2.0
+    warming = [float(second) for second in range(protocol.FIRST_STEPS)]
+    assert protocol.step_rate(warming) is None
+    assert protocol.step_rate([*warming, 24.5, 25.0]) == 2.0
 
 
 def test_a_process_does_not_take_over_the_peak_memory_of_the_one_that_started_it() -> None:
-    program = "from benchmarks.workers import measured; print(measured.peak_mib())"
+    program = "from benchmarks.workers import protocol; print(protocol.peak_mib())"
     large = np.ones(2**27)  # 1 GiB
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert 10 < float(done.stdout) < large.nbytes / 2**20
@@ -149,7 +149,7 @@ def test_a_process_does_not_take_over_the_peak_memory_of_the_one_that_started_it
 def test_forecasts_become_rows_of_the_series_own_cutoffs() -> None:
     quantiles = np.array([[[1.0, 2.0], [3.0, 4.0]], [[5.0, 6.0], [7.0, 8.0]]])
     ends = [pd.Timestamp("2025-01-01"), pd.Timestamp("2025-03-01")]
-    frame = measured.long_format(["a", "b"], ends, "MS", [0.1, 0.5], quantiles)
+    frame = protocol.long_format(["a", "b"], ends, "MS", [0.1, 0.5], quantiles)
     assert frame["timestamp"].dt.month.tolist() == [2, 3, 4, 5]
     assert frame["step"].tolist() == [1, 2, 1, 2]
     assert frame["q0_5"].tolist() == [2.0, 4.0, 6.0, 8.0]

@@ -38,6 +38,6 @@ def test_a_figure_that_could_not_be_measured_is_null(tmp_path: Path) -> None:
 
 def test_a_command_names_no_folder_that_only_this_machine_has(tmp_path: Path) -> None:
     beside, inside = ROOT.parent / "shared" / "data", ROOT / "demo"
-    command = keeper.asked("speed", ["--data", str(beside), "--folder", str(inside), "--sets", "a"])
+    command = keeper.command_line("speed", ["--data", str(beside), "--folder", str(inside), "--sets", "a"])
     assert command == "python -m benchmarks.speed --data ../shared/data --folder demo --sets a"
-    assert keeper.asked("year", ["--folder", "/srv/a/b"]) == "python -m benchmarks.year --folder DIR"
+    assert keeper.command_line("year", ["--folder", "/srv/a/b"]) == "python -m benchmarks.year --folder DIR"

@@ -1,9 +1,9 @@
-"""What every worker does alike: read a request, keep the rows it may see, time itself, leave an answer.
+"""What a benchmark asks of a worker, and what the worker answers.
 
-    python -m benchmarks.workers.<peer> FOLDER
+    python -m benchmarks.workers.NAME FOLDER
 
-FOLDER holds `request.json`; the worker leaves `forecast.parquet` and `answer.json` in it. Runs in the environment of
-whichever product is measured, so it imports nothing but what all of them have.
+FOLDER holds `request.json`; the worker writes `forecast.parquet` and `answer.json` into it. This module runs in the
+environment of each product, so it imports only what all of them have.
 """
 
 from __future__ import annotations
@@ -11,53 +11,57 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-# Steps that no rate counts: the first ones compile, allocate and warm up.
 FIRST_STEPS = 25
-# Of warm forecasts: as many as are timed, fewer where they take longer than this together.
+"""Training steps that a rate leaves out: they compile, allocate and warm up."""
+
 WARM_FORECASTS, WARM_SECONDS = 5, 20.0
+"""Forecasts that a rate is the median of, and the time after which no further one begins."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a worker is asked for.
+    """What a worker does.
 
     Attributes:
         history: Parquet file of series_id, timestamp, value: what training may see.
-        later: The same of what came after, for cutoffs that follow; None where there is none.
         frequency: A pandas offset alias.
         horizon: Number of steps.
         levels: Quantile levels.
-        cutoffs: ISO timestamps; empty for the end of each series' own history.
-        settings: Of the product's own network and training; empty for its defaults.
-        steps: A cap on steps of the optimizer, to try things out; None for none.
-        seed: Of weights and batches.
+        later: Parquet file of the values after the history, for later cutoffs; None if there is none.
+        cutoffs: ISO timestamps; empty for the end of each series' history.
+        settings: Settings of the product's network and training; empty for its defaults.
+        steps: An upper limit of training steps, to try things out; None for no limit.
+        seed: Seed of weights and batches.
     """
 
     history: str
-    later: str | None
     frequency: str
     horizon: int
     levels: list[float]
-    cutoffs: list[str]
-    settings: dict[str, Any]
-    steps: int | None
-    seed: int
+    later: str | None = None
+    cutoffs: list[str] = field(default_factory=list)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    steps: int | None = None
+    seed: int = 0
 
     @classmethod
     def read(cls) -> Request:
         return cls(**json.loads((folder() / "request.json").read_text(encoding="utf-8")))
 
+    def write(self, target: Path) -> None:
+        (target / "request.json").write_text(json.dumps(asdict(self)), encoding="utf-8")
+
     @property
     def ends(self) -> list[str | None]:
-        """The cutoffs; one None for the end of each series' own history."""
+        """The cutoffs; a single None stands for the end of each series' history."""
         return [*self.cutoffs] or [None]
 
     def rows(self, cutoff: str | None = None) -> pd.DataFrame:
@@ -70,7 +74,7 @@ class Request:
         if cutoff is not None and self.later is not None:
             rows = pd.concat([rows, pd.read_parquet(self.later)])
             rows = rows[rows["timestamp"] <= pd.Timestamp(cutoff)]
-        # Older pandas knows strings as objects, and so do the libraries on it.
+        # Older versions of pandas, and the libraries built on them, hold strings as objects.
         rows["series_id"] = rows["series_id"].astype(str).astype(object)
         return pd.concat([_on_grid(str(name), each, self.frequency) for name, each in rows.groupby("series_id")])
 
@@ -81,12 +85,12 @@ class Answer:
 
     Attributes:
         train_seconds: From rows in memory to a trained model.
-        steps: Steps of the optimizer.
-        steps_per_second: Without the first ones; None where there were no others.
+        steps: Training steps.
+        steps_per_second: Without the first steps; None if there were no others.
         forecast_seconds: From rows in memory to quantiles, all cutoffs.
-        forecasts_per_second: Series a second, model and series in memory, the median of some calls after a first.
-        peak_mib: Of the whole process.
-        version: Of the product.
+        forecasts_per_second: Series per second with model and series in memory, see `warm_rate`.
+        peak_mib: The most memory that the process held.
+        version: Version of the product.
     """
 
     train_seconds: float
@@ -97,8 +101,8 @@ class Answer:
     peak_mib: float
     version: str
 
-    def leave(self, forecast: pd.DataFrame) -> None:
-        """Write the answer, and forecasts as series_id, cutoff, step, timestamp and a column per level."""
+    def write(self, forecast: pd.DataFrame) -> None:
+        """Write the answer, and forecasts with series_id, cutoff, step, timestamp and a column for each level."""
         forecast.to_parquet(folder() / "forecast.parquet", index=False)
         (folder() / "answer.json").write_text(json.dumps(asdict(self)), encoding="utf-8")
 
@@ -109,31 +113,35 @@ def folder() -> Path:
 
 def peak_mib() -> float:
     """The most memory that this process has held, in MiB."""
-    # Not getrusage: there a process inherits the peak of the one that started it.
+    # Not getrusage: it starts from the peak of the parent process.
     status = Path("/proc/self/status").read_text(encoding="ascii")
     (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
     return int(line.split()[1]) / 1024
 
 
-def warm_rate(series: int, call: Callable[[], object]) -> float:
-    """Series a second of a call that forecasts them: the median of some calls after a first."""
-    call()
+def warm_rate(series: int, forecast: Callable[[], object]) -> float:
+    """Series per second of a call that forecasts them: the median of some calls after a first one."""
+    forecast()
     spent: list[float] = []
     while len(spent) < WARM_FORECASTS and sum(spent) < WARM_SECONDS:
         began = time.perf_counter()
-        call()
+        forecast()
         spent.append(time.perf_counter() - began)
     return float(series / np.median(spent))
 
 
-def rate_of(moments: list[float]) -> float | None:
-    """Steps a second from the moments at which steps ended, the first ones left out; None where none are left."""
+def step_rate(moments: list[float]) -> float | None:
+    """Steps per second from the moments at which steps ended, without the first steps; None if none are left."""
     counted = moments[FIRST_STEPS - 1 :]
     return (len(counted) - 1) / (counted[-1] - counted[0]) if len(counted) > 1 else None
 
 
 def timer(callback: Any) -> Any:
-    """A Lightning callback, of whichever of its two packages, that keeps when each step ended in `moments`."""
+    """A callback for Lightning that keeps in `moments` when each step ended.
+
+    Args:
+        callback: The base class, from whichever of Lightning's two packages the product uses.
+    """
 
     class Timer(callback):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -152,7 +160,7 @@ def long_format(
 
     Args:
         names: The series.
-        ends: The cutoff of each.
+        ends: The cutoff of each series.
         frequency: A pandas offset alias.
         levels: Quantile levels.
         quantiles: Shape (series, horizon, level).
