@@ -1,6 +1,6 @@
-"""What Prefect's UI shows of a run: its name and tags, how far it is, and the night on one screen.
+"""What Prefect's UI shows of a run: its name and tags, its progress, and tables and texts on its page.
 
-All of it is for people only: outside of a flow nothing is done, and a server that takes nothing never fails a night.
+All of it is only for people. Outside of a flow nothing is done, and a server that does not answer never fails a night.
 """
 
 from __future__ import annotations
@@ -19,87 +19,90 @@ if TYPE_CHECKING:
 TAG = "nightcast"
 SECONDS_BETWEEN_UPDATES = 2.0
 _job: ContextVar[str] = ContextVar("job", default="job")
-# A server that failed once is not asked again in the same run: each request may take its whole time limit.
-_lost: ContextVar[list[str] | None] = ContextVar("lost", default=None)
+# After one failure the server is not asked again in the same run: each request may take its whole time limit.
+_failures: ContextVar[list[str] | None] = ContextVar("failures", default=None)
 
 
 def label_run(job: str, cutoff: str = "") -> None:
-    """Tag the run with its job, and name it after its cutoff as soon as that is known."""
+    """Tag the run with its job, and name it after the cutoff once that is known."""
     if not inside_flow():
         return
     _job.set(job)
     if not cutoff:
-        _lost.set([])
-    _show(_label, job, cutoff)
+        _failures.set([])
+    _ask_server(_label, job, cutoff)
 
 
 def show_progress(stage: str) -> Callable[[float, str], None]:
-    """A progress bar of a stage on the run's page; gives what tells it the share done and where that is, in words.
+    """Show a progress bar of a stage on the run's page.
 
-    A stage that is over at once is one request to the server: its bar appears when there is something to tell.
+    The bar appears with its first update after some seconds, or at the end. So a short stage costs one request.
+
+    Returns:
+        A function that updates the bar, given the share that is done and a description of it.
     """
     bars: list[UUID] = []
     last = time.monotonic()
 
-    def tell(share: float, words: str) -> None:
+    def update(share: float, description: str) -> None:
         nonlocal last
         if share < 1 and time.monotonic() - last < SECONDS_BETWEEN_UPDATES:
             return
         last, percent = time.monotonic(), 100.0 * min(1.0, share)
         if bars:
-            _show(_move_bar, bars[0], percent, words)
-        elif (bar := _show(_new_bar, stage, percent, words)) is not None:
+            _ask_server(_move_bar, bars[0], percent, description)
+        elif (bar := _ask_server(_new_bar, stage, percent, description)) is not None:
             bars.append(bar)
 
-    return tell
+    return update
 
 
 def show_input(audit: Audit) -> None:
-    """What was odd about the input, as a table."""
+    """Show the findings in the input as a table."""
     table = [
         {
-            "found": each.kind,
+            "finding": each.kind,
             "count": each.count,
             "for example": ", ".join(each.examples),
-            "what the night did": each.action,
-            "set by": each.setting,
+            "action": each.action,
+            "setting": each.setting,
         }
         for each in audit.findings
     ]
     since = f" from {audit.rows_since:%Y-%m-%d} on" if audit.rows_since else ""
-    words = (
+    description = (
         f"{audit.rows_read} rows{since} of {audit.series} series, {audit.observed} observed values up to the cutoff "
-        f"{audit.cutoff:%Y-%m-%d %H:%M} UTC. {'What was odd:' if table else 'Nothing odd was found.'}"
+        f"{audit.cutoff:%Y-%m-%d %H:%M} UTC. {'Findings:' if table else 'No findings.'}"
     )
-    show_table("input", table, words)
+    show_table("input", table, description)
 
 
-def show_table(name: str, table: list[dict[str, Any]], words: str) -> None:
-    """A table on the run's page."""
-    _show(_new_table, name, table, words)
+def show_table(name: str, table: list[dict[str, Any]], description: str) -> None:
+    """Show a table on the run's page."""
+    _ask_server(_new_table, name, table, description)
 
 
-def show_text(name: str, text: str, words: str) -> None:
-    """A text in Markdown on the run's page."""
-    _show(_new_text, name, text, words)
+def show_text(name: str, text: str, description: str) -> None:
+    """Show a Markdown text on the run's page."""
+    _ask_server(_new_text, name, text, description)
 
 
-def _show(make: Callable[..., Any], *args: Any) -> Any:
-    """What `make` gives; None outside of a flow, and where the server does not take it."""
-    lost = _lost.get()
-    if not inside_flow() or lost:
+def _ask_server(request: Callable[..., Any], *args: Any) -> Any:
+    """The answer to a request; None outside of a flow, and if the server does not accept it."""
+    failures = _failures.get()
+    if not inside_flow() or failures:
         return None
     try:
-        return make(*args)
+        return request(*args)
     except Exception as error:
-        logger().warning("The run's page lacks something, the night goes on: %s", error)
-        if lost is not None:
-            lost.append(str(error))
+        logger().warning("The run's page in Prefect stays incomplete, and the night goes on: %s", error)
+        if failures is not None:
+            failures.append(str(error))
         return None
 
 
 def _key(name: str) -> str:
-    """An artifact's key: small letters, digits and dashes only."""
+    """The key of an artifact, which may contain only small letters, digits and dashes."""
     return f"{_job.get()}-{name}".replace("_", "-")
 
 
@@ -117,25 +120,25 @@ def _label(job: str, cutoff: str) -> None:
         client.update_flow_run(run.id, name=run.name, tags=run.tags)
 
 
-def _new_bar(stage: str, percent: float, words: str) -> UUID:
+def _new_bar(stage: str, percent: float, description: str) -> UUID:
     from prefect.artifacts import create_progress_artifact
 
-    return create_progress_artifact(percent, key=_key(stage), description=words)  # type: ignore[return-value]
+    return create_progress_artifact(percent, key=_key(stage), description=description)  # type: ignore[return-value]
 
 
-def _move_bar(identity: UUID, percent: float, words: str) -> None:
+def _move_bar(identity: UUID, percent: float, description: str) -> None:
     from prefect.artifacts import update_progress_artifact
 
-    update_progress_artifact(identity, percent, description=words)
+    update_progress_artifact(identity, percent, description=description)
 
 
-def _new_table(name: str, table: list[dict[str, Any]], words: str) -> None:
+def _new_table(name: str, table: list[dict[str, Any]], description: str) -> None:
     from prefect.artifacts import create_table_artifact
 
-    create_table_artifact(table, key=_key(name), description=words)
+    create_table_artifact(table, key=_key(name), description=description)
 
 
-def _new_text(name: str, text: str, words: str) -> None:
+def _new_text(name: str, text: str, description: str) -> None:
     from prefect.artifacts import create_markdown_artifact
 
-    create_markdown_artifact(text, key=_key(name), description=words)
+    create_markdown_artifact(text, key=_key(name), description=description)

@@ -1,4 +1,4 @@
-"""Processes of this machine that share a long computation, one series at a time."""
+"""Share a long computation over processes of this machine, one series at a time."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from typing import Any
 
 from models.cores import available_cores
 
-# A worker takes about as long to import its libraries as AutoETS takes for so many values.
+# Starting a worker takes about as long as AutoETS takes for this many values.
 WORTH_A_WORKER = 20_000
 SERIES_AT_ONCE = 4
 
 
 def worker_count(values: int) -> int:
-    """How many workers a computation over so many values is worth: 1 to the cores that this process may use."""
+    """How many workers pay off for a computation over so many values: from 1 to the number of available cores."""
     return max(1, min(available_cores(), values // WORTH_A_WORKER))
 
 
 @contextmanager
 def spread_over(workers: int) -> Iterator[Any]:
-    """A `map` whose calls are shared out to worker processes; the built-in one where there is one worker.
+    """A `map` that shares its calls over worker processes; for one worker the built-in `map`.
 
-    Function, arguments and results travel between processes, so all must be picklable.
+    Function, arguments and results are sent between processes, so all of them must be picklable.
     """
     if workers == 1:
         yield map
         return
-    # Spawned, since a fork of a process in which TensorFlow's threads run may hang.
+    # Spawn the workers: a fork of a process with TensorFlow's threads may hang.
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         yield partial(pool.map, chunksize=SERIES_AT_ONCE)

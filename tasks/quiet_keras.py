@@ -1,4 +1,4 @@
-"""How to import Keras without the pages that TensorFlow writes about the machine."""
+"""Import Keras without the messages that TensorFlow writes about the machine."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from tempfile import TemporaryFile
 
-# TensorFlow and JAX otherwise take a GPU's whole memory at once, and another process on it finds none.
+# Otherwise TensorFlow and JAX take all memory of a GPU at once, and leave none to other processes.
 _GROW = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 
 
 @contextmanager
 def quiet_import() -> Iterator[None]:
-    """Hold back what native code writes to standard error; shown after all where the import fails.
+    """Hold back what native code writes to standard error, and write it only if the import fails.
 
-    TensorFlow logs before any setting of its own is read, so the file descriptor itself is turned aside.
+    TensorFlow writes before it reads any of its settings, so the file descriptor itself is redirected.
     """
     if "keras" in sys.modules:
         yield
@@ -29,7 +29,7 @@ def quiet_import() -> Iterator[None]:
         os.dup2(aside.fileno(), 2)
         try:
             yield
-            # The first operation looks for GPUs, and says so too.
+            # The first operation looks for GPUs, and writes about it.
             sys.modules["keras"].ops.zeros(1)
         except BaseException:
             aside.seek(0)
@@ -42,16 +42,16 @@ def quiet_import() -> Iterator[None]:
 
 
 def backend_name() -> str:
-    """What Keras computes with: tensorflow, jax or torch."""
+    """The backend of Keras: tensorflow, jax or torch."""
     with quiet_import():
         import keras
     return str(keras.backend.backend())
 
 
 def gpu_names() -> list[str]:
-    """The GPUs that Keras would use."""
+    """The names of the GPUs that Keras would use."""
     with quiet_import():
-        import keras  # noqa: F401  (the first operation wants it)
+        import keras  # noqa: F401  (quiet_import runs its first operation)
 
         from models.training.devices import accelerators
 

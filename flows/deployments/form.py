@@ -1,7 +1,7 @@
-"""The fields of the forms in the Prefect UI: what a person may say of one run, and nothing else.
+"""The fields of the forms in the Prefect UI: everything that a person can choose for one run.
 
-The server checks a form by its JSON schema before it makes a run. What is sent past the form is checked by the flow
-again, before it reads anything, and refused in the words of the command line.
+The server checks a form by its JSON schema before it makes a run. The flow checks the parameters again before it reads
+anything, because a run can also be started without the form, and answers as the command line does.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ TITLES = {
     "train": "Training",
     "horizon": "Horizon",
     "time_limit": "Time limit",
-    "notify": "Tell people",
+    "notify": "Send alerts",
     "first": "From",
-    "every": "Every so many steps",
+    "every": "Steps between cutoffs",
     "workers": "Nights at once",
     "last": "To",
     "cutoffs": "Cutoffs",
     "challengers": "Compare with",
 }
-# A day on a calendar; a whole timestamp for those who write JSON.
+# The form shows a calendar; those who write JSON may also give a time of day.
 _MOMENT = {
     "type": "string",
     "format": "date",
@@ -49,55 +49,56 @@ _MOMENT = {
 _MOST_STEPS = ForecastSettings.model_json_schema()["properties"]["horizon"]["maximum"]
 _DAY_SECONDS = 86_400
 
-# The UI runs lines together unless an empty one is between them.
-_WHEN_TO_TRAIN = """Whether tonight trains. Left empty, as the job says.
+# The UI joins lines unless an empty line separates them.
+_WHEN_TO_TRAIN = """When to train. If empty, the job's setting.
 
-- **auto**: only where it is due: the champion is too old, many series are new, or the loss has degraded
+- **auto**: only if training is due: the champion is too old, many series are new, or the loss has degraded
 
 - **scratch**: train a new network
 
-- **warm**: go on training the champion; a new network where there is none
+- **warm**: continue training the champion, or train a new network if there is no champion
 
-- **never**: load the champion as it is; the run fails where there is none
+- **never**: load the champion; the run fails if there is none
 """
 _HOW_TO_TRAIN = """How to train.
 
-- **scratch**: a new network
+- **scratch**: train a new network
 
-- **warm**: go on training the champion; a new network where there is none
+- **warm**: continue training the champion, or train a new network if there is no champion
 """
 
 
 @dataclass(frozen=True)
 class _OfJobsFolder:
-    """Makes a field a list of the jobs that there are when the deployment is made."""
+    """Makes a field a list of the jobs that exist when the deployment is made."""
 
     description: str
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        # A list of nothing could not be deployed at all; the example's name is refused with the way to make it.
+        # Prefect cannot deploy an empty list. Without any job, the example's name is listed; a run with it fails with
+        # the command that makes the example.
         names = [*jobs_by_name()] or [EXAMPLE_JOB]
         return {"type": "string", "enum": names, "description": self.description}
 
 
 def with_form(flow: F) -> F:
-    """Let a flow's form have titles, and leave out what is left empty.
+    """Give the fields of a flow's form titles, and leave out fields that are left empty.
 
-    Prefect makes the form from the signature that a flow shows. It calls each field as the parameter is called, and
-    sends a default of None as null, which the server then refuses as no date and no number.
+    Prefect makes the form from the flow's signature. By itself it titles each field with the parameter's name. It sends
+    a default of None as null, which the server then refuses because it is no date and no number.
     """
-    shown = inspect.signature(flow.fn, eval_str=True)  # type: ignore[attr-defined]  # a Flow, not imported for this
+    signature = inspect.signature(flow.fn, eval_str=True)  # type: ignore[attr-defined]  # a Flow, not imported for this
     parameters = [
         each.replace(default=Field(_default(each), json_schema_extra={"title": TITLES.get(each.name, each.name)}))
-        for each in shown.parameters.values()
+        for each in signature.parameters.values()
     ]
-    flow.__signature__ = shown.replace(parameters=parameters)  # type: ignore[attr-defined]
-    flow.on_crashed(_say_what_the_form_sent)  # type: ignore[attr-defined]
+    flow.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    flow.on_crashed(_explain_parameters)  # type: ignore[attr-defined]
     return flow
 
 
-def unlike_the_form(flow: Any, parameters: Mapping[str, Any]) -> str:
-    """What is wrong with the names of parameters that a run was given, and the remedy; "" where they fit its flow."""
+def unknown_parameters(flow: Any, parameters: Mapping[str, Any]) -> str:
+    """What is wrong with the names of a run's parameters, and the remedy; "" if they fit its flow."""
     taken = inspect.signature(flow.fn).parameters
     needed = [name for name, each in taken.items() if each.default is inspect.Parameter.empty]
     found = [f"knows no {name!r}" for name in parameters if name not in taken]
@@ -105,16 +106,16 @@ def unlike_the_form(flow: Any, parameters: Mapping[str, Any]) -> str:
     if not found:
         return ""
     return (
-        f"{flow.name} takes {', '.join(taken)}: it {', and '.join(found)}. Where a form or a schedule says so, the "
-        "deployment is of another version than the code: `prefect --no-prompt deploy --all` in the project's folder "
-        "renews it."
+        f"{flow.name} takes {', '.join(taken)}: it {', and '.join(found)}. If a form or a schedule sent these "
+        "parameters, the deployment is from another version of the code: run `prefect --no-prompt deploy --all` in the "
+        "project's folder."
     )
 
 
-def _say_what_the_form_sent(flow: Any, flow_run: FlowRun, state: State[Any]) -> None:
-    # Parameters that a flow does not take end its process before there is a run to fail: Prefect says Crashed, with an
-    # exit code. The worker, which asks what to do of a crash, replaces that by words.
-    if message := unlike_the_form(flow, flow_run.parameters):
+def _explain_parameters(flow: Any, flow_run: FlowRun, state: State[Any]) -> None:
+    # Parameters that a flow does not take end its process before the run begins. Prefect then only reports a crash with
+    # an exit code. The worker runs this hook after a crash, and replaces that by an explanation.
+    if message := unknown_parameters(flow, flow_run.parameters):
         from prefect.client.orchestration import get_client
         from prefect.states import Failed
 
@@ -128,8 +129,8 @@ def _default(parameter: inspect.Parameter) -> Any:
     return MISSING if parameter.default is None else parameter.default
 
 
-def _shown(description: str, **schema: Any) -> WithJsonSchema:
-    """What the form knows of a field. Left empty, it is left out, so null is none of its values."""
+def _field(description: str, **schema: Any) -> WithJsonSchema:
+    """The JSON schema of a field. An empty field is left out, so null is not among its values."""
     return WithJsonSchema({**schema, "description": description})
 
 
@@ -144,22 +145,22 @@ def _timestamp(written: str | None) -> str | None:
     return written
 
 
-JobName = Annotated[str, AfterValidator(_known_job), _OfJobsFolder("Which job, by the name of its file.")]
+JobName = Annotated[str, AfterValidator(_known_job), _OfJobsFolder("The job, by the name of its file.")]
 Cutoff = Annotated[
     str | None,
     AfterValidator(_timestamp),
-    _shown(
-        "The last day that may be seen, at its midnight in the job's time zone. Left empty, the newest that the source "
-        "has.",
+    _field(
+        "The last day that the forecast may see, at midnight in the job's time zone. If empty, the newest in the "
+        "source.",
         **_MOMENT,
     ),
 ]
-Train = Annotated[Policy | None, _shown(_WHEN_TO_TRAIN, type="string", enum=[*get_args(Policy)])]
-HowToTrain = Annotated[Literal["scratch", "warm"], _shown(_HOW_TO_TRAIN, type="string", enum=["scratch", "warm"])]
+Train = Annotated[Policy | None, _field(_WHEN_TO_TRAIN, type="string", enum=[*get_args(Policy)])]
+HowToTrain = Annotated[Literal["scratch", "warm"], _field(_HOW_TO_TRAIN, type="string", enum=["scratch", "warm"])]
 HowOftenToTrain = Annotated[
     Literal["once", "each"],
-    _shown(
-        "Train once, at the first cutoff, or anew at each, as nights that retrain would have.",
+    _field(
+        "Train once, at the first cutoff, or again at each cutoff, as a job that trains every night.",
         type="string",
         enum=["once", "each"],
     ),
@@ -167,9 +168,9 @@ HowOftenToTrain = Annotated[
 Horizon = Annotated[
     int | None,
     Field(ge=1, le=_MOST_STEPS),
-    _shown(
-        "Number of steps ahead. Left empty, the job's. Any other takes a network of its own, which is trained for "
-        "this run and never becomes the job's champion.",
+    _field(
+        "Number of steps to forecast. If empty, the job's. For any other number a separate network is trained, which "
+        "never becomes the champion.",
         type="integer",
         minimum=1,
         maximum=_MOST_STEPS,
@@ -178,9 +179,9 @@ Horizon = Annotated[
 TimeLimit = Annotated[
     int | None,
     Field(ge=1, le=_DAY_SECONDS),
-    _shown(
-        f"Seconds that training may take, {_DAY_SECONDS:,} at most; the best weights so far are kept. Left empty, the "
-        "job's.",
+    _field(
+        f"Seconds that training may take, at most {_DAY_SECONDS:,}. It then keeps the best weights so far. If empty, "
+        "the job's limit.",
         type="integer",
         minimum=1,
         maximum=_DAY_SECONDS,
@@ -188,22 +189,22 @@ TimeLimit = Annotated[
 ]
 Notify = Annotated[
     bool,
-    _shown(
-        "Send alerts that open or close to the targets that the job names. Switched off, they are kept in the tables, "
-        "and the next run that may tell them does.",
+    _field(
+        "Send alerts that open or close to the job's targets. If switched off, alerts stay in the tables, and the next "
+        "run that may send them does so.",
         type="boolean",
     ),
 ]
 First = Annotated[
-    str, AfterValidator(_timestamp), _shown("Cutoff of the first night, at midnight in the job's zone.", **_MOMENT)
+    str, AfterValidator(_timestamp), _field("The first cutoff, at midnight in the job's time zone.", **_MOMENT)
 ]
-Last = Annotated[str, AfterValidator(_timestamp), _shown("Cutoff of the last night.", **_MOMENT)]
+Last = Annotated[str, AfterValidator(_timestamp), _field("The last cutoff.", **_MOMENT)]
 Every = Annotated[
     int | None,
     Field(ge=1),
-    _shown(
-        "Steps from one cutoff to the next. Left empty, every step; or, where steps are shorter than a day, as the "
-        "job's nights lie.",
+    _field(
+        "Steps from one cutoff to the next. If empty, 1; for steps shorter than a day, the usual cutoffs of the job's "
+        "nights.",
         type="integer",
         minimum=1,
     ),
@@ -211,8 +212,9 @@ Every = Annotated[
 Workers = Annotated[
     int,
     Field(ge=1, le=64),
-    _shown(
-        "Nights at once, where training is never or scratch; they are no runs of their own then.",
+    _field(
+        "How many nights to run at once. More than one needs the training policy never or scratch, and the nights are "
+        "then no separate runs in Prefect.",
         type="integer",
         minimum=1,
         maximum=64,
@@ -221,11 +223,11 @@ Workers = Annotated[
 Cutoffs = Annotated[
     int,
     Field(ge=1, le=1000),
-    _shown("From how many past cutoffs to forecast, one horizon apart.", type="integer", minimum=1, maximum=1000),
+    _field("How many past cutoffs to forecast from, one horizon apart.", type="integer", minimum=1, maximum=1000),
 ]
 Challengers = Annotated[
     list[str],
-    _shown(
+    _field(
         "Further methods to compare with, beside the seasonal naive. They need the package statsforecast.",
         type="array",
         items={"type": "string", "enum": [*CHALLENGERS]},

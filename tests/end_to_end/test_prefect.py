@@ -358,7 +358,7 @@ def test_what_no_form_would_send_fails_before_anything_is_read_and_says_what_to_
     # This one crashes first: Prefect looks at the names of parameters before there is a run that could fail.
     state = server.wait(lambda: (state := server.ended(older)) and state["type"] == "FAILED" and state)
     assert "it knows no 'colour'" in state["message"]
-    assert "`prefect --no-prompt deploy --all` in the project's folder renews it" in state["message"]
+    assert "run `prefect --no-prompt deploy --all` in the project's folder" in state["message"]
     assert {row["run_id"] for row in history.runs(engine, "small")} == before
 
 
@@ -505,7 +505,7 @@ def test_a_night_comes_to_its_end_though_the_server_goes_away_in_the_middle(serv
     night = json.loads(said)
     assert (night["state"], night["rows"]) == ("completed", 49)
     assert "The Prefect server does not know how the night ended" in log
-    assert log.count("The run's page lacks something, the night goes on") == 1
+    assert log.count("The run's page in Prefect stays incomplete, and the night goes on") == 1
     engine = load_job(job).places.engine()
     assert [(row["run_id"], row["state"]) for row in history.runs(engine, "small")] == [(night["run_id"], "completed")]
     assert len(published(job, datetime(2024, 2, 10, tzinfo=UTC))) == 49

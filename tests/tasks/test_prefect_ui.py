@@ -43,7 +43,7 @@ def test_a_server_that_is_gone_is_told_once_and_not_asked_again(asked, caplog):
     prefect_ui.show_table("fallbacks", [], "")
     assert asked == ["errors"]
     assert [record.message for record in caplog.records] == [
-        "The run's page lacks something, the night goes on: All connection attempts failed"
+        "The run's page in Prefect stays incomplete, and the night goes on: All connection attempts failed"
     ]
 
 

@@ -10,7 +10,7 @@ import yaml
 from prefect.exceptions import ParameterTypeError
 
 from flows.deployments.backfill import backfill
-from flows.deployments.form import unlike_the_form
+from flows.deployments.form import unknown_parameters
 from flows.deployments.nightly import nightly
 from flows.deployments.parts import backtest, train
 from flows.job.job import JobError, load_job
@@ -52,14 +52,18 @@ def test_a_wrong_value_is_refused_with_its_field_and_the_remedy(flow, parameters
     ("flow", "parameters", "words"),
     [
         (nightly, {"job": "small"}, ""),
-        (nightly, {"job": "small", "colour": "red"}, "takes job, cutoff, .*: it knows no 'colour'. .* of another ver"),
+        (
+            nightly,
+            {"job": "small", "colour": "red"},
+            "takes job, cutoff, .*: it knows no 'colour'. .* from another ver",
+        ),
         (nightly, {}, "it needs 'job'"),
         (backfill, {"job": "small", "begin": "x", "last": "y"}, "it knows no 'begin', and needs 'first'. .* deploy -"),
     ],
 )
 def test_parameters_of_another_version_than_the_code_are_named_with_the_remedy(flow, parameters, words):
-    assert re.search(words, unlike_the_form(flow, parameters))
-    assert bool(words) is bool(unlike_the_form(flow, parameters))
+    assert re.search(words, unknown_parameters(flow, parameters))
+    assert bool(words) is bool(unknown_parameters(flow, parameters))
 
 
 def test_a_job_whose_file_has_vanished_since_the_deployment_is_refused_by_name(jobs):
