@@ -1,7 +1,6 @@
-"""What a job file may say about its surroundings: where results go, where work is done, and who is told.
+"""The parts of a job file that `tasks/` obeys: where results go, where work is done, and who gets messages.
 
-The parts of a job that `tasks/` obeys. Nothing here imports what obeys them: a job file is read in
-milliseconds.
+Nothing here imports the code that obeys them, so a job file is read in milliseconds.
 """
 
 from __future__ import annotations
@@ -18,33 +17,37 @@ from models.settings.base import Settings
 class Output(Settings):
     """Where forecasts, scores, model versions and reports go."""
 
-    url: str = Field("sqlite:///forecasts.db", description="Database of the tables; ${NAME} is the environment's.")
+    url: str = Field(
+        "sqlite:///forecasts.db",
+        description="Database of the tables. ${NAME} stands for a variable of the environment.",
+    )
     parquet: str = Field("forecasts/", description="Folder of the Parquet files: local, or s3://, gs://, az://.")
     versions: str = Field("versions/", description="Folder of the model versions: local, or s3://, gs://, az://.")
     report: str = Field("reports/", description="Local folder of the reports.")
     keep_days: int | None = Field(
         None,
         ge=1,
-        description="Days before the newest cutoff for which nights are kept, tables and Parquet, the horizon at "
-        "least; left out, all are. On PostgreSQL a month (UTC) goes once all of it is older.",
+        description="Days before the newest cutoff for which nights are kept, in tables and Parquet files: the "
+        "horizon or more. Without it, all are kept. On PostgreSQL a month (UTC) is deleted once all of it is older.",
     )
 
 
 class Notify(Settings):
-    """Who is told when the forecasts get worse or the source stale, and when it is well again."""
+    """Who gets a message when forecasts get worse or the source is stale, and when they recover."""
 
     webhook: str | None = Field(
-        None, description="URL that gets each night's alerts as JSON; ${NAME} is the environment's."
+        None,
+        description="URL that gets each night's alerts as JSON. ${NAME} stands for a variable of the environment.",
     )
     targets: list[str] = Field(
         [],
-        description="E-mail, Slack, Teams and a hundred more: each `${NAME}`, the environment variable that holds "
-        "the target's URL as Apprise writes it, such as mailtos://, slack:// or msteams://.",
+        description="Targets by e-mail, Slack, Teams and a hundred other services. Each is `${NAME}`: a variable of "
+        "the environment that holds the target's Apprise URL, such as mailtos://, slack:// or msteams://.",
     )
     repeat_after_days: float = Field(
         7.0,
         gt=0,
-        description="An alert that is open still, and that nobody acknowledged, is told again after these.",
+        description="Days after which the message of an alert is repeated if it is still open and not acknowledged.",
     )
 
     @field_validator("targets")
@@ -53,33 +56,35 @@ class Notify(Settings):
         for number, target in enumerate(targets):
             if not (target.startswith("${") and target.endswith("}") and target[2:-1].isidentifier()):
                 raise ValueError(
-                    f"target {number + 1} must be the name of an environment variable, such as ${{SLACK_URL}}, for its "
-                    "URL holds its secrets; set that variable to the URL"
+                    f"target {number + 1} must be the name of an environment variable, such as ${{SLACK_URL}}, because "
+                    "its URL holds secrets; set that variable to the URL"
                 )
         return targets
 
 
 class Runner(Settings):
-    """Where work is done: where the night runs, unless `train_on`, `dask` or `processes` says otherwise."""
+    """Where work is done: in the process of the night, unless `train_on`, `dask` or `processes` says otherwise."""
 
     train_on: Literal["here", "gpu"] = Field(
         "here",
-        description="Where the network is trained: where the night runs, or by a worker of the Prefect work pool "
-        "`gpu`; where no Prefect server is configured, `gpu` is here too.",
+        description="Where the network is trained: on the night's machine, or by a worker of the Prefect work pool "
+        "`gpu`. Without a Prefect server, `gpu` means `here` too.",
     )
     gpu_wait: float = Field(
         900.0,
         gt=0,
-        description="Seconds that a worker of the pool `gpu` may take to begin, and as many beyond "
-        "`training.time_limit` to end, before the night goes on without it.",
+        description="Seconds that the night waits for a worker of the pool `gpu` to begin, and again as many after "
+        "`training.time_limit` for it to end. Then the night goes on without it.",
     )
 
-    shard_series: int = Field(SHARD_SERIES, ge=1, description="Series of one shard; fewer take less memory.")
+    shard_series: int = Field(
+        SHARD_SERIES, ge=1, description="Number of series in a shard. Smaller shards take less memory."
+    )
     dask: str | None = Field(
-        None, description="Address of a Dask scheduler, such as tcp://10.0.0.5:8786, whose workers forecast the shards."
+        None, description="Address of a Dask scheduler whose workers forecast the shards, such as tcp://10.0.0.5:8786."
     )
     processes: int | None = Field(
-        None, ge=1, description="Processes of this machine that forecast the shards and share its cores."
+        None, ge=1, description="Number of processes of this machine that forecast the shards and share its cores."
     )
 
     @field_validator("dask")
@@ -87,7 +92,7 @@ class Runner(Settings):
     def _is_an_address(cls, address: str | None) -> str | None:
         if address is not None and not _is_address(address):
             raise ValueError(
-                "no address of a Dask scheduler; write tcp://HOST:PORT (or tls://), such as tcp://dask:8786"
+                "not an address of a Dask scheduler; write tcp://HOST:PORT (or tls://), such as tcp://dask:8786"
             )
         return address
 
@@ -109,5 +114,5 @@ def _is_address(text: str) -> bool:
     try:
         parts = urlsplit(text)
         return parts.scheme in ("tcp", "tls") and bool(parts.hostname and parts.port) and not parts.path.strip("/")
-    except ValueError:  # a port that is no number, or above 65535
+    except ValueError:  # the port is no number, or above 65535
         return False

@@ -1,4 +1,4 @@
-"""A step of the night: a Prefect task inside a Prefect flow, the plain function anywhere else."""
+"""A step of the night: a Prefect task inside a Prefect flow, and the plain function anywhere else."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ LocalError = (FileNotFoundError, FileExistsError, PermissionError, NotADirectory
 
 
 def is_worth_retrying(error: BaseException) -> bool:
-    """Whether the outside may answer differently in a while; bad input and folders never do."""
+    """Whether a later try may succeed: after errors of a database or the network, not of input or local folders."""
     return isinstance(error, StorageError | OSError) and not isinstance(error, LocalError)
 
 
 def logger() -> logging.Logger | logging.LoggerAdapter[Any]:
-    """The log of the current Prefect run, or this project's own."""
+    """The log of the current Prefect run, or the log `nightcast` outside of a flow."""
     if inside_flow():
         from prefect.logging import get_run_logger
 
@@ -36,10 +36,10 @@ def step(
     """Make a function a step of the night.
 
     Args:
-        name: What a person reads in the UI, before the name of the run; `{argument}` and `{argument.attribute}` are
-            filled in.
-        retries: How often to try again where the outside (database, network) failed.
-        retry_delay_seconds: Seconds before each retry; the last one repeats.
+        name: The name of the task in Prefect's UI, followed by the name of the run. `{argument}` and
+            `{argument.attribute}` are filled in.
+        retries: How often to try again after an error of a database or the network.
+        retry_delay_seconds: Seconds before each retry; the last value repeats.
 
     >>> @step("add {a} and {b}")
     ... def add(a: int, b: int) -> int:
@@ -73,7 +73,7 @@ def step(
 
 def inside_flow() -> bool:
     """Whether this runs as part of a Prefect flow."""
-    # Prefect takes 2 s to import: where nobody imported it, no flow can be running.
+    # Importing Prefect takes 2 s. If it has not been imported, no flow can be running.
     if "prefect" not in sys.modules:
         return False
     from prefect.context import FlowRunContext
@@ -85,7 +85,7 @@ def _as_task(function: Callable[P, R], name: str, retries: int, delays: list[flo
     from prefect import task
     from prefect.cache_policies import NO_CACHE
 
-    # Panels are big: no hashing of inputs, no copy of results, and references between steps.
+    # Panels are large, so Prefect must neither hash inputs nor store results.
     return task(
         name=function.__name__.replace("_", " "),
         task_run_name=f"{name} · {_run_name()}",
@@ -98,7 +98,7 @@ def _as_task(function: Callable[P, R], name: str, retries: int, delays: list[flo
 
 
 def _run_name() -> str:
-    """The run's name, which says job and cutoff; braces would be filled in."""
+    """The name of the run, without braces, which Prefect would fill in."""
     from prefect.runtime import flow_run
 
     return str(flow_run.name).replace("{", "(").replace("}", ")")
