@@ -12,7 +12,7 @@ from typing import Any
 
 from flows.job.job import load_job
 from models.baselines.challengers import require_challengers
-from models.evaluation.backtest import Judged
+from models.evaluation.backtest import BacktestResult
 from tasks.evaluation.backtest import BacktestRun, Train, backtest, choose_cutoffs
 from tasks.reading.read_series import read_series
 from tasks.report.backtest_page import BacktestPage, describe_difference, write_backtest
@@ -34,7 +34,7 @@ class Backtested:
 
     job: str
     cutoffs: list[datetime]
-    judged: Judged
+    judged: BacktestResult
     train: Train
     page: BacktestPage
 

@@ -1,4 +1,4 @@
 """Forecasts against actuals: live nights, hindcasts and backtests.
 
-Its face: `PastNight`, `PointErrors`, `EvaluationLoss`, `hindcast`, `judge_origins`.
+Its face: `PastNight`, `PointErrors`, `EvaluationLoss`, `hindcast`, `score_origins`.
 """

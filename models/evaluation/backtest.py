@@ -1,4 +1,4 @@
-"""What forecasts from past cutoffs were worth: metrics by step and segment, and differences with their uncertainty."""
+"""Score a backtest: metrics by step and segment, and differences between forecasters with their uncertainty."""
 
 from __future__ import annotations
 
@@ -11,27 +11,29 @@ import numpy as np
 
 from models.arrays import BoolArray, FloatArray, IntArray, StringArray
 from models.evaluation.scales import scales_at
-from models.metrics.evaluate import evaluate_segments
+from models.metrics.evaluate import Score, evaluate_segments
 from models.metrics.mean_losses import mean_losses
 from models.metrics.paired_difference import paired_difference
 from models.metrics.statistics import as_quantiles
 from models.panel.panel import Panel
 
 NETWORK, NAIVE = "model", "seasonal naive"
-# What differences are told of: the loss that is watched every night, and the error of the median.
+# The metrics whose differences are given: the loss that is watched every night, and the error of the median.
 COMPARED = ("scaled_quantile_loss", "mase")
 
 
 @dataclass(frozen=True)
 class Origin:
-    """What was forecast from one cutoff.
+    """The forecasts from one cutoff.
 
     Attributes:
         cutoff_index: Grid position of the cutoff.
-        series_ids: Shape (series,), those that had begun.
-        quantiles: Under "model" and the name of each challenger its quantiles, shape (series, horizon, level).
+        series_ids: Shape (series,), the series that had begun.
+        quantiles: Forecaster to quantiles of shape (series, horizon, level): "model" for the network, and each
+            challenger by its name.
         baseline: Shape (series, horizon), the seasonal naive.
-        reason: As `quantiles`, why the fallback stood in for a series, "" where it did not; shape (series,).
+        reason: Forecaster to the reason why the fallback stood in for each series, shape (series,); "" where it did
+            not.
         segments: Name to a mask of shape (series,), as known at the cutoff; `all` among them.
     """
 
@@ -44,17 +46,17 @@ class Origin:
 
 
 @dataclass(frozen=True)
-class Judged:
+class BacktestResult:
     """How good the network, the seasonal naive and the challengers were, over all series and cutoffs.
 
     Attributes:
-        scores: One entry per step (0 for all) and metric: the network's `value`, the seasonal naive's
-            `baseline_value`, and under `challengers` the value of each by its name.
-        segments: The same of each other segment, over all steps.
-        differences: One entry per segment, metric of `COMPARED` and other forecaster: see `Difference`.
-        forecasts: Series times cutoffs: how many forecasts each of them made.
-        by_fallback: Of the network ("model") and of each challenger: why the seasonal naive, with quantiles
-            around it, stood in for it, and how many times.
+        scores: One entry for each step (0 for all together) and metric: the network's `value`, the seasonal naive's
+            `baseline_value`, and under `challengers` the value of each challenger by its name.
+        segments: The same entries for each segment other than `all`, over all steps together.
+        differences: One entry for each segment, metric of `COMPARED` and other forecaster, see `Difference`.
+        forecasts: How many series each of them forecast, summed over the cutoffs.
+        by_fallback: For the network ("model") and each challenger: the reasons for which the fallback stood in for
+            it, and how many times.
     """
 
     scores: list[dict[str, Any]]
@@ -64,55 +66,67 @@ class Judged:
     by_fallback: dict[str, dict[str, int]]
 
 
-def judge_origins(whole: Panel, origins: Sequence[Origin], quantile_levels: FloatArray) -> Judged:
-    """Judge forecasts by what came after each cutoff as the whole history has it.
+def score_origins(whole: Panel, origins: Sequence[Origin], quantile_levels: FloatArray) -> BacktestResult:
+    """Score the forecasts of all cutoffs together, by the actuals of the whole history.
 
     Args:
-        whole: All of the history.
+        whole: The whole history.
         origins: Oldest first, all with the same forecasters.
         quantile_levels: Shape (level,), those of all forecasts.
     """
-    # Series that begin between two cutoffs are in the later origin only.
+    # A series that begins between two cutoffs is in the later origin only.
     places = [np.searchsorted(whole.series_ids, origin.series_ids) for origin in origins]
-    found = scales_at(whole, whole.season_lengths[0], [origin.cutoff_index for origin in origins])
-    scale = np.concatenate([each[place] for each, place in zip(found, places, strict=True)])
+    scales = scales_at(whole, whole.season_lengths[0], [origin.cutoff_index for origin in origins])
+    scale = np.concatenate([each[place] for each, place in zip(scales, places, strict=True)])
     actual = np.concatenate([_actual(whole, origin)[place] for origin, place in zip(origins, places, strict=True)])
     baseline = np.concatenate([origin.baseline for origin in origins])
     quantiles = {name: np.concatenate([origin.quantiles[name] for origin in origins]) for name in origins[0].quantiles}
-    segments = _together(origins)
+    segments = _joined_segments(origins)
     scores = {
         name: evaluate_segments(actual, each, quantile_levels, scale, segments, baseline)
         for name, each in quantiles.items()
     }
-    others = [name for name in scores if name != NETWORK]
-    rows = [
-        {"segment": segment, **own._asdict(), "challengers": {name: scores[name][segment][i].value for name in others}}
-        for segment in segments
-        for i, own in enumerate(scores[NETWORK][segment])
-    ]
-    # All are compared on the same points: those that the naive can forecast too.
+    rows = _rows(scores)
+    # All forecasters are compared on the same points: those that the naive can forecast too.
     common = np.where(np.isnan(baseline), np.nan, actual)
-    pairs = {name: mean_losses(common, each, quantile_levels, scale) for name, each in quantiles.items()}
-    pairs[NAIVE] = mean_losses(common, as_quantiles(baseline, quantile_levels), quantile_levels, scale)
+    losses = {name: mean_losses(common, each, quantile_levels, scale) for name, each in quantiles.items()}
+    losses[NAIVE] = mean_losses(common, as_quantiles(baseline, quantile_levels), quantile_levels, scale)
     cutoff = np.repeat(np.arange(len(origins)), [len(origin.series_ids) for origin in origins])
-    reasons = {name: [why for each in origins for why in each.reason[name].tolist() if why] for name in quantiles}
-    return Judged(
+    return BacktestResult(
         scores=[_without(row, "segment") for row in rows if row["segment"] == "all"],
         segments=[_without(row, "step") for row in rows if row["segment"] != "all" and row["step"] == 0],
-        differences=_differences(pairs, segments, cutoff, np.concatenate(places)),
+        differences=_differences(losses, segments, cutoff, np.concatenate(places)),
         forecasts=len(actual),
-        by_fallback={name: dict(Counter(each)) for name, each in reasons.items()},
+        by_fallback={name: _fallback_reasons(origins, name) for name in quantiles},
     )
 
 
+def _rows(scores: Mapping[str, Mapping[str, Sequence[Score]]]) -> list[dict[str, Any]]:
+    """The network's scores of every segment, each with the challengers' values; `scores` by forecaster and segment."""
+    challengers = [name for name in scores if name != NETWORK]
+    return [
+        {
+            "segment": segment,
+            **score._asdict(),
+            "challengers": {name: scores[name][segment][i].value for name in challengers},
+        }
+        for segment, of_segment in scores[NETWORK].items()
+        for i, score in enumerate(of_segment)
+    ]
+
+
+def _fallback_reasons(origins: Sequence[Origin], forecaster: str) -> dict[str, int]:
+    return dict(Counter(reason for origin in origins for reason in origin.reason[forecaster].tolist() if reason))
+
+
 def _actual(whole: Panel, origin: Origin) -> FloatArray:
-    """What came after a cutoff, shape (series, horizon)."""
+    """The actuals after a cutoff, shape (series, horizon)."""
     horizon = origin.baseline.shape[1]
     return np.asarray(whole.tail(horizon, skip=whole.cutoff_index - origin.cutoff_index - horizon), np.float64)
 
 
-def _together(origins: Sequence[Origin]) -> dict[str, BoolArray]:
-    """The segments of all origins, over their series one after the other; a segment may lack in some of them."""
+def _joined_segments(origins: Sequence[Origin]) -> dict[str, BoolArray]:
+    """The segments of all origins, over the series of one after the other; an origin may lack a segment."""
     names = dict.fromkeys(name for origin in origins for name in origin.segments)
     return {
         name: np.concatenate([origin.segments.get(name, np.zeros(len(origin.series_ids), bool)) for origin in origins])
@@ -121,23 +135,31 @@ def _together(origins: Sequence[Origin]) -> dict[str, BoolArray]:
 
 
 def _differences(
-    pairs: Mapping[str, Mapping[str, FloatArray]],
+    losses: Mapping[str, Mapping[str, FloatArray]],
     segments: Mapping[str, BoolArray],
     cutoff: IntArray,
     series: IntArray,
 ) -> list[dict[str, Any]]:
+    """How the network differs from each other forecaster.
+
+    Args:
+        losses: By forecaster and metric, shape (forecast,).
+        segments: Name to a mask of shape (forecast,).
+        cutoff: Shape (forecast,), the number of its cutoff.
+        series: Shape (forecast,), the position of its series.
+    """
     return [
         {
             "segment": segment,
             "metric": metric,
             "against": other,
             **paired_difference(
-                pairs[NETWORK][metric][mask], pairs[other][metric][mask], cutoff[mask], series[mask]
+                losses[NETWORK][metric][mask], losses[other][metric][mask], cutoff[mask], series[mask]
             )._asdict(),
         }
         for segment, mask in segments.items()
         for metric in COMPARED
-        for other in pairs
+        for other in losses
         if other != NETWORK
     ]
 

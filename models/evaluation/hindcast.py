@@ -42,13 +42,13 @@ class HindcastEvaluation:
         steps_back: Steps from its newest actual to the panel's cutoff.
         in_sample: Whether the network was trained on its actuals.
         losses: Segment to loss.
-        calibration_points: Where its actuals lay in their forecasts; None where the network was trained on them.
+        calibration_counts: Where its actuals lay in their forecasts; None where the network was trained on them.
     """
 
     steps_back: int
     in_sample: bool
     losses: dict[str, EvaluationLoss]
-    calibration_points: EvaluationCounts | None = None
+    calibration_counts: EvaluationCounts | None = None
 
 
 def hindcast(
@@ -130,7 +130,7 @@ class _Tally:
         self._sums = ErrorSums.zeros(evaluations, len(panel))
         self._change, self._changes = (np.zeros((evaluations, len(panel))) for _ in range(2))
         self._uncalibrated = uncalibrated
-        self._calibration_points = [
+        self._calibration_counts = [
             EvaluationCounts(
                 panel.cutoff_index - stride * number, uncalibrated.quantile_levels, panel.horizon, panel.series_ids
             )
@@ -147,7 +147,7 @@ class _Tally:
         counted = number < self._evaluations
         errors, number = errors.where(counted), number[counted]
         self._sums.add(errors, number * len(self._panel) + errors.series)
-        for evaluation, points in enumerate(self._calibration_points):
+        for evaluation, points in enumerate(self._calibration_counts):
             chosen = number == evaluation
             if chosen.any():
                 self._add_calibration(points, night, errors.where(chosen))
@@ -155,13 +155,13 @@ class _Tally:
 
     def evaluation(self, number: int, masks: Mapping[str, BoolArray]) -> HindcastEvaluation:
         """One evaluation; `masks` are segments of shape (series,) by name."""
-        in_sample = number >= len(self._calibration_points)
+        in_sample = number >= len(self._calibration_counts)
         losses = {}
         for name, mask in masks.items():
             change, changes = self._change[number, mask].sum(), self._changes[number, mask].sum()
             sums = self._sums.of((number, mask))
             losses[name] = EvaluationLoss.of(sums, self._special_days.definition, instability=share(change, changes))
-        points = None if in_sample else self._calibration_points[number]
+        points = None if in_sample else self._calibration_counts[number]
         return HindcastEvaluation(int(self._stride * number), in_sample, losses, points)
 
     def _add_calibration(self, points: EvaluationCounts, night: PastNight, errors: PointErrors) -> None:

@@ -16,7 +16,7 @@ from models.audit.build_panel import build_panel
 from models.audit.covariates import Covariates
 from models.baselines.challengers import Challenge, challenge
 from models.errors import InputError
-from models.evaluation.backtest import NETWORK, Judged, Origin, judge_origins
+from models.evaluation.backtest import NETWORK, BacktestResult, Origin, score_origins
 from models.evaluation.segments import watched_segments
 from models.network.forecaster import Forecaster
 from models.panel.forecast import Forecast
@@ -86,13 +86,13 @@ def choose_cutoffs(run: BacktestRun, count: int, now: datetime) -> list[datetime
 
 
 @step("forecast from {cutoffs} and score")
-def backtest(run: BacktestRun, cutoffs: list[datetime]) -> Judged:
+def backtest(run: BacktestRun, cutoffs: list[datetime]) -> BacktestResult:
     """Train, forecast from each cutoff, and score by what came after: each step, each segment and all together.
 
     Challengers forecast the same panels, at the network's own quantile levels and bounds.
     """
     origins, levels = forecast_origins(run, cutoffs)
-    return judge_origins(run.whole_panel(_tomorrow()), origins, levels)
+    return score_origins(run.whole_panel(_tomorrow()), origins, levels)
 
 
 def forecast_origins(run: BacktestRun, cutoffs: list[datetime]) -> tuple[list[Origin], FloatArray]:

@@ -67,7 +67,7 @@ def _keep_evidence(night: Night, evaluations: Sequence[HindcastEvaluation]) -> N
     Tonight is calibrated by it. So it is kept for the step before tonight's cutoff, which is after any other night.
     """
     settings = night.job.calibration
-    points = [each.calibration_points for each in evaluations if each.calibration_points is not None]
+    points = [each.calibration_counts for each in evaluations if each.calibration_counts is not None]
     if not (settings.enabled and settings.hindcast_weight and points):
         return
     evidence = Evidence.empty(points[0].quantile_levels, points[0].horizon)

@@ -9,7 +9,7 @@ from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Any
 
-from models.evaluation.backtest import NAIVE, NETWORK, Judged
+from models.evaluation.backtest import NAIVE, NETWORK, BacktestResult
 from tasks.report import backtest_plots, plots
 from tasks.report.accuracy import COVERAGE, METRICS, label_of
 from tasks.report.screen import cell, images, place_of
@@ -37,7 +37,7 @@ class BacktestPage:
 
 @step("write the backtest's page")
 def write_backtest(
-    places: Places, judged: Judged, cutoffs: Sequence[datetime], trained: str, zone: tzinfo
+    places: Places, judged: BacktestResult, cutoffs: Sequence[datetime], trained: str, zone: tzinfo
 ) -> BacktestPage:
     """Write the page into the folder of the job's reports. It replaces the page of an earlier backtest.
 
@@ -73,7 +73,7 @@ def backtest_screen(facts: Row, page: Path) -> str:
     return "\n".join([title, "", *head, *rows, "", *images(drawn)])
 
 
-def backtest_facts(job: str, judged: Judged, cutoffs: Sequence[datetime], trained: str) -> dict[str, Any]:
+def backtest_facts(job: str, judged: BacktestResult, cutoffs: Sequence[datetime], trained: str) -> dict[str, Any]:
     """The names that the page's template reads."""
     names = [NETWORK, NAIVE, *judged.scores[0]["challengers"]] if judged.scores else [NETWORK, NAIVE]
     whole = [row for row in judged.scores if row["step"] == 0]
@@ -155,7 +155,7 @@ def _side(share: float) -> str:
     return f"{100 * abs(share):.0f} % {'higher' if share > 0 else 'lower'}"
 
 
-def _coverage_of(judged: Judged, widths: Sequence[str]) -> dict[str, list[float | None]]:
+def _coverage_of(judged: BacktestResult, widths: Sequence[str]) -> dict[str, list[float | None]]:
     """For each segment, the observed coverage of each interval."""
     rows = [*({**row, "segment": "all"} for row in judged.scores if row["step"] == 0), *judged.segments]
     found: dict[str, dict[str, float | None]] = {}

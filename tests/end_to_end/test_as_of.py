@@ -44,7 +44,7 @@ def frame_of(*revisions: tuple[str, str, float, str]) -> pd.DataFrame:
 
 @pytest.fixture
 def make_as_of_job(make_job, database_url, monkeypatch):
-    """Makes a job of the fallback's forecasts alone, without reports, which take most of so small a night."""
+    """Makes a job that only the fallback forecasts, without reports, which take most of the time of a small night."""
     monkeypatch.setattr("flows.night.stages.write_report", lambda night: night.places.report)
 
     def make(*revisions: tuple[str, str, float, str], **source):
@@ -116,13 +116,13 @@ def test_a_night_that_runs_some_hours_later_knows_what_came_by_then(make_as_of_j
 
 @on_sqlite
 def test_a_revision_of_weeks_ago_changes_the_scores_of_its_nights(make_as_of_job):
-    # What came true on 20 January turns out to have been 9 more than the sixth of its week.
+    # The value of 20 January is revised: it is 9 more than the sixth of its week.
     job = make_as_of_job(("a", "2024-01-20", 15.0, "2024-02-10 09:00:00"))
     for day in ("2024-01-14", "2024-01-21", "2024-02-09"):
         run_night(job, cutoff=day)
     assert mae_of(job, "2024-01-14") == 0.0
     run_night(job, cutoff="2024-02-10")
-    # 14 points are judged, one of them is 9 off.
+    # One of 14 points is 9 off.
     assert mae_of(job, "2024-01-14") == pytest.approx(9 / 14)
     # Run again as of then, the evaluation of 21 January does not bring the old actuals back.
     run_night(job, cutoff="2024-01-21")
@@ -130,7 +130,7 @@ def test_a_revision_of_weeks_ago_changes_the_scores_of_its_nights(make_as_of_job
 
 
 @on_sqlite
-def test_a_backtest_shows_each_cutoff_what_was_known_then_and_judges_by_what_is_known_now(make_as_of_job, tmp_path):
+def test_a_backtest_shows_each_cutoff_what_was_known_then_and_scores_by_what_is_known_now(make_as_of_job, tmp_path):
     job = load_job(make_as_of_job(REVISION)).job
     now = datetime(2024, 3, 1, tzinfo=UTC)
     rows_file = read_series(job.source, tmp_path, job.forecast, None, None, tmp_path)

@@ -83,7 +83,7 @@ def test_challengers_forecast_the_same_past_beside_the_network(make_job, history
 
 def test_the_table_has_a_column_for_each_and_says_where_the_seasonal_naive_stood_in(make_job, history_frame):
     new = history_frame[history_frame["series_id"] == "a"].query("day >= '2024-02-09'").assign(series_id="new")
-    # Two values are enough for this job, and for the network, but not for Theta.
+    # Two values are enough for this job and for the network, but not for Theta.
     job = make_job(pd.concat([history_frame, new]), forecast={"min_history": 2})
 
     result = CliRunner().invoke(main, ["backtest", str(job), "--cutoffs", "1", "--challengers", "theta,theta"])
@@ -96,30 +96,30 @@ def test_the_table_has_a_column_for_each_and_says_where_the_seasonal_naive_stood
     assert len(figures) == 3
     assert all(float(figure) > 0 for figure in figures)
     stands_in = "the seasonal naive stands in for 1 of 8 forecasts: "
-    # Nothing was seen of "short" for a month.
+    # The series "short" has had no value for a month.
     assert sum(line.startswith(f"model: {stands_in}") for line in lines) == 1
     assert f"theta: {stands_in}theta failed: tiny datasets (1)" in lines
 
 
 @pytest.fixture
 def forecast_from(make_job, tmp_path):
-    """What is forecast from two cutoffs of a history, the values of which are absurd after a day."""
+    """Forecasts from two cutoffs of a history whose values are absurd after a day."""
 
     def run_on(frame: pd.DataFrame, poisoned_after: str, train: Literal["once", "each"]) -> list[np.ndarray]:
         later = frame["day"] > poisoned_after
         absurd = pd.DataFrame({"series_id": "from nowhere", "day": frame["day"][later].unique(), "value": -1e12})
         changed = frame.assign(value=frame["value"].where(~later, 1e9 * (1 + frame["day"].dt.day)))
         folder = tmp_path / poisoned_after
-        # Time enough on a busy machine too: a training that the clock cuts short is never the same twice.
+        # Enough time on a busy machine too: a training that the time limit cuts short is never the same twice.
         enough = {"max_steps": 5, "time_limit": 3_600}
         loaded = load_job(make_job(pd.concat([changed, absurd.assign(region="north")]), folder=folder, training=enough))
         job = loaded.job
         rows_file = read_series(job.source, loaded.base, job.forecast, None, None, folder)
         origins, _ = forecast_origins(BacktestRun(job, rows_file, train=train), ORIGINS)
         known = [np.isin(each.series_ids, frame["series_id"].unique()) for each in origins]
-        # Who began after a cutoff was not there.
+        # A series that begins after the cutoff is not there.
         assert known[0].all()
-        return [each.quantiles["model"][mine] for each, mine in zip(origins, known, strict=True)]
+        return [each.quantiles["model"][mask] for each, mask in zip(origins, known, strict=True)]
 
     return run_on
 
@@ -130,13 +130,13 @@ def test_absurd_values_after_a_cutoff_change_no_forecast_from_it(forecast_from, 
     np.testing.assert_array_equal(forecast_from(history_frame, first, "each")[0], as_it_was[0])
     one, other = (forecast_from(history_frame, day, "once") for day in (whole, second))
     np.testing.assert_array_equal(one[0], as_it_was[0])
-    for mine, poisoned in zip(one, other, strict=True):
-        np.testing.assert_array_equal(mine, poisoned)
-    # A network that was trained a week later forecasts otherwise.
+    for forecast, poisoned in zip(one, other, strict=True):
+        np.testing.assert_array_equal(forecast, poisoned)
+    # A network that is trained a week later forecasts something else.
     assert (one[1] != as_it_was[1]).any()
 
 
-def test_a_challenger_that_is_not_installed_is_told_before_anything_is_read(make_job, monkeypatch):
+def test_a_challenger_that_is_not_installed_is_refused_before_anything_is_read(make_job, monkeypatch):
     monkeypatch.setitem(sys.modules, "statsforecast", None)
     job = make_job(source={"table": "nowhere"})
     result = CliRunner().invoke(main, ["backtest", str(job), "--challengers", "theta"])

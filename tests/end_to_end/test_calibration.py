@@ -1,4 +1,4 @@
-"""Nights whose quantiles are calibrated: by evaluations before them alone, and undone where they are judged."""
+"""Nights whose quantiles are calibrated by earlier evaluations only; scoring undoes the calibration."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FIRST, LAST = 3, 9
 
 @pytest.fixture(scope="module")
 def week(make_job_in, tmp_path_factory):
-    """A job that ran every night of a week; not to be changed."""
+    """A job that ran every night of a week. Tests do not change it."""
     job = make_job_in(tmp_path_factory.mktemp("week"), calibration={"hindcast_weight": 0.5})
     for day in range(FIRST, LAST + 1):
         run_night(job, cutoff=f"2024-02-{day:02}")
@@ -39,10 +39,10 @@ def rows(job, cutoff):
     return table.drop(columns=["run_id", "created_at"]).sort_values(["series_id", "step"]).reset_index(drop=True)
 
 
-def test_the_first_night_is_calibrated_by_evaluations_that_the_model_had_not_learnt_from(week):
+def test_the_first_night_is_calibrated_by_evaluations_that_are_not_in_sample(week):
     places, cutoffs = nights(week)
     known = Evidence.from_arrays(unpacked(history.calibration_evidence(places.engine(), "small", cutoffs[0])))
-    # Two weeks are held out, each evaluation counts half, less as it grows older.
+    # Two weeks are held out. Each evaluation has half the weight of a live one, and less with age.
     assert known.evaluations.max() == pytest.approx(0.5 * (0.5 ** (np.arange(14) / 60)).sum(), rel=1e-6)
     applied = Calibration.from_arrays(unpacked(history.applied_calibration(places.engine(), "small", cutoffs[0])))
     assert applied.series_ids.tolist() == ["a", "b", "c", "d", "e", "f"]
@@ -62,7 +62,7 @@ def test_evaluations_add_up_from_night_to_night(week):
         Evidence.from_arrays(unpacked(history.calibration_evidence(places.engine(), "small", cutoff)))
         for cutoff in cutoffs
     ]
-    # Each step comes true for the first time on another evaluation.
+    # The first actual of each step arrives on another evaluation.
     assert all(after.evaluations[0] > before.evaluations[0] for before, after in pairwise(found[1:]))
     assert found[-1].evaluations[0] > found[-1].evaluations[-1]
     assert found[-1].series_ids.tolist() == ["a", "b", "c", "d", "e", "f", "short"]
@@ -86,9 +86,9 @@ def test_without_calibration_the_networks_own_quantiles_are_published(week, tmp_
     run_night(job, cutoff="2024-02-09")
     raw, published = rows(job, cutoffs[-1]), rows(week, cutoffs[-1])
     by = Calibration.from_arrays(unpacked(history.applied_calibration(places.engine(), "small", cutoffs[-1])))
-    mine = raw["source"] == "model"
+    from_model = raw["source"] == "model"
     levels = ["q0_1", "q0_5", "q0_9"]
-    quantiles = raw.loc[mine, levels].to_numpy().reshape(6, 7, 3)
-    np.testing.assert_allclose(published.loc[mine, levels].to_numpy().reshape(6, 7, 3), by.quantiles(quantiles))
-    assert published.loc[~mine].equals(raw.loc[~mine])
-    assert not np.allclose(published.loc[mine, levels], raw.loc[mine, levels])
+    quantiles = raw.loc[from_model, levels].to_numpy().reshape(6, 7, 3)
+    np.testing.assert_allclose(published.loc[from_model, levels].to_numpy().reshape(6, 7, 3), by.quantiles(quantiles))
+    assert published.loc[~from_model].equals(raw.loc[~from_model])
+    assert not np.allclose(published.loc[from_model, levels], raw.loc[from_model, levels])

@@ -1,4 +1,4 @@
-"""Nights that were missed, repeated or overtaken, and stretches of them run afterwards."""
+"""Nights that were missed, repeated or overtaken, and backfills of several nights."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ from tasks.training.champion import champion_as_of
 
 @pytest.fixture(autouse=True)
 def _no_reports(monkeypatch):
-    # They take most of so small a night.
+    # Reports take most of the time of a small night.
     monkeypatch.setattr("flows.night.stages.write_report", lambda night: night.places.report)
 
 
 @pytest.fixture
 def run_until(make_job, history_frame):
-    """Makes a job of the fallback's forecasts alone with nights on 1, 2 and 3 February; gives its file."""
+    """Makes a job that only the fallback forecasts, with nights on 1, 2 and 3 February; gives its file."""
 
     def make(**settings):
         job = make_job(**{"forecast": {"min_history": 10_000}, **settings})
@@ -54,7 +54,7 @@ def evaluation(day: int) -> datetime:
 
 
 def days(job) -> list[int]:
-    """Of February, in the order in which their nights were run."""
+    """Days of February, in the order in which their nights ran."""
     rows = [row for row in history.runs(load_job(job).places.engine(), "small") if row["state"] == "completed"]
     order = {row["run_id"]: row["finished_at"] for row in rows}
     return [row["cutoff"].day for row in sorted(rows, key=lambda row: order[row["run_id"]])]
@@ -76,7 +76,7 @@ def test_missed_nights_are_run_oldest_first_where_the_job_says_so(run_until):
 
 
 def counted(job) -> dict[int, int]:
-    """Points of each evaluation, by its day."""
+    """Number of points of each evaluation, by its day."""
     losses = history.losses(load_job(job).places.engine(), "small", "all")
     return {row["evaluated_on"].day: row["n"] for row in losses}
 
@@ -153,7 +153,7 @@ def test_each_forecast_of_a_day_counts_on_one_evaluation_whenever_its_night_was_
         run(*some, following)
 
 
-def test_an_evaluation_that_finds_its_actuals_only_when_it_is_run_again_counts_none_twice(
+def test_an_evaluation_whose_actuals_are_there_only_on_its_second_run_counts_none_twice(
     run_until, history_frame, make_job
 ):
     job = run_until()
@@ -168,7 +168,7 @@ def test_an_evaluation_that_finds_its_actuals_only_when_it_is_run_again_counts_n
     assert counted(job)[4] == 0
 
 
-def test_by_default_only_the_newest_is_run_and_what_was_missed_is_said(run_until):
+def test_by_default_only_the_newest_night_runs_and_names_the_missed_ones(run_until):
     job = run_until()
     night = run_night(job, now=evaluation(6))
     assert night.note.startswith("2 nights were missed before and left out (nightcast backfill small.yaml --from 2024-")
@@ -262,7 +262,7 @@ def test_a_training_at_the_cutoff_of_a_crashed_night_does_not_make_it_done(run_u
     assert {row["kind"] for row in history.runs(loaded.places.engine(), "small")} == {"nightly", "train", "score"}
 
 
-def test_nights_side_by_side_say_the_same_as_one_after_the_other(run_until, tmp_path):
+def test_nights_side_by_side_give_the_same_tables_as_one_after_the_other(run_until, tmp_path):
     job = run_until()
     other = shutil.copytree(job.parent, tmp_path / "side_by_side") / job.name
     arguments = ["--from", "2024-02-02", "--to", "2024-02-06", "--train", "scratch", "--json"]
@@ -271,16 +271,16 @@ def test_nights_side_by_side_say_the_same_as_one_after_the_other(run_until, tmp_
     assert [night["cutoff"][:10] for night in many["nights"]] == ["2024-02-04", "2024-02-05", "2024-02-06"]
     assert [night["message"] for night in many["nights"]] == [night["message"] for night in one["nights"]]
 
-    def said(job) -> list[pd.DataFrame]:
+    def tables_of(job) -> list[pd.DataFrame]:
         engine = load_job(job).places.engine()
         cutoffs = [row["cutoff"] for row in history.publications(engine, "small")]
         forecasts = pd.concat([history.forecast_of(engine, "small", cutoff).to_pandas() for cutoff in cutoffs])
         losses, scores = pd.DataFrame(history.losses(engine, "small")), pd.DataFrame(history.scores(engine, "small"))
         return [forecasts.drop(columns=["run_id", "created_at"]), losses.drop(columns="run_id"), scores]
 
-    for mine, theirs in zip(said(job), said(other), strict=True):
-        assert len(mine)
-        pd.testing.assert_frame_equal(mine, theirs)
+    for one, another in zip(tables_of(job), tables_of(other), strict=True):
+        assert len(one)
+        pd.testing.assert_frame_equal(one, another)
 
 
 def test_nights_that_may_continue_one_anothers_model_are_not_run_side_by_side(make_job):
@@ -293,7 +293,7 @@ def test_a_backfill_takes_every_so_many_steps(run_until):
     assert ([night.cutoff.day for night in done.nights], done.skipped) == ([4, 7], 1)
 
 
-def test_a_job_that_is_being_run_is_run_by_nobody_else(run_until):
+def test_a_job_runs_only_once_at_a_time(run_until):
 
     job = run_until()
     places = load_job(job).places
@@ -308,7 +308,7 @@ def test_a_job_that_is_being_run_is_run_by_nobody_else(run_until):
     assert run_night(job, cutoff="2024-02-04").state == "completed"
 
 
-def test_a_night_of_then_takes_the_version_of_then_and_none_that_was_rolled_back(make_job):
+def test_a_past_night_takes_the_version_of_its_time_and_none_that_was_rolled_back(make_job):
     places = load_job(make_job()).places
     migrate(places.engine())
     for version, day in (("old", 1), ("first", 3), ("bad", 5), ("new", 20)):

@@ -1,4 +1,4 @@
-"""A night that only loads its model reads the newest rows, and publishes and scores what it would from all of them."""
+"""A night that only loads its model reads the newest rows, with the same forecasts and scores as from all rows."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TRAINED, LOADED = "2023-10-28", "2023-11-04"  # days 879 and 886
 
 @pytest.fixture(scope="module")
 def long_frame() -> pd.DataFrame:
-    """900 days of whole series, and of some that are not; `new` begins after the night that trains."""
+    """Series of 900 days, some with gaps; `new` begins after the night that trains."""
     rng = np.random.default_rng(11)
     days = np.arange(900)
     kept = {
@@ -49,10 +49,10 @@ def long_frame() -> pd.DataFrame:
     for number, (name, mask) in enumerate(kept.items()):
         values = 10 * (number + 1) + 5 * np.sin(2 * np.pi * days / 7 + number) + rng.normal(0, 0.5, 900)
         values = np.where(name == "never", np.nan, values)
-        # Nobody wrote the region down lately.
+        # The newest rows have no region.
         region = np.where((days > 400) & (name == "sparse"), None, "north" if number % 2 else "south")
         size = np.where(days > 400, np.nan, number)
-        # Every other week, but only lately: a night that reads no more than this must not take it for what never holds.
+        # Every other week, but only in the newest rows. A night that reads only these must not choose other criteria.
         promotion = np.where((days > 700) & (days // 7 % 2 == 0), 1.0, 0.0)
         columns = {"series_id": name, "day": DAYS, "value": values.round(3), "region": region, "size": size}
         columns |= {"promotion": promotion}
@@ -62,7 +62,7 @@ def long_frame() -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def trained_once(make_job_in, tmp_path_factory, long_frame) -> Path:
-    """A job whose first night has trained, from SQLite; not to be changed, but copied."""
+    """A job whose first night has trained, from SQLite. Tests copy it and do not change it."""
     folder = tmp_path_factory.mktemp("trained")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SOURCE_URL", f"sqlite:///{folder / 'source.db'}")
@@ -78,21 +78,21 @@ def trained_once(make_job_in, tmp_path_factory, long_frame) -> Path:
 
 @pytest.fixture
 def trained(trained_once, tmp_path, monkeypatch) -> Path:
-    """A job of this test's own whose first night has trained."""
+    """A copy of that job for one test."""
     shutil.copytree(trained_once.parent, tmp_path / "copy")
     monkeypatch.setenv("SOURCE_URL", f"sqlite:///{tmp_path / 'copy' / 'source.db'}")
     return tmp_path / "copy" / trained_once.name
 
 
 def changed(job: Path, **parts: dict) -> None:
-    """Merge other settings into a job's file."""
+    """Change settings in a job's file."""
     content = yaml.safe_load(job.read_text(encoding="utf-8"))
     content |= {name: content.get(name, {}) | part for name, part in parts.items()}
     job.write_text(yaml.safe_dump(content), encoding="utf-8")
 
 
 def rows_up_to(frame: pd.DataFrame, day: str) -> int:
-    """Those of the seven days ahead among them, of which the promotions are known."""
+    """Rows up to seven days after a day, since promotions are known for the horizon."""
     return int((frame["day"] <= pd.Timestamp(day) + pd.Timedelta(days=7)).sum())
 
 
@@ -125,9 +125,9 @@ def test_a_night_that_loads_reads_less_and_publishes_and_scores_the_same(
     assert (night.train_mode, whole.train_mode) == ("load", "load")
     assert night.fallback_reasons == whole.fallback_reasons
     assert (night.series, night.rows) == (10, 70)
-    for mine, other in zip(less, kept_of(trained, night.cutoff), strict=True):
-        assert len(mine)
-        pd.testing.assert_frame_equal(mine, other, rtol=1e-6, atol=1e-6)
+    for partial, other in zip(less, kept_of(trained, night.cutoff), strict=True):
+        assert len(partial)
+        pd.testing.assert_frame_equal(partial, other, rtol=1e-6, atol=1e-6)
     assert night.rows_read < 0.5 * whole.rows_read == 0.5 * rows_up_to(frame, LOADED)
     engine = load_job(trained).places.engine()
     assert [run["rows_read"] for run in history.runs(engine, "small")][:2] == [whole.rows_read, night.rows_read]
@@ -139,18 +139,18 @@ def test_a_night_that_loads_reads_less_and_publishes_and_scores_the_same(
     since = audit["rows_since"][:10]
     assert "2022-06-01" < since <= "2023-04-18"  # the fallback looks back 200 days
     assert night.rows_read == rows_up_to(frame, LOADED) - (frame["day"] < since).sum()
-    # One way of telling days apart, and some of them are unlike the naive's.
+    # Special days have one definition, and there are some.
     engine = load_job(trained).places.engine()
     losses = [row for row in history.losses(engine, "small", "all") if row["n"]]
-    told = {row["special_definition"] for row in (*losses, *history.hindcast_losses(engine, "small"))}
-    assert told == {'{"columns": ["promotion"], "left_out": [], "holidays": []}'}
-    # Where a day had no value the naive takes one of two weeks before, which was like it.
+    definitions = {row["special_definition"] for row in (*losses, *history.hindcast_losses(engine, "small"))}
+    assert definitions == {'{"columns": ["promotion"], "left_out": [], "holidays": []}'}
+    # Where a day had no value, the naive repeats the same day two weeks before, whose promotion was the same.
     assert all(row["n"] / 2 < row["special_n"] < row["n"] for row in losses)
     assert f"from {since} on" in page
 
 
 def test_a_night_that_turns_out_to_train_reads_everything(trained, long_frame):
-    # One of nine series is new, which only the rows show.
+    # One of nine series is new, and only the rows show it.
     changed(trained, training={"new_series_share": 0.1})
 
     night = run_night(trained, cutoff=LOADED)
@@ -165,9 +165,9 @@ def test_a_night_that_turns_out_to_train_reads_everything(trained, long_frame):
         {"hierarchy": {"aggregates": [[]]}},
         {"source": {"table": None, "query": "SELECT * FROM history"}},
     ],
-    ids=["units are mended", "sums", "no bound"],
+    ids=["changes of unit", "aggregates", "no bound"],
 )
-def test_where_old_rows_may_matter_all_are_read(trained, long_frame, monkeypatch, parts):
+def test_all_rows_are_read_where_old_ones_may_matter(trained, long_frame, monkeypatch, parts):
     old = load_job(trained)
     fingerprint = source_fingerprint(old.job, old.base)
     monkeypatch.setattr(plan_module, "source_fingerprint", lambda *_: fingerprint)
@@ -186,7 +186,7 @@ def test_where_old_rows_may_matter_all_are_read(trained, long_frame, monkeypatch
     ],
     ids=["policies", "query"],
 )
-def test_a_summary_of_another_history_is_not_believed(trained, long_frame, parts):
+def test_a_summary_of_another_history_is_not_used(trained, long_frame, parts):
     changed(trained, **parts)
 
     night = run_night(trained, cutoff=LOADED)
@@ -209,13 +209,13 @@ def test_an_evaluation_that_counts_what_nights_filled_in_later_forecast_reads_th
     engine = load_job(trained).places.engine()
     counted = {row["evaluated_on"].day: row["n"] for row in history.losses(engine, "small", "all")}
     observed = long_frame.dropna(subset="value").groupby("day").size()
-    # What the two nights forecast, a week ahead, but for the day that the second of them has counted.
+    # Both nights forecast a week ahead. The second has counted one of those days already.
     march = observed["2023-03-03":"2023-03-08"].sum() + observed["2023-03-03":"2023-03-09"].sum()
     assert counted[5] == march + 2 * observed["2023-11-05"]
     assert counted[6] == 3 * observed["2023-11-06"]
 
 
-def test_where_the_newest_rows_show_no_value_all_are_read(trained, long_frame):
+def test_all_rows_are_read_where_the_newest_ones_have_no_value(trained, long_frame):
     since = run_night(trained, cutoff=LOADED).rows_read
     with connect(resolve_url(os.environ["SOURCE_URL"])).begin() as connection:
         connection.exec_driver_sql("UPDATE history SET value = NULL WHERE day >= '2023-01-01'")

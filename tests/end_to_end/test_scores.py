@@ -1,4 +1,4 @@
-"""What is scored of real nights: classes by volume, versions, and how much forecasts change from night to night."""
+"""Scores of real nights: volume classes, versions, and how much forecasts change from night to night."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FIRST, SECOND = datetime(2024, 2, 1, tzinfo=UTC), datetime(2024, 2, 2, tzinfo=UT
 
 @pytest.fixture(scope="module")
 def shops() -> pd.DataFrame:
-    """Thirty series, the size of each ten times its number and one more."""
+    """Thirty series; the size of each is ten times its number, counted from one."""
     rng, week = np.random.default_rng(3), np.sin(2 * np.pi * np.arange(140) / 7)
     frames = [
         pd.DataFrame({"series_id": f"s{i:02d}", "day": DAYS, "value": (10 * (i + 1) + week + rng.normal(0, 0.3, 140))})
@@ -33,7 +33,7 @@ def shops() -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def ran(make_job_in, shops, tmp_path_factory) -> Path:
-    """Two nights of the fallback, which take no training; not to be changed."""
+    """Two nights of the fallback, which need no training. Tests do not change it."""
     job = make_job_in(tmp_path_factory.mktemp("scores"), shops, forecast={"min_history": 10_000})
     for cutoff in (FIRST, SECOND):
         run_night(job, cutoff=cutoff.isoformat())
@@ -50,7 +50,7 @@ def scores_of(job: Path, cutoff: datetime, metric: str) -> dict:
     return {row["segment"]: row for row in rows if row["step"] == 0}
 
 
-def test_classes_by_volume_are_scored_and_watched_like_any_segment(ran, shops):
+def test_volume_classes_are_scored_and_watched_like_any_segment(ran, shops):
     mae = scores_of(ran, FIRST, "mae")
     joined = (
         frame_of(ran, FIRST)["median"]
@@ -67,7 +67,7 @@ def test_classes_by_volume_are_scored_and_watched_like_any_segment(ran, shops):
     assert watched == {"all", "region=a", "region=b", "volume=low", "volume=middle", "volume=high"}
 
 
-def test_the_revision_is_how_far_tonights_forecasts_lie_from_last_nights_of_the_same_days(ran, shops):
+def test_instability_is_how_far_tonights_forecasts_are_from_last_nights_of_the_same_days(ran, shops):
     before, tonight = frame_of(ran, FIRST), frame_of(ran, SECOND)
     both = tonight.join(before.add_suffix("_before"), how="inner")
     assert len(both) == 30 * 6
@@ -81,13 +81,13 @@ def test_the_revision_is_how_far_tonights_forecasts_lie_from_last_nights_of_the_
         ((both["baseline"] - both["baseline_before"]).abs() / unit).mean(), rel=1e-4
     )
     losses = history.losses(load_job(ran).places.engine(), "small")
-    told = {(each["evaluated_on"], each["segment"]): each["instability"] for each in losses}
-    assert told[SECOND, "all"] == row["value"]
-    assert told[SECOND, "region=a"] == scores_of(ran, SECOND, "instability")["region=a"]["value"]
-    assert told[FIRST, "all"] is None
+    instability = {(each["evaluated_on"], each["segment"]): each["instability"] for each in losses}
+    assert instability[SECOND, "all"] == row["value"]
+    assert instability[SECOND, "region=a"] == scores_of(ran, SECOND, "instability")["region=a"]["value"]
+    assert instability[FIRST, "all"] is None
 
 
-def test_a_night_of_the_fallback_is_told_from_those_of_a_version(ran, two_nights):
+def test_a_night_of_the_fallback_has_another_version_segment_than_a_night_of_a_version(ran, two_nights):
     mae = scores_of(ran, FIRST, "mae")
     assert mae["version=fallback"]["value"] == mae["all"]["value"]
     assert {row["model_version"] for row in mae.values()} == {"fallback"}
@@ -97,7 +97,7 @@ def test_a_night_of_the_fallback_is_told_from_those_of_a_version(ran, two_nights
     assert mae[f"version={version}"]["n"] == 42
 
 
-def test_scoring_alone_finds_the_revision_in_the_tables_too(ran):
+def test_scoring_alone_finds_the_instability_in_the_tables(ran):
     before = scores_of(ran, SECOND, "instability")
     run_here(NightRequest(ran, "score", SECOND, "never", now=datetime(2024, 2, 3, tzinfo=UTC)))
     assert scores_of(ran, SECOND, "instability") == before

@@ -1,11 +1,11 @@
-"""What a backtest makes of forecasts: by step, by segment, and against each other."""
+"""The scores of a backtest: by step, by segment, and of forecasters against each other."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from models.evaluation.backtest import Judged, Origin, judge_origins
+from models.evaluation.backtest import BacktestResult, Origin, score_origins
 from models.evaluation.scales import scales_at
 from models.panel.panel import Panel
 
@@ -14,7 +14,7 @@ LEVELS = np.array([0.1, 0.5, 0.9])
 
 @pytest.fixture
 def whole() -> Panel:
-    """Four series of 40 days that end at grid position 1000; the last one has but 15."""
+    """Four series of 40 days that end at grid position 1000; the last one has only 15."""
     rng = np.random.default_rng(2)
     series = [rng.normal(10, 2, length).astype(np.float32) for length in (40, 40, 40, 15)]
     return Panel(
@@ -52,8 +52,8 @@ def origins(whole) -> list[Origin]:
 
 
 @pytest.fixture
-def judged(whole, origins) -> Judged:
-    return judge_origins(whole, origins, LEVELS)
+def result(whole, origins) -> BacktestResult:
+    return score_origins(whole, origins, LEVELS)
 
 
 def actuals(whole: Panel, each: Origin) -> np.ndarray:
@@ -62,7 +62,7 @@ def actuals(whole: Panel, each: Origin) -> np.ndarray:
     return np.array([whole.values[end - back : end - back + 5] for end in ends])
 
 
-def test_every_step_and_segment_has_each_methods_error(whole, origins, judged):
+def test_every_step_and_segment_has_the_error_of_each_forecaster(whole, origins, result):
     found: dict[str, list[np.ndarray]] = {"model": [], "theta": [], "naive": []}
     for each in origins:
         actual = actuals(whole, each)
@@ -70,19 +70,19 @@ def test_every_step_and_segment_has_each_methods_error(whole, origins, judged):
         found["theta"].append(np.abs(each.quantiles["theta"][..., 1] - actual))
         found["naive"].append(np.abs(each.baseline - actual))
     errors = {name: np.concatenate(each) for name, each in found.items()}
-    mae = {row["step"]: row for row in judged.scores if row["metric"] == "mae"}
+    mae = {row["step"]: row for row in result.scores if row["metric"] == "mae"}
     assert mae[0]["value"] == pytest.approx(errors["model"].mean(), rel=1e-5)
     assert mae[3]["value"] == pytest.approx(errors["model"][:, 2].mean(), rel=1e-5)
     assert mae[3]["baseline_value"] == pytest.approx(errors["naive"][:, 2].mean(), rel=1e-5)
     assert mae[3]["challengers"]["theta"] == pytest.approx(errors["theta"][:, 2].mean(), rel=1e-5)
-    of_segments = {row["segment"]: row for row in judged.segments if row["metric"] == "mae"}
+    of_segments = {row["segment"]: row for row in result.segments if row["metric"] == "mae"}
     assert of_segments["big"]["value"] == pytest.approx(errors["model"][[0, 2, 3, 5]].mean(), rel=1e-5)
     assert (of_segments["new"]["n"], of_segments["new"]["value"]) == (5, pytest.approx(errors["model"][6].mean()))
-    assert judged.forecasts == 7
-    assert judged.by_fallback == {"model": {"silent": 2}, "theta": {}}
+    assert result.forecasts == 7
+    assert result.by_fallback == {"model": {"silent": 2}, "theta": {}}
 
 
-def test_a_difference_is_that_of_mean_scaled_errors_forecast_by_forecast(whole, origins, judged):
+def test_a_difference_is_the_mean_over_forecasts_of_the_difference_of_mean_scaled_errors(whole, origins, result):
     first, second = [], []
     for each in origins:
         place = np.searchsorted(whole.series_ids, each.series_ids)
@@ -90,7 +90,7 @@ def test_a_difference_is_that_of_mean_scaled_errors_forecast_by_forecast(whole, 
         actual = actuals(whole, each)
         first.append(np.abs(each.quantiles["model"][..., 1] - actual).mean(axis=1) / unit)
         second.append(np.abs(each.baseline - actual).mean(axis=1) / unit)
-    rows = {(row["segment"], row["metric"], row["against"]): row for row in judged.differences}
+    rows = {(row["segment"], row["metric"], row["against"]): row for row in result.differences}
     assert set(rows) == {
         (segment, metric, against)
         for segment in ("all", "big", "new")

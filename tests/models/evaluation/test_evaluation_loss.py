@@ -26,7 +26,7 @@ def sums_of(nights: list[PastNight], scales, after_index: int, special_days: Spe
 
 @pytest.fixture
 def evaluation_losses(panel_of):
-    """The losses of nights none of whose days is special."""
+    """The losses of nights without special days."""
 
     def losses(nights: list[PastNight], scales, after_index: int, segments) -> dict[str, EvaluationLoss]:
         panel: Panel = panel_of(*[[0.0]] * len(segments["all"]))
@@ -75,19 +75,19 @@ def test_points_on_special_days_have_a_loss_of_their_own(panel_of, night_of, eva
         panel_of([0, 1, 2, 3, 10, 20], [0, 1, 2, 3, 10, 20]), known_future=known, known_future_names=("promotion",)
     )
     rows = [(0, 1, [10, 15, 18], 10), (1, 1, [10, 20, 30], 12)]
-    night, everybody = night_of(panel, 99, rows), {"all": np.ones(2, bool)}
+    night, segments = night_of(panel, 99, rows), {"all": np.ones(2, bool)}
     criteria = SpecialDayCriteria.choose(panel)
     sums = sums_of([night], np.full((1, 2), 2.0), 99, SpecialDays(panel, criteria))
-    loss = losses_of(sums, everybody, criteria.text)["all"]
+    loss = losses_of(sums, segments, criteria.text)["all"]
     assert (loss.n, loss.special_n, loss.special_definition) == (2, 1, criteria.text)
     assert loss.special_loss == pytest.approx((1 + 2.5 + 1.8) / 3 / 2)
     assert loss.special_baseline_loss == pytest.approx((1 + 5 + 9) / 3 / 2)
-    # The loss is of both, as it always was.
-    plain = evaluation_losses([night], np.full((1, 2), 2.0), 99, everybody)["all"]
+    # The loss counts both points, as without special days.
+    plain = evaluation_losses([night], np.full((1, 2), 2.0), 99, segments)["all"]
     assert (loss.loss, loss.baseline_loss, plain.special_n) == (plain.loss, plain.baseline_loss, None)
 
 
-def test_segments_are_judged_apart_and_one_without_points_has_no_loss(panel_of, night_of, evaluation_losses):
+def test_each_segment_has_its_own_loss_and_one_without_points_has_none(panel_of, night_of, evaluation_losses):
     panel = panel_of([0, 1, 2, 3], [9, 9, 9, 9], static={"region": np.array(["north", "south"])})
     night = night_of(panel, 99, [(0, 1, [2, 3, 4], 1)])
     segments = segments_of(panel, ["region"])
@@ -97,7 +97,7 @@ def test_segments_are_judged_apart_and_one_without_points_has_no_loss(panel_of, 
         "region=south": [False, True],
     }
     losses = evaluation_losses([night], scales_at(panel, 2, [99]), 99, segments)
-    # Two of their figures are NaN, which nothing equals.
+    # Some of their figures are NaN, which is not equal to itself.
     assert repr(losses["region=north"]) == repr(losses["all"])
     assert losses["region=south"].n == 0
     assert np.isnan(losses["region=south"].loss)
@@ -116,7 +116,7 @@ def test_without_a_symmetric_interval_there_is_no_coverage(panel_of, night_of, e
     )
 
 
-def test_a_constant_series_is_judged_by_its_own_size(panel_of, night_of, evaluation_losses):
+def test_the_error_of_a_constant_series_is_in_units_of_its_own_size(panel_of, night_of, evaluation_losses):
     panel = panel_of([8, 8, 8, 8])
     night = night_of(panel, 99, [(0, 1, [6, 6, 6], 8)])
     assert evaluation_losses([night], scales_at(panel, 2, [99]), 99, {"all": np.ones(1, bool)})["all"].bias == -2 / 8

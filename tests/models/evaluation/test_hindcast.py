@@ -41,12 +41,12 @@ def forecaster(panel):
     return fit(panel, FORECAST, NETWORK, TrainingSettings(max_steps=5))[0]
 
 
-def everybody(panel):
+def segments_of(panel):
     return {"all": np.ones(len(panel), bool), "half": np.arange(len(panel)) < 2}
 
 
 def test_an_evaluations_loss_is_that_of_each_cutoff_forecast_alone(panel, forecaster):
-    evaluations = hindcast(forecaster, panel, FORECAST, everybody(panel), 20, 1)
+    evaluations = hindcast(forecaster, panel, FORECAST, segments_of(panel), 20, 1)
 
     assert [evaluation.steps_back for evaluation in evaluations] == [*range(19, -1, -1)]
     chosen = next(evaluation for evaluation in evaluations if evaluation.steps_back == 3)
@@ -79,15 +79,15 @@ def test_an_evaluations_loss_is_that_of_each_cutoff_forecast_alone(panel, foreca
 
 def test_an_evaluation_has_a_loss_of_special_days(panel):
     promotion = np.zeros((4, 200 + panel.horizon, 1), np.float32)
-    # Of two series, four days before the cutoff.
+    # Two series have a promotion four days before the cutoff.
     promotion[:2, 195] = 1
     panel = replace(panel, known_future=promotion.reshape(-1, 1), known_future_names=("promotion",))
     forecaster = fit(panel, FORECAST, NETWORK, TrainingSettings(max_steps=5))[0]
     evaluations = {
         evaluation.steps_back: evaluation.losses
-        for evaluation in hindcast(forecaster, panel, FORECAST, everybody(panel), 20, 1)
+        for evaluation in hindcast(forecaster, panel, FORECAST, segments_of(panel), 20, 1)
     }
-    # Seven nights forecast the day, each for two series.
+    # Seven nights forecast that day, each for two series with a promotion.
     promoted = evaluations[4]
     assert (promoted["all"].n, promoted["all"].special_n, promoted["half"].special_n) == (28, 14, 14)
     assert promoted["half"].special_loss == promoted["half"].loss == promoted["all"].special_loss
@@ -96,16 +96,16 @@ def test_an_evaluation_has_a_loss_of_special_days(panel):
     assert np.isnan(evaluations[3]["all"].special_loss)
 
 
-def test_what_came_after_an_evaluation_changes_nothing_of_it(panel, forecaster):
+def test_an_evaluation_does_not_depend_on_later_values(panel, forecaster):
     poisoned = panel.values.copy().reshape(4, 200)
     poisoned[:, -10:] = 1e4
-    changed = hindcast(forecaster, replace(panel, values=poisoned.ravel()), FORECAST, everybody(panel), 40, 1)
+    changed = hindcast(forecaster, replace(panel, values=poisoned.ravel()), FORECAST, segments_of(panel), 40, 1)
 
-    before = hindcast(forecaster, panel, FORECAST, everybody(panel), 40, 1)
+    before = hindcast(forecaster, panel, FORECAST, segments_of(panel), 40, 1)
 
     for one, other in zip(before, changed, strict=True):
         if one.steps_back >= 10:
-            # Running sums over what comes after leave their rounding, and nothing else.
+            # Running sums over later values change the rounding, and nothing else.
             assert one.losses["half"].loss == pytest.approx(other.losses["half"].loss, rel=1e-6)
             assert one.losses["all"].baseline_loss == other.losses["all"].baseline_loss
             assert one.losses["all"].instability == pytest.approx(other.losses["all"].instability, rel=1e-6)
@@ -114,14 +114,14 @@ def test_what_came_after_an_evaluation_changes_nothing_of_it(panel, forecaster):
 
 
 def test_evaluations_on_held_out_actuals_are_not_in_sample(panel, forecaster):
-    evaluations = hindcast(forecaster, panel, FORECAST, everybody(panel), 40, 1)
+    evaluations = hindcast(forecaster, panel, FORECAST, segments_of(panel), 40, 1)
 
     # Two weeks are held out.
     assert [evaluation.steps_back for evaluation in evaluations if not evaluation.in_sample] == [*range(13, -1, -1)]
 
 
-def test_evaluations_of_several_steps_take_each_point_once(panel, forecaster):
-    evaluations = hindcast(forecaster, panel, FORECAST, everybody(panel), 10, 7)
+def test_evaluations_of_several_steps_count_each_point_once(panel, forecaster):
+    evaluations = hindcast(forecaster, panel, FORECAST, segments_of(panel), 10, 7)
 
     assert [evaluation.steps_back for evaluation in evaluations][-2:] == [7, 0]
     assert {evaluation.losses["all"].n for evaluation in evaluations} == {28}
@@ -129,6 +129,6 @@ def test_evaluations_of_several_steps_take_each_point_once(panel, forecaster):
     assert all(np.isnan(evaluation.losses["all"].instability) for evaluation in evaluations)
 
 
-def test_a_short_history_leaves_half_to_learn_from(panel, forecaster):
-    assert len(hindcast(forecaster, panel, FORECAST, everybody(panel), 500, 1)) == 93
-    assert hindcast(forecaster, panel.newest(12), FORECAST, everybody(panel), 500, 1) == []
+def test_a_hindcast_leaves_half_of_the_history_before_it(panel, forecaster):
+    assert len(hindcast(forecaster, panel, FORECAST, segments_of(panel), 500, 1)) == 93
+    assert hindcast(forecaster, panel.newest(12), FORECAST, segments_of(panel), 500, 1) == []

@@ -47,7 +47,7 @@ def test_a_day_is_special_where_what_was_known_ahead_differs_from_the_day_that_t
     assert special.tolist() == [[False, False, True, True], [False, False, False, False]]
 
 
-def test_a_past_night_is_judged_by_the_days_that_it_repeated():
+def test_the_special_days_of_a_past_night_depend_on_the_days_that_it_repeated():
     days = days_of(panel_of(([0, 0, 0, 0, 1, 0], [0, 0, 0, 0])))
     # Three days earlier the naive had only zeros; its second step was the promotion.
     assert days.at(np.array([0]), CUTOFF - 3, np.array([1])).tolist() == [False]
@@ -98,7 +98,7 @@ def test_where_the_naive_skips_a_day_without_a_value_the_day_that_it_takes_is_co
     assert not days_of(replace(panel, values=closed)).at(np.array([0]), CUTOFF, STEPS).any()
 
 
-def test_a_covariate_that_was_not_known_for_long_is_judged_by_what_is_known_of_it():
+def test_only_known_values_decide_whether_a_covariate_changes_with_every_season():
     warmth = [np.nan] * 40 + np.linspace(10, 20, 10).tolist()
     assert SpecialDayCriteria.choose(panel_of((warmth[:46], warmth[46:]))).columns == ()
     unknown = [np.nan] * 50
@@ -109,7 +109,7 @@ def test_criteria_hold_until_the_job_has_other_covariates_or_holidays():
     mostly = panel_of(([0, 0, 0, 1, 0, 0], [0, 0, 0, 0]), holidays=("ES",))
     criteria = SpecialDayCriteria.choose(mostly)
     assert criteria == SpecialDayCriteria(("promotion",), (), ("ES",))
-    # A night that reads but a busy season would choose otherwise.
+    # A night that reads only a busy season would choose otherwise.
     busy = panel_of(([0, 0, 1, 1, 0, 0], [1, 1, 0, 0]), holidays=("ES",))
     assert SpecialDayCriteria.choose(busy).left_out == ("promotion",)
     assert SpecialDayCriteria.choose(busy, criteria.text) == criteria

@@ -30,7 +30,7 @@ def panel_of(values: np.ndarray, **facts: Any) -> Panel:
 
 @pytest.fixture
 def steady() -> Panel:
-    """Series 0 to 29, the size of each its own number and one more."""
+    """Series 0 to 29; the size of each is its number plus one."""
     return panel_of(np.repeat(np.arange(1.0, 31.0)[:, None], 200, axis=1))
 
 
@@ -38,19 +38,19 @@ def members(segments: dict) -> dict[str, list[int]]:
     return {name: np.flatnonzero(mask).tolist() for name, mask in segments.items()}
 
 
-def test_thirds_of_the_series_go_by_their_size(steady):
+def test_classes_are_thirds_of_the_series_by_size(steady):
     assert members(VolumeClasses(steady).at(LAST)) == {
         "volume=low": [*range(10)], "volume=middle": [*range(10, 20)], "volume=high": [*range(20, 30)],
     }  # fmt: skip
 
 
-def test_a_size_is_of_what_was_observed_whatever_its_sign(steady):
+def test_a_size_is_the_mean_of_observed_values_without_their_sign(steady):
     values = -steady.values.reshape(30, 200)
     values[29, ::2] = np.nan
     assert members(VolumeClasses(panel_of(values)).at(LAST)) == members(VolumeClasses(steady).at(LAST))
 
 
-def test_series_of_one_size_share_a_class_and_an_empty_class_is_none():
+def test_series_of_one_size_share_a_class_and_an_empty_class_is_left_out():
     sizes = np.where(np.arange(30) < 25, 1.0, 9.0)
     assert members(VolumeClasses(panel_of(np.repeat(sizes[:, None], 99, axis=1))).at(LAST)) == {
         "volume=high": [*range(30)]
@@ -69,7 +69,7 @@ def test_classes_are_drawn_anew_only_once_in_four_weeks():
     assert [LAST - 100 + i for i in changes] == [924, 952, 980]
 
 
-def test_nothing_after_a_nights_cutoff_matters(steady):
+def test_classes_do_not_depend_on_values_after_the_cutoff(steady):
     poisoned = steady.values.reshape(30, 200).copy()
     poisoned[:15, -60:] = 1e9
     night = LAST - 60
@@ -86,7 +86,7 @@ def test_no_class_depends_on_more_history_than_it_says(steady):
         assert members(VolumeClasses(short).at(night)) == members(VolumeClasses(random).at(night))
 
 
-def test_a_series_that_is_new_joins_a_class_when_they_are_drawn_next(steady):
+def test_a_new_series_joins_a_class_at_the_next_draw(steady):
     values = steady.values.reshape(30, 200).copy()
     new = np.full((1, 200), np.nan)
     new[0, -20:] = 1e6

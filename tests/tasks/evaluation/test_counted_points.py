@@ -24,7 +24,7 @@ def day(number: int) -> datetime:
 
 @pytest.fixture
 def ran(places):
-    """Notes a run of a night, an hour after the run before it, with what it left."""
+    """Writes a run of a night, an hour after the run before it, and the rows that it left."""
     runs: list[str] = []
 
     def note(number, points=6, part="nightly", state="completed"):
@@ -49,7 +49,7 @@ def ran(places):
 
 
 def found(places, number):
-    """Days of March: the evaluation before, and up to where the points of each night are counted."""
+    """Days of March: the evaluation before, and the day until which the points of each night were counted."""
     counted, first = counted_points(Ledger(places), day(number), GRID), GRID.position(day(1)) - 1
     assert counted.cutoff_index - first == number
     until = {night.day: index - first for night, index in counted.counted_until.items()}
@@ -60,23 +60,23 @@ def test_before_the_first_evaluation_nothing_is_counted(places, ran):
     assert found(places, 3) == (3, {})
     ran(3, points=0)
     ran(4, points=0)
-    # An evaluation without an actual counts none: the next one takes its days too.
+    # An evaluation without an actual counts no point, so the next one counts its days too.
     assert found(places, 5) == (3, {3: 3, 4: 4})
 
 
-def test_every_night_is_counted_up_to_the_evaluation_before(places, ran):
+def test_every_night_is_counted_until_the_evaluation_before(places, ran):
     for number in (3, 4, 5):
         ran(number, points=6 * (number - 3))
     assert found(places, 6) == (5, {3: 5, 4: 5, 5: 5})
     assert found(places, 5) == (4, {3: 4, 4: 4})
 
 
-def test_what_is_filled_in_finds_counted_what_was_there_alone(places, ran):
+def test_a_night_that_is_filled_in_finds_only_the_nights_counted_that_were_there(places, ran):
     for number in (2, 3, 6, 4, 5):
         ran(number, points=0 if number == 2 else 6)
     assert found(places, 4) == (3, {2: 6, 3: 6})
     assert found(places, 5) == (4, {2: 6, 3: 6, 4: 4})
-    # The sixth saw neither the fourth nor the fifth, nor does it when it is run again.
+    # The sixth evaluation saw neither the fourth night nor the fifth, also when it runs again.
     assert found(places, 6) == (3, {2: 3, 3: 3, 4: 6, 5: 6})
     assert found(places, 7) == (6, {2: 6, 3: 6, 4: 5, 5: 5, 6: 6})
     counted = counted_points(Ledger(places), day(7), GRID)
@@ -85,14 +85,14 @@ def test_what_is_filled_in_finds_counted_what_was_there_alone(places, ran):
     assert counted.has_uncounted(day(4), counted.cutoff_index - 1)
 
 
-def test_a_night_run_again_is_where_it_was_first(places, ran):
+def test_a_night_that_runs_again_keeps_its_place_in_the_order(places, ran):
     for number in (2, 3, 4, 2, 3):
         ran(number)
     assert found(places, 4) == (3, {2: 3, 3: 3})
     assert found(places, 5) == (4, {2: 4, 3: 4, 4: 4})
 
 
-def test_parts_of_a_night_are_of_what_they_did(places, ran):
+def test_a_part_of_a_night_counts_for_what_it_did(places, ran):
     ran(2, part="forecast")
     ran(3, part="train")
     ran(3, part="score")
@@ -103,13 +103,13 @@ def test_parts_of_a_night_are_of_what_they_did(places, ran):
     assert found(places, 3) == (2, {2: 2})
 
 
-def test_a_run_that_failed_counts_where_what_it_wrote_is_there(places, ran):
+def test_a_run_that_failed_counts_where_its_rows_are_there(places, ran):
     ran(2)
     ran(3, state="failed")
     ran(4, state="running")
     ran(3, part="train")
     assert found(places, 5) == (4, {2: 4, 3: 4, 4: 4})
-    # One that has left nothing has not been.
+    # A failed run that left no row does not count.
     write.start_run(places.engine(), "early", "sales", day(6), BEGAN - timedelta(days=1))
     write.finish_run(places.engine(), "early", "failed", BEGAN)
     ran(6)
@@ -117,7 +117,7 @@ def test_a_run_that_failed_counts_where_what_it_wrote_is_there(places, ran):
     assert found(places, 6) == (4, {2: 4, 3: 4, 4: 4})
 
 
-def test_where_no_run_is_kept_all_nights_were_on_time(places, ran):
+def test_nights_without_a_row_in_run_were_on_time(places, ran):
     for number in (4, 3, 2):
         ran(number)
     with places.engine().begin() as connection:
@@ -126,7 +126,7 @@ def test_where_no_run_is_kept_all_nights_were_on_time(places, ran):
     assert found(places, 4) == (3, {2: 3, 3: 3})
 
 
-def test_an_evaluation_that_counted_nothing_finds_counted_what_later_ones_did(places, ran):
+def test_an_evaluation_that_counted_nothing_comes_after_all_that_counted(places, ran):
     for number, points in ((2, 0), (3, 6), (4, 0), (5, 12)):
         ran(number, points)
     assert found(places, 4) == (3, {2: 5, 3: 5})

@@ -1,4 +1,4 @@
-"""Which scores are written: news only, and no fewer actuals than a later night has seen."""
+"""Which scores are written: those that changed, and none from fewer actuals than a later night has seen."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ def stored(places):
     }
 
 
-def test_what_is_said_already_is_not_written_again(ledger, stored):
+def test_a_score_that_is_stored_already_is_not_written_again(ledger, stored):
     rows = [row(), row("region=north", 2.0)]
     assert [keep_scores(ledger, rows) for _ in range(2)] == [2, 0]
     assert keep_scores(ledger, [row(), row("region=north", 3.0)]) == 1
     assert stored() == {"all": (1.0, 10), "region=north": (3.0, 10)}
 
 
-def test_a_version_that_forecasts_a_night_no_more_leaves_no_score_and_a_segment_that_is_gone_does(ledger, stored):
+def test_scores_of_a_version_that_no_longer_forecasts_the_night_are_deleted_and_those_of_a_segment_stay(ledger, stored):
     keep_scores(ledger, [row(), row("version=v1"), row("version=fallback"), row("region=north")])
     keep_scores(ledger, [row(version="v2"), row("version=v2"), row("version=fallback")])
-    keep_scores(ledger, [{**row(), "metric": "instability"}])  # which tells of no version
+    keep_scores(ledger, [{**row(), "metric": "instability"}])  # a metric without versions
     assert set(stored()) == {"all", "version=v2", "version=fallback", "region=north"}
     assert ledger.scores(NIGHT, "all", "mae")[0]["model_version"] == "v2"
 
 
-def test_a_past_night_writes_only_what_knows_as_many_actuals(ledger, stored):
+def test_a_past_night_replaces_no_score_from_more_actuals(ledger, stored):
     keep_scores(ledger, [row("a", n=10), row("b", n=10)])
     keep_scores(ledger, [row("a", 2.0, 9), row("b", 2.0, 10), row("c", 2.0, 1)], more_actuals=0)
     assert stored() == {"a": (1.0, 10), "b": (2.0, 10), "c": (2.0, 1)}

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from models.evaluation.backtest import Judged, Origin, judge_origins
+from models.evaluation.backtest import BacktestResult, Origin, score_origins
 from models.panel.panel import Panel
 from tasks.report.backtest_page import describe_difference, write_backtest
 from tasks.settings import Output
@@ -18,7 +18,7 @@ LEVELS = np.array([0.05, 0.5, 0.95])
 
 
 @pytest.fixture
-def judged() -> Judged:
+def judged() -> BacktestResult:
     rng = np.random.default_rng(0)
     values = rng.normal(10, 1, (6, 60)).astype(np.float32)
     panel = Panel(
@@ -46,10 +46,10 @@ def judged() -> Judged:
         )
         for back in (12, 8, 4)
     ]
-    return judge_origins(panel, origins, LEVELS)
+    return score_origins(panel, origins, LEVELS)
 
 
-def written(tmp_path, judged: Judged):
+def written(tmp_path, judged: BacktestResult):
     cutoffs = [datetime(2024, 3, day, tzinfo=UTC) for day in (1, 5, 9)]
     return write_backtest(Places("sales", tmp_path, Output()), judged, cutoffs, "trained once", UTC)
 
