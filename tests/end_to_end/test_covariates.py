@@ -67,9 +67,9 @@ def test_nights_with_holidays_static_numbers_and_promotions_from_a_table_of_thei
     assert "49 steps ahead without price" in " ".join(second["findings"])
     for day in (3, 4):
         rows = history.forecast_of(load_job(job).places.engine(), "small", datetime(2024, 2, day, tzinfo=UTC))
-        told = rows.to_pandas().set_index("series_id")
-        assert np.isfinite(told[["mean", "median", "q0_1", "q0_9"]]).all(axis=None)
-        assert set(told.loc[list("abcdef"), "source"]) == {"model"}
+        forecasts = rows.to_pandas().set_index("series_id")
+        assert np.isfinite(forecasts[["mean", "median", "q0_1", "q0_9"]]).all(axis=None)
+        assert set(forecasts.loc[list("abcdef"), "source"]) == {"model"}
 
     load_table(promotions.rename(columns={"price": "prices"}), tmp_path, "promotions")
     error = run("run", str(job), code=2)["error"]

@@ -20,7 +20,7 @@ from models.settings.forecast import ForecastSettings
 NOW = datetime(2024, 2, 1, tzinfo=UTC)
 NAN = float("nan")
 DAILY = ForecastSettings(frequency="D", horizon=2, lower_bound=0, min_history=2)
-# The tests' sources end in January whatever the moment.
+# The tests' sources end in January; the present moment does not matter.
 OLD = {"stale_after_steps": 10_000}
 
 
@@ -198,7 +198,7 @@ def test_a_cutoff_before_everything_is_an_error():
         build(rows(("a", "2024-01-01", 1)), cutoff=datetime(2020, 1, 1, tzinfo=UTC))
 
 
-def test_the_wrong_frequency_is_an_error_that_says_so():
+def test_the_wrong_frequency_is_an_error_that_names_it():
     with pytest.raises(InputError, match=r"2 of 3 timestamps lie off the grid of frequency 'D'"):
         build(rows(("a", "2024-01-01T01:00", 1), ("a", "2024-01-01T02:00", 1), ("a", "2024-01-02", 1)))
 
@@ -321,7 +321,7 @@ def test_all_that_the_job_calls_errors_is_named_at_once():
         # The tenth has a value; the step of the fourteenth has not ended yet.
         (None, datetime(2024, 1, 14, 3, tzinfo=UTC), 3, False),
         (None, datetime(2024, 1, 15, 3, tzinfo=UTC), 4, True),
-        # A cutoff that was asked for is expected to be there, whatever the moment.
+        # A cutoff that was asked for is expected to be there, at any moment.
         (datetime(2024, 1, 13, tzinfo=UTC), NOW, 3, False),
         (datetime(2024, 1, 14, tzinfo=UTC), NOW, 4, True),
     ],

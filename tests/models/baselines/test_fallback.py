@@ -89,7 +89,7 @@ def test_a_short_series_takes_the_season_of_its_group_scaled_to_what_is_known_of
     np.testing.assert_allclose(mean[4], [8, 8, 8, 8])
 
 
-def test_where_the_group_tells_no_level_the_last_value_is_repeated() -> None:
+def test_where_the_group_gives_no_scale_the_last_value_is_repeated() -> None:
     # The whole series is 0 where the short one has its only value.
     _, mean = fallback(panel_of([4, 2, 0] * 2, [7]), 2, [0.5])
 
@@ -142,7 +142,7 @@ NUMBERS = st.one_of(st.just(GAP), st.floats(-HUGE, HUGE, width=32), st.integers(
     st.integers(1, 8),
     st.sampled_from([(None, None), (0.0, None), (0.0, 2.0), (None, -5.0)]),
 )
-def test_whatever_the_series_the_fallback_is_whole_ordered_and_inside_its_bounds(
+def test_the_fallback_of_any_series_is_whole_ordered_and_inside_its_bounds(
     series: list[list[float]], season_length: int, horizon: int, bounds: tuple[float | None, float | None]
 ) -> None:
     quantiles, mean = fallback(panel_of(*series, season_length=season_length), horizon, LEVELS, *bounds)

@@ -117,7 +117,7 @@ def test_forecasts_that_are_right_stay_as_they_are(random):
     assert np.abs(np.log(made.stretch)).max() < 0.1
 
 
-def test_evidence_is_of_the_networks_own_quantiles_whatever_was_published(random):
+def test_evidence_is_of_the_networks_own_quantiles_not_of_the_published_ones(random):
     actual = 10 + 2 * random.standard_normal((30, len(IDS), HORIZON))
     by = Calibration(LEVELS, 1.7 * np.tile(NOMINAL, (HORIZON, 1)) + 0.1, IDS, np.linspace(0.8, 1.2, 40))
     raw = evaluations_of(lambda night: actual[night], RAW, 30)
@@ -152,7 +152,7 @@ def test_levels_that_held_too_much_are_moved_until_they_hold_what_they_say(rando
 
 
 def test_counts_with_many_zeros_stay_counts(random):
-    """Two thirds of the days are zero, the forecast says half; no quantile is below zero, the level at 2/3 is zero."""
+    """Two thirds of the days are zero, half of them by the forecast; no quantile is below zero, that at 2/3 is zero."""
     levels = np.array([0.1, 0.5, 0.6, 0.75, 0.9])
     quantiles = np.tile([0.0, 0.0, 1.0, 3.0, 6.0], (len(IDS), HORIZON, 1))
     by = Calibration.identity(levels, HORIZON, IDS, (0.0, None))

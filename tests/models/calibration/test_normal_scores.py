@@ -41,12 +41,12 @@ def test_a_side_without_width_goes_on_as_the_whole_does():
     assert score(8.0, [10.0, 10.0, 18.0]) == pytest.approx(ndtri(0.1) - 2.0 / whole)
 
 
-def test_an_actual_where_the_forecast_says_the_same_has_all_of_its_levels():
+def test_an_actual_in_a_flat_range_has_every_quantile_level_of_the_range():
     # Zero up to the median, and a bound there: from nothing to one half.
     for chance in (0.1, 0.5, 0.9):
         made = score(0.0, [0.0, 0.0, 0.0, 2.0, 5.0], (0.0, None), chance)
         assert made == pytest.approx(ndtri(0.5 * chance))
-    # Without the bound only what the quantiles say.
+    # Without the bound, only the quantiles decide.
     assert score(0.0, [0.0, 0.0, 0.0, 2.0, 5.0], chance=0.5) == pytest.approx(ndtri(0.3))
 
 

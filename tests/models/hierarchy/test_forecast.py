@@ -1,4 +1,4 @@
-"""Forecasts of aggregates from those below."""
+"""Forecasts of aggregates from those of their series."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ def test_means_and_naives_of_aggregates_are_sums_of_those_below(panel):
     below = forecast_of(panel)
     aggregate = aggregates_of(panel, below)
     assert aggregate.series_ids.tolist() == ["*/*", "a/*", "b/*", "c/*"]
-    for name, mine in (("*/*", slice(None)), ("a/*", slice(0, 1)), ("b/*", slice(1, 3)), ("c/*", slice(3, 6))):
+    for name, parts in (("*/*", slice(None)), ("a/*", slice(0, 1)), ("b/*", slice(1, 3)), ("c/*", slice(3, 6))):
         [at] = np.flatnonzero(aggregate.series_ids == name)
-        assert aggregate.mean[at] == pytest.approx(below.mean[mine].sum(axis=0), rel=1e-14)
-        assert aggregate.baseline[at] == pytest.approx(below.baseline[mine].sum(axis=0), rel=1e-14)
+        assert aggregate.mean[at] == pytest.approx(below.mean[parts].sum(axis=0), rel=1e-14)
+        assert aggregate.baseline[at] == pytest.approx(below.baseline[parts].sum(axis=0), rel=1e-14)
     assert aggregate.quantiles.shape == (4, panel.horizon, 3)
     assert (np.diff(aggregate.quantiles, axis=-1) >= 0).all()
 
@@ -67,7 +67,7 @@ def test_parts_may_come_in_any_order_and_size(panel):
     assert apart.reason.tolist() == whole.reason.tolist()
 
 
-def test_an_aggregate_says_how_many_of_its_parts_came_by_fallback(panel):
+def test_an_aggregate_states_how_many_of_its_parts_came_by_fallback(panel):
     aggregate = aggregates_of(panel, forecast_of(panel, fallback=(0, 4)))
     assert aggregate.source.tolist() == ["model", "fallback", "model", "model"]
     assert aggregate.reason.tolist() == [

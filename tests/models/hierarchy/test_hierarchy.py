@@ -38,7 +38,7 @@ def test_aggregates_are_called_by_what_they_keep_and_add_up_what_is_below():
 
 
 @given(st.lists(st.tuples(words, words), min_size=1, max_size=12, unique=True))
-def test_no_aggregate_is_ever_called_like_a_series_whatever_their_names(parts):
+def test_no_aggregate_ever_has_the_id_of_a_series(parts):
     ids = ids_of(parts)
     hierarchy = Hierarchy.of(np.array(ids), STORE_ITEM)
     assert set(hierarchy.series_ids).isdisjoint(ids)
@@ -52,7 +52,7 @@ def test_no_aggregate_is_ever_called_like_a_series_whatever_their_names(parts):
 
 
 @given(st.lists(words, min_size=1, max_size=12, unique=True))
-def test_the_total_of_series_of_one_column_is_called_like_none_of_them(names):
+def test_the_total_of_series_of_one_column_has_the_id_of_none_of_them(names):
     ids = ids_of([(name,) for name in names])
     assert len(set(ids)) == len(names)
     assert Hierarchy.of(np.array(ids), AggregationLevels.of(["id"], [[]])).series_ids.tolist() == ["*"]

@@ -1,4 +1,4 @@
-"""Reconciling forecasts of series and of their sums."""
+"""Reconciling forecasts of series and of their aggregates."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def base():
     return random.gamma(9.0, size=(3, 5)), random.gamma(3.0, size=(4, 5))
 
 
-def test_forecasts_are_moved_as_the_formula_says(past, base):
+def test_forecasts_are_moved_as_in_the_formula(past, base):
     aggregate, below = base
     wanted = by_formula(np.concatenate(base), np.nanmean(past**2, axis=1))
     assert reconciled_means(aggregate, below, past, HIERARCHY, NOTHING) == pytest.approx(wanted, rel=1e-6)

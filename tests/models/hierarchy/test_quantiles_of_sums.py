@@ -124,7 +124,7 @@ def test_ranks_follow_the_order_of_past_changes_on_the_same_dates(make_panel):
     assert (np.sort(ranks, axis=1) == np.arange(261)).all()
 
 
-def test_days_on_which_nothing_is_open_say_nothing_of_how_series_move_together(make_panel):
+def test_days_on_which_nothing_is_open_do_not_count_for_how_series_move_together(make_panel):
     together = moving(40, 280, 1.0, seed=6)
     closed = np.arange(280) % 7 >= 5
     panel = make_panel({name: np.where(closed, np.nan, values) for name, values in together.items()})

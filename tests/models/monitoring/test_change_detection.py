@@ -1,4 +1,4 @@
-"""The rule on nights whose course is known."""
+"""The control chart on nights whose course is known."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def test_a_night_without_a_figure_is_not_evaluated() -> None:
     )
 
 
-def test_nothing_is_said_before_there_are_enough_nights_to_compare_with() -> None:
+def test_nothing_is_evaluated_before_there_are_enough_nights_to_compare_with() -> None:
     verdict = judge(nights_of(noisy(179 + 5, 0), hindcast=179), SETTINGS, LOSS, RATE)
 
     assert verdict.state == "not evaluated"
@@ -163,7 +163,7 @@ def test_nothing_is_said_before_there_are_enough_nights_to_compare_with() -> Non
     assert np.isnan([verdict.statistic, verdict.effect, verdict.detectable_effect]).all()
 
 
-def test_nights_that_the_model_had_learnt_from_tell_the_spread_but_not_the_level() -> None:
+def test_in_sample_nights_tell_the_spread_but_not_the_level() -> None:
     values = noisy(HINDCAST + 30, 1)
     # On what it has learnt from a model is better than it will ever be again.
     values[: HINDCAST - 40] -= 0.2

@@ -92,13 +92,13 @@ def test_promotions_that_end_are_no_degradation_and_hide_none(worse, state):
     weekday = np.arange(201) % 7
     verdict = verdict_on("loss", rows[180:], rows[:180], weekday, MonitorSettings(), 0.3)
     assert verdict.state == state
-    # Without telling the days apart, the naive that is right again made it a degradation.
+    # Without the adjustment, the naive is right again, which looks like a degradation.
     plain = [{**row, "special_definition": None, "special_n": None} for row in rows]
     assert verdict_on("loss", plain[180:], plain[:180], weekday, MonitorSettings(), 0.3).state == "degraded"
 
 
 @pytest.mark.parametrize("gone", [True, False])
-def test_evaluations_whose_days_were_told_apart_by_something_else_are_not_compared(gone):
+def test_evaluations_with_another_definition_of_special_days_are_not_compared(gone):
     """A covariate that is taken out of the job, or comes into it, is neither a change of days nor hides one."""
     random = np.random.default_rng(3)
     share = random.uniform(0.2, 0.4, 220)

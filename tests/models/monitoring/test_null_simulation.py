@@ -63,7 +63,7 @@ def test_days_of_the_week_that_vary_more_do_so_in_simulated_weeks() -> None:
     assert by_day[5] / np.delete(by_day, 5).mean() == pytest.approx(3.0, rel=0.3)
 
 
-def test_the_same_seed_draws_the_same_nights_whatever_came_before() -> None:
+def test_the_same_seed_draws_the_same_nights_after_any_other_draw() -> None:
     nights = following(0.5, 180, 3)
     first = drawn_from(nights, 10, 30, seed=1)
     drawn_from(nights, 7, 60, seed=2)

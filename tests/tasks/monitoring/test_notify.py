@@ -1,4 +1,4 @@
-"""Who is told of what, once: real web servers on the far end, and what they refuse is sent with the next night."""
+"""Each alert is sent once to each target, a real web server; a refused one is sent again with the next night."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_a_stale_source_explains_all_else_until_it_has_values_again(make_night, 
     close_alert("region=1", "coverage")
     close_alert(signal="input")
     notify(make_night(NIGHT, started_at=NOW, notify=Notify(webhook=url)))
-    # What nobody heard of is not told when it is over.
+    # The end of an alert that was never sent is not sent either.
     assert [(each["signal"], each["state"]) for each in received[1]["alerts"]] == [
         ("loss", "open"),
         ("input", "closed"),
@@ -112,16 +112,16 @@ def test_a_stale_source_explains_all_else_until_it_has_values_again(make_night, 
 def test_an_open_alert_is_repeated_weekly_until_somebody_acknowledges_it(places, make_night, open_alert, webhook):
     url, received, _ = webhook
     open_alert()
-    told = []
+    sent = []
     for day in range(16):
         before = len(received)
         notify(
             make_night(NIGHT + timedelta(days=day), started_at=NOW + timedelta(days=day), notify=Notify(webhook=url))
         )
-        told += [day] * (len(received) - before)
+        sent += [day] * (len(received) - before)
     acknowledge_alert(Ledger(places), "all", "ana", NOW)
     notify(make_night(NIGHT + timedelta(days=30), started_at=NOW + timedelta(days=30), notify=Notify(webhook=url)))
-    assert told == [0, 7, 14]
+    assert sent == [0, 7, 14]
     assert len(received) == 3
 
 
@@ -199,9 +199,9 @@ def test_what_a_webhook_refuses_is_logged_without_its_address(
     open_alert()
     for target in (url.removesuffix("/hook") + path, "http://127.0.0.1:hunter2/"):
         assert notify(make_night(NIGHT, started_at=NOW, notify=Notify(webhook=target))).sent == ()
-    said = [record.getMessage() for record in caplog.records if record.name == "nightcast"]
-    assert any("500" in message for message in said)
-    assert not any("hunter2" in message for message in said)
+    messages = [record.getMessage() for record in caplog.records if record.name == "nightcast"]
+    assert any("500" in message for message in messages)
+    assert not any("hunter2" in message for message in messages)
 
 
 def test_a_webhook_that_is_set_up_later_gets_no_old_news(make_night, open_alert, close_alert, webhook):

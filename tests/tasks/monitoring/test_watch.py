@@ -1,4 +1,4 @@
-"""Watching the loss over nights: alerts open once, close once, and say what they know."""
+"""Watching the loss over nights: alerts open once, close once, and have a diagnosis."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_steady_losses_open_no_alert(places, run_nights):
     rows = history.losses(places.engine(), "sales")
     assert [row["state"] for row in rows] == ["ok"] * 3
     assert 0.05 <= rows[-1]["detectable_effect"] < 0.3
-    assert {signal: told["state"] for signal, told in rows[-1]["other_signals"].items()} == {
+    assert {signal: verdict["state"] for signal, verdict in rows[-1]["other_signals"].items()} == {
         "bias": "ok", "coverage": "ok", "instability": "ok",
     }  # fmt: skip
 
@@ -143,7 +143,7 @@ def test_the_same_night_twice_opens_one_alert(places, run_nights, evaluation):
     assert len(history.losses(places.engine(), "sales")) == len(losses)
 
 
-def test_an_alert_that_a_first_run_closed_is_open_again_where_the_second_run_says_otherwise(
+def test_an_alert_that_a_first_run_closed_is_open_again_where_the_second_run_is_still_degraded(
     places, run_nights, evaluation
 ):
     run_nights([0.5] * 3 + [0.9] * 6 + [0.5] * 3)
@@ -199,8 +199,8 @@ def test_forecasts_that_begin_to_change_more_every_night_have_an_alert_of_their_
 def test_without_a_night_before_the_revision_is_not_evaluated(places, evaluation):
     with_backtest(places, "all")
     evaluation(0, {"all": 0.5}, instability=float("nan"))
-    told = history.losses(places.engine(), "sales")[0]["other_signals"]["instability"]
-    assert (told["state"], told["reason"]) == ("not evaluated", "no figure tonight")
+    verdict = history.losses(places.engine(), "sales")[0]["other_signals"]["instability"]
+    assert (verdict["state"], verdict["reason"]) == ("not evaluated", "no figure tonight")
 
 
 def test_what_is_not_among_the_signals_is_not_watched(places, run_nights):
@@ -233,7 +233,7 @@ def test_an_open_alert_can_be_acknowledged(places, run_nights):
         acknowledge_alert(Ledger(places), "north", "ana", NOW)
 
 
-def test_what_somebody_accepts_is_usual_from_that_evaluation_on_and_what_is_worse_is_told_again(
+def test_an_accepted_change_is_normal_from_that_evaluation_on_and_a_worse_one_is_reported_again(
     places, evaluation, make_night
 ):
     names = ("all", "region=north")
@@ -293,7 +293,7 @@ def test_a_bias_is_accepted_with_its_direction(places, evaluation, bias):
     assert np.sign(history.open_alerts(places.engine(), "sales")[0]["effect"]) == -np.sign(bias)
 
 
-def test_a_replay_says_what_the_rule_said_and_changes_nothing(places, run_nights, make_night):
+def test_a_replay_gives_the_verdicts_of_the_rule_and_changes_nothing(places, run_nights, make_night):
     run_nights([0.5] * 3 + [0.9] * 6 + [0.5] * 5)
     before, [alert] = history.losses(places.engine(), "sales"), history.alerts(places.engine(), "sales")
     replayed = replay_rule(Ledger(places), make_night(**watched()).job)
@@ -345,7 +345,7 @@ def test_intervals_that_calibration_narrows_to_what_they_mean_raise_no_alert(pla
     assert [row["other_signals"]["coverage"]["state"] for row in replayed] == ["ok", "degraded"]
 
 
-def test_a_job_of_many_segments_must_be_worse_than_one_of_none_to_be_told(places, evaluation):
+def test_a_job_of_many_segments_must_be_worse_than_one_of_none_to_raise_an_alert(places, evaluation):
     names = [f"region={number}" for number in range(8)]
     with_backtest(places, "all", *names)
     evaluation(0, dict.fromkeys(["all", *names], 0.5))

@@ -1,4 +1,4 @@
-"""A stale source: one alert for as long as it lasts, told once, and closed when there are new values."""
+"""A stale source: one alert for as long as it lasts, sent once, and closed when there are new values."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def audit(stale: bool, newest: datetime = NEWEST, cutoff: datetime | None = None
 
 @pytest.fixture
 def look(places, make_night):
-    """What `watch_input` says of an audit, and the alerts that are then there."""
+    """The messages of `watch_input` for an audit, and the alerts after it."""
 
     def look(account: Audit) -> tuple[tuple[str, ...], list[dict]]:
         news = watch_input(make_night(account.cutoff, forecast=MADRID), account)
@@ -63,23 +63,23 @@ def test_new_values_close_the_alert_and_staleness_later_opens_another(look):
     assert [alert["state"] for alert in alerts] == ["open", "closed"]
 
 
-def test_a_past_night_run_again_says_nothing_about_today(places, look, forecast_rows):
+def test_a_past_night_run_again_opens_no_alert_today(places, look, forecast_rows):
     publish_forecast(places.engine(), forecast_rows(NEWEST + timedelta(days=20)))
     assert look(audit(stale=True)) == ((), [])
 
 
-def test_the_alert_is_told_once_by_its_own_event_when_it_opens_and_when_it_closes(make_night, look, monkeypatch):
-    told: list[tuple[str, float]] = []
+def test_the_alert_is_sent_once_as_its_own_event_when_it_opens_and_when_it_closes(make_night, look, monkeypatch):
+    sent: list[tuple[str, float]] = []
 
     def emit(event: str, payload: dict[str, Any]) -> bool:
-        told.append((event, payload["effect"]))
+        sent.append((event, payload["effect"]))
         return True
 
     monkeypatch.setattr("tasks.monitoring.notify.emit", emit)
     for stale, cutoff in ((True, NEWEST), (True, NEWEST), (False, NEWEST + timedelta(days=6))):
         look(audit(stale=stale, newest=cutoff))
         notify(make_night(cutoff, started_at=NOW))
-    assert told == [("nightcast.input.stale", 5.0), ("nightcast.input.fresh", 5.0)]
+    assert sent == [("nightcast.input.stale", 5.0), ("nightcast.input.fresh", 5.0)]
 
 
 def test_the_message_names_job_segment_effect_and_onset(look):

@@ -1,4 +1,4 @@
-"""Any mixture of dirt: a night forecasts every series or says in one clear error what is wrong."""
+"""Any mixture of dirt: a night forecasts every series or names the problem in one clear error."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def night_or_error(source: Source, policies: AuditSettings) -> dict[str, tuple[n
     except (SourceError, InputError) as error:
         return str(error)
     except StorageError as error:
-        # Python's own driver reads no bytes that are no text, and says so itself.
+        # Python's own driver reads no bytes that are not text, and raises an error of its own.
         if "decode to UTF-8 column" not in str(error):
             raise
         return str(error)

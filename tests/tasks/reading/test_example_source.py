@@ -38,9 +38,9 @@ def test_the_coming_days_hold_what_is_known_of_them_and_no_sales(sales: pd.DataF
 
 
 def test_promotions_sell_more_and_holidays_less(sales: pd.DataFrame) -> None:
-    usual = sales["units"] / sales.groupby("series")["units"].transform("mean")
-    assert usual[sales["promotion"] == 1].mean() > 1.3 * usual[sales["promotion"] == 0].mean()
-    assert usual[sales["holiday"] == 1].mean() < 0.7 * usual[sales["holiday"] == 0].mean()
+    relative = sales["units"] / sales.groupby("series")["units"].transform("mean")
+    assert relative[sales["promotion"] == 1].mean() > 1.3 * relative[sales["promotion"] == 0].mean()
+    assert relative[sales["holiday"] == 1].mean() < 0.7 * relative[sales["holiday"] == 0].mean()
 
 
 def test_some_series_are_as_awkward_as_real_ones(sales: pd.DataFrame) -> None:

@@ -60,10 +60,10 @@ def test_a_source_without_rows_is_no_matter_of_the_cutoff(make_source, tmp_path)
 
 
 @pytest.mark.parametrize(("usual", "share"), [(10, 0.5), (4, 0.99), (None, 0.0)])
-def test_reading_tells_how_far_it_is_where_an_earlier_night_read_as_much(
+def test_reading_shows_its_progress_where_an_earlier_night_read_as_much(
     make_source, tmp_path, monkeypatch, usual, share
 ):
-    told: list[tuple[float, str]] = []
-    monkeypatch.setattr("tasks.reading.read_series.show_progress", lambda stage: lambda *far: told.append(far))
+    shown: list[tuple[float, str]] = []
+    monkeypatch.setattr("tasks.reading.read_series.show_progress", lambda stage: lambda *far: shown.append(far))
     read_series(make_source(5), tmp_path, MADRID, None, NOW, tmp_path, usual=usual)
-    assert (told[0], told[-1][0]) == ((share, "5 rows"), 1.0)
+    assert (shown[0], shown[-1][0]) == ((share, "5 rows"), 1.0)
