@@ -17,7 +17,7 @@ from flows.night.request import NightRequest
 from flows.night.summary import NightSummary
 from models.cores import CORES, cores_to_use
 from models.lifecycle.retraining import Policy
-from tasks.run.lock import in_turn_of_parent
+from tasks.run.lock import share_lock_of_parent
 
 _ORDER: dict[str, Any] = {}
 
@@ -53,7 +53,7 @@ def run_side_by_side(loaded: LoadedJob, cutoffs: Sequence[datetime], train: Poli
 def _begin(job: Path, ended: Any, changed: Any, cores: int) -> None:
     os.environ[CORES] = str(cores)
     _ORDER.update(ended=ended, changed=changed)
-    in_turn_of_parent(load_job(job).places)
+    share_lock_of_parent(load_job(job).places)
 
 
 def _run(job: Path, number: int, cutoff: datetime, train: Policy) -> NightSummary:

@@ -16,7 +16,7 @@ from tasks.monitoring.notify import Notified
 from tasks.monitoring.watch import Watched
 from tasks.night.night import Night
 from tasks.planning.read_plan import ReadPlan
-from tasks.publishing.publish import Published
+from tasks.publishing.publish import Publication
 from tasks.training.decide import Decision
 from tasks.training.night_model import NightModel
 
@@ -52,7 +52,7 @@ class Forecasted:
     """Tonight's forecast, and where it was published."""
 
     predicted: Predicted
-    published: Published
+    publication: Publication
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class Results:
 
     @property
     def _same_as(self) -> str:
-        return "" if self.forecast is None else self.forecast.published.same_as
+        return "" if self.forecast is None else self.forecast.publication.same_as
 
     def run_facts(self, seconds: Mapping[str, float]) -> dict[str, Any]:
         """Columns of the table `run`."""
@@ -144,7 +144,7 @@ class Results:
             job=night.job.name,
             cutoff=night.cutoff,
             series=self.series,
-            rows=0 if self.forecast is None else self.forecast.published.rows,
+            rows=0 if self.forecast is None else self.forecast.publication.rows,
             rows_read=audit.rows_read,
             fallback_series=sum(self.fallback_reasons.values()),
             fallback_reasons=self.fallback_reasons,
@@ -159,7 +159,7 @@ class Results:
             seconds=dict(seconds),
             stale=audit.stale,
             tables=night.places.url_text,
-            parquet="" if self.forecast is None else self.forecast.published.parquet,
+            parquet="" if self.forecast is None else self.forecast.publication.parquet,
             report=self.page,
             undelivered=[] if judgement is None else list(judgement.notified.undelivered),
             kind=night.kind,

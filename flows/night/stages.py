@@ -16,11 +16,11 @@ from tasks.monitoring.watch import watch
 from tasks.monitoring.watch_input import watch_input
 from tasks.night.night import Night
 from tasks.publishing.publish import publish
-from tasks.publishing.retention import forget
+from tasks.publishing.retention import delete_old_nights
 from tasks.reading.audit import refuse_stale
 from tasks.report.details import Details, write_details
 from tasks.report.write import write_report
-from tasks.run.lock import keep_turn
+from tasks.run.lock import keep_lock
 from tasks.training.champion import judged_challenger
 from tasks.training.decide import Decision, decide
 from tasks.training.fit_model import fit_model
@@ -83,9 +83,9 @@ def forecast_and_publish(night: Night, prepared: Prepared, clock: Stopwatch) -> 
         predicted = predict(night, prepared.history.panel_file, prepared.model)
     night.ledger.forget()
     with clock("publish"):
-        keep_turn(night.places)
+        keep_lock(night.places)
         keep_calibration(night, predicted.calibration_file)
-        published = publish(night.places, predicted.file, night.cutoff)
+        published = publish(night, predicted.file)
     return Forecasted(predicted, published)
 
 
@@ -139,7 +139,7 @@ def report(night: Night, prepared: Prepared, forecast: Forecasted, clock: Stopwa
         page = write_report(night)
     night.ledger.forget()
     with clock("forget"):
-        forget(night.places, night.cutoff)
+        delete_old_nights(night)
     return str(page)
 
 

@@ -163,7 +163,7 @@ class Ledger:
         self.forget("publication")
         return write.publish_forecast(self.engine, parts, before_commit=before_commit)
 
-    def forget_nights(self, before: datetime) -> int:
+    def delete_nights(self, before: datetime) -> int:
         """Delete the nights before a cutoff; gives their number."""
         self.forget("publication")
         return forget_nights(self.engine, self.job, before)

@@ -19,10 +19,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
-from sql.output import history
 from sql.output.publish import digest_of
 from sql.output.quantile_columns import is_quantile_column
-from sql.output.write import publish_forecast
+from tasks.night.ledger import Ledger
+from tasks.night.night import Night
 from tasks.step import step
 from tasks.store.night_file import night_parts, save_night
 from tasks.store.places import Places, stamp
@@ -32,8 +32,8 @@ _LEFT_OVER_SECONDS = 86_400
 
 
 @dataclass(frozen=True)
-class Published:
-    """A night in its places.
+class Publication:
+    """A published night.
 
     Attributes:
         rows: Number of rows in the table.
@@ -47,22 +47,23 @@ class Published:
 
 
 @step("publish", retries=2, retry_delay_seconds=(2, 10))
-def publish(places: Places, forecast_file: Path, cutoff: datetime) -> Published:
-    """Write tonight's rows, a file of `save_night`, to both places; what fails leaves both as they were.
+def publish(night: Night, forecast_file: Path) -> Publication:
+    """Write tonight's rows, a file of `save_night`, into the table and as Parquet; a failure leaves both as they were.
 
-    Where both hold the very same rows, but for their run and its time, nothing is written.
+    Nothing is written where both hold the very same rows, apart from their run and its time.
     """
-    before = history.publication_of(places.engine(), places.job, cutoff)
-    if before is not None and _is_whole(places, before):
+    places, cutoff = night.places, night.cutoff
+    before = night.ledger.publication_of(cutoff)
+    if before is not None and _is_whole(night, before):
         with closing(night_parts(forecast_file, places.job, cutoff)) as parts:
             if digest_of(parts) == before["digest"]:
-                return Published(before["rows"], night_folder(places, cutoff), before["run_id"])
+                return Publication(before["rows"], night_folder(places, cutoff), before["run_id"])
     with (
-        _ParquetNight(places, forecast_file, cutoff) as night,
+        _ParquetNight(places, forecast_file, cutoff) as file,
         closing(night_parts(forecast_file, places.job, cutoff)) as parts,
     ):
-        count = publish_forecast(places.engine(), parts, before_commit=night.show)
-    return Published(count, night_folder(places, cutoff))
+        rows = night.ledger.publish_forecast(parts, before_commit=file.show)
+    return Publication(rows, night_folder(places, cutoff))
 
 
 def night_folder(places: Places, cutoff: datetime) -> str:
@@ -71,7 +72,7 @@ def night_folder(places: Places, cutoff: datetime) -> str:
 
 
 def mend(places: Places, cutoff: datetime) -> None:
-    """Make the Parquet file of a night what the table says, where a run was killed between the two.
+    """Make the Parquet file of a night agree with the table, where a run was killed between the two.
 
     Raises:
         StorageError: the database does not answer.
@@ -83,29 +84,33 @@ def mend(places: Places, cutoff: datetime) -> None:
     if isinstance(system, LocalFileSystem):
         for left_over in Path(folder).glob(f".{_FILE}.*"):
             left_over.unlink()
-    target = f"{folder}/{_FILE}"
+    target, ledger = f"{folder}/{_FILE}", Ledger(places)
     shown = _run_of(system, target) if system.exists(target) else None
-    published = history.publication_of(places.engine(), places.job, cutoff)
+    published = ledger.publication_of(cutoff)
     if published is None:
         system.rm(folder, recursive=True)
     elif shown != published["run_id"]:
         with TemporaryDirectory() as aside:
-            rows = history.forecast_of(places.engine(), places.job, cutoff)
-            only_of_others = (name for name in rows.column_names if is_quantile_column(name))
-            rows = rows.drop_columns([name for name in only_of_others if rows[name].null_count == len(rows)])
-            with _ParquetNight(places, save_night([rows], Path(aside) / _FILE), cutoff) as night:
-                night.show()
+            rows = _without_empty_quantiles(ledger.forecast_of(cutoff))
+            with _ParquetNight(places, save_night([rows], Path(aside) / _FILE), cutoff) as file:
+                file.show()
 
 
-def _is_whole(places: Places, published: Mapping[str, Any]) -> bool:
-    """Whether a published night is where it should be, or somebody has taken rows or its file away."""
-    system, folder = fsspec.core.url_to_fs(night_folder(places, published["cutoff"]))
-    rows = history.row_count(places.engine(), places.job, published["cutoff"])
+def _without_empty_quantiles(rows: pa.Table) -> pa.Table:
+    """The rows without the quantile columns that only other nights have."""
+    quantiles = (name for name in rows.column_names if is_quantile_column(name))
+    return rows.drop_columns([name for name in quantiles if rows[name].null_count == len(rows)])
+
+
+def _is_whole(night: Night, published: Mapping[str, Any]) -> bool:
+    """Whether all rows and the file of a published night are there, or somebody has removed some."""
+    system, folder = fsspec.core.url_to_fs(night_folder(night.places, published["cutoff"]))
+    rows = night.ledger.row_count(published["cutoff"])
     return rows == published["rows"] and bool(system.exists(f"{folder}/{_FILE}"))
 
 
 def _run_of(system: fsspec.AbstractFileSystem, file: str) -> str | None:
-    """The run that a Parquet file is of; None where it is no whole one."""
+    """The run that wrote a Parquet file; None where the file is not whole."""
     try:
         with system.open(file) as stream:
             return str(pq.ParquetFile(stream).read_row_group(0, columns=["run_id"])["run_id"][0])
@@ -116,8 +121,7 @@ def _run_of(system: fsspec.AbstractFileSystem, file: str) -> str | None:
 class _ParquetNight:
     """One night's Parquet file: copied aside, shown by a rename, taken back where the transaction fails.
 
-    A night is one file, so that a single rename (or, on an object store, a single put) is all
-    that a reader can ever see of it.
+    A night is one file. A single rename (or a single put on an object store) shows it, so no reader sees half of it.
     """
 
     def __init__(self, places: Places, file: Path, cutoff: datetime) -> None:
@@ -135,7 +139,7 @@ class _ParquetNight:
         return self
 
     def show(self) -> None:
-        """Put the file in its place; called when all rows are in the table and only the commit is missing."""
+        """Put the file in its place; called when all rows are written and only the commit is missing."""
         if isinstance(self._system, LocalFileSystem):
             if Path(self._target).exists():
                 os.link(self._target, self._aside("old"))
@@ -154,19 +158,19 @@ class _ParquetNight:
         if isinstance(self._system, LocalFileSystem):
             for name in ("new", "old"):
                 Path(self._aside(name)).unlink(missing_ok=True)
-            # A night that failed leaves no empty folders behind.
+            # A failed night must not leave empty folders.
             with suppress(OSError):
                 Path(self._target).parent.rmdir()
                 Path(self._target).parent.parent.rmdir()
 
     def _remove_left_over(self) -> None:
-        """Remove what a run of this night left aside that was killed long ago."""
+        """Remove the files aside of runs of this night that were killed long ago."""
         for file in Path(self._target).parent.glob(f".{_FILE}.*"):
             with suppress(FileNotFoundError):
                 if time.time() - file.stat().st_mtime > _LEFT_OVER_SECONDS:
                     file.unlink()
 
     def _aside(self, name: str) -> str:
-        # A leading dot, and no ending that a reader of *.parquet would match. Process numbers would not do
-        # as names: in containers that share a folder, every process may be number 1.
+        # A leading dot, and no ending that a reader of *.parquet would match. The name must not be the process number:
+        # in containers that share a folder, every process may be number 1.
         return str(Path(self._target).with_name(f".{_FILE}.{name}-{self._name}"))

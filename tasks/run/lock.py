@@ -1,6 +1,6 @@
-"""One job never runs twice at once, whoever starts it: a command, cron or a Prefect worker, on this machine or another.
+"""One job never runs twice at once, whoever starts it: a command, cron or a Prefect worker, on any machine.
 
-Nights that a run starts itself, such as those of a backfill, run in its turn.
+Nights that a run starts itself, such as those of a backfill, share its lock.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from tasks.store.places import Places
 
 SecondRun = Literal["refused", "queued"]
 
-_ASK_AGAIN_SECONDS = 5.0
+_SECONDS_BETWEEN_ATTEMPTS = 5.0
 _LONGEST_WAIT_SECONDS = 86_400.0
-# None for the turn of the process that started this one.
-_TURNS: ContextVar[Mapping[tuple[str, str], Lock | None]] = ContextVar("turns")
+# The locks that this process holds, by database and job; None for a lock of the process that started this one.
+_LOCKS: ContextVar[Mapping[tuple[str, str], Lock | None]] = ContextVar("locks")
 
 
 class AlreadyRuns(Exception):
@@ -30,69 +30,69 @@ class AlreadyRuns(Exception):
 
 @contextmanager
 def one_at_a_time(places: Places, second_run: SecondRun) -> Iterator[None]:
-    """Run the job alone, until the end of the block; what a killed run left is cleared up first.
+    """Hold the job's lock until the end of the block; what a killed run left is cleared up first.
 
     Args:
-        places: The job's.
-        second_run: What becomes of this run where another one is on its way: an error, or it waits for its turn, for
-            a day at most.
+        places: The job's places.
+        second_run: What happens while another process runs the job: `refused` raises an error, `queued` waits, for a
+            day at most.
 
     Raises:
-        AlreadyRuns: another one is on its way.
+        AlreadyRuns: another process runs the job.
         StorageError: the output database does not answer.
     """
-    turns = _turns()
-    if _key(places) in turns:
+    held = _held()
+    if _key(places) in held:
         yield
         return
-    turn = job_lock(places.engine(), places.job, places.report.parent)
-    _take(turn, places.job, _LONGEST_WAIT_SECONDS if second_run == "queued" else 0.0)
-    token = _TURNS.set({**turns, _key(places): turn})
+    lock = job_lock(places.engine(), places.job, places.report.parent)
+    _acquire(lock, places.job, _LONGEST_WAIT_SECONDS if second_run == "queued" else 0.0)
+    token = _LOCKS.set({**held, _key(places): lock})
     try:
         clear_up(places)
         yield
     finally:
-        _TURNS.reset(token)
-        turn.release()
+        _LOCKS.reset(token)
+        lock.release()
 
 
-def in_turn_of_parent(places: Places) -> None:
-    """Let this process run nights of a job in the turn of the process that started it and waits for it."""
-    _TURNS.set({**_turns(), _key(places): None})
+def share_lock_of_parent(places: Places) -> None:
+    """Let this process run nights of a job under the lock of the process that started it and waits for it."""
+    _LOCKS.set({**_held(), _key(places): None})
 
 
 @step("make sure that {places.job} runs once", retries=2, retry_delay_seconds=(2, 10))
-def keep_turn(places: Places) -> None:
-    """Take the turn again where the database was restarted and has forgotten who has it.
+def keep_lock(places: Places) -> None:
+    """Take the lock again where the database was restarted and has lost it.
 
     Raises:
-        AlreadyRuns: another run has taken it meanwhile; nothing may be published by this one.
+        AlreadyRuns: another process has taken it meanwhile, so this one must not publish.
         StorageError: the database does not answer.
     """
-    turn = _turns().get(_key(places))
-    if turn is not None and not turn.is_held():
-        logger().warning("The database has forgotten that %s runs here: the turn is taken again.", places.job)
-        _take(turn, places.job, 0.0)
+    lock = _held().get(_key(places))
+    if lock is not None and not lock.is_held():
+        logger().warning("The database has lost the lock of %s: it is taken again.", places.job)
+        _acquire(lock, places.job, 0.0)
 
 
-def _turns() -> Mapping[tuple[str, str], Lock | None]:
-    return _TURNS.get({})
+def _held() -> Mapping[tuple[str, str], Lock | None]:
+    return _LOCKS.get({})
 
 
 def _key(places: Places) -> tuple[str, str]:
     return places.url_text, places.job
 
 
-def _take(turn: Lock, job: str, longest_wait: float) -> None:
+def _acquire(lock: Lock, job: str, longest_wait: float) -> None:
     since = time.monotonic()
-    told = False
-    while (holder := turn.acquire()) is not None:
+    is_logged = False
+    while (holder := lock.acquire()) is not None:
         if time.monotonic() - since >= longest_wait:
             raise AlreadyRuns(
                 f"{job} is being run already, by {holder}. Wait until it has ended, or end it; "
                 "`schedule: {second_run: queued}` in the job file lets a second run wait by itself."
             )
-        if not told:
+        if not is_logged:
             logger().info("%s is being run by %s: waiting.", job, holder)
-            told = True
-        time.sleep(_ASK_AGAIN_SECONDS)
+            is_logged = True
+        time.sleep(_SECONDS_BETWEEN_ATTEMPTS)

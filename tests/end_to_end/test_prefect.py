@@ -383,24 +383,24 @@ import sys
 from datetime import UTC, datetime
 import flows.night.stages as stages
 from flows.deployments.dispatch import run_night
-from tasks.run import lock as one_at_a_time
+from tasks.run import lock as lock_module
 
 real = stages.predict
 
-def forgotten(places, *others):
-    # As a database that was restarted: it has forgotten who runs the job.
-    for turn in one_at_a_time._turns().values():
-        turn.release()
+def without_lock(places, *others):
+    # As a database that was restarted: it has lost the lock.
+    for lock in lock_module._held().values():
+        lock.release()
     return real(places, *others)
 
-stages.predict = forgotten
+stages.predict = without_lock
 # Reports take most of so small a night.
 stages.write_report = lambda night: night.places.report
 print(run_night(sys.argv[1], now=datetime(2024, 2, 13, 12, tzinfo=UTC)).note)
 """
 
 
-def test_missed_nights_are_sub_flows_of_tonight_and_each_keeps_its_turn(server, make_job, monkeypatch):
+def test_missed_nights_are_sub_flows_of_tonight_and_each_keeps_the_lock(server, make_job, monkeypatch):
     monkeypatch.setattr("flows.night.stages.write_report", lambda night: night.places.report)
     job = make_job(forecast={"min_history": 10_000}, schedule={"catch_up": "all"})
     for day in (8, 9, 10):
@@ -412,7 +412,7 @@ def test_missed_nights_are_sub_flows_of_tonight_and_each_keeps_its_turn(server, 
     assert done.stdout.splitlines()[-1] == (
         "2 nights were missed before, from 2024-02-11T00:00 to 2024-02-12T00:00: run first"
     )
-    assert done.stderr.count("The database has forgotten that small runs here: the turn is taken again.") == 3
+    assert done.stderr.count("The database has lost the lock of small: it is taken again.") == 3
     rows = {row["cutoff"].day: row for row in history.runs(load_job(job).places.engine(), "small")}
     assert {day: row["state"] for day, row in rows.items()} == dict.fromkeys([8, 9, 10, 11, 12, 13], "completed")
     wanted = {"flow_runs": {"id": {"any_": [rows[day]["run_id"] for day in (11, 12, 13)]}}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import subprocess
 import sys
@@ -20,7 +21,10 @@ import sqlalchemy as sa
 
 from sql.errors import StorageError
 from sql.output import history
-from tasks.publishing.publish import Published, _ParquetNight, night_folder, publish
+from tasks.night.job import Job
+from tasks.night.ledger import Ledger
+from tasks.night.night import Night
+from tasks.publishing.publish import Publication, _ParquetNight, night_folder, publish
 from tasks.settings import Output
 from tasks.store.night_file import save_night
 from tasks.store.places import Places
@@ -28,10 +32,19 @@ from tasks.store.places import Places
 CUTOFF = datetime(2024, 3, 1, tzinfo=UTC)
 
 
-def publish_rows(places: Places, *parts: pa.Table) -> Published:
+JOB = {"name": "sales", "source": {"url": "sqlite://", "table": "sold"}, "forecast": {"frequency": "D", "horizon": 3}}
+
+
+def night_of(places: Places, cutoff: datetime = CUTOFF) -> Night:
+    """A night of a job at these places."""
+    job, ledger = Job.model_validate(JOB), Ledger(places)
+    return Night(job, places, ledger, "r1", "nightly", None, "auto", cutoff, cutoff, places.base, cutoff)
+
+
+def publish_rows(places: Places, *parts: pa.Table) -> Publication:
     """Publish a night that was forecast in these parts."""
     cutoff = parts[0]["cutoff"][0].as_py()
-    return publish(places, save_night(parts, places.base / "night.parquet"), cutoff)
+    return publish(night_of(places, cutoff), save_night(parts, places.base / "night.parquet"))
 
 
 def test_the_very_same_rows_are_not_written_again_while_all_of_them_are_there(places, forecast_rows):
@@ -79,7 +92,7 @@ def test_what_fails_in_the_table_leaves_both_as_they_were(places, forecast_rows,
         before_commit()
         raise StorageError("the connection broke at the commit")
 
-    monkeypatch.setattr("tasks.publishing.publish.publish_forecast", interrupted)
+    monkeypatch.setattr("tasks.night.ledger.write.publish_forecast", interrupted)
     monkeypatch.setattr("tasks.step.time.sleep", lambda seconds: None)
     for rows in (forecast_rows(value=5.0), forecast_rows(cutoff=CUTOFF + timedelta(days=1))):
         with pytest.raises(StorageError):
@@ -118,13 +131,21 @@ def test_a_night_in_parts_is_one_file_with_a_row_group_for_each(places, forecast
     assert (row["rows"], row["first_timestamp"], row["last_timestamp"]) == (18, *ends)
 
 
-_ANOTHER_RUN = """
+_ANOTHER_RUN = f"""
 import sys, threading
 from datetime import UTC, datetime
 from pathlib import Path
+from tasks.night.job import Job
+from tasks.night.ledger import Ledger
+from tasks.night.night import Night
 from tasks.publishing import publish as module
 from tasks.settings import Output
 from tasks.store.places import Places
+
+CUTOFF = datetime(2024, 3, 1, tzinfo=UTC)
+JOB = {JOB}
+
+{inspect.getsource(night_of)}
 
 base, url, file, stops = sys.argv[1:]
 show = module._ParquetNight.show
@@ -137,7 +158,7 @@ def stop_for_ever(night):
 if stops == "True":
     module._ParquetNight.show = stop_for_ever
 print("begun", flush=True)
-module.publish(Places("sales", Path(base), Output(url=url)), Path(file), datetime(2024, 3, 1, tzinfo=UTC))
+module.publish(night_of(Places("sales", Path(base), Output(url=url))), Path(file))
 """
 
 
@@ -161,7 +182,7 @@ def test_a_night_that_is_killed_before_its_commit_leaves_no_half_night_and_can_r
     frame = pd.read_parquet(places.parquet)
     assert (len(frame), set(frame["median"])) == (27, {5.0})
 
-    published = publish(places, file, CUTOFF)
+    published = publish(night_of(places), file)
     assert history.forecast_of(places.engine(), "sales", CUTOFF).num_rows == len(pd.read_parquet(places.parquet)) == 27
     left = next(path for path in Path(published.parquet).iterdir() if path.name.startswith("."))
     os.utime(left, (0, 0))
@@ -205,7 +226,7 @@ def test_a_reader_of_a_night_sees_no_aside_file(places, forecast_rows, tmp_path,
         seen.extend(path.name for path in Path(places.parquet).rglob("*.parquet"))
         return 0
 
-    monkeypatch.setattr("tasks.publishing.publish.publish_forecast", look)
+    monkeypatch.setattr("tasks.night.ledger.write.publish_forecast", look)
     publish_rows(places, forecast_rows())
     assert seen == []
 

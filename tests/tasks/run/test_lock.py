@@ -16,15 +16,15 @@ import pytest
 from sql.engine.lock import job_lock
 from sql.output import history, write
 from tasks.publishing.publish import _ParquetNight, night_folder, publish
-from tasks.run import lock as turns
-from tasks.run.lock import AlreadyRuns, keep_turn, one_at_a_time
+from tasks.run import lock as lock_module
+from tasks.run.lock import AlreadyRuns, keep_lock, one_at_a_time
 from tasks.store.night_file import save_night
 
 CUTOFF = datetime(2024, 3, 1, tzinfo=UTC)
 
 
 def another(places):
-    """The turn of this job as another process would take it."""
+    """The lock of this job as another process would take it."""
     return job_lock(places.engine(), places.job, places.report.parent)
 
 
@@ -45,7 +45,7 @@ def test_a_second_run_that_is_queued_begins_when_the_first_has_ended(places, mon
     other = another(places)
     assert other.acquire() is None
     waiting = SimpleNamespace(monotonic=time.monotonic, sleep=lambda seconds: other.release())
-    monkeypatch.setattr(turns, "time", waiting)
+    monkeypatch.setattr(lock_module, "time", waiting)
     with one_at_a_time(places, "queued"):
         assert other.acquire() is not None
 
@@ -76,13 +76,13 @@ def test_a_run_that_is_killed_frees_its_job_at_once(places):
         pass
 
 
-def test_nights_that_a_run_starts_itself_run_in_its_turn(places):
+def test_nights_that_a_run_starts_itself_share_its_lock(places):
     with one_at_a_time(places, "refused"), one_at_a_time(places, "refused"):
-        keep_turn(places)
+        keep_lock(places)
         assert another(places).acquire() is not None
 
 
-def test_no_file_of_a_turn_is_left(places):
+def test_no_file_of_a_lock_is_left(places):
     before = sorted(places.base.iterdir())
     with one_at_a_time(places, "refused"):
         pass
@@ -90,17 +90,17 @@ def test_no_file_of_a_turn_is_left(places):
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_a_turn_that_the_server_has_forgotten_is_taken_again_unless_somebody_else_has_it(places):
+def test_a_lock_that_the_server_has_lost_is_taken_again_unless_somebody_else_has_it(places):
     with one_at_a_time(places, "refused"):
         # What a restart of the server does to sessions, without one.
         _end_other_sessions(places)
-        keep_turn(places)
+        keep_lock(places)
         assert another(places).acquire() is not None
         _end_other_sessions(places)
         other = another(places)
         assert other.acquire() is None
         with pytest.raises(AlreadyRuns, match="sales is being run already"):
-            keep_turn(places)
+            keep_lock(places)
         other.release()
 
 
@@ -148,8 +148,8 @@ def test_a_file_that_was_shown_before_its_rows_goes_again(places, forecast_rows)
         assert files_of(places) == {}
 
 
-def test_a_file_that_was_shown_over_the_one_of_before_is_what_the_table_says_again(places, forecast_rows):
-    publish(places, save_night([forecast_rows()], places.base / "before.parquet"), CUTOFF)
+def test_a_file_that_was_shown_over_the_one_of_before_is_what_the_table_says_again(places, forecast_rows, make_night):
+    publish(make_night(), save_night([forecast_rows()], places.base / "before.parquet"))
     [before] = files_of(places).values()
     killed_before_the_commit(places, forecast_rows(value=2.0, run_id="killed"))
     with one_at_a_time(places, "refused"):
