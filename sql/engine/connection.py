@@ -243,6 +243,6 @@ def storage_error(url: sa.URL, doing: str, error: Exception) -> StorageError:
     reason = " ".join(str(cause).split()).rstrip(".? ")
     if url.password:
         reason = reason.replace(str(url.password), "***")
-    remedies = (remedy for words, remedy in _REMEDIES.items() if words in reason)
+    remedies = (remedy for cause, remedy in _REMEDIES.items() if cause in reason)
     remedy = next(remedies, "Check that it runs, that this machine can reach it, and that the user may do this.")
     return StorageError(f"Could not {doing} the database {describe(url)}: {reason}. {remedy}")

@@ -62,10 +62,10 @@ def single_select(query: str, where: str) -> str:
     if len(statements) > 1:
         raise SourceError(f"{where} holds {len(statements)} statements. Keep one SELECT.")
     first = re.match(r"[\s(]*(\w*)", statements[0])
-    word = first[1].upper() if first else ""
-    if word not in ("SELECT", "WITH", "VALUES"):
+    keyword = first[1].upper() if first else ""
+    if keyword not in ("SELECT", "WITH", "VALUES"):
         raise SourceError(
-            f"{where} begins with {word or statements[0][:10]!r}, but a source can only be read. Write a SELECT."
+            f"{where} begins with {keyword or statements[0][:10]!r}, but a source can only be read. Write a SELECT."
         )
     return statements[0]
 
