@@ -1,9 +1,9 @@
-"""A simulated company: what its stores sell each day, and what goes wrong in its year.
+"""A simulated company: what its stores sell each day, and the events of its year.
 
     sales = level x weekday x season x growth x promotion x holiday x footfall of the store x demand of the item x noise
 
-in euro, of series that sell every day. What happens, and when, is a `Plan`; nothing random depends on it, so that the
-same company with another plan shows what an event alone did.
+in euro, for series that sell every day. A `Plan` says what happens and when. Nothing random depends on the plan, so
+the same company with another plan shows the effect of one event alone.
 """
 
 from __future__ import annotations
@@ -13,18 +13,15 @@ from functools import cached_property
 
 import holidays
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from benchmarks.year.plan import Plan
-
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
+from models.arrays import BoolArray, FloatArray
 
 REGIONS = ("north", "centre", "south", "islands")
 HORIZON = 14
-# What events do.
 REVISED = 1.15
+"""Final values over those before the revision."""
 UNIT = 1000.0
 
 
@@ -33,15 +30,15 @@ class Company:
     """Stores that sell the same items.
 
     Attributes:
-        stores: How many, spread over the regions.
-        items: How many each sells.
-        first_day: Of the history.
-        first_night: Its cutoff, the last day of the history.
-        nights: How many follow each other.
-        plan: What happens in them.
-        promotions_begin: How many an item has on a day, in the mean; each lasts a week.
-        at_once: How many series are born on one day, and die on one.
-        seed: Same seed: same company.
+        stores: Number of stores, spread over the regions.
+        items: Number of items of each store.
+        first_day: First day of the history.
+        first_night: Cutoff of the first night, the last day of the history.
+        nights: Number of nights, one after the other.
+        plan: The events.
+        promotions_begin: Promotions of an item that begin on a day, on average; each lasts a week.
+        at_once: Number of series that are born on one day, and that die on one.
+        seed: The same seed gives the same company.
     """
 
     stores: int
@@ -56,7 +53,7 @@ class Company:
 
     @cached_property
     def days(self) -> pd.DatetimeIndex:
-        """From the first of the history to the last that a night forecasts, naive."""
+        """From the first day of the history to the last that a night forecasts, without time zone."""
         last = pd.Timestamp(self.first_night) + pd.Timedelta(days=self.nights - 1 + HORIZON)
         return pd.date_range(self.first_day, last, freq="D")
 
@@ -74,7 +71,10 @@ class Company:
 
     @cached_property
     def planned(self) -> FloatArray:
-        """Whether a promotion is planned, 0 or 1, shape (series, day): a week for an item, in most stores."""
+        """1 where a promotion is planned, else 0; shape (series, day).
+
+        A promotion lasts a week and concerns an item in most stores.
+        """
         random, days = np.random.default_rng([self.seed, 0]), len(self.days)
         starts = random.random((self.items, days)) < self.promotions_begin
         reach = np.cumsum(starts, axis=1)
@@ -85,17 +85,17 @@ class Company:
 
     @cached_property
     def values(self) -> FloatArray:
-        """What is sold, shape (series, day); NaN where there is no row."""
+        """Sales, shape (series, day); NaN where there is no row."""
         return self._sales(np.random.default_rng([self.seed, 1]))
 
     @property
     def series_ids(self) -> list[str]:
-        """As the product joins them, in the order of `names`."""
+        """Ids as the product makes them, in the order of `names`."""
         return [f"{store}/{item}" for store, item in zip(self.names["store"], self.names["item"], strict=True)]
 
     @property
     def cutoffs(self) -> pd.DatetimeIndex:
-        """The days of the nights, naive."""
+        """The days of the nights, without time zone."""
         return pd.date_range(self.first_night, periods=self.nights, freq="D")
 
     def day(self, name: str | pd.Timestamp) -> int:
@@ -103,7 +103,7 @@ class Company:
         return int((pd.Timestamp(name) - self.days[0]).days)
 
     def known_on(self, day: int) -> int:
-        """The column of the night that is the first to know a day's rows."""
+        """The column of the first night that sees a day's rows."""
         plan = self.plan
         if plan.late and day == self.day(plan.late):
             return day + 1
@@ -112,11 +112,11 @@ class Company:
         return day
 
     def rows_of(self, night: int) -> pd.DataFrame:
-        """The rows that are loaded before the night of a column, each as of 01:00 of the morning after."""
+        """The rows that are loaded before the night of a column, at 01:00 of the morning after its day."""
         new = [self._rows(day, self.values[:, day]) for day in range(max(night - 5, 0), night + 1)
                if self.known_on(day) == night]  # fmt: skip
         if self.plan.doubled and night == self.day(self.plan.doubled):
-            # Their mean is what was sold.
+            # The mean of the two values is what was sold.
             other = np.where(np.arange(len(self.names)) % 60 == 0, 0.02, 0.0) * self.values[:, night]
             new = [self._rows(night, self.values[:, night] + sign * other) for sign in (-1, 1)]
         if self.plan.revised and night == self.day(self.plan.revised[2]):
@@ -125,7 +125,7 @@ class Company:
         return rows.assign(loaded_at=self.days[night] + pd.Timedelta(hours=25))
 
     def history(self) -> pd.DataFrame:
-        """The rows up to the first night, recorded in the morning after each day."""
+        """The rows up to the first night, each recorded in the morning after its day."""
         past = self.values[:, : self.day(self.first_night) + 1]
         series, day = np.nonzero(~np.isnan(past))
         found = self.names.iloc[series].reset_index(drop=True)
@@ -133,24 +133,24 @@ class Company:
         return found.assign(day=self.days[day], sales=past[series, day].round(2), loaded_at=recorded)
 
     def promotions(self) -> pd.DataFrame:
-        """The calendar of promotions as they are planned, one row for each series and day that has one."""
+        """The planned promotions, one row for each series and day with a promotion."""
         series, day = np.nonzero(self.planned)
         found = self.names.iloc[series][["store", "item"]].reset_index(drop=True)
         return found.assign(day=self.days[day], promotion=1.0)
 
     @property
     def shifted(self) -> BoolArray:
-        """Which series the shift concerns, shape (series,)."""
+        """The series that the shift concerns, shape (series,)."""
         return np.asarray(self.names["region"] == REGIONS[1])
 
     @property
     def in_thousandths(self) -> int:
-        """The series whose unit changes; among neither the born nor the dead."""
+        """The series whose unit changes; it is neither born nor dies."""
         return len(self.names) // 2 - (len(self.names) // 2) % 7 + 3
 
     @cached_property
     def units(self) -> FloatArray:
-        """What one euro is told as, shape (series, day)."""
+        """The number that stands for one euro, shape (series, day)."""
         found = np.ones((len(self.names), len(self.days)))
         if self.plan.unit:
             found[self.in_thousandths, self.day(self.plan.unit) :] = UNIT
@@ -193,7 +193,7 @@ class Company:
             values *= np.where(self.shifted[:, None] & (t >= self.day(day)), share, 1.0)
         values *= self.units
         values[random.random(shape) < 1 / 400] = np.nan
-        # Every seventh series from the first on is born, every seventh from the second on dies, some at a time.
+        # Every seventh series from the first one is born, every seventh from the second one dies, some on each day.
         for number, day in enumerate(self.plan.born):
             values[self._some(number, 0), : self.day(day)] = np.nan
         for number, day in enumerate(self.plan.died):
@@ -205,7 +205,7 @@ class Company:
         return slice(begin, begin + 7 * self.at_once, 7)
 
     def _carried_out(self, random: np.random.Generator) -> FloatArray:
-        """0 or 1, shape (series, day): whether a store does in a week what the plan says."""
+        """1 where a store carries out its promotions in a week, else 0; shape (series, day)."""
         count = len(self.days)
         weeks = random.random((len(self.names), count // 7 + 1))[:, np.arange(count) // 7]
         if self.plan.drift is None:

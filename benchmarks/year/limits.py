@@ -1,4 +1,4 @@
-"""What the simulated company's year has to reach, and whether it did."""
+"""The limits that the year must keep, and whether it kept them."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Limit:
-    """What a figure of the year may be at most.
+    """The highest value that a figure of the year may have.
 
     Attributes:
-        says: What is asked for.
+        title: What is required.
         figure: The figure's name.
-        most: The limit.
+        most: The highest value.
     """
 
-    says: str
+    title: str
     figure: str
     most: float
 
@@ -35,22 +35,22 @@ LIMITS = (
 
 @dataclass(frozen=True)
 class Verdict:
-    """One limit beside what was reached; None where that is not known, as of what was never found."""
+    """A limit beside the value that was reached; None if that is unknown, as when something was never found."""
 
     limit: Limit
     reached: float | None
 
     @property
     def kept(self) -> bool:
-        """Whether the limit is kept; what is not known keeps none."""
+        """Whether the limit is kept; an unknown value keeps none."""
         return self.reached is not None and self.reached <= self.limit.most
 
     def __str__(self) -> str:
         reached = "-" if self.reached is None else f"{self.reached:.4g}"
-        return f"{'kept' if self.kept else 'MISSED':<8}{self.limit.says}: {reached}, at most {self.limit.most:g}"
+        return f"{'kept' if self.kept else 'MISSED':<8}{self.limit.title}: {reached}, at most {self.limit.most:g}"
 
 
 def verdicts_on(figures: Mapping[str, float | int | str | None], limits: Iterable[Limit] = LIMITS) -> list[Verdict]:
-    """Each limit beside what a year reached, figures as `year_figures.figures_of` gives them."""
+    """Each limit beside the figure of a year; `figures.figures_of` gives the figures."""
     found = ((limit, figures[limit.figure]) for limit in limits)
     return [Verdict(limit, None if value is None else float(value)) for limit, value in found]

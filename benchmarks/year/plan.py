@@ -9,23 +9,24 @@ Days = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Plan:
-    """What happens, by the day of the data that it first concerns; None or nothing for what does not.
+    """The events of a year, by the first day of data that each concerns; None or empty for events that do not happen.
 
     Attributes:
-        born: Days on which some series begin each.
-        died: Days since which some series each have no row.
+        born: Days on each of which some series begin.
+        died: Days on each of which some series end.
         late: The day whose rows come a day late.
-        dead: First and last day of those whose rows all come after the last.
+        dead: First and last day of an outage of the feed; all their rows come after the last day.
         doubled: The day whose rows are loaded twice, some of them with another value.
-        revised: First and last day of a region's rows that are revised, and the day at whose end they are.
-        unit: Since when one series is told in thousandths.
-        shift: Since when one region sells less, and what share of its sales stays.
-        drift: Between which days ever more promotions are not carried out as planned, up to this share; so it stays.
+        revised: First and last day of a region's rows that are revised, and the day at whose end that happens.
+        unit: The day from which one series is reported in thousandths.
+        shift: The day from which one region sells less, and the share of its sales that remains.
+        drift: The days between which more and more promotions are not carried out as planned, and the share of them
+            that is reached and stays.
         damaged: The night before which the champion's folder is damaged.
         away: The night on which the source's database does not answer.
-        twice: The night that is started twice at once.
+        twice: The night that is started twice at the same time.
         killed: The night that is killed.
-        skipped: The night that is not run, and the one after which it is filled in.
+        skipped: The night that does not run, and the night after which it is filled in.
     """
 
     born: Days = ()

@@ -57,7 +57,7 @@ def spring(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         yield SimpleNamespace(
             verdicts={verdict.limit.figure: verdict for verdict in verdicts_on(figures, (*LIMITS, quiet))},
             nights=figures["nights"],
-            how={told["night"]: told["how"] for told in nights.told},
+            how={entry["night"]: entry["how"] for entry in nights.journal},
         )
 
 

@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 
 from benchmarks.year.company import HORIZON, Company
-from benchmarks.year.explained import evaluations_without, events_of
-from benchmarks.year.figures import Seen, effect_of, judge
+from benchmarks.year.events import evaluations_without, events_of
 from benchmarks.year.limits import LIMITS, verdicts_on
 from benchmarks.year.plan import Plan
+from benchmarks.year.tally import Tally
 from models.evaluation.point_errors import ERROR_CAP
 
 UNIT, DRIFT = "2025-03-05", ("2025-03-20", "2025-03-24", 0.8)
@@ -43,18 +43,18 @@ def forecasts(company: Company, night: int) -> pd.DataFrame:
     )
 
 
-def losses(company: Company, mislead: Any = lambda rows: rows) -> np.ndarray:
-    seen = Seen.before(company)
+def tally_of(company: Company, mislead: Any = lambda rows: rows) -> Tally:
+    tally = Tally.empty(company)
     for cutoff in company.cutoffs:
         night = company.day(cutoff)
-        judge(seen, company, mislead(forecasts(company, night)), night)
-    return seen.loss
+        tally.add(mislead(forecasts(company, night)), night)
+    return tally
 
 
 def test_a_series_in_another_unit_does_not_decide_what_the_drift_cost(company):
     retold = replace(company, plan=replace(company.plan, unit=UNIT))
     assert (retold.units.max(), (retold.units > 1).any(axis=1).sum()) == (1000, 1)
-    effect, other = (effect_of(losses(each)) for each in (company, retold))
+    effect, other = (tally_of(each).effect() for each in (company, retold))
     drifted = slice(company.day(DRIFT[1]), company.day(company.cutoffs[-1]))
     assert np.median(effect[drifted]) > 0.05
     # By then no night from before the change is judged any more.
@@ -68,7 +68,7 @@ def test_a_point_that_is_forecast_in_another_unit_counts_for_ten_seasonal_errors
     def in_thousandths(rows: pd.DataFrame) -> pd.DataFrame:
         return rows.assign(**{name: np.where(rows["series_id"] == one, 1000, 1) * rows[name] for name in figures})
 
-    right, wrong = losses(company), losses(company, in_thousandths)
+    right, wrong = tally_of(company).loss, tally_of(company, in_thousandths).loss
     np.testing.assert_array_equal(wrong[[1, 3]], right[[1, 3]])
     # A day is forecast by a horizon of nights.
     more = (wrong - right)[[0, 2]]
