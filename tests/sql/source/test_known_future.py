@@ -84,8 +84,8 @@ PLANS = {"table": "plans", "series_id": ["store", "item"], "columns": "discount"
 def test_what_was_known_ahead_is_as_it_was_issued_by_then(make_source, hour, warmth, discounts):
     source, moment = make_source(OUTLOOK, {**PLANS, "timestamp": "day"}), datetime(2024, 3, 1, hour, tzinfo=UTC)
     by_the_database = [read(source, entry, known_at=moment) for entry in (0, 1)]
-    of_every_revision = [known_future_as_of(read(source, entry), moment) for entry in (0, 1)]
-    for outlook, plans in (by_the_database, of_every_revision):
+    of_all_vintages = [known_future_as_of(read(source, entry), moment) for entry in (0, 1)]
+    for outlook, plans in (by_the_database, of_all_vintages):
         assert outlook.to_pydict() == {"timestamp": [datetime(2024, 3, 2)], "warmth": warmth}
         assert dict(zip(plans["series_id"].to_pylist(), plans["discount"].to_pylist(), strict=True)) == discounts
         assert sorted(plans.column_names) == ["discount", "series_id", "timestamp"]

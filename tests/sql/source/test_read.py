@@ -406,7 +406,7 @@ def known(parts, moment):
     ],
 )
 @pytest.mark.parametrize("query", [None, "SELECT * FROM t"], ids=["table", "query"])
-def test_of_several_revisions_the_newest_counts_that_was_recorded_by_then(
+def test_of_several_vintages_the_newest_counts_that_was_recorded_by_then(
     database_url, run_sql, moment, expected, query
 ):
     run_sql("CREATE TABLE t (series_id TEXT, timestamp TIMESTAMP, value REAL, loaded_at TIMESTAMP)", REVISED)
