@@ -38,6 +38,7 @@ def missed_nights(
     Returns:
         UTC instants of the grid, oldest first; None where fewer than three nights are known.
 
+    >>> from datetime import UTC
     >>> days = [datetime(2024, 3, day, tzinfo=UTC) for day in (1, 2, 3, 6)]
     >>> [night.day for night in missed_nights(days[:3], days[2], days[3], TimeGrid("D"), tonight=days[3])]
     [4, 5]

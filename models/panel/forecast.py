@@ -61,8 +61,8 @@ def mean_of_quantiles(quantiles: FloatArray, quantile_levels: FloatArray) -> Flo
     Returns:
         Shape (...,).
 
-    >>> mean_of_quantiles(np.array([0.0, 10.0]), np.array([0.25, 0.75]))
-    np.float64(5.0)
+    >>> float(mean_of_quantiles(np.array([0.0, 10.0]), np.array([0.25, 0.75])))
+    5.0
     """
     edges = np.concatenate([[0.0], quantile_levels, [1.0]])
     padded = np.concatenate([quantiles[..., :1], quantiles, quantiles[..., -1:]], axis=-1)

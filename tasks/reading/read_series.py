@@ -103,6 +103,7 @@ def _refuse_early(source: Source, base: Path, forecast: ForecastSettings, step: 
 def last_instant(grid: TimeGrid, cutoff: datetime, steps_ahead: int) -> datetime:
     """The instant of the grid step that lies `steps_ahead` after the newest one not after the cutoff.
 
+    >>> from datetime import UTC
     >>> last_instant(TimeGrid("D"), datetime(2024, 2, 28, 5, tzinfo=UTC), 2)
     datetime.datetime(2024, 3, 1, 0, 0, tzinfo=datetime.timezone.utc)
     """
