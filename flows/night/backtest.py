@@ -14,7 +14,7 @@ from flows.job.job import load_job
 from models.baselines.challengers import require_challengers
 from models.evaluation.backtest import BacktestResult
 from tasks.evaluation.backtest import BacktestRun, Train, backtest, choose_cutoffs
-from tasks.reading.read_series import read_series
+from tasks.reading.read_series import Extent, read_series
 from tasks.report.backtest_page import BacktestPage, describe_difference, write_backtest
 
 TRAINED = {"once": "trained once, at the first cutoff", "each": "trained anew at each cutoff"}
@@ -112,11 +112,10 @@ def backtest_job(job: str | Path, cutoffs: int, challengers: Sequence[str] = (),
     """
     require_challengers(challengers)
     loaded = load_job(job)
-    part = loaded.job
     with TemporaryDirectory() as folder:
-        rows_file = read_series(part.source, loaded.base, part.forecast, None, None, Path(folder))
-        run = BacktestRun(part, rows_file, challengers, train)
+        rows_file = read_series(loaded.job, loaded.base, Extent(), Path(folder))
+        run = BacktestRun(loaded.job, rows_file, challengers, train)
         chosen = choose_cutoffs(run, cutoffs, datetime.now(UTC))
         judged = backtest(run, chosen)
-    page = write_backtest(loaded.places, judged, chosen, TRAINED[train], part.forecast.zone)
-    return Backtested(part.name, chosen, judged, train, page)
+    page = write_backtest(loaded.places, judged, chosen, TRAINED[train], loaded.job.forecast.zone)
+    return Backtested(loaded.job.name, chosen, judged, train, page)

@@ -17,7 +17,7 @@ from tasks.forecasting.reconcile import require_method
 from tasks.monitoring.deliver import NotifyError
 from tasks.monitoring.notify import check_targets
 from tasks.reading.audit import audit_input, refuse_stale
-from tasks.reading.read_series import read_series
+from tasks.reading.read_series import Extent, read_series
 from tasks.runner.cluster import check_runner
 from tasks.runner.errors import RunnerError
 from tasks.store.places import PlaceError, check_places
@@ -85,11 +85,10 @@ def check_job(job: str | Path) -> Checked:
         problems.append(str(error))
     try:
         with TemporaryDirectory() as folder:
-            source, forecast, policies = loaded.job.source, loaded.job.forecast, loaded.job.audit
             now = datetime.now(UTC)
-            rows = read_series(source, loaded.base, forecast, None, now, Path(folder))
-            audit = audit_input(rows, source, forecast, None, now, policies).audit
-            refuse_stale(audit, describe_source(source, loaded.base), policies)
+            rows_file = read_series(loaded.job, loaded.base, Extent(now=now), Path(folder))
+            audit = audit_input(loaded.job, rows_file, None, now).audit
+            refuse_stale(audit, describe_source(loaded.job.source, loaded.base), loaded.job.audit)
     except (InputError, SourceError, StorageError) as error:
         problems.append(f"source: {error}")
     return Checked(loaded.job.name, problems, audit)

@@ -9,7 +9,7 @@ from sql.errors import SourceError
 from tasks.night.night import Run
 from tasks.planning.read_plan import ReadPlan, plan_reading
 from tasks.reading.audit import audit_input
-from tasks.reading.read_series import read_series
+from tasks.reading.read_series import Extent, read_series
 from tasks.run.run_log import expected_rows
 from tasks.step import inside_flow
 
@@ -37,18 +37,8 @@ def _read(run: Run, plan: ReadPlan | None, clock: Stopwatch) -> History:
     since, window = (None, None) if plan is None else (plan.since, plan.window)
     with clock("read"):
         rows = expected_rows(run.ledger, plan is None) if inside_flow() else None
-        rows_file = read_series(
-            run.job.source,
-            run.places.base,
-            run.job.forecast,
-            run.requested_cutoff,
-            run.now,
-            run.scratch,
-            since,
-            rows,
-        )
+        extent = Extent(run.requested_cutoff, run.now, since)
+        rows_file = read_series(run.job, run.places.base, extent, run.scratch, rows)
     with clock("audit"):
-        audited = audit_input(
-            rows_file, run.job.source, run.job.forecast, run.requested_cutoff, run.now, run.job.audit, window
-        )
+        audited = audit_input(run.job, rows_file, run.requested_cutoff, run.now, window)
     return History(rows_file, audited.panel_file, audited.audit, plan)

@@ -1,4 +1,4 @@
-"""Put the rows onto the time grid, and say what was found on the way."""
+"""Put the rows onto the time grid, and report what the audit found in them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from models.audit.build_panel import Audit, build_panel
 from models.errors import InputError
 from models.panel.history_summary import Window
 from models.settings.audit import AuditSettings
-from models.settings.forecast import ForecastSettings
-from sql.source.read import Source
+from tasks.night.job import Job
 from tasks.prefect_ui import show_input
 from tasks.reading.covariates import covariates
 from tasks.step import logger, step
@@ -20,8 +19,8 @@ from tasks.store.rows_file import StoredRows
 
 
 @dataclass(frozen=True)
-class Audited:
-    """A panel on file, and what the audit found."""
+class AuditedPanel:
+    """The file of a panel, and what the audit found."""
 
     panel_file: Path
     audit: Audit
@@ -29,36 +28,38 @@ class Audited:
 
 @step("audit the input")
 def audit_input(
-    rows_file: Path,
-    source: Source,
-    forecast: ForecastSettings,
-    cutoff: datetime | None,
-    now: datetime,
-    policies: AuditSettings,
-    window: Window | None = None,
-) -> Audited:
-    """Build the panel as of the cutoff (the newest observed step where None); InputError where nobody could use it.
+    job: Job, rows_file: Path, cutoff: datetime | None, now: datetime, window: Window | None = None
+) -> AuditedPanel:
+    """Build the panel as of a cutoff.
 
-    `window` says what is known of older rows where only the newest were read.
+    Args:
+        job: What the rows are.
+        rows_file: From `read_series`.
+        cutoff: The last timestamp to see; None for the newest observed step.
+        now: The moment that counts as now, to see whether the source is stale.
+        window: What is known of older rows, where only the newest were read.
+
+    Raises:
+        InputError: no panel can be made of the rows.
     """
-    columns = covariates(source, rows_file)
+    columns = covariates(job.source, rows_file)
     panel, audit = build_panel(
-        StoredRows(rows_file), forecast, columns, cutoff=cutoff, now=now, audit=policies, window=window
+        StoredRows(rows_file), job.forecast, columns, cutoff=cutoff, now=now, audit=job.audit, window=window
     )
     for finding in audit.findings:
         logger().info("%s: %d, %s", finding.kind, finding.count, finding.action)
     show_input(audit)
-    return Audited(save_panel(panel, rows_file.with_name("panel.npz")), audit)
+    return AuditedPanel(save_panel(panel, rows_file.with_name("panel.npz")), audit)
 
 
 def refuse_stale(audit: Audit, source: str, policies: AuditSettings) -> None:
-    """Stop where the source is stale and the job says that this is an error.
+    """Raise an error where the source is stale and `audit.stale` is `error`.
 
     Raises:
-        InputError: names the newest value of all.
+        InputError: names the newest value of the source.
     """
     if audit.stale and policies.stale == "error":
         raise InputError(
-            f"{source}: {audit.stale_message}. Load what is missing, or set audit.stale to warn, or "
-            "audit.stale_after_steps to more."
+            f"{source}: {audit.stale_message}. Load what is missing, or set audit.stale to warn, or raise "
+            "audit.stale_after_steps."
         )

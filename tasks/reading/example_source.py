@@ -11,6 +11,7 @@ not reported, and rows of the coming weeks, in which only the promotions are kno
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -94,7 +95,7 @@ def example_sales(seed: int = 7) -> pa.Table:
     units = random.poisson(rate * noise).astype(np.float64)
     visitors = np.round(footfall * random.uniform(380, 900, size=(shops, 1)))
 
-    store, item = (name.ravel() for name in np.meshgrid(list(STORES), list(ITEMS), indexing="ij"))
+    store, item = _stores_and_items()
     units = units.reshape(shops * items, -1)
     units[(store == CONSTANT[0]) & (item == CONSTANT[1])] = 12.0
     # One row in 400 was never loaded, one in 500 came without its number.
@@ -103,7 +104,29 @@ def example_sales(seed: int = 7) -> pa.Table:
     present[(store == DEAD[0]) & (item == DEAD[1])] &= days < DEAD_SINCE
     present[(store == YOUNG[0]) & (item == YOUNG[1])] &= days >= YOUNG_SINCE
     units[:, ~past] = np.nan
-    return _rows(store, item, days, present, units, promotion, holiday, np.where(past, visitors, np.nan))
+    return _rows(_Days(days, promotion, holiday, np.where(past, visitors, np.nan)), units, present)
+
+
+@dataclass(frozen=True)
+class _Days:
+    """What is known of each day.
+
+    Attributes:
+        days: Shape (day,).
+        promotion: 0 or 1, shape (shop, item, day).
+        holiday: 0 or 1, shape (day,).
+        visitors: Shape (shop, day); NaN in the future.
+    """
+
+    days: DatetimeArray
+    promotion: FloatArray
+    holiday: FloatArray
+    visitors: FloatArray
+
+
+def _stores_and_items() -> tuple[StringArray, StringArray]:
+    """The store and the item of each series, both of shape (series,)."""
+    return np.repeat(list(STORES), len(ITEMS)), np.tile(list(ITEMS), len(STORES))
 
 
 def _promotions(random: np.random.Generator, shops: int, items: int, days: int) -> FloatArray:
@@ -153,16 +176,9 @@ def _rate(random: np.random.Generator, days: DatetimeArray, promotion: FloatArra
     )
 
 
-def _rows(
-    store: StringArray,
-    item: StringArray,
-    days: DatetimeArray,
-    present: BoolArray,
-    units: FloatArray,
-    promotion: FloatArray,
-    holiday: FloatArray,
-    visitors: FloatArray,
-) -> pa.Table:
+def _rows(known: _Days, units: FloatArray, present: BoolArray) -> pa.Table:
+    """The rows that are present; `units` and `present` have shape (series, day)."""
+    store, item = _stores_and_items()
     series, day = np.nonzero(present)
     shop = series // len(ITEMS)
     return pa.table(
@@ -170,10 +186,10 @@ def _rows(
             "store": store[series],
             "item": item[series],
             "region": np.array(list(STORES.values()))[shop],
-            "sold_at": days[day].astype("datetime64[us]"),
+            "sold_at": known.days[day].astype("datetime64[us]"),
             "units": pa.array(units[series, day], from_pandas=True),
-            "promotion": promotion.reshape(len(store), -1)[series, day].astype(np.int64),
-            "holiday": holiday[day].astype(np.int64),
-            "visitors": pa.array(visitors[shop, day], from_pandas=True),
+            "promotion": known.promotion.reshape(len(store), -1)[series, day].astype(np.int64),
+            "holiday": known.holiday[day].astype(np.int64),
+            "visitors": pa.array(known.visitors[shop, day], from_pandas=True),
         }
     )

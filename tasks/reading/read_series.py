@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -17,67 +18,71 @@ from models.settings.forecast import ForecastSettings
 from sql.errors import NoRows
 from sql.source.as_of import known_at
 from sql.source.read import Source, describe_source, first_timestamp, save_observations
+from tasks.night.job import Job
 from tasks.prefect_ui import show_progress
 from tasks.reading.covariates import save_known_future
 from tasks.step import step
 from tasks.store.rows_file import StoredRows
 
 
-# Nothing is lost yet: whoever mistyped a host waits for seconds, and the scheduler may try the night again.
-@step("read history", retries=1, retry_delay_seconds=(4,))
-def read_series(
-    source: Source,
-    base: Path,
-    forecast: ForecastSettings,
-    cutoff: datetime | None,
-    now: datetime | None,
-    scratch: Path,
-    since: datetime | None = None,
-    usual: int | None = None,
-) -> Path:
-    """The source's rows as one Arrow file in `scratch`: all, or those that a night at `cutoff` would have seen.
+@dataclass(frozen=True)
+class Extent:
+    """Which rows of a source are read; all of them, in every revision, where nothing is given.
 
-    Args:
-        source: Where they lie.
-        base: The folder of the job file.
-        forecast: The grid.
+    Attributes:
         cutoff: The last timestamp to see; None for the newest.
         now: When the night runs, see `moment_of_knowledge`; None for every revision of every row.
-        scratch: Where the file goes.
         since: The first timestamp to see; None for the oldest.
-        usual: How many rows an earlier night read, by which progress is told; None where nobody knows.
+    """
+
+    cutoff: datetime | None = None
+    now: datetime | None = None
+    since: datetime | None = None
+
+
+# One retry only: an error such as a mistyped host shows at once, and the scheduler may run the night again.
+@step("read history", retries=1, retry_delay_seconds=(4,))
+def read_series(job: Job, base: Path, extent: Extent, scratch: Path, expected_rows: int | None = None) -> Path:
+    """The source's rows as one Arrow file in `scratch`: all, or those that a night at the cutoff would have seen.
+
+    Args:
+        job: Its source and its time grid.
+        base: The folder of the job file.
+        extent: Which rows.
+        scratch: Folder for the file.
+        expected_rows: The number of rows that an earlier night read, to show progress by; None where it is not known.
 
     Raises:
         InputError: every row lies after the cutoff; names the first.
         SourceError, StorageError: as `read_observations`.
     """
-    grid = TimeGrid(forecast.frequency, forecast.time_zone)
-    steps_ahead = forecast.horizon if source.known_future else 0
+    source, grid, cutoff = job.source, job.forecast.grid, extent.cutoff
+    steps_ahead = job.forecast.horizon if source.known_future else 0
     until = None if cutoff is None else grid.past_repeat(last_instant(grid, cutoff, steps_ahead))
-    moment = None if now is None else moment_of_knowledge(source, grid, cutoff, now)
-    file, tell = scratch / "observations.arrow", show_progress("reading")
+    known_at = None if extent.now is None else moment_of_knowledge(source, grid, cutoff, extent.now)
+    file, show = scratch / "observations.arrow", show_progress("reading")
 
-    def so_far(rows: int) -> None:
-        # Nobody knows how many rows there are before the last one has come.
-        tell(min(0.99, rows / usual) if usual else 0.0, f"{rows:,} rows")
+    def show_rows(rows: int) -> None:
+        # The number of rows is known only when the last one has come.
+        show(min(0.99, rows / expected_rows) if expected_rows else 0.0, f"{rows:,} rows")
 
     try:
-        save_observations(source, file, base, since, until, forecast.time_zone, moment, so_far)
+        save_observations(source, file, base, extent.since, until, job.forecast.time_zone, known_at, show_rows)
     except NoRows:
         if cutoff is not None:
-            _refuse_early(source, base, forecast, last_instant(grid, cutoff, 0))
+            _refuse_early(job, base, last_instant(grid, cutoff, 0))
         raise
-    ahead = None if cutoff is None else grid.past_repeat(last_instant(grid, cutoff, forecast.horizon))
-    save_known_future(source, base, forecast, file, ahead, moment)
-    tell(1.0, f"{describe_source(source, base)} is read")
+    ahead = None if cutoff is None else grid.past_repeat(last_instant(grid, cutoff, job.forecast.horizon))
+    save_known_future(job, base, file, ahead, known_at)
+    show(1.0, f"{describe_source(source, base)} is read")
     return file
 
 
 def moment_of_knowledge(source: Source, grid: TimeGrid, cutoff: datetime | None, now: datetime) -> datetime | None:
-    """The moment up to which recorded rows count; None where the source does not say when rows were recorded.
+    """The moment until which a row must have been recorded to count; None where the source does not say when.
 
-    The night of the newest step knows what is known now. The night of a past cutoff runs, or would have run,
-    `source.delay_hours` after the end of the cutoff's step.
+    The night of the newest step knows all that is recorded now. The night of a past cutoff knows what was recorded
+    `source.delay_hours` after the end of the cutoff's step, when it ran or would have run.
     """
     if not source.says_when_known:
         return None
@@ -86,17 +91,18 @@ def moment_of_knowledge(source: Source, grid: TimeGrid, cutoff: datetime | None,
     return min(now, last_instant(grid, cutoff, 1) + timedelta(hours=source.delay_hours))
 
 
-def _refuse_early(source: Source, base: Path, forecast: ForecastSettings, step: datetime) -> None:
-    """Say so where the first row of the source lies after the step of the cutoff."""
-    first = first_timestamp(source, base, forecast.time_zone)
+def _refuse_early(job: Job, base: Path, step: datetime) -> None:
+    """Raise an error where the first row of the source lies after the step of the cutoff."""
+    source, zone = job.source, job.forecast.zone
+    first = first_timestamp(source, base, job.forecast.time_zone)
     if first is None:
         return
-    begin = first if first.tzinfo else first.replace(tzinfo=forecast.zone)
+    begin = first if first.tzinfo else first.replace(tzinfo=zone)
     if begin > step:
-        cutoff, oldest = (f"{moment.astimezone(forecast.zone):%Y-%m-%d %H:%M}" for moment in (step, begin))
+        cutoff, oldest = (f"{moment.astimezone(zone):%Y-%m-%d %H:%M}" for moment in (step, begin))
         raise InputError(
             f"No row of {describe_source(source, base)} is as old as the cutoff {cutoff}: the first is of {oldest} "
-            f"({forecast.time_zone}). Give a later cutoff."
+            f"({job.forecast.time_zone}). Give a later cutoff."
         ) from None
 
 
@@ -118,19 +124,19 @@ def instants_between(grid: TimeGrid, first: datetime, last: datetime) -> list[da
 
 
 def seen_at(rows: pa.Table, source: Source, forecast: ForecastSettings, cutoff: datetime, now: datetime) -> pa.Table:
-    """The rows that a night at a cutoff would have seen, of the series that had begun by then.
+    """The rows that a night at a cutoff would have seen, of the series that existed by then.
 
     Args:
-        rows: Every revision, as `read_series` leaves them where `now` is None.
-        source: What they are.
-        forecast: The grid.
+        rows: Every revision, as `read_series` gives them where `now` is None.
+        source: Where they came from.
+        forecast: The time grid.
         cutoff: The last timestamp to see.
-        now: No night has run later.
+        now: The latest moment at which the night may have run.
 
     Raises:
         InputError: nothing had been recorded when that night ran.
     """
-    grid, times = TimeGrid(forecast.frequency, forecast.time_zone), rows["timestamp"]
+    grid, times = forecast.grid, rows["timestamp"]
     until = grid.past_repeat(last_instant(grid, cutoff, forecast.horizon if source.known_future else 0))
     limit = until if times.type.tz else until.astimezone(forecast.zone).replace(tzinfo=None)
     seen = rows.filter(pc.less_equal(times, pa.scalar(limit, times.type)))
@@ -143,23 +149,23 @@ def seen_at(rows: pa.Table, source: Source, forecast: ForecastSettings, cutoff: 
                 f"{moment:%Y-%m-%d %H:%M %Z}, when its night would have run. Take later cutoffs, set "
                 "source.delay_hours, or leave recorded_at out where it tells when the table was loaded."
             )
-    # Encoded anew, or series that begin later would still be named in the dictionary.
+    # Encoded again: the dictionary would still name series that begin later.
     names = seen["series_id"].cast(pa.string()).dictionary_encode().unify_dictionaries()
     return seen.set_column(seen.schema.get_field_index("series_id"), "series_id", names)
 
 
 def as_of(rows_file: Path) -> bool:
-    """Whether a file holds rows as they were known when they were read for, and not only as they are now."""
+    """Whether a file holds rows as they were known at some moment, and not only as they are now."""
     return "recorded_at" in StoredRows(rows_file).column_names
 
 
 def recorded_since(rows_file: Path, moment: datetime, forecast_zone: ZoneInfo) -> datetime | None:
-    """The oldest timestamp of the rows that were recorded after a moment; None where none was, or nobody says.
+    """The oldest timestamp of the rows that were recorded after a moment; None where none was, or this is not known.
 
     Args:
         rows_file: From `read_series`.
-        moment: With a zone.
-        forecast_zone: Where timestamps without a zone are meant.
+        moment: The moment, with a zone.
+        forecast_zone: The zone of timestamps without one.
     """
     rows = StoredRows(rows_file)
     if "recorded_at" not in rows.column_names:

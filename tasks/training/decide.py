@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from models.arrays import StringArray
 from models.lifecycle.retraining import ChampionFacts, Trainings, built_for, decide_training
 from tasks.night.night import Night
 from tasks.step import logger, step
@@ -57,9 +57,7 @@ def decide(night: Night, panel_file: Path) -> Decision:
     return decision
 
 
-def decide_for(
-    night: Night, covariates: Mapping[str, list[str]], series_ids: npt.NDArray[np.str_] | None = None
-) -> Decision:
+def decide_for(night: Night, covariates: Mapping[str, list[str]], series_ids: StringArray | None = None) -> Decision:
     """The decision of a night with these covariates and series.
 
     Args:
@@ -127,7 +125,7 @@ def _trainings(night: Night) -> Trainings:
     return Trainings(max(from_scratch, default=None), max(continued, default=None), in_shadow)
 
 
-def _unknown_share(series_ids: npt.NDArray[np.str_] | None, folder: Path | None) -> float:
+def _unknown_share(series_ids: StringArray | None, folder: Path | None) -> float:
     """The share of series that the version in a folder does not know."""
     if series_ids is None or folder is None:
         return 0.0

@@ -18,7 +18,7 @@ from sql.imports.import_file import import_file
 from sql.output import history
 from tasks.evaluation.backtest import BacktestRun, choose_cutoffs
 from tasks.reading.covariates import covariates
-from tasks.reading.read_series import read_series, seen_at
+from tasks.reading.read_series import Extent, read_series, seen_at
 from tasks.store.rows_file import load_rows
 
 DAYS = pd.date_range("2024-01-01", periods=42, freq="D")
@@ -133,7 +133,7 @@ def test_a_revision_of_weeks_ago_changes_the_scores_of_its_nights(make_as_of_job
 def test_a_backtest_shows_each_cutoff_what_was_known_then_and_scores_by_what_is_known_now(make_as_of_job, tmp_path):
     job = load_job(make_as_of_job(REVISION)).job
     now = datetime(2024, 3, 1, tzinfo=UTC)
-    rows_file = read_series(job.source, tmp_path, job.forecast, None, None, tmp_path)
+    rows_file = read_series(job, tmp_path, Extent(), tmp_path)
     cutoffs = choose_cutoffs(BacktestRun(job, rows_file), 2, now)
     assert [cutoff.day for cutoff in cutoffs] == [28, 4]
     rows = load_rows(rows_file)
@@ -164,6 +164,6 @@ def test_a_past_night_sees_the_weather_forecast_of_its_time(make_as_of_job, tmp_
         cutoff, evaluation = (datetime(2024, 2, day + later, tzinfo=UTC) for later in (0, 1))
         # A night reads what was known; a backtest reads everything, and shows each cutoff its part.
         for read_at, shown_at in (((cutoff, now), None), ((None, None), evaluation)):
-            rows_file = read_series(job.source, loaded.base, job.forecast, *read_at, tmp_path)
+            rows_file = read_series(job, loaded.base, Extent(*read_at), tmp_path)
             [known] = covariates(job.source, rows_file, shown_at).known_future_tables
             assert known["warmth"].to_pylist() == [warmth]

@@ -17,7 +17,7 @@ from statsforecast.models import AutoETS, Theta
 from flows.cli import main
 from flows.job.job import load_job
 from tasks.evaluation.backtest import BacktestRun, forecast_origins
-from tasks.reading.read_series import read_series
+from tasks.reading.read_series import Extent, read_series
 
 HORIZON, CUTOFFS = 7, 2
 ORIGINS = [datetime(2024, 2, day, tzinfo=UTC) for day in (3, 10)]
@@ -114,7 +114,7 @@ def forecast_from(make_job, tmp_path):
         enough = {"max_steps": 5, "time_limit": 3_600}
         loaded = load_job(make_job(pd.concat([changed, absurd.assign(region="north")]), folder=folder, training=enough))
         job = loaded.job
-        rows_file = read_series(job.source, loaded.base, job.forecast, None, None, folder)
+        rows_file = read_series(job, loaded.base, Extent(), folder)
         origins, _ = forecast_origins(BacktestRun(job, rows_file, train=train), ORIGINS)
         known = [np.isin(each.series_ids, frame["series_id"].unique()) for each in origins]
         # A series that begins after the cutoff is not there.

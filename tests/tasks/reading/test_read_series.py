@@ -11,7 +11,8 @@ from models.settings.forecast import ForecastSettings
 from sql.engine.connection import connect, resolve_url, transaction
 from sql.errors import NoRows
 from sql.source.read import Source
-from tasks.reading.read_series import read_series
+from tasks.night.job import Job
+from tasks.reading.read_series import Extent, read_series
 from tasks.store.rows_file import load_rows
 
 MADRID = ForecastSettings(frequency="D", horizon=2, time_zone="Europe/Madrid")
@@ -35,8 +36,12 @@ def make_source(database_url):
     return make
 
 
+def job_of(source) -> Job:
+    return Job.model_validate({"name": "sales", "source": source, "forecast": MADRID})
+
+
 def read(source, cutoff, folder):
-    return load_rows(read_series(source, folder, MADRID, cutoff, NOW, folder))["value"].to_pylist()
+    return load_rows(read_series(job_of(source), folder, Extent(cutoff, NOW), folder))["value"].to_pylist()
 
 
 def test_a_night_sees_what_came_up_to_its_cutoff(make_source, tmp_path):
@@ -59,11 +64,11 @@ def test_a_source_without_rows_is_no_matter_of_the_cutoff(make_source, tmp_path)
         read(make_source(0), datetime(2024, 3, 3, tzinfo=UTC), tmp_path)
 
 
-@pytest.mark.parametrize(("usual", "share"), [(10, 0.5), (4, 0.99), (None, 0.0)])
+@pytest.mark.parametrize(("expected", "share"), [(10, 0.5), (4, 0.99), (None, 0.0)])
 def test_reading_shows_its_progress_where_an_earlier_night_read_as_much(
-    make_source, tmp_path, monkeypatch, usual, share
+    make_source, tmp_path, monkeypatch, expected, share
 ):
     shown: list[tuple[float, str]] = []
     monkeypatch.setattr("tasks.reading.read_series.show_progress", lambda stage: lambda *far: shown.append(far))
-    read_series(make_source(5), tmp_path, MADRID, None, NOW, tmp_path, usual=usual)
+    read_series(job_of(make_source(5)), tmp_path, Extent(now=NOW), tmp_path, expected)
     assert (shown[0], shown[-1][0]) == ((share, "5 rows"), 1.0)
