@@ -24,7 +24,7 @@ from models.settings.forecast import ForecastSettings
 from models.settings.network import NetworkSettings
 from models.settings.training import TrainingSettings
 from models.training.fit import fit
-from models.training.loop import TrainingReport
+from models.training.report import TrainingReport
 
 # Far in the future, so that no value is refused as later than now.
 NOW = datetime(9999, 1, 1, tzinfo=UTC)

@@ -186,7 +186,7 @@ def _past_nights(
     levels = np.array(forecaster.plan.quantile_levels)
     middle = int(np.flatnonzero(levels == 0.5)[0])
     newest_values = panel.tail(RECENT_STEPS).astype(np.float64)
-    newest = panel.newest(forecaster.memory + panel.cutoff_index - int(cutoffs[-1]))
+    newest = panel.newest(forecaster.look_back + panel.cutoff_index - int(cutoffs[-1]))
     flat = forecaster.flatten(newest)
     for cutoff, scale in zip(cutoffs.tolist(), scales_at(panel, season, cutoffs), strict=True):
         steps_back = panel.cutoff_index - cutoff

@@ -45,7 +45,7 @@ class Paired:
 
 def reach_of(challenger: Forecaster, champion: Forecaster, judged: int) -> int:
     """How many steps before the cutoff a comparison over the last `judged` steps looks at."""
-    return max(challenger.memory, champion.memory) + judged + challenger.plan.horizon
+    return max(challenger.look_back, champion.look_back) + judged + challenger.plan.horizon
 
 
 def compare(

@@ -1,10 +1,10 @@
-"""The forecaster: what is trained, kept as a version, and asked every night.
+"""The forecaster: it is trained, stored as a version, and forecasts every night.
 
-    panel --choose--> plans --train (fitting.py)--> members --predict--> quantiles of every series
+    panel --choose--> plans --fit (training/fit.py)--> members --predict--> quantiles of every series
 
-A few different networks forecast together; the mean of their quantiles is the forecast. A version is a
-folder: `forecaster.json` (the plans, the vocabulary, the time grid) and `member-<n>.npz`, the weights by their
-paths in Keras. Nothing here needs Keras, so a night that only forecasts does not wait for it.
+A few different networks forecast together; the mean of their quantiles is the forecast. A version is a folder:
+`forecaster.json` (the plans, the vocabulary, the time grid) and `member-<n>.npz` (the weights by their paths in
+Keras). Nothing here needs Keras, so a night that only forecasts need not wait for it.
 """
 
 from __future__ import annotations
@@ -22,10 +22,12 @@ from models.arrays import FloatArray, IntArray
 from models.baselines.fallback import Fallback
 from models.baselines.seasonal_naive import seasonal_naive
 from models.errors import ModelError
-from models.network.features import Arrays, Vocabulary
+from models.network.choose_plan import trained_as, usual_lower_bound
+from models.network.features import Arrays
 from models.network.member import Member
-from models.network.plan import Plan, trained_as, usual_lower_bound
+from models.network.plan import Plan
 from models.network.version_file import read_description, write_description
+from models.network.vocabulary import Vocabulary
 from models.panel.forecast import Forecast, mean_of_quantiles
 from models.panel.panel import Panel
 from models.settings.forecast import ForecastSettings
@@ -38,8 +40,8 @@ class Forecaster:
     Attributes:
         members: The networks, one or more.
         vocabulary: Rows of series and categories, scales of covariates; all members share it.
-        forecast: What is forecast.
-        choices: What was chosen where the job left it open, and why, one sentence each.
+        forecast: The settings of the forecast that it was trained for.
+        choices: One sentence for each number that the job left open: what was chosen, and why.
     """
 
     def __init__(
@@ -50,53 +52,55 @@ class Forecaster:
 
     @property
     def plan(self) -> Plan:
-        """The plan of the first member; horizon, levels and bounds are those of all."""
+        """The plan of the first member; all members share its horizon, quantile levels and bounds."""
         return self.members[0].plan
 
     @property
-    def memory(self) -> int:
-        """How many steps before the cutoff the networks look at."""
-        return max(member.memory for member in self.members)
+    def look_back(self) -> int:
+        """How many steps before the cutoff a forecast depends on."""
+        return max(member.look_back for member in self.members)
 
     def predict(self, panel: Panel, forecast: ForecastSettings | None = None) -> Forecast:
         """Forecast every series of a panel from its cutoff.
 
-        Series that are refused, that were not observed within the context, or for which the network gives no
-        finite value get the fallback, with the reason.
+        A series gets the fallback, with the reason, where the panel refuses it, where it was not observed within the
+        context, or where the network gives no finite value.
 
         Args:
             panel: The series.
-            forecast: What the job asks for now, whose bounds hold; what was trained for where None.
+            forecast: The job's settings of now, whose bounds hold; None for those of the training.
 
         Raises:
-            ModelError: where the panel's grid is not the one that was trained on.
+            ModelError: where the panel has another grid than the training had.
         """
         self._require_grid(panel)
         return self.predict_shard(panel, self.fallback(panel, forecast))
 
     def fallback(self, panel: Panel, forecast: ForecastSettings | None = None) -> Fallback:
-        """What shards of a panel cannot know by themselves: its bounds, and what fallbacks borrow from the others.
+        """The fallback of a whole panel: its bounds, and what a series borrows from the others.
+
+        A shard of the panel cannot compute it alone.
 
         Args:
             panel: All series.
-            forecast: What the job asks for now, whose bounds hold; what was trained for where None.
+            forecast: The job's settings of now, whose bounds hold; None for those of the training.
         """
         bounds = self.bounds(panel, forecast or self.forecast)
         return Fallback.learn(panel, self.plan.horizon, self.plan.quantile_levels, *bounds)
 
-    def predict_shard(self, panel: Panel, instead: Fallback) -> Forecast:
-        """Forecast some series of a panel as `predict` forecasts them among all.
+    def predict_shard(self, panel: Panel, fallback: Fallback) -> Forecast:
+        """Forecast some series of a panel, with the same result as `predict` for all of them.
 
         Args:
             panel: Those series.
-            instead: Their part of the whole panel's `fallback`.
+            fallback: Their part of the whole panel's `fallback`.
 
         Raises:
-            ModelError: where the panel's grid is not the one that was trained on.
+            ModelError: where the panel has another grid than the training had.
         """
         self._require_grid(panel)
         levels = np.array(self.plan.quantile_levels)
-        bounds = instead.lower_bound, instead.upper_bound
+        bounds = fallback.lower_bound, fallback.upper_bound
         reason = self._reasons(panel)
         able = np.flatnonzero(reason == "")
         quantiles = np.full((len(panel), self.plan.horizon, len(levels)), np.nan)
@@ -104,13 +108,13 @@ class Forecaster:
             predicted = np.mean([member.quantiles(panel, able) for member in self.members], axis=0)
             finite = np.isfinite(predicted).all(axis=(1, 2))
             reason[able[~finite]] = "the network gave no finite value"
-            # Quantiles are sums of positive distances; rounding alone could make neighbours cross.
+            # Quantiles are sums of positive distances; only rounding could make neighbours cross.
             quantiles[able[finite]] = np.clip(np.maximum.accumulate(predicted[finite], axis=-1), *bounds)
-        # Rounding must not carry the mean of equal quantiles over the bound that they lie on.
+        # Rounding must not carry the mean of equal quantiles beyond the bound that they lie on.
         mean = np.clip(mean_of_quantiles(quantiles, levels), *bounds)
         if left := (reason != "").nonzero()[0].tolist():
             others = panel.without(set(panel.series_ids[reason == ""].tolist()))
-            quantiles[left], mean[left] = instead.of(np.array(left)).forecast(others)
+            quantiles[left], mean[left] = fallback.of(np.array(left)).forecast(others)
         return Forecast(
             series_ids=panel.series_ids,
             quantile_levels=levels,
@@ -122,7 +126,7 @@ class Forecaster:
         )
 
     def flatten(self, panel: Panel) -> list[Arrays]:
-        """What each member reads, for `quantiles_at`; laid out once for origins at every step of the panel."""
+        """The arrays that each member reads, for `quantiles_at`: laid out once, for origins at every step."""
         return [member.flatten(panel) for member in self.members]
 
     def quantiles_at(
@@ -133,7 +137,7 @@ class Forecaster:
         origin: IntArray,
         bounds: tuple[float | None, float | None],
     ) -> FloatArray:
-        """The members' mean from origins in the past, NaN where one gives no finite value.
+        """Mean quantiles of the members from origins in the past; not finite where a member gives no finite value.
 
         Args:
             panel: The series.
@@ -143,7 +147,7 @@ class Forecaster:
             bounds: From `bounds`.
 
         Returns:
-            Shape (window, horizon, level), not crossing.
+            Shape (window, horizon, level); quantiles do not cross.
         """
         index = series.astype(np.int32), origin.astype(np.int32)
         members = zip(self.members, flat, strict=True)
@@ -151,9 +155,9 @@ class Forecaster:
         return np.clip(np.maximum.accumulate(found, axis=-1), *bounds)
 
     def bounds(self, panel: Panel, forecast: ForecastSettings) -> tuple[float | None, float | None]:
-        """What no forecast is below and above: what the job names now, else what was chosen when this was trained.
+        """The lower and upper bound of forecasts: the job's bounds of now, else the bound chosen at the training.
 
-        A bound that the job named then and names no longer was no choice: the panel decides, as for a new network.
+        Where the job named a lower bound at the training and names none now, the panel decides, as for a new network.
         """
         lower = self.plan.lower_bound
         if self.forecast.lower_bound is not None:
@@ -166,7 +170,7 @@ class Forecaster:
         return "\n".join(member.summary for member in self.members)
 
     def save(self, folder: Path) -> None:
-        """Write the version's files into an existing, empty folder."""
+        """Write the files of the version into an existing, empty folder."""
         content = {
             "keras": installed_version("keras"),
             "plans": [member.plan.to_dict() for member in self.members],
@@ -207,29 +211,29 @@ class Forecaster:
         return forecaster
 
     def grown(self, panel: Panel, training: TrainingSettings) -> Forecaster:
-        """An untrained forecaster of the same networks that has rows for the panel's new series and categories too."""
+        """An untrained forecaster of the same networks, with rows for the panel's new series and categories too."""
         values = int(panel.observed_counts.sum())
         plans = [trained_as(member.plan, training, values) for member in self.members]
         return Forecaster(plans, self.vocabulary.grown(panel), self.forecast, self.choices)
 
     def before_settling(self) -> Forecaster:
-        """Just after training: the same with the weights that had learnt nothing from the newest, held-out steps."""
+        """Just after training: the same forecaster before it learnt from the newest, held-out steps."""
         before = Forecaster([member.plan for member in self.members], self.vocabulary, self.forecast, self.choices)
-        for member, mine in zip(before.members, self.members, strict=True):
-            member.weights = mine.chosen
+        for member, settled in zip(before.members, self.members, strict=True):
+            member.weights = settled.before_settling
         return before
 
     def _require_grid(self, panel: Panel) -> None:
-        mine = self.forecast.frequency, self.forecast.time_zone, self.plan.horizon
-        if (panel.frequency, panel.time_zone, panel.horizon) != mine:
+        if (panel.grid, panel.horizon) != (self.forecast.grid, self.plan.horizon):
             raise ModelError(
-                f"The version forecasts {mine[2]} steps of {mine[0]!r} in {mine[1]}, the panel asks for "
-                f"{panel.horizon} of {panel.frequency!r} in {panel.time_zone}; train from scratch."
+                f"The version forecasts {self.plan.horizon} steps of {self.forecast.frequency!r} in "
+                f"{self.forecast.time_zone}, the panel asks for {panel.horizon} of {panel.frequency!r} in "
+                f"{panel.time_zone}; train from scratch."
             )
 
     def _reasons(self, panel: Panel) -> npt.NDArray[np.object_]:
-        """Shape (series,): why a series is left to the fallback, "" where it is not."""
-        context = self.members[0].shape.context_length
+        """Shape (series,): why a series gets the fallback; "" where it does not."""
+        context = self.plan.window.context_length
         unseen = np.isnan(panel.tail(context)).all(axis=1)
         reason = np.where(unseen, f"no observed value in the last {context} steps", "").astype(object)
         for i, name in enumerate(panel.series_ids):

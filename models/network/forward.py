@@ -1,14 +1,13 @@
-"""From windows to quantiles of every step of the horizon: what the network computes, whoever does the arithmetic.
+"""The network's computation: from windows to quantiles of every step of the horizon.
 
     values -> level and scale taken out -> segments (or tokens) -> recurrent stack -> head -> quantiles
 
-The stack reads a window segment by segment and remembers; the head turns what it remembers
-into the whole horizon at once, at all quantile levels, as a difference from a learnt mix of
-the series' own seasonal lags, in units of what those err by. Everything here is in scaled units
-(level 0, scale 1).
+The recurrent stack reads a window segment by segment. The head turns its state into the whole horizon at once, at all
+quantile levels: as differences from a learnt mix of the series' own seasonal lags, in units of the errors that those
+lags made. Everything here is in scaled units (level 0, scale 1).
 
-Written once for two: Keras trains it (`network.py`), and NumPy forecasts with it (`numpy_network.py`), which
-spares a night the start of TensorFlow.
+The computation is written once and runs on two libraries: Keras trains it (`training/keras_network.py`), and NumPy
+forecasts with it (`numpy_network.py`), so that a night that only forecasts need not start TensorFlow.
 """
 
 from __future__ import annotations
@@ -16,9 +15,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from models.network.head import scaled_lags, spread_quantiles
+from models.network.plan import Plan
 from models.network.windows import Ops, Tensor, WindowShape
 
-# Scaled values beyond this are compressed or cut: one absurd value must not drown a window.
+# Scaled values beyond these limits are compressed or cut: one absurd value must not drown a window.
 INPUT_LIMIT = 8.0
 TOKEN_LIMIT = 5.0
 
@@ -26,30 +26,25 @@ Layer = Callable[..., Tensor]
 
 
 class ForwardPass:
-    """The computation, over layers that whoever inherits this makes.
+    """The computation. A subclass makes the layers and names the library.
 
     Attributes:
-        ops: What computes.
-        shape: The window's shape.
-        quantile_levels: Ascending, with 0.5 among them.
-        tokens: (vocabulary, dimension), or None to feed numbers.
-        use_calendar: Whether calendar features enter.
-        error_units: Whether forecasts count in units of the series' seasonal error, or in scales.
-        token_embedding, series_embedding: Integers to vectors, where there are any.
+        ops: The library: `keras.ops`, or `numpy_ops`.
+        plan: Every number of the network.
+        window: The shape of the windows that it reads.
+        token_embedding, series_embedding: Integers to vectors; None where the plan has none.
         static_embeddings: The same for each static column.
         stack: Recurrent layers that give their whole sequence, first layer first.
-        drop: What of the state the head does not see while training.
-        step_head: State and known of each step to numbers, one per step and level; or None for:
+        drop: Hides a share of the state from the head while training; None for nothing.
+        step_head: From the state and what is known of each step to one number per step and quantile level; None
+            where `hidden` and `output_dense` do it.
         hidden, output_dense: Dense layers from the state to all of these numbers.
-        lag_mix: Where the median starts, or None for 0.
+        lag_mix: Gives the value from which the median differs; None for 0.
     """
 
     ops: Ops
-    shape: WindowShape
-    quantile_levels: list[float]
-    tokens: tuple[int, int] | None
-    use_calendar: bool
-    error_units: bool
+    plan: Plan
+    window: WindowShape
     token_embedding: Layer | None
     series_embedding: Layer | None
     static_embeddings: Sequence[Layer]
@@ -64,12 +59,12 @@ class ForwardPass:
         """Scaled quantiles of shape (window, origin, horizon, level), ascending along the last axis."""
         origins = batch["target"].shape[1]
         state = self._encode(batch, training)[:, -origins:]
-        lags, observed = scaled_lags(batch, self.shape, origins, self.ops)
+        lags, observed = scaled_lags(batch, self.window, origins, self.ops)
         if self.drop is not None:
             state = self.drop(state, training=training)
-        quantiles = spread_quantiles(self._head(batch, state, lags, observed), self.quantile_levels, self.ops)
-        if self.error_units:
-            # The season that foretells the series best says how far off a forecast is likely to be.
+        quantiles = spread_quantiles(self._head(batch, state, lags, observed), self.plan.quantile_levels, self.ops)
+        if self.plan.error_units:
+            # The season that predicts the series best tells how large an error to expect.
             quantiles = quantiles * self.ops.min(batch["error"][:, -origins:], axis=-1)[..., None, None]
         if self.lag_mix is not None:
             quantiles = quantiles + self.lag_mix(state, lags, observed)[..., None]
@@ -77,14 +72,14 @@ class ForwardPass:
 
     def _encode(self, batch: dict[str, Tensor], training: bool | None) -> Tensor:
         """The recurrent state after each segment, shape (window, step, units)."""
-        parts = [self._tokens(batch)] if self.tokens is not None else self._numbers(batch)
-        if self.use_calendar:
+        parts = [self._tokens(batch)] if self.plan.tokens is not None else self._numbers(batch)
+        if self.plan.calendar:
             parts.append(batch["calendar"])
         if "past_covariates" in batch:
             parts.append(batch["past_covariates"])
         identity = self._identity(batch)
         if identity is not None:
-            parts.append(self.ops.repeat(identity[:, None], self.shape.steps, axis=1))
+            parts.append(self.ops.repeat(identity[:, None], self.window.recurrent_steps, axis=1))
         state = self.ops.concatenate(parts, axis=-1) if len(parts) > 1 else parts[0]
         for layer in self.stack:
             state = layer(state, training=training)
@@ -92,22 +87,23 @@ class ForwardPass:
 
     def _tokens(self, batch: dict[str, Tensor]) -> Tensor:
         """Embedded values, shape (window, step, segment * dimension)."""
-        assert self.tokens is not None
+        assert self.plan.tokens is not None
         assert self.token_embedding is not None
-        # Tokens are read relative to the window's last level, so that a level change stays visible.
+        vocabulary, dimension = self.plan.tokens
+        # All tokens are relative to the window's last level, so that a change of the level stays visible.
         z = (batch["segments"] - batch["level"][:, -1:, None]) / batch["scale"][:, -1:, None]
-        count = self.tokens[0] - 1
+        count = vocabulary - 1
         place = (self.ops.clip(z, -TOKEN_LIMIT, TOKEN_LIMIT) + TOKEN_LIMIT) / (2 * TOKEN_LIMIT)
         token = self.ops.floor(place * (count - 1))
         embedded = self.token_embedding(self.ops.cast((token + 1.0) * batch["observed"], "int32"))
-        return self.ops.reshape(embedded, (-1, self.shape.steps, self.shape.segment * self.tokens[1]))
+        return self.ops.reshape(embedded, (-1, self.window.recurrent_steps, self.window.segment * dimension))
 
     def _numbers(self, batch: dict[str, Tensor]) -> list[Tensor]:
         """Scaled values, whether they were observed, and how level, scale and season move; (window, step, ...)."""
         ops = self.ops
         observed, level, scale = batch["observed"], batch["level"], batch["scale"]
         z = (batch["segments"] - level[..., None]) / scale[..., None] * observed
-        # Beyond the limit values still count, by their logarithm.
+        # Beyond the limit, values still count by their logarithm.
         far = ops.log1p(ops.relu(ops.abs(z) - INPUT_LIMIT))
         z = ops.clip(z, -INPUT_LIMIT, INPUT_LIMIT) + ops.sign(z) * far
         level_before, scale_before = (ops.concatenate([each[:, :1], each[:, :-1]], axis=1) for each in (level, scale))
@@ -133,14 +129,14 @@ class ForwardPass:
         if self.output_dense is not None:
             for layer in self.hidden:
                 state = layer(state)
-            shape = (-1, state.shape[1], self.shape.horizon, len(self.quantile_levels))
+            shape = (-1, state.shape[1], self.window.horizon, len(self.plan.quantile_levels))
             return self.ops.reshape(self.output_dense(state), shape)
-        # Whether a lag was observed is the same for all ways of scaling it.
-        known = [lags, observed[..., : self.shape.lags.shape[1]]]
-        if self.use_calendar:
+        # The masks of the differently scaled lags are the same: one of them is enough.
+        known = [lags, observed[..., : self.window.lags.shape[1]]]
+        if self.plan.calendar:
             known.append(batch["future_calendar"])
         if "future_covariates" in batch:
-            # A lag tells of its own promotion, not of the one ahead: the head sees both.
+            # A lag was made under its own promotion, not under the one ahead: the head sees both.
             known += [batch["future_covariates"], batch["lag_covariates"]]
         assert self.step_head is not None
         return self.step_head(state, self.ops.concatenate(known, axis=-1))

@@ -1,33 +1,34 @@
-"""From what the recurrent stack remembers to quantiles of every step of the horizon, in scaled units.
+"""From the state of the recurrent stack to quantiles of every step of the horizon, in scaled units.
 
-`mix_lags` says where the median starts, from the series' own seasonal lags; `read_steps` gives what the
-state says of each step, joined with what is known of the step; `spread_quantiles` makes of numbers, one per
-step and level, quantiles that cannot cross. All of it is arithmetic without weights of its own, for Keras
-(`network.py`) and for NumPy (`numpy_network.py`) alike.
+`mix_lags` mixes the series' own seasonal lags into the value from which the median differs. `read_steps` joins what
+the state says of each step with what is known of the step. `spread_quantiles` turns numbers, one per step and
+quantile level, into quantiles that cannot cross. None of them has weights; Keras (`training/keras_head.py`) and NumPy
+(`numpy_network.py`) both use them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from statistics import NormalDist
 
 import numpy as np
 
 from models.network.windows import Ops, Tensor, WindowShape
 
+# Scaled lags are cut this many scales away.
 LAG_LIMIT = 50.0
 
 
-def lag_columns(shape: WindowShape) -> int:
-    """Columns that `scaled_lags` gives."""
-    return 2 * int(shape.lags.shape[1]) + len(shape.seasons)
+def lag_columns(window: WindowShape) -> int:
+    """Number of columns that `scaled_lags` gives."""
+    return 2 * int(window.lags.shape[1]) + len(window.seasons)
 
 
-def scaled_lags(batch: dict[str, Tensor], shape: WindowShape, origins: int, ops: Ops) -> tuple[Tensor, Tensor]:
+def scaled_lags(batch: dict[str, Tensor], window: WindowShape, origins: int, ops: Ops) -> tuple[Tensor, Tensor]:
     """The seasonal naives of each step, relative to the origin's level and in its scale.
 
-    Three kinds side by side: each lag as it was; each lag relative to the level and scale of its own cycle, which
-    shows the season without the trend; and the newest lag moved by how far the series is from a season ago.
+    There are three kinds, side by side: each lag as it was; each lag relative to the level and scale of its own cycle,
+    which shows the season without the trend; and the newest lag, moved by the change since a season ago.
 
     Returns:
         Values, 0 where not observed, and whether they were observed; (window, origin, horizon, column) each.
@@ -36,9 +37,9 @@ def scaled_lags(batch: dict[str, Tensor], shape: WindowShape, origins: int, ops:
     observed = batch["lags_observed"]
     plain = (batch["lags"] - level) / scale
     detrended = (batch["lags"] - batch["lag_level"][:, :, None]) / batch["lag_scale"][:, :, None]
-    moved = _columns(plain, shape.newest, ops) + batch["change"][:, -origins:, None]
+    moved = _columns(plain, window.newest, ops) + batch["change"][:, -origins:, None]
     lags = ops.clip(ops.concatenate([plain, detrended, moved], axis=-1), -LAG_LIMIT, LAG_LIMIT)
-    seen = ops.concatenate([observed, observed, _columns(observed, shape.newest, ops)], axis=-1)
+    seen = ops.concatenate([observed, observed, _columns(observed, window.newest, ops)], axis=-1)
     return lags * seen, seen
 
 
@@ -47,13 +48,13 @@ def _columns(values: Tensor, which: list[int], ops: Ops) -> Tensor:
 
 
 def mix_lags(logits: Tensor, lags: Tensor, observed: Tensor, ops: Ops) -> Tensor:
-    """The weighted mean of the seasonal naives and the level; equal logits make it the plain mean of what was observed.
+    """The weighted mean of the seasonal naives and the level; with equal logits, the plain mean of those observed.
 
     Args:
         logits: Shape (..., horizon, column + 1); the last one is the level's, which is 0 in scaled units.
         lags: Shape (window, origin, horizon, column), 0 where not observed.
-        observed: Whether they were, of the same shape.
-        ops: What computes.
+        observed: 1 where they were observed, of the same shape.
+        ops: The library.
 
     Returns:
         Shape (window, origin, horizon).
@@ -64,13 +65,13 @@ def mix_lags(logits: Tensor, lags: Tensor, observed: Tensor, ops: Ops) -> Tensor
 
 
 def read_steps(state: Tensor, known: Tensor, hidden: Callable[[Tensor], Tensor], ops: Ops) -> Tensor:
-    """What the state and the known of each step say together.
+    """The state and what is known of each step, joined by a residual layer.
 
     Args:
-        state: What the state says of all steps, shape (window, origin, horizon * unit).
-        known: What is known of each, shape (window, origin, horizon, unit).
-        hidden: A dense layer from units to as many, added to what went in.
-        ops: What computes.
+        state: Shape (window, origin, horizon * unit).
+        known: What is known of each step, shape (window, origin, horizon, unit).
+        hidden: A dense layer whose output has the shape of its input.
+        ops: The library.
 
     Returns:
         Shape (window, origin, horizon, unit).
@@ -79,16 +80,16 @@ def read_steps(state: Tensor, known: Tensor, hidden: Callable[[Tensor], Tensor],
     return joined + hidden(joined)
 
 
-def spread_quantiles(raw: Tensor, quantile_levels: list[float], ops: Ops) -> Tensor:
+def spread_quantiles(raw: Tensor, quantile_levels: Sequence[float], ops: Ops) -> Tensor:
     """Quantiles that cannot cross: the median, and positive distances outward from it.
 
-    Where `raw` is 0 they are those of the standard normal distribution, so that an untrained network errs like one
-    whose errors are as large as its unit says.
+    Where `raw` is 0, they are the quantiles of the standard normal distribution: an untrained network expects errors
+    of one unit.
 
     Args:
         raw: Shape (..., level), unbounded.
-        quantile_levels: Ascending, with 0.5.
-        ops: What computes.
+        quantile_levels: Ascending, with 0.5 among them.
+        ops: The library.
 
     Returns:
         Shape (..., level), ascending.

@@ -1,7 +1,7 @@
-"""The trained network as NumPy forecasts with it, from its weights alone; what it computes is in `forward`.
+"""The trained network in NumPy, made from its weights alone; its computation is in `forward`.
 
-On cores this beats the backends: no start of several seconds, no cost of a hundred microseconds for each
-operation, and every core works on windows of its own (see `inference`).
+On a CPU this is faster than Keras's backends: it needs no start of several seconds and no hundred microseconds for
+each operation, and each core works on its own windows (see `panel/parallel.py`).
 """
 
 from __future__ import annotations
@@ -18,33 +18,33 @@ from models.network import numpy_ops
 from models.network.forward import ForwardPass
 from models.network.head import mix_lags, read_steps
 from models.network.plan import Plan
-from models.network.windows import WindowShape
 
+# Weights by their paths in Keras's network, which are the same on every backend.
 Weights = dict[str, Float32Array]
 Activation = Callable[[Float32Array], Float32Array]
 
 
 class NumpyNetwork(ForwardPass):
-    """A network that cannot learn.
+    """A network that only forecasts.
 
     Args:
-        plan: What the network was built by.
-        shape: The window's shape.
+        plan: The plan that the network was built by.
         weights: Path in Keras's network to array.
+
+    Raises:
+        KeyError: where a weight is missing.
     """
 
     ops = numpy_ops
 
-    def __init__(self, plan: Plan, shape: WindowShape, weights: Weights) -> None:
+    def __init__(self, plan: Plan, weights: Weights) -> None:
         def dense(path: str, activation: Activation = np.asarray) -> Dense:
             return Dense(weights[f"{path}/kernel"], weights.get(f"{path}/bias"), activation)
 
         def embedding(path: str) -> Callable[[AnyArray], Float32Array]:
             return partial(numpy_ops.take, weights[f"{path}/embeddings"], axis=0)
 
-        self.shape, self.tokens = shape, plan.tokens
-        self.quantile_levels = list(plan.quantile_levels)
-        self.use_calendar, self.error_units = plan.calendar, plan.error_units
+        self.plan, self.window = plan, plan.window
         self.token_embedding = embedding("token_embedding") if plan.tokens else None
         self.series_embedding = embedding("series_embedding") if plan.series_embedding else None
         count = len({path for path in weights if path.startswith("static_embedding_")})
@@ -72,18 +72,18 @@ class NumpyNetwork(ForwardPass):
 class Dense:
     """An affine map of the last axis, then the activation."""
 
-    def __init__(self, kernel: Float32Array, bias: Float32Array | None, activation: Activation) -> None:
-        self.kernel, self.bias, self.activation = kernel, bias, activation
+    def __init__(self, kernel: Float32Array, offset: Float32Array | None, activation: Activation) -> None:
+        self.kernel, self.offset, self.activation = kernel, offset, activation
 
     def __call__(self, values: Float32Array) -> Float32Array:
         product = np.matmul(values, self.kernel)
-        if self.bias is not None:
-            product += self.bias
+        if self.offset is not None:
+            product += self.offset
         return self.activation(product)
 
 
 class LagMix:
-    """See `head_layers.LagMix`."""
+    """See `keras_head.LagMix`."""
 
     def __init__(self, logits: Float32Array, shift: Dense | None) -> None:
         self.logits, self.shift = logits, shift
@@ -94,7 +94,7 @@ class LagMix:
 
 
 class StepHead:
-    """See `head_layers.StepHead`."""
+    """See `keras_head.StepHead`."""
 
     def __init__(self, from_state: Dense, from_step: Dense, hidden: Dense, output: Dense) -> None:
         self.from_state, self.from_step, self.hidden, self.output = from_state, from_step, hidden, output
@@ -110,29 +110,29 @@ def gelu(values: Float32Array) -> Float32Array:
 class _Recurrent(ABC):
     """A layer that reads (window, step, feature) step by step, and gives its state after each: (window, step, unit).
 
-    The sigmoid is 1 / (1 + exp(-x)) and the hyperbolic tangent 2 / (1 + exp(-2 x)) - 1, one exponential each; the
-    factors before x stand in the weights, so that a step computes nothing but `1 / (1 + exp(x))`.
+    The sigmoid is 1 / (1 + exp(-x)) and the hyperbolic tangent 2 / (1 + exp(-2 x)) - 1, one exponential each. The
+    factors of x are multiplied into the weights once, so that a step computes only `1 / (1 + exp(x))`.
 
     Args:
         kernel: Shape (feature, gate * unit).
         recurrent: Shape (unit, gate * unit).
-        bias: Shape (gate * unit,), or (2, gate * unit): of the input and of the state.
-        factors: What stands before x in each gate.
+        offset: Shape (gate * unit,), or (2, gate * unit): of the input and of the state.
+        factors: The factor of x in each gate.
     """
 
     def __init__(
-        self, kernel: Float32Array, recurrent: Float32Array, bias: Float32Array, factors: tuple[float, ...]
+        self, kernel: Float32Array, recurrent: Float32Array, offset: Float32Array, factors: tuple[float, ...]
     ) -> None:
         self.units = len(recurrent)
         factor = np.repeat(np.array(factors, np.float32), self.units)
-        self.kernel, self.recurrent, self.bias = kernel * factor, recurrent * factor, bias * factor
+        self.kernel, self.recurrent, self.offset = kernel * factor, recurrent * factor, offset * factor
 
     def __call__(self, values: Float32Array, training: bool | None = None) -> Float32Array:
-        # Step by step first: each step's inputs then lie together.
+        # The step comes first, so that the inputs of each step lie together in memory.
         inputs = np.matmul(values.transpose(1, 0, 2), self.kernel)
-        inputs += self.bias if self.bias.ndim == 1 else self.bias[0]
+        inputs += self.offset if self.offset.ndim == 1 else self.offset[0]
         states = np.empty((*inputs.shape[:2], self.units), np.float32)
-        # Beyond 88 the exponential is infinite, and its inverse the 0 that is wanted.
+        # Beyond 88 the exponential is infinite, and its inverse is 0 as it should be.
         with np.errstate(over="ignore"):
             self._run(inputs, states)
         return states.transpose(1, 0, 2)
@@ -145,8 +145,8 @@ class _Recurrent(ABC):
 class SimpleRnn(_Recurrent):
     """See `keras.layers.SimpleRNN`."""
 
-    def __init__(self, kernel: Float32Array, recurrent: Float32Array, bias: Float32Array) -> None:
-        super().__init__(kernel, recurrent, bias, (-2.0,))
+    def __init__(self, kernel: Float32Array, recurrent: Float32Array, offset: Float32Array) -> None:
+        super().__init__(kernel, recurrent, offset, (-2.0,))
 
     def _run(self, inputs: Float32Array, states: Float32Array) -> None:
         for step, entering in enumerate(inputs):
@@ -160,8 +160,8 @@ class SimpleRnn(_Recurrent):
 class Lstm(_Recurrent):
     """See `keras.layers.LSTM`."""
 
-    def __init__(self, kernel: Float32Array, recurrent: Float32Array, bias: Float32Array) -> None:
-        super().__init__(kernel, recurrent, bias, (-1.0, -1.0, -2.0, -1.0))
+    def __init__(self, kernel: Float32Array, recurrent: Float32Array, offset: Float32Array) -> None:
+        super().__init__(kernel, recurrent, offset, (-1.0, -1.0, -2.0, -1.0))
 
     def _run(self, inputs: Float32Array, states: Float32Array) -> None:
         units = self.units
@@ -170,34 +170,34 @@ class Lstm(_Recurrent):
             if step:
                 gates += states[step - 1] @ self.recurrent
             _inverse(gates)
-            admit, keep, candidate, show = (gates[:, place * units : (place + 1) * units] for place in range(4))
+            admit, keep, candidate, emit = (gates[:, place * units : (place + 1) * units] for place in range(4))
             candidate *= 2
             candidate -= 1
             candidate *= admit
             cell *= keep
             cell += candidate
-            shown = states[step]
-            np.multiply(cell, -2, out=shown)
-            _inverse(shown)
-            shown *= 2
-            shown -= 1
-            shown *= show
+            state = states[step]
+            np.multiply(cell, -2, out=state)
+            _inverse(state)
+            state *= 2
+            state -= 1
+            state *= emit
 
 
 class Gru(_Recurrent):
-    """See `keras.layers.GRU`, whose reset gate comes after the product with the state."""
+    """See `keras.layers.GRU`; its reset gate is applied after the product with the state."""
 
-    def __init__(self, kernel: Float32Array, recurrent: Float32Array, bias: Float32Array) -> None:
-        super().__init__(kernel, recurrent, bias, (-1.0, -1.0, -2.0))
+    def __init__(self, kernel: Float32Array, recurrent: Float32Array, offset: Float32Array) -> None:
+        super().__init__(kernel, recurrent, offset, (-1.0, -1.0, -2.0))
 
     def _run(self, inputs: Float32Array, states: Float32Array) -> None:
-        units, bias = self.units, self.bias[1]
+        units, offset = self.units, self.offset[1]
         before = np.zeros(states.shape[1:], np.float32)
         for step, entering in enumerate(inputs):
-            inner = bias
+            inner = offset
             if step:
                 inner = before @ self.recurrent
-                inner += bias
+                inner += offset
             gates, candidate = entering[:, : 2 * units], entering[:, 2 * units :]
             gates += inner[..., : 2 * units]
             _inverse(gates)

@@ -1,4 +1,4 @@
-"""The functions of `keras.ops` that a forecast needs, for NumPy, under the same names and with the same arguments."""
+"""The functions of `keras.ops` that a forecast needs, with the same names and arguments, in NumPy."""
 
 from __future__ import annotations
 
@@ -69,10 +69,10 @@ def relu(values: AnyArray) -> AnyArray:
 
 
 def softplus(values: AnyArray) -> AnyArray:
-    # `logaddexp` goes number by number; this is vectorised, and 0 where it is below 1e-7.
+    # `logaddexp` is not vectorised; this is. It gives 0 where the result is below 1e-7.
     return np.asarray(np.maximum(values, 0) + np.log(1 + np.exp(-np.abs(values))))
 
 
 def take(values: AnyArray, indices: AnyArray, axis: int | None = None) -> AnyArray:
-    # Indices are right by construction; "clip" spares a copy of the result that "raise" makes.
+    # No index is out of range; with "raise", the default, NumPy would copy the result once more.
     return np.take(values, indices, axis=axis, mode="clip")

@@ -1,17 +1,17 @@
 """Windows of a panel, gathered by index where the network runs.
 
-A window is a pair (series, origin): `origin` is the flat position of the last value that
-the window may see. Nothing is copied per window beforehand: the flat arrays lie once on
-the device, and `gather` reads `context_length` steps before and `horizon` steps after each
-origin inside the compiled step.
+A window is a pair (series, origin): `origin` is the flat position of the last value that the window may see. Nothing
+is copied for each window beforehand: the flat arrays lie once on the device, and `gather` reads `context_length` steps
+before and `horizon` steps after each origin inside the compiled step.
 
-While training, several of the newest recurrent steps of a window are forecast origins of their
-own (forking sequences, Wen et al. 2017, arXiv 1711.11053), so everything an origin sees, its
-level and scale included, is taken from values up to that origin and never from later ones.
+While training, several of the newest recurrent steps of a window are forecast origins (forking sequences, Wen et al.
+2017, arXiv 1711.11053). So everything an origin sees, its level and scale included, is taken from values up to that
+origin and never from later ones.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,32 +26,33 @@ Ops = Any
 
 @dataclass(frozen=True)
 class WindowShape:
-    """How long a window is and what it looks back to.
+    """How long a window is, and which earlier values its head reads.
 
     Attributes:
-        segment: Time steps folded into one recurrent step.
-        steps: Recurrent steps; the context is `segment * steps` time steps.
+        segment: Time steps that are folded into one recurrent step.
+        recurrent_steps: Their number; the context is `segment * recurrent_steps` time steps.
         horizon: Time steps ahead.
         seasons: Season lengths whose earlier cycles the head reads.
         cycles: For each of `seasons`, how many cycles back.
     """
 
     segment: int
-    steps: int
+    recurrent_steps: int
     horizon: int
     seasons: tuple[int, ...]
     cycles: tuple[int, ...]
 
     @property
     def context_length(self) -> int:
-        return self.segment * self.steps
+        """Time steps of the past that a window sees."""
+        return self.segment * self.recurrent_steps
 
     @property
     def lags(self) -> Int32Array:
         """How far before each step of the horizon its seasonal lags lie.
 
-        Shape (horizon, lag). For step h and season m the newest whole cycle that the origin
-        has seen is m * ceil(h / m) back; older cycles lie one season further each.
+        Shape (horizon, lag). For step h and season m, the newest whole cycle that the origin has seen is
+        m * ceil(h / m) back; each older cycle lies one season further.
         """
         step = np.arange(1, self.horizon + 1)[:, None]
         columns = [
@@ -63,8 +64,8 @@ class WindowShape:
 
     @property
     def newest(self) -> list[int]:
-        """Which columns of `lags` hold the newest cycle of each season."""
-        return [int(place) for place in np.cumsum([0, *self.cycles])[:-1]]
+        """The columns of `lags` that hold the newest cycle of each season."""
+        return [int(column) for column in np.cumsum([0, *self.cycles])[:-1]]
 
     @property
     def newest_lags(self) -> Int32Array:
@@ -78,19 +79,19 @@ class WindowShape:
         return np.concatenate([season * np.arange(count) for season, count in pairs]).astype(np.int32)
 
     def scaled_at(self, start: IntArray, origin: IntArray) -> IntArray:
-        """The flat positions at which a forecast from one origin of each window looks at level, scale and error.
+        """The flat positions whose level, scale and error a forecast from one origin of each window needs.
 
         Args:
             start: Shape (window,), where the window's series begins.
             origin: Shape (window,).
         """
-        steps = self.segment * np.arange(self.steps)
+        steps = self.segment * np.arange(self.recurrent_steps)
         back = np.union1d(steps, self.cycle_starts)
         return np.maximum(origin[:, None] - back, start[:, None]).ravel()
 
 
 def gather(
-    flat: dict[str, Tensor], series: Tensor, origin: Tensor, shape: WindowShape, *, origins: int, ops: Ops
+    flat: dict[str, Tensor], series: Tensor, origin: Tensor, window: WindowShape, *, origins: int, ops: Ops
 ) -> dict[str, Tensor]:
     """Read one batch of windows from the flat arrays.
 
@@ -98,111 +99,151 @@ def gather(
         flat: The arrays of `flatten`, on the device.
         series: Shape (window,), the row of each window's series.
         origin: Shape (window,), the flat position of each window's last visible value.
-        shape: The window's shape.
-        origins: How many of the newest recurrent steps to forecast from: 1 but while training.
-        ops: What computes.
+        window: The shape of the windows.
+        origins: How many of the newest recurrent steps to forecast from; 1 except while training.
+        ops: The library that computes.
 
     Returns:
         Zero stands where nothing was observed, beside a mask.
 
-        | name | shape | what |
+        | name | shape | content |
         |---|---|---|
         | `segments`, `observed` | (window, step, segment) | values, in the series' units |
-        | `level`, `scale` | (window, step) | what each step knows of its series' level and spread |
-        | `error`, `change` | (window, step, season) | what it knows of its seasonal differences, in scales |
+        | `level`, `scale` | (window, step) | level and scale of the series as known at each recurrent step |
+        | `error`, `change` | (window, step, season) | its seasonal differences as known then, in scales |
         | `lags`, `lags_observed` | (window, origin, horizon, lag) | values whole seasons before each future step |
-        | `lag_level`, `lag_scale` | (window, origin, lag) | what was known when the lag's own cycle ended |
-        | `target`, `target_observed` | (window, origin, horizon) | what came after |
+        | `lag_level`, `lag_scale` | (window, origin, lag) | level and scale as known when the lag's cycle ended |
+        | `target`, `target_observed` | (window, origin, horizon) | the values that came after |
         | `calendar` | (window, step, feature) | of the last time step of each segment |
         | `future_calendar` | (window, origin, horizon, feature) | of each future step |
         | `weight`, `row` | (window,) | of the series: its weight in the loss, its row of the embedding |
         | `static` | (window, column) | rows of its static categories |
         | `static_numbers` | (window, 2 * column) | where the panel has any: in standard deviations, and whether known |
         | `past_covariates` | (window, step, segment * feature) | where the panel has any |
-        | `future_covariates` | (window, origin, horizon, feature) | where the panel has any, holidays among them |
+        | `future_covariates` | (window, origin, horizon, feature) | where the panel has any, holidays included |
         | `lag_covariates` | (window, origin, horizon, season * feature) | the same at the newest seasonal lags |
     """
-    start = ops.take(flat["start"], series)
-    end = ops.take(flat["end"], series)
-    first = origin - (shape.context_length - 1)
-    last_of_segment = np.arange(1, shape.steps + 1, dtype=np.int32) * shape.segment - 1
-    step_position = first[:, None] + last_of_segment[None]
-    origin_position = step_position[:, shape.steps - origins :]
-
-    def read(name: str, position: Tensor) -> tuple[Tensor, Tensor]:
-        """Values at flat positions of shape (window, ...), and whether they lie in the series and were observed."""
-        ones = (1,) * (len(position.shape) - 1)
-        inside = (position >= ops.reshape(start, (-1, *ones))) & (position < ops.reshape(end, (-1, *ones)))
-        values = ops.take(flat[name], ops.where(inside, position, 0), axis=0)
-        good = inside & ops.logical_not(ops.isnan(values))
-        return ops.where(good, values, 0.0), ops.cast(good, values.dtype)
-
-    context = first[:, None] + np.arange(shape.context_length, dtype=np.int32)[None]
-    values, observed = read("values", context)
-    folded = (-1, shape.steps, shape.segment)
-    # A step before the series began borrows the level of its first value: it holds nothing observed.
-    known = ops.maximum(step_position, start[:, None])
-    future = origin_position[:, :, None] + np.arange(1, shape.horizon + 1, dtype=np.int32)
-    target, target_observed = read("values", future)
-    lags, lags_observed = read("values", future[..., None] - shape.lags[None, None])
-    shift = ops.take(flat["calendar_shift"], series)
-    cycle_end = ops.maximum(origin_position[..., None] - shape.cycle_starts[None, None], start[:, None, None])
-    batch = {
-        "segments": ops.reshape(values, folded),
-        "observed": ops.reshape(observed, folded),
-        "level": ops.take(flat["level"], known),
-        "scale": ops.take(flat["scale"], known),
-        "error": ops.take(flat["error"], known, axis=0),
-        "change": ops.take(flat["change"], known, axis=0),
-        "lags": lags,
-        "lags_observed": lags_observed,
-        "lag_level": ops.take(flat["level"], cycle_end),
-        "lag_scale": ops.take(flat["scale"], cycle_end),
-        "target": target,
-        "target_observed": target_observed,
-        "calendar": ops.take(flat["calendar"], ops.maximum(step_position + shift[:, None], 0), axis=0),
-        "future_calendar": ops.take(flat["calendar"], ops.maximum(future + shift[:, None, None], 0), axis=0),
-        "weight": ops.take(flat["weight"], series),
-        "row": ops.take(flat["row"], series),
-        "static": ops.take(flat["static"], series, axis=0),
-    }
-    if "static_numbers" in flat:
-        batch["static_numbers"] = ops.take(flat["static_numbers"], series, axis=0)
-    # Covariates of every time step of a segment, side by side: a promotion in mid-week explains its own day.
-    known_context = ops.maximum(context, start[:, None])
-    past, known_ahead = [], []
-    if "future_covariates" in flat:
-        # The covariates of series i begin i * horizon later than its values: each series has a tail of its own.
-        offset = series * flat["covariate_tail"]
-        last = end + flat["covariate_tail"] - 1
-
-        def covariates(position: Tensor) -> Tensor:
-            ones = (1,) * (len(position.shape) - 1)
-            at = ops.minimum(ops.maximum(position, ops.reshape(start, (-1, *ones))), ops.reshape(last, (-1, *ones)))
-            return ops.take(flat["future_covariates"], at + ops.reshape(offset, (-1, *ones)), axis=0)
-
-        known_ahead.append(covariates)
-    if "holidays" in flat:
-
-        def holidays(position: Tensor) -> Tensor:
-            at = position + ops.reshape(shift, (-1, *(1,) * (len(position.shape) - 1)))
-            return ops.take(flat["holidays"], ops.maximum(at, 0), axis=0)
-
-        known_ahead.append(holidays)
-    if known_ahead:
-        newest = future[..., None] - shape.newest_lags[None, None]
-        past += [known_at(known_context) for known_at in known_ahead]
-        batch["future_covariates"] = _side_by_side([known_at(future) for known_at in known_ahead], ops)
-        lagged = _side_by_side([known_at(newest) for known_at in known_ahead], ops)
-        width = lagged.shape[-2] * lagged.shape[-1]
-        batch["lag_covariates"] = ops.reshape(lagged, (-1, origins, shape.horizon, width))
-    if "past_only" in flat:
-        past.append(ops.take(flat["past_only"], known_context, axis=0))
-    if past:
-        together = _side_by_side(past, ops)
-        batch["past_covariates"] = ops.reshape(together, (-1, shape.steps, shape.segment * together.shape[-1]))
-    return batch
+    batch = _Batch(flat, series, origin, window, origins, ops)
+    return batch.values() | batch.of_series() | batch.covariates()
 
 
-def _side_by_side(parts: list[Tensor], ops: Ops) -> Tensor:
-    return ops.concatenate(parts, axis=-1) if len(parts) > 1 else parts[0]
+class _Batch:
+    """The flat positions of one batch of windows, and what the flat arrays hold there.
+
+    Attributes:
+        start, end: Shape (window,), where the window's series begins and ends.
+        shift: Shape (window,), from flat positions to rows of the calendar.
+        context: Shape (window, context step), every time step of the past.
+        steps: Shape (window, step), the last time step of each segment.
+        origin: Shape (window, origin).
+        future: Shape (window, origin, horizon).
+    """
+
+    def __init__(
+        self, flat: dict[str, Tensor], series: Tensor, origin: Tensor, window: WindowShape, origins: int, ops: Ops
+    ) -> None:
+        self.flat, self.series, self.window, self.origins, self.ops = flat, series, window, origins, ops
+        self.start = ops.take(flat["start"], series)
+        self.end = ops.take(flat["end"], series)
+        self.shift = ops.take(flat["calendar_shift"], series)
+        first = origin - (window.context_length - 1)
+        last_of_segment = np.arange(1, window.recurrent_steps + 1, dtype=np.int32) * window.segment - 1
+        self.context = first[:, None] + np.arange(window.context_length, dtype=np.int32)[None]
+        self.steps = first[:, None] + last_of_segment[None]
+        self.origin = self.steps[:, window.recurrent_steps - origins :]
+        self.future = self.origin[:, :, None] + np.arange(1, window.horizon + 1, dtype=np.int32)
+
+    def values(self) -> dict[str, Tensor]:
+        """Values, their scaling and the calendar."""
+        ops, flat, window = self.ops, self.flat, self.window
+        values, observed = self._observed(self.context)
+        target, target_observed = self._observed(self.future)
+        lags, lags_observed = self._observed(self.future[..., None] - window.lags[None, None])
+        folded = (-1, window.recurrent_steps, window.segment)
+        # A step before the series began borrows the level of its first value; it holds nothing observed.
+        known = ops.maximum(self.steps, self.start[:, None])
+        cycle_end = ops.maximum(self.origin[..., None] - window.cycle_starts[None, None], self.start[:, None, None])
+        return {
+            "segments": ops.reshape(values, folded),
+            "observed": ops.reshape(observed, folded),
+            "level": ops.take(flat["level"], known),
+            "scale": ops.take(flat["scale"], known),
+            "error": ops.take(flat["error"], known, axis=0),
+            "change": ops.take(flat["change"], known, axis=0),
+            "lags": lags,
+            "lags_observed": lags_observed,
+            "lag_level": ops.take(flat["level"], cycle_end),
+            "lag_scale": ops.take(flat["scale"], cycle_end),
+            "target": target,
+            "target_observed": target_observed,
+            "calendar": self._calendar("calendar", self.steps),
+            "future_calendar": self._calendar("calendar", self.future),
+        }
+
+    def of_series(self) -> dict[str, Tensor]:
+        """What does not change with time."""
+        ops, flat = self.ops, self.flat
+        batch = {name: ops.take(flat[name], self.series) for name in ("weight", "row")}
+        batch["static"] = ops.take(flat["static"], self.series, axis=0)
+        if "static_numbers" in flat:
+            batch["static_numbers"] = ops.take(flat["static_numbers"], self.series, axis=0)
+        return batch
+
+    def covariates(self) -> dict[str, Tensor]:
+        """Covariates and holidays, where there are any."""
+        ops, window = self.ops, self.window
+        batch, past = {}, []
+        # Covariates of every time step of a segment, side by side: a promotion in mid-week explains its own day.
+        context = ops.maximum(self.context, self.start[:, None])
+        if known_ahead := self._known_ahead():
+            newest = self.future[..., None] - window.newest_lags[None, None]
+            past += [read(context) for read in known_ahead]
+            batch["future_covariates"] = self._side_by_side([read(self.future) for read in known_ahead])
+            lagged = self._side_by_side([read(newest) for read in known_ahead])
+            width = lagged.shape[-2] * lagged.shape[-1]
+            batch["lag_covariates"] = ops.reshape(lagged, (-1, self.origins, window.horizon, width))
+        if "past_only" in self.flat:
+            past.append(ops.take(self.flat["past_only"], context, axis=0))
+        if past:
+            together = self._side_by_side(past)
+            width = window.segment * together.shape[-1]
+            batch["past_covariates"] = ops.reshape(together, (-1, window.recurrent_steps, width))
+        return batch
+
+    def _known_ahead(self) -> list[Callable[[Tensor], Tensor]]:
+        """How to read each kind of covariate that is known over the horizon."""
+        readers: list[Callable[[Tensor], Tensor]] = []
+        if "future_covariates" in self.flat:
+            readers.append(self._future_covariates)
+        if "holidays" in self.flat:
+            readers.append(lambda position: self._calendar("holidays", position))
+        return readers
+
+    def _observed(self, position: Tensor) -> tuple[Tensor, Tensor]:
+        """Values at flat positions of shape (window, ...), and 1 where they lie in the series and were observed."""
+        ops = self.ops
+        start, end = self._beside(self.start, position), self._beside(self.end, position)
+        inside = (position >= start) & (position < end)
+        values = ops.take(self.flat["values"], ops.where(inside, position, 0), axis=0)
+        known = inside & ops.logical_not(ops.isnan(values))
+        return ops.where(known, values, 0.0), ops.cast(known, values.dtype)
+
+    def _calendar(self, name: str, position: Tensor) -> Tensor:
+        """Rows of an array that is laid out by grid position."""
+        row = position + self._beside(self.shift, position)
+        return self.ops.take(self.flat[name], self.ops.maximum(row, 0), axis=0)
+
+    def _future_covariates(self, position: Tensor) -> Tensor:
+        """Known-future covariates; before the first step and after the last one, those of that step."""
+        ops, tail = self.ops, self.flat["covariate_tail"]
+        start, end = self._beside(self.start, position), self._beside(self.end, position)
+        at = ops.minimum(ops.maximum(position, start), end + tail - 1)
+        # Each series has a tail of a horizon, so those of series i begin i horizons later than its values.
+        return ops.take(self.flat["future_covariates"], at + self._beside(self.series, position) * tail, axis=0)
+
+    def _beside(self, of_window: Tensor, position: Tensor) -> Tensor:
+        """A number of each window, in a shape that broadcasts over positions of shape (window, ...)."""
+        return self.ops.reshape(of_window, (-1, *(1,) * (len(position.shape) - 1)))
+
+    def _side_by_side(self, parts: list[Tensor]) -> Tensor:
+        return self.ops.concatenate(parts, axis=-1) if len(parts) > 1 else parts[0]

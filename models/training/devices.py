@@ -1,4 +1,4 @@
-"""The devices that train, and Keras's own way to let several of them share every step."""
+"""The devices that train, and Keras's own way to share each training step between several of them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from models.training.split import VALIDATION_BATCH
 
 
 def accelerators() -> list[str]:
-    """What Keras would compute with beside the cores, such as "gpu:0"."""
-    # Asked for GPUs by name, JAX fails where there are none.
+    """The devices that Keras can use besides the CPU, such as "gpu:0"."""
+    # JAX raises an error where it is asked for GPUs and there is none.
     return [str(name) for name in keras.distribution.list_devices() if not name.startswith("cpu")]
 
 
@@ -21,42 +21,42 @@ def training_devices(wanted: int | None, batch_size: int) -> list[str]:
     """The devices that share each training step.
 
     Args:
-        wanted: How many, cores too if there is nothing else; None for as many accelerators as share batches equally.
-        batch_size: Windows in one step.
+        wanted: How many, CPUs included; None for as many accelerators as can share a batch equally.
+        batch_size: Windows in one training step.
 
     Returns:
-        Their names, or nothing where one device, the backend's own choice, does it all.
+        Their names; an empty list where one device, of the backend's own choice, does everything.
 
     Raises:
-        ValueError: where so many are not there, or cannot share a batch equally; on another backend than JAX, whose
-            Keras cannot share.
+        ValueError: where there are not so many devices, where they cannot share a batch equally, or where the backend
+            is not JAX: on the others Keras cannot share.
     """
-    able = keras.backend.backend() == "jax"
+    can_share = keras.backend.backend() == "jax"
     equal = math.gcd(batch_size, VALIDATION_BATCH)
     if wanted is None:
-        found = accelerators() if able else []
+        found = accelerators() if can_share else []
         wanted = max((count for count in range(1, len(found) + 1) if equal % count == 0), default=1)
     if wanted == 1:
         return []
-    if not able:
+    if not can_share:
         raise ValueError(
-            f"training.devices is {wanted}, and Keras shares training on JAX alone, not on {keras.backend.backend()}. "
+            f"training.devices is {wanted}, but Keras shares training on JAX only, not on {keras.backend.backend()}. "
             "Set KERAS_BACKEND=jax, or leave training.devices out."
         )
     found = [str(name) for name in keras.distribution.list_devices()]
     if wanted > len(found):
-        raise ValueError(f"training.devices is {wanted}, and there are {len(found)}: {found[:5]}. Lower it.")
+        raise ValueError(f"training.devices is {wanted}, but there are {len(found)} devices: {found[:5]}. Lower it.")
     if equal % wanted:
         raise ValueError(
-            f"training.devices is {wanted}, which does not divide training.batch_size {batch_size} and batches of "
-            f"{VALIDATION_BATCH} in validation. Choose a power of two."
+            f"training.devices is {wanted}; it must divide both training.batch_size {batch_size} and the validation's "
+            f"batch size {VALIDATION_BATCH}. Choose a power of two."
         )
     return found[:wanted]
 
 
 @contextmanager
 def shared(devices: list[str]) -> Iterator[None]:
-    """Share the steps of what is made and trained in here; as it always is where no devices are named."""
+    """Share the training steps of networks that are made and trained in this context; not without devices."""
     if not devices:
         yield
         return

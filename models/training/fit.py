@@ -9,19 +9,18 @@ from dataclasses import replace
 import keras
 
 from models.errors import TrainingFailed
-from models.network.features import Vocabulary
+from models.network.choose_plan import choose
 from models.network.forecaster import Forecaster
-from models.network.plan import Plan, choose
+from models.network.plan import Plan
+from models.network.vocabulary import Vocabulary
 from models.panel.panel import Panel
 from models.settings.forecast import ForecastSettings
 from models.settings.network import NetworkSettings
 from models.settings.training import TrainingSettings
 from models.training.fit_member import train_member
-from models.training.loop import TrainingReport, merged
-from models.training.progress import Progress
+from models.training.progress import OnProgress, Progress
+from models.training.report import TrainingReport, merged
 from models.training.sample import training_sample
-
-Told = Callable[[Progress], None]
 
 
 def fit(
@@ -32,18 +31,18 @@ def fit(
     *,
     start_from: Forecaster | None = None,
     change_plan: Callable[[Plan], Plan] = lambda plan: plan,
-    progress: Told | None = None,
+    on_progress: OnProgress | None = None,
 ) -> tuple[Forecaster, TrainingReport]:
     """Train on a panel, from scratch or from another forecaster.
 
     Args:
-        panel: The series; those refused are left out, and of very many a sample is learnt from.
+        panel: The series. Refused ones are left out, and of very many a sample is learnt from.
         forecast: What is forecast.
-        network: The network, as far as the job says.
-        training: The training, as far as the job says.
-        start_from: The champion, for a warm start: its plans are kept, its weights are where training begins.
-        change_plan: Overrules what was chosen; how an ablation leaves one thing out.
-        progress: Called now and then.
+        network: The network, as far as the job determines it.
+        training: The training, as far as the job determines it.
+        start_from: The champion, for a warm start: its plans are kept, and training begins at its weights.
+        change_plan: Changes each chosen plan; an ablation leaves one thing out with it.
+        on_progress: Called after each round.
 
     Returns:
         The forecaster and how training went. Where a warm start finds nothing better, the champion itself.
@@ -61,19 +60,19 @@ def fit(
         trained = Forecaster([change_plan(plan) for plan in plans], Vocabulary.of(sample), forecast, choices)
     else:
         trained = start_from.grown(sample, training)
-    report = _train(trained, sample, training, start_from, progress)
+    report = _train_members(trained, sample, training, start_from, on_progress)
     report.series, report.all_series = len(sample), len(panel)
     return (start_from if start_from is not None and report.kept_champion else trained), report
 
 
-def _train(
+def _train_members(
     forecaster: Forecaster,
     panel: Panel,
     training: TrainingSettings,
     start_from: Forecaster | None,
-    progress: Told | None,
+    on_progress: OnProgress | None,
 ) -> TrainingReport:
-    """Train every member in a fair share of the time; those whose loss diverges are left out, and named."""
+    """Train every member in an equal share of the time. A member whose loss diverges is left out, with a sentence."""
     began, count = time.monotonic(), len(forecaster.members)
     reports, failures, remaining = [], [], []
     for number, member in enumerate(forecaster.members):
@@ -82,10 +81,9 @@ def _train(
             report = train_member(
                 member,
                 panel,
-                training,
+                training.model_copy(update={"time_limit": limit}),
                 start_from=None if start_from is None else start_from.members[number].weights,
-                time_limit=limit,
-                progress=_of_all(progress, number, count),
+                on_progress=_of_all(on_progress, number, count),
             )
         except TrainingFailed as error:
             failures.append(f"member {number + 1} of {count} was left out: {error}")
@@ -99,15 +97,15 @@ def _train(
     return merged(reports)
 
 
-def _of_all(progress: Told | None, number: int, count: int) -> Told | None:
-    """Tell the progress of one member as part of all of them."""
-    if progress is None:
+def _of_all(on_progress: OnProgress | None, number: int, count: int) -> OnProgress | None:
+    """Report the progress of member `number` as a part of the progress of all members."""
+    if on_progress is None:
         return None
-    tell = progress
+    report = on_progress
 
-    def told(part: Progress) -> None:
+    def report_part(part: Progress) -> None:
         ahead = (count - 1 - number) * part.seconds_left / max(1 - part.step / part.steps, 1e-9)
-        tell(
+        report(
             replace(
                 part,
                 step=number * part.steps + part.step,
@@ -116,4 +114,4 @@ def _of_all(progress: Told | None, number: int, count: int) -> Told | None:
             )
         )
 
-    return told
+    return report_part

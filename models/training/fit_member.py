@@ -1,8 +1,6 @@
-"""A member's network in Keras: built, trained, and its weights given back to the member."""
+"""Building a member's network in Keras, training it, and giving its weights back to the member."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -15,46 +13,32 @@ from models.panel.panel import Panel
 from models.settings.training import TrainingSettings
 from models.training.devices import accelerators, shared, training_devices
 from models.training.keras_network import RecurrentForecaster
-from models.training.loop import TrainingReport, train
-from models.training.progress import Progress
+from models.training.loop import train
+from models.training.progress import OnProgress
+from models.training.report import TrainingReport
 from models.training.split import choose_windows
 
-# Recurrent steps, all layers together, from which on a loop in a graph beats steps that are laid out.
+# With more recurrent steps, all layers together, a loop in the graph is faster than steps that are laid out in it.
 LONG = 64
 
 
 def built(member: Member, panel: Panel) -> RecurrentForecaster:
-    """The member's network for windows of a panel's width, with the member's weights, or fresh ones where it has none.
+    """The member's network, with the member's weights, or with fresh ones where it has none.
 
     Args:
-        member: The plan.
-        panel: Whose covariates set the width; nothing is computed from its values.
+        member: The plan and the vocabulary.
+        panel: Its covariates set the width of the windows; nothing is computed from its values.
     """
-    plan, vocabulary = member.plan, member.vocabulary
-    network = RecurrentForecaster(
-        shape=member.shape,
-        quantile_levels=list(plan.quantile_levels),
-        layers=list(plan.layers),
-        head=None if plan.head is None else list(plan.head),
-        head_units=plan.head_units,
-        tokens=plan.tokens,
-        calendar=plan.calendar,
-        residual=plan.residual,
-        mix_by_state=plan.mix_by_state,
-        error_units=plan.error_units,
-        series_rows=max(vocabulary.series.values(), default=0) + 1 if plan.series_embedding else 1,
-        series_embedding=plan.series_embedding,
-        categories=tuple(max(rows.values(), default=0) + 1 for rows in vocabulary.categories.values()),
-        static_embedding=plan.static_embedding,
-        dropout=plan.dropout,
-        # Laid-out steps run faster on a CPU, but take long to lay out where there are many; cuDNN wants the loop.
-        unroll=keras.backend.backend() == "tensorflow" and plan.steps * len(plan.layers) <= LONG and not accelerators(),
-    )
+    plan = member.plan
+    # Laid-out steps run faster on a CPU, but take long to lay out where there are many. A GPU's cuDNN needs the loop.
+    few_steps = plan.recurrent_steps * len(plan.layers) <= LONG
+    unroll = keras.backend.backend() == "tensorflow" and few_steps and not accelerators()
+    network = RecurrentForecaster(plan, member.vocabulary, unroll=unroll)
     # One series is as wide as all of them.
     flat = {name: ops.convert_to_tensor(array) for name, array in member.flatten(panel.part(slice(0, 1))).items()}
-    # Symbols will do for numbers: JAX would compile every operation of a real window.
+    # Symbols serve instead of numbers: JAX would compile every operation on a real window.
     one = keras.KerasTensor((1,), "int32")
-    network(gather(flat, one, one, member.shape, origins=1, ops=ops))
+    network(gather(flat, one, one, member.window, origins=1, ops=ops))
     if member.weights:
         network.named_weights = member.weights
     return network
@@ -66,31 +50,38 @@ def train_member(
     training: TrainingSettings,
     *,
     start_from: Weights | None,
-    time_limit: float,
-    progress: Callable[[Progress], None] | None,
+    on_progress: OnProgress | None,
 ) -> TrainingReport:
-    """Train the member's network, from scratch or from other weights; see `training.train` and `training_devices`."""
+    """Train the member's network, and leave its weights and its summary in the member.
+
+    Args:
+        member: Its plan and vocabulary.
+        panel: The series to learn from.
+        training: The training; the time limit is that of this member.
+        start_from: Weights for a warm start; None to train from scratch.
+        on_progress: Called after each round.
+
+    Raises:
+        TrainingFailed: see `train`.
+        ValueError: see `training_devices`.
+    """
     devices = training_devices(training.devices, member.plan.batch_size)
-    # Weights begin on one device, whatever shares the steps later, so that the same seed makes the same ones.
+    # Weights are made on one device, whatever devices share the steps: the same seed then makes the same weights.
     network = built(member, panel)
     if start_from is not None:
         network.named_weights = fitted_to(start_from, network.named_weights)
     member.weights = network.named_weights
     with shared(devices):
-        # Weights lie where they were made: on all devices are only those of a network that is made in here.
+        # Weights stay on the device where they were made: only a network that is made here has them on all devices.
         network = built(member, panel) if devices else network
         report = train(
             network,
             member.flatten(panel),
             choose_windows(panel.offsets, panel.observed, member.plan).in_equal_parts(max(len(devices), 1)),
-            member.plan,
-            shape=member.shape,
-            seed=training.seed,
-            time_limit=time_limit,
-            patience=training.patience,
+            training,
             mode="scratch" if start_from is None else "warm",
-            progress=progress,
-            chosen=lambda: member.chosen.update(network.named_weights),
+            on_progress=on_progress,
+            before_settling=lambda: member.before_settling.update(network.named_weights),
         )
     member.weights = network.named_weights
     member.summary = _summary(network)
@@ -98,12 +89,12 @@ def train_member(
 
 
 def fitted_to(weights: Weights, like: Weights) -> Weights:
-    """Weights in the shapes of others; a row that they have not starts as their row for unknown ones, the first."""
+    """Weights in the shapes of others; each row that they lack is a copy of the first row, that of the unknown."""
     fitted = {}
     for name, array in like.items():
-        mine = weights[name]
-        missing = np.repeat(mine[:1], len(array) - len(mine), axis=0)
-        fitted[name] = np.concatenate([mine, missing])
+        known = weights[name]
+        missing = np.repeat(known[:1], len(array) - len(known), axis=0)
+        fitted[name] = np.concatenate([known, missing])
     return fitted
 
 

@@ -1,15 +1,14 @@
 """Training one network: rounds of compiled steps, validation on the last windows, best weights kept.
 
-The flat arrays lie once on the device and a step is fed nothing but the numbers of its windows, so
-Keras's own training loop does the rest on every backend. A round is a few dozen steps; between rounds the
-weights are averaged, validated, and the loss is looked at.
+The flat arrays lie once on the device, and a training step is fed only the numbers of its windows: Keras's own
+training loop does the rest, on every backend. A round is a few dozen training steps. Between rounds the weights are
+averaged and validated, and the loss is checked.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import keras
 import numpy as np
@@ -18,14 +17,16 @@ from keras import ops
 from models.arrays import Float32Array
 from models.errors import TrainingFailed
 from models.network.features import Arrays
-from models.network.plan import Plan
-from models.network.windows import Tensor, WindowShape
+from models.network.windows import Tensor
+from models.settings.training import TrainingSettings
 from models.training.keras_network import RecurrentForecaster
 from models.training.objective import Objective
-from models.training.progress import Progress
+from models.training.progress import OnProgress, Progress
+from models.training.report import TrainingMode, TrainingReport
 from models.training.split import VALIDATION_BATCH, VALIDATION_WINDOWS, Origins, Windows
 
-Weights = list[Float32Array]
+# What Keras's `get_weights` gives.
+Snapshot = list[Float32Array]
 
 ROUND = 25
 WARM_UP_ROUNDS = 2
@@ -34,77 +35,40 @@ AVERAGED_ROUNDS = 4
 # After the best weights are found, this share of as many steps again includes the newest windows.
 SETTLING_SHARE = 0.2
 MOST_DIVERGENCES = 3
-# A rate that is still high shakes the validation loss; only after this share of the steps does patience run out.
+# While the learning rate is high, the validation loss is noisy: patience counts only after this share of the steps.
 PATIENT_SHARE = 0.5
-# A warm start begins near the end: less of everything.
+# A warm start begins near the end, so it takes a share of the training steps, at a share of the learning rate.
 WARM_SHARE, WARM_RATE = 0.25, 0.3
-
-
-@dataclass
-class TrainingReport:
-    """How training went; losses are mean pinball losses in units of the seasonal naive's error.
-
-    Attributes:
-        mode: "scratch" or "warm".
-        seconds: Wall time, compilation included.
-        steps: Steps of the optimizer.
-        steps_per_second: Without the first round, which compiles.
-        validation_loss: Of the weights that were kept.
-        champion_validation_loss: Of the weights that a warm start began from, on the same windows.
-        history: One entry a round: step, loss, validation_loss.
-        stopped: Why training ended.
-        kept_champion: Whether a warm start found nothing better than what it began from.
-        series, all_series: Series that were learnt from, and those that could have been; see `training_sample`.
-    """
-
-    mode: str
-    seconds: float = 0.0
-    steps: int = 0
-    steps_per_second: float = 0.0
-    validation_loss: float = float("nan")
-    champion_validation_loss: float | None = None
-    history: list[dict[str, float]] = field(default_factory=list)
-    stopped: str = ""
-    kept_champion: bool = False
-    series: int = 0
-    all_series: int = 0
 
 
 def train(
     network: RecurrentForecaster,
     arrays: Arrays,
     windows: Windows,
-    plan: Plan,
+    training: TrainingSettings,
     *,
-    shape: WindowShape,
-    seed: int,
-    time_limit: float,
-    patience: int,
-    mode: str = "scratch",
+    mode: TrainingMode = "scratch",
     clock: Callable[[], float] = time.monotonic,
-    progress: Callable[[Progress], None] | None = None,
-    chosen: Callable[[], None] = lambda: None,
+    on_progress: OnProgress | None = None,
+    before_settling: Callable[[], None] = lambda: None,
 ) -> TrainingReport:
     """Train a built network in place, and leave the best weights in it.
 
     Args:
-        network: Built; for a warm start it holds the champion's weights.
-        arrays: See `flat_arrays.flatten`.
+        network: Built; for a warm start it holds the champion's weights. Its plan has the training steps, the batch
+            size, the optimizer and the learning rate.
+        arrays: See `features.flatten`.
         windows: See `choose_windows`.
-        plan: Steps, batch size, optimizer and learning rate.
-        shape: The window's shape.
-        seed: Of the order of windows, and of what is left out.
-        time_limit: Seconds.
-        patience: Validations without improvement before training stops.
+        training: The seed of the order of windows and of the dropout, the time limit of this network, and the patience.
         mode: "scratch" or "warm".
-        clock: Seconds that only go forward.
-        progress: Called after each round.
-        chosen: Called once the network has its best weights, before it learns from the newest windows too.
+        clock: Gives seconds that only increase.
+        on_progress: Called after each round.
+        before_settling: Called once the network has its best weights, before it learns from the newest windows too.
 
     Raises:
-        TrainingFailed: where the loss is not finite, however low the learning rate.
+        TrainingFailed: where the loss is not finite, however low the learning rate, or no series is long enough.
     """
-    return _Course(network, arrays, windows, plan, shape, seed, time_limit, patience, mode, clock, progress).run(chosen)
+    return _Course(network, arrays, windows, training, mode, clock, on_progress).run(before_settling)
 
 
 class _Course:
@@ -115,34 +79,29 @@ class _Course:
         network: RecurrentForecaster,
         arrays: Arrays,
         windows: Windows,
-        plan: Plan,
-        shape: WindowShape,
-        seed: int,
-        time_limit: float,
-        patience: int,
-        mode: str,
+        training: TrainingSettings,
+        mode: TrainingMode,
         clock: Callable[[], float],
-        progress: Callable[[Progress], None] | None,
+        on_progress: OnProgress | None,
     ) -> None:
-        self.network, self.windows, self.plan = network, windows, plan
-        self.objective = Objective(network, arrays, windows, shape, plan, seed)
-        self.time_limit, self.patience, self.clock, self.progress = time_limit, patience, clock, progress
-        self.seed = seed
-        self.random = np.random.default_rng(seed)
+        self.network, self.windows, self.plan = network, windows, network.plan
+        self.training, self.clock, self.on_progress = training, clock, on_progress
+        self.objective = Objective(network, arrays, windows, training.seed)
+        self.random = np.random.default_rng(training.seed)
         self.report = TrainingReport(mode)
-        warm = mode == "warm"
-        self.rate = plan.learning_rate * (WARM_RATE if warm else 1.0)
-        self.steps = max(1, round(plan.max_steps * WARM_SHARE)) if warm else plan.max_steps
+        self.warm = mode == "warm"
+        self.rate = self.plan.learning_rate * (WARM_RATE if self.warm else 1.0)
+        self.steps = max(1, round(self.plan.max_steps * WARM_SHARE)) if self.warm else self.plan.max_steps
         self.divergences = 0
 
-    def run(self, chosen: Callable[[], None]) -> TrainingReport:
+    def run(self, before_settling: Callable[[], None]) -> TrainingReport:
         self.began = self.clock()
         report = self.report
-        self.network.seed_dropout(self.seed)
+        self.network.seed_dropout(self.training.seed)
         self._compile()
         best = self.network.get_weights()
-        lowest = self._validate() if report.mode == "warm" else np.inf
-        report.champion_validation_loss = lowest if report.mode == "warm" else None
+        lowest = self._validate() if self.warm else np.inf
+        report.champion_validation_loss = lowest if self.warm else None
         champion, best_step = best, 0
         waited = done = 0
         report.stopped = f"all {self.steps} steps were made"
@@ -165,22 +124,26 @@ class _Course:
             elif done > self.steps * PATIENT_SHARE:
                 waited += 1
             self.network.set_weights(current)
-            self._tell(done, loss, validation)
-            if self._elapsed() > self.time_limit * (1 - SETTLING_SHARE / 2):
-                report.stopped = f"the time limit of {self.time_limit:g} s"
+            self._note_progress(done, loss, validation)
+            if self._elapsed() > self._time_before_settling:
+                report.stopped = f"the time limit of {self.training.time_limit:g} s"
                 break
-            if waited >= self.patience:
+            if waited >= self.training.patience:
                 report.stopped = f"{waited} validations without improvement"
                 break
         self.network.set_weights(best)
         report.steps = done
         report.validation_loss = float(lowest)
-        report.kept_champion = report.mode == "warm" and best is champion
-        chosen()
+        report.kept_champion = self.warm and best is champion
+        before_settling()
         if not report.kept_champion:
             self._settle(best_step)
         report.seconds = self._elapsed()
         return report
+
+    @property
+    def _time_before_settling(self) -> float:
+        return self.training.time_limit * (1 - SETTLING_SHARE / 2)
 
     def _elapsed(self) -> float:
         return self.clock() - self.began
@@ -201,7 +164,7 @@ class _Course:
         optimizer.build(self.objective.trainable_variables)
 
     def _round(self, origins: Origins, steps: int, rate: float) -> float:
-        """A round of steps; the mean loss."""
+        """Make some training steps; gives their mean loss."""
         if not len(origins):
             raise TrainingFailed(
                 "No series is long enough to train on: a window needs a segment of the past and a step after it. "
@@ -216,27 +179,27 @@ class _Course:
     def _validate(self) -> float:
         windows = self.windows.validation
         if not len(windows):
-            # Nothing long enough to hold anything back: the loss of training has to do.
-            windows = self.windows.training.draw(np.random.default_rng(self.seed), VALIDATION_WINDOWS)
+            # No series is long enough to hold anything back: validate on windows of the training.
+            windows = self.windows.training.draw(np.random.default_rng(self.training.seed), VALIDATION_WINDOWS)
         nothing = np.zeros(len(windows), np.float32)
         return float(self.objective.evaluate(windows, nothing, batch_size=VALIDATION_BATCH, verbose=0))
 
     def _learning_rate(self, done: int) -> float:
-        """Warm-up, then a cosine down to a fiftieth, at the last step or when time will have run out.
+        """Warm-up, then a cosine down to a fiftieth, reached at the last step or when time will have run out.
 
-        Only where time will not suffice for all steps does the clock have a say: the same seed gives the same rates
-        on a slow machine and a fast one.
+        The clock counts only where time will not suffice for all steps: the same seed gives the same learning rates
+        on a slow machine and on a fast one.
         """
         steps = float(self.steps)
         if done > ROUND:
             seconds_a_step = (self._elapsed() - self.first_round) / (done - ROUND)
-            left = self.time_limit * (1 - SETTLING_SHARE / 2) - self._elapsed()
+            left = self._time_before_settling - self._elapsed()
             steps = min(steps, done + max(left, 0.0) / max(seconds_a_step, 1e-9))
-        warm = min(1.0, (done / ROUND + 1) / (WARM_UP_ROUNDS + 1))
-        return float(self.rate * warm * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * min(done / steps, 1.0)))))
+        warm_up = min(1.0, (done / ROUND + 1) / (WARM_UP_ROUNDS + 1))
+        return float(self.rate * warm_up * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * min(done / steps, 1.0)))))
 
-    def _recover(self, best: Weights) -> None:
-        """After a loss that is not finite: back to the best weights, at a tenth of the rate."""
+    def _recover(self, best: Snapshot) -> None:
+        """After a loss that is not finite: go back to the best weights, at a tenth of the learning rate."""
         self.divergences += 1
         if self.divergences > MOST_DIVERGENCES:
             raise TrainingFailed(
@@ -248,14 +211,14 @@ class _Course:
         self._compile()
 
     def _settle(self, best_step: int) -> None:
-        """A few steps at a low rate with the newest windows too, which validation held back."""
+        """A few steps at a low rate with the newest windows too, which were held out for validation."""
         steps = round(best_step * SETTLING_SHARE)
-        if not steps or self._elapsed() > self.time_limit:
+        if not steps or self._elapsed() > self.training.time_limit:
             return
         before = self.network.get_weights()
         self.objective.training_end.assign(self.windows.full_end)
         done = 0
-        while done < steps and self._elapsed() < self.time_limit:
+        while done < steps and self._elapsed() < self.training.time_limit:
             size = min(ROUND, steps - done)
             loss = self._round(self.windows.everything, size, self.rate * 0.1 * (1 - done / steps))
             if not np.isfinite(loss):
@@ -264,43 +227,24 @@ class _Course:
             done += size
             self.report.steps += size
 
-    def _tell(self, done: int, loss: float, validation: float) -> None:
+    def _note_progress(self, done: int, loss: float, validation: float) -> None:
         seconds = self._elapsed()
-        if self.progress is not None:
-            left = min(seconds / done * (self.steps - done), max(self.time_limit - seconds, 0.0))
-            self.progress(Progress(done, self.steps, loss, validation, left))
+        if self.on_progress is not None:
+            left = min(seconds / done * (self.steps - done), max(self.training.time_limit - seconds, 0.0))
+            self.on_progress(Progress(done, self.steps, loss, validation, left))
         if done <= ROUND:
             self.first_round = seconds
         elif seconds > self.first_round:
             self.report.steps_per_second = (done - ROUND) / (seconds - self.first_round)
 
 
-def merged(reports: list[TrainingReport]) -> TrainingReport:
-    """What several members' trainings were as one; losses are means, and `history` is the first one's."""
-    first = reports[0]
-    if len(reports) == 1:
-        return first
-    steps = sum(report.steps for report in reports)
-    champions = [r.champion_validation_loss for r in reports if r.champion_validation_loss is not None]
-    return TrainingReport(
-        mode=first.mode,
-        seconds=sum(report.seconds for report in reports),
-        steps=steps,
-        steps_per_second=sum(report.steps_per_second * report.steps for report in reports) / max(steps, 1),
-        validation_loss=float(np.mean([report.validation_loss for report in reports])),
-        champion_validation_loss=float(np.mean(champions)) if champions else None,
-        history=first.history,
-        stopped="; ".join(report.stopped for report in reports),
-        kept_champion=all(report.kept_champion for report in reports),
-    )
-
-
 def _mean_prediction(_: Tensor, loss: Tensor) -> Tensor:
-    """Keras asks for a loss of targets and predictions; the prediction is the loss already."""
+    """Keras asks for a loss of targets and predictions; here the prediction is the loss already."""
     return ops.mean(loss)
 
 
-def _average(averaged: Weights | None, current: Weights, done: int) -> Weights:
+def _average(averaged: Snapshot | None, current: Snapshot, done: int) -> Snapshot:
+    """A running average of the weights."""
     if averaged is None:
         return current
     keep = min(1 - 1 / AVERAGED_ROUNDS, done / (done + ROUND))

@@ -1,4 +1,4 @@
-"""Which series a network learns from where there are more values than training should look at."""
+"""The series that a network learns from where the panel has more values than training should take."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from models.panel.panel import Panel
 
 
 def training_sample(panel: Panel, max_values: int, seed: int) -> Panel:
-    """The panel, or an even sample of its series that has at most so many values.
+    """The panel, or a random sample of its series with at most so many values.
 
-    Each series gets a number from its id and the seed, and the lowest ones are drawn: the same series as the night
-    before, as far as they are still there, so that a warm start goes on with those that it knows. Before all others
-    comes the first series of each static category.
+    Each series gets a number from its id and the seed, and those with the lowest numbers are drawn. So each night draws
+    the same series, and a warm start learns from series that it knows. The first series of each static category is
+    drawn before all others.
 
     Args:
         panel: The series.
-        max_values: Values, gaps too; one series is drawn however long it is.
+        max_values: Number of values, gaps included. One series is drawn even where it is longer.
         seed: Of the draw.
     """
     if len(panel.values) <= max_values:
@@ -32,14 +32,14 @@ def training_sample(panel: Panel, max_values: int, seed: int) -> Panel:
 
 
 def _lots(panel: Panel, seed: int) -> FloatArray:
-    """A number in [0, 1) for each series, of its id and the seed alone."""
+    """A number in [0, 1) for each series, from its id and the seed."""
     key = str(seed).encode()
     digests = b"".join(blake2b(name.encode(), digest_size=8, key=key).digest() for name in panel.series_ids.tolist())
     return np.frombuffer(digests, "<u8") / 2.0**64
 
 
 def _first_of_each_category(panel: Panel, lot: FloatArray) -> IntArray:
-    """The series with the lowest lot of each category of each static column."""
+    """For each category of each static column, the series with the lowest lot."""
     order = np.argsort(lot, kind="stable")
     firsts = [order[np.unique(column[order], return_index=True)[1]] for column in panel.static.values()]
     return np.unique(np.concatenate([np.zeros(0, np.int64), *firsts]))

@@ -1,4 +1,4 @@
-"""Which windows a network learns from, and which judge it: the newest steps of every series are held out."""
+"""Which windows train the network, and which validate it: the newest steps of every series are held out."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ VALIDATION_BATCH = 512
 
 @dataclass(frozen=True)
 class Origins:
-    """The origins of every series from which windows are drawn; where asked for, the newest more often than the old.
+    """The origins from which windows are drawn; with a half-life, newer ones are drawn more often.
 
-    Nothing is as long as the panel here, however large that is.
+    Its arrays are as long as the list of series, not as long as their values.
 
     Attributes:
         newest: Shape (series,), flat position of the newest origin.
-        count: Shape (series,), number of origins, each a step apart; 0 for none.
+        count: Shape (series,), number of origins, one at each step; 0 for none.
         half_life: Age in steps at which an origin is drawn half as often; 0 for never.
     """
 
@@ -36,22 +36,22 @@ class Origins:
 
     @cached_property
     def _remaining(self) -> FloatArray:
-        """Shape (series,): what is left of an origin's weight at the age of the series' oldest one."""
+        """Shape (series,): the weight of the series' oldest origin relative to its newest."""
         return np.asarray(0.5 ** (self.count / self.half_life), np.float64)
 
     @cached_property
     def _cumulative(self) -> FloatArray:
-        """Shape (series,): the share of draws that go to a series or one before it."""
+        """Shape (series,): the share of draws that go to this series or to one before it."""
         weight = 1 - self._remaining if self.half_life else self.count.astype(np.float64)
         return np.asarray(np.cumsum(weight) / weight.sum())
 
     def draw(self, random: np.random.Generator, count: int) -> Int32Array:
         """Pairs (series, origin), shape (count, 2)."""
-        # Series without origins weigh nothing; searching to the right steps over them.
+        # Series without origins have no weight; searching to the right skips them.
         series = np.searchsorted(self._cumulative, random.random(count), side="right")
         uniform = random.random(count)
         if self.half_life:
-            # The inverse of the distribution function of an age that is cut off where the series begins.
+            # The inverse distribution function of the age, which ends where the series begins.
             age = -self.half_life * np.log2(1 - uniform * (1 - self._remaining[series]))
         else:
             age = uniform * self.count[series]
@@ -61,7 +61,7 @@ class Origins:
 
 @dataclass(frozen=True)
 class Windows:
-    """Windows to learn from and to validate on.
+    """Windows for training and for validation.
 
     Attributes:
         training: Origins whose targets begin before the held-out steps.
@@ -78,7 +78,7 @@ class Windows:
     full_end: Int32Array
 
     def in_equal_parts(self, parts: int) -> Windows:
-        """The same with the first validation windows once more, until `parts` divides their number."""
+        """The same, with the first validation windows repeated until `parts` divides their number."""
         count = -(-len(self.validation) // parts) * parts
         return replace(self, validation=np.resize(self.validation, (count, 2)))
 
@@ -99,18 +99,18 @@ def choose_windows(panel_offsets: IntArray, observed: BoolArray, plan: Plan) -> 
         ]
     )
     full_end = start + last + 1
-    # A few weeks of hours are a better judge than two days; a short series gives up a sixth at most.
+    # Two seasons of hours validate better than a horizon of two days. A short series gives up a sixth at most.
     wanted = max(plan.horizon, 2 * max(plan.seasons))
     hold = np.minimum(wanted, (last + 1) // 6)
     end = full_end - hold
     first = start + plan.segment - 1
     half_life = plan.half_life * float(np.median((last + 1)[last >= 0])) if (last >= 0).any() else 0.0
     training, everything = (Origins(stop - 2, np.maximum(stop - 1 - first, 0), half_life) for stop in (end, full_end))
-    judged = np.maximum(end - 1, start)
-    last_judged = np.maximum(full_end - np.minimum(plan.horizon, hold), judged + (hold > 0))
-    # Few series are judged from every step: a handful of windows would choose by luck.
-    stride = int(np.clip((last_judged - judged).sum() // FEW_WINDOWS, 1, plan.segment))
-    validation = _pairs(judged, last_judged, stride)
+    oldest = np.maximum(end - 1, start)
+    after_newest = np.maximum(full_end - np.minimum(plan.horizon, hold), oldest + (hold > 0))
+    # Few series are validated from every step: with a handful of windows, chance would choose the weights.
+    stride = int(np.clip((after_newest - oldest).sum() // FEW_WINDOWS, 1, plan.segment))
+    validation = _pairs(oldest, after_newest, stride)
     if len(validation) > VALIDATION_WINDOWS:
         validation = validation[np.linspace(0, len(validation) - 1, VALIDATION_WINDOWS).astype(np.int64)]
     return Windows(training, everything, validation, end.astype(np.int32), full_end.astype(np.int32))

@@ -78,7 +78,7 @@ def plan_reading(run: Run) -> ReadPlan | None:
     index, season_length = grid.position(cutoffs[0]), summary.season_length
     oldest_night = oldest_night_due(run.ledger, grid, cutoffs, job.monitor, season_length)
     needed = max(
-        forecaster.memory,
+        forecaster.look_back,
         shadow_steps,
         fallback.history_needed(season_length),
         details.history_needed(job.forecast.horizon),

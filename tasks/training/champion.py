@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from models.network.version_file import what_is_wrong
+from models.network.version_file import unreadable_because
 from tasks.night.ledger import Ledger
 from tasks.night.night import Night
 from tasks.store.places import Places
@@ -135,5 +135,5 @@ def _fetch(night: Night, row: Row) -> tuple[Path | None, str]:
     except DamagedVersion as error:
         return None, error.found
     # A version of another release is whole, and still cannot be continued.
-    wrong = "" if night.policy == "never" else what_is_wrong(folder)
+    wrong = "" if night.policy == "never" else unreadable_because(folder)
     return (None, wrong) if wrong else (folder, "")

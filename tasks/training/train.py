@@ -45,7 +45,7 @@ def train(folder: Path, on_progress: Callable[[Progress], None]) -> Trained:
     panel = training_panel(panel, order.levels)
     start = None if before is None else Forecaster.load(before)
     forecaster, report = fit(
-        panel, order.forecast, order.network, order.training, start_from=start, progress=on_progress
+        panel, order.forecast, order.network, order.training, start_from=start, on_progress=on_progress
     )
     trained = Trained(
         asdict(report),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from models.network.plan import Plan
 from models.panel.panel import Panel
 
 MakePanel = Callable[..., Panel]
@@ -60,6 +62,43 @@ def keras_quantiles() -> Callable[..., npt.NDArray[np.float64]]:
         patch.syspath_prepend(Path(__file__).parent)
         from keras_reference import keras_quantiles  # type: ignore[import-not-found]  # found by the path above
     return keras_quantiles
+
+
+# A window of four weeks that forecasts a week, and a training of a few seconds.
+WEEKS = Plan(
+    segment=7,
+    recurrent_steps=4,
+    horizon=7,
+    seasons=(7,),
+    cycles=(3,),
+    origins=4,
+    level_window=7,
+    scale_window=14,
+    quantile_levels=(0.05, 0.5, 0.9),
+    layers=(("gru", 8),),
+    head=None,
+    head_units=32,
+    tokens=None,
+    calendar=True,
+    residual=True,
+    mix_by_state=True,
+    error_units=True,
+    series_embedding=0,
+    static_embedding=0,
+    dropout=0.0,
+    half_life=0.0,
+    max_steps=100,
+    batch_size=64,
+    optimizer="adam",
+    learning_rate=2e-3,
+    lower_bound=None,
+)
+
+
+@pytest.fixture(scope="session")
+def make_plan() -> Callable[..., Plan]:
+    """Facts of the plan by keyword; the others are those of a small network for weekly series."""
+    return lambda **facts: replace(WEEKS, **facts)
 
 
 @pytest.fixture(scope="session")

@@ -14,11 +14,11 @@ from models.training.fit_member import built
 
 def keras_quantiles(member: Member, panel: Panel) -> npt.NDArray[np.float64]:
     """What `Member.quantiles` gives for all series of a panel, shape (series, horizon, level)."""
-    panel = panel.newest(member.memory)
+    panel = panel.newest(member.look_back)
     arrays = member.flatten(panel)
     series, origin = np.arange(len(panel), dtype=np.int32), (panel.offsets[1:] - 1).astype(np.int32)
     flat = {name: ops.convert_to_tensor(array) for name, array in arrays.items()}
     index = ops.convert_to_tensor(series), ops.convert_to_tensor(origin)
-    windows = gather(flat, *index, member.shape, origins=1, ops=ops)
+    windows = gather(flat, *index, member.window, origins=1, ops=ops)
     scaled = ops.convert_to_numpy(built(member, panel)(windows, training=False)[:, 0])
-    return in_units(panel, series, arrays, scaled)
+    return in_units(panel, arrays, series, origin, scaled)

@@ -270,7 +270,7 @@ def test_a_season_of_hours_is_hours_that_pass_and_another_hour_of_the_clock_unti
             horizon=48,
         )
         ahead = cutoff + 1 + np.arange(48)
-        lags = WindowShape(segment=24, steps=1, horizon=48, seasons=(24,), cycles=(1,)).lags[:, 0]
+        lags = WindowShape(segment=24, recurrent_steps=1, horizon=48, seasons=(24,), cycles=(1,)).lags[:, 0]
         return hours(ahead), [seasonal_naive(panel, 48, 24)[0], hours(ahead - lags)]
 
     def differences(cutoff: int) -> list[list[int]]:

@@ -57,7 +57,7 @@ for devices in (1, 2):
         ForecastSettings(frequency="D", horizon=10, quantile_levels=[0.1, 0.9]),
         NetworkSettings(layers=[Layer(units=8)]),
         TrainingSettings(max_steps=50, devices=devices),
-        progress=lambda _: widest.append(max(len(array.sharding.device_set) for array in jax.live_arrays())),
+        on_progress=lambda _: widest.append(max(len(array.sharding.device_set) for array in jax.live_arrays())),
     )
     assert widest == [devices, devices]
     assert keras.distribution.distribution() is None
@@ -77,7 +77,7 @@ def run_on(tmp_path, weekly_panel):
     )
 
     def run(program: str, backend: str, **settings: str) -> np.ndarray:
-        path = os.pathsep.join([str(ROOT), str(Path(__file__).parent)])
+        path = os.pathsep.join([str(ROOT), str(Path(__file__).parents[1])])
         surroundings = {**os.environ, "PYTHONPATH": path, "KERAS_BACKEND": backend, **settings}
         command = [sys.executable, "-c", program, str(tmp_path), backend]
         done = subprocess.run(command, env=surroundings, capture_output=True, text=True, timeout=600)

@@ -121,13 +121,13 @@ def test_a_bound_that_the_job_has_taken_back_holds_no_longer(trained, make_panel
     assert trained.bounds(above, unbounded) == (0, None)
 
 
-def test_what_lies_further_back_than_the_memory_changes_nothing(trained, make_panel, make_weekly):
+def test_values_before_the_look_back_change_nothing(trained, make_panel, make_weekly):
     series = make_weekly(4, 600)
-    memory = trained.members[0].memory
-    assert memory < 300
+    look_back = trained.members[0].look_back
+    assert look_back < 300
     whole = trained.predict(make_panel(series, horizon=10))
-    short = trained.predict(make_panel({name: values[-memory:] for name, values in series.items()}, horizon=10))
-    other = {name: np.where(np.arange(600) < 600 - memory, 1e6, values) for name, values in series.items()}
+    short = trained.predict(make_panel({name: values[-look_back:] for name, values in series.items()}, horizon=10))
+    other = {name: np.where(np.arange(600) < 600 - look_back, 1e6, values) for name, values in series.items()}
     np.testing.assert_allclose(short.quantiles, whole.quantiles, rtol=1e-4)
     np.testing.assert_allclose(trained.predict(make_panel(other, horizon=10)).quantiles, whole.quantiles, rtol=1e-4)
 

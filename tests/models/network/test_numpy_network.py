@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from keras import activations, layers
 
-from models.network.features import Vocabulary
+from models.network.choose_plan import choose
 from models.network.member import Member
 from models.network.numpy_network import CELLS, gelu
-from models.network.plan import choose
+from models.network.vocabulary import Vocabulary
 from models.settings.forecast import ForecastSettings
 from models.settings.network import InputSettings, Layer, NetworkSettings, Tokens
 from models.settings.training import TrainingSettings

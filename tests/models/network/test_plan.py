@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from models.network.plan import Plan, choose, trained_as
+from models.network.choose_plan import choose, trained_as
+from models.network.plan import Plan
 from models.settings.forecast import ForecastSettings
 from models.settings.network import InputSettings, Layer, NetworkSettings, Tokens
 from models.settings.training import TrainingSettings
@@ -49,7 +50,7 @@ def test_what_the_job_says_is_not_chosen(make_panel):
     plan, said = chosen(
         make_panel({"a": np.arange(50)}), network, max_steps=3, batch_size=2, optimizer="sgd", learning_rate=0.5
     )
-    assert (plan.segment, plan.steps, plan.layers) == (1, 20, (("lstm", 5), ("simple_rnn", 3)))
+    assert (plan.segment, plan.recurrent_steps, plan.layers) == (1, 20, (("lstm", 5), ("simple_rnn", 3)))
     assert (plan.head, plan.tokens, plan.calendar, plan.residual) == ((8,), (50, 4), False, False)
     assert (plan.max_steps, plan.batch_size, plan.optimizer, plan.learning_rate) == (3, 2, "sgd", 0.5)
     assert not any("segment" in sentence or "layer" in sentence for sentence in said)
@@ -81,7 +82,7 @@ def test_a_plan_comes_back_from_json(make_panel):
 def test_a_panel_of_nothing_observed_still_gets_a_plan(make_panel):
     plan, _ = chosen(make_panel({"a": np.full(3, np.nan)}))
     assert plan.segment >= 1
-    assert plan.steps >= 1
+    assert plan.recurrent_steps >= 1
 
 
 @pytest.mark.parametrize(("lowest", "asked", "bound"), [(0.0, None, 0.0), (-1.0, None, None), (0.0, -5.0, -5.0)])
@@ -98,7 +99,7 @@ def test_members_differ_in_what_a_series_looks_like_to_them(make_panel):
     plans, _ = choose(panel, forecast, NetworkSettings(members=5), TrainingSettings())
     looks = [(plan.segment, plan.level_window, plan.scale_window, plan.layers) for plan in plans]
     assert len(set(looks)) == 5
-    assert {plan.segment * plan.steps for plan in plans} == {plans[0].segment * plans[0].steps}
+    assert {plan.segment * plan.recurrent_steps for plan in plans} == {plans[0].segment * plans[0].recurrent_steps}
     # A segment that the job names is every member's.
     named, _ = choose(panel, forecast, NetworkSettings(members=5, segment=12), TrainingSettings())
     assert {plan.segment for plan in named} == {12}

@@ -8,10 +8,11 @@ import pytest
 from keras import ops
 
 from models.errors import ModelError
-from models.network.features import Vocabulary, flatten
+from models.network.features import flatten
+from models.network.vocabulary import Vocabulary
 from models.network.windows import WindowShape, gather
 
-SHAPE = WindowShape(segment=2, steps=3, horizon=3, seasons=(2, 4), cycles=(2, 1))
+SHAPE = WindowShape(segment=2, recurrent_steps=3, horizon=3, seasons=(2, 4), cycles=(2, 1))
 
 
 def gathered(panel, series, origin, shape=SHAPE, origins=1):
@@ -102,7 +103,9 @@ def test_the_holidays_of_every_step_and_of_its_newest_lags_stand_beside_other_co
         known_future=known,
         known_future_names=("k",),
     )
-    batch, _ = gathered(panel, [0, 1], [29, 39], WindowShape(segment=2, steps=3, horizon=3, seasons=(7,), cycles=(1,)))
+    batch, _ = gathered(
+        panel, [0, 1], [29, 39], WindowShape(segment=2, recurrent_steps=3, horizon=3, seasons=(7,), cycles=(1,))
+    )
     for window in (0, 1):
         # Whether the day is a holiday, whether the day before is one, and the day after.
         np.testing.assert_array_equal(

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from keras import ops
 
-from models.network.features import Vocabulary, flatten
-from models.network.windows import WindowShape, gather
+from models.network.features import flatten
+from models.network.plan import Plan
+from models.network.vocabulary import Vocabulary
+from models.network.windows import gather
 from models.training.keras_network import RecurrentForecaster, pinball
-
-LEVELS = [0.05, 0.5, 0.9]
 
 
 @pytest.fixture
@@ -18,55 +18,78 @@ def batch(weekly_panel):
     series = np.arange(len(weekly_panel), dtype=np.int32)
     origin = (weekly_panel.offsets[1:] - 1).astype(np.int32)
 
-    def of(shape: WindowShape, origins: int = 1):
+    def of(plan: Plan, origins: int = 1):
         return gather(
-            flat, ops.convert_to_tensor(series), ops.convert_to_tensor(origin), shape, origins=origins, ops=ops
+            flat, ops.convert_to_tensor(series), ops.convert_to_tensor(origin), plan.window, origins=origins, ops=ops
         )
 
     return of
 
 
-def network(shape, layers, **options):
-    return RecurrentForecaster(
-        shape=shape, quantile_levels=options.pop("quantile_levels", LEVELS), layers=layers, **options
-    )
+def network(plan, **options):
+    return RecurrentForecaster(plan, Vocabulary(), **options)
 
 
-WEEKS = WindowShape(segment=7, steps=4, horizon=7, seasons=(7,), cycles=(3,))
-DAYS = WindowShape(segment=1, steps=14, horizon=10, seasons=(7,), cycles=(1,))
-PLAIN = {"head": [], "tokens": (1_000, 64), "calendar": False, "residual": False, "quantile_levels": [0.5]}
+@pytest.fixture
+def weeks(make_plan):
+    return make_plan
+
+
+@pytest.fixture
+def days(make_plan):
+    """A window of days, read as tokens, as the product's first networks read it."""
+
+    def of(**facts):
+        return make_plan(
+            **{
+                "segment": 1,
+                "recurrent_steps": 14,
+                "horizon": 10,
+                "cycles": (1,),
+                "head": (),
+                "tokens": (1_000, 64),
+                "calendar": False,
+                "residual": False,
+                "quantile_levels": (0.5,),
+                **facts,
+            }
+        )
+
+    return of
 
 
 @pytest.mark.parametrize(
-    ("layers", "weights"), [([("lstm", 128)], 164_106), ([("gru", 256), ("simple_rnn", 128)], 361_866)]
+    ("layers", "weights"), [((("lstm", 128),), 164_106), ((("gru", 256), ("simple_rnn", 128)), 361_866)]
 )
-def test_the_founding_stacks_have_the_weights_that_were_counted_by_hand(batch, layers, weights):
-    net = network(DAYS, layers, **PLAIN)
-    assert net(batch(DAYS)).shape == (20, 1, 10, 1)
+def test_the_founding_stacks_have_the_weights_that_were_counted_by_hand(batch, days, layers, weights):
+    plan = days(layers=layers)
+    net = network(plan)
+    assert net(batch(plan)).shape == (20, 1, 10, 1)
     assert net.count_params() == weights
 
 
 @pytest.mark.parametrize("cell", ["simple_rnn", "lstm", "gru"])
 @pytest.mark.parametrize("depth", [1, 3])
-@pytest.mark.parametrize("head", [None, [], [16]])
-def test_any_stack_forecasts_every_step_and_level_from_every_origin(batch, cell, depth, head):
-    net = network(WEEKS, [(cell, 8)] * depth, head=head)
-    assert net(batch(WEEKS, origins=4)).shape == (20, 4, 7, 3)
+@pytest.mark.parametrize("head", [None, (), (16,)])
+def test_any_stack_forecasts_every_step_and_level_from_every_origin(batch, weeks, cell, depth, head):
+    plan = weeks(layers=((cell, 8),) * depth, head=head)
+    net = network(plan)
+    assert net(batch(plan, origins=4)).shape == (20, 4, 7, 3)
 
 
-def test_quantiles_do_not_cross_whatever_the_weights(batch):
-    net = network(WEEKS, [("gru", 8)], head=[], quantile_levels=[0.01, 0.1, 0.5, 0.8, 0.99])
-    net(batch(WEEKS))
+def test_quantiles_do_not_cross_whatever_the_weights(batch, weeks):
+    plan = weeks(head=(), quantile_levels=(0.01, 0.1, 0.5, 0.8, 0.99))
+    net = network(plan)
+    net(batch(plan))
     random = np.random.default_rng(0)
     net.set_weights([random.normal(0, 3, size=weight.shape) for weight in net.get_weights()])
-    predicted = ops.convert_to_numpy(net(batch(WEEKS)))
+    predicted = ops.convert_to_numpy(net(batch(plan)))
     # Up to the rounding of sums of positive distances, which the forecaster takes out.
     assert (np.diff(predicted, axis=-1) >= -1e-6 * np.abs(predicted).max()).all()
 
 
-def test_an_untrained_network_forecasts_the_mean_of_its_lags_and_level(batch):
-    net = network(WEEKS, [("gru", 8)])
-    window = batch(WEEKS)
+def test_an_untrained_network_forecasts_the_mean_of_its_lags_and_level(batch, weeks):
+    net, window = network(weeks()), batch(weeks())
     predicted = ops.convert_to_numpy(net(window))[:, 0, :, 1]
     level, scale = (ops.convert_to_numpy(window[name])[:, -1, None] for name in ("level", "scale"))
     lags = ops.convert_to_numpy(window["lags"])[:, 0]
@@ -78,9 +101,8 @@ def test_an_untrained_network_forecasts_the_mean_of_its_lags_and_level(batch):
     np.testing.assert_allclose(predicted, (plain.sum(-1) + moved.sum(-1) + heading) / 8, rtol=1e-4, atol=1e-5)
 
 
-def test_an_untrained_network_expects_errors_as_large_as_the_seasonal_naive_made(batch):
-    net = network(WEEKS, [("gru", 8)])
-    window = batch(WEEKS)
+def test_an_untrained_network_expects_errors_as_large_as_the_seasonal_naive_made(batch, weeks):
+    net, window = network(weeks()), batch(weeks())
     predicted = ops.convert_to_numpy(net(window))[:, 0]
     error = ops.convert_to_numpy(window["error"])[:, -1]
     # The standard normal distribution's quantiles at 0.05 and 0.9.
@@ -92,17 +114,18 @@ def test_an_untrained_network_expects_errors_as_large_as_the_seasonal_naive_made
     )
 
 
-def test_the_state_shifts_the_weights_of_the_lags_once_it_has_learnt_to(batch):
-    window = batch(WEEKS)
-    fixed, shifting = (network(WEEKS, [("gru", 8)], mix_by_state=by_state) for by_state in (False, True))
+def test_the_state_shifts_the_weights_of_the_lags_once_it_has_learnt_to(batch, weeks):
+    window = batch(weeks())
+    fixed, shifting = (network(weeks(mix_by_state=by_state)) for by_state in (False, True))
     assert fixed(window).shape == shifting(window).shape
     assert shifting.count_params() - fixed.count_params() == 8 * 8
     assert fixed.lag_mix.shift is None
 
 
-def test_rolled_and_unrolled_steps_agree(batch):
-    rolled, unrolled = (network(WEEKS, [("gru", 8), ("lstm", 8)], unroll=unroll) for unroll in (False, True))
-    window = batch(WEEKS)
+def test_rolled_and_unrolled_steps_agree(batch, weeks):
+    plan = weeks(layers=(("gru", 8), ("lstm", 8)))
+    rolled, unrolled = (network(plan, unroll=unroll) for unroll in (False, True))
+    window = batch(plan)
     rolled(window), unrolled(window)
     unrolled.set_weights(rolled.get_weights())
     np.testing.assert_allclose(
@@ -110,9 +133,9 @@ def test_rolled_and_unrolled_steps_agree(batch):
     )
 
 
-def test_tokens_tell_values_apart_and_know_what_is_not_observed(batch):
-    net = network(DAYS, [("lstm", 8)], **PLAIN)
-    window = batch(DAYS)
+def test_tokens_tell_values_apart_and_know_what_is_not_observed(batch, days):
+    plan = days(layers=(("lstm", 8),))
+    net, window = network(plan), batch(plan)
     blind = {**window, "observed": ops.zeros_like(window["observed"])}
     higher = {**window, "segments": window["segments"] * 1.5}
     # Forecasts count in units of the series' own error, which are not what is asked about here.

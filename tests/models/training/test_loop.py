@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 
 from models.errors import TrainingFailed
-from models.network.features import Vocabulary
+from models.network.choose_plan import choose
 from models.network.member import Member
-from models.network.plan import choose
+from models.network.vocabulary import Vocabulary
 from models.settings.forecast import ForecastSettings
 from models.settings.network import Layer, NetworkSettings
 from models.settings.training import TrainingSettings
 from models.training.fit_member import built
-from models.training.loop import ROUND, WARM_SHARE, merged, train
+from models.training.loop import ROUND, WARM_SHARE, train
+from models.training.report import merged
 from models.training.split import choose_windows
 
 FORECAST = ForecastSettings(frequency="D", horizon=10, quantile_levels=[0.1, 0.5, 0.9])
@@ -26,7 +27,7 @@ NETWORK = NetworkSettings(layers=[Layer(cell="gru", units=16)])
 def course(weekly_panel):
     """Train a fresh network; options of `train` and of the plan by keyword."""
 
-    def run(panel=weekly_panel, *, plan_facts=None, weights=None, **options):
+    def run(panel=weekly_panel, *, plan_facts=None, weights=None, seed=0, time_limit=1e6, patience=100, **options):
         keras.utils.set_random_seed(0)
         plan = choose(panel, FORECAST, NETWORK, TrainingSettings(max_steps=150))[0][0]
         plan = replace(plan, **(plan_facts or {}))
@@ -34,13 +35,12 @@ def course(weekly_panel):
         network = built(member, panel)
         if weights is not None:
             network.set_weights(weights)
-        settings = {"shape": member.shape, "seed": 0, "time_limit": 1e6, "patience": 100, **options}
         report = train(
             network,
             member.flatten(panel),
             choose_windows(panel.offsets, panel.observed, plan),
-            plan,
-            **settings,
+            TrainingSettings(seed=seed, time_limit=time_limit, patience=patience),
+            **options,
         )
         return network, report
 
@@ -108,7 +108,7 @@ def test_a_loss_that_is_not_finite_is_tried_at_lower_rates_and_then_given_up(cou
 
 def test_progress_tells_the_loss_and_the_time_left(course):
     seen: list[Any] = []
-    course(progress=seen.append)
+    course(on_progress=seen.append)
     assert [each.step for each in seen] == list(range(ROUND, 151, ROUND))
     assert seen[-1].seconds_left == 0
     assert seen[0].steps == 150

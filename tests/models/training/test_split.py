@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.network.plan import choose
+from models.network.choose_plan import choose
 from models.settings.forecast import ForecastSettings
 from models.settings.network import Layer, NetworkSettings
 from models.settings.training import TrainingSettings
