@@ -25,7 +25,7 @@ from tasks.training.champion import judged_challenger
 from tasks.training.decide import Decision, decide
 from tasks.training.fit_model import fit_model
 from tasks.training.night_model import NightModel
-from tasks.training.promotion import apply_verdict
+from tasks.training.promotion import apply_promotion
 from tasks.training.shadow import judge_challenger
 
 
@@ -90,7 +90,7 @@ def forecast_and_publish(night: Night, prepared: Prepared, clock: Stopwatch) -> 
 
 
 def decide_promotion(night: Night, prepared: Prepared, clock: Stopwatch) -> str:
-    """Judge a challenger beside the champion, and apply the verdict on tonight's new version.
+    """Judge a challenger beside the champion, and promote or retire tonight's new version.
 
     Returns:
         How the challenger stands, for people; "" where there is none.
@@ -101,7 +101,7 @@ def decide_promotion(night: Night, prepared: Prepared, clock: Stopwatch) -> str:
         with clock("judge"):
             standing = judge_challenger(night, prepared.history.panel_file, prepared.decision, prepared.model)
     if prepared.model.new_version is not None:
-        apply_verdict(night, prepared.model)
+        apply_promotion(night, prepared.model)
     return standing
 
 

@@ -1,4 +1,4 @@
 """When to retrain, and which model version is promoted.
 
-Its face: `decide_training`, `Verdict`.
+Its face: `decide_training`, `TrainingDecision`, `PromotionDecision`.
 """

@@ -1,4 +1,4 @@
-"""Whether tonight trains a network, continues one or only loads it, and why."""
+"""Whether tonight trains a network from scratch, continues the champion or only loads it, and why."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ Mode = Literal["scratch", "warm", "load"]
 
 @dataclass(frozen=True)
 class ChampionFacts:
-    """What must be known of a champion to decide about it.
+    """What the decision needs to know of the champion.
 
     Attributes:
         version: Its name.
         trained_until: The newest timestamp that it has learnt from, with a zone.
         built_for: What it was built for, as `built_for` gave it then; JSON.
-        damage: What keeps it from being read, in words; "" where nothing does.
+        damage: Why it cannot be read; "" where it can.
     """
 
     version: str
@@ -35,12 +35,13 @@ class ChampionFacts:
 
 @dataclass(frozen=True)
 class Trainings:
-    """What was trained by tonight, and what it was for.
+    """The trainings before tonight.
 
     Attributes:
-        from_scratch: The newest cutoff of a training from scratch, whatever became of the version; None for none.
-        continued: That of a night that continued the champion, whether or not it found anything better.
-        in_shadow: The challenger that still has to show that it is better; "" for none.
+        from_scratch: Cutoff of the newest training from scratch, whether or not its version was promoted; None for
+            none.
+        continued: Cutoff of the newest night that continued the champion, whether or not that found anything better.
+        in_shadow: The challenger that is being compared with the champion; "" for none.
     """
 
     from_scratch: datetime | None = None
@@ -48,11 +49,25 @@ class Trainings:
     in_shadow: str = ""
 
 
-NO_TRAININGS = Trainings()
+@dataclass(frozen=True)
+class TrainingNeed:
+    """What calls for a training, or against one, as known tonight.
+
+    Attributes:
+        unknown_share: Share of tonight's series that the champion has not learnt from, in [0, 1].
+        loss_state: The newest state of the loss: "degraded", "ok" or "not evaluated".
+        degraded_since: The first evaluation of the degradation that still lasts; None for none.
+        trainings: What was trained before tonight.
+    """
+
+    unknown_share: float = 0.0
+    loss_state: str = "not evaluated"
+    degraded_since: datetime | None = None
+    trainings: Trainings = Trainings()
 
 
 class TrainingDecision(NamedTuple):
-    """How to get tonight's network, and the reason in words."""
+    """How to get tonight's network, and why."""
 
     mode: Mode
     reason: str
@@ -61,9 +76,9 @@ class TrainingDecision(NamedTuple):
 def built_for(
     forecast: ForecastSettings, network: NetworkSettings, covariates: Mapping[str, list[str]]
 ) -> dict[str, Any]:
-    """All that a network is built for and cannot serve otherwise: JSON, kept with each version.
+    """Everything that a network is built for and cannot change later: JSON, stored with each version.
 
-    Bounds are not part of it; they are laid on the forecasts of any network. `covariates` is the panel's.
+    Bounds are not part of it: they are applied to the forecasts of any network. `covariates` is the panel's.
     """
     shape = forecast.model_dump(
         mode="json", include={"frequency", "horizon", "time_zone", "season_lengths", "quantile_levels"}
@@ -80,40 +95,34 @@ def decide_training(
     *,
     wanted: Mapping[str, Any],
     cutoff: datetime,
-    unknown_share: float,
-    loss_state: str,
+    need: TrainingNeed,
     settings: TrainingSettings,
-    degraded_since: datetime | None = None,
-    trainings: Trainings = NO_TRAININGS,
 ) -> TrainingDecision:
     """Decide how to get the network for one night.
 
-    Under "auto" the first that holds decides: no champion that can be read and fits, degraded forecasts or a
-    champion of `retrain_after_days`: from scratch. Many unknown series or a champion of `warm_after_days`:
-    continue it. Otherwise it is loaded.
+    Under "auto" the first rule that applies decides. From scratch: no champion can be read and fits, forecasts are
+    degraded, or the champion is `retrain_after_days` old. Continue it: it does not know many of the series, or it is
+    `warm_after_days` old. Otherwise load it.
 
-    What was trained already is not trained again night after night, also where the champion stayed: from scratch once
-    after the loss degraded, and again when `again_after_days` have passed; for age no sooner than `retrain_after_days`
-    after the last time, and not while a challenger is still being judged. A champion is continued again when
-    `warm_after_days` have passed.
+    A training is not repeated night after night, also where the champion stayed. After the loss degraded, there is one
+    training from scratch, and another when `again_after_days` have passed. Age alone calls for a training from scratch
+    once in `retrain_after_days`, and not while a challenger is in the champion's shadow. A champion is continued once
+    in `warm_after_days`.
 
     Args:
         policy: "scratch" always trains, "warm" continues where it can, "never" only loads.
         champion: The facts of the job's champion, or None.
         wanted: What tonight needs, from `built_for`.
         cutoff: The last timestamp that tonight may see, with a zone.
-        unknown_share: Share of tonight's series that the champion has not learnt from, in [0, 1].
-        loss_state: What the watch last said: "degraded", "ok" or "not evaluated".
+        need: What "auto" decides by.
         settings: The ages and the share at which "auto" trains.
-        degraded_since: The first evaluation of those on which the loss has been degraded without a break.
-        trainings: What was trained before tonight.
 
     Raises:
-        InputError: where "never" finds no champion that can serve tonight.
+        InputError: where the policy is "never" and no champion can forecast tonight.
     """
     obstacle = _obstacle(champion, wanted, cutoff)
     if policy == "scratch":
-        return TrainingDecision("scratch", "asked for")
+        return TrainingDecision("scratch", "requested")
     if champion is None or obstacle is not None:
         if policy == "never":
             later = "Give a later cutoff, or run" if champion and champion.trained_until > cutoff else "Run"
@@ -122,27 +131,21 @@ def decide_training(
             )
         return TrainingDecision("scratch", str(obstacle))
     if policy == "never":
-        return TrainingDecision("load", f"asked for: {champion.version} as it is")
+        return TrainingDecision("load", f"requested: {champion.version} without training")
     if policy == "warm":
-        return TrainingDecision("warm", f"asked for: from {champion.version}")
-    return _by_need(champion, cutoff, unknown_share, loss_state, settings, degraded_since, trainings)
+        return TrainingDecision("warm", f"requested: from {champion.version}")
+    return _by_need(champion, cutoff, need, settings)
 
 
 def _by_need(
-    champion: ChampionFacts,
-    cutoff: datetime,
-    unknown_share: float,
-    loss_state: str,
-    settings: TrainingSettings,
-    degraded_since: datetime | None,
-    trainings: Trainings,
+    champion: ChampionFacts, cutoff: datetime, need: TrainingNeed, settings: TrainingSettings
 ) -> TrainingDecision:
-    """What "auto" does with a champion that can serve tonight."""
-    version, age = champion.version, (cutoff - champion.trained_until) / timedelta(days=1)
-    anew, continued = (_days(cutoff, last) for last in (trainings.from_scratch, trainings.continued))
-    word = ""
-    if loss_state == "degraded":
-        tried = degraded_since is not None and anew <= _days(cutoff, degraded_since)
+    """The decision of "auto" about a champion that can forecast tonight."""
+    version, age = champion.version, _days_since(champion.trained_until, cutoff)
+    anew = _days_since(need.trainings.from_scratch, cutoff)
+    note = ""
+    if need.loss_state == "degraded":
+        tried = need.degraded_since is not None and anew <= _days_since(need.degraded_since, cutoff)
         if not tried:
             return TrainingDecision("scratch", f"forecasts are degraded under {version}")
         if anew >= settings.again_after_days:
@@ -150,27 +153,35 @@ def _by_need(
             return TrainingDecision(
                 "scratch", f"forecasts are still degraded under {version}, {again} {settings.again_after_days:g}"
             )
-        word = f"; forecasts are degraded, and a network was trained from scratch {anew:.0f} days ago"
+        note = f"; forecasts are degraded, and a network was trained from scratch {anew:.0f} days ago"
     limit = settings.retrain_after_days
-    if age >= limit and anew >= limit and not trainings.in_shadow:
-        return TrainingDecision("scratch", f"{version} is {age:.0f} days old, retrain_after_days is {limit:g}{word}")
-    limit = settings.warm_after_days
-    if unknown_share >= settings.new_series_share and continued >= limit:
-        return TrainingDecision("warm", f"{version} does not know {unknown_share:.0%} of the series{word}")
+    if age >= limit and anew >= limit and not need.trainings.in_shadow:
+        return TrainingDecision("scratch", f"{version} is {age:.0f} days old, retrain_after_days is {limit:g}{note}")
+    return _continue_or_load(champion, cutoff, need, settings, note)
+
+
+def _continue_or_load(
+    champion: ChampionFacts, cutoff: datetime, need: TrainingNeed, settings: TrainingSettings, note: str
+) -> TrainingDecision:
+    """The decision of "auto" where nothing calls for a training from scratch."""
+    version, age = champion.version, _days_since(champion.trained_until, cutoff)
+    continued, limit = _days_since(need.trainings.continued, cutoff), settings.warm_after_days
+    many_unknown = need.unknown_share >= settings.new_series_share
+    if many_unknown and continued >= limit:
+        return TrainingDecision("warm", f"{version} does not know {need.unknown_share:.0%} of the series{note}")
     if age >= limit and continued >= limit:
-        return TrainingDecision("warm", f"{version} is {age:.0f} days old, warm_after_days is {limit:g}{word}")
-    due = age >= limit or unknown_share >= settings.new_series_share
-    known = "and was continued of late" if due else "and knows the series"
-    return TrainingDecision("load", f"{version} is {age:.0f} days old {known}{word}")
+        return TrainingDecision("warm", f"{version} is {age:.0f} days old, warm_after_days is {limit:g}{note}")
+    known = "and was continued recently" if age >= limit or many_unknown else "and knows the series"
+    return TrainingDecision("load", f"{version} is {age:.0f} days old {known}{note}")
 
 
-def _days(cutoff: datetime, before: datetime | None) -> float:
-    """Days since then; infinitely many where there was no then."""
-    return float("inf") if before is None else (cutoff - before) / timedelta(days=1)
+def _days_since(moment: datetime | None, cutoff: datetime) -> float:
+    """Days from a moment to the cutoff; infinite where there was no such moment."""
+    return float("inf") if moment is None else (cutoff - moment) / timedelta(days=1)
 
 
 def _obstacle(champion: ChampionFacts | None, wanted: Mapping[str, Any], cutoff: datetime) -> str | None:
-    """Why the champion cannot serve tonight, or None where it can."""
+    """Why the champion cannot forecast tonight, or None where it can."""
     if champion is None:
         return "the job has no champion yet"
     if champion.trained_until > cutoff:

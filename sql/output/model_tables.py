@@ -64,7 +64,7 @@ promotion = sa.Table(
     sa.Column("effect", sa.Double, doc="Challenger's loss against the champion's so far: −0.1 is 10 % lower."),
     sa.Column("worst_segment", sa.Text, doc="Segment in which the challenger does worst; NULL where none has enough."),
     sa.Column("worst_effect", sa.Double, doc="`effect` in that segment."),
-    sa.Column("verdict", sa.Text, nullable=False, doc="`promote`, `wait` or `retire`."),
+    sa.Column("action", sa.Text, nullable=False, doc="`promote`, `wait` or `retire`."),
     sa.Column("reason", sa.Text, nullable=False, doc="Why, in words."),
     info={"purpose": "One row for each comparison of a challenger with the champion."},
 )

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from models.arrays import StringArray
-from models.lifecycle.retraining import ChampionFacts, Trainings, built_for, decide_training
+from models.lifecycle.retraining import ChampionFacts, TrainingNeed, Trainings, built_for, decide_training
 from tasks.night.night import Night
 from tasks.step import logger, step
 from tasks.store.panel_file import load_panel
@@ -76,16 +76,14 @@ def decide_for(night: Night, covariates: Mapping[str, list[str]], series_ids: St
         row = champion.row
         facts = ChampionFacts(row["version"], row["trained_until"], row["metrics"]["built_for"], champion.damage)
     evaluations = [row for row in night.ledger.losses("all") if row["evaluated_on"] < night.cutoff]
-    mode, reason = decide_training(
-        night.policy,
-        facts,
-        wanted=wanted,
-        cutoff=night.cutoff,
+    need = TrainingNeed(
         unknown_share=_unknown_share(series_ids, None if champion is None else champion.folder),
         loss_state=str(evaluations[-1]["state"]) if evaluations else "not evaluated",
-        settings=night.training,
         degraded_since=degraded_since(evaluations),
         trainings=_trainings(night),
+    )
+    mode, reason = decide_training(
+        night.policy, facts, wanted=wanted, cutoff=night.cutoff, need=need, settings=night.training
     )
     if champion is None:
         return Decision(mode, reason)

@@ -24,7 +24,7 @@ from tasks.training.promotion import judge_new_version
 def fit_model(night: Night, panel_file: Path, decision: Decision, use_new_model: bool) -> NightModel:
     """Train and store a version, or take the champion.
 
-    A new version forecasts tonight if its verdict is to take the champion's place, see `judge_new_version`, or if
+    A new version forecasts tonight if it takes the champion's place, see `judge_new_version`, or if
     `use_new_model` is set; else the champion does. Continued training that finds nothing better gives the champion.
     """
     champion = NightModel(decision.mode, decision.champion, decision.folder)
@@ -41,9 +41,9 @@ def fit_model(night: Night, panel_file: Path, decision: Decision, use_new_model:
     if trained.kept_champion and decision.champion is not None:
         return champion
     new = keep_model(night, folder / MODEL, trained)
-    verdict, evaluation = judge_new_version(night, new, decision, trained)
-    logger().info("%s: %s", new.version, verdict.reason)
-    model = replace(champion, new_version=new, verdict=verdict, evaluation=evaluation)
+    promotion, evaluation = judge_new_version(night, new, decision, trained)
+    logger().info("%s: %s", new.version, promotion.reason)
+    model = replace(champion, new_version=new, promotion=promotion, evaluation=evaluation)
     if decision.champion is None or use_new_model or model.takes_over:
         return replace(model, serving_version=new, folder=folder / MODEL)
     return model

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from models.lifecycle.promotion import Verdict
+from models.lifecycle.promotion import PromotionDecision
 from tasks.store.version_store import StoredVersion
 
 
@@ -22,7 +22,7 @@ class NightModel:
         new_version: The version that was trained that night; None for none. It forecasts where it takes over.
         training: How training went, as JSON; None where nothing was trained.
         failure: Why training failed and what the night takes instead; "" where it did not.
-        verdict: What becomes of the new version, and why; None where there is none.
+        promotion: What happens to the new version, and why; None where there is none.
         evaluation: Row of the table `promotion` of the new version; None where no champion stood beside it.
     """
 
@@ -32,7 +32,7 @@ class NightModel:
     new_version: StoredVersion | None = None
     training: dict[str, Any] | None = None
     failure: str = ""
-    verdict: Verdict | None = None
+    promotion: PromotionDecision | None = None
     evaluation: Mapping[str, Any] | None = None
 
     @property
@@ -43,15 +43,15 @@ class NightModel:
     @property
     def takes_over(self) -> bool:
         """Whether the new version takes the champion's place."""
-        return self.verdict is not None and self.verdict.action == "promote"
+        return self.promotion is not None and self.promotion.action == "promote"
 
     @property
     def outcome(self) -> str:
         """What becomes of the new version, for people; "" where there is none."""
-        if self.verdict is None or self.new_version is None:
+        if self.promotion is None or self.new_version is None:
             return ""
         words = {"promote": "is the champion", "wait": "is a challenger", "retire": "is not taken"}
-        return f"{self.new_version.version} {words[self.verdict.action]}: {self.verdict.reason}"
+        return f"{self.new_version.version} {words[self.promotion.action]}: {self.promotion.reason}"
 
     @property
     def trained_on(self) -> str:

@@ -94,8 +94,8 @@ class Trained:
         built_for: What the version was built for, see `built_for`.
         choices: What was chosen for the network, and why.
         summary: Table of the network's layers.
-        by_step: `Sums` of each step that neither it nor the champion has learnt from, oldest first.
-        by_segment: `Sums` of each segment over the same steps.
+        by_step: `PairedSums` of each step that neither it nor the champion has learnt from, oldest first.
+        by_segment: `PairedSums` of each segment over the same steps.
     """
 
     facts: dict[str, Any]

@@ -9,16 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from models.lifecycle.promotion import (
-    Evidence,
-    Sums,
-    Verdict,
-    at_once,
-    held_out_evidence,
-    objections,
-    widest_interval,
-    worst_segment,
-)
+from models.lifecycle.e_values import EValues, held_out_e_values
+from models.lifecycle.paired_sums import PairedSums
+from models.lifecycle.promotion import PromotionDecision, decide_at_once, objections, widest_interval, worst_segment
 from tasks.night.night import Night
 from tasks.step import step
 from tasks.store.version_store import StoredVersion
@@ -32,8 +25,8 @@ from tasks.training.order import Trained
 class Compared:
     """What a new version and the champion lost on the same points, in all and in each segment."""
 
-    total: Sums
-    segments: Mapping[str, Sums]
+    total: PairedSums
+    segments: Mapping[str, PairedSums]
 
 
 @dataclass(frozen=True)
@@ -47,7 +40,7 @@ class Evaluation:
         tonight: What both lost on the points of this evaluation.
         overall: What both lost on the points of all evaluations up to this one.
         evidence: What all evaluations say.
-        verdict: What becomes of the version.
+        promotion: What happens to the version.
         held_out: Whether the points were held out when the version was trained, instead of forecast later.
     """
 
@@ -56,8 +49,8 @@ class Evaluation:
     evaluated_on: datetime
     tonight: Compared
     overall: Compared
-    evidence: Evidence
-    verdict: Verdict
+    evidence: EValues
+    promotion: PromotionDecision
     held_out: bool = False
 
     def row(self, job: str) -> dict[str, Any]:
@@ -80,17 +73,17 @@ class Evaluation:
             "nights": self.evidence.nights,
             "e_value": self.evidence.e_value,
             "champion_e_value": self.evidence.champion_e_value,
-            "effect": _ratio(overall.loss, overall.champion_loss) - 1,
+            "effect": overall.effect,
             "worst_segment": worst or None,
             "worst_effect": worst_effect,
-            "verdict": self.verdict.action,
-            "reason": self.verdict.reason,
+            "action": self.promotion.action,
+            "reason": self.promotion.reason,
         }
 
 
 def judge_new_version(
     night: Night, new: StoredVersion, decision: Decision, trained: Trained
-) -> tuple[Verdict, Mapping[str, Any] | None]:
+) -> tuple[PromotionDecision, Mapping[str, Any] | None]:
     """Whether tonight's new version takes the champion's place at once, and the evidence as a row of `promotion`.
 
     It does where no champion can forecast tonight, where it continues the champion and did better on the windows that
@@ -100,46 +93,51 @@ def judge_new_version(
     champion, versions, policy = decision.champion, night.ledger.models(), night.job.promotion_settings
     if champion is None:
         only = len(versions) == 1
-        return Verdict("promote", "the job's first version" if only else "no other can forecast this night"), None
+        reason = "the job's first version" if only else "no other can forecast this night"
+        return PromotionDecision("promote", reason), None
     if champion.version == new.version:
-        return Verdict("promote", "the training gave the champion once more"), None
+        return PromotionDecision("promote", "the training gave the champion once more"), None
     before = next(row for row in versions if row["version"] == new.version)
     if before["stage"] == "retired":
-        return Verdict("retire", f"it was retired before: {before['reason'] or 'another took its place'}"), None
+        reason = f"it was retired before: {before['reason'] or 'another took its place'}"
+        return PromotionDecision("retire", reason), None
     if policy.policy == "always":
-        return Verdict("promote", "promotion.policy is always"), None
-    by_step = np.array(trained.by_step, np.float64).reshape(-1, len(Sums._fields))
+        return PromotionDecision("promote", "promotion.policy is always"), None
+    by_step = np.array(trained.by_step, np.float64).reshape(-1, len(PairedSums._fields))
     compared = Compared(
-        Sums(*by_step.sum(axis=0).tolist()), {name: Sums(*sums) for name, sums in trained.by_segment.items()}
+        PairedSums(*by_step.sum(axis=0).tolist()),
+        {name: PairedSums(*sums) for name, sums in trained.by_segment.items()},
     )
-    evidence = held_out_evidence(by_step)
+    evidence = held_out_e_values(by_step)
     against = objections(
         compared.total, compared.segments, widest_interval(trained.built_for["quantile_levels"]), policy
     )
-    verdict = at_once(evidence, compared.total, against, policy)
+    promotion = decide_at_once(evidence, compared.total, against, policy)
     if decision.mode == "warm":
         better = "it continues the champion and did better on the windows that were held out"
-        verdict = Verdict("retire", f"{better}, but {' and '.join(against)}") if against else Verdict("promote", better)
+        promotion = PromotionDecision("promote", better)
+        if against:
+            promotion = PromotionDecision("retire", f"{better}, but {' and '.join(against)}")
     evaluation = Evaluation(
-        new.version, champion.version, night.cutoff, compared, compared, Evidence(*evidence, 0), verdict, held_out=True
+        new.version, champion.version, night.cutoff, compared, compared, evidence, promotion, held_out=True
     )
-    return verdict, evaluation.row(night.job.name)
+    return promotion, evaluation.row(night.job.name)
 
 
-@step("apply the verdict on {model.new_version.version}", retries=2, retry_delay_seconds=(2, 10))
-def apply_verdict(night: Night, model: NightModel) -> None:
-    """Make tonight's new version the champion, a challenger or a retired version, as its verdict says.
+@step("promote or retire {model.new_version.version}", retries=2, retry_delay_seconds=(2, 10))
+def apply_promotion(night: Night, model: NightModel) -> None:
+    """Make tonight's new version the champion, a challenger or a retired version, as was decided.
 
     A night before the present champion's first one keeps the version and changes nothing else. At most one challenger
     is judged beside the champion, and only the newest night may put one there.
     """
-    if model.new_version is None or model.verdict is None:
+    if model.new_version is None or model.promotion is None:
         return
     ledger, version = night.ledger, model.new_version.version
     champion = ledger.champion()
     if champion is not None and (champion["version"] == version or serves_from(champion) > night.cutoff):
         return
-    action, reason = model.verdict
+    action, reason = model.promotion
     if action == "promote":
         ledger.promote(version, night.started_at, served_from=night.cutoff, reason=reason)
     elif action == "retire":

@@ -9,8 +9,10 @@ from typing import Any
 
 from models.errors import ModelError
 from models.evaluation.segments import segments_of
-from models.lifecycle.comparison import compare, reach_of
-from models.lifecycle.promotion import Sums, evidence_of, in_shadow, objections, widest_interval
+from models.lifecycle.comparison import Rivals, compare, look_back
+from models.lifecycle.e_values import NO_EVIDENCE, EValues, e_values_of
+from models.lifecycle.paired_sums import PairedSums
+from models.lifecycle.promotion import decide_in_shadow, objections, widest_interval
 from models.network.forecaster import Forecaster
 from models.panel.panel import Panel
 from tasks.night.ledger import Ledger
@@ -72,7 +74,7 @@ def history_needed(night: Night, decision: Decision, champion: Forecaster) -> in
         ModelError: the challenger cannot be read.
     """
     shadow = shadow_of(night, decision)
-    return 0 if shadow is None else reach_of(Forecaster.load(shadow.folder), champion, champion.plan.horizon)
+    return 0 if shadow is None else look_back(Forecaster.load(shadow.folder), champion, champion.plan.horizon)
 
 
 @step("judge the challenger", retries=2, retry_delay_seconds=(2, 10))
@@ -81,7 +83,7 @@ def judge_challenger(night: Night, panel_file: Path, decision: Decision, model: 
 
     A challenger that has shown that it is better becomes the champion of the next night. It is retired where the
     evidence is against it, where it has had its nights, or where it cannot serve any longer. The same night run again
-    gives the same verdict.
+    gives the same result.
 
     Returns:
         How it stands, for people; "" where there is none.
@@ -105,35 +107,30 @@ def judge_challenger(night: Night, panel_file: Path, decision: Decision, model: 
 def _evaluate(night: Night, shadow: Shadow, panel: Panel, champion: Forecaster, champion_version: str) -> Evaluation:
     """Tonight's comparison, and what it says together with those before."""
     challenger, policy = Forecaster.load(shadow.folder), night.job.promotion_settings
-    tonight = compare(
-        challenger,
-        champion,
-        panel,
-        night.job.forecast,
-        segments_of(panel, night.job.monitor.segments),
-        shadow.judged,
-        stride=max(1, round(panel.grid.steps_per_day)),
-        oldest=shadow.oldest,
-    )
+    segments = segments_of(panel, night.job.monitor.segments)
+    stride = max(1, round(panel.grid.steps_per_day))
+    rivals = Rivals(challenger, champion, panel, night.job.forecast, segments, stride)
+    tonight = compare(rivals, shadow.judged, oldest=shadow.oldest)
     first = next((row for row in shadow.rows if row["held_out"]), None)
     before = [row for row in shadow.rows if not row["held_out"]]
     differences = [row["log_ratio"] for row in before if row["log_ratio"] is not None]
-    held_out = (1.0, 1.0) if first is None else (first["e_value"], first["champion_e_value"])
-    evidence = evidence_of([*differences, tonight.total.difference], held_out)
+    held_out = NO_EVIDENCE if first is None else EValues(first["e_value"], first["champion_e_value"])
+    evidence = e_values_of([*differences, tonight.total.difference], held_out)
     overall = Compared(
         _sums(before, "all").plus(tonight.total),
         {name: _sums(before, name).plus(sums) for name, sums in tonight.segments.items()},
     )
     nominal = widest_interval(challenger.plan.quantile_levels)
-    verdict = in_shadow(evidence, overall.total, objections(overall.total, overall.segments, nominal, policy), policy)
+    against = objections(overall.total, overall.segments, nominal, policy)
+    promotion = decide_in_shadow(evidence, overall.total, against, policy)
     compared = Compared(tonight.total, tonight.segments)
-    return Evaluation(shadow.row["version"], champion_version, night.cutoff, compared, overall, evidence, verdict)
+    return Evaluation(shadow.row["version"], champion_version, night.cutoff, compared, overall, evidence, promotion)
 
 
-def _sums(evaluations: Sequence[Row], segment: str) -> Sums:
-    found = Sums()
+def _sums(evaluations: Sequence[Row], segment: str) -> PairedSums:
+    found = PairedSums()
     for row in evaluations:
-        found = found.plus((row["segment_sums"] or {}).get(segment, Sums()))
+        found = found.plus((row["segment_sums"] or {}).get(segment, PairedSums()))
     return found
 
 
@@ -142,8 +139,8 @@ def _built_for(ledger: Ledger, version: str) -> Any:
 
 
 def _apply(night: Night, evaluation: Evaluation, panel: Panel) -> str:
-    """Promote or retire the challenger as the verdict says; gives how it stands, for people."""
-    version, (action, reason) = evaluation.version, evaluation.verdict
+    """Promote or retire the challenger as was decided; gives how it stands, for people."""
+    version, (action, reason) = evaluation.version, evaluation.promotion
     standing = f"challenger {version}: {reason}"
     if action == "promote":
         next_night = panel.grid.instant(panel.cutoff_index + 1)

@@ -38,7 +38,7 @@ def train(folder: Path, on_progress: Callable[[Progress], None]) -> Trained:
     from tasks.reading.history_file import write_summary
 
     with quiet_import():
-        from models.lifecycle.comparison import compare_held_out
+        from models.lifecycle.comparison import Rivals, compare_held_out
         from models.network.forecaster import Forecaster
         from models.training.fit import fit
 
@@ -59,7 +59,7 @@ def train(folder: Path, on_progress: Callable[[Progress], None]) -> Trained:
             grid = panel.grid
             age, stride = panel.cutoff_index - grid.position(order.champion_until), max(1, round(grid.steps_per_day))
             segments = segments_of(panel, order.segments)
-            held_out = compare_held_out(forecaster, champion, panel, order.forecast, segments, age, stride=stride)
+            held_out = compare_held_out(Rivals(forecaster, champion, panel, order.forecast, segments, stride), age)
             by_segment = {name: list(sums) for name, sums in held_out.segments.items()}
             trained = replace(trained, by_step=held_out.by_step.tolist(), by_segment=by_segment)
         model = folder / MODEL

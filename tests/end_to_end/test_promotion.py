@@ -15,7 +15,9 @@ from click.testing import CliRunner
 from flows.cli import main
 from flows.job.job import load_job
 from flows.night.request import NightRequest
-from models.lifecycle.promotion import Evidence, Sums, Verdict
+from models.lifecycle.e_values import NO_EVIDENCE
+from models.lifecycle.paired_sums import PairedSums
+from models.lifecycle.promotion import PromotionDecision
 from models.network.forecaster import Forecaster
 from sql.output import history, write
 from tasks.night.ledger import Ledger
@@ -70,10 +72,9 @@ def add_worse(job: Path, tmp_path: Path, number: int) -> str:
 
 
 def put_in_shadow(job: Path, version: str, champion: str, number: int) -> None:
-    nothing = Compared(Sums(), {"all": Sums()})
-    verdict = Verdict("wait", "too few steps")
-    evidence = Evidence(1.0, 1.0, 0)
-    evaluation = Evaluation(version, champion, day(number), nothing, nothing, evidence, verdict, held_out=True)
+    nothing = Compared(PairedSums(), {"all": PairedSums()})
+    promotion = PromotionDecision("wait", "too few steps")
+    evaluation = Evaluation(version, champion, day(number), nothing, nothing, NO_EVIDENCE, promotion, held_out=True)
     write.upsert_promotions(load_job(job).places.engine(), [evaluation.row("small")])
 
 
@@ -105,7 +106,7 @@ def test_a_better_challenger_becomes_the_champion_of_the_next_night_and_a_rerun_
     assert {night["model_version"] for night in nights} == {bad}
     evaluations = history.promotions(engine, "small", good)
     assert [row["evaluated_on"].day for row in evaluations] == [4, *range(11, last + 1)]
-    assert [row["verdict"] for row in evaluations[1:]] == ["wait"] * (len(nights) - 1) + ["promote"]
+    assert [row["action"] for row in evaluations[1:]] == ["wait"] * (len(nights) - 1) + ["promote"]
     # Six series, and on the first evaluation all steps since the fourth, of every origin that knows no more than both.
     assert evaluations[-1]["nights"] == len(nights)
     assert evaluations[2]["n"] == 6 * 7

@@ -158,7 +158,7 @@ def upgrade() -> None:
         sa.Column("effect", sa.Double),
         sa.Column("worst_segment", sa.Text),
         sa.Column("worst_effect", sa.Double),
-        sa.Column("verdict", sa.Text, nullable=False),
+        sa.Column("action", sa.Text, nullable=False),
         sa.Column("reason", sa.Text, nullable=False),
     )
     op.create_table(

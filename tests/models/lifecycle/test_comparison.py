@@ -9,8 +9,8 @@ import pytest
 
 from models.hierarchy.past_errors import rewind
 from models.lifecycle import comparison
-from models.lifecycle.comparison import compare, compare_held_out
-from models.lifecycle.promotion import Sums
+from models.lifecycle.comparison import Rivals, compare, compare_held_out
+from models.lifecycle.paired_sums import PairedSums
 from models.metrics.statistics import pinball_of_each
 from models.settings.forecast import ForecastSettings
 from models.settings.network import NetworkSettings
@@ -35,11 +35,16 @@ def masks(panel):
     return {"all": np.ones(len(panel), bool), "first": np.arange(len(panel)) == 0}
 
 
+def rivals(panel, networks):
+    challenger, champion = networks
+    return Rivals(challenger, champion, panel, FORECAST, masks(panel))
+
+
 def test_both_lose_what_each_cutoffs_forecasts_alone_would_have_lost(panel, networks):
-    found = compare(networks[0], networks[1], panel, FORECAST, masks(panel), judged=3)
+    found = compare(rivals(panel, networks), judged=3)
 
     units = np.array([np.abs(panel.series(i)[-near:][7:] - panel.series(i)[-near:][:-7]).mean() for i in range(4)
-                      for near in [min(200, comparison.reach_of(networks[0], networks[1], 3))]])  # fmt: skip
+                      for near in [min(200, comparison.look_back(networks[0], networks[1], 3))]])  # fmt: skip
     expected = np.zeros((3, 5))
     for back in range(1, 10):
         nights = [network.predict(rewind(panel, back)) for network in networks]
@@ -61,29 +66,29 @@ def test_both_lose_what_each_cutoffs_forecasts_alone_would_have_lost(panel, netw
 
 
 def test_a_network_beside_itself_is_neither_better_nor_worse(panel, networks):
-    found = compare(networks[0], networks[0], panel, FORECAST, masks(panel), judged=5)
+    found = compare(rivals(panel, networks[:1] * 2), judged=5)
     assert found.total.difference == 0
     assert found.total.inside == found.total.champion_inside
 
 
 def test_no_origin_is_older_than_asked_for_and_refused_series_are_left_out(panel, networks):
     refusing = replace(panel, refused={str(panel.series_ids[1]): "too odd"})
-    found = compare(networks[0], networks[1], refusing, FORECAST, masks(panel), judged=3, oldest=1)
+    found = compare(rivals(refusing, networks), judged=3, oldest=1)
     assert found.by_step[:, 0].tolist() == [0, 0, 3]
 
 
 def test_what_was_not_observed_is_not_judged(panel, networks):
     values = panel.values.copy()
     values[panel.offsets[1:] - 1] = np.nan
-    found = compare(networks[0], networks[1], replace(panel, values=values), FORECAST, masks(panel), judged=2)
+    found = compare(rivals(replace(panel, values=values), networks), judged=2)
     assert found.by_step[:, 0].tolist() == [28, 0]
     assert np.isfinite(found.by_step).all()
 
 
 def test_of_many_series_some_windows_are_asked_evenly(panel, networks, monkeypatch):
-    whole = compare(networks[0], networks[1], panel, FORECAST, masks(panel), judged=1)
+    whole = compare(rivals(panel, networks), judged=1)
     monkeypatch.setattr(comparison, "MOST_WINDOWS", 9)
-    found = compare(networks[0], networks[1], panel, FORECAST, masks(panel), judged=1)
+    found = compare(rivals(panel, networks), judged=1)
     assert whole.total.n == 28
     assert 5 <= found.total.n <= 9
     # Seven origins and every fifth window: each step has its turn.
@@ -91,15 +96,15 @@ def test_of_many_series_some_windows_are_asked_evenly(panel, networks, monkeypat
 
 
 def test_nothing_to_judge_is_no_points(panel, networks):
-    assert compare(networks[0], networks[1], panel, FORECAST, masks(panel), judged=0).total == Sums()
-    nobody = compare(networks[0], networks[1], panel, FORECAST, masks(panel), judged=2, eligible=np.zeros(4, bool))
-    assert (nobody.total, nobody.segments["all"]) == (Sums(), Sums())
+    assert compare(rivals(panel, networks), judged=0).total == PairedSums()
+    nobody = compare(rivals(panel, networks), judged=2, eligible=np.zeros(4, bool))
+    assert (nobody.total, nobody.segments["all"]) == (PairedSums(), PairedSums())
 
 
 def test_held_out_steps_are_those_that_neither_has_learnt_from(panel, networks):
     # Twice the season is held out; a younger champion has seen all but the steps since.
     for age, judged in ((100, 14), (5, 5), (0, 0)):
-        assert len(compare_held_out(networks[0], networks[1], panel, FORECAST, masks(panel), age).by_step) == judged
+        assert len(compare_held_out(rivals(panel, networks), age).by_step) == judged
 
 
 def test_before_settling_a_network_is_what_it_would_be_without_the_newest_windows(panel, monkeypatch):

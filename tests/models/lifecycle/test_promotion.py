@@ -5,17 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from models.lifecycle.e_values import NO_EVIDENCE, EValues, e_values_of, held_out_e_values, stake, winnings
+from models.lifecycle.paired_sums import PairedSums
 from models.lifecycle.promotion import (
-    Evidence,
-    Sums,
-    Verdict,
-    at_once,
-    evidence_of,
-    held_out_evidence,
-    in_shadow,
+    PromotionDecision,
+    decide_at_once,
+    decide_in_shadow,
     objections,
-    stake,
-    winnings,
     worst_segment,
 )
 from models.settings.training import PromotionSettings
@@ -67,12 +63,12 @@ def test_a_challenger_that_is_a_tenth_better_is_promoted_within_some_tens_of_nig
 
 
 def test_evidence_of_nights_begins_with_that_of_the_held_out_steps_and_skips_nights_without_actuals():
-    before = evidence_of([0.1, 0.1, 0.1, 0.1])
+    before = e_values_of([0.1, 0.1, 0.1, 0.1])
     assert before.e_value > 1
     assert before.champion_e_value == 1
-    after = evidence_of([0.1, np.nan, 0.1, 0.1, np.nan, 0.1], held_out=(3.0, 0.5))
+    after = e_values_of([0.1, np.nan, 0.1, 0.1, np.nan, 0.1], held_out=EValues(3.0, 0.5))
     assert tuple(after) == (pytest.approx(3 * before.e_value), pytest.approx(0.5 * before.champion_e_value), 4)
-    assert evidence_of([]) == (1.0, 1.0, 0)
+    assert e_values_of([]) == NO_EVIDENCE == (1.0, 1.0, 0)
 
 
 def test_the_bet_of_a_night_knows_nothing_of_that_night_or_later():
@@ -100,73 +96,77 @@ def steps(gain: float, days: int = 28, spread: float = 0.03, points: int = 100) 
 
 
 def test_held_out_steps_are_evidence_where_the_champion_is_clearly_worse():
-    assert held_out_evidence(steps(0.3))[0] > 20
-    assert held_out_evidence(steps(-0.3))[1] > 20
-    assert max(held_out_evidence(steps(0.0))) < 3
+    assert held_out_e_values(steps(0.3))[0] > 20
+    assert held_out_e_values(steps(-0.3))[1] > 20
+    assert max(held_out_e_values(steps(0.0))[:2]) < 3
 
 
 def test_what_is_better_by_no_more_than_its_choice_on_those_steps_is_no_evidence():
-    assert held_out_evidence(steps(0.01, spread=0.001))[0] < 20
+    assert held_out_e_values(steps(0.01, spread=0.001))[0] < 20
 
 
 @pytest.mark.parametrize("days", [0, 1, 4])
 def test_too_few_held_out_steps_say_nothing(days):
-    assert held_out_evidence(steps(0.5, days=days)) == (1.0, 1.0)
+    assert held_out_e_values(steps(0.5, days=days)) == NO_EVIDENCE
 
 
 def test_held_out_steps_without_an_actual_say_nothing():
     nothing = steps(0.5)
     nothing[:, 0] = 0
-    assert held_out_evidence(nothing) == (1.0, 1.0)
+    assert held_out_e_values(nothing) == NO_EVIDENCE
 
 
 def test_worse_coverage_is_an_objection_and_coverage_nearer_to_nominal_is_none():
     def found(mine: float, its: float, n: int = 1000) -> list[str]:
-        return objections(Sums(n, 1.0, 1.0, mine * n, its * n), {}, 0.9, SETTINGS)
+        return objections(PairedSums(n, 1.0, 1.0, mine * n, its * n), {}, 0.9, SETTINGS)
 
     assert found(0.85, 0.88) == ["coverage is 85% where 90% is nominal, the champion's 88%"]
     assert found(0.95, 0.92) == ["coverage is 95% where 90% is nominal, the champion's 92%"]
     assert found(0.88, 0.85) == found(0.875, 0.88) == found(0.92, 0.85) == []
     assert found(0.5, 0.9, n=10) == []
-    assert objections(Sums(1000, 1.0, 1.0, 0.0, 0.0), {}, None, SETTINGS) == []
+    assert objections(PairedSums(1000, 1.0, 1.0, 0.0, 0.0), {}, None, SETTINGS) == []
 
 
 def test_a_segment_that_is_a_twentieth_worse_is_an_objection_unless_it_has_few_points():
-    segments = {"a": Sums(200, 105.0, 100.0), "b": Sums(200, 90.0, 100.0), "few": Sums(50, 200.0, 100.0)}
+    segments = {
+        "a": PairedSums(200, 105.0, 100.0),
+        "b": PairedSums(200, 90.0, 100.0),
+        "few": PairedSums(50, 200.0, 100.0),
+    }
     assert worst_segment(segments) == ("a", pytest.approx(0.05))
-    assert objections(Sums(), segments, 0.9, SETTINGS) == ["a is 5% worse"]
-    assert objections(Sums(), segments | {"a": Sums(200, 104.0, 100.0)}, 0.9, SETTINGS) == []
+    assert objections(PairedSums(), segments, 0.9, SETTINGS) == ["a is 5% worse"]
+    assert objections(PairedSums(), segments | {"a": PairedSums(200, 104.0, 100.0)}, 0.9, SETTINGS) == []
     assert worst_segment({})[0] == ""
 
 
-BETTER = Sums(1000, 80.0, 100.0, 900, 900)
+BETTER = PairedSums(1000, 80.0, 100.0, 900, 900)
 
 
 @pytest.mark.parametrize(
     ("evidence", "against", "action"),
     [
-        (Evidence(20.0, 0.1, 9), [], "promote"),
-        (Evidence(19.9, 0.1, 9), [], "wait"),
-        (Evidence(50.0, 0.1, 9), ["a is 5% worse"], "wait"),
-        (Evidence(0.1, 20.0, 9), [], "retire"),
-        (Evidence(2.0, 1.0, 41), [], "wait"),
-        (Evidence(2.0, 1.0, 42), [], "retire"),
-        (Evidence(20.0, 0.1, 42), [], "promote"),
-        (Evidence(50.0, 0.1, 42), ["a is 5% worse"], "retire"),
+        (EValues(20.0, 0.1, 9), [], "promote"),
+        (EValues(19.9, 0.1, 9), [], "wait"),
+        (EValues(50.0, 0.1, 9), ["a is 5% worse"], "wait"),
+        (EValues(0.1, 20.0, 9), [], "retire"),
+        (EValues(2.0, 1.0, 41), [], "wait"),
+        (EValues(2.0, 1.0, 42), [], "retire"),
+        (EValues(20.0, 0.1, 42), [], "promote"),
+        (EValues(50.0, 0.1, 42), ["a is 5% worse"], "retire"),
     ],
 )
 def test_a_shadow_ends_by_evidence_for_or_against_it_or_by_its_last_night(evidence, against, action):
-    found = in_shadow(evidence, BETTER, against, SETTINGS)
+    found = decide_in_shadow(evidence, BETTER, against, SETTINGS)
     assert found.action == action
     assert f"loss 20.0% lower than the champion's over {evidence.nights} nights" in found.reason
 
 
 def test_a_version_is_promoted_at_once_only_where_the_held_out_steps_say_so():
-    assert at_once((25.0, 0.1), BETTER, [], SETTINGS).action == "promote"
-    assert at_once((25.0, 0.1), BETTER, ["b is 9% worse"], SETTINGS) == Verdict(
+    assert decide_at_once(EValues(25.0, 0.1), BETTER, [], SETTINGS).action == "promote"
+    assert decide_at_once(EValues(25.0, 0.1), BETTER, ["b is 9% worse"], SETTINGS) == PromotionDecision(
         "wait",
-        "loss 20.0% lower than the champion's on steps that neither has learnt from, E 25, but b is 9% worse",
+        "loss 20.0% lower than the champion's on steps that neither has learnt from, e-value 25, but b is 9% worse",
     )
-    assert at_once((0.5, 30.0), BETTER, [], SETTINGS).action == "retire"
-    assert at_once((3.0, 0.6), BETTER, [], SETTINGS).action == "wait"
-    assert "too few steps" in at_once((1.0, 1.0), Sums(), [], SETTINGS).reason
+    assert decide_at_once(EValues(0.5, 30.0), BETTER, [], SETTINGS).action == "retire"
+    assert decide_at_once(EValues(3.0, 0.6), BETTER, [], SETTINGS).action == "wait"
+    assert "too few steps" in decide_at_once(EValues(1.0, 1.0), PairedSums(), [], SETTINGS).reason

@@ -10,7 +10,14 @@ from typing import Any
 import pytest
 
 from models.errors import InputError
-from models.lifecycle.retraining import ChampionFacts, TrainingDecision, Trainings, built_for, decide_training
+from models.lifecycle.retraining import (
+    ChampionFacts,
+    TrainingDecision,
+    TrainingNeed,
+    Trainings,
+    built_for,
+    decide_training,
+)
 from models.settings.forecast import ForecastSettings
 from models.settings.network import Layer, NetworkSettings
 from models.settings.training import TrainingSettings
@@ -27,10 +34,9 @@ def champion(days: float = 1, **changes: Any) -> ChampionFacts:
 
 
 def decide(policy: Any = "auto", facts: ChampionFacts | None = None, **changes: Any) -> TrainingDecision:
-    arguments: dict[str, Any] = {
-        "wanted": WANTED, "cutoff": CUTOFF, "unknown_share": 0.0, "loss_state": "ok", "settings": TrainingSettings(),
-    }  # fmt: skip
-    return decide_training(policy, facts, **(arguments | changes))
+    wanted = changes.pop("wanted", WANTED)
+    need = TrainingNeed(**({"loss_state": "ok"} | changes))
+    return decide_training(policy, facts, wanted=wanted, cutoff=CUTOFF, need=need, settings=TrainingSettings())
 
 
 def test_a_young_champion_that_knows_the_series_is_loaded() -> None:
@@ -123,7 +129,7 @@ def test_a_policy_is_obeyed_whatever_the_age_and_the_loss(policy: str, mode: str
         found = decide(policy, champion(days), loss_state="degraded", unknown_share=1.0)
 
         assert found.mode == mode
-        assert found.reason.startswith("asked for")
+        assert found.reason.startswith("requested")
 
 
 @pytest.mark.parametrize(

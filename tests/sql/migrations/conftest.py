@@ -151,5 +151,5 @@ def _promotion() -> dict[str, Any]:
         "job": "sales", "version": "v2", "evaluated_on": SECOND, "champion_version": "v1", "held_out": False, "n": 6,
         "loss": 0.7, "champion_loss": 0.8, "coverage": 0.8, "champion_coverage": 0.79, "log_ratio": 0.13,
         "segment_sums": {"all": [6.0, 4.2, 4.8, 5.0, 5.0]}, "nights": 1, "e_value": 1.2, "champion_e_value": 0.8,
-        "effect": -0.125, "worst_segment": "all", "worst_effect": -0.125, "verdict": "wait", "reason": "too early",
+        "effect": -0.125, "worst_segment": "all", "worst_effect": -0.125, "action": "wait", "reason": "too early",
     }  # fmt: skip

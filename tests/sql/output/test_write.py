@@ -232,7 +232,7 @@ def test_what_is_known_of_a_challenger_is_kept_by_evaluation_and_replaced_when_i
     evaluation = {
         "job": "sales", "version": "v2", "evaluated_on": NIGHT, "champion_version": "v1", "held_out": False, "n": 42,
         "log_ratio": 0.1, "segment_sums": {"all": [42.0, 1.0, 1.1, 38.0, 37.0]}, "nights": 1, "e_value": 1.0,
-        "champion_e_value": 1.0, "effect": float("nan"), "verdict": "wait", "reason": "too early",
+        "champion_e_value": 1.0, "effect": float("nan"), "action": "wait", "reason": "too early",
     }  # fmt: skip
     later = evaluation | {"evaluated_on": NIGHT + timedelta(days=1), "held_out": True}
     write.upsert_promotions(output, [later, evaluation])

@@ -183,7 +183,7 @@ CREATE TABLE public.promotion (
     effect double precision,
     worst_segment text,
     worst_effect double precision,
-    verdict text NOT NULL,
+    action text NOT NULL,
     reason text NOT NULL
 );
 CREATE TABLE public.run (

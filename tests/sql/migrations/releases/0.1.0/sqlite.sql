@@ -144,7 +144,7 @@ CREATE TABLE promotion (
 	effect DOUBLE, 
 	worst_segment TEXT, 
 	worst_effect DOUBLE, 
-	verdict TEXT NOT NULL, 
+	action TEXT NOT NULL, 
 	reason TEXT NOT NULL, 
 	PRIMARY KEY (job, version, evaluated_on)
 );
