@@ -44,7 +44,7 @@ def test_training_alone_leaves_a_champion_where_nothing_says_that_the_new_one_is
     assert tables(two_nights) == (nights, evaluations, champion, versions + 1)
     assert (trained.model_version, trained.train_mode) == (champion, "scratch")
     assert "is a challenger: loss" in trained.train_reason
-    assert "on steps that neither has learnt from, E" in trained.train_reason
+    assert "on steps that neither has learnt from, e-value" in trained.train_reason
 
 
 def test_forecasting_alone_publishes_by_the_champion_and_judges_nothing(two_nights):
