@@ -8,7 +8,8 @@ from benchmarks.intervals.simulation import BEFORE, HORIZON, LEVELS, NIGHTS, Sim
 from models.arrays import FloatArray
 from models.calibration.calibration import Calibration
 from models.calibration.estimate import calibration_of
-from models.calibration.evidence import EvaluationCounts, Evidence
+from models.calibration.evaluation_counts import EvaluationCounts
+from models.calibration.evidence import Evidence
 from models.settings.monitoring import CalibrationSettings
 
 SETTINGS = CalibrationSettings()

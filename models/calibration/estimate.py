@@ -7,7 +7,8 @@ from scipy.special import ndtr, ndtri
 
 from models.arrays import FloatArray, IntArray, StringArray
 from models.calibration.calibration import Bounds, Calibration
-from models.calibration.evidence import EDGES, Evidence, group_of
+from models.calibration.evaluation_counts import EDGES, group_of
+from models.calibration.evidence import Evidence
 from models.calibration.normal_scores import WIDEST
 
 # Number of evaluations of its own that the counts of all steps together are worth to each step.

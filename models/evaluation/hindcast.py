@@ -14,7 +14,7 @@ import numpy as np
 from models.arrays import BoolArray, FloatArray, IntArray
 from models.baselines.seasonal_naive import RECENT_SEASONS
 from models.calibration.calibration import Calibration
-from models.calibration.evidence import EvaluationCounts
+from models.calibration.evaluation_counts import EvaluationCounts
 from models.evaluation.evaluation_loss import EvaluationLoss, share
 from models.evaluation.past_night import PastNight
 from models.evaluation.point_errors import ERROR_CAP, ErrorSums, PointErrors

@@ -13,7 +13,8 @@ from models.arrays import AnyArray
 from models.baselines.fallback import Fallback
 from models.calibration.calibration import Calibration
 from models.calibration.estimate import calibration_of
-from models.calibration.evidence import EvaluationCounts, Evidence, group_of, groups_of
+from models.calibration.evaluation_counts import EvaluationCounts, group_of, groups_of
+from models.calibration.evidence import Evidence
 from models.evaluation.past_night import PastNight
 from models.panel.panel import Panel, places_of
 from models.settings.forecast import ForecastSettings

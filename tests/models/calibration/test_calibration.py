@@ -13,7 +13,8 @@ from scipy.special import ndtri
 
 from models.calibration.calibration import Calibration
 from models.calibration.estimate import calibration_of
-from models.calibration.evidence import EvaluationCounts, Evidence, group_of, groups_of
+from models.calibration.evaluation_counts import EvaluationCounts, group_of, groups_of
+from models.calibration.evidence import Evidence
 from models.panel.forecast import Forecast, mean_of_quantiles
 
 LEVELS = np.array([0.1, 0.25, 0.5, 0.75, 0.9])

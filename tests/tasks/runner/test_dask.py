@@ -18,7 +18,8 @@ import pytest
 from distributed import Client, LocalCluster
 from scipy.special import ndtr
 
-from models.calibration.evidence import EDGES, Evidence
+from models.calibration.evaluation_counts import EDGES
+from models.calibration.evidence import Evidence
 from models.panel.panel import Panel
 from models.settings.forecast import ForecastSettings
 from models.settings.network import Layer, NetworkSettings
