@@ -1,4 +1,4 @@
-"""What the year says that a drift has cost, of forecasts that are made up."""
+"""The cost of a drift and the limits of the year, from simulated forecasts."""
 
 from __future__ import annotations
 
@@ -81,10 +81,10 @@ def test_a_limit_is_kept_up_to_itself_and_not_by_what_is_not_known():
     wrong = {"doubled_rows": 1, "nights_to_drift": 15, "nights_to_shift": None, "coverage_error": float("nan")}
     verdicts = verdicts_on(reached | wrong)
     assert {verdict.limit.figure for verdict in verdicts if not verdict.kept} == set(wrong)
-    told = {verdict.limit.figure: str(verdict) for verdict in verdicts}
-    assert told["nights_to_drift"] == "MISSED  nights until the drift is found: 15, at most 14"
-    assert told["nights_to_shift"] == "MISSED  nights until the shift is found: -, at most 14"
-    assert told["false_alerts"] == "kept    alerts of nothing that happened: 1, at most 1"
+    shown = {verdict.limit.figure: str(verdict) for verdict in verdicts}
+    assert shown["nights_to_drift"] == "MISSED  nights until the drift is found: 15, at most 14"
+    assert shown["nights_to_shift"] == "MISSED  nights until the shift is found: -, at most 14"
+    assert shown["false_alerts"] == "kept    alerts of nothing that happened: 1, at most 1"
 
 
 def test_evaluations_are_counted_on_which_no_event_explains_an_alert_of_all_series(company):
