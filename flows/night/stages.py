@@ -52,7 +52,6 @@ def prepare_model(night: Night, history: History, use_new_model: bool, clock: St
     if history.plan is not None and not history.plan.serves(decision):
         history = read_whole_history(night, clock)
         decision = _decide(night, history, clock)
-    night.ledger.forget()
     with clock("fit"):
         model = fit_model(night, history.panel_file, decision, use_new_model)
     return Prepared(history, decision, model)
@@ -71,17 +70,14 @@ def hindcast_new_model(night: Night, prepared: Prepared, clock: Stopwatch) -> No
     """
     if prepared.model.new_version is None:
         return
-    night.ledger.forget()
     with clock("hindcast"):
         run_hindcast(night, prepared.history.panel_file, prepared.model)
 
 
 def forecast_and_publish(night: Night, prepared: Prepared, clock: Stopwatch) -> Forecasted:
     """Forecast every series, and publish."""
-    night.ledger.forget()
     with clock("predict"):
         predicted = predict(night, prepared.history.panel_file, prepared.model)
-    night.ledger.forget()
     with clock("publish"):
         keep_lock(night.places)
         keep_calibration(night, predicted.calibration_file)
@@ -96,7 +92,8 @@ def decide_promotion(night: Night, prepared: Prepared, clock: Stopwatch) -> str:
         How the challenger stands, for people; "" where there is none.
     """
     standing = ""
-    night.ledger.forget()
+    # People may promote or roll back a version while a night runs.
+    night.ledger.forget("model", "promotion")
     if night.kind == "nightly" and judged_challenger(night.ledger) is not None:
         with clock("judge"):
             standing = judge_challenger(night, prepared.history.panel_file, prepared.decision, prepared.model)
@@ -109,7 +106,6 @@ def judge(
     night: Night, history: History, forecast: Forecasted | None, sends_alerts: bool, clock: Stopwatch
 ) -> Judgement:
     """Score past forecasts by the actuals that have arrived, compare the loss with past nights, and notify people."""
-    night.ledger.forget()
     with clock("score"):
         scored = score(
             night,
@@ -118,11 +114,9 @@ def judge(
             None if history.plan is None else history.plan.window,
             None if forecast is None else forecast.predicted.file,
         )
-    night.ledger.forget()
     with clock("watch"):
         input_changes = watch_input(night, history.audit)
         watched = watch(night, scored.losses)
-    night.ledger.forget()
     with clock("notify"):
         notified = _notify(night, sends_alerts)
     return Judgement(scored, watched, (*input_changes, *watched.changes), notified)
@@ -132,12 +126,10 @@ def report(night: Night, prepared: Prepared, forecast: Forecasted, clock: Stopwa
     """Write the page of the night, and delete nights that are too old; gives the page's file."""
     predicted, audit = forecast.predicted, prepared.history.audit
     announce_fallback(night, predicted.fallback_series, predicted.series)
-    night.ledger.forget()
     with clock("report"):
         details = Details(audit, prepared.decision, prepared.model, predicted)
         write_details(night, details, clock.seconds, prepared.history.panel_file)
         page = write_report(night)
-    night.ledger.forget()
     with clock("forget"):
         delete_old_nights(night)
     return str(page)
