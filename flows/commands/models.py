@@ -48,7 +48,7 @@ def show(job: str, version: str | None) -> Answer:
             evaluations = ledger.promotions(each["version"])
             lines = [f"{name}: {value}" for name, value in each.items()]
             lines += [
-                f"{row['evaluated_on']:%Y-%m-%d %H:%M}, compared with {row['champion']}: {row['reason']}"
+                f"{row['evaluated_on']:%Y-%m-%d %H:%M}, compared with {row['champion_version']}: {row['reason']}"
                 for row in evaluations
             ]
             return Answer("\n".join(lines), {**each, "promotion": evaluations})

@@ -1,4 +1,4 @@
-"""Backfilling as a Prefect flow: each missed night is a run of `nightly` under it."""
+"""Backfilling as a Prefect flow: each missed night is a sub-flow `nightly`."""
 
 from __future__ import annotations
 

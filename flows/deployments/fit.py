@@ -1,4 +1,4 @@
-"""Training as a Prefect flow of its own, on the pool `gpu`; nights start it where the job says so."""
+"""Training as a Prefect flow of its own, on the pool `gpu`; a night starts it if `runner.train_on` is `gpu`."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pydantic import Field
 
 from tasks.training.gpu_pool import train_handed_over
 
-Folder = Annotated[str, Field(description="Folder of the night that asks for a model; only a night knows one.")]
+Folder = Annotated[str, Field(description="Folder that a night shares with this run. Only a night can name one.")]
 
 
 @flow(name="fit", persist_result=False)
 def fit(folder: Folder) -> None:
-    """Train what a night has handed over, and leave the model where the night fetches it."""
+    """Train as a night has ordered, and put the model where the night fetches it."""
     facts = train_handed_over(folder).facts
     message = f"{facts['steps']} steps in {facts['seconds']:.0f} s: {facts['stopped']}"
     return Completed(message=message)  # type: ignore[return-value]  # Prefect unpacks the state

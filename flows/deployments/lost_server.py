@@ -1,7 +1,7 @@
-"""A Prefect server that went away in the middle of a night: the process does not wait minutes for it at its end.
+"""A Prefect server that went away in the middle of a night: the process must not wait minutes for it at its end.
 
-Prefect sends its last events and log lines when a process ends, and asks a server that is away again and again for each
-of them. What a night came to is in the product's own tables by then.
+When a process ends, Prefect sends its last events and log lines, and retries each of them many times if the server is
+away. By then the result of the night is in the product's own tables.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import sys
 from typing import NoReturn
 
-# A server that is only being restarted may be there again.
+# Long enough for a server that is being restarted.
 _PATIENCE_SECONDS = 10.0
 _lost: list[str] = []
 
@@ -22,7 +22,7 @@ def note_lost(error: Exception) -> None:
 
 
 def leave_without_it(code: int) -> None:
-    """End this process within seconds where the server was lost; else do nothing.
+    """End this process within seconds if the server was lost; else do nothing.
 
     Args:
         code: The exit code.
@@ -35,11 +35,11 @@ def _leave(code: int) -> NoReturn:
     from prefect.events.worker import EventsWorker
     from prefect.logging.handlers import APILogWorker
 
-    # It complains of each event.
+    # Prefect would log an error for each event.
     logging.disable(logging.CRITICAL)
     for worker in (EventsWorker, APILogWorker):
         worker.drain_all(timeout=_PATIENCE_SECONDS / 2)
     sys.stdout.flush()
     sys.stderr.flush()
-    # Python's own end would wait for the workers.
+    # A normal exit would wait for the workers.
     os._exit(code)

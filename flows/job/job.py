@@ -1,4 +1,4 @@
-"""The job file: read, checked and found by its name; `tasks/night/job.py` says what may stand in it."""
+"""Find, read and check a job file; `tasks/night/job.py` defines its keys."""
 
 from __future__ import annotations
 
@@ -29,11 +29,12 @@ class LoadedJob:
 
     @property
     def base(self) -> Path:
-        """Folder from which the job's relative paths are meant."""
+        """Folder of the job file; the job's relative paths start there."""
         return self.path.parent
 
     @property
     def places(self) -> Places:
+        """Where everything of the job lies."""
         return Places(self.job.name, self.base, self.job.output)
 
 
@@ -42,7 +43,7 @@ def load_job(path_or_name: str | Path, changes: Mapping[str, Mapping[str, Any]] 
 
     Args:
         path_or_name: The file, or its name without the ending.
-        changes: What holds for this run instead of what the file says, such as `{"forecast": {"horizon": 7}}`.
+        changes: Settings that replace those of the file, such as `{"forecast": {"horizon": 7}}`.
 
     Raises:
         JobError: no such file, not YAML, an unknown key (with the nearest known one), a value out of range.
@@ -54,19 +55,19 @@ def load_job(path_or_name: str | Path, changes: Mapping[str, Mapping[str, Any]] 
         mark = getattr(error, "problem_mark", None)
         place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         problem = getattr(error, "problem", None) or error
-        raise JobError(f"{path}{place}: not YAML: {problem}. Mend that line.") from None
+        raise JobError(f"{path}{place}: not YAML: {problem}. Correct that line.") from None
     except (OSError, UnicodeDecodeError) as error:
         raise JobError(f"{path} cannot be read: {error}. Give the path of a job's YAML file.") from None
     if not isinstance(document, dict):
         raise JobError(f"{path} holds no mapping, but {document!r:.40}. Write `name: ...`, `source: ...` and so on.")
     for part, settings in (changes or {}).items():
-        # A part that is no mapping is told by the validation.
+        # The validation reports a part that is no mapping.
         if isinstance(document.get(part, {}), dict):
             document[part] = {**document.get(part, {}), **settings}
     try:
         return LoadedJob(Job.model_validate(document), path)
     except ValidationError as error:
-        problems = [_in_words(each) for each in error.errors(include_url=False)]
+        problems = [_described(each) for each in error.errors(include_url=False)]
         raise JobError(f"{path}: " + "\n  ".join(problems)) from None
 
 
@@ -74,17 +75,17 @@ def find_job(path_or_name: str | Path) -> Path:
     """The file of a job given as a path, or as a name in the jobs folder.
 
     Raises:
-        JobError: neither is there; names the jobs that are.
+        JobError: there is neither; names the jobs that exist.
     """
     given = Path(path_or_name)
     return given.resolve() if given.is_file() else find_named_job(str(path_or_name))
 
 
 def find_named_job(name: str) -> Path:
-    """The file of a job given by its name in the jobs folder; a path is no name.
+    """The file of a job given by its name in the jobs folder; a path is not a name.
 
     Raises:
-        JobError: it is not there; names the jobs that are.
+        JobError: there is no such job; names the jobs that exist.
     """
     known = jobs_by_name()
     if name in known:
@@ -103,21 +104,21 @@ def find_named_job(name: str) -> Path:
 
 
 def jobs_by_name() -> dict[str, Path]:
-    """Files of the jobs folder by the names under which they can be run."""
-    # Where two files differ in their ending only, .yaml is the job.
+    """The files of the jobs folder, by the names of their jobs."""
+    # Of two files that differ only in their ending, the .yaml file is the job.
     files = sorted(jobs_folder().glob("*.y*ml"), key=lambda file: (file.stem, file.suffix == ".yaml"))
     return {file.stem: file for file in files if file.suffix in (".yaml", ".yml")}
 
 
 def jobs_folder() -> Path:
-    """$NIGHTCAST_JOBS, else ./jobs, else ./demo, in which `nightcast demo` puts its job."""
+    """$NIGHTCAST_JOBS, else ./jobs, else ./demo, where `nightcast demo` puts its job."""
     if named := os.environ.get("NIGHTCAST_JOBS"):
         return Path(named)
     return next((folder for folder in (Path("jobs"), Path("demo")) if folder.is_dir()), Path("jobs"))
 
 
-def _in_words(problem: Any) -> str:
-    """One validation problem as: where, found, remedy."""
+def _described(problem: Any) -> str:
+    """One problem of the validation: where it is, what was found, and the remedy."""
     where = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         known = _known_keys(problem["loc"][:-1])
@@ -128,14 +129,14 @@ def _in_words(problem: Any) -> str:
         return f"{where} is missing; every job needs it."
     found = "" if isinstance(problem["input"], dict) or "url" in where else f" (found {problem['input']!r:.80})"
     message = problem["msg"].removeprefix("Value error, ")
-    # What concerns several keys names them itself.
+    # A message on several keys names them itself.
     return f"{where}: {message}{found}" if where else f"{message}"
 
 
-def _known_keys(way: tuple[int | str, ...]) -> list[str]:
-    """Keys that the part of a job at this way (such as `network`, `layers`, 0) may have."""
+def _known_keys(location: tuple[int | str, ...]) -> list[str]:
+    """The keys that a part of a job may have, by its location (such as `network`, `layers`, 0)."""
     model: type[BaseModel] = Job
-    for key in way:
+    for key in location:
         if isinstance(key, str) and key in model.model_fields:
             model = _inner_model(model.model_fields[key].annotation) or model
     return list(model.model_fields)

@@ -1,4 +1,4 @@
-"""Moments as people write them."""
+"""Moments, read and written as people do."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from flows.job.job import JobError
 
 
 def to_moment(written: str | datetime, zone: ZoneInfo) -> datetime:
-    """A timestamp with its zone; one written without is meant in the job's.
+    """A timestamp with a zone; that of the job where none is written.
 
     Raises:
         JobError: it does not read as a timestamp.
@@ -25,11 +25,11 @@ def to_moment(written: str | datetime, zone: ZoneInfo) -> datetime:
 
 
 def to_cutoff(written: str | datetime, zone: ZoneInfo, now: datetime) -> datetime:
-    """The cutoff of a night: a moment that has come.
+    """The cutoff of a night, which must not be in the future.
 
     Raises:
-        JobError: it does not read as a timestamp, or lies after `now`: its night would stay the newest, and
-            every night until then would count as a past one.
+        JobError: it does not read as a timestamp, or is after `now`. Such a night would stay the newest one, and every
+            night until then would count as a night of the past.
     """
     moment = to_moment(written, zone)
     if moment > now:
@@ -40,7 +40,7 @@ def to_cutoff(written: str | datetime, zone: ZoneInfo, now: datetime) -> datetim
 
 
 def local_day(moment: datetime, zone: ZoneInfo) -> str:
-    """A moment as the job's people say it: the day, and the hour where it is not midnight.
+    """A moment in the job's zone: the day, and the time where it is not midnight.
 
     >>> local_day(datetime.fromisoformat("2024-02-29T23:00Z"), ZoneInfo("Europe/Madrid"))
     '2024-03-01'

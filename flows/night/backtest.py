@@ -1,4 +1,4 @@
-"""Rolling-origin evaluation: train on a past, forecast from every cutoff, judge by what came after."""
+"""Rolling-origin evaluation: train on older history, forecast from past cutoffs, compare with the actuals."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ from tasks.evaluation.backtest import BacktestRun, Train, backtest, choose_cutof
 from tasks.reading.read_series import Extent, read_series
 from tasks.report.backtest_page import BacktestPage, describe_difference, write_backtest
 
-TRAINED = {"once": "trained once, at the first cutoff", "each": "trained anew at each cutoff"}
+TRAINED = {"once": "trained once, at the first cutoff", "each": "trained again at each cutoff"}
 
 
 @dataclass(frozen=True)
 class Backtested:
-    """Metrics over all series and cutoffs, beside those of the seasonal naive and the challengers.
+    """Metrics over all series and cutoffs, with those of the seasonal naive and the challengers.
 
     Attributes:
         job: The job's name.
-        cutoffs: Oldest first.
-        judged: The metrics, and how often the seasonal naive had to stand in.
+        cutoffs: The cutoffs, oldest first.
+        result: The metrics, and how often the seasonal naive stands in for a forecast.
         train: How often the network was trained.
-        page: The page with plots, and the same in short.
+        page: The page with plots, and an abridged one.
     """
 
     job: str
     cutoffs: list[datetime]
-    judged: BacktestResult
+    result: BacktestResult
     train: Train
     page: BacktestPage
 
     @property
     def trained(self) -> str:
-        """How often the network was trained, in words."""
+        """How often the network was trained, for people."""
         return TRAINED[self.train]
 
     def rows(self) -> list[dict[str, Any]]:
-        """Metrics over all steps, one column for each that forecast."""
+        """Metrics over all steps, one column for each method."""
         return [
             {
                 "metric": score["metric"],
@@ -53,12 +53,12 @@ class Backtested:
                 **score["challengers"],
                 "n": score["n"],
             }
-            for score in self.judged.scores
+            for score in self.result.scores
             if score["step"] == 0
         ]
 
     def comparisons(self) -> list[dict[str, Any]]:
-        """How much lower the model's loss is than each other's in each segment, and how sure that is."""
+        """How much lower the loss of the model is than that of each other method, by segment, and how certain."""
         return [
             {
                 "segment": row["segment"],
@@ -68,29 +68,29 @@ class Backtested:
                 "better series": row["better"],
                 "series": row["series"],
             }
-            for row in self.judged.differences
+            for row in self.result.differences
         ]
 
     def notes(self) -> list[str]:
-        """For how many forecasts of the network and of each challenger the seasonal naive stands in, and why."""
+        """How many forecasts of each method the seasonal naive stands in for, and why."""
         return [
-            f"{name}: the seasonal naive stands in for {sum(reasons.values())} of {self.judged.forecasts} forecasts: "
+            f"{name}: the seasonal naive stands in for {sum(reasons.values())} of {self.result.forecasts} forecasts: "
             + "; ".join(f"{reason} ({times})" for reason, times in Counter(reasons).most_common(5))
-            for name, reasons in self.judged.by_fallback.items()
+            for name, reasons in self.result.by_fallback.items()
             if reasons
         ]
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able."""
+        """The result as JSON."""
         return {
             "job": self.job,
             "cutoffs": [each.isoformat() for each in self.cutoffs],
             "train": self.train,
-            "scores": self.judged.scores,
-            "segments": self.judged.segments,
-            "differences": self.judged.differences,
-            "forecasts": self.judged.forecasts,
-            "by_fallback": self.judged.by_fallback,
+            "scores": self.result.scores,
+            "segments": self.result.segments,
+            "differences": self.result.differences,
+            "forecasts": self.result.forecasts,
+            "by_fallback": self.result.by_fallback,
             "page": str(self.page.file),
         }
 
@@ -98,14 +98,14 @@ class Backtested:
 def backtest_job(job: str | Path, cutoffs: int, challengers: Sequence[str] = (), train: Train = "once") -> Backtested:
     """Forecast from `cutoffs` past cutoffs, one horizon apart, the newest with a whole horizon of actuals.
 
-    Nothing is published: forecasts and the network are gone afterwards; only a page with plots is left beside the
+    Nothing is published, and neither the forecasts nor the network are kept. A page with plots is written beside the
     job's reports.
 
     Args:
         job: Path of a job's file, or its name in the jobs folder.
-        cutoffs: How many.
-        challengers: What to compare with besides the seasonal naive, see `CHALLENGERS`.
-        train: Once, at the first cutoff, or anew at each.
+        cutoffs: Number of cutoffs.
+        challengers: Methods to compare with, besides the seasonal naive; see `CHALLENGERS`.
+        train: Once, at the first cutoff, or again at each.
 
     Raises:
         InputError: the history is too short for so many cutoffs; a challenger is unknown or not installed.
@@ -116,6 +116,6 @@ def backtest_job(job: str | Path, cutoffs: int, challengers: Sequence[str] = (),
         rows_file = read_series(loaded.job, loaded.base, Extent(), Path(folder))
         run = BacktestRun(loaded.job, rows_file, challengers, train)
         chosen = choose_cutoffs(run, cutoffs, datetime.now(UTC))
-        judged = backtest(run, chosen)
-    page = write_backtest(loaded.places, judged, chosen, TRAINED[train], loaded.job.forecast.zone)
-    return Backtested(loaded.job.name, chosen, judged, train, page)
+        result = backtest(run, chosen)
+    page = write_backtest(loaded.places, result, chosen, TRAINED[train], loaded.job.forecast.zone)
+    return Backtested(loaded.job.name, chosen, result, train, page)

@@ -1,4 +1,4 @@
-"""Look at a job and its source, and say everything that a night would stumble over; change nothing."""
+"""Check a job and its source: find every problem that would stop a night, and change nothing."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from tasks.store.places import PlaceError, check_places
 
 @dataclass(frozen=True)
 class Checked:
-    """What a look at a job found.
+    """What the check of a job found.
 
     Attributes:
         job: The job's name.
         problems: What would stop a night, each with its remedy.
-        audit: What is in the source; None where it could not be read.
+        audit: What the source holds; None where it could not be read.
     """
 
     job: str
@@ -38,7 +38,7 @@ class Checked:
     audit: Audit | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able."""
+        """The result as JSON."""
         return {
             "job": self.job,
             "ok": not self.problems,
@@ -47,8 +47,8 @@ class Checked:
         }
 
     def text(self) -> str:
-        """For people."""
-        lines = [f"{self.job}: {'ready' if not self.problems else f'not ready, {len(self.problems)} to mend'}"]
+        """The result for people."""
+        lines = [f"{self.job}: {'ready' if not self.problems else f'not ready, {len(self.problems)} to fix'}"]
         lines += [f"  problem  {problem}" for problem in self.problems]
         if self.audit is not None:
             lines.append(
@@ -60,7 +60,7 @@ class Checked:
 
 
 def check_job(job: str | Path) -> Checked:
-    """Read the job, its whole source and its places; a night's reading without its writing.
+    """Read the job and its whole source, and look whether the places can be written. Writes nothing.
 
     Raises:
         JobError: the job file itself cannot be used.

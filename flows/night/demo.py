@@ -1,7 +1,7 @@
 """The demo: an example source, its job file, and two nights four weeks apart.
 
-The first night trains. The second finds four weeks of actuals that the first could not see,
-so it scores the first night's forecasts, and then makes its own.
+The first night trains. For the second, four weeks of actuals have arrived that the first could not see: it scores the
+forecasts of the first night, and makes its own.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from tasks.reading.example_source import DAYS_AHEAD, FIRST_DAY, LAST_DAY, make_e
 JOB_FILE = "store-sales.yaml"
 SQLITE = "sqlite:///"
 EXAMPLE = Path(__file__).with_name(JOB_FILE)
-# Metric as the score table names it, and as the demo's reader does.
-SHOWN = {
+# Names of the metrics, in the table `score` and for people.
+METRICS = {
     "mae": "mean absolute error (MAE)",
     "mase": "scaled error (MASE)",
     "wape": "weighted percentage error (WAPE)",
@@ -40,10 +40,10 @@ class DemoResult:
     Attributes:
         job_file: The job that ran.
         source: The example database.
-        source_rows: Its rows.
+        source_rows: Number of its rows.
         nights: The nights that ran now, oldest first.
         scores: Rows of `score` over all steps and series of the older night's forecast.
-        scored_cutoff: That night, as a day.
+        scored_cutoff: The day of that night.
     """
 
     job_file: Path
@@ -54,7 +54,7 @@ class DemoResult:
     scored_cutoff: str
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able."""
+        """The result as JSON."""
         return {
             "job_file": str(self.job_file),
             "source": str(self.source),
@@ -67,22 +67,22 @@ class DemoResult:
         }
 
     def text(self) -> str:
-        """What was made, how good it was, and where it lies."""
+        """What was made, how good it is, and where the files are, for people."""
         newest = self.nights[-1]
         return "\n".join(
             [
                 f"{self.source_rows:,} rows of {newest.series} made-up daily series "
-                f"({FIRST_DAY} to {LAST_DAY}) in {shown(self.source)}",
+                f"({FIRST_DAY} to {LAST_DAY}) in {abbreviate(self.source)}",
                 "",
                 *self._night_lines(),
                 "",
                 *self._score_lines(),
                 "",
-                "Where it lies",
-                f"  {'job file':<10}{shown(self.job_file)}",
-                f"  {'tables':<10}{shown(newest.tables)}",
-                f"  {'parquet':<10}{shown(newest.parquet)}",
-                f"  {'report':<10}{shown(newest.report)}",
+                "Files",
+                f"  {'job file':<10}{abbreviate(self.job_file)}",
+                f"  {'tables':<10}{abbreviate(newest.tables)}",
+                f"  {'parquet':<10}{abbreviate(newest.parquet)}",
+                f"  {'report':<10}{abbreviate(newest.report)}",
             ]
         )
 
@@ -96,11 +96,11 @@ class DemoResult:
 
     def _score_lines(self) -> list[str]:
         known = {row["metric"]: row for row in self.scores}
-        title = f"Forecast of {self.scored_cutoff}, against what came"
+        title = f"Forecast of {self.scored_cutoff}, against the actuals"
         lines = [f"{title:<44}{'model':>10}{'seasonal naive':>17}"]
-        for metric, words in SHOWN.items():
+        for metric, words in METRICS.items():
             row = known.get(metric)
-            # A metric that could not be scored is shown as such, not left out.
+            # A metric without a score must not be missing silently.
             cells = [_figure(row["value"]), _figure(row["baseline_value"])] if row else ["not evaluated", ""]
             lines.append(f"  {words:<42}{cells[0]:>10}{cells[1]:>17}")
         for metric in sorted(name for name in known if name.startswith("coverage_")):
@@ -111,7 +111,7 @@ class DemoResult:
 
 @dataclass(frozen=True)
 class Example:
-    """The example job's file, its source, and the rows of that."""
+    """The example job's file, its source, and the number of rows in the source."""
 
     job_file: Path
     source: Path
@@ -119,7 +119,7 @@ class Example:
 
 
 def make_example(folder: Path) -> Example:
-    """Make the example source and its job in a folder, and run nothing; a job file that is there stays as it is."""
+    """Make the example source and its job in a folder; a job file that exists stays as it is."""
     source, rows = make_example_source(folder)
     job_file = folder / JOB_FILE
     if not job_file.exists():
@@ -130,14 +130,14 @@ def make_example(folder: Path) -> Example:
 def run_demo(
     folder: Path, run_night: RunNight, on_progress: Callable[[str], None] = lambda message: None
 ) -> DemoResult:
-    """Make the example source and its job in a folder, and run the nights that are missing, and the newest.
+    """Make the example source and its job in a folder, and run the newest night and those before it that are missing.
 
-    A job file that is there already stays as it is: a reader may have changed it.
+    A job file that exists stays as it is: somebody may have changed it.
 
     Args:
-        folder: Where the demo goes; made where it is missing.
+        folder: Folder of the demo; made where it is missing.
         run_night: Runs one night.
-        on_progress: Called with what happens next, in words.
+        on_progress: Called with a message before each part.
 
     Raises:
         OSError: where the folder cannot be written.
@@ -173,11 +173,11 @@ def _is_published(loaded: LoadedJob, cutoff: str) -> bool:
     return any(row["cutoff"] == moment for row in Ledger.opened(loaded.places).publications())
 
 
-def shown(path: str | Path) -> str:
-    """A path or the URL of a SQLite file as people type it: from here where it is below, else whole."""
+def abbreviate(path: str | Path) -> str:
+    """A path or the URL of a SQLite file as people type it: relative below the current folder, else whole."""
     text = os.fspath(path)
     if text.startswith(SQLITE):
-        return SQLITE + shown(text.removeprefix(SQLITE))
+        return SQLITE + abbreviate(text.removeprefix(SQLITE))
     if "://" in text:
         return text
     relative = os.path.relpath(text)
@@ -185,7 +185,7 @@ def shown(path: str | Path) -> str:
 
 
 def _day(night: NightSummary) -> str:
-    # Midnight of the job's zone is a moment of the day before in UTC; half a day on it is the day itself.
+    # Midnight in Madrid is on the day before in UTC; half a day later it is the same day.
     return f"{night.cutoff + timedelta(hours=12):%Y-%m-%d}"
 
 

@@ -99,4 +99,11 @@ def _run_stages(
 def _skip(night: Night, note: str) -> NightSummary:
     """End a night that has nothing left to do."""
     end_run(night, datetime.now(UTC), {"note": note}, "skipped")
-    return NightSummary.skipped(night.run_id, night.job.name, night.cutoff, night.places.url_text, note)
+    return NightSummary(
+        run_id=night.run_id,
+        job=night.job.name,
+        cutoff=night.cutoff,
+        tables=night.places.url_text,
+        state="skipped",
+        note=note,
+    )

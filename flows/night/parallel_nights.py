@@ -1,4 +1,4 @@
-"""Nights side by side, in processes of their own: they read and train at once, and forecast and are judged in order."""
+"""Nights side by side, in processes of their own: they read and train at once, then forecast and judge in order."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from models.cores import CORES, cores_to_use
 from models.lifecycle.retraining import Policy
 from tasks.run.lock import share_lock_of_parent
 
+# In each process: how many nights have ended, and the condition that says so.
 _ORDER: dict[str, Any] = {}
 
 
@@ -37,15 +38,15 @@ def run_side_by_side(loaded: LoadedJob, cutoffs: Sequence[datetime], train: Poli
     Raises:
         Exception: the error of the first night that failed. Later nights that had begun came to their end.
     """
-    # A fork of a process that has computed with TensorFlow, or has threads, may hang.
+    # A fork of a process that has used TensorFlow, or has threads, may hang.
     context = multiprocessing.get_context("spawn")
     ended, changed = context.Value("q", 0, lock=False), context.Condition()
     workers = min(workers, len(cutoffs)) or 1
     cores = max(1, cores_to_use() // workers)
     pool = ProcessPoolExecutor(workers, context, _begin, (loaded.path, ended, changed, cores))
     try:
-        begun = [pool.submit(_run, loaded.path, *numbered, train) for numbered in enumerate(cutoffs)]
-        return [each.result() for each in begun]
+        nights = [pool.submit(_run, loaded.path, *numbered, train) for numbered in enumerate(cutoffs)]
+        return [each.result() for each in nights]
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -1,4 +1,4 @@
-"""Write the page of a published night again."""
+"""Write the report of a published night again."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from tasks.report.write import write_page
 
 
 def report_on(loaded: LoadedJob, cutoff: datetime | None) -> Path:
-    """The page of the night at `cutoff`, or of the newest.
+    """Write the page of the night at `cutoff`, or of the newest; gives its file.
 
     Raises:
-        JobError: that night was not published, or none was; names the newest that were.
+        JobError: that night was not published, or none was; names the newest published nights.
     """
     ledger = Ledger.opened(loaded.places)
     nights = ledger.publications()

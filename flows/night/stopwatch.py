@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 
 class Stopwatch:
-    """Seconds of each stage, in the order in which the stages ran; together where one ran again."""
+    """Seconds of each stage, in the order in which the stages ran; a stage that ran twice counts both."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}

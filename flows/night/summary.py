@@ -1,9 +1,9 @@
-"""What a night did, for people and for programs."""
+"""The summary of a night, for people and for programs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ from sql.output.write import RunEnd
 _SHOWN = ("mase", "wape", "smape", "mae", "rmse")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class NightSummary:
     """One night.
 
@@ -21,68 +21,57 @@ class NightSummary:
         job: The job's name.
         cutoff: Last timestamp that the forecast saw.
         series: Number of series.
-        rows: Forecast rows published.
-        rows_read: Rows that the source gave.
+        rows: Number of forecast rows that are published.
+        rows_read: Number of rows that were read from the source.
         fallback_series: Number of series that the model did not forecast.
         fallback_reasons: Why, and how many series each.
-        train_mode: scratch, warm or load.
-        train_reason: Why this mode, and how many of the series were learnt from where not all.
-        trained_on: The latter alone, "" where all or none.
+        train_mode: scratch, warm, load or none.
+        train_reason: Why this mode, what became of a new version, and how many series training used where not all.
+        trained_on: How many series training used; "" for all or none.
         model_version: The version that forecast.
-        findings: What was odd about the input, in words.
+        findings: What the audit found in the input, for people.
         stale: Whether the newest value of the source is too old.
         scores: Metrics over all steps of the newest night whose actuals have arrived.
-        losses: Tonight's loss of each segment, with the rule's verdict.
-        alerts: What opened or recovered tonight, in words.
-        seconds: Of each stage.
+        losses: Tonight's loss of each segment, with the verdict.
+        alerts: Messages of the alerts that opened or closed tonight.
+        seconds: Seconds of each stage.
         tables: The output database, without password.
         parquet: Folder of this night's Parquet file.
-        report: The page, "" where there is none.
-        undelivered: Alerts that no target took; tried again next night.
+        report: File of the page; "" where there is none.
+        undelivered: Messages of the alerts that some target did not accept. They are sent again the next night.
         kind: The whole night (`nightly`), or only a part of it: `train`, `forecast` or `score`.
         state: completed; unchanged where the very same rows were published before; skipped where the night was left
             out.
-        note: Why, what became of the nights before that were missed, and how a challenger stands; "" for nothing.
-        not_taken: What became of a version that was trained tonight where it is not the one that forecasts; else "".
+        note: Why it was left out, what became of missed nights, and how a challenger stands; "" for nothing.
+        not_taken: What became of a new version that does not forecast; "" where there is none.
     """
 
     run_id: str
     job: str
     cutoff: datetime
-    series: int
-    rows: int
-    rows_read: int
-    fallback_series: int
-    fallback_reasons: dict[str, int]
-    train_mode: str
-    train_reason: str
-    trained_on: str
-    model_version: str
-    findings: list[str]
-    stale: bool
-    scores: list[dict[str, Any]]
-    losses: list[dict[str, Any]]
-    alerts: list[str]
-    seconds: dict[str, float]
+    series: int = 0
+    rows: int = 0
+    rows_read: int = 0
+    fallback_series: int = 0
+    fallback_reasons: dict[str, int] = field(default_factory=dict)
+    train_mode: str = ""
+    train_reason: str = ""
+    trained_on: str = ""
+    model_version: str = ""
+    findings: list[str] = field(default_factory=list)
+    stale: bool = False
+    scores: list[dict[str, Any]] = field(default_factory=list)
+    losses: list[dict[str, Any]] = field(default_factory=list)
+    alerts: list[str] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
     tables: str
-    parquet: str
-    report: str
-    undelivered: list[str]
+    parquet: str = ""
+    report: str = ""
+    undelivered: list[str] = field(default_factory=list)
     kind: str = "nightly"
     state: RunEnd = "completed"
     note: str = ""
     not_taken: str = ""
-
-    @classmethod
-    def skipped(cls, run_id: str, job: str, cutoff: datetime, tables: str, note: str) -> NightSummary:
-        """A night that was left out."""
-        nothing: dict[str, Any] = {
-            **dict.fromkeys(("series", "rows", "rows_read", "fallback_series"), 0),
-            **dict.fromkeys(("train_mode", "train_reason", "trained_on", "model_version", "parquet", "report"), ""),
-            "fallback_reasons": {}, "findings": [], "scores": [], "losses": [], "alerts": [], "seconds": {},
-            "undelivered": [], "stale": False,
-        }  # fmt: skip
-        return cls(run_id=run_id, job=job, cutoff=cutoff, tables=tables, state="skipped", note=note, **nothing)
 
     @property
     def message(self) -> str:
@@ -109,11 +98,11 @@ class NightSummary:
         return "; ".join(parts)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able, times as ISO text."""
+        """The summary as JSON, times as ISO text."""
         return {**asdict(self), "cutoff": self.cutoff.isoformat(), "message": self.message}
 
     def text(self) -> str:
-        """Several lines for people."""
+        """The summary in several lines, for people."""
         first = f"{self.job}, cutoff {self.cutoff:%Y-%m-%d %H:%M} UTC: {self.message}"
         if self.state == "skipped":
             return first
@@ -147,18 +136,18 @@ def _loss_line(loss: Mapping[str, Any]) -> str:
         return f"{loss['segment']}: no new actual has arrived, so {loss['state']}"
     return (
         f"{loss['segment']}: {_figure(loss['loss'])} (seasonal naive {_figure(loss['baseline_loss'])}), "
-        f"coverage {_figure(loss['coverage'])}, {loss['state']}{_doubt(loss)}"
+        f"coverage {_figure(loss['coverage'])}, {loss['state']}{_power(loss)}"
     )
 
 
-def _doubt(loss: Mapping[str, Any]) -> str:
-    """What a verdict leaves open: why there is none, or how small a degradation it could see."""
+def _power(loss: Mapping[str, Any]) -> str:
+    """Why there is no verdict, or how small a degradation it could detect."""
     if loss["state"] == "not evaluated":
         return f": {loss['reason']}" if loss.get("reason") else ""
-    seen = loss.get("detectable_effect")
-    if seen is None or seen != seen:
-        return ", too few series to see any degradation within 14 nights"
-    return f", would see {100 * seen:.0f} % worse within 14 nights"
+    detectable = loss.get("detectable_effect")
+    if detectable is None or detectable != detectable:
+        return ", too few series to detect any degradation within 14 nights"
+    return f", would detect {100 * detectable:.0f} % worse within 14 nights"
 
 
 def _figure(value: float | None) -> str:

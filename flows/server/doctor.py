@@ -140,7 +140,7 @@ def _output(job: str) -> str:
 
     places = load_job(job).places
     check_places(places)
-    state = "answers" if places.has_tables() else "does not exist yet; the first night makes it"
+    state = "answers" if places.has_database() else "does not exist yet; the first night makes it"
     return f"{places.url_text} {state}"
 
 

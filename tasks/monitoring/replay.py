@@ -22,7 +22,7 @@ def replay_rule(ledger: Ledger, job: Job) -> list[dict[str, Any]]:
         Rows as of the table `loss`, oldest first.
     """
     stored = ledger.losses()
-    hindcast = as_calibrated(ledger.hindcast_losses(), job.coverage_meant)
+    hindcast = as_calibrated(ledger.hindcast_losses(), job.nominal_coverage)
     watched = Counter(row["evaluated_on"] for row in stored)
     replayed: dict[str, list[dict[str, Any]]] = {}
     for row in stored:

@@ -85,7 +85,7 @@ def watch(night: Night, losses: Mapping[str, EvaluationLoss]) -> Watched:
         losses: For each segment its loss of tonight.
     """
     job, ledger = night.job, night.ledger
-    hindcast = as_calibrated(ledger.hindcast_losses(), job.coverage_meant)
+    hindcast = as_calibrated(ledger.hindcast_losses(), job.nominal_coverage)
     past = PastLosses(ledger.losses(), hindcast, ledger.alerts())
     key = {"job": job.name, "evaluated_on": night.cutoff, "metric": METRIC, "run_id": night.run_id}
     rows = [

@@ -1,4 +1,4 @@
-"""The job: every part of a job file, composed."""
+"""The job: all parts of a job file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any, Self
 import numpy as np
 from pydantic import Field, field_validator, model_validator
 
-from models.calendar.grid import TimeGrid
 from models.hierarchy.aggregation_levels import AggregationLevels
 from models.settings.audit import AuditSettings
 from models.settings.base import Settings
@@ -50,7 +49,7 @@ class Job(Settings):
 
     @model_validator(mode="after")
     def _frequency_has_a_grid(self) -> Self:
-        TimeGrid(self.forecast.frequency, self.forecast.time_zone)
+        _ = self.forecast.grid
         return self
 
     @model_validator(mode="after")
@@ -60,7 +59,9 @@ class Job(Settings):
             urls[f"source.known_future_from.{place}.url"] = other.url or ""
         for where, url in urls.items():
             if holds_password(url):
-                raise ValueError(f"{where} holds a password; write ${{NAME}} in its place and set that variable")
+                raise ValueError(
+                    f"{where} holds a password; write ${{NAME}} instead, and set that environment variable"
+                )
         return self
 
     @model_validator(mode="after")
@@ -68,7 +69,9 @@ class Job(Settings):
         policy, known = self.forecast.missing_future, self.source.known_ahead
         unknown = [column for column in policy if column not in known] if isinstance(policy, dict) else []
         if unknown:
-            raise ValueError(f"forecast.missing_future names {unknown}; known over the horizon are {known}")
+            raise ValueError(
+                f"forecast.missing_future names {unknown}; the columns that are known over the horizon are {known}"
+            )
         return self
 
     @model_validator(mode="after")
@@ -76,7 +79,7 @@ class Job(Settings):
         unknown = [column for column in self.monitor.segments if column not in self.source.static]
         if unknown:
             raise ValueError(
-                f"monitor.segments names {unknown}, which source.static does not; "
+                f"monitor.segments names {unknown}, which are not in source.static; "
                 f"source.static has {self.source.static}"
             )
         return self
@@ -92,7 +95,7 @@ class Job(Settings):
         if keep is not None and keep < needed:
             raise ValueError(
                 f"output.keep_days is {keep}, but {self.forecast.horizon} steps of {self.forecast.frequency!r} reach "
-                f"{needed} days ahead, and the last ones would never be judged; give {needed} or more"
+                f"{needed} days ahead, so the last ones would never be scored; give {needed} or more"
             )
         return self
 
@@ -102,26 +105,26 @@ class Job(Settings):
         return AggregationLevels.of(self.source.series_id, self.hierarchy.aggregates, self.hierarchy.method)
 
     @property
-    def coverage_meant(self) -> float | None:
-        """Share of actuals that the widest interval is calibrated to hold; None where nothing is calibrated."""
+    def nominal_coverage(self) -> float | None:
+        """The share of actuals that the widest interval is calibrated to contain; None where nothing is calibrated."""
         low, high = min(self.forecast.quantile_levels), max(self.forecast.quantile_levels)
         return high - low if self.calibration.enabled and high > low else None
 
     @property
     def promotion_settings(self) -> PromotionSettings:
-        """`promotion` with its policy: where the job trains every night, each night is forecast by its own network."""
+        """`promotion` with its policy: `always` where the job trains from scratch every night, else `evidence`."""
         policy = "always" if self.training.policy == "scratch" else "evidence"
         return self.promotion.model_copy(update={"policy": self.promotion.policy or policy})
 
 
 def days_to_judge(forecast: ForecastSettings) -> int:
-    """For how many days a night is needed: until the actual of its last step may have arrived.
+    """The number of days until the actual of a night's last step may have arrived. The night is needed until then.
 
     >>> days_to_judge(ForecastSettings(frequency="D", horizon=28))
     28
     """
-    # No months together are longer than those from July 2023 on, which hold a February of 29 days.
-    grid = TimeGrid(forecast.frequency, forecast.time_zone)
+    # No sequence of months is longer than that from July 2023 on, which has a February of 29 days.
+    grid = forecast.grid
     first = grid.to_index(np.array(["2023-07-01"], "M8[us]"))[0]
     begin, end = grid.to_utc(first + np.array([0, forecast.horizon]))
     return math.ceil(float((end - begin) / np.timedelta64(1, "D")))

@@ -1,6 +1,6 @@
-"""One night's forecasts as a Parquet file: written row group by row group, and read so again.
+"""One night's forecasts as a Parquet file, which is written and read row group by row group.
 
-The file is the one that is published: without `job` and `cutoff`, which its path says.
+This is the file that is published. It has no columns `job` and `cutoff`, because its path names them.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-# The path says these, and a reader would find them twice.
+# The path names these; a reader would find them twice.
 IN_THE_PATH = ("job", "cutoff")
 
 
 def save_night(parts: Iterable[pa.Table], file: Path) -> Path:
-    """Write rows of the table `forecast` as they come, one row group (at least) each; gives `file` back.
+    """Write rows of the table `forecast`, each part in at least one row group; gives `file` back.
 
-    A part is written aside while the next one is computed, and the one after that waits: never more than two are there.
+    A thread writes one part while the next one is computed, so at most two parts are in memory.
 
     Raises:
-        ValueError: where there is no part.
-        OSError: where the file cannot be written.
+        ValueError: there is no part.
+        OSError: the file cannot be written.
     """
     writer: pq.ParquetWriter | None = None
     with ThreadPoolExecutor(1, "night file") as aside:
@@ -48,11 +48,11 @@ def save_night(parts: Iterable[pa.Table], file: Path) -> Path:
 
 
 def night_parts(file: Path, job: str, cutoff: datetime) -> Generator[pa.Table]:
-    """The rows of a night's file as the table `forecast` has them, one row group after the other."""
-    said = {"job": pa.scalar(job, pa.string()), "cutoff": pa.scalar(cutoff, pa.timestamp("us", "UTC"))}
+    """The rows of a night's file with all columns of the table `forecast`, one row group after the other."""
+    constants = {"job": pa.scalar(job, pa.string()), "cutoff": pa.scalar(cutoff, pa.timestamp("us", "UTC"))}
     with pq.ParquetFile(file) as parquet:
         for number in range(parquet.num_row_groups):
             part = parquet.read_row_group(number)
-            for name, value in said.items():
+            for name, value in constants.items():
                 part = part.append_column(name, pa.repeat(value, part.num_rows))
             yield part

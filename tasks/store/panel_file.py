@@ -1,4 +1,4 @@
-"""The panel as a file, so that steps hand each other a path and not a million values."""
+"""The panel as a file, so that steps hand each other a path instead of a million values."""
 
 from __future__ import annotations
 

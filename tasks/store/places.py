@@ -1,4 +1,4 @@
-"""Where one job's things lie: tables, Parquet, model versions, reports, and the night's scratch."""
+"""Where everything of one job lies: tables, Parquet files, model versions, reports, and the scratch of its nights."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from tasks.step import step
 
 
 class PlaceError(ValueError):
-    """A folder of `output` is on a file system that is not known here."""
+    """A folder of `output` is on a file system that nothing installed can open."""
 
 
 @dataclass(frozen=True)
 class Places:
-    """One job's places; relative ones are meant from the folder of the job's file.
+    """One job's places; relative paths start at the folder of the job's file.
 
     Attributes:
         job: The job's name.
@@ -49,32 +49,32 @@ class Places:
         """
         return connect(resolve_url(self.output.url, self.base))
 
-    def has_tables(self) -> bool:
-        """Whether a night may have run before; a SQLite file is looked for and never made."""
+    def has_database(self) -> bool:
+        """Whether there is a database: a SQLite file must exist, and is not made; any other is taken to exist."""
         url = resolve_url(self.output.url, self.base)
         return url.get_backend_name() != "sqlite" or Path(str(url.database)).exists()
 
     def has_runs(self) -> bool:
-        """Whether a night has noted a run before.
+        """Whether there is the table `run`, which the first night makes.
 
         Raises:
             StorageError: the database does not answer.
         """
-        if not self.has_tables():
+        if not self.has_database():
             return False
         engine = self.engine()
         with storage_errors(engine.url, "look for tables in"):
             return inspect(engine).has_table("run")
 
     def ready_engine(self) -> Engine:
-        """The database of the output tables, with the tables as this version knows them.
+        """The database of the output tables, migrated to this release.
 
         Raises:
-            SourceError: no night has run yet, so there are no tables; none are made.
-            StorageError: it does not answer.
+            SourceError: no night has run yet, so there are no tables. None are made.
+            StorageError: the database does not answer.
         """
         if not self.has_runs():
-            lacking = "holds no tables" if self.has_tables() else "is not there"
+            lacking = "holds no tables" if self.has_database() else "is not there"
             raise SourceError(f"{self.url_text} {lacking}: no night of {self.job} has run yet. Try `nightcast run`.")
         engine = self.engine()
         migrate(engine)
@@ -87,20 +87,25 @@ class Places:
 
     @property
     def parquet(self) -> str:
+        """Folder (path or URL) of the Parquet files."""
         return self._absolute(self.output.parquet)
 
     @property
     def versions(self) -> str:
+        """Folder (path or URL) of the model versions."""
         return self._absolute(self.output.versions)
 
     @property
     def report(self) -> Path:
+        """Folder of the reports."""
         return self.base / self.output.report / self.job
 
     def report_file(self, cutoff: datetime) -> Path:
+        """File of the report of one night."""
         return self.report / f"{stamp(cutoff)}.html"
 
     def details_file(self, cutoff: datetime) -> Path:
+        """File of what the steps of one night found, beside its report."""
         return self.report / f"{stamp(cutoff)}.json"
 
     def _absolute(self, place: str) -> str:
@@ -126,7 +131,7 @@ class Places:
                     empty.rmdir()
 
     def remove_left_over(self) -> None:
-        """Remove the scratch of killed runs; for whoever alone may run the job. Each holds a whole panel."""
+        """Remove the scratch of killed runs, which may hold whole panels; for the owner of the job's lock."""
         rmtree(self._scratches, ignore_errors=True)
         with suppress(OSError):
             self._scratches.parent.rmdir()
@@ -136,18 +141,18 @@ class Places:
         return self.report.parent / ".nightcast" / self.job
 
 
-@step("look whether the places can be written", retries=1, retry_delay_seconds=(4,))
+@step("check the places", retries=1, retry_delay_seconds=(4,))
 def check_places(places: Places) -> None:
-    """Find what could not be written before hours of work are spent on it; leaves nothing behind.
+    """Find places that cannot be written, before hours of work are spent; leaves nothing behind.
 
     Raises:
         PlaceError: a folder is a URL that nothing installed can open; names the package.
         Unreachable: the database does not answer.
-        OSError: a folder is not one, or may not be written; names it.
+        OSError: a folder is a file, or must not be written; names it.
     """
     for place in (places.parquet, places.versions):
         _check_protocol(place)
-    if places.has_tables():
+    if places.has_database():
         ping(places.engine())
     folders = [place for place in (places.parquet, places.versions, str(places.report)) if "://" not in place]
     url = resolve_url(places.output.url, places.base)
@@ -158,13 +163,13 @@ def check_places(places: Places) -> None:
         if not nearest.is_dir():
             raise NotADirectoryError(f"{nearest} is a file, and {folder} should be a folder. Name another in `output`.")
         try:
-            # Permissions do not tell of disks that are full or mounted for reading only: try.
+            # Permissions do not show whether a disk is full or mounted for reading only: try to write.
             with TemporaryDirectory(prefix=".nightcast-", dir=nearest):
                 pass
         except OSError as error:
             reason = error.strerror or error
             raise PermissionError(
-                f"{folder} cannot be written: {reason}. Mend it, or name another in `output`."
+                f"{folder} cannot be written: {reason}. Make it writable, or name another in `output`."
             ) from error
 
 
@@ -178,9 +183,9 @@ def _check_protocol(place: str) -> None:
 
 
 def write_whole(file: Path, text: str) -> None:
-    """Write a text file, its folder too, so that a reader finds the former text or all of the new one."""
+    """Write a text file and its folder, so that a reader finds either the old text or all of the new one."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    # A name of its own: the same night may run twice at once.
+    # A unique name: the same night may run twice at once.
     aside = file.with_name(f".{file.name}.{uuid4().hex}")
     try:
         aside.write_text(text, encoding="utf-8")

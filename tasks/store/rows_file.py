@@ -17,15 +17,15 @@ def save_rows(rows: pa.Table, file: Path) -> Path:
 
 
 def load_rows(file: Path) -> pa.Table:
-    """The table that `save_rows` wrote, mapped into memory rather than read."""
+    """The table that `save_rows` wrote, mapped into memory instead of read."""
     with pa.memory_map(str(file)) as source, pa.ipc.open_file(source) as reader:
         return reader.read_all()
 
 
 class StoredRows:
-    """The rows of an Arrow file, which are read batch by batch, as often as one likes: models' `RowBatches`.
+    """The rows of an Arrow file, read batch by batch, any number of times: a `RowBatches` of models/audit.
 
-    Read, not mapped: what is mapped and has been looked at counts as the memory of the process.
+    The file is read, not mapped: pages of a mapped file that were used count as memory of the process.
     """
 
     def __init__(self, file: Path) -> None:
@@ -39,7 +39,7 @@ class StoredRows:
         return list(self.schema.names)
 
     def batches(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        """Some columns of all rows, in their order; ids have the codes of one dictionary, which an Arrow file has."""
+        """Some columns of all rows, in order. All batches share one dictionary of ids, as in any Arrow file."""
         fields = [self.schema.get_field_index(name) for name in names]
         options = pa.ipc.IpcReadOptions(included_fields=sorted(fields))
         with pa.OSFile(str(self.file)) as source, pa.ipc.open_file(source, options=options) as reader:

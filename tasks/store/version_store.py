@@ -1,7 +1,7 @@
 """Model versions as immutable folders, local or on any fsspec file system.
 
-`<versions>/<job>/<version>/` holds a model's own files and `manifest.json` with the
-SHA-256 digest of each. The manifest arrives last: a folder without it is no version.
+`<versions>/<job>/<version>/` holds a model's own files, and `manifest.json` with the SHA-256 digest of each. The
+manifest is written last: a folder without it is not a version.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from fsspec.implementations.local import LocalFileSystem
 from models.errors import ModelError
 
 MANIFEST = "manifest.json"
-# Series that a version knows, or was not to learn from.
+# The series that a version has learnt from, or that were outside of its sample.
 SERIES_FILE = "series_ids.npy"
-# A machine that trains may hold one of Keras's backends alone.
+# A machine that trains may have only one of Keras's backends.
 _LIBRARIES = ("keras", "tensorflow", "jax", "numpy")
 
 
 class DamagedVersion(ModelError):
-    """A stored version is not whole; `found` says which file and how, without the remedy."""
+    """A stored version is not whole; `found` names the file and what is wrong with it, without the remedy."""
 
     def __init__(self, message: str, found: str = "") -> None:
         super().__init__(message)
@@ -41,7 +41,7 @@ class DamagedVersion(ModelError):
 
 @dataclass(frozen=True)
 class StoredVersion:
-    """A model version in the store: its name, where it lies, and the digest of its manifest."""
+    """A model version in the store: its name, its folder, and the digest of its manifest."""
 
     version: str
     uri: str
@@ -78,7 +78,7 @@ def store_version(folder: Path, versions: str, job: str, cutoff: datetime) -> St
 
 
 def locate_version(stored: StoredVersion, versions: str, job: str) -> StoredVersion:
-    """The version where it lies now: where it was stored, or where the job's versions have been moved to."""
+    """The version with its present folder: where it was stored, or where the job's versions have been moved to."""
     for uri in (stored.uri, f"{versions}/{job}/{stored.version}"):
         system, root = fsspec.core.url_to_fs(uri)
         if system.exists(f"{root}/{MANIFEST}"):
@@ -94,7 +94,7 @@ def fetch_version(stored: StoredVersion, scratch: Path) -> Path:
         scratch: Where files are copied to when the store is not a local folder.
 
     Raises:
-        DamagedVersion: a file is missing or is not the one that was stored; names it.
+        DamagedVersion: a file is missing, or is not the one that was stored; names it.
     """
     system, root = fsspec.core.url_to_fs(stored.uri)
     digests = _read_manifest(system, root, stored)
@@ -115,7 +115,7 @@ def fetch_version(stored: StoredVersion, scratch: Path) -> Path:
     return folder
 
 
-_REMEDY = "Restore it from a backup, promote another version (nightcast models), or train anew (--train scratch)."
+_REMEDY = "Restore it from a backup, promote another version (nightcast models), or train a new one (--train scratch)."
 
 
 def _read_manifest(system: fsspec.AbstractFileSystem, root: str, stored: StoredVersion) -> dict[str, str]:
@@ -135,7 +135,7 @@ def _damaged(file: str, stored: StoredVersion, state: str) -> DamagedVersion:
 
 
 def _is_whole(stored: StoredVersion) -> bool:
-    """Whether all of a version is there: training anew must mend one that was damaged, not take it as done."""
+    """Whether all files of a version are there: a damaged version must be stored again, not taken as done."""
     with TemporaryDirectory() as copies:
         try:
             fetch_version(stored, Path(copies))
@@ -162,7 +162,7 @@ def _publish_local(folder: Path, target: Path, manifest: str, stored: StoredVers
 
 
 def _installed(libraries: Iterable[str]) -> dict[str, str]:
-    """Version of each of the libraries that is installed here."""
+    """The versions of those libraries that are installed."""
     versions = {}
     for name in libraries:
         with suppress(PackageNotFoundError):

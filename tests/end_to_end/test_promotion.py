@@ -121,7 +121,7 @@ def test_a_better_challenger_becomes_the_champion_of_the_next_night_and_a_rerun_
     assert (again["model_version"], again["state"]) == (bad, "unchanged")
     assert (history.promotions(engine, "small"), history.models(engine, "small")) == before
     shown = CliRunner().invoke(main, ["models", "show", str(job)]).stdout
-    assert shown.count(f"beside {bad}: ") == len(evaluations)
+    assert shown.count(f"compared with {bad}: ") == len(evaluations)
     if last < 17:
         assert run(job, last + 1)["model_version"] == good
 

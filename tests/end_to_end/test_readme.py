@@ -93,7 +93,7 @@ def test_every_command_of_the_readme_does_what_it_says(folder: Path) -> None:
 def test_the_demo_pasted_into_the_readme_has_the_lines_of_a_real_one() -> None:
     pasted = next(block.text for block in BLOCKS if block.language == "text" and "Night  " in block.text)
     for line in (
-        "Where it lies",
+        "Files",
         "seasonal naive",
         "inside the 90 % interval",
         "  report    demo/reports/store-sales/",
