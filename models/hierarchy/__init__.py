@@ -1,4 +1,4 @@
-"""Aggregates of series: which series add up to which aggregates, and what is forecast of those.
+"""Aggregates of series: which series add up to which aggregates, and how aggregates are forecast.
 
 Its face: `AggregationLevels`, `Hierarchy`, `AggregateForecast`.
 """

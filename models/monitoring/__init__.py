@@ -1,4 +1,4 @@
-"""Statistical process control of a job's forecasts: whether they have got lastingly worse, and the likely cause.
+"""Statistical process control of a job's forecasts: whether they have become lastingly worse, and why.
 
 Its face: `verdict_on`, `Verdict`, `diagnose`.
 """
