@@ -1,4 +1,4 @@
-"""Writes everything small: scores, losses, alerts, runs and model versions. Repeating a write changes nothing."""
+"""Writes scores, losses, alerts, runs and model versions. Every write but `rollback` can be repeated."""
 
 from __future__ import annotations
 
