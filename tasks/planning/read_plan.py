@@ -14,7 +14,7 @@ from models.baselines import fallback
 from models.calendar.grid import TimeGrid
 from models.errors import InputError, ModelError
 from models.network.forecaster import Forecaster
-from models.panel.history_summary import Window
+from models.panel.history_summary import HistorySummary, Window
 from sql.source.read import Source, takes_since
 from tasks.evaluation import score
 from tasks.evaluation.nights_due import oldest_night_due
@@ -61,25 +61,14 @@ def plan_reading(run: Run) -> ReadPlan | None:
     cutoffs = _expected_cutoffs(run)
     if not cutoffs or not _summary_can_stand_in(run):
         return None
-    job, grid = run.job, run.grid
-    try:
-        night = run.at(cutoffs[0])
-        decision = decide_for(night, _covariates(job.source))
-        if decision.mode != "load" or decision.folder is None or decision.champion is None:
-            return None
-        forecaster = Forecaster.load(decision.folder)
-        summary = read_summary(decision.folder, source_fingerprint(job, run.places.base))
-        shadow_steps = shadow.history_needed(night, decision, forecaster)
-    except (InputError, ModelError):  # The night's own decision raises the error again.
+    loaded = _version_to_load(run, cutoffs[0])
+    if loaded is None:
         return None
-    # A lower bound that the job no longer names is chosen anew, from the whole history.
-    if summary is None or (forecaster.forecast.lower_bound is not None and job.forecast.lower_bound is None):
-        return None
+    job, grid, summary = run.job, run.grid, loaded.summary
     index, season_length = grid.position(cutoffs[0]), summary.season_length
     oldest_night = oldest_night_due(run.ledger, grid, cutoffs, job.monitor, season_length)
     needed = max(
-        forecaster.look_back,
-        shadow_steps,
+        loaded.history_needed,
         fallback.history_needed(season_length),
         details.history_needed(job.forecast.horizon),
         score.history_needed(index - oldest_night, job.monitor, grid, season_length),
@@ -88,8 +77,41 @@ def plan_reading(run: Run) -> ReadPlan | None:
     if oldest_night < summary.until or window.read_since <= summary.first.min():
         return None
     since = grid.instant(window.read_since)
-    logger().info("The night loads %s, so it reads the rows from %s on.", decision.champion.version, since)
-    return ReadPlan(since, window, needed, decision.champion.version)
+    logger().info("The night loads %s, so it reads the rows from %s on.", loaded.version, since)
+    return ReadPlan(since, window, needed, loaded.version)
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """The version that the night will load.
+
+    Attributes:
+        version: Its name.
+        summary: What it holds of old history.
+        history_needed: How many steps before the cutoff its networks look at, and the comparison with a challenger.
+    """
+
+    version: str
+    summary: HistorySummary
+    history_needed: int
+
+
+def _version_to_load(run: Run, cutoff: datetime) -> _Loaded | None:
+    """The version of a night that will only load one; None where it trains, or where the summary is of no use."""
+    try:
+        night = run.at(cutoff)
+        decision = decide_for(night, _covariates(run.job.source))
+        if decision.mode != "load" or decision.folder is None or decision.champion is None:
+            return None
+        forecaster = Forecaster.load(decision.folder)
+        summary = read_summary(decision.folder, source_fingerprint(run.job, run.places.base))
+        shadow_steps = shadow.history_needed(night, decision, forecaster)
+    except (InputError, ModelError):  # The night's own decision raises the error again.
+        return None
+    # A lower bound that the job no longer names is chosen anew, from the whole history.
+    if summary is None or (forecaster.forecast.lower_bound is not None and run.job.forecast.lower_bound is None):
+        return None
+    return _Loaded(decision.champion.version, summary, max(forecaster.look_back, shadow_steps))
 
 
 def _expected_cutoffs(run: Run) -> Sequence[datetime]:

@@ -203,10 +203,10 @@ def test_a_missed_night_that_fails_does_not_keep_tonight_from_running(run_until,
     job = run_until(schedule={"catch_up": "all"})
     real = predict
 
-    def fails_on_the_fourth(*arguments):
-        if datetime(2024, 2, 4, tzinfo=UTC) in arguments:
+    def fails_on_the_fourth(night, *arguments):
+        if night.cutoff == datetime(2024, 2, 4, tzinfo=UTC):
             raise OSError("no space left")
-        return real(*arguments)
+        return real(night, *arguments)
 
     monkeypatch.setattr(stages, "predict", fails_on_the_fourth)
     night = run_night(job, now=evaluation(6))
