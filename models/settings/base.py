@@ -11,6 +11,6 @@ PositiveInt = Annotated[int, Field(ge=1)]
 
 
 class Settings(BaseModel):
-    """Base of every part of a job: unknown keys, .inf and .nan are refused, and nothing changes after."""
+    """Base of every part of a job. It refuses unknown keys, .inf and .nan, and it cannot be changed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

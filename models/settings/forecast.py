@@ -1,4 +1,4 @@
-"""What is forecast: the time grid, how far ahead, which quantiles, which bounds."""
+"""What is forecast: the time grid, how far ahead, which quantile levels, which bounds."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from models.settings.base import PositiveInt, QuantileLevel, Settings
 
 MissingFuture = Literal["mean", "last", "zero", "fallback", "error"]
 
-# Values are float32, which end a little above.
+# Values are float32, whose range ends a little above.
 LARGEST = 3.4e38
 
 
 class ForecastSettings(Settings):
-    """What is forecast: the time grid, how far ahead, and which quantiles."""
+    """What is forecast: the time grid, how far ahead, and which quantile levels."""
 
-    frequency: str = Field(description="Step of the time grid, a pandas offset alias such as h, D, W-SUN or MS.")
+    frequency: str = Field(description="Step of the time grid: a pandas offset alias such as h, D, W-SUN or MS.")
     horizon: int = Field(ge=1, le=10_000, description="Number of steps ahead.")
-    time_zone: str = Field("UTC", description="Zone in which the source's naive timestamps and its days are meant.")
+    time_zone: str = Field("UTC", description="Time zone of the source's timestamps that name none, and of its days.")
     season_lengths: list[PositiveInt] | None = Field(
-        None, description="Seasons in steps, shortest first; left out, they follow from the frequency."
+        None, description="Seasons in steps, shortest first. Default: they follow from the frequency."
     )
     holidays: list[str] = Field(
         [],
@@ -34,18 +34,21 @@ class ForecastSettings(Settings):
     )
     missing_future: MissingFuture | dict[str, MissingFuture] = Field(
         "mean",
-        description="What stands where a known-future value is missing: its mean, the last known one of the series, or "
-        "0; or the series are left to the fallback, or the night stops. One word for all columns, or a mapping of "
-        "column to word. `last` and `zero` hold for the past too.",
+        description="What to do about missing known-future values. `mean`, `last` and `zero` replace one by the mean "
+        "of the column, the last known value of the series, or 0; `last` and `zero` fill gaps in the past too. "
+        "`fallback` forecasts the series with the fallback; `error` stops the night. One word for all columns, or a "
+        "mapping from column to word.",
     )
     quantile_levels: list[QuantileLevel] = Field(
-        default=[0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95], min_length=1, description="Levels to forecast, each in (0, 1)."
+        default=[0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95],
+        min_length=1,
+        description="Quantile levels to forecast, each in (0, 1).",
     )
     lower_bound: float | None = Field(
-        None, description="No forecast is below it; left out, 0 where the network was trained on no value below 0."
+        None, description="No forecast is below it. Default: 0 if the network was trained on no negative value."
     )
     upper_bound: float | None = Field(None, description="No forecast is above it.")
-    min_history: int = Field(3, ge=1, description="Series with fewer observed values are left to the fallback.")
+    min_history: int = Field(3, ge=1, description="Series with fewer observed values get the fallback.")
 
     @field_validator("time_zone")
     @classmethod
@@ -58,7 +61,7 @@ class ForecastSettings(Settings):
     @classmethod
     def _norway(cls, places: Any) -> Any:
         if places is False:
-            raise ValueError("NO without quotes is false in YAML; write 'NO' for Norway, or leave the key out")
+            raise ValueError("YAML reads NO without quotes as false; write 'NO' for Norway, or leave the key out")
         return [places] if isinstance(places, str) else places
 
     @field_validator("holidays")
@@ -68,14 +71,14 @@ class ForecastSettings(Settings):
 
     @field_validator("quantile_levels")
     @classmethod
-    def _sorted_levels(cls, levels: list[float]) -> list[float]:
-        if len(set(levels)) != len(levels):
-            raise ValueError(f"quantile_levels holds a level twice: {levels}")
-        return sorted(levels)
+    def _sorted_levels(cls, quantile_levels: list[float]) -> list[float]:
+        if len(set(quantile_levels)) != len(quantile_levels):
+            raise ValueError(f"quantile_levels holds a level twice: {quantile_levels}")
+        return sorted(quantile_levels)
 
     @field_validator("lower_bound", "upper_bound")
     @classmethod
-    def _bound_in_reach(cls, bound: float | None) -> float | None:
+    def _bound_in_range(cls, bound: float | None) -> float | None:
         if bound is not None and abs(bound) > LARGEST:
             raise ValueError(f"no value lies beyond {LARGEST:g}; give a bound nearer to 0, or leave it out")
         return bound

@@ -1,4 +1,4 @@
-"""When forecasts count as worse, and how their intervals are calibrated."""
+"""When forecasts count as degraded, and how quantiles are calibrated."""
 
 from __future__ import annotations
 
@@ -10,61 +10,74 @@ from models.settings.base import Settings
 
 
 class MonitorSettings(Settings):
-    """When a job's forecasts count as worse than usual, and which groups of series are watched."""
+    """When a job's forecasts count as worse than usual, and which groups of series are monitored."""
 
-    segments: list[str] = Field(default=[], description="Static columns whose groups are scored apart from the whole.")
+    segments: list[str] = Field(
+        default=[], description="Static columns. Each group of series with the same value is scored separately."
+    )
     volume_classes: bool = Field(
         default=True,
-        description="Score thirds of the series by their size too, as `volume=low`, `volume=middle` and `volume=high`, "
-        "where there are 30 series or more.",
+        description="Score thirds of the series by their size too, as `volume=low`, `volume=middle` and `volume=high`. "
+        "It takes 30 series.",
     )
     signals: list[Literal["loss", "bias", "coverage", "instability"]] = Field(
         default=["loss", "bias", "coverage", "instability"],
-        description="What is watched: the loss relative to the seasonal naive's, the mean error, the share of "
-        "actuals inside the widest central interval, and how much forecasts change from one night to the next.",
+        description="What is monitored. `loss`: the loss relative to the seasonal naive. `bias`: the mean error. "
+        "`coverage`: the share of actuals inside the widest central interval. `instability`: how much forecasts change "
+        "from one night to the next.",
     )
     reference_nights: int = Field(
-        180, ge=28, description="Nights that tell what is usual, live or of a backtest; with fewer, 'not evaluated'."
+        180,
+        ge=28,
+        description="Nights, live or hindcast, in the reference sample that a night is compared with. With fewer, the "
+        "state is 'not evaluated'.",
     )
     backtest_nights: int | None = Field(
         None,
         ge=0,
-        description="Past nights that a newly trained model is tried on, so that there is something to compare with "
-        "from the first week on; left out, `reference_nights`; 0 for live nights alone.",
+        description="Number of past nights that a newly trained model is hindcast on, so that there is a reference "
+        "sample from the first week on. 0 uses live nights only. Default: `reference_nights`.",
     )
     false_alarms_per_year: float = Field(
         0.6,
         gt=0,
         lt=1,
-        description="Alerts a year that chance may raise in the whole job, of all signals and segments together, as "
-        "past nights tell; with fewer, what is worse is found later.",
+        description="Expected false alarms per year for the whole job, over all signals and segments. Lower values "
+        "delay detection.",
     )
-    tolerance: float = Field(0.03, ge=0, description="Relative rise of the loss that does not yet count as worse.")
-    min_effect: float = Field(0.05, ge=0, description="Smallest relative rise of the loss that is worth a message.")
+    tolerance: float = Field(
+        0.03, ge=0, description="Relative rise of the loss up to which forecasts do not count as worse."
+    )
+    min_effect: float = Field(0.05, ge=0, description="Smallest relative rise of the loss that raises an alert.")
     min_actuals: float = Field(
         0.25,
         ge=0,
         le=1,
-        description="Share of the usual number of actuals with which a night is evaluated at all.",
+        description="Smallest share of the usual number of actuals with which a night is evaluated.",
     )
     rescore_steps: int | None = Field(
-        None, ge=1, description="How many steps back late actuals are scored again; left out, one season."
+        None,
+        ge=1,
+        description="How many steps back late actuals are scored again. Default: a season.",
     )
 
 
 class CalibrationSettings(Settings):
-    """Quantiles moved so that they hold as many actuals as they say."""
+    """How quantiles are moved so that as many actuals lie below them as their levels promise."""
 
-    enabled: bool = Field(True, description="Publish calibrated quantiles; false publishes the network's own.")
+    enabled: bool = Field(True, description="Publish calibrated quantiles; `false` publishes the network's own.")
     half_life: float = Field(
-        60.0, ge=7, description="Evaluations after which what was covered then counts half; fewer follow change sooner."
+        60.0,
+        ge=7,
+        description="Number of evaluations after which an evaluation has half its weight. Lower values follow changes "
+        "sooner.",
     )
     rate: float = Field(
         0.05,
         ge=0,
         le=1,
-        description="Share of each evaluation's miss of a level that the next nights make up for, less for steps whose "
-        "actuals come late; 0 leaves coverage to the half-life alone.",
+        description="Share of each evaluation's coverage error that the next nights correct; less for steps whose "
+        "actuals arrive late. 0 leaves all correction to `half_life`.",
     )
     hindcast_weight: float = Field(
         0.0,

@@ -1,4 +1,4 @@
-"""The recurrent network and how a window reaches it."""
+"""The recurrent network, and its inputs."""
 
 from __future__ import annotations
 
@@ -12,57 +12,72 @@ from models.settings.base import PositiveInt, Settings
 class Layer(Settings):
     """One recurrent layer of the stack."""
 
-    cell: Literal["simple_rnn", "lstm", "gru"] = "gru"
-    units: int = Field(128, ge=1, le=4096)
+    cell: Literal["simple_rnn", "lstm", "gru"] = Field("gru", description="Kind of recurrent cell.")
+    units: int = Field(128, ge=1, le=4096, description="Width of the layer's state.")
 
 
 class Tokens(Settings):
-    """Scaled values quantised into a vocabulary and embedded, as words are in text."""
+    """Scaled values, quantised into a vocabulary and embedded, as words of a text are."""
 
     vocabulary: int = Field(1000, ge=8, description="Number of tokens; the first one means 'not observed'.")
     dimension: int = Field(64, ge=1, description="Width of the embedding.")
 
 
 class InputSettings(Settings):
-    """How a window reaches the recurrent layers."""
+    """What the recurrent layers read."""
 
-    tokens: Tokens | None = Field(None, description="Embed quantised values instead of feeding numbers.")
-    calendar: bool = Field(True, description="Hour, weekday, day and month of each step.")
+    tokens: Tokens | None = Field(None, description="Embed quantised values instead of reading numbers.")
+    calendar: bool = Field(True, description="Read hour, weekday, day and month of each step.")
     series_embedding: int = Field(8, ge=0, description="Width of the embedding that identifies a series; 0 for none.")
-    static_embedding: int = Field(4, ge=0, description="Width of the embedding of each static category.")
+    static_embedding: int = Field(4, ge=0, description="Width of the embedding of each static category; 0 for none.")
 
 
 class NetworkSettings(Settings):
-    """The recurrent network. What is left out is chosen from the panel and printed."""
+    """The recurrent network. The product chooses what you leave out, and reports it."""
 
-    layers: list[Layer] | None = Field(None, min_length=1, description="The recurrent stack, first layer first.")
-    segment: int | None = Field(None, ge=1, description="Time steps folded into one recurrent step.")
-    context_length: int | None = Field(None, ge=1, description="Time steps of the past that the network sees.")
+    layers: list[Layer] | None = Field(
+        None,
+        min_length=1,
+        description="The recurrent stack, first layer first. Default: one GRU layer, whose width follows from the "
+        "number of values.",
+    )
+    segment: int | None = Field(
+        None,
+        ge=1,
+        description="Time steps that are folded into one recurrent step. Default: a season or a part of one.",
+    )
+    context_length: int | None = Field(
+        None,
+        ge=1,
+        description="Time steps of the past that the network sees. Default: three of the longest season and two "
+        "horizons, where series are long enough.",
+    )
     head: list[PositiveInt] | None = Field(
         None,
-        description="Hidden dense layers before one dense output; [] for that output alone; left out, the "
+        description="Widths of the hidden dense layers before one dense output; [] for that output alone. Default: the "
         "per-step head, which also reads seasonal lags and known-future inputs.",
     )
     residual: Literal["seasonal", "none"] = Field(
-        "seasonal", description="Forecast the difference from a learnt mix of seasonal naives, or the value itself."
+        "seasonal",
+        description="`seasonal` forecasts the difference from a learnt mix of seasonal naives; `none`, the value.",
     )
     members: int = Field(
         1,
         ge=1,
         le=5,
-        description="Different networks whose forecasts are averaged; each takes as long as one to train.",
+        description="Number of different networks whose forecasts are averaged. Training time grows with it.",
     )
     dropout: float | None = Field(
         None,
         ge=0.0,
         lt=1.0,
-        description="Share of the recurrent state that the head does not see while training; left out, 0.3 where "
-        "there are few values, and none else.",
+        description="Share of the recurrent state that is hidden from the head during training. Default: 0.3 for small "
+        "panels, otherwise 0.",
     )
     input: InputSettings = InputSettings()
 
     @model_validator(mode="before")
     @classmethod
     def _auto(cls, value: Any) -> Any:
-        # `network: auto` in a job says in words that everything is left open.
+        # `network: auto` in a job means the same as leaving it out.
         return {} if value == "auto" else value

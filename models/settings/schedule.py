@@ -1,4 +1,4 @@
-"""Missed nights, and runs that meet another run."""
+"""What happens to missed nights, and to a run that starts while another one is running."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from models.settings.base import Settings
 
 
 class ScheduleSettings(Settings):
-    """What becomes of nights that were missed, and of a run that begins while another one is on its way."""
+    """What happens to missed nights, and to a run that starts while another one is running."""
 
     catch_up: Literal["all", "newest", "none"] = Field(
         "newest",
-        description="Before a run without a cutoff: `all` runs the nights that were missed since the last one, oldest "
-        "first; `newest` leaves them out and says so, and leaves out a late run of a night that a newer one has "
-        "overtaken; `none` does not look.",
+        description="What a run without a cutoff does about missed nights. `all` runs them first, oldest first. "
+        "`newest` skips and reports them, and also skips a late run of a night that a newer night has overtaken. "
+        "`none` does not look for them.",
     )
     second_run: Literal["refused", "queued"] = Field(
         "refused",
-        description="A run of this job while another one is on its way: an error, or it waits for it, for a day at "
-        "most.",
+        description="What a run does while another run of this job is running: `refused` is an error, `queued` waits "
+        "for the other run, for a day at most.",
     )

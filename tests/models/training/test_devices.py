@@ -40,9 +40,9 @@ def test_one_device_shares_nothing(machine):
 
 def test_devices_that_are_not_there_or_cannot_share_are_named(machine):
     machine("jax", "gpu:0", "gpu:1", "gpu:2")
-    with pytest.raises(ValueError, match=r"devices is 4, and there are 3: \['gpu:0', "):
+    with pytest.raises(ValueError, match=r"devices is 4, but there are 3 devices: \['gpu:0', "):
         training_devices(4, 64)
-    with pytest.raises(ValueError, match="devices is 3, which does not divide"):
+    with pytest.raises(ValueError, match="devices is 3; it must divide"):
         training_devices(3, 64)
     machine("tensorflow", "gpu:0", "gpu:1")
     with pytest.raises(ValueError, match="KERAS_BACKEND=jax"):
