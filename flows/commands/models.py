@@ -53,7 +53,7 @@ def show(job: str, version: str | None) -> Answer:
             ]
             return Answer("\n".join(lines), {**each, "promotion": evaluations})
     if not versions:
-        raise JobError(f"{job} has no model version yet. Run `nightcast run` to train one.")
+        raise JobError(f"{job} has no model version yet. Try `nightcast run`.")
     names = [each["version"] for each in versions[:5]]
     missing = f"has no model version {version}" if version else "has no champion"
     raise JobError(f"{job} {missing}. Its newest versions are {names}; name one of them.")
