@@ -91,14 +91,14 @@ def find_named_job(name: str) -> Path:
     if name in known:
         return known[name].resolve()
     folder = jobs_folder().resolve()
-    there = f"has {', '.join([*known][:5])}" if known else "has no job"
+    contents = f"has {', '.join([*known][:5])}" if known else "has no job"
     if Path(name).is_file():
         raise JobError(
-            f"{name!r} is a path, and a deployment takes names: the jobs folder {folder} {there}. "
+            f"{name!r} is a path, and a deployment takes names: the jobs folder {folder} {contents}. "
             "Pick one, or put the file there and deploy again."
         )
     raise JobError(
-        f"No job {name!r}: no such file, and the jobs folder {folder} {there}. "
+        f"No job {name!r}: no such file, and the jobs folder {folder} {contents}. "
         "Give a path to a YAML file, or set NIGHTCAST_JOBS to the folder of your jobs."
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -90,38 +90,49 @@ def judge_new_version(
     were held out, or where these give enough evidence for a version that was trained from scratch. A version that was
     retired before, by evidence or by hand, does not come back.
     """
-    champion, versions, policy = decision.champion, night.ledger.models(), night.job.promotion_settings
+    champion = decision.champion
     if champion is None:
-        only = len(versions) == 1
+        only = len(night.ledger.models()) == 1
         reason = "the job's first version" if only else "no other can forecast this night"
         return PromotionDecision("promote", reason), None
-    if champion.version == new.version:
-        return PromotionDecision("promote", "the training gave the champion once more"), None
-    before = next(row for row in versions if row["version"] == new.version)
-    if before["stage"] == "retired":
-        reason = f"it was retired before: {before['reason'] or 'another took its place'}"
-        return PromotionDecision("retire", reason), None
-    if policy.policy == "always":
-        return PromotionDecision("promote", "promotion.policy is always"), None
+    promotion = _without_evidence(night, new, champion)
+    if promotion is not None:
+        return promotion, None
+    policy = night.job.promotion_settings
     by_step = np.array(trained.by_step, np.float64).reshape(-1, len(PairedSums._fields))
-    compared = Compared(
-        PairedSums(*by_step.sum(axis=0).tolist()),
-        {name: PairedSums(*sums) for name, sums in trained.by_segment.items()},
-    )
+    segments = {name: PairedSums(*sums) for name, sums in trained.by_segment.items()}
+    compared = Compared(PairedSums(*by_step.sum(axis=0).tolist()), segments)
+    nominal = widest_interval(trained.built_for["quantile_levels"])
+    against = objections(compared.total, compared.segments, nominal, policy)
     evidence = held_out_e_values(by_step)
-    against = objections(
-        compared.total, compared.segments, widest_interval(trained.built_for["quantile_levels"]), policy
-    )
-    promotion = decide_at_once(evidence, compared.total, against, policy)
     if decision.mode == "warm":
-        better = "it continues the champion and did better on the windows that were held out"
-        promotion = PromotionDecision("promote", better)
-        if against:
-            promotion = PromotionDecision("retire", f"{better}, but {' and '.join(against)}")
+        promotion = _of_continued(against)
+    else:
+        promotion = decide_at_once(evidence, compared.total, against, policy)
     evaluation = Evaluation(
         new.version, champion.version, night.cutoff, compared, compared, evidence, promotion, held_out=True
     )
     return promotion, evaluation.row(night.job.name)
+
+
+def _without_evidence(night: Night, new: StoredVersion, champion: StoredVersion) -> PromotionDecision | None:
+    """What becomes of a new version where no evidence is needed; None where evidence decides."""
+    if champion.version == new.version:
+        return PromotionDecision("promote", "the training gave the champion once more")
+    before = next(row for row in night.ledger.models() if row["version"] == new.version)
+    if before["stage"] == "retired":
+        return PromotionDecision("retire", f"it was retired before: {before['reason'] or 'another took its place'}")
+    if night.job.promotion_settings.policy == "always":
+        return PromotionDecision("promote", "promotion.policy is always")
+    return None
+
+
+def _of_continued(against: Sequence[str]) -> PromotionDecision:
+    """What becomes of a version that continues the champion and did better than it, but for what speaks against it."""
+    better = "it continues the champion and did better on the windows that were held out"
+    if against:
+        return PromotionDecision("retire", f"{better}, but {' and '.join(against)}")
+    return PromotionDecision("promote", better)
 
 
 @step("promote or retire {model.new_version.version}", retries=2, retry_delay_seconds=(2, 10))

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from models.evaluation.segments import segments_of
 from models.lifecycle.retraining import built_for
+from models.panel.panel import Panel
 from models.training.progress import Progress
 from tasks.runner.shared_files import at_hand
 from tasks.store.panel_file import load_panel
 from tasks.store.version_store import SERIES_FILE, fetch_version
 from tasks.training.order import MODEL, Order, Trained
+
+if TYPE_CHECKING:
+    from models.network.forecaster import Forecaster
 
 
 def train(folder: Path, on_progress: Callable[[Progress], None]) -> Trained:
@@ -35,10 +39,8 @@ def train(folder: Path, on_progress: Callable[[Progress], None]) -> Trained:
     # These imports take seconds: errors in the order must come first.
     from models.hierarchy.training_panel import training_panel
     from tasks.quiet_keras import quiet_import
-    from tasks.reading.history_file import write_summary
 
     with quiet_import():
-        from models.lifecycle.comparison import Rivals, compare_held_out
         from models.network.forecaster import Forecaster
         from models.training.fit import fit
 
@@ -54,25 +56,37 @@ def train(folder: Path, on_progress: Callable[[Progress], None]) -> Trained:
         forecaster.summary,
     )
     if not trained.kept_champion:
-        if order.champion is not None and order.champion_until is not None:
-            champion = Forecaster.load(fetch_version(order.champion, folder))
-            grid = panel.grid
-            age, stride = panel.cutoff_index - grid.position(order.champion_until), max(1, round(grid.steps_per_day))
-            segments = segments_of(panel, order.segments)
-            held_out = compare_held_out(Rivals(forecaster, champion, panel, order.forecast, segments, stride), age)
-            by_segment = {name: list(sums) for name, sums in held_out.segments.items()}
-            trained = replace(trained, by_step=held_out.by_step.tolist(), by_segment=by_segment)
-        model = folder / MODEL
-        model.mkdir(exist_ok=True)
-        forecaster.save(model)
-        # Series outside the sample count as known: another training would not learn from them either.
-        known = np.union1d(panel.accepted_ids, _known_before(before))
-        np.save(model / SERIES_FILE, known, allow_pickle=False)
-        if not order.levels:  # aggregates need the whole history of their parts
-            write_summary(model, panel, order.source_fingerprint)
+        trained = _compared(trained, forecaster, panel, order, folder)
+        _save_model(forecaster, panel, order, folder / MODEL, before)
     trained.write(folder)
     return trained
 
 
-def _known_before(folder: Path | None) -> Any:
-    return np.array([], dtype=str) if folder is None else np.load(folder / SERIES_FILE, allow_pickle=False)
+def _compared(trained: Trained, forecaster: Forecaster, panel: Panel, order: Order, folder: Path) -> Trained:
+    """The answer with what the new network and the champion lost on steps that neither has learnt from."""
+    if order.champion is None or order.champion_until is None:
+        return trained
+    from models.lifecycle.comparison import Rivals, compare_held_out
+    from models.network.forecaster import Forecaster
+
+    champion = Forecaster.load(fetch_version(order.champion, folder))
+    age = panel.cutoff_index - panel.grid.position(order.champion_until)
+    stride, segments = max(1, round(panel.grid.steps_per_day)), segments_of(panel, order.segments)
+    held_out = compare_held_out(Rivals(forecaster, champion, panel, order.forecast, segments, stride), age)
+    by_segment = {name: list(sums) for name, sums in held_out.segments.items()}
+    return replace(trained, by_step=held_out.by_step.tolist(), by_segment=by_segment)
+
+
+def _save_model(forecaster: Forecaster, panel: Panel, order: Order, folder: Path, before: Path | None) -> None:
+    """Save the new version's files into a folder; `before` is that of the version that was continued."""
+    from tasks.reading.history_file import write_summary
+
+    folder.mkdir(exist_ok=True)
+    forecaster.save(folder)
+    known = panel.accepted_ids
+    if before is not None:
+        known = np.union1d(known, np.load(before / SERIES_FILE, allow_pickle=False))
+    # Series outside the sample count as known: another training would not learn from them either.
+    np.save(folder / SERIES_FILE, np.unique(known), allow_pickle=False)
+    if not order.levels:  # aggregates need the whole history of their parts
+        write_summary(folder, panel, order.source_fingerprint)
