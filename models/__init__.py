@@ -1,1 +1,1 @@
-"""Numbers only: panels, the recurrent network, training, baselines, metrics, rules."""
+"""Numbers only: panels, the recurrent network, training, baselines, metrics, monitoring."""

@@ -1,20 +1,20 @@
-"""What can go wrong in the numbers, drawn once.
+"""The errors of `models/`.
 
 ValueError
-└── InputError      the source holds something that nobody can forecast from: mend the input
+└── InputError          the input cannot be forecast from: correct the source or the job
 Exception
-└── ModelError      a model version is damaged: mend the work
-    └── TrainingFailed  there is nothing to learn from, or the loss diverged: the night goes on without it
+└── ModelError          a model version cannot be used
+    └── TrainingFailed  training gave no network: the night continues without it
 """
 
 
 class InputError(ValueError):
-    """The input is not fit to forecast from; the message says what, where, found and remedy."""
+    """The input cannot be forecast from. The message says what was found, where, and the remedy."""
 
 
 class ModelError(Exception):
-    """A model version cannot be used, or training failed; the message says why and what to do."""
+    """A model version cannot be used, or training failed. The message says why, and what to do."""
 
 
 class TrainingFailed(ModelError):
-    """Nothing could be trained; the message says why and what to do."""
+    """Training gave no network. The message says why, and what to do."""

@@ -1,4 +1,4 @@
-"""Timestamps to grid positions, and what the calendar says of them.
+"""Time grids: from timestamps to grid positions, and the calendar's features of each position.
 
 Its face: `TimeGrid`.
 """

@@ -1,4 +1,4 @@
-"""Which nights are missing, told from those that were run: whoever runs a job daily does not miss every hour of it."""
+"""Which nights were missed, by the cadence of those that were run: a job of hours may run once a day."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from models.calendar.grid import TimeGrid
 
 WEEK = 7 * DAY
 _WEEKS_BACK = 4
-# Of a job that has run less often nobody can say how often it should.
+# With fewer nights, the cadence of a job is unknown.
 _FEWEST_NIGHTS = 3
 
 
 def missed_nights(
     nights: Sequence[datetime], first: datetime, last: datetime, grid: TimeGrid, tonight: datetime | None = None
 ) -> list[datetime] | None:
-    """The cutoffs from `first` to `last` at which the job's cadence asks for a night, and none was run.
+    """The cutoffs from `first` to `last` at which the job's cadence expects a night, and none was run.
 
-    The cadence is the commonest distance between nights of the newest four weeks (of equally common ones the
-    longest), counted on the zone's clock where steps are shorter than a day. Where at least a week of nights is known,
-    no night is asked for at a time of the week at which there never was one: jobs that rest at weekends miss nothing
-    on Mondays. A night that lies less than half the distance away counts as run: sources are late at times.
+    The cadence is the commonest distance between nights of the newest four weeks, or the longest of several equally
+    common ones. It is measured in local time where steps are shorter than a day. If at least a week of nights is known,
+    no night is expected at a time of the week that never had one: a job that rests at weekends misses no night then. A
+    cutoff less than half the distance from a night that was run counts as run, because sources are sometimes late.
 
     Args:
         nights: Cutoffs that were run, with a zone, in any order.
-        first: From here, included; with a zone.
-        last: Up to here, included; with a zone.
-        grid: The job's.
-        tonight: A cutoff that is about to be run: not missing, and no part of the cadence yet.
+        first: The first cutoff to look at, with a zone.
+        last: The last one, with a zone.
+        grid: The job's time grid.
+        tonight: A cutoff that is about to be run. It is not missing, and not part of the cadence yet.
 
     Returns:
         UTC instants of the grid, oldest first; None where fewer than three nights are known.
@@ -48,18 +48,20 @@ def missed_nights(
     known = np.unique(grid.to_index(pd.DatetimeIndex(list(nights)))[0])
     bounds = grid.to_index(pd.DatetimeIndex([first, last, tonight or nights[0]]))[0]
     by_clock = grid.step_seconds < 86_400
-    line, ends = (_clock(grid, each) if by_clock else each for each in (known, bounds))
-    recent = line[_clock(grid, known) >= _clock(grid, known[-1:]) - _WEEKS_BACK * WEEK]
+    # Microseconds of local time, or grid positions.
+    times, ends = (_clock(grid, each) if by_clock else each for each in (known, bounds))
+    recent = times[_clock(grid, known) >= _clock(grid, known[-1:]) - _WEEKS_BACK * WEEK]
     if len(recent) < _FEWEST_NIGHTS:
-        recent = line[-_FEWEST_NIGHTS:]
+        recent = times[-_FEWEST_NIGHTS:]
     gap = _commonest(np.diff(recent))
     if gap is None:
         return None
-    begin, end = (int(-(-(ends[0] - line[-1]) // gap)), int((ends[1] - line[-1]) // gap))
-    asked = line[-1] + gap * np.arange(begin, end + 1)
-    asked = asked[2 * _distance(asked, np.union1d(line, ends[2:])) >= gap]
-    index = grid.to_index(asked.astype("datetime64[us]"))[0] if by_clock else asked
-    index = np.unique(index[_is_usual(_clock(grid, index), _clock(grid, known), gap, by_clock, grid)])
+    begin, end = (int(-(-(ends[0] - times[-1]) // gap)), int((ends[1] - times[-1]) // gap))
+    expected = times[-1] + gap * np.arange(begin, end + 1)
+    expected = expected[2 * _distance(expected, np.union1d(times, ends[2:])) >= gap]
+    index = grid.to_index(expected.astype("datetime64[us]"))[0] if by_clock else expected
+    length = gap if by_clock else gap * grid.step_seconds * 1e6
+    index = np.unique(index[_is_usual(_clock(grid, index), _clock(grid, known), length)])
     return [grid.instant(int(each)) for each in index]
 
 
@@ -69,24 +71,29 @@ def _commonest(gaps: IntArray) -> int | None:
 
 
 def _distance(places: IntArray, nights: IntArray) -> IntArray:
-    """How far each place is from the nearest night."""
+    """The distance of each place from the nearest night."""
     after = np.clip(np.searchsorted(nights, places), 1, len(nights) - 1)
     nearest: IntArray = np.minimum(np.abs(places - nights[after - 1]), np.abs(places - nights[after]))
     return nearest
 
 
-def _is_usual(asked: IntArray, nights: IntArray, gap: int, by_clock: bool, grid: TimeGrid) -> BoolArray:
-    """Whether there was a night at that time of the week, in the newest weeks; True where no week is known."""
+def _is_usual(expected: IntArray, nights: IntArray, gap: float) -> BoolArray:
+    """Whether the newest weeks had a night at that time of the week; True where less than a week is known.
+
+    Args:
+        expected: Shape (n,), local times in microseconds.
+        nights: Those of the nights that were run, ascending.
+        gap: Distance between nights, in microseconds.
+    """
     nights = nights[nights >= nights[-1] - _WEEKS_BACK * WEEK]
-    length = gap if by_clock else gap * grid.step_seconds * 1e6
-    if length > WEEK or nights[-1] - nights[0] < WEEK or not len(asked):
-        return np.ones(len(asked), bool)
+    if gap > WEEK or nights[-1] - nights[0] < WEEK or not len(expected):
+        return np.ones(len(expected), bool)
     times = np.unique(nights % WEEK)
     around = np.concatenate([times[-1:] - WEEK, times, times[:1] + WEEK])
-    usual: BoolArray = 2 * _distance(asked % WEEK, around) < length
+    usual: BoolArray = 2 * _distance(expected % WEEK, around) < gap
     return usual
 
 
 def _clock(grid: TimeGrid, index: IntArray) -> IntArray:
-    """What the zone's clock shows, in microseconds since 1970."""
+    """Local times of grid positions, in microseconds since 1970."""
     return np.asarray(grid.to_local(index)).astype("datetime64[us]").astype(np.int64)

@@ -1,4 +1,4 @@
-"""What the calendar says about each step of a grid, as numbers a network can read."""
+"""Calendar features of each step of a grid, as numbers that a network can read."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def calendar_features(grid: TimeGrid, first_index: int, last_index: int) -> tupl
     | years | none |
 
     Args:
-        grid: The grid; the features are those of its zone's clock.
+        grid: The grid; the features follow the local time of its zone.
         first_index: The first position.
         last_index: The last position.
 

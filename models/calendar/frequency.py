@@ -1,4 +1,4 @@
-"""What a frequency alias means: what is counted, how long a step is, and where the count begins."""
+"""The meaning of a frequency alias: what is counted, how long a step is, and where the count begins."""
 
 from __future__ import annotations
 
@@ -25,11 +25,10 @@ class Rule(NamedTuple):
     """How positions are counted, from 1970-01-01.
 
     Attributes:
-        unit: What is counted: time that has passed ("elapsed"), time on the zone's clock ("clock"),
-            business days, or months.
+        unit: What is counted: elapsed time, time on the zone's clock, business days, or months.
         size: Length of a step: microseconds, business days or months.
         phase: Where position 0 lies, in the same unit.
-        at_end: Whether a position is the last day of its months, not the first.
+        at_end: Whether a position is the last day of its months instead of the first.
     """
 
     unit: Literal["elapsed", "clock", "business", "month"]
@@ -42,7 +41,7 @@ def rule_of(frequency: str, zone: ZoneOffsets) -> Rule:
     """How steps of a pandas offset alias are counted in a zone.
 
     Raises:
-        ValueError: where the alias is unknown, or a grid cannot be made of it.
+        ValueError: where the alias is unknown, or no grid can be made of it.
 
     >>> from models.calendar.zones import zone_offsets
     >>> rule_of("QE", zone_offsets("UTC"))
@@ -63,23 +62,23 @@ def rule_of(frequency: str, zone: ZoneOffsets) -> Rule:
         return Rule("clock", offset.n * DAY)
     size = offset.nanos // 1_000
     shifts = zone.recent
-    # A zone that changed sides of the date line skipped a day, and its clock went on as before.
+    # A zone that crossed the date line skipped a day; the hours of its clock did not change.
     moves = np.abs(np.diff(shifts)) % DAY
-    # A step shorter than a move would have two positions at the instant of a skipped hour.
+    # A step shorter than a change of the clocks would have two positions at the instant of a skipped hour.
     if (moves % size).any() and size > moves.max() and DAY % size == 0:
         return Rule("clock", size)
     return Rule("elapsed", size, int(-shifts[-1] % size))
 
 
 def _offset(frequency: str) -> pd.offsets.BaseOffset:
-    """The pandas offset of an alias that a grid can be made of."""
+    """The pandas offset of an alias of which a grid can be made."""
     remedy = "use s, min, h, D, B, W-MON, MS, ME, QS, QE, YS, YE or a multiple such as 15min"
     letters = frequency.strip().lstrip("0123456789")
     if letters in OLD_ALIASES:
         remedy = f"pandas now writes {OLD_ALIASES[letters]}"
     try:
         with warnings.catch_warnings():
-            # Aliases on their way out of pandas are refused too.
+            # Aliases that pandas has deprecated are refused too.
             warnings.simplefilter("error")
             offset = pd.tseries.frequencies.to_offset(frequency)
     except (ValueError, TypeError, Warning) as error:
@@ -87,5 +86,5 @@ def _offset(frequency: str) -> pd.offsets.BaseOffset:
     fine = isinstance(offset, pd.offsets.Tick) and offset.nanos < 1_000 * SECOND
     known = isinstance(offset, pd.offsets.Tick) or offset.rule_code.partition("-")[0] in {*MONTHS_OF, "W", "B", "D"}
     if offset.n < 1 or fine or not known:
-        raise ValueError(f"frequency {frequency!r} is not one that can be forecast on; {remedy}.")
+        raise ValueError(f"frequency {frequency!r} makes no time grid; {remedy}.")
     return offset

@@ -1,8 +1,7 @@
-"""The time grid: timestamps to integers that differ by one from step to step, and back.
+"""The time grid: from timestamps to integers that differ by one from step to step, and back.
 
-Hours and minutes are counted as time that has passed, so a day on which the clocks change
-has 23 or 25 of them. Days, business days, weeks, months, quarters and years are counted on
-the calendar of the zone, whatever their length.
+Hours and minutes count elapsed time, so a day on which the clocks change has 23 or 25 hours. Days, business days,
+weeks, months, quarters and years are counted on the calendar of the zone, whatever their length.
 """
 
 from __future__ import annotations
@@ -25,11 +24,14 @@ from models.calendar.zones import EPOCH, ZoneOffsets, zone_names, zone_offsets
 class TimeGrid:
     """A regular grid of time in one zone.
 
-    Multiples such as 2h, 2W-MON or 2MS count from 1970-01-01, its week, its month. Steps that a
-    change of the clocks is no multiple of (2h in Madrid; h on Lord Howe, where clocks move by half an
-    hour) are counted on the zone's clock where they divide a day, so that they stay at the same hours.
-    A day that a zone never had (30 December 2011 in Apia) keeps its position, so that weekdays keep theirs:
-    no timestamp lies on it, and its instant is that of the next day.
+    Multiples such as 2h, 2W-MON or 2MS count from 1970-01-01, its week, its month.
+
+    Some changes of the clocks are not a whole number of steps: those of Madrid for 2h; those of Lord Howe, where clocks
+    move by half an hour, for h. Such steps are counted on the zone's clock if they divide a day, so that they stay at
+    the same hours.
+
+    A day that a zone skipped (30 December 2011 in Apia) keeps its position, so that weekdays keep theirs. No timestamp
+    lies on it, and its instant is that of the next day.
 
     Args:
         frequency: A pandas offset alias: s, min, h, D, B, W-MON, MS, ME, QS, QE, YS, YE or a multiple.
@@ -51,7 +53,7 @@ class TimeGrid:
             raise ValueError(
                 f"{self.time_zone!r} is not a time zone of the IANA database; use a name such as Europe/Madrid."
             )
-        # Reading the rule now makes a wrong frequency fail here, not at the first timestamp.
+        # A wrong frequency fails here, not at the first timestamp.
         _ = self.rule
 
     def to_index(
@@ -60,15 +62,15 @@ class TimeGrid:
         """Grid positions of timestamps, and which of them lie on the grid.
 
         Args:
-            timestamps: Shape (n,), microseconds count and what is finer is cut off. Those with a zone are
-                converted; those without are meant on the grid's own zone's clock. NaT lies off the grid.
-            again: Shape (n,): of timestamps without a zone in an hour that comes twice, those of the second
-                time. Left out, all are of the first.
+            timestamps: Shape (n,), to the microsecond; finer parts are cut off. Those with a zone are converted; those
+                without are read on the clock of the grid's zone. NaT lies off the grid.
+            again: Shape (n,): whether a timestamp without a zone, in an hour that the clocks showed twice, is of the
+                second time. None: all are of the first.
 
         Returns:
-            Shape (n,) each: the newest position not after the timestamp (0 for NaT), and whether it is the
-            timestamp's own. A midnight that comes twice is its day's own both times. An hour that the clocks
-            skipped lies off the grid, at the first instant after it.
+            Shape (n,) each: the newest position that is not after the timestamp (0 for NaT), and whether the timestamp
+            lies on that position. A midnight that the clocks showed twice lies on its day both times. An hour that they
+            skipped lies off the grid; its position is that of the first instant after it.
         """
         aware = isinstance(timestamps, pd.DatetimeIndex) and timestamps.tz is not None
         moments = _microseconds(timestamps)
@@ -85,26 +87,26 @@ class TimeGrid:
             on_grid[rest] = self._position(index[rest]) == self._offsets.to_clock(time[rest])
         else:
             index = self._count(time)
-            on_grid = self._came(index) & (self._position(index) == time)
+            on_grid = self._existed(index) & (self._position(index) == time)
         return np.where(missing, 0, index), on_grid & ~missing
 
     def to_utc(self, index: npt.ArrayLike) -> DatetimeArray:
         """UTC instants of grid positions, datetime64[us], in the shape of `index`.
 
-        A day is the instant of its midnight in the zone, or the first instant after it where the clocks
-        skipped midnight. `to_index` of these, marked as UTC, gives `index` back, but for days that never came.
+        The instant of a day is its midnight in the zone, or the first instant after it if the clocks skipped midnight.
+        `to_index` of these instants, as UTC, gives `index` back, except for days that the zone skipped.
         """
         return self._utc(np.asarray(index, np.int64)).astype("datetime64[us]")
 
     def to_local(self, index: npt.ArrayLike) -> pd.DatetimeIndex:
-        """What the zone's clock shows at grid positions of shape (n,), without a zone."""
+        """The local times of grid positions of shape (n,), as the zone's clock shows them, without a zone."""
         position = self._position(np.asarray(index, np.int64))
         clock = self._offsets.to_clock(position) if self.rule.unit == "elapsed" else position
         return pd.DatetimeIndex(clock.astype("datetime64[us]"))
 
     @property
     def repeated(self) -> tuple[IntArray, IntArray]:
-        """Stretches of the zone's clock that hold two positions for each time, as microseconds since 1970.
+        """The stretches of local time that hold two positions for each time, as microseconds since 1970.
 
         Shape (stretch,) each, oldest first: where they begin, and where they end (excluded).
         """
@@ -113,10 +115,10 @@ class TimeGrid:
         return (begin[twice], end[twice]) if self.rule.unit == "elapsed" else (begin[:0], end[:0])
 
     def past_repeat(self, instant: datetime) -> datetime:
-        """The bound for rows whose timestamps name no zone, so that none up to `instant` is left out.
+        """The bound that includes every row up to `instant` whose timestamp names no zone.
 
-        Where the clocks go back, a row from before may show a later time than one from after: within such
-        an hour the bound is the end of its second pass, and elsewhere the instant itself.
+        When the clocks go back, an earlier row can show a later time. So within such an hour the bound is the end of
+        its second pass; otherwise it is the instant itself.
         """
         microsecond = timedelta(microseconds=1)
         return EPOCH + self._offsets.past_repeat((instant.astimezone(UTC) - EPOCH) // microsecond) * microsecond
@@ -131,7 +133,7 @@ class TimeGrid:
 
     @property
     def step_seconds(self) -> float:
-        """Length of a step in seconds; the mean over many years where steps differ in length."""
+        """Length of a step in seconds; its mean over many years where steps differ in length."""
         unit, size, *_ = self.rule
         if unit == "business":
             return size * 7 / 5 * 86_400
@@ -146,7 +148,7 @@ class TimeGrid:
 
     @property
     def default_season_lengths(self) -> tuple[int, ...]:
-        """The seasons that people's doings follow, in steps, shortest first; (1,) where there is none.
+        """The usual seasons of human activity, in steps, shortest first; (1,) where there is none.
 
         >>> TimeGrid("15min").default_season_lengths, TimeGrid("MS").default_season_lengths
         ((96, 672), (12,))
@@ -164,7 +166,7 @@ class TimeGrid:
             cycles = [DAY, 7 * DAY]
         else:
             cycles = [7 * DAY]
-        # A cycle that is no whole number of steps comes round after several of them: 2D has a season of 7.
+        # A cycle that is not a whole number of steps repeats after several cycles: 2D has a season of 7 steps.
         return tuple(sorted({cycle // gcd(cycle, size) for cycle in cycles}))
 
     @cached_property
@@ -177,7 +179,7 @@ class TimeGrid:
         return zone_offsets(self.time_zone)
 
     def _count(self, time: IntArray) -> IntArray:
-        """The newest positions not after `time`, which is UTC for "elapsed" and the zone's clock otherwise."""
+        """The newest positions that are not after `time`: UTC for "elapsed", local time otherwise."""
         unit, size, phase, at_end = self.rule
         if unit == "business":
             day = time // DAY + MONDAY
@@ -189,7 +191,7 @@ class TimeGrid:
         return (time - phase) // size
 
     def _position(self, index: IntArray) -> IntArray:
-        """Microseconds of positions: UTC for "elapsed", the zone's clock otherwise."""
+        """Microseconds of positions since 1970: UTC for "elapsed", local time otherwise."""
         unit, size, phase, at_end = self.rule
         if unit == "business":
             day = index * size
@@ -199,8 +201,8 @@ class TimeGrid:
             return month.astype("datetime64[us]").astype(np.int64) - at_end * DAY
         return index * size + phase
 
-    def _came(self, index: IntArray) -> BoolArray:
-        """Whether positions on the clock came at all: False where the zone went on to the next one instead."""
+    def _existed(self, index: IntArray) -> BoolArray:
+        """Whether positions in local time existed; False where the zone skipped them."""
         if self.rule.unit != "clock" or np.diff(self._offsets.offsets).max(initial=0) < self.rule.size:
             return np.ones(index.shape, bool)
         return self._utc(index) < self._utc(index + 1)

@@ -1,4 +1,4 @@
-"""Public holidays of countries and regions, as numbers a network can read; the package `holidays` knows the days."""
+"""Public holidays of countries and regions, as numbers that a network can read; the package `holidays` lists them."""
 
 from __future__ import annotations
 
@@ -11,20 +11,23 @@ from models.arrays import DatetimeArray, Float32Array, IntArray
 from models.calendar.frequency import DAY
 from models.calendar.grid import TimeGrid
 
-# A holiday is rare: so large, its one day in thirty speaks as loudly as a covariate of standard deviation 1.
+# A holiday is one day in thirty: with this value it counts as much as a covariate of standard deviation 1.
 PRESENT = 5.0
 
 
 def check_place(place: str) -> str:
-    """A country, or a country and one of its regions, as the package `holidays` writes them; gives it back.
+    """Check that a place is a country, or a country and one of its regions, as the package `holidays` writes them.
+
+    Returns:
+        The place.
 
     Raises:
-        ValueError: where the country or the region is unknown; names near ones.
+        ValueError: where the country or the region is unknown; names similar ones.
 
     >>> check_place("ES-MD")
     'ES-MD'
     """
-    # A third of a second: only a job that asks for holidays waits for it.
+    # Importing it takes a third of a second: only a job with holidays waits for it.
     import holidays
     from holidays.registry import COUNTRIES
 
@@ -34,38 +37,38 @@ def check_place(place: str) -> str:
     except (NotImplementedError, TypeError):
         codes = {each: codes[1] for name, codes in COUNTRIES.items() for each in (name, *codes)}
         raise ValueError(
-            f"no holidays are known of the country {country!r}; write its two letters, such as "
-            f"{_near(country, codes) or 'ES or US'}"
+            f"no holidays are known for the country {country!r}; write its two letters, such as "
+            f"{_similar(country, codes) or 'ES or US'}"
         ) from None
     regions = {each: each for each in known.subdivisions} | known.subdivisions_aliases
     if dash and region not in regions:
-        near, there = _near(region, regions), ", ".join(known.subdivisions) or "none"
-        remedy = f"near ones: {near}" if near else f"it has {there}"
-        raise ValueError(f"no holidays are known of the region {region!r} of {country}; {remedy}")
+        similar, every = _similar(region, regions), ", ".join(known.subdivisions)
+        remedy = f"similar ones are {similar}" if similar else f"its regions are {every}" if every else "it has none"
+        raise ValueError(f"no holidays are known for the region {region!r} of {country}; {remedy}")
     return place
 
 
-def _near(name: str, known: dict[str, str]) -> str:
-    """What may have been meant, by what it may be called; "" where nothing is like it."""
-    folded = {each.casefold(): meant for each, meant in known.items()}
+def _similar(name: str, known: dict[str, str]) -> str:
+    """The codes whose names are similar to a name; "" where there are none."""
+    folded = {each.casefold(): code for each, code in known.items()}
     return ", ".join(dict.fromkeys(folded[each] for each in get_close_matches(name.casefold(), list(folded), n=3)))
 
 
 def holiday_features(
     grid: TimeGrid, first_index: int, last_index: int, places: Sequence[str]
 ) -> tuple[Float32Array, tuple[str, ...]]:
-    """What the holidays of some places say about the grid positions from `first_index` to `last_index`, both included.
+    """Holiday features of the grid positions from `first_index` to `last_index`, both included.
 
-    For steps of a day or less, and business days: whether the step's day is a holiday, and whether the days (the
-    steps, for business days) before and after it are. For longer steps: how many holidays fall into the step.
-    Weeks and steps that are named by the end of their month end with the day that names them; others begin with it.
-    Holidays on a weekend say nothing of business days.
+    For steps of a day or less, and for business days: whether the step's day is a holiday, and whether the days (for
+    business days: the steps) before and after it are. For longer steps: how many holidays fall into the step. Weeks,
+    and steps named by the end of their month, end with the day that names them; others begin with it. Holidays on a
+    weekend do not count for business days.
 
     Args:
         grid: The grid; days are those of its zone.
         first_index: The first position.
         last_index: The last position.
-        places: From `check_place`, one at least.
+        places: At least one, as `check_place` takes them.
 
     Returns:
         Shape (last_index - first_index + 1, feature), float32, each holiday counted as `PRESENT`, and the features'
@@ -103,7 +106,7 @@ def _days_of(grid: TimeGrid, index: IntArray) -> tuple[DatetimeArray, DatetimeAr
 
 
 def _holidays(place: str, begin: np.datetime64, end: np.datetime64) -> DatetimeArray:
-    """The public holidays of a place, sorted, of all years that the days from `begin` to `end` touch."""
+    """The public holidays of a place, sorted, in all years from that of `begin` to that of `end`."""
     import holidays
 
     country, _, region = place.partition("-")

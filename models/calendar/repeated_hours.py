@@ -1,7 +1,7 @@
-"""Which rows of an hour that the clocks showed twice are of the second time.
+"""Which rows of an hour that the clocks showed twice belong to the second time.
 
-A timestamp without a zone does not say it. The rows do, where a series has two of one clock time: how
-many there are says that both hours were kept, and their order in the source which is which.
+A timestamp without a zone cannot tell. The rows of a series can: two rows of one local time show that the source keeps
+both hours, and their order in the source shows which is which.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from models.calendar.grid import TimeGrid
 def second_pass(moments: DatetimeArray, series: IntArray, grid: TimeGrid) -> tuple[BoolArray, BoolArray]:
     """Rows that belong to the second time that the clocks showed an hour.
 
-    Two rows of one series and clock time are the two times, in the order of the source, or against it where
-    the rows around them come newest first. Where the rows of such an hour go back in time once, all that
-    follow are of the second time, those without a twin too. Elsewhere a row alone is of the first time.
-    Three rows of one time, and pairs among rows that mostly come in pairs, are no two times but duplicates.
+    Two rows of one series and local time are the two times, in the order of the source; in the reverse order where the
+    rows around them come newest first. If the rows of such an hour go back in time once, all rows after that belong to
+    the second time, also those without a twin. Otherwise a single row belongs to the first time. Three rows of one
+    time are duplicates, and so are pairs among rows that mostly come in pairs.
 
     Args:
         moments: Shape (row,), datetime64[us] without a zone, in the order of the source.
         series: Shape (row,), the series of each.
-        grid: The grid, in whose zone the timestamps are meant.
+        grid: The grid, in whose zone the timestamps are read.
 
     Returns:
-        Shape (row,) each: whether a row is of the second time, and whether it was only taken for it because
-        it came later in the source, among rows of its series that are in no order of time.
+        Shape (row,) each: whether a row belongs to the second time; and whether that is in doubt, because the rows of
+        its series are in no order of time, and only its later place in the source speaks for it.
 
     >>> clock = np.array(["2024-10-27T01", "2024-10-27T02", "2024-10-27T02", "2024-10-27T03"], "M8[us]")
     >>> second_pass(clock, np.zeros(4, int), TimeGrid("h", "Europe/Madrid"))[0]
@@ -45,7 +45,7 @@ def second_pass(moments: DatetimeArray, series: IntArray, grid: TimeGrid) -> tup
 
 
 def near_repeats(moments: DatetimeArray, grid: TimeGrid) -> BoolArray:
-    """Rows that `second_pass` looks at: of an hour that comes twice, and as long before and after it; shape (row,)."""
+    """Rows that `second_pass` looks at: in an hour shown twice, and in as much time before and after; shape (row,)."""
     begin, end = grid.repeated
     clock = moments.astype(np.int64)
     first, last = 2 * begin - end, np.maximum.accumulate(2 * end - begin)
@@ -54,7 +54,7 @@ def near_repeats(moments: DatetimeArray, grid: TimeGrid) -> BoolArray:
 
 
 def _second_of(clock: IntArray, series: IntArray, begin: int, end: int) -> tuple[BoolArray, BoolArray]:
-    """As `second_pass`, of the rows of one such hour and as long before and after it."""
+    """As `second_pass`, for the rows of one such hour and of as much time before and after it."""
     ids, series = np.unique(series, return_inverse=True)
     hour = (clock >= begin) & (clock < end)
     twin, count = _same_times(clock, series)
@@ -83,7 +83,7 @@ def _second_of(clock: IntArray, series: IntArray, begin: int, end: int) -> tuple
 
 
 def _same_times(clock: IntArray, series: IntArray) -> tuple[BoolArray, IntArray]:
-    """Of each row: whether another one before it has its series and time, and how many do with itself."""
+    """For each row: whether an earlier one has its series and time, and how many rows have them in all."""
     order = np.lexsort((clock, series))
     same = np.zeros(len(order), bool)
     same[1:] = (np.diff(series[order]) == 0) & (np.diff(clock[order]) == 0)
@@ -95,16 +95,16 @@ def _same_times(clock: IntArray, series: IntArray) -> tuple[BoolArray, IntArray]
 
 
 def _mostly_doubled(series: IntArray, twin: BoolArray, count: int) -> BoolArray:
-    """Series of whose times around the hour most came again: they were loaded twice. Shape (series,)."""
+    """Series whose times around the hour mostly occur twice: they were loaded twice. Shape (series,)."""
     doubled = np.bincount(series, twin, minlength=count)
     times = np.bincount(series, ~twin, minlength=count)
     return 2 * doubled > times
 
 
 def _order(clock: IntArray, series: IntArray, count: int, begin: int, end: int) -> tuple[BoolArray, BoolArray]:
-    """Whether a series' rows before, within and after the hour follow each other in the source, and backwards.
+    """Whether a series' rows before, within and after the hour are in order in the source, and whether newest first.
 
-    Shape (series,) each. A series without rows before and after is taken to be in order, oldest first.
+    Shape (series,) each. A series without rows before and after counts as in order, oldest first.
     """
     row = np.arange(len(clock))
     part = (clock >= begin).astype(np.int64) + (clock >= end)

@@ -1,7 +1,7 @@
-"""What a zone's clock shows, for millions of instants at once.
+"""Conversion between UTC and the local time of a zone, for millions of instants at once.
 
-pandas asks `zoneinfo` for one instant at a time, microseconds each. A zone changes its
-offset a few hundred times in two centuries, so the changes are found once and looked up.
+pandas asks `zoneinfo` for one instant at a time, which takes microseconds. A zone changes its offset a few hundred
+times in two centuries, so the changes are found once and looked up.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from models.arrays import BoolArray, IntArray
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FIRST, LAST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2101, 1, 1, tzinfo=UTC)
-# Offsets in force before are history: local mean times of odd seconds, half hours given up.
+# Offsets before this do not matter today: local mean times with seconds, or half hours that were abolished.
 RECENT = datetime(1990, 1, 1, tzinfo=UTC)
-# No zone has gone back to its former offset sooner; asking every day finds the same changes in all of them.
+# No zone has returned to its former offset sooner: looking every day finds the same changes in all zones.
 LOOK_EVERY = timedelta(days=5)
 
 
 @dataclass(frozen=True)
 class ZoneOffsets:
-    """A zone's offsets from UTC between 1900 and 2100; before and after, the first and the last one hold.
+    """A zone's offsets from UTC between 1900 and 2100. Before and after, the first and the last one apply.
 
     Attributes:
-        changes: Shape (change,), UTC microseconds since 1970 from which the next offset holds.
-        offsets: Shape (change + 1,), microseconds that the clock is ahead of UTC.
+        changes: Shape (change,), UTC microseconds since 1970 from which the next offset applies.
+        offsets: Shape (change + 1,), microseconds by which local time is ahead of UTC.
     """
 
     changes: IntArray
@@ -37,27 +37,31 @@ class ZoneOffsets:
 
     @property
     def recent(self) -> IntArray:
-        """The offsets that have held since 1990."""
+        """The offsets since 1990."""
         return self.offsets[np.searchsorted(self.changes, _since_epoch(RECENT), side="right") :]
 
     def to_clock(self, utc: IntArray) -> IntArray:
-        """What the clock shows at UTC instants; microseconds since 1970."""
+        """Local times of UTC instants, in microseconds since 1970."""
         return utc + self.offsets[np.searchsorted(self.changes, utc, side="right")]
 
     def furthest_clock(self, utc: IntArray) -> IntArray:
-        """The latest time that the clock has shown up to UTC instants: an hour set back counts as its end."""
+        """The latest local time that the clock had shown by each UTC instant."""
         change = np.searchsorted(self.changes, utc, side="right")
         before = np.concatenate([[np.iinfo(np.int64).min], self._changes_on_clock - 1])
-        shown: IntArray = np.maximum(utc + self.offsets[change], before[change])
-        return shown
+        latest: IntArray = np.maximum(utc + self.offsets[change], before[change])
+        return latest
 
     def from_clock(self, clock: IntArray, again: BoolArray | None = None) -> tuple[IntArray, BoolArray]:
-        """UTC instants of what a clock showed, and whether it ever showed that.
+        """UTC instants of local times, and whether the clock ever showed them.
 
-        Times shown twice are the first ones, or the second where `again` says so; times that were skipped
-        become the instant of the change.
+        Args:
+            clock: Shape (n,), microseconds since 1970.
+            again: Shape (n,), whether a time that was shown twice is of the second time; None for the first.
+
+        Returns:
+            Shape (n,) each. A time that was skipped becomes the instant of the change.
         """
-        # In terms of the clock, a change comes when the old offset's time is reached, be it forward or back.
+        # In local time, a change happens when the time of the old offset is reached, whether it goes forward or back.
         change = np.searchsorted(self._changes_on_clock, clock, side="right")
         utc = clock - self.offsets[change]
         earliest = self._starts[change]
@@ -69,37 +73,37 @@ class ZoneOffsets:
 
     @property
     def repeated(self) -> tuple[IntArray, IntArray]:
-        """First and last (excluded) microsecond of each stretch that the clock showed twice, oldest first."""
+        """First and last (excluded) microsecond of each stretch of local time that was shown twice, oldest first."""
         back = np.flatnonzero(np.diff(self.offsets) < 0)
         return self.changes[back] + self.offsets[back + 1], self._changes_on_clock[back]
 
     def past_repeat(self, utc: int) -> int:
-        """The last microsecond of the second pass where an instant lies in either pass; elsewhere the instant."""
+        """The last microsecond of the second pass if an instant lies in either pass; otherwise the instant."""
         back = np.diff(self.offsets) < 0
         length = -np.diff(self.offsets)
-        lies = back & (self.changes - length <= utc) & (utc < self.changes + length)
-        return int((self.changes + length)[lies][0] - 1) if lies.any() else utc
+        inside = back & (self.changes - length <= utc) & (utc < self.changes + length)
+        return int((self.changes + length)[inside][0] - 1) if inside.any() else utc
 
     @cached_property
     def _changes_on_clock(self) -> IntArray:
-        """What the clock was about to show at each change, shape (change,)."""
+        """The local time that the old offset gives at each change, shape (change,)."""
         return self.changes + self.offsets[:-1]
 
     @cached_property
     def _starts(self) -> IntArray:
-        """The instant from which each offset holds, shape (change + 1,)."""
+        """The instant from which each offset applies, shape (change + 1,)."""
         return np.concatenate([[np.iinfo(np.int64).min], self.changes]).astype(np.int64)
 
 
 @cache
 def zone_names() -> frozenset[str]:
-    """Every name of the IANA database; asking `zoneinfo` walks through hundreds of files each time."""
+    """Every name of the IANA database; `zoneinfo` would read hundreds of files each time."""
     return frozenset(available_timezones())
 
 
 @lru_cache(maxsize=64)
 def zone_offsets(time_zone: str) -> ZoneOffsets:
-    """The offsets of a zone of the IANA database, found by asking `zoneinfo` every few days."""
+    """The offsets of a zone of the IANA database, found by trying `zoneinfo` every few days."""
     zone = ZoneInfo(time_zone)
 
     def offset(at: datetime) -> timedelta:

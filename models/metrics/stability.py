@@ -1,4 +1,4 @@
-"""How much forecasts change from one night to the next: what a reader sees who plans by them every day."""
+"""Instability: how much forecasts of the same day change from one night to the next (Van Belle et al. 2023)."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ METRIC = "instability"
 
 
 def changes(tonight: FloatArray, before: FloatArray, gap: int, unit: FloatArray) -> FloatArray:
-    """How far tonight's forecast of each day lies from that of an earlier night.
+    """How far tonight's forecast of each day lies from an earlier night's.
 
     Args:
-        tonight: Shape (series, horizon), forecasts of tonight; NaN where there is none.
-        before: Shape (series, horizon of then), those of the earlier night.
-        gap: Steps from the cutoff of then to tonight's, 1 at least.
+        tonight: Shape (series, horizon), tonight's forecasts; NaN where there is none.
+        before: Shape (series, earlier horizon), those of the earlier night.
+        gap: Steps from the earlier cutoff to tonight's; at least 1.
         unit: Shape (series,), each series' seasonal error.
 
     Returns:
-        Shape (series, horizon), |difference| in units of the series' own; NaN where one of the two has no forecast of
+        Shape (series, horizon), |difference| in units of each series; NaN where one of the nights has no forecast of
         that day.
 
     >>> changes(np.array([[4.0, 6.0]]), np.array([[1.0, 5.0]]), 1, np.array([2.0]))
@@ -47,14 +47,14 @@ def instability_scores(model: FloatArray, naive: FloatArray, mask: BoolArray) ->
         mask: Shape (series,).
 
     Returns:
-        Means over series (and steps), of those steps alone that the two nights share.
+        Means over series (and steps), for those steps only that the two nights share.
     """
-    mine, other = model[mask], naive[mask]
+    of_model, of_naive = model[mask], naive[mask]
     columns = [slice(None), *(slice(step, step + 1) for step in range(model.shape[1]))]
-    known = np.count_nonzero(~np.isnan(mine), axis=0)
+    known = np.count_nonzero(~np.isnan(of_model), axis=0)
     n = [int(known.sum()), *known.tolist()]
     return [
-        Score(METRIC, step, mean_change(mine[:, at]), mean_change(other[:, at]), n[step])
+        Score(METRIC, step, mean_change(of_model[:, at]), mean_change(of_naive[:, at]), n[step])
         for step, at in enumerate(columns)
         if n[step]
     ]

@@ -1,4 +1,4 @@
-"""The shapes that everyone speaks in: a panel of series, a forecast, a summary of older history.
+"""The data structures that all wings share: a panel of series, a forecast, a summary of older history.
 
 Its face: `Panel`, `Forecast`, `HistorySummary`.
 """

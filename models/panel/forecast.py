@@ -1,4 +1,4 @@
-"""What a night says about the future of every series."""
+"""The forecast of one night."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from models.arrays import FloatArray, StringArray
 
 @dataclass(frozen=True)
 class Forecast:
-    """Forecasts of every series for every step, beside the seasonal naive of the same night.
+    """Forecasts of every series for every step, and the seasonal naive of the same night.
 
     Attributes:
         series_ids: Shape (series,).
-        quantile_levels: Shape (level,), ascending; always holds 0.5.
-        quantiles: Shape (series, horizon, level), in the series' units; never NaN, never crossing.
+        quantile_levels: Shape (level,), ascending, with 0.5 among them.
+        quantiles: Shape (series, horizon, level), in the series' units; not NaN, and not crossing.
         mean: Shape (series, horizon).
         baseline: Shape (series, horizon), the seasonal naive of this cutoff.
         source: Shape (series,), "model" or "fallback".
-        reason: Shape (series,), why the fallback was taken, "" where the model forecast.
+        reason: Shape (series,), why the fallback forecast it; "" where the model did.
     """
 
     series_ids: StringArray
@@ -33,11 +33,11 @@ class Forecast:
 
     @property
     def median(self) -> FloatArray:
-        """Shape (series, horizon)."""
+        """The quantile at level 0.5, shape (series, horizon)."""
         return self.quantiles[:, :, int(np.flatnonzero(self.quantile_levels == 0.5)[0])]
 
     def of(self, series: slice) -> Forecast:
-        """The forecast of some of the series, a view."""
+        """The forecast of some of the series; its arrays are views."""
         return Forecast(
             series_ids=self.series_ids[series],
             quantile_levels=self.quantile_levels,
@@ -52,7 +52,7 @@ class Forecast:
 def mean_of_quantiles(quantiles: FloatArray, quantile_levels: FloatArray) -> FloatArray:
     """The mean of a distribution of which only some quantiles are known.
 
-    The quantile function is taken as straight between the levels and flat beyond the outermost ones.
+    The quantile function is linear between the levels, and flat beyond the outermost ones.
 
     Args:
         quantiles: Shape (..., level), ascending.

@@ -1,4 +1,4 @@
-"""What must be known of old history by a night that reads only the newest: a few numbers for each series."""
+"""A summary of old history, a few numbers for each series: with it, a night needs to read only the newest rows."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from models.panel.positions import LATEST
 class HistorySummary:
     """A panel up to one step, in a few numbers for each series.
 
-    Whoever has it and all rows that are newer than a season before that step has what the whole panel says of counts
-    and of seasonal changes, and each place of the season with its newest value.
+    The summary and all rows from a season before that step give the same counts and seasonal changes as the whole
+    panel, and the newest value of each place of the season.
 
     Attributes:
-        until: Grid position of the last step that it tells of.
+        until: Grid position of the last step that is summarised.
         season_length: In steps.
-        series_ids: Shape (series,), sorted; those without a value up to `until` too.
+        series_ids: Shape (series,), sorted; series without a value up to `until` are among them.
         first: Shape (series,), grid position of the oldest value; LATEST where there is none up to `until`.
         observed: Shape (series,), number of values.
         change: Shape (series,), sum of |y(t) - y(t - season)|.
         changes: Shape (series,), number of these differences.
-        old_series: Shape (old,), rows of series in which the newest value of some place of the season lies a whole
-            season or more before `until`, ascending.
-        old_index: Shape (old,), grid positions of those values, ascending in each series.
-        old_value: Shape (old,), these values.
+        old_series: Shape (old,), row of the series of each old value, ascending. A value is old if it is the newest of
+            its place of the season and lies a season or more before `until`.
+        old_index: Shape (old,), grid positions of the old values, ascending in each series.
+        old_value: Shape (old,), the old values.
         static: Column name to one category per series, as `Panel.static`.
         static_numbers: As `Panel.static_numbers`.
     """
@@ -62,11 +62,11 @@ class HistorySummary:
             place = np.flatnonzero(~np.isnan(values))
             series = np.searchsorted(offsets, place, side="right") - 1
             index = panel.cutoff_index + 1 - offsets[series + 1] + place
-            told = index <= until
-            place, series, index = place[told], series[told], index[told]
+            covered = index <= until
+            place, series, index = place[covered], series[covered], index[covered]
             observed[rows] = np.bincount(series, minlength=rows.stop - rows.start)
             np.minimum.at(first[rows], series, index)
-            # Most series have their whole season there, and nothing older is needed of them.
+            # Most series have all places of their newest season, and nothing older is needed of them.
             recent = np.bincount(series[index > until - season], minlength=rows.stop - rows.start)
             lacking = recent[series] < season
             kept = np.flatnonzero(lacking)[_newest_of_each(series[lacking], index[lacking] % season)]
@@ -91,11 +91,11 @@ class HistorySummary:
 
 @dataclass(frozen=True)
 class Window:
-    """What a night reads that does not read everything.
+    """The part of the history that a night reads, and the summary of the rest.
 
     Attributes:
-        since: Grid position from which all rows count; a season before `summary.until`, or earlier.
-        summary: Of what is older.
+        since: Grid position from which all rows are used; a season before `summary.until`, or earlier.
+        summary: The summary of what is older.
     """
 
     since: int
@@ -105,30 +105,29 @@ class Window:
         if self.since > self.summary.until - self.summary.season_length:
             raise ValueError(
                 f"Rows from grid position {self.since} on and a summary until {self.summary.until} leave a gap; read "
-                f"from {self.summary.until - self.summary.season_length} on at least."
+                f"rows from {self.summary.until - self.summary.season_length} on, or earlier."
             )
 
     @property
     def read_since(self) -> int:
-        """Grid position from which rows are read.
+        """Grid position from which rows are read: a season earlier than needed.
 
-        A season more than is needed, for a query may leave out the step of its bound, and an hour that came twice be
-        cut in two by it.
+        A query may exclude the step of its bound, and the bound may cut an hour that came twice in two.
         """
         return self.since - self.summary.season_length
 
     def place(self, series_ids: StringArray) -> IntArray:
-        """Where each series of the summary is among `series_ids`, which are sorted and hold all of them."""
+        """The position of each series of the summary among `series_ids`, which are sorted and hold all of them."""
         return np.asarray(np.searchsorted(series_ids, self.summary.series_ids), np.int64)
 
     def starts(self, series_ids: StringArray) -> IntArray:
-        """Shape of `series_ids`: grid position at which a panel begins each series; LATEST where its rows tell."""
+        """Grid position at which a panel begins each of `series_ids`; LATEST where the series begins with its rows."""
         starts = np.full(len(series_ids), LATEST)
         starts[self.place(series_ids)] = np.where(self.summary.first <= self.since, self.since, LATEST)
         return starts
 
     def observed_counts(self, panel: Panel) -> IntArray:
-        """Number of values of each series, old and new; shape (series,)."""
+        """Number of values of each series, old and new, shape (series,)."""
         counts = np.zeros(len(panel), np.int64)
         newer = panel.cutoff_index - self.summary.until
         for rows, values in panel.stretches():
@@ -141,10 +140,10 @@ class Window:
         return counts
 
     def with_old_values(self, panel: Panel) -> Panel:
-        """The panel with the values that the season needs of what is older, each at its step; NaN between.
+        """The panel with the old values of the summary, each at its step, and NaN between them.
 
         Args:
-            panel: Without covariates by step: these are laid out later.
+            panel: Without covariates that change with time; they are added later.
         """
         summary = self.summary
         old = summary.old_index < self.since
@@ -166,7 +165,7 @@ class Window:
         categories: dict[str, StringArray],
         numbers: Float32Array | None,
     ) -> tuple[dict[str, StringArray], Float32Array | None]:
-        """Categories and numbers of the series, those of the summary where the new rows say nothing."""
+        """Static categories and numbers of the series; those of the summary where the new rows have none."""
         place, known = self.place(series_ids), self.summary.static_numbers
         found = {}
         for name, column in categories.items():
@@ -182,19 +181,19 @@ class Window:
 def seasonal_changes(
     panel: Panel, season_length: int, nights: IntArray, after: int | None = None
 ) -> tuple[FloatArray, FloatArray]:
-    """Sum and number of each series' |y(t) - y(t - season)| as each night could know them.
+    """Sum and number of each series' |y(t) - y(t - season)|, up to the cutoff of each night.
 
     Args:
         panel: The series.
         season_length: In steps.
         nights: Shape (night,), grid positions of their cutoffs, ascending.
-        after: Only changes at steps after this grid position; all where None.
+        after: Count only changes at steps after this grid position; None for all.
 
     Returns:
         Both of shape (series, night).
     """
-    # Each pair goes to the first night that knew it, apart for each series: a running sum over
-    # all values would lose small series behind one of huge numbers.
+    # Each change is added to the first night that knew it, for each series apart: in a running sum over all values,
+    # small series after one of huge numbers would lose their digits.
     sums, counts = np.zeros((2, len(panel), len(nights) + 1))
     for rows, values in panel.stretches():
         offsets = panel.offsets[rows.start : rows.stop + 1] - panel.offsets[rows.start]
@@ -203,7 +202,7 @@ def seasonal_changes(
         earlier = np.flatnonzero(~np.isnan(change))
         owner = np.searchsorted(offsets, earlier + season_length, side="right") - 1
         index = panel.cutoff_index + 1 - (offsets[owner + 1] - earlier - season_length)
-        # The first season of a series would be compared with the end of the series before it.
+        # The first season of a series must not be compared with the end of the series before it.
         inside = earlier >= offsets[owner]
         if after is not None:
             inside &= index > after
@@ -216,7 +215,7 @@ def seasonal_changes(
 
 
 def _newest_of_each(series: IntArray, place: IntArray) -> IntArray:
-    """The last row of each series and place of the season, ascending."""
+    """The last row for each pair of a series and a place of the season, ascending."""
     if not len(series):
         return np.zeros(0, np.int64)
     key = series * (int(place.max()) + 1) + place

@@ -1,8 +1,8 @@
 """The panel: many series in one flat array, all ending at the cutoff.
 
-Series `i` holds the grid positions `cutoff_index - length(i) + 1 .. cutoff_index`; its
-values lie at `values[offsets[i]:offsets[i + 1]]`. Known-future covariates go `horizon`
-steps further, so series `i` starts there at `offsets[i] + i * horizon`.
+Series `i` covers the grid positions `cutoff_index - length(i) + 1 .. cutoff_index`; its values are
+`values[offsets[i]:offsets[i + 1]]`. Known-future covariates continue `horizon` steps further, so those of series `i`
+start at `offsets[i] + i * horizon`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from models.arrays import BoolArray, Float32Array, FloatArray, IntArray, StringArray
 from models.calendar.grid import TimeGrid
 
-# Values that are worked on at once where that takes several times their memory.
+# Values that are worked on at once where the work takes several times their memory.
 STRETCH = 1 << 20
 
 
@@ -30,10 +30,10 @@ class Panel:
         offsets: Shape (series + 1,); series `i` is `values[offsets[i]:offsets[i + 1]]`.
         series_ids: Shape (series,), strings, sorted.
         frequency: The grid's pandas offset alias.
-        time_zone: The zone in which the grid's days are meant.
+        time_zone: The zone of the grid's days.
         cutoff_index: Grid position of every series' last value (see `TimeGrid`).
         season_lengths: In steps, shortest first.
-        horizon: Steps that known-future covariates reach past the cutoff.
+        horizon: Steps after the cutoff for which known-future covariates are given.
         static: Column name to one category (string) per series, shape (series,).
         static_numbers: Shape (series, columns); NaN where unknown.
         static_number_names: The columns' names.
@@ -41,7 +41,7 @@ class Panel:
         known_future_names: The columns' names.
         observed_past: Shape (total, columns); NaN where unknown.
         observed_past_names: The columns' names.
-        holidays: Countries and regions whose public holidays matter to the series, see `public_holidays`.
+        holidays: Countries and regions whose public holidays the network sees, see `public_holidays`.
         refused: Series id to the reason why the model must not forecast it.
     """
 
@@ -67,7 +67,8 @@ class Panel:
         if self.offsets[-1] != len(self.values) or len(self.offsets) != len(self.series_ids) + 1:
             raise ValueError(
                 f"offsets {self.offsets.shape} ending at {self.offsets[-1]} do not cut {len(self.values)} values "
-                f"into {len(self.series_ids)} series; give series + 1 offsets, the last one the number of values."
+                f"into {len(self.series_ids)} series; give series + 1 offsets, the last one equal to the number of "
+                "values."
             )
 
     def __len__(self) -> int:
@@ -135,7 +136,7 @@ class Panel:
 
     @cached_property
     def constant(self) -> BoolArray:
-        """Where all observed values of a series are one and the same, shape (series,)."""
+        """Whether all observed values of a series are equal, shape (series,)."""
         constant = np.ones(len(self), bool)
         for rows, values in self.stretches():
             first = np.repeat(self.first_observed[rows].astype(np.float32), self.lengths[rows])
@@ -143,17 +144,17 @@ class Panel:
         return constant
 
     def stretches(self) -> Iterator[tuple[slice, Float32Array]]:
-        """Rows of some whole series at a time, and their values end to end.
+        """Some whole series at a time: their rows, and their values end to end.
 
-        What is computed on the way may take ten times as much memory as the values: this bounds it. A series that is
-        longer than a stretch comes whole.
+        Work on the values may take ten times their memory; stretches limit that. A series longer than a stretch is a
+        stretch of its own.
         """
         cuts = np.searchsorted(self.offsets, np.arange(0, self.offsets[-1], STRETCH))
         for first, last in pairwise(np.unique([0, *cuts, len(self)]).tolist()):
             yield slice(first, last), self.values[self.offsets[first] : self.offsets[last]]
 
     def _edges(self, rows: slice) -> IntArray:
-        """Where each of some series begins among their values, and where the last one ends."""
+        """Where each of some neighbouring series begins among their values, and where the last one ends."""
         return np.asarray(self.offsets[rows.start : rows.stop + 1] - self.offsets[rows.start])
 
     def series(self, i: int) -> Float32Array:
@@ -161,7 +162,7 @@ class Panel:
         return self.values[self.offsets[i] : self.offsets[i + 1]]
 
     def without(self, series_ids: Collection[str]) -> Panel:
-        """The panel without some series; itself where none of them is in it."""
+        """The panel without some series; the panel itself if it holds none of them."""
         keep = ~np.isin(self.series_ids, np.array(list(series_ids), dtype=str))
         if keep.all():
             return self
@@ -180,10 +181,10 @@ class Panel:
         )
 
     def part(self, series: slice) -> Panel:
-        """The panel of neighbouring series; its arrays are views of this one's.
+        """The panel of some neighbouring series; its arrays are views of this panel's.
 
         Args:
-            series: Their places, without a step; both ends given, the second one may lie beyond the last series.
+            series: Their rows, with both ends and without a step; the end may lie beyond the last series.
         """
         first, end = series.start, min(series.stop, len(self))
         begins, ends = int(self.offsets[first]), int(self.offsets[end])
@@ -202,7 +203,7 @@ class Panel:
         )
 
     def newest(self, steps: int) -> Panel:
-        """The panel with at most the last `steps` steps of every series; itself where none is longer."""
+        """The panel with at most the last `steps` steps of every series; the panel itself if none is longer."""
         kept = np.minimum(self.lengths, steps)
         if (kept == self.lengths).all():
             return self
@@ -226,8 +227,8 @@ class Panel:
         """The last `steps` values of every series, aligned at their end.
 
         Args:
-            steps: How many steps.
-            skip: How many of the newest steps to leave out first.
+            steps: Number of steps.
+            skip: Number of the newest steps to leave out first.
 
         Returns:
             Shape (series, steps), oldest first; NaN before a series began.
@@ -238,14 +239,14 @@ class Panel:
         return np.where(inside, rows, np.float32(np.nan)).astype(np.float32)
 
 
-def _count(those: BoolArray, edges: IntArray) -> IntArray:
-    """How many of each series' steps are `those`, shape (series,)."""
-    running = np.concatenate([[0], np.cumsum(those)])
+def _count(steps: BoolArray, edges: IntArray) -> IntArray:
+    """How many steps of each series are true, shape (series,)."""
+    running = np.concatenate([[0], np.cumsum(steps)])
     return np.asarray(np.diff(running[edges]), np.int64)
 
 
 def places_of(wanted: StringArray, known: StringArray) -> IntArray:
-    """Where ids stand among others, shape (wanted,); -1 where they do not.
+    """The positions of ids among others, shape (wanted,); -1 where an id is not among them.
 
     Args:
         wanted: Shape (wanted,).

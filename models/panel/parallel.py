@@ -1,4 +1,4 @@
-"""Work on blocks of series, every core on its own."""
+"""Work on blocks of series, one block on each core."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from threadpoolctl import ThreadpoolController
 from models.cores import cores_to_use
 from models.panel.panel import Panel
 
-# Series whose windows lie in a core's cache together, and as few as are worth a thread of their own.
+# The windows of so many series fit into a core's cache together; and the fewest series that are worth a thread.
 BLOCK, SMALLEST_BLOCK = 256, 32
 
 _linear_algebra = ThreadpoolController()
@@ -19,15 +19,16 @@ Answer = TypeVar("Answer")
 
 
 def in_blocks(panel: Panel, work: Callable[[Panel, int], Answer], most_values: int | None = None) -> list[Answer]:
-    """What `work` makes of each block of series of a panel and the place of its first one, in their order.
+    """The results of some work on blocks of series, in the order of the series.
 
-    NumPy lets go of Python while it computes, so threads do. Matrix products are small here: cores that share each
-    of them wait for one another longer than they compute.
+    Threads suffice, because NumPy releases Python's lock while it computes. Matrix products are small here: cores that
+    shared one would wait for each other longer than they compute, so each product runs on one core.
 
     Args:
         panel: The series.
-        work: Told a block, and the place of its first series.
-        most_values: Of a block, where each value takes working space; about that many, one series at the least.
+        work: Called with a block, and the row of its first series.
+        most_values: About how many values a block may hold, where the work takes memory for each; a block has at least
+            one series. None for no limit.
     """
     cores = cores_to_use()
     size = min(max(-(-len(panel) // cores), SMALLEST_BLOCK), BLOCK)

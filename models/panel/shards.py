@@ -1,15 +1,15 @@
-"""A panel in shards: some series at a time, so that what is computed from them is never there for all at once."""
+"""A panel in shards: some series at a time, so that results for all series never need memory at once."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 SHARD_SERIES = 4_096
-"""Series of one shard where nobody says otherwise: two full batches of the network."""
+"""Default number of series in a shard: two full batches of the network."""
 
 
 def shards(series: int, size: int = SHARD_SERIES) -> Iterator[slice]:
-    """The places of so many series, `size` at a time and in their order; the last ones may be fewer.
+    """The rows of some series in order, `size` at a time; the last shard may have fewer.
 
     >>> list(shards(5, 2))
     [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]

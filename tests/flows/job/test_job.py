@@ -112,7 +112,7 @@ def test_a_job_that_is_nowhere_is_answered_with_the_jobs_that_are_there(tmp_path
         (SMALLEST.replace("name: small", "name: Small Job"), "name: .*found 'Small Job'"),
         (SMALLEST.replace(", table: history", ""), "source"),
         (SMALLEST + "monitor: {segments: [region]}\n", "monitor.segments names .*, which are not in source.static"),
-        (SMALLEST.replace("horizon: 7", "horizon: 7, holidays: ES-Madird"), "forecast.holidays: .*near ones: MD"),
+        (SMALLEST.replace("horizon: 7", "horizon: 7, holidays: ES-Madird"), "forecast.holidays: .*similar ones are MD"),
         (SMALLEST.replace("horizon: 7", "horizon: 7, holidays: NO"), "forecast.holidays: .*write 'NO' for Norway"),
         (SMALLEST.replace("horizon: 7", "horizon: 7, missing_future: {price: last}"), "missing_future names .'price'."),
         (SMALLEST.replace("horizon: 7", "horizon: 7, missing_future: none"), "forecast.missing_future"),

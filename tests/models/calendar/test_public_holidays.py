@@ -74,8 +74,8 @@ def test_longer_steps_count_their_holidays(frequency: str, first: str, last: str
     [
         ("es", "country 'es'.*ES"),
         ("Deutchland", "country 'Deutchland'.*such as"),
-        ("US-CAL", "region 'CAL' of US; near ones: CA"),
-        ("ES-", "region '' of ES; it has AN"),
+        ("US-CAL", "region 'CAL' of US; similar ones are CA"),
+        ("ES-", "region '' of ES; its regions are AN"),
         ("VA-X", "region 'X' of VA; it has none"),
         ("PUBLIC", "country 'PUBLIC'"),
     ],

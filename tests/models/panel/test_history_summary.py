@@ -105,5 +105,5 @@ def test_a_summary_holds_counts_changes_and_only_the_old_values_that_the_season_
 
 def test_a_window_that_leaves_a_gap_to_its_summary_is_refused() -> None:
     panel = Panel(np.ones(12, np.float32), np.array([0, 12]), np.array(["a"]), "D", 111, (SEASON,), 2)
-    with pytest.raises(ValueError, match="read from 104 on at least"):
+    with pytest.raises(ValueError, match="read rows from 104 on, or earlier"):
         Window(105, HistorySummary.of(panel, 107))
