@@ -288,7 +288,7 @@ def test_a_run_from_the_ui_is_done_by_the_worker_with_steps_that_people_understa
     artifacts = {artifact["key"]: artifact for artifact in shown}
     names = ("reading", "input", "forecasting", "night", "errors", "fallbacks")
     assert set(artifacts) == {f"small-{name}" for name in names}
-    assert "steps without a row" in {row["found"] for row in json.loads(artifacts["small-input"]["data"])}
+    assert "steps without a row" in {row["finding"] for row in json.loads(artifacts["small-input"]["data"])}
     assert artifacts["small-forecasting"]["data"] == 100
     assert artifacts["small-forecasting"]["description"] == "7 of 7 series"
     assert "7 steps of 7 series, 1 of them by fallback" in artifacts["small-night"]["data"]
