@@ -80,6 +80,6 @@ def test_longer_steps_count_their_holidays(frequency: str, first: str, last: str
         ("PUBLIC", "country 'PUBLIC'"),
     ],
 )
-def test_a_place_that_nobody_knows_is_an_error_that_names_near_ones(place: str, words: str):
+def test_an_unknown_place_is_an_error_that_names_similar_ones(place: str, words: str):
     with pytest.raises(ValueError, match=words):
         check_place(place)

@@ -97,8 +97,8 @@ def test_of_many_series_some_windows_are_asked_evenly(panel, networks, monkeypat
 
 def test_nothing_to_judge_is_no_points(panel, networks):
     assert compare(rivals(panel, networks), judged=0).total == PairedSums()
-    nobody = compare(rivals(panel, networks), judged=2, eligible=np.zeros(4, bool))
-    assert (nobody.total, nobody.segments["all"]) == (PairedSums(), PairedSums())
+    none = compare(rivals(panel, networks), judged=2, eligible=np.zeros(4, bool))
+    assert (none.total, none.segments["all"]) == (PairedSums(), PairedSums())
 
 
 def test_held_out_steps_are_those_that_neither_has_learnt_from(panel, networks):

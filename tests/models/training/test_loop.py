@@ -106,7 +106,7 @@ def test_a_loss_that_is_not_finite_is_tried_at_lower_rates_and_then_given_up(cou
         course(weights=broken)
 
 
-def test_progress_tells_the_loss_and_the_time_left(course):
+def test_progress_has_the_loss_and_the_time_left(course):
     seen: list[Any] = []
     course(on_progress=seen.append)
     assert [each.step for each in seen] == list(range(ROUND, 151, ROUND))
@@ -141,7 +141,7 @@ def test_a_slow_clock_changes_nothing_while_there_is_time_for_all_steps(course):
         np.testing.assert_array_equal(mine, theirs)
 
 
-def test_members_trainings_are_told_as_one(course):
+def test_the_reports_of_members_are_merged_into_one(course):
     one, other = (course(seed=seed, plan_facts={"max_steps": 50})[1] for seed in (0, 1))
     both = merged([one, other])
     assert both.steps == one.steps + other.steps

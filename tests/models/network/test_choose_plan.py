@@ -14,8 +14,8 @@ from models.settings.training import TrainingSettings
 
 def chosen(panel, network=None, horizon=7, **training):
     forecast = ForecastSettings(frequency=panel.frequency, horizon=horizon, quantile_levels=[0.9, 0.1])
-    plans, said = choose(panel, forecast, network or NetworkSettings(), TrainingSettings(**training))
-    return plans[0], said
+    plans, reasons = choose(panel, forecast, network or NetworkSettings(), TrainingSettings(**training))
+    return plans[0], reasons
 
 
 @pytest.mark.parametrize(
@@ -23,9 +23,9 @@ def chosen(panel, network=None, horizon=7, **training):
     [((24, 168), 5_000, 24), ((12,), 300, 12), ((7,), 140, 7), ((52,), 200, 13), ((7,), 20, 1), ((96, 672), 9_000, 48)],
 )
 def test_a_segment_is_a_season_or_a_part_of_one_that_leaves_a_dozen(make_panel, seasons, length, segment):
-    plan, said = chosen(make_panel({"a": np.arange(length)}, season_lengths=seasons))
+    plan, reasons = chosen(make_panel({"a": np.arange(length)}, season_lengths=seasons))
     assert plan.segment == segment
-    assert any(f"segment {segment}" in sentence for sentence in said)
+    assert any(f"segment {segment}" in sentence for sentence in reasons)
 
 
 def test_the_median_is_always_among_the_levels(make_panel):
@@ -47,13 +47,13 @@ def test_what_the_job_says_is_not_chosen(make_panel):
         residual="none",
         input=InputSettings(tokens=Tokens(vocabulary=50, dimension=4), calendar=False),
     )
-    plan, said = chosen(
+    plan, reasons = chosen(
         make_panel({"a": np.arange(50)}), network, max_steps=3, batch_size=2, optimizer="sgd", learning_rate=0.5
     )
     assert (plan.segment, plan.recurrent_steps, plan.layers) == (1, 20, (("lstm", 5), ("simple_rnn", 3)))
     assert (plan.head, plan.tokens, plan.calendar, plan.residual) == ((8,), (50, 4), False, False)
     assert (plan.max_steps, plan.batch_size, plan.optimizer, plan.learning_rate) == (3, 2, "sgd", 0.5)
-    assert not any("segment" in sentence or "layer" in sentence for sentence in said)
+    assert not any("segment" in sentence or "layer" in sentence for sentence in reasons)
 
 
 @pytest.mark.parametrize(("length", "asked", "steps"), [(199_999, None, 600), (200_000, None, 1_200), (200_000, 7, 7)])
@@ -69,9 +69,9 @@ def test_many_values_take_more_steps_also_of_a_warm_start(make_panel, length, as
     ("length", "asked", "dropout", "units"), [(19_999, None, 0.3, 64), (20_000, None, 0.0, 128), (19_999, 0.1, 0.1, 64)]
 )
 def test_few_values_get_a_smaller_network_that_forgets(make_panel, length, asked, dropout, units):
-    plan, said = chosen(make_panel({"a": np.arange(length)}), NetworkSettings(dropout=asked))
+    plan, reasons = chosen(make_panel({"a": np.arange(length)}), NetworkSettings(dropout=asked))
     assert (plan.dropout, plan.layers) == (dropout, (("gru", units),))
-    assert any("dropout 0.3" in sentence for sentence in said) == (dropout == 0.3)
+    assert any("dropout 0.3" in sentence for sentence in reasons) == (dropout == 0.3)
 
 
 def test_a_plan_comes_back_from_json(make_panel):
