@@ -32,7 +32,7 @@ class MonitorSettings(Settings):
         description="Nights, live or hindcast, in the reference sample that a night is compared with. With fewer, the "
         "state is 'not evaluated'.",
     )
-    backtest_nights: int | None = Field(
+    hindcast_nights: int | None = Field(
         None,
         ge=0,
         description="Number of past nights that a newly trained model is hindcast on, so that there is a reference "

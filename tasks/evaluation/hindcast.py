@@ -33,7 +33,7 @@ def run_hindcast(night: Night, panel_file: Path, model: NightModel) -> int:
         The number of evaluations; 0 where there is no new model, or a hindcast was made before.
     """
     job = night.job
-    wanted = job.monitor.backtest_nights
+    wanted = job.monitor.hindcast_nights
     if wanted is None:
         wanted = job.monitor.reference_nights
     if not wanted or model.new_version is None or model.folder is None:

@@ -24,7 +24,7 @@ def save_known_future(job: Job, base: Path, rows_file: Path, until: datetime | N
         rows_file: From `read_series`.
         until: The last timestamp to see; None for the newest.
         known_at: The moment until which rows must have been recorded, see `moment_of_knowledge`; None for every
-            revision.
+            vintage.
 
     Raises:
         SourceError, StorageError: as `read_known_future`.
@@ -43,7 +43,7 @@ def save_known_future(job: Job, base: Path, rows_file: Path, until: datetime | N
 def covariates(source: Source, rows_file: Path, known_at: datetime | None = None) -> Covariates:
     """The covariates of the rows in a file of `read_series`, for `build_panel`.
 
-    Where the files hold every revision, only those that were recorded by `known_at` count.
+    Where the files hold every vintage, only those that were recorded by `known_at` count.
     """
     files = [_known_future_file(rows_file, number) for number in range(len(source.known_future_from))]
     tables = [load_rows(file) for file in files]

@@ -27,11 +27,11 @@ from tasks.store.rows_file import StoredRows
 
 @dataclass(frozen=True)
 class Extent:
-    """Which rows of a source are read; all of them, in every revision, where nothing is given.
+    """Which rows of a source are read; all of them, in every vintage, where nothing is given.
 
     Attributes:
         cutoff: The last timestamp to see; None for the newest.
-        now: When the night runs, see `moment_of_knowledge`; None for every revision of every row.
+        now: When the night runs, see `moment_of_knowledge`; None for every vintage of every row.
         since: The first timestamp to see; None for the oldest.
     """
 
@@ -127,7 +127,7 @@ def seen_at(rows: pa.Table, source: Source, forecast: ForecastSettings, cutoff: 
     """The rows that a night at a cutoff would have seen, of the series that existed by then.
 
     Args:
-        rows: Every revision, as `read_series` gives them where `now` is None.
+        rows: Every vintage, as `read_series` gives them where `now` is None.
         source: Where they came from.
         forecast: The time grid.
         cutoff: The last timestamp to see.
