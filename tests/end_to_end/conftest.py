@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import pickle
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pytest
 import yaml
 
 from flows.deployments.dispatch import run_night
+from models.network.forecaster import Forecaster
+from models.panel.panel import Panel
+from models.settings.base import Settings
+from models.training.progress import Progress
 from sql.engine.url import resolve_url
 from sql.imports.import_file import import_file
+from tasks.quiet_keras import quiet_import
 from tasks.training.train import train
 
 DAYS = pd.date_range("2023-10-01", periods=140, freq="D")
@@ -124,3 +136,79 @@ def _trained_in_this_process() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tasks.training.fit_model.train_apart", train)
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _each_network_trained_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A training of the same panel with the same settings from the same start is done once, whichever test asks for it.
+
+    The same seed trains the same weights bit by bit, see `tests/models/training/test_loop.py`. Every worker of this
+    run finds the networks that another one has trained.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "trained"
+    folder.mkdir(exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+
+        @contextmanager
+        def import_and_replace() -> Iterator[None]:
+            with quiet_import():
+                from models.training import fit as training
+
+                if not isinstance(training.fit, TrainedOnce):
+                    patch.setattr(training, "fit", TrainedOnce(training.fit, folder))
+                yield
+
+        for module in ("tasks.quiet_keras", "tasks.evaluation.backtest"):
+            patch.setattr(f"{module}.quiet_import", import_and_replace)
+        yield
+
+
+class TrainedOnce:
+    """The function `fit`, whose results lie in a folder under a digest of its arguments."""
+
+    def __init__(self, fit: Callable[..., Any], folder: Path) -> None:
+        self.fit, self.folder = fit, folder
+
+    def __call__(
+        self,
+        panel: Panel,
+        *settings: Settings,
+        start_from: Forecaster | None = None,
+        progress: Callable[[Progress], None] = lambda _: None,
+    ) -> Any:
+        """What `fit` gives; also tells the progress again."""
+        file = self.folder / _digest(panel, settings, start_from)
+        if not file.exists():
+            rounds: list[Progress] = []
+            result = self.fit(panel, *settings, start_from=start_from, progress=rounds.append)
+            unfinished = file.with_name(f"{file.name}.{os.getpid()}")
+            unfinished.write_bytes(pickle.dumps((rounds, result)))
+            unfinished.rename(file)
+        rounds, result = pickle.loads(file.read_bytes())
+        for each in rounds:
+            progress(each)
+        return result
+
+
+def _digest(panel: Panel, settings: Sequence[Settings], start_from: Forecaster | None) -> str:
+    digest = hashlib.sha256()
+    for field in fields(panel):
+        value = getattr(panel, field.name)
+        # An array's text leaves out its middle.
+        parts = {name: (each.tobytes(), each.shape) for name, each in _arrays(value).items()}
+        digest.update(repr((field.name, parts or value)).encode())
+    for each in settings:
+        digest.update(each.model_dump_json().encode())
+    with TemporaryDirectory() as folder:
+        if start_from is not None:
+            start_from.save(Path(folder))
+        for file in sorted(Path(folder).iterdir()):
+            digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def _arrays(value: Any) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of a panel's field: itself, or those of a mapping."""
+    named = value if isinstance(value, dict) else {"": value}
+    return {name: each for name, each in named.items() if isinstance(each, np.ndarray)}

@@ -52,9 +52,10 @@ def folder(tmp_path: Path) -> Path:
     lines = [f"{name},{day},{10 + day.weekday()}" for name in ("apples", "pears") for day in days]
     (tmp_path / "history.csv").write_text("\n".join(["series_id,timestamp,value", *lines]) + "\n", encoding="utf-8")
     (tmp_path / "demo").mkdir()
-    short = re.sub(r"time_limit: \d+", "time_limit: 5", EXAMPLE)
-    assert short != EXAMPLE
-    (tmp_path / "demo" / "store-sales.yaml").write_text(short, encoding="utf-8")
+    job = yaml.safe_load(EXAMPLE)
+    job["training"]["max_steps"] = 30
+    job["monitor"]["hindcast_nights"] = 7
+    (tmp_path / "demo" / "store-sales.yaml").write_text(yaml.safe_dump(job), encoding="utf-8")
     return tmp_path
 
 
@@ -76,7 +77,7 @@ def test_every_command_of_the_readme_does_what_it_says(folder: Path) -> None:
         elif block.language == "python":
             said[block.text] = run([sys.executable, "-c", block.text], folder)
         elif block.language == "yaml" and "name: mine" in block.text:
-            quick = yaml.safe_load(block.text) | {"training": {"time_limit": 5}}
+            quick = yaml.safe_load(block.text) | {"training": {"max_steps": 30}, "monitor": {"hindcast_nights": 7}}
             (folder / "mine.yaml").write_text(yaml.safe_dump(quick), encoding="utf-8")
 
     assert "Night         model         series" in said["make demo"]

@@ -19,8 +19,8 @@ from models.training.fit_member import built, fitted_to
 
 ROOT = Path(__file__).parents[3]
 FORECAST = ForecastSettings(frequency="D", horizon=10, quantile_levels=[0.1, 0.25, 0.9], lower_bound=0)
-NETWORK = NetworkSettings(layers=[Layer(cell="gru", units=16)])
-TRAINING = TrainingSettings(max_steps=200)
+NETWORK = NetworkSettings(layers=[Layer(cell="gru", units=16)], context_length=28)
+TRAINING = TrainingSettings(max_steps=200, batch_size=16)
 
 
 @pytest.fixture(scope="module")
@@ -237,7 +237,7 @@ def test_odd_series_do_not_stop_training(make_panel, make_weekly):
     series = make_weekly(6, 140)
     series |= {"zero": np.zeros(140), "huge": np.where(np.arange(140) == 70, 1e30, 5.0), "tiny": 1e-9 * np.arange(140)}
     series |= {"nan": np.full(140, np.nan), "one": np.array([1.0]), "flat": np.full(140, 1e9)}
-    forecaster, report = fit(make_panel(series, horizon=10), FORECAST, NETWORK, TrainingSettings(max_steps=50))
+    forecaster, report = fit(make_panel(series, horizon=10), FORECAST, NETWORK, TrainingSettings(max_steps=50, batch_size=16))
     assert np.isfinite(report.validation_loss)
     assert_sane(forecaster.predict(make_panel(series, horizon=10)), 12)
 
@@ -263,7 +263,7 @@ def test_covariates_and_categories_are_learnt_and_unknown_ones_forgiven(make_pan
     area = np.arange(12, dtype=np.float32)[:, None]
     facts |= {"static_numbers": area, "static_number_names": ("area",)}
     panel = make_panel(series, known_future=promotion.reshape(-1, 1), **facts)
-    forecaster, _ = fit(panel, FORECAST, NETWORK, TrainingSettings(max_steps=300))
+    forecaster, _ = fit(panel, FORECAST, NETWORK, TrainingSettings(max_steps=300, batch_size=16))
     median = forecaster.predict(panel).median
     future = promotion[:, 140:]
     # Days with a promotion lie 40 above days without: the network must have seen most of it.

@@ -20,16 +20,16 @@ from models.training.report import merged
 from models.training.split import choose_windows
 
 FORECAST = ForecastSettings(frequency="D", horizon=10, quantile_levels=[0.1, 0.5, 0.9])
-NETWORK = NetworkSettings(layers=[Layer(cell="gru", units=16)])
+NETWORK = NetworkSettings(layers=[Layer(cell="gru", units=16)], context_length=28)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def course(weekly_panel):
     """Train a fresh network; options of `train` and of the plan by keyword."""
 
     def run(panel=weekly_panel, *, plan_facts=None, weights=None, seed=0, time_limit=1e6, patience=100, **options):
         keras.utils.set_random_seed(0)
-        plan = choose(panel, FORECAST, NETWORK, TrainingSettings(max_steps=150))[0][0]
+        plan = choose(panel, FORECAST, NETWORK, TrainingSettings(max_steps=150, batch_size=16))[0][0]
         plan = replace(plan, **(plan_facts or {}))
         member = Member(plan, Vocabulary.of(panel))
         network = built(member, panel)
@@ -47,8 +47,19 @@ def course(weekly_panel):
     return run
 
 
-def test_training_learns_the_season(course):
-    _, report = course()
+@pytest.fixture(scope="module")
+def trained(course):
+    """A network after a training without any options, and its report; many tests look at the same one."""
+    return course()
+
+
+@pytest.fixture(scope="module")
+def trained_with_another_seed(course):
+    return course(seed=1)
+
+
+def test_training_learns_the_season(trained):
+    _, report = trained
     losses = [entry["validation_loss"] for entry in report.history]
     assert len(losses) == 150 // ROUND
     # An untrained network is a mean of seasonal naives already, so the first round is no bad forecast.
@@ -56,10 +67,10 @@ def test_training_learns_the_season(course):
     assert report.stopped == "all 150 steps were made"
 
 
-def test_the_same_seed_gives_the_same_weights_bit_by_bit(course):
-    first, _ = course()
+def test_the_same_seed_gives_the_same_weights_bit_by_bit(course, trained, trained_with_another_seed):
+    first, _ = trained
     second, _ = course()
-    other, _ = course(seed=1)
+    other, _ = trained_with_another_seed
     for mine, theirs in zip(first.get_weights(), second.get_weights(), strict=True):
         np.testing.assert_array_equal(mine, theirs)
     assert any((a != b).any() for a, b in zip(first.get_weights(), other.get_weights(), strict=True))
@@ -79,9 +90,8 @@ def test_training_ends_when_patience_runs_out(course):
     assert report.stopped == "1 validations without improvement" or report.steps < 400
 
 
-def test_a_warm_start_that_finds_nothing_better_keeps_the_champion(course):
-    trained, _ = course()
-    champion = trained.get_weights()
+def test_a_warm_start_that_finds_nothing_better_keeps_the_champion(course, trained):
+    champion = trained[0].get_weights()
     # At this rate no weight moves; at a wild one it is luck, and another on each backend, whether it finds better ones.
     network, report = course(mode="warm", weights=champion, plan_facts={"learning_rate": 1e-30, "max_steps": 100})
     assert report.kept_champion
@@ -99,8 +109,8 @@ def test_a_warm_start_goes_on_where_the_champion_stopped(course):
     assert report.champion_validation_loss < 2 * first.validation_loss
 
 
-def test_a_loss_that_is_not_finite_is_tried_at_lower_rates_and_then_given_up(course):
-    broken = course()[0].get_weights()
+def test_a_loss_that_is_not_finite_is_tried_at_lower_rates_and_then_given_up(course, trained):
+    broken = trained[0].get_weights()
     broken[0] = np.full_like(broken[0], np.nan)
     with pytest.raises(TrainingFailed, match=r"not finite 4 times.*Lower training.learning_rate"):
         course(weights=broken)
@@ -128,21 +138,21 @@ def test_not_one_step_more_is_made_than_was_asked_for(course, steps):
     assert report.steps <= 1.2 * steps + 1
 
 
-def test_a_warm_start_takes_a_quarter_of_the_steps(course):
-    champion = course()[0].get_weights()
+def test_a_warm_start_takes_a_quarter_of_the_steps(course, trained):
+    champion = trained[0].get_weights()
     _, report = course(mode="warm", weights=champion, plan_facts={"max_steps": 200})
     assert len(report.history) <= round(200 * WARM_SHARE) // ROUND
 
 
-def test_a_slow_clock_changes_nothing_while_there_is_time_for_all_steps(course):
-    fast, _ = course(time_limit=1e6, clock=iter(np.arange(0, 1e4, 0.001)).__next__)
+def test_a_slow_clock_changes_nothing_while_there_is_time_for_all_steps(course, trained):
+    fast, _ = trained
     slow, _ = course(time_limit=1e6, clock=iter(np.arange(0, 1e7, 100.0)).__next__)
     for mine, theirs in zip(fast.get_weights(), slow.get_weights(), strict=True):
         np.testing.assert_array_equal(mine, theirs)
 
 
-def test_the_reports_of_members_are_merged_into_one(course):
-    one, other = (course(seed=seed, plan_facts={"max_steps": 50})[1] for seed in (0, 1))
+def test_the_reports_of_members_are_merged_into_one(trained, trained_with_another_seed):
+    one, other = trained[1], trained_with_another_seed[1]
     both = merged([one, other])
     assert both.steps == one.steps + other.steps
     assert both.validation_loss == pytest.approx((one.validation_loss + other.validation_loss) / 2)
