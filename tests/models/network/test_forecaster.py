@@ -237,7 +237,8 @@ def test_odd_series_do_not_stop_training(make_panel, make_weekly):
     series = make_weekly(6, 140)
     series |= {"zero": np.zeros(140), "huge": np.where(np.arange(140) == 70, 1e30, 5.0), "tiny": 1e-9 * np.arange(140)}
     series |= {"nan": np.full(140, np.nan), "one": np.array([1.0]), "flat": np.full(140, 1e9)}
-    forecaster, report = fit(make_panel(series, horizon=10), FORECAST, NETWORK, TrainingSettings(max_steps=50, batch_size=16))
+    training = TrainingSettings(max_steps=50, batch_size=16)
+    forecaster, report = fit(make_panel(series, horizon=10), FORECAST, NETWORK, training)
     assert np.isfinite(report.validation_loss)
     assert_sane(forecaster.predict(make_panel(series, horizon=10)), 12)
 
