@@ -25,7 +25,7 @@ class PromotionDecision(NamedTuple):
 
 
 def widest_interval(quantile_levels: Sequence[float]) -> float | None:
-    """The nominal coverage of the widest central interval of these levels; None where there is none.
+    """The nominal coverage of the widest central interval of these quantile levels; None where there is none.
 
     >>> round(widest_interval([0.05, 0.5, 0.95]), 3)
     0.9

@@ -66,14 +66,14 @@ def evaluate_segments(
     | `smape` | mean of 2 absolute error / (absolute actual + absolute median), in [0, 2]; 0 where both are zero |
     | `mase` | mean absolute error over `scale`; for all steps, first over each series and then over series |
     | `pinball_loss` | mean over quantile levels and elements, in the units of the series |
-    | `weighted_quantile_loss` | mean over levels of 2 x sum of pinball loss / sum of absolute actuals |
-    | `scaled_quantile_loss` | mean over levels and elements of the pinball loss over `scale`: the monitored loss |
+    | `weighted_quantile_loss` | mean over quantile levels of 2 x sum of pinball loss / sum of absolute actuals |
+    | `scaled_quantile_loss` | mean over quantile levels and elements of pinball loss over `scale`; the monitored loss |
     | `bias` | sum of (median - actual) over sum of absolute actuals; above 0, forecasts are too high |
-    | `coverage_80` | share of actuals inside the central 80 % interval; one for each pair of symmetric levels |
+    | `coverage_80` | share of actuals inside the central 80 % interval; one for each pair of quantile levels |
 
     Args:
         actual: Shape (series, horizon); NaN where not observed.
-        quantiles: Shape (series, horizon, level); the one at level 0.5 is the point forecast.
+        quantiles: Shape (series, horizon, level); the one at quantile level 0.5 is the point forecast.
         quantile_levels: Shape (level,), ascending, with 0.5 among them.
         scale: Shape (series,), see `seasonal_error`; series where it is NaN or 0 are in no scaled metric.
         segments: Name to a mask of shape (series,); segments may overlap.
@@ -84,7 +84,7 @@ def evaluate_segments(
         For each segment its scores, metric by metric, step 0 first.
 
     Raises:
-        ValueError: where shapes do not agree, level 0.5 is missing, or a quantile of an observed actual is NaN.
+        ValueError: where shapes differ, quantile level 0.5 is missing, or a quantile of an observed actual is NaN.
 
     Sources: `mase` Hyndman & Koehler (2006); `smape` Makridakis (1993), without the factor 100 of the M4 competition;
     `weighted_quantile_loss` Gasthaus et al. (2019), the "wQL" of GluonTS; `pinball_loss` Koenker & Bassett (1978).
@@ -122,13 +122,13 @@ def _statistics(
     actual: FloatingArray, quantiles: FloatingArray, quantile_levels: FloatingArray, scale: FloatingArray
 ) -> Iterator[Statistic]:
     """The statistic of each metric in turn: one at a time, since each is as large as the forecasts."""
-    levels = np.asarray(quantile_levels, np.float64)
-    middle = np.flatnonzero(levels == 0.5)
+    quantile_levels = np.asarray(quantile_levels, np.float64)
+    middle = np.flatnonzero(quantile_levels == 0.5)
     if not len(middle):
-        raise ValueError(f"quantile_levels {levels.tolist()} lack 0.5, the point forecast; add it.")
+        raise ValueError(f"quantile_levels {quantile_levels.tolist()} lack 0.5, the point forecast; add it.")
     median = quantiles[..., middle[0]]
     error = np.abs(median - actual)
-    pinball = pinball_of_each(actual, quantiles, levels)
+    pinball = pinball_of_each(actual, quantiles, quantile_levels)
     yield Statistic("mae", *mean_of(error))
     yield Statistic("rmse", *mean_of(error**2))
     yield Statistic("wape", *absolute_over_actual(actual, median))
@@ -138,9 +138,10 @@ def _statistics(
     yield Statistic("weighted_quantile_loss", 2 * pinball, np.abs(actual))
     yield Statistic("scaled_quantile_loss", *scaled(pinball, scale))
     yield Statistic("bias", *signed_over_actual(actual, median))
-    for i in range(len(levels) // 2):
-        if np.isclose(levels[i] + levels[-1 - i], 1) and levels[i] < 0.5:
-            width = round(100 * (levels[-1 - i] - levels[i]), 6)
+    for i in range(len(quantile_levels) // 2):
+        low, high = quantile_levels[i], quantile_levels[-1 - i]
+        if np.isclose(low + high, 1) and low < 0.5:
+            width = round(100 * (high - low), 6)
             yield Statistic(f"coverage_{width:g}", *inside(actual, quantiles[..., i], quantiles[..., -1 - i]))
 
 

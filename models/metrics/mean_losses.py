@@ -36,8 +36,8 @@ def mean_losses(
 
     y = by_step(actual)
     pinball = [
-        mean_pinball_loss(y, by_step(quantiles[..., i]), alpha=float(level), multioutput="raw_values")
-        for i, level in enumerate(quantile_levels)
+        mean_pinball_loss(y, by_step(quantiles[..., i]), alpha=float(alpha), multioutput="raw_values")
+        for i, alpha in enumerate(quantile_levels)
     ]
     median = quantiles[..., int(np.flatnonzero(quantile_levels == 0.5)[0])]
     error = mean_absolute_error(y, by_step(median), multioutput="raw_values")

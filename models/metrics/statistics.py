@@ -47,12 +47,12 @@ def pinball_of_each(actual: FloatingArray, predicted: FloatingArray, quantile_le
     >>> float(pinball_of_each(np.array([[10.0]]), np.array([[[8.0, 12.0]]]), np.array([0.1, 0.5]))[0, 0])
     0.6
     """
-    levels, loss = np.asarray(quantile_levels, np.float64), np.empty(actual.shape)
-    # Some numbers for each level of each element: those of all elements at once would take more memory than a panel.
+    quantile_levels, loss = np.asarray(quantile_levels, np.float64), np.empty(actual.shape)
+    # A few numbers for each quantile level of each element: for all elements at once, more memory than a panel.
     part = max(1, AT_ONCE // max(1, predicted[:1].size))
     for first in range(0, len(actual), part):
         error = actual[first : first + part, ..., None] - predicted[first : first + part]
-        loss[first : first + part] = np.maximum(levels * error, (levels - 1) * error).mean(axis=-1)
+        loss[first : first + part] = np.maximum(quantile_levels * error, (quantile_levels - 1) * error).mean(axis=-1)
     return loss
 
 
@@ -98,7 +98,7 @@ def scaled(loss: FloatArray, scale: FloatingArray) -> Terms:
 
 
 def as_quantiles(point: FloatingArray, quantile_levels: FloatingArray) -> FloatingArray:
-    """A point forecast as the same number at every level, shape (..., level); a view."""
+    """A point forecast as the same number at every quantile level, shape (..., level); a view."""
     return np.broadcast_to(point[..., None], (*point.shape, len(quantile_levels)))
 
 

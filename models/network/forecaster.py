@@ -99,11 +99,11 @@ class Forecaster:
             ModelError: where the panel has another grid than the training had.
         """
         self._require_grid(panel)
-        levels = np.array(self.plan.quantile_levels)
+        quantile_levels = np.array(self.plan.quantile_levels)
         bounds = fallback.lower_bound, fallback.upper_bound
         reason = self._reasons(panel)
         able = np.flatnonzero(reason == "")
-        quantiles = np.full((len(panel), self.plan.horizon, len(levels)), np.nan)
+        quantiles = np.full((len(panel), self.plan.horizon, len(quantile_levels)), np.nan)
         if len(able):
             predicted = np.mean([member.quantiles(panel, able) for member in self.members], axis=0)
             finite = np.isfinite(predicted).all(axis=(1, 2))
@@ -111,13 +111,13 @@ class Forecaster:
             # Quantiles are sums of positive distances; only rounding could make neighbours cross.
             quantiles[able[finite]] = np.clip(np.maximum.accumulate(predicted[finite], axis=-1), *bounds)
         # Rounding must not carry the mean of equal quantiles beyond the bound that they lie on.
-        mean = np.clip(mean_of_quantiles(quantiles, levels), *bounds)
+        mean = np.clip(mean_of_quantiles(quantiles, quantile_levels), *bounds)
         if left := (reason != "").nonzero()[0].tolist():
             others = panel.without(set(panel.series_ids[reason == ""].tolist()))
             quantiles[left], mean[left] = fallback.of(np.array(left)).forecast(others)
         return Forecast(
             series_ids=panel.series_ids,
-            quantile_levels=levels,
+            quantile_levels=quantile_levels,
             quantiles=quantiles,
             mean=mean,
             baseline=seasonal_naive(panel, self.plan.horizon, panel.season_lengths[0]),

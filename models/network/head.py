@@ -95,7 +95,7 @@ def spread_quantiles(raw: Tensor, quantile_levels: Sequence[float], ops: Ops) ->
         Shape (..., level), ascending.
     """
     middle = quantile_levels.index(0.5)
-    normal = np.array([NormalDist().inv_cdf(level) for level in quantile_levels])
+    normal = np.array([NormalDist().inv_cdf(quantile_level) for quantile_level in quantile_levels])
     gaps = np.concatenate([np.diff(normal)[:middle], [1.0], np.diff(normal)[middle:]])
     # The inverse of softplus. The median's own entry is not used: its row below is empty.
     at_zero = np.log(np.expm1(gaps)).astype(np.float32)

@@ -33,7 +33,7 @@ class Forecast:
 
     @property
     def median(self) -> FloatArray:
-        """The quantile at level 0.5, shape (series, horizon)."""
+        """The quantile at quantile level 0.5, shape (series, horizon)."""
         return self.quantiles[:, :, int(np.flatnonzero(self.quantile_levels == 0.5)[0])]
 
     def of(self, series: slice) -> Forecast:
@@ -52,7 +52,7 @@ class Forecast:
 def mean_of_quantiles(quantiles: FloatArray, quantile_levels: FloatArray) -> FloatArray:
     """The mean of a distribution of which only some quantiles are known.
 
-    The quantile function is linear between the levels, and flat beyond the outermost ones.
+    The quantile function is linear between the quantile levels, and flat beyond the outermost ones.
 
     Args:
         quantiles: Shape (..., level), ascending.
