@@ -1,7 +1,7 @@
 # make demo     from a clone to forecasts: environment, example database, two nights, a report
 # make setup    the environment only
 # make test     every test
-# make test-jax the tests of models/ on JAX
+# make test-jax the tests that train a network, on JAX
 # make check    lint, layout, types, import rules
 # make bench    measure accuracy, speed and scale into benchmarks/results/; PEERS=--peers adds other products
 # make docs     write the reference parts of docs/ from the code, and check every link
@@ -12,7 +12,10 @@ PYTHON ?= python3
 DEMO   ?= demo
 DATA   ?= ../shared/data
 BIN    := .venv/bin
-PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+# A file stays with one worker, so that its fixtures are made once; files start in order, the long ones first.
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+JAX_TESTS := tests/models/network tests/models/training tests/models/lifecycle/test_comparison.py \
+             tests/models/evaluation/test_hindcast.py
 UV     := $(BIN)/uv pip install --quiet --python $(BIN)/python
 SHELL  := /bin/bash
 # Many containers set this variable. Every process would then compile its imports again, ten seconds in each night.
@@ -33,7 +36,7 @@ test: .venv/.dev
 	@$(PYTEST) $(TESTS)
 
 test-jax: .venv/.dev
-	@KERAS_BACKEND=jax $(PYTEST) tests/models
+	@KERAS_BACKEND=jax $(PYTEST) $(JAX_TESTS)
 
 check: .venv/.dev
 	@echo "ruff";         $(BIN)/ruff check .
