@@ -6,9 +6,10 @@ import hashlib
 import os
 import pickle
 import shutil
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -175,20 +176,22 @@ class TrainedOnce:
         panel: Panel,
         *settings: Settings,
         start_from: Forecaster | None = None,
-        progress: Callable[[Progress], None] = lambda _: None,
+        on_progress: Callable[[Progress], None] = lambda _: None,
     ) -> Any:
-        """What `fit` gives; also tells the progress again."""
+        """What `fit` gives; also reports its progress again."""
+        began = time.perf_counter()
         file = self.folder / _digest(panel, settings, start_from)
         if not file.exists():
             rounds: list[Progress] = []
-            result = self.fit(panel, *settings, start_from=start_from, progress=rounds.append)
+            result = self.fit(panel, *settings, start_from=start_from, on_progress=rounds.append)
             unfinished = file.with_name(f"{file.name}.{os.getpid()}")
             unfinished.write_bytes(pickle.dumps((rounds, result)))
             unfinished.rename(file)
-        rounds, result = pickle.loads(file.read_bytes())
+        rounds, (forecaster, report) = pickle.loads(file.read_bytes())
         for each in rounds:
-            progress(each)
-        return result
+            on_progress(each)
+        # No two trainings take the same time, so no two versions are the same to the byte.
+        return forecaster, replace(report, seconds=time.perf_counter() - began)
 
 
 def _digest(panel: Panel, settings: Sequence[Settings], start_from: Forecaster | None) -> str:

@@ -289,7 +289,10 @@ def test_a_night_that_may_train_replaces_a_damaged_champion_and_says_why(
     job = with_its_own_versions(two_nights)
     champion = history.champion(load_job(job).places.engine(), "small")
     spoil(job, name)
-    result = CliRunner().invoke(main, ["run", str(job), "--cutoff", cutoff, "--train", policy, "--json"])
+    # With another limit it is another training, and another version, than the damaged one.
+    result = CliRunner().invoke(
+        main, ["run", str(job), "--cutoff", cutoff, "--train", policy, "--time-limit", "61", "--json"]
+    )
     assert result.exit_code == 0, result.output
     night = json.loads(result.stdout)
     assert (night["train_mode"], night["fallback_series"]) == ("scratch", 1)

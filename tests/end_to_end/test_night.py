@@ -92,7 +92,7 @@ def test_bounds_that_are_new_in_the_job_hold_on_the_night_that_loads_the_champio
     figures = rows[["mean", "median", "q0_1", "q0_5", "q0_9"]]
     assert (figures.min().min(), figures.max().max()) == (20, 24)
     details = json.loads(Path(night["report"]).with_suffix(".json").read_text(encoding="utf-8"))
-    assert "lower_bound 20, as the job says now; 0 when the network was trained" in details["network"]["choices"]
+    assert "lower_bound 20, as the job says now; it was 0 when the network was trained" in details["network"]["choices"]
 
 
 def test_the_same_night_twice_leaves_the_same_rows_once(two_nights):
