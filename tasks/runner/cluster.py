@@ -49,8 +49,9 @@ def connected(runner: Runner) -> Iterator[Client]:
         where: Any = runner.dask
         if runner.processes is not None:
             threads = max(1, available_cores() // runner.processes)
+            # Any free port: with None the scheduler listens on Dask's own, which another night may have taken.
             where = LocalCluster(
-                n_workers=runner.processes, threads_per_worker=threads, processes=True, dashboard_address=None
+                n_workers=runner.processes, threads_per_worker=threads, processes=True, dashboard_address="127.0.0.1:0"
             )
             stack.enter_context(where)
         try:

@@ -213,7 +213,9 @@ def test_an_interruption_at_any_moment_of_a_training_is_no_failed_training_and_l
         while (said := lines.get(timeout=120)).startswith("step"):
             pass
         outcomes.append(said)
-        assert psutil.wait_procs(itself.children(), timeout=60)[1] == []
+        # An interruption in the very start of a process may leave its entry behind, but nothing that runs.
+        left = psutil.wait_procs(itself.children(), timeout=10)[1]
+        assert [each for each in left if each.status() != psutil.STATUS_ZOMBIE] == []
     # A training that had ended before is not interrupted.
     assert set(outcomes[:-3]) == {"KeyboardInterrupt"}
     assert set(outcomes[-3:]) <= {"KeyboardInterrupt", "trained"}
