@@ -73,6 +73,8 @@ def _started(command: list[str], environment: dict[str, str]) -> Iterator[subpro
                 yield child
             except BaseException:
                 child.kill()
+                # After Ctrl-C, `Popen` itself waits a quarter of a second only, and leaves the dead process behind.
+                child.wait()
                 raise
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -1,6 +1,5 @@
 """Months of `forecast` on PostgreSQL: made for a night, dropped with the last night in them."""
 
-import doctest
 import threading
 from datetime import UTC, datetime, timedelta
 
@@ -27,11 +26,6 @@ def engine(postgres_url):
 def months(engine):
     with engine.connect() as connection:
         return {partition.name: (partition.begin, partition.end) for partition in partitions(connection)}
-
-
-def test_the_examples_in_the_documentation_hold():
-    result = doctest.testmod(module)
-    assert (result.attempted > 0, result.failed) == (True, 0)
 
 
 def test_a_night_lies_in_the_partition_of_the_month_of_its_cutoff_in_utc(output, make_night):

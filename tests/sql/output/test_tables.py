@@ -1,21 +1,9 @@
-import doctest
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sql.engine import statement, url
-from sql.output import quantile_columns
 from sql.output.quantile_columns import is_quantile_column, quantile_column
 from sql.output.tables import metadata
-from sql.source import read
-
-
-@pytest.mark.parametrize("module", [read, statement, quantile_columns, url])
-def test_the_examples_in_the_documentation_hold(module):
-    result = doctest.testmod(module)
-    assert result.attempted > 0
-    assert result.failed == 0
 
 
 @given(st.sets(st.integers(1, 99_999), min_size=2, max_size=2))

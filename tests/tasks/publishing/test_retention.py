@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import logging
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,7 +13,6 @@ import pytest
 from models.settings.forecast import ForecastSettings
 from sql.errors import StorageError
 from sql.output import history
-from tasks.night import job
 from tasks.night.job import days_to_judge
 from tasks.night.ledger import Ledger
 from tasks.publishing.publish import publish
@@ -46,11 +44,6 @@ def publish_nights(night_of, forecast_rows, tmp_path):
             publish(night, save_night([forecast_rows(night.cutoff)], tmp_path / "night.parquet"))
 
     return nights
-
-
-def test_the_examples_in_the_documentation_hold():
-    result = doctest.testmod(job)
-    assert (result.attempted > 0, result.failed) == (True, 0)
 
 
 def test_all_nights_are_kept_unless_the_job_says_for_how_long(places, night_of, publish_nights):
