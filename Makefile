@@ -12,8 +12,10 @@ PYTHON ?= python3
 DEMO   ?= demo
 DATA   ?= ../shared/data
 BIN    := .venv/bin
+# One more worker than cores, four at most: many tests wait for a server or another process.
+WORKERS := $(shell $(PYTHON) -c 'import os; print(min(os.cpu_count() + 1, 4))')
 # A file stays with one worker, so that its fixtures are made once; files start in order, the long ones first.
-PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 JAX_TESTS := tests/models/network tests/models/training tests/models/lifecycle/test_comparison.py \
              tests/models/evaluation/test_hindcast.py
 UV     := $(BIN)/uv pip install --quiet --python $(BIN)/python
