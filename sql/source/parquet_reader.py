@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from sql.engine.connection import describe
 from sql.errors import SourceError, StorageError
-from sql.source.reader import BATCH_ROWS, Bounds, Reader, Wanted, moment_for
+from sql.source.reader import BATCH_ROWS, Bounds, Reader, Wanted, moment_for, wanted_columns
 from sql.source.resolve import check_names, describe_relation, no_table
 from sql.source.settings import Source
 
@@ -22,11 +22,12 @@ from sql.source.settings import Source
 def open_parquet(source: Source, url: sa.URL, bounds: Bounds) -> Iterator[Reader]:
     """Open the table `NAME`: the file `NAME.parquet` in the folder of the URL, or the folder `NAME` with all its parts.
 
-    Parts may be in Hive partitions (`region=north/part-0.parquet`), whose keys become columns. Arrow skips parts
-    outside the bounds where their statistics show it.
+    Parts may be in Hive partitions (`region=north/part-0.parquet`), whose keys become columns of text. Parts may differ
+    in their columns, see `parts_of`. Arrow skips parts outside the bounds where their statistics show it.
 
     Raises:
-        SourceError: where the folder, the table or a column is missing, or the job asks for a query.
+        SourceError: where the folder, the table or a column is missing, the parts hold a column in types without a
+            common one, or the job asks for a query.
         StorageError: where a file cannot be read.
     """
     where = f"{describe_relation(source)} in {describe(url)}"
@@ -37,7 +38,7 @@ def open_parquet(source: Source, url: sa.URL, bounds: Bounds) -> Iterator[Reader
         )
     place = _place(Path(str(url.database)), source.table, where)
     try:
-        rows = pyarrow.dataset.dataset(place, format="parquet", partitioning="hive")
+        rows = parts_of(place, where, {each.name for each in wanted_columns(source)})
         check_names(source, rows.schema.names, where)
         condition = _condition(rows.schema, source, bounds)
 
@@ -52,6 +53,66 @@ def open_parquet(source: Source, url: sa.URL, bounds: Bounds) -> Iterator[Reader
     except (OSError, pa.ArrowException) as error:
         reason = " ".join(str(error).split()).rstrip(". ")
         raise StorageError(f"Could not read {where}: {reason}. Write the file again, or remove it.") from error
+
+
+def parts_of(place: Path, where: str, names: Collection[str] | None = None) -> pyarrow.dataset.Dataset:
+    """All parts of a table as one dataset: each column of any part, in the common type of the parts that have it.
+
+    Where a part lacks a column, it is null. Whole numbers beside decimals become decimals, days beside local times
+    become times, and times of several zones become UTC. A key of a Hive partition is text, to the letter: `store=007`
+    stays `007`.
+
+    Args:
+        place: A file, or a folder of parts.
+        where: The table, for an error.
+        names: Columns that need a common type; None for all.
+
+    Raises:
+        SourceError: where such a column has no common type; names the types and a file of each.
+        OSError, pa.ArrowException: where a file cannot be read.
+    """
+    parts = pyarrow.dataset.dataset(place, format="parquet")
+    found: dict[str, dict[pa.DataType, str]] = {}
+    keys: dict[str, pa.DataType] = {}
+    for part in parts.get_fragments():
+        inside = Path(part.path).relative_to(place)
+        keys |= {folder.partition("=")[0]: pa.string() for folder in inside.parts[:-1] if "=" in folder}
+        for field in part.physical_schema:
+            found.setdefault(field.name, {}).setdefault(_simple(field.type), str(inside))
+    # A key that the file repeats as a column is the key.
+    kinds = {name: _common(list(each)) for name, each in found.items() if name not in keys}
+    for name, common in kinds.items():
+        if common is None and (names is None or name in names):
+            listed = ", ".join(f"{kind} in {file}" for kind, file in list(found[name].items())[:5])
+            raise SourceError(
+                f"The files of {where} hold the column {name!r} in types without a common one: {listed}. "
+                "Write it in one type in all files."
+            )
+    fields = {name: common or next(iter(found[name])) for name, common in kinds.items()} | keys
+    hive = pyarrow.dataset.partitioning(pa.schema(keys), flavor="hive") if keys else None
+    return pyarrow.dataset.dataset(place, pa.schema(fields), format="parquet", partitioning=hive)
+
+
+def _simple(kind: pa.DataType) -> pa.DataType:
+    """The type of the values: categories as their own, text in one type, and instants in UTC."""
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return pa.string()
+    return pa.timestamp(kind.unit, "UTC") if pa.types.is_timestamp(kind) and kind.tz else kind
+
+
+def _common(kinds: Sequence[pa.DataType]) -> pa.DataType | None:
+    """The type that holds the values of all types; None if there is none."""
+    if any(pa.types.is_timestamp(kind) for kind in kinds):
+        kinds = [pa.timestamp("us") if pa.types.is_date(kind) else kind for kind in kinds]
+    if len(kinds) > 1:
+        # Arrow itself gives too few digits for whole numbers of 64 bits.
+        kinds = [pa.decimal128(38, kind.scale) if pa.types.is_decimal128(kind) else kind for kind in kinds]
+    try:
+        return pa.unify_schemas([pa.schema({"": kind}) for kind in kinds], promote_options="permissive").field(0).type
+    except pa.ArrowException:
+        return None
 
 
 # By default the scanner reads dozens of batches ahead.

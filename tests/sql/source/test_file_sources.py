@@ -185,3 +185,96 @@ def test_without_duckdb_the_error_says_how_to_install_it(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "duckdb", None)
     with pytest.raises(SourceError, match=r"DuckDB is not installed.*requirements/duckdb\.txt"):
         read_observations(Source(url="duckdb:///w.duckdb", table="t"), tmp_path)
+
+
+@pytest.fixture
+def write_part(tmp_path):
+    """Writes a part of the table `sales` of parquet:///<tmp_path>; gives the source."""
+
+    def write(name: str, **columns) -> Source:
+        rows = {"series_id": ["a"], "timestamp": [datetime(2024, 1, 1)], "value": [1.5], **columns}
+        file = tmp_path / "sales" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(pa.table({key: column for key, column in rows.items() if column is not None}), file)
+        return Source(url=f"parquet:///{tmp_path}", table="sales")
+
+    return write
+
+
+def test_a_code_in_a_hive_key_stays_text_to_the_letter(write_part):
+    codes = ["007", "7", "1E3", "NA", "07.0", "true", "a%2Fb"]
+    for code in codes:
+        source = write_part(f"store={code}/part.parquet", series_id=None)
+    rows = read_observations(source.model_copy(update={"series_id": ["store"]}))
+    assert sorted(rows["series_id"].to_pylist()) == sorted([*codes[:-1], "a/b"])
+
+
+def test_a_hive_key_of_days_or_numbers_still_holds_days_and_numbers(write_part):
+    write_part("day=2024-01-01/level=03/part.parquet", timestamp=None, series_id=["a"])
+    source = write_part("day=2024-01-02/level=10/part.parquet", timestamp=None, series_id=["b"])
+    source = source.model_copy(update={"timestamp": "day", "observed_past": ["level"]})
+    rows = read_observations(source, until=UTC_2ND).sort_by("timestamp")
+    assert rows["timestamp"].to_pylist() == [datetime(2024, 1, 1), datetime(2024, 1, 2)]
+    assert rows["level"].to_pylist() == [3.0, 10.0]
+
+
+@pytest.mark.parametrize(
+    ("column", "first", "second", "expected"),
+    [
+        ("value", pa.array([1]), pa.array([2.5]), [1.0, 2.5]),
+        ("value", pa.array([2.5]), pa.array([1], pa.int8()), [1.0, 2.5]),
+        ("value", pa.array([1]), pa.array([Decimal("2.5")], pa.decimal128(9, 2)), [1.0, 2.5]),
+        ("value", pa.array([1.0]), pa.array([Decimal("2.5")], pa.decimal128(9, 2)), [1.0, 2.5]),
+        ("value", pa.array([None], pa.null()), pa.array([2.5], pa.float32()), [2.5, None]),
+        ("value", pa.array(["1"]), pa.array(["x"]).dictionary_encode(), [1.0, None]),
+        ("series_id", pa.array(["a"]).dictionary_encode(), pa.array(["b"], pa.large_string()), ["a", "b"]),
+        ("series_id", pa.array([1], pa.int16()), pa.array([10**12]), ["1", "1000000000000"]),
+        (
+            "timestamp",
+            pa.array([date(2024, 1, 1)]),
+            pa.array([datetime(2024, 1, 2, 6)], pa.timestamp("ns")),
+            [datetime(2024, 1, 1), datetime(2024, 1, 2, 6)],
+        ),
+        (
+            "timestamp",
+            pa.array([UTC_2ND], pa.timestamp("ms", "Europe/Madrid")),
+            pa.array([UTC_2ND], pa.timestamp("us", "UTC")),
+            [UTC_2ND, UTC_2ND],
+        ),
+    ],
+    ids=["int, double", "double, int8", "int, decimal", "double, decimal", "null, single", "text, categories",
+         "categories, large text", "int16, int64", "day, time", "zones"],
+)  # fmt: skip
+def test_parts_of_different_types_are_read_in_the_common_one(write_part, column, first, second, expected):
+    write_part("1.parquet", **{column: first})
+    source = write_part("2.parquet", **{column: second})
+    found = read_observations(source)[column].to_pylist()
+    assert sorted(found, key=lambda each: (each is None, each)) == expected
+
+
+def test_a_column_that_only_some_parts_have_is_null_in_the_others(write_part):
+    write_part("2023.parquet")
+    source = write_part("2024.parquet", series_id=["b"], promotion=[1], region=["north"])
+    source = source.model_copy(update={"static": ["region"], "observed_past": ["promotion"]})
+    rows = read_observations(source).sort_by("value").to_pylist()
+    found = {row["series_id"]: (row["region"], row["promotion"]) for row in rows}
+    assert found == {"a": (None, None), "b": ("north", 1.0)}
+
+
+@pytest.mark.parametrize(
+    ("column", "second", "message"),
+    [
+        ("series_id", pa.array([7]), "'series_id' .*: string in 1.parquet, int64 in 2.parquet. Write it in one type"),
+        ("value", pa.array(["2"]), "'value' .*: double in 1.parquet, string in 2.parquet"),
+        ("timestamp", pa.array([UTC_2ND], pa.timestamp("us", "UTC")), "'timestamp' .*tz=UTC. in 2.parquet"),
+    ],
+)
+def test_parts_whose_types_have_no_common_one_are_refused_unless_the_job_needs_no_such_column(
+    write_part, column, second, message
+):
+    write_part("1.parquet")
+    source = write_part("2.parquet", **{column: second})
+    with pytest.raises(SourceError, match=message):
+        read_observations(source)
+    write_part("1.parquet", note=["x"])
+    assert read_observations(write_part("2.parquet", note=[7])).num_rows == 2
