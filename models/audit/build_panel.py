@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from models.arrays import IntArray
 from models.audit.checks import refused_series, settle_gaps, settle_values
-from models.audit.covariates import Covariates, known_future_of, spread, static_of
+from models.audit.covariates import Covariates, known_future_of, report_unusable, spread, static_of
 from models.audit.findings import EXAMPLES, Finding, Findings, abbreviate
 from models.audit.known_future import fill_missing
 from models.audit.placement import CountedRows, LaidOut, lay_out
@@ -175,7 +175,7 @@ def _with_covariates(
     if window is not None:
         categories, numbers = window.with_old_static(panel.series_ids, categories, numbers)
     past = covariates.observed_past
-    return replace(
+    panel = replace(
         panel,
         static=categories,
         static_numbers=numbers,
@@ -186,6 +186,8 @@ def _with_covariates(
         observed_past_names=tuple(past),
         refused=refused,
     )
+    report_unusable(panel, findings)
+    return panel
 
 
 def _cutoff_index(grid: TimeGrid, scan: Scan, cutoff: datetime | None, now: datetime) -> int:

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from models.arrays import AnyArray, BoolArray, Float32Array, IntArray, StringArray
 from models.audit.findings import EXAMPLES, Findings, abbreviate
-from models.audit.known_future import spread_known
+from models.audit.known_future import report_empty, spread_known
 from models.audit.placement import CountedRows
 from models.audit.rows import Rows, finite
 from models.panel.panel import Panel
@@ -192,3 +192,19 @@ class _Categories:
 def _numbers(column: pa.Array | pa.ChunkedArray) -> tuple[Float32Array, BoolArray]:
     numbers = finite(column, np.arange(len(column)))
     return numbers, ~np.isnan(numbers)
+
+
+def report_unusable(panel: Panel, findings: Findings) -> None:
+    """Report covariates of the past and of whole series that have no value at any step of any series."""
+    for name, categories in panel.static.items():
+        if not (categories != "").any():
+            report_empty(name, panel, findings)
+    numbers = zip(panel.static_number_names, _columns(panel.static_numbers), strict=True)
+    past = zip(panel.observed_past_names, _columns(panel.observed_past), strict=True)
+    for name, values in (*numbers, *past):
+        if np.isnan(values).all():
+            report_empty(name, panel, findings)
+
+
+def _columns(values: Float32Array | None) -> list[Float32Array]:
+    return [] if values is None else list(values.T)

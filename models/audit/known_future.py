@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from models.arrays import Float32Array, IntArray
-from models.audit.findings import EXAMPLES, Findings
+from models.arrays import BoolArray, Float32Array, IntArray
+from models.audit.findings import EXAMPLES, Findings, abbreviate
 from models.audit.rows import finite, moments_of, positions
 from models.calendar.repeated_hours import second_pass
 from models.errors import InputError
@@ -30,13 +32,15 @@ def spread_known(table: pa.Table, panel: Panel, findings: Findings) -> tuple[Flo
     Args:
         table: `timestamp`, number columns, and `series_id` unless the values hold for all series.
         panel: The panel. Rows of other series, and of times outside the panel and its horizon, are ignored.
-        findings: Problems are added here.
+        findings: Problems are added here: also ids that are spelt unlike their series, and ids that are no series
+            where these are most of the table's, and most series are not in the table.
 
     Returns:
         Shape (total + series * horizon, column), NaN where the table has no value; and the columns' names.
 
     Raises:
-        InputError: where most rows lie off the grid, or one series and timestamp has two different values.
+        InputError: where most rows lie off the grid, the table has ids and none of them is a series, or one series and
+            timestamp has two different values.
     """
     names = tuple(name for name in table.column_names if name not in ("series_id", "timestamp"))
     per_series = "series_id" in table.column_names
@@ -74,7 +78,7 @@ def _placed(
     """
     grid, times = panel.grid, table["timestamp"]
     moments = moments_of(times)
-    series = np.zeros(table.num_rows, np.int64)
+    series, ids = np.zeros(table.num_rows, np.int64), None
     if "series_id" in table.column_names:
         ids = table["series_id"].unify_dictionaries().combine_chunks()
         if not pa.types.is_dictionary(ids.type):
@@ -94,8 +98,64 @@ def _placed(
         )
     if off:
         findings.add(f"{kind} off the grid", off, examples, "ignored")
+    if ids is not None:
+        # An id that has rows only at other times says nothing: its series may have begun later, or ended before.
+        inside = on_grid & (index > panel.cutoff_index - panel.lengths.max(initial=0))
+        inside &= index <= panel.cutoff_index + panel.horizon
+        _report_unmet(ids.filter(pa.array(inside)), series[inside] >= 0, panel, ", ".join(names), findings)
     row = np.flatnonzero(on_grid & (series >= 0))
     return series[row], index[row], row
+
+
+def _report_unmet(ids: pa.DictionaryArray, met: BoolArray, panel: Panel, names: str, findings: Findings) -> None:
+    """Report ids of a table that are no series: those spelt unlike theirs always, others where few ids are met.
+
+    Args:
+        ids: Of the rows, shape (row,).
+        met: Which rows are of a series, shape (row,).
+        panel: The series.
+        names: The table's columns, for messages.
+        findings: Problems are added here.
+
+    Raises:
+        InputError: where there are ids and none is a series.
+    """
+    others = pc.unique(ids.filter(pa.array(~met))).cast(pa.string()).to_pylist()
+    if not others:
+        return
+    found = set(pc.unique(ids.filter(pa.array(met))).cast(pa.string()).to_pylist())
+    without = [each for each in panel.series_ids.tolist() if each not in found]
+    by_spelling = {spelling(each): each for each in reversed(without)}
+    unlike = [(each, by_spelling[key]) for each in others if (key := spelling(each)) in by_spelling]
+    pairs = [_beside(*pair) for pair in (unlike or list(zip(others, without, strict=False)))[:EXAMPLES]]
+    if not found:
+        raise InputError(
+            f"None of the {len(others)} ids with {names} is one of the {len(panel)} series: {pairs[0]}. Spell the ids "
+            "of source.known_future_from as those of the source, with their columns in the order of source.series_id; "
+            "a query can do so, and leave out ids that are no series."
+        )
+    if unlike:
+        findings.add(f"ids with {names} that are spelt unlike their series", len(unlike), pairs, "ignored")
+    elif len(found) < len(others) and len(found) < len(without):
+        findings.add(f"ids with {names} that are no series", len(others), pairs[:1], "ignored")
+
+
+def _beside(other: str, series_id: str) -> str:
+    return f"{abbreviate(other)!r} beside the series {abbreviate(series_id)!r}"
+
+
+def spelling(series_id: str) -> tuple[str, ...]:
+    r"""What different spellings of an id share: its parts without case, outer blanks, zeros before and ".0" behind.
+
+    The parts are in alphabetical order, so that ids with their columns in another order share it too.
+
+    >>> spelling("Madrid /007.0") == spelling("7/MADRID")
+    True
+    >>> spelling("7a") == spelling("7")
+    False
+    """
+    parts = re.split(r"(?<!\\)/", unicodedata.normalize("NFKC", series_id).casefold())
+    return tuple(sorted(re.sub(r"^0+(?=\d)|(?<=\d)\.0*$", "", part.strip()) for part in parts))
 
 
 def _refuse_differing(name: str, panel: Panel, series: IntArray | None, index: IntArray) -> None:
@@ -125,7 +185,8 @@ def fill_missing(
         names: The columns' names.
         panel: The series.
         policy: For all columns, or by column; "mean" leaves NaN, which the network sees as the mean.
-        findings: One finding is added for each column with missing values over the horizon.
+        findings: One finding is added for each column with missing values over the horizon, and another one for a
+            column without any value.
 
     Returns:
         Ids of the series that are left to the fallback, each with the reason.
@@ -140,6 +201,8 @@ def fill_missing(
     for column, name in enumerate(names):
         chosen = policy.get(name, "mean") if isinstance(policy, dict) else policy
         missing = np.isnan(known[horizon, column])
+        if np.isnan(known[:, column]).all():
+            report_empty(name, panel, findings)
         without = panel.series_ids[missing.any(axis=1)]
         if len(without):
             examples = [str(each) for each in without[:EXAMPLES]]
@@ -157,6 +220,13 @@ def fill_missing(
         elif chosen == "last":
             known[:, column] = _carried_forward(known[:, column], np.repeat(ends - lengths, lengths))
     return refused
+
+
+def report_empty(name: str, panel: Panel, findings: Findings) -> None:
+    """Report a covariate that has no value at any step of any series."""
+    steps = panel.cutoff_index - int(panel.lengths.max(initial=1)) + 1, panel.cutoff_index + panel.horizon
+    first, last = (f"{panel.grid.instant(step):%Y-%m-%dT%H:%MZ}" for step in steps)
+    findings.add(f"values of {name}", 0, [f"{first} to {last}"], "the network learns nothing from it")
 
 
 def _carried_forward(values: Float32Array, begin: IntArray) -> Float32Array:

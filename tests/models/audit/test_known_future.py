@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from models.audit.build_panel import build_panel
@@ -140,9 +140,102 @@ def test_values_that_must_be_known_ahead_stop_the_night_where_they_are_not():
 )
 def test_each_known_value_stands_at_its_own_step(items, policy):
     ids, days, values = (list(each) for each in zip(*items, strict=True)) if items else ([], [], [])
+    # Ids of which none is a series are an error.
+    assume(any(name != "c" and day < 6 for name, day in zip(ids, days, strict=True)) or "c" not in ids)
     panel, _ = build(table(days, ids, price=values), policy=policy)
     known = {(name, day): np.float32(value) for name, day, value in items if np.isfinite(value)}
     steps = [("a", day) for day in range(1, 6)] + [("b", day) for day in range(2, 6)]
     for place, step in enumerate(steps):
         if step in known:
             assert panel.known_future[place, 0] == known[step]
+
+
+def history_of(*ids: str) -> pa.Table:
+    """One value of each series, on 3 January."""
+    moments = pa.array([datetime(2024, 1, 3)] * len(ids), pa.timestamp("us"))
+    return pa.table({"series_id": list(ids), "timestamp": moments, "value": [1.0] * len(ids)})
+
+
+def findings_of(rows: pa.Table, promotions: pa.Table) -> dict[str, tuple[int, tuple[str, ...]]]:
+    settings = ForecastSettings(frequency="D", horizon=2, min_history=1)
+    covariates = Covariates(known_future_tables=[promotions])
+    _, audit = build_panel(rows, settings, covariates, cutoff=None, now=NOW)
+    found = {each.kind: (each.count, each.examples) for each in audit.findings if "promotion" in each.kind}
+    return {kind: each for kind, each in found.items() if "ahead" not in kind}
+
+
+@pytest.mark.parametrize(
+    ("series", "other"),
+    [
+        ("7", "7.0"),
+        ("7", "7 "),
+        ("7", "007"),
+        ("7", "7."),
+        ("Madrid/coffee", "madrid/COFFEE"),
+        ("Madrid/coffee", "coffee/Madrid"),
+        ("1/2/7", "1/2 /7.0"),
+        ("caf\u00e9", "cafe\u0301"),
+        ("north", "south"),
+    ],
+)
+def test_ids_of_which_none_is_a_series_are_an_error_that_names_one_of_each_side(series, other):
+    with pytest.raises(InputError, match="None of the 2 ids with promotion is one of the 2 series") as raised:
+        findings_of(history_of("x/y", series), table([3, 4], [other, "z"], promotion=[1, 1]))
+    assert f"{other!r} beside the series {series!r}. Spell the ids" in str(raised.value)
+
+
+def test_ids_that_are_spelt_unlike_their_series_are_found_although_others_meet():
+    ids = [*"1234", "5.0", "6 ", "9"]
+    found = findings_of(history_of(*"1234567"), table([4] * 7, ids, promotion=[1] * 7))
+    examples = ("'5.0' beside the series '5'", "'6 ' beside the series '6'")
+    assert found == {"ids with promotion that are spelt unlike their series": (2, examples)}
+
+
+def test_another_spelling_of_a_series_that_is_met_is_no_finding():
+    assert findings_of(history_of("a", "b"), table([4] * 3, ["a", "A", "b"], promotion=[1] * 3)) == {}
+
+
+def test_ids_that_are_no_series_are_found_where_few_ids_meet():
+    found = findings_of(history_of(*"abcde"), table([4] * 4, [*"axyz"], promotion=[1] * 4))
+    assert found == {"ids with promotion that are no series": (3, ("'x' beside the series 'b'",))}
+
+
+@pytest.mark.parametrize("ids", [["a"], ["a", "b", "x"], [*"abcdeuvwxyz"], [*"abcxyzuv"]])
+def test_a_table_of_some_series_or_of_more_than_the_job_forecasts_is_no_finding(ids):
+    rows = table([4] * len(ids), ids, promotion=[1.0] * len(ids))
+    assert findings_of(history_of(*"abcde"), rows) == {}
+
+
+def test_ids_with_rows_at_other_times_only_say_nothing_of_their_spelling():
+    before, after = datetime(2023, 1, 3), datetime(2024, 1, 6)
+    found = findings_of(history_of("a", "b"), table([before, after], ["x", "y"], promotion=[1, 1]))
+    assert found == {"values of promotion": (0, ("2024-01-03T00:00Z to 2024-01-05T00:00Z",))}
+
+
+@pytest.mark.parametrize("ids", [None, ["a"]])
+@pytest.mark.parametrize("day", [datetime(2023, 1, 4), datetime(2025, 1, 4)])
+def test_a_table_of_another_year_has_no_value_at_any_step(ids, day):
+    found = findings_of(history_of("a", "b"), table([day], ids, promotion=[1]))
+    assert found == {"values of promotion": (0, ("2024-01-03T00:00Z to 2024-01-05T00:00Z",))}
+
+
+def test_days_of_another_time_zone_are_an_error():
+    day = pa.table({"timestamp": pa.array([datetime(2024, 1, 3)], pa.timestamp("us", "UTC")), "promotion": [1.0]})
+    settings = ForecastSettings(frequency="D", horizon=2, min_history=1, time_zone="Europe/Madrid")
+    with pytest.raises(InputError, match=r"1 of 1 rows with promotion lie off the grid.*in Europe/Madrid"):
+        build_panel(history(), settings, Covariates(known_future_tables=[day]), cutoff=None, now=NOW)
+
+
+def test_a_covariate_without_any_value_is_a_finding_whatever_its_kind():
+    nothing = {name: pa.nulls(5, pa.float64()) for name in ("visitors", "area", "price")}
+    rows = pa.table({**{name: history()[name] for name in history().column_names}, **nothing})
+    rows = rows.append_column("region", pa.nulls(5, pa.string()))
+    columns = {"static": ["region"], "static_numbers": ["area"], "observed_past": ["visitors"]}
+    settings = ForecastSettings(frequency="D", horizon=2, min_history=1, missing_future="zero")
+    covariates = Covariates(**columns, known_future=["price"])
+    _, audit = build_panel(rows, settings, covariates, cutoff=None, now=NOW)
+    found = [str(each) for each in audit.findings if each.count == 0]
+    assert found == [
+        f"0 values of {name} (2024-01-01T00:00Z to 2024-01-05T00:00Z): the network learns nothing from it"
+        for name in ("price", "region", "area", "visitors")
+    ]
