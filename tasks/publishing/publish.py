@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import time
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -12,7 +10,6 @@ from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-from uuid import uuid4
 
 import fsspec
 import pyarrow as pa
@@ -23,12 +20,18 @@ from sql.output.publish import digest_of
 from sql.output.quantile_columns import is_quantile_column
 from tasks.night.ledger import Ledger
 from tasks.night.night import Night
-from tasks.step import step
+from tasks.publishing.folder_columns import (
+    FILE,
+    align_columns,
+    columns_of_folder,
+    file_aside,
+    files_left_aside,
+    remove_old_copies,
+    write_copy,
+)
+from tasks.step import logger, step
 from tasks.store.night_file import night_parts, save_night
 from tasks.store.places import Places, stamp
-
-_FILE = "part-0.parquet"
-_LEFT_OVER_SECONDS = 86_400
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,15 @@ class Publication:
 def publish(night: Night, forecast_file: Path) -> Publication:
     """Write tonight's rows, a file of `save_night`, into the table and as Parquet; a failure leaves both as they were.
 
-    Nothing is written where both hold the very same rows, apart from their run and its time.
+    Nothing is written where both hold the very same rows, apart from their run and its time. Afterwards all files of
+    the folder have the same columns, see `align_columns`.
     """
+    published = _publish_rows(night, forecast_file)
+    _align(night.places, night.cutoff)
+    return published
+
+
+def _publish_rows(night: Night, forecast_file: Path) -> Publication:
     places, cutoff = night.places, night.cutoff
     before = night.ledger.publication_of(cutoff)
     if before is not None and _is_whole(night, before):
@@ -64,6 +74,20 @@ def publish(night: Night, forecast_file: Path) -> Publication:
     ):
         rows = night.ledger.publish_forecast(parts, before_commit=file.show)
     return Publication(rows, night_folder(places, cutoff))
+
+
+def _align(places: Places, cutoff: datetime) -> None:
+    _, folder = fsspec.core.url_to_fs(night_folder(places, cutoff))
+    try:
+        align_columns(places.parquet, f"{folder}/{FILE}")
+    except OSError as error:
+        # The night is published, and each file is right by itself.
+        logger().warning(
+            "The files in %s have different quantile columns, so readers may refuse the folder or miss columns: %s. "
+            "The next night tries again.",
+            places.parquet,
+            error,
+        )
 
 
 def night_folder(places: Places, cutoff: datetime) -> str:
@@ -82,9 +106,9 @@ def mend(places: Places, cutoff: datetime) -> None:
     if not system.exists(folder):
         return
     if isinstance(system, LocalFileSystem):
-        for left_over in Path(folder).glob(f".{_FILE}.*"):
+        for left_over in files_left_aside(places.parquet, f"{folder}/{FILE}"):
             left_over.unlink()
-    target, ledger = f"{folder}/{_FILE}", Ledger(places)
+    target, ledger = f"{folder}/{FILE}", Ledger(places)
     shown = _run_of(system, target) if system.exists(target) else None
     published = ledger.publication_of(cutoff)
     if published is None:
@@ -92,8 +116,9 @@ def mend(places: Places, cutoff: datetime) -> None:
     elif shown != published["run_id"]:
         with TemporaryDirectory() as aside:
             rows = _without_empty_quantiles(ledger.forecast_of(cutoff))
-            with _ParquetNight(places, save_night([rows], Path(aside) / _FILE), cutoff) as file:
+            with _ParquetNight(places, save_night([rows], Path(aside) / FILE), cutoff) as file:
                 file.show()
+            _align(places, cutoff)
 
 
 def _without_empty_quantiles(rows: pa.Table) -> pa.Table:
@@ -106,7 +131,7 @@ def _is_whole(night: Night, published: Mapping[str, Any]) -> bool:
     """Whether all rows and the file of a published night are there, or somebody has removed some."""
     system, folder = fsspec.core.url_to_fs(night_folder(night.places, published["cutoff"]))
     rows = night.ledger.row_count(published["cutoff"])
-    return rows == published["rows"] and bool(system.exists(f"{folder}/{_FILE}"))
+    return rows == published["rows"] and bool(system.exists(f"{folder}/{FILE}"))
 
 
 def _run_of(system: fsspec.AbstractFileSystem, file: str) -> str | None:
@@ -125,52 +150,44 @@ class _ParquetNight:
     """
 
     def __init__(self, places: Places, file: Path, cutoff: datetime) -> None:
-        self._file = file
+        self._file, self._root = file, places.parquet
         self._system, folder = fsspec.core.url_to_fs(night_folder(places, cutoff))
-        self._target = f"{folder}/{_FILE}"
+        self._target = f"{folder}/{FILE}"
         self._undo: Callable[[], None] | None = None
-        self._name = uuid4().hex
+        self._copies: list[Path] = []
 
     def __enter__(self) -> _ParquetNight:
         if isinstance(self._system, LocalFileSystem):
             Path(self._target).parent.mkdir(parents=True, exist_ok=True)
-            self._remove_left_over()
-            shutil.copyfile(self._file, self._aside("new"))
+            remove_old_copies(self._root, self._target)
+            self._copies = [file_aside(self._root, self._target, use) for use in ("new", "old")]
+            write_copy(self._file, columns_of_folder(self._root), self._copies[0])
         return self
 
     def show(self) -> None:
         """Put the file in its place; called when all rows are written and only the commit is missing."""
-        if isinstance(self._system, LocalFileSystem):
+        if self._copies:
+            new, old = self._copies
             if Path(self._target).exists():
-                os.link(self._target, self._aside("old"))
-                self._undo = lambda: os.replace(self._aside("old"), self._target)
+                os.link(self._target, old)
+                self._undo = lambda: os.replace(old, self._target)
             else:
                 self._undo = Path(self._target).unlink
-            os.replace(self._aside("new"), self._target)
+            os.replace(new, self._target)
             return
         before = self._system.cat_file(self._target) if self._system.exists(self._target) else None
         self._undo = lambda: self._system.pipe_file(self._target, before) if before else self._system.rm(self._target)
-        self._system.put_file(str(self._file), self._target)
+        with TemporaryDirectory() as folder:
+            copy = write_copy(self._file, columns_of_folder(self._root), Path(folder) / FILE)
+            self._system.put_file(str(copy), self._target)
 
     def __exit__(self, failure: object, *_: object) -> None:
         if failure is not None and self._undo is not None:
             self._undo()
         if isinstance(self._system, LocalFileSystem):
-            for name in ("new", "old"):
-                Path(self._aside(name)).unlink(missing_ok=True)
+            for copy in self._copies:
+                copy.unlink(missing_ok=True)
             # A failed night must not leave empty folders.
             with suppress(OSError):
                 Path(self._target).parent.rmdir()
                 Path(self._target).parent.parent.rmdir()
-
-    def _remove_left_over(self) -> None:
-        """Remove the files aside of runs of this night that were killed long ago."""
-        for file in Path(self._target).parent.glob(f".{_FILE}.*"):
-            with suppress(FileNotFoundError):
-                if time.time() - file.stat().st_mtime > _LEFT_OVER_SECONDS:
-                    file.unlink()
-
-    def _aside(self, name: str) -> str:
-        # A leading dot, and no ending that a reader of *.parquet would match. The name must not be the process number:
-        # in containers that share a folder, every process may be number 1.
-        return str(Path(self._target).with_name(f".{_FILE}.{name}-{self._name}"))

@@ -1,0 +1,205 @@
+"""One set of columns for all Parquet files of a folder, so that every reader takes the folder as one table.
+
+Readers take the columns of the first file. Where a later file has others, pandas and pyarrow drop them in silence, and
+Polars and DuckDB refuse the folder. So each night's file gets every quantile column of the folder, empty where the
+night has no such level, and a new level adds its column to the files that are there.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+from uuid import uuid4
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+from fsspec.implementations.local import LocalFileSystem
+
+from sql.output.quantile_columns import is_quantile_column, quantile_level
+from tasks.step import logger
+
+FILE = "part-0.parquet"
+"""The name of each night's file in its folder."""
+_LEFT_OVER_SECONDS = 86_400
+
+
+class _Files(NamedTuple):
+    """The night files of a root folder.
+
+    Attributes:
+        system: The file system.
+        root: The root folder on it.
+        of_jobs: For each job its files, oldest night first.
+    """
+
+    system: fsspec.AbstractFileSystem
+    root: str
+    of_jobs: list[list[str]]
+
+
+def columns_of_folder(root: str) -> list[str]:
+    """The quantile columns of the night files below a root folder (path or URL), by level.
+
+    Only the oldest and the newest file of each job are opened, see `align_columns`.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    files = _files_below(root)
+    ends = [file for nights in files.of_jobs for file in {nights[0], nights[-1]}]
+    return _by_level(name for file in ends for name in _columns_of(files.system, file) or ())
+
+
+def write_copy(file: Path, names: Sequence[str], target: Path) -> Path:
+    """Copy a night's file; the copy also has these quantile columns, empty where the file lacks them. Gives `target`.
+
+    Raises:
+        OSError: the copy cannot be written.
+    """
+    if set(names) <= set(pq.read_schema(file).names):
+        shutil.copyfile(file, target)
+    else:
+        with pq.ParquetFile(file) as night:
+            _copy(night, names, target)
+    return target
+
+
+def align_columns(root: str, shown: str) -> None:
+    """Give every night file below a root folder all quantile columns of the folder.
+
+    Where they have them, that is where neither the levels nor the jobs changed, this opens two files of each job. The
+    newest files are changed first, so that the oldest one shows whether all were. Each file is replaced whole.
+
+    Args:
+        root: Folder (path or URL) of the job's Parquet files, which other jobs may share.
+        shown: The night file that was just written: another job may have brought a new level meanwhile.
+
+    Raises:
+        OSError: a file cannot be read or replaced; the next night tries again.
+    """
+    names = columns_of_folder(root)
+    files = _files_below(root)
+    changed = 0
+    for nights in files.of_jobs:
+        if all(_has(files.system, file, names) for file in {nights[0], nights[-1], *({shown} & {*nights})}):
+            continue
+        for file in reversed(nights):
+            if not _has(files.system, file, names):
+                _add_columns(files, file, names)
+                changed += 1
+    if changed:
+        logger().info(
+            "Added the quantile columns of other nights and jobs to %d files in %s, so that it reads as one table.",
+            changed,
+            root,
+        )
+
+
+def file_aside(root: str, night: str, use: str) -> Path:
+    """A new name for a copy of a night's file on a local disk, where no reader of the root folder finds it.
+
+    It lies beside the root folder, because Polars refuses a folder that holds any other than Parquet files; in the
+    night's own folder where nobody may write beside the root, or the root is a disk of its own.
+
+    Args:
+        root: The root folder, which exists.
+        night: The night's file below it.
+        use: What the copy is for.
+    """
+    return _folder_aside(root, night) / f"{_aside_prefix(root, night)}{use}-{uuid4().hex}"
+
+
+def files_left_aside(root: str, night: str) -> list[Path]:
+    """The copies of a night's file that killed runs have left, and those that other runs of this night still need."""
+    folder = _folder_aside(root, night)
+    return [file for file in folder.iterdir() if file.name.startswith(_aside_prefix(root, night))]
+
+
+def remove_old_copies(root: str, night: str) -> None:
+    """Remove the copies, of whatever night, that runs have left which were killed long ago."""
+    for file in _folder_aside(root, night).glob(f".{Path(root).name}-job=*"):
+        with suppress(FileNotFoundError):
+            if time.time() - file.stat().st_mtime > _LEFT_OVER_SECONDS:
+                file.unlink()
+
+
+def _folder_aside(root: str, night: str) -> Path:
+    beside = Path(root).parent
+    # A file is shown by renaming it, which needs the same disk.
+    is_usable = os.access(beside, os.W_OK | os.X_OK) and beside.stat().st_dev == Path(root).stat().st_dev
+    return beside if is_usable else Path(night).parent
+
+
+def _aside_prefix(root: str, night: str) -> str:
+    # A leading dot hides it. Job and night are part of the name, because all nights of all jobs lie there.
+    return "." + "-".join([Path(root).name, *Path(night).relative_to(root).parts[:-1]]) + "."
+
+
+def _files_below(root: str) -> _Files:
+    system, folder = fsspec.core.url_to_fs(root)
+    # Another process may have written files since this one listed the folder.
+    system.invalidate_cache()
+    of_jobs: dict[str, list[str]] = {}
+    # One listing of the whole folder: on an object store, each further look is a request.
+    for file in sorted(map(str, system.find(folder))):
+        *_, job, cutoff, name = ["", "", *file.split("/")]
+        if job.startswith("job=") and cutoff.startswith("cutoff=") and name == FILE:
+            of_jobs.setdefault(job, []).append(file)
+    return _Files(system, folder, list(of_jobs.values()))
+
+
+def _columns_of(system: fsspec.AbstractFileSystem, file: str) -> list[str] | None:
+    """The quantile columns of a file; None where it is gone by now, or is no Parquet file."""
+    with suppress(FileNotFoundError, pa.ArrowException), system.open(file) as stream:
+        return [name for name in pq.read_schema(stream).names if is_quantile_column(name)]
+    return None
+
+
+def _has(system: fsspec.AbstractFileSystem, file: str, names: Sequence[str]) -> bool:
+    known = _columns_of(system, file)
+    return known is None or set(names) <= set(known)
+
+
+def _by_level(names: Iterable[str]) -> list[str]:
+    return sorted({*names}, key=quantile_level)
+
+
+def _add_columns(files: _Files, file: str, names: Sequence[str]) -> None:
+    system, is_local = files.system, isinstance(files.system, LocalFileSystem)
+    before = system.info(file)
+    with TemporaryDirectory() as folder:
+        aside = file_aside(files.root, file, "new") if is_local else Path(folder) / FILE
+        try:
+            with system.open(file) as stream, pq.ParquetFile(stream) as night:
+                _copy(night, names, aside)
+            # A job that published this night meanwhile wrote a newer file.
+            if system.info(file) == before:
+                if is_local:
+                    os.replace(aside, file)
+                else:
+                    system.put_file(str(aside), file)
+        finally:
+            aside.unlink(missing_ok=True)
+
+
+def _copy(night: pq.ParquetFile, names: Sequence[str], target: Path) -> None:
+    """Write a night again, row group by row group, with these quantile columns after its other columns."""
+    own = night.schema_arrow.names
+    quantiles = _by_level([*filter(is_quantile_column, own), *names])
+    wanted = [name for name in own if not is_quantile_column(name)] + quantiles
+    writer: pq.ParquetWriter | None = None
+    for number in range(night.num_row_groups):
+        rows = night.read_row_group(number)
+        empty = pa.nulls(rows.num_rows, pa.float64())
+        part = pa.table({name: rows[name] if name in own else empty for name in wanted})
+        writer = writer or pq.ParquetWriter(target, part.schema)
+        writer.write_table(part)
+    if writer is not None:
+        writer.close()
