@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 from pathlib import Path
 
 import pyarrow as pa
@@ -184,6 +184,20 @@ def check_names(source: Source, found: Collection[str], where: str) -> None:
     missing = {name: key for key, names in wanted.items() for name in names if name not in found}
     if missing:
         listed = " or ".join(f"{name!r} ({key})" for name, key in missing.items())
-        near = [near for name in missing if (near := _near(name, found))]
-        question = f"Did you mean {' and '.join(repr(name) for name in near)}? " if near else ""
-        raise SourceError(f"There is no column {listed} in {where}. {question}{_listing(found, 'columns')}")
+        used = {name for names in wanted.values() for name in names}
+        near = _nearest(missing, [name for name in found if name not in used])
+        meant = [f"{found!r} for {name!r}" if len(missing) > 1 else f"{found!r}" for name, found in near.items()]
+        question = f"Did you mean {' and '.join(meant)}? " if meant else ""
+        remedy = f"Name your own in the job file, as {' and '.join(dict.fromkeys(missing.values()))}."
+        raise SourceError(f"There is no column {listed} in {where}. {question}{remedy} {_listing(found, 'columns')}")
+
+
+def _nearest(names: Iterable[str], known: Collection[str]) -> dict[str, str]:
+    """For each name the most similar known one, if any is similar. None is taken twice: the best pairs come first."""
+    left, wanted, pairs = list(known), list(names), dict[str, str]()
+    while near := {name: found for name in wanted if (found := _near(name, left))}:
+        best = max(near, key=lambda name: SequenceMatcher(None, name.casefold(), near[name].casefold()).ratio())
+        pairs[best] = near[best]
+        wanted.remove(best)
+        left.remove(near[best])
+    return {name: pairs[name] for name in names if name in pairs}

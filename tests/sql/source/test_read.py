@@ -313,7 +313,7 @@ def test_a_time_that_is_a_number_is_refused(database_url, run_sql):
         ({"static": ["region"]}, r"no column 'region' \(static\)"),
         (
             {"value": "visitor", "static": ["region"]},
-            r"no column 'visitor' \(value\) or 'region' \(static\) in .*Did you mean 'visitors'\?",
+            r"no column 'visitor' \(value\) or 'region' \(static\) in .*Did you mean 'visitors' for 'visitor'\?",
         ),
         ({"table": None, "query": 'DELETE FROM "order"'}, "begins with 'DELETE', but a source can only be read"),
         ({"table": None, "query": 'SELECT 1; DROP TABLE "order"'}, "holds 2 statements. Keep one SELECT"),
@@ -491,3 +491,34 @@ def test_ids_and_errors_are_the_same_over_many_batches(database_url, run_sql, mo
     assert [(row["series_id"], row["value"], row["value_text"]) for row in rows.to_pylist()[99:]] == [
         (f"s{99 * 7 % 31}", 99, None), ("a", None, "oops"), ("b", 1, None)
     ]  # fmt: skip
+
+
+OWN_NAMES = {"store": "TEXT", "sold_at": "TIMESTAMP", "units": "REAL"}
+
+
+@pytest.mark.parametrize(
+    ("columns", "named", "expected"),
+    [
+        # One wrong: it alone is named, and no column that the job uses already is offered.
+        (OWN_NAMES, {"series_id": "store", "timestamp": "sold_at", "value": "unit"},
+         r"no column 'unit' \(value\) in .* Did you mean 'units'\? Name your own in the job file, as value\. Existing"),
+        (OWN_NAMES, {"series_id": "store", "timestamp": "stored_at", "value": "units"},
+         r"no column 'stored_at' \(timestamp\) in .* Did you mean 'sold_at'\? Name"),
+        # Two wrong: each has its own suggestion.
+        (OWN_NAMES, {"series_id": "stores", "timestamp": "sold_at", "value": "unit"},
+         r"'stores' \(series_id\) or 'unit' \(value\) in .* Did you mean 'store' for 'stores' and 'units' for 'unit'"),
+        (OWN_NAMES, {"series_id": "Store", "timestamp": "soldat", "value": "units"},
+         r"Did you mean 'store' for 'Store' and 'sold_at' for 'soldat'\? Name .*, as series_id and timestamp\."),
+        # One column resembles several names, and goes to the one it resembles most.
+        ({"serie": "TEXT", "time": "TIMESTAMP", "series": "REAL"}, {"series_id": "series_id", "timestamp": "seriess"},
+         r"or 'value' \(value\) in .* Did you mean 'serie' for 'series_id' and 'series' for 'seriess'\? Name"),
+        # None is similar: nothing is offered, and all three are named.
+        (OWN_NAMES, {}, r"no column 'series_id' \(series_id\) or 'timestamp' \(timestamp\) or 'value' \(value\) in "
+         r"table 't' (?!.*Did you mean).*\. Name your own in the job file, as series_id and timestamp and value\."),
+    ],
+    ids=["one", "one, no column twice", "two", "two, by case and letters", "one for several", "all"],
+)  # fmt: skip
+def test_each_missing_column_has_a_suggestion_of_its_own(database_url, run_sql, columns, named, expected):
+    run_sql(f"CREATE TABLE t ({', '.join(f'{name} {kind}' for name, kind in columns.items())})")
+    with pytest.raises(SourceError, match=expected):
+        read_observations(Source(url=database_url, table="t", **named))
