@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -195,15 +196,30 @@ def _numbers(column: pa.Array | pa.ChunkedArray) -> tuple[Float32Array, BoolArra
 
 
 def report_unusable(panel: Panel, findings: Findings) -> None:
-    """Report covariates of the past and of whole series that have no value at any step of any series."""
+    """Report covariates of the past and of whole series without any value, and categories that look alike."""
     for name, categories in panel.static.items():
         if not (categories != "").any():
             report_empty(name, panel, findings)
+        _report_alike(name, np.unique(categories).tolist(), findings)
     numbers = zip(panel.static_number_names, _columns(panel.static_numbers), strict=True)
     past = zip(panel.observed_past_names, _columns(panel.observed_past), strict=True)
     for name, values in (*numbers, *past):
         if np.isnan(values).all():
             report_empty(name, panel, findings)
+
+
+def _report_alike(name: str, categories: Sequence[str], findings: Findings) -> None:
+    """Report categories that differ from another one only by case or blanks."""
+    first = dict[str, str]()
+    pairs = [(known, each) for each in categories if (known := first.setdefault(_folded(each), each)) != each]
+    if pairs:
+        examples = [f"{abbreviate(known)!r} beside {abbreviate(each)!r}" for known, each in pairs[:EXAMPLES]]
+        kind = f"categories of {name} that differ from another only by case or blanks"
+        findings.add(kind, len(pairs), examples, "each is a category of its own")
+
+
+def _folded(category: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", category).casefold().split())
 
 
 def _columns(values: Float32Array | None) -> list[Float32Array]:

@@ -13,6 +13,10 @@ from models.evaluation.volume_classes import VolumeClasses
 from models.panel.panel import Panel
 from models.settings.monitoring import MonitorSettings
 
+# The first part of segments that the product names itself, such as `volume=low` and `version=fallback`.
+_OWN_NAMES = ("volume", "version")
+_STATIC = "static."
+
 
 @dataclass(frozen=True)
 class Segments:
@@ -36,16 +40,32 @@ class Segments:
 
 
 def segments_of(panel: Panel, columns: Sequence[str]) -> dict[str, BoolArray]:
-    """The segment `all`, and one segment `column=value` for each value of some static columns.
+    """The segment `all`, and one segment for each value of some static columns, see `segment_name`.
 
     Returns:
-        Name to a mask of shape (series,).
+        Name to a mask of shape (series,). The value of series without a category is "".
     """
     segments = {"all": np.ones(len(panel), bool)}
     for column in columns:
         for value in np.unique(panel.static[column]):
-            segments[f"{column}={value}"] = panel.static[column] == value
+            segments[segment_name(column, str(value))] = panel.static[column] == value
     return segments
+
+
+def segment_name(column: str, value: str) -> str:
+    r"""The name of the segment of series with one value in a static column; no other segment has the same name.
+
+    A column that is called as a kind of segment of the product itself is written with `static.` before it. A "=" or
+    "\" in the name of a column gets a "\" before it, so the first "=" without one ends the name.
+
+    >>> segment_name("region", "north"), segment_name("volume", "high")
+    ('region=north', 'static.volume=high')
+    >>> print(segment_name("a", "b=c"), segment_name("a=b", "c"))
+    a=b=c a\=b=c
+    """
+    escaped = column.replace("\\", "\\\\").replace("=", "\\=")
+    is_taken = column in _OWN_NAMES or column.startswith(_STATIC)
+    return f"{_STATIC if is_taken else ''}{escaped}={value}"
 
 
 def watched_segments(panel: Panel, monitor: MonitorSettings) -> dict[str, BoolArray]:

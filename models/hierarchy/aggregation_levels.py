@@ -5,17 +5,22 @@ They stand apart from `models/hierarchy/hierarchy.py`, so that reading a job fil
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+# In the name of a level, "/" separates columns, and "=" would make it look like the segment of a static column.
+_ESCAPED = re.compile(r"[\\/=]")
+
 
 @dataclass(frozen=True)
 class AggregationLevels:
-    """The aggregation levels that a job asks for; false where it asks for none.
+    r"""The aggregation levels that a job asks for; false where it asks for none.
 
     Attributes:
-        names: The segment name of each level in the scores: `total`, `by store`, `by store/item`.
+        names: The segment name of each level in the scores: `total`, `by store`, `by store/item`. A "/", "=" or "\"
+            in the name of a column has a "\" before it.
         kept: For each level and each column of the id, whether the level keeps the column.
         method: How the aggregates are forecast, see `HierarchySettings`.
     """
@@ -79,5 +84,5 @@ class AggregationLevels:
 
 
 def _name(columns: Sequence[str], kept: Sequence[bool]) -> str:
-    names = [column for column, keep in zip(columns, kept, strict=True) if keep]
+    names = [_ESCAPED.sub(r"\\\g<0>", column) for column, keep in zip(columns, kept, strict=True) if keep]
     return f"by {'/'.join(names)}" if names else "total"

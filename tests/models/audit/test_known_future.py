@@ -239,3 +239,15 @@ def test_a_covariate_without_any_value_is_a_finding_whatever_its_kind():
         f"0 values of {name} (2024-01-01T00:00Z to 2024-01-05T00:00Z): the network learns nothing from it"
         for name in ("price", "region", "area", "visitors")
     ]
+
+
+def test_categories_that_differ_only_by_case_or_blanks_are_a_finding():
+    ids, regions = [*"abcdef"], ["North", "north", "north ", "South", None, " "]
+    rows = pa.table({**{name: history_of(*ids)[name] for name in history().column_names}, "region": regions})
+    settings = ForecastSettings(frequency="D", horizon=2, min_history=1)
+    panel, audit = build_panel(rows, settings, Covariates(static=["region"]), cutoff=None, now=NOW)
+    assert panel.static["region"].tolist() == ["North", "north", "north ", "South", "", " "]
+    assert [str(each) for each in audit.findings if "region" in each.kind] == [
+        "3 categories of region that differ from another only by case or blanks ('' beside ' ', 'North' beside "
+        "'north', 'North' beside 'north '): each is a category of its own"
+    ]

@@ -40,3 +40,8 @@ def test_only_the_total_is_left_where_it_is_one_of_the_levels():
 def test_an_aggregate_that_is_none_is_refused(aggregates, message):
     with pytest.raises(ValueError, match=message):
         AggregationLevels.of(["store", "item"], aggregates)
+
+
+def test_levels_of_columns_with_a_slash_in_their_name_have_names_of_their_own():
+    levels = AggregationLevels.of(["a/b", "a", "b"], [["a/b"], ["a", "b"]])
+    assert levels.names == (r"by a\/b", "by a/b")

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from models.evaluation.segments import segment_name
 from sql.output import history
 from tasks.evaluation.keep_scores import keep_scores
 from tasks.night.ledger import Ledger
@@ -52,3 +53,10 @@ def test_a_past_night_replaces_no_score_from_more_actuals(ledger, stored):
     assert stored() == {"a": (1.0, 10), "b": (2.0, 10), "c": (2.0, 1)}
     keep_scores(ledger, [row("a", 3.0, 10), row("b", 3.0, 11)], more_actuals=1)
     assert stored() == {"a": (1.0, 10), "b": (3.0, 11), "c": (2.0, 1)}
+
+
+def test_scores_of_a_static_column_called_version_stay_where_a_version_no_longer_forecasts(ledger, stored):
+    own = segment_name("version", "v1")
+    keep_scores(ledger, [row(), row("version=v1"), row(own)])
+    keep_scores(ledger, [row(version="v2"), row("version=v2", version="v2")])
+    assert set(stored()) == {"all", "version=v2", own}
