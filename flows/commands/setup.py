@@ -43,13 +43,13 @@ def import_rows(file: Path, url: str, table_name: str, mode: str) -> Answer:
     The file needs a column that names the series, one of timestamps, and one of values; others are loaded too. If they
     are called series_id, timestamp and value, the job file need not name them.
     """
-    from typing import Literal, cast
+    from typing import cast
 
     from sql.engine.url import describe, resolve_url
-    from sql.imports.import_file import import_file
+    from sql.imports.import_file import Mode, import_file
 
     target = resolve_url(url)
-    found = import_file(file, target, table_name, mode=cast(Literal["create", "append", "replace"], mode))
+    found = import_file(file, target, table_name, mode=cast(Mode, mode))
     text = f"Loaded {found.rows} rows into {table_name} of {describe(target)}, columns {', '.join(found.columns)}."
     if missing := [name for name in ("series_id", "timestamp", "value") if name not in found.columns]:
         text += f" No column is called {' or '.join(missing)}: name yours in the job's `source`."

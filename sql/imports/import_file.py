@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +23,9 @@ from sql.source import columns
 _BATCH_ROWS = 10_000
 _STAGING_TABLE = "nightcast_import"
 
+Mode = Literal["create", "append", "replace"]
+"""Make a new table, add rows to one, or replace the rows of one."""
+
 
 @dataclass(frozen=True)
 class Imported:
@@ -31,14 +35,12 @@ class Imported:
     columns: list[str]
 
 
-def import_file(
-    path: Path, url: sa.URL, table: str, mode: Literal["create", "append", "replace"] = "create"
-) -> Imported:
+def import_file(path: Path, url: sa.URL, table: str, mode: Mode = "create") -> Imported:
     """Load all rows of a file, in one transaction.
 
     A column `series_id` becomes text (00123 stays 00123), `timestamp` a time, and `value` a number. A time with an
     offset from UTC keeps it: as timestamptz on PostgreSQL, as text in ISO 8601 elsewhere. A time without an offset
-    stays local.
+    stays local. A SQLite database is left as a single file that can be read where nothing can be written.
 
     Args:
         path: `.csv` with a header, in which empty, NA and NaN are NULL; or `.parquet`.
@@ -52,6 +54,14 @@ def import_file(
         StorageError: where the database refuses; it is unchanged then.
     """
     rows = _typed(read_rows(path), str(path))
+    try:
+        return _load(rows, url, table, mode)
+    finally:
+        if url.get_backend_name() == "sqlite":
+            _leave_one_file(str(url.database))
+
+
+def _load(rows: pa.Table, url: sa.URL, table: str, mode: Mode) -> Imported:
     engine = connect(url)
     with storage_errors(url, "write to"):
         inspector = sa.inspect(engine)
@@ -74,6 +84,15 @@ def import_file(
     statements += [] if mode == "append" else [f"CREATE TABLE {full_name} ({_definitions(rows, engine)})"]
     _write(engine, statements, rows, schema, name)
     return Imported(rows.num_rows, rows.column_names)
+
+
+def _leave_one_file(path: str) -> None:
+    """Take a SQLite file out of WAL mode, whose two files beside it a reader must be able to write.
+
+    A file that another process has open stays as it is.
+    """
+    with suppress(sqlite3.Error), closing(sqlite3.connect(path, timeout=1)) as connection:
+        connection.execute("PRAGMA journal_mode = DELETE")
 
 
 def _typed(rows: pa.Table, where: str) -> pa.Table:

@@ -1,14 +1,16 @@
+from contextlib import nullcontext
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
 
-from sql.engine.connection import resolve_url
+from sql.engine.connection import connect, resolve_url
 from sql.errors import SourceError, StorageError
 from sql.imports import import_file as module
-from sql.imports.import_file import import_file
+from sql.imports.import_file import Mode, import_file
 from sql.source.read import Source, read_observations
 
 
@@ -181,3 +183,28 @@ def test_a_replacement_that_fails_leaves_the_old_table(database_url, csv, engine
     with pytest.raises(StorageError):
         import_file(csv, resolve_url(database_url), "t", "replace")
     assert rows_of(database_url) == HISTORY
+
+
+ROLLBACK_JOURNAL = b"\x01\x01"
+
+
+@pytest.mark.usefixtures("way")
+def test_a_sqlite_database_is_left_as_one_file_without_a_write_ahead_log(sqlite_url, csv, tmp_path):
+    url = resolve_url(sqlite_url)
+    bad = tmp_path / "bad.csv"
+    bad.write_text("series_id,timestamp,value,unknown\na,2024-01-01,1,x\n")
+    loads: list[tuple[Path, Mode]] = [(csv, "create"), (csv, "append"), (bad, "append"), (csv, "replace")]
+    for file, mode in loads:
+        with nullcontext() if file == csv else pytest.raises(SourceError):
+            import_file(file, url, "t", mode)
+        # Bytes 18 and 19 of the header: 1 for a rollback journal, 2 for a write-ahead log.
+        assert (tmp_path / "test.db").read_bytes()[18:20] == ROLLBACK_JOURNAL
+        assert [each.name for each in tmp_path.iterdir() if each.name.startswith("test.db")] == ["test.db"]
+
+
+def test_a_sqlite_database_that_another_process_has_open_is_loaded_all_the_same(sqlite_url, csv):
+    import_file(csv, resolve_url(sqlite_url), "t")
+    with connect(resolve_url(sqlite_url)).connect() as other:
+        other.execute(sa.text("SELECT count(*) FROM t")).all()
+        import_file(csv, resolve_url(sqlite_url), "u")
+    assert rows_of(sqlite_url, "u") == HISTORY
