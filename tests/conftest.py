@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import socket
+import subprocess
 import sys
 import tempfile
 import threading
+import time
 import warnings
 from collections.abc import Iterator
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -62,6 +67,66 @@ def postgres_url(postgres_server: sa.URL) -> Iterator[str]:
     yield postgres_server.set(database=name).render_as_string()
     with psycopg.connect(admin, autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+PGBOUNCER = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
+
+_PGBOUNCER_SETTINGS = """
+[databases]
+{database} = host={host} port={port} user={user}
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {listen_port}
+unix_socket_dir =
+auth_type = any
+pool_mode = transaction
+server_round_robin = 1
+default_pool_size = 2
+query_wait_timeout = 8
+"""
+
+
+@pytest.fixture
+def pooled_url(postgres_url: str) -> Iterator[str]:
+    """The URL of the database of `postgres_url` through PgBouncer, which gives each transaction any session."""
+    if PGBOUNCER is None:
+        pytest.fail("There is no pgbouncer on PATH or in /usr/sbin. Install it: apt-get install pgbouncer.")
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        port = free.getsockname()[1]
+    direct = sa.make_url(postgres_url)
+    host = str(direct.query["host"])
+    settings_text = _PGBOUNCER_SETTINGS.format(
+        database=direct.database, host=host, port=direct.port or 5432, user=direct.username, listen_port=port
+    )
+    with tempfile.TemporaryDirectory(prefix="nightcast-pgbouncer-") as folder:
+        file = Path(folder) / "pgbouncer.ini"
+        file.write_text(settings_text)
+        file.chmod(0o644)
+        Path(folder).chmod(0o755)
+        # PgBouncer refuses to run as root, and the owner of the socket may enter its folder.
+        owner = next(Path(host).glob(".s.PGSQL.*")).stat().st_uid
+        log = Path(folder) / "log"
+        with log.open("w") as output:
+            pooler = subprocess.Popen([PGBOUNCER, str(file)], user=owner, stdout=output, stderr=output)
+        try:
+            url = direct.set(host="127.0.0.1", port=port, query={})
+            _wait_until_answers(url, pooler, log)
+            yield url.render_as_string()
+        finally:
+            pooler.terminate()
+            pooler.wait()
+
+
+def _wait_until_answers(url: sa.URL, server: subprocess.Popen[bytes], log: Path) -> None:
+    for _ in range(100):
+        try:
+            psycopg.connect(url.render_as_string()).close()
+            return
+        except psycopg.OperationalError:
+            if server.poll() is not None:
+                break
+            time.sleep(0.05)
+    pytest.fail(f"PgBouncer did not start:\n{log.read_text()}")
 
 
 @pytest.fixture

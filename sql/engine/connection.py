@@ -8,7 +8,7 @@ its reads and its writes, and firewalls drop connections that are idle for so lo
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +20,7 @@ import adbc_driver_manager.dbapi
 import sqlalchemy as sa
 from sqlalchemy import exc, pool
 
+from sql.engine import postgresql
 from sql.engine.url import SOURCES_ONLY, describe, resolve_url
 from sql.errors import SourceError, StorageError, Unreachable
 
@@ -42,14 +43,6 @@ _REMEDIES = {
     "file is not a database": "Name another file in the URL, or move this file away.",
 }
 
-_POSTGRESQL_DEFAULTS = {
-    "connect_timeout": "5",
-    # Notice within half a minute, not two hours, that a server vanished in the middle of a query.
-    "keepalives_idle": "10",
-    "keepalives_interval": "5",
-    "keepalives_count": "3",
-}
-
 
 @lru_cache(maxsize=32)
 def connect(url: sa.URL) -> sa.Engine:
@@ -70,13 +63,15 @@ def connect(url: sa.URL) -> sa.Engine:
             ) from error
         return _sqlite_engine(url, _sqlite_writer)
     if url.get_backend_name() == "postgresql":
-        return _create_engine(url, connect_args=_postgresql_defaults(url))
+        return _create_engine(url, connect_args=postgresql.connect_args(url))
     return _create_engine(url)
 
 
 @lru_cache(maxsize=32)
 def connect_source(url: sa.URL) -> sa.Engine:
     """An engine for reading: SQLite and PostgreSQL refuse to write through it, other databases get only SELECTs.
+
+    On PostgreSQL, the execution option `time_zone` is the zone of each transaction.
 
     Raises:
         SourceError: where the SQLite file does not exist, or no driver is installed for the URL.
@@ -85,16 +80,9 @@ def connect_source(url: sa.URL) -> sa.Engine:
         check_file(url)
         return _sqlite_engine(url, _sqlite_reader)
     if url.get_backend_name() == "postgresql":
-        return _create_engine(url, connect_args=_postgresql_defaults(url) | _read_only(url))
+        args = postgresql.connect_args(url)
+        return postgresql.with_time_zone(_create_engine(url, connect_args=args, execution_options=postgresql.READ_ONLY))
     return _create_engine(url)
-
-
-def _read_only(url: sa.URL) -> dict[str, str]:
-    return {"options": f"{url.query.get('options', '')} -c default_transaction_read_only=on".strip()}
-
-
-def _postgresql_defaults(url: sa.URL) -> dict[str, str]:
-    return {key: value for key, value in _POSTGRESQL_DEFAULTS.items() if key not in url.query}
 
 
 def check_file(url: sa.URL, kind: str = "SQLite") -> None:
@@ -163,38 +151,42 @@ def adbc_connection(url: sa.URL) -> adbc_driver_manager.dbapi.Connection | None:
 
 
 def adbc_source_connection(url: sa.URL) -> adbc_driver_manager.dbapi.Connection | None:
-    """A connection for bulk rows that cannot write; None for a database without an ADBC driver."""
+    """A connection for bulk rows that cannot write; None for a database without an ADBC driver.
+
+    On PostgreSQL all reads belong to one transaction, which is read-only until the connection is closed.
+    """
     if url.get_backend_name() == "sqlite":
         check_file(url)
         return _adbc(url, _read_only_uri(str(url.database)))
-    return _adbc(url.update_query_dict(_read_only(url)), "") if url.get_backend_name() == "postgresql" else None
+    return _adbc(url, "", ("SET TRANSACTION READ ONLY",)) if url.get_backend_name() == "postgresql" else None
 
 
-def _adbc(url: sa.URL, sqlite_uri: str) -> adbc_driver_manager.dbapi.Connection | None:
+def _adbc(url: sa.URL, sqlite_uri: str, first: Sequence[str] = ()) -> adbc_driver_manager.dbapi.Connection | None:
     if url.get_backend_name() == "sqlite":
         import adbc_driver_sqlite.dbapi
 
-        connection = adbc_driver_sqlite.dbapi.connect(sqlite_uri)
-        try:
-            with connection.cursor() as cursor:
-                cursor.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
-        except adbc_driver_manager.Error:
-            connection.close()
-            raise
-        return connection
+        return _after(adbc_driver_sqlite.dbapi.connect(sqlite_uri), [f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}"])
     if url.get_backend_name() == "postgresql":
         try:
             import adbc_driver_postgresql.dbapi
         except ImportError:
             return None
-        url = url.set(drivername="postgresql").update_query_dict(_postgresql_defaults(url))
-        address, mark, query = url.render_as_string(hide_password=False).partition("?")
-        # SQLAlchemy writes a space as "+", which libpq reads as a plus sign. A plus sign is already "%2B".
-        opened: adbc_driver_manager.dbapi.Connection = adbc_driver_postgresql.dbapi.connect(
-            address + mark + query.replace("+", "%20")
-        )
-        return opened
+        return _after(adbc_driver_postgresql.dbapi.connect(postgresql.libpq_uri(url)), first)
     return None
+
+
+def _after(
+    connection: adbc_driver_manager.dbapi.Connection, statements: Sequence[str]
+) -> adbc_driver_manager.dbapi.Connection:
+    """The connection after some statements."""
+    try:
+        with connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+    except adbc_driver_manager.Error:
+        connection.close()
+        raise
+    return connection
 
 
 def ping(engine: sa.Engine) -> None:

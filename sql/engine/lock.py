@@ -1,6 +1,7 @@
 """The lock of a job: one process at a time holds it, on whichever machine.
 
-On PostgreSQL it is an advisory lock, held by a session that does nothing else. For other databases it is a lock on a
+On PostgreSQL it is an advisory lock, held by a session that does nothing else; behind a pooler, which may give the
+session to others between two transactions, by a transaction that stays open. For other databases it is a lock on a
 file: beside the database if that is a file, or in a folder of the job. The server or the operating system frees the
 lock when its process ends, so nothing expires and no clocks need to agree.
 """
@@ -57,21 +58,27 @@ def job_lock(engine: sa.Engine, job: str, folder: Path) -> Lock:
 
 
 class AdvisoryLock:
-    """An advisory lock of PostgreSQL, held by a session of its own."""
+    """An advisory lock of PostgreSQL, held by a session of its own, or by a transaction behind a pooler."""
 
     def __init__(self, engine: sa.Engine, name: str) -> None:
         self._engine = engine
         self._name = name
         self._connection: sa.Connection | None = None
+        self._release = _RELEASE
 
     def acquire(self) -> str | None:
         self.release()
         with storage_errors(self._engine.url, "take the job's lock in"):
-            self._connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+            self._connection = self._engine.connect()
             try:
+                pooled = _is_pooled(self._connection)
+                if not pooled:
+                    self._connection.rollback()
+                    self._connection.execution_options(isolation_level="AUTOCOMMIT")
                 session = f"nightcast {os.getpid()} on {socket.gethostname()}"
-                self._connection.execute(sa.text(_SETTINGS), {"session": session})
-                if self._connection.scalar(sa.text(_ACQUIRE), {"name": self._name}):
+                self._connection.execute(sa.text(_SETTINGS), {"session": session, "of_transaction": pooled})
+                acquire, self._release = (_ACQUIRE_IN_TRANSACTION, "ROLLBACK") if pooled else (_ACQUIRE, _RELEASE)
+                if self._connection.scalar(sa.text(acquire), {"name": self._name}):
                     return None
                 holder = self._connection.execute(sa.text(_HOLDER), {"name": self._name}).first()
             except sa.exc.SQLAlchemyError:
@@ -95,22 +102,32 @@ class AdvisoryLock:
 
     def release(self) -> None:
         if self._connection is not None:
-            # A session that is lost already holds no lock.
+            # A session that is lost already holds no lock. The end of one that is not takes the server a moment.
+            with suppress(sa.exc.SQLAlchemyError):
+                self._connection.execute(sa.text(self._release))
             with suppress(sa.exc.SQLAlchemyError):
                 self._connection.invalidate()
             self._connection.close()
             self._connection = None
 
 
+def _is_pooled(connection: sa.Connection) -> bool:
+    """Whether there is a pooler between: the server's session is another one than the driver was told of."""
+    told = getattr(getattr(connection.connection.driver_connection, "info", None), "backend_pid", None)
+    return bool(told != connection.scalar(sa.text("SELECT pg_backend_pid()")))
+
+
 # The server notices within a minute that a machine is gone, and never ends this session for being idle.
 _SETTINGS = """
     SELECT set_config(name, CASE name WHEN 'application_name' THEN :session WHEN 'tcp_keepalives_idle' THEN '30'
-           WHEN 'tcp_keepalives_interval' THEN '10' WHEN 'tcp_keepalives_count' THEN '3' ELSE '0' END, false)
+           WHEN 'tcp_keepalives_interval' THEN '10' WHEN 'tcp_keepalives_count' THEN '3' ELSE '0' END, :of_transaction)
     FROM pg_settings
     WHERE name IN ('application_name', 'tcp_keepalives_idle', 'tcp_keepalives_interval', 'tcp_keepalives_count',
-                   'idle_session_timeout')
+                   'idle_session_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')
 """
+_ACQUIRE_IN_TRANSACTION = "SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 0))"
 _ACQUIRE = "SELECT pg_try_advisory_lock(hashtextextended(:name, 0))"
+_RELEASE = "SELECT pg_advisory_unlock_all()"
 _HOLDER = """
     SELECT a.application_name, a.backend_start
     FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid

@@ -12,7 +12,8 @@ import sqlalchemy as sa
 
 from sql.engine.bulk import Column, stream
 from sql.engine.connection import adbc_source_connection, connect_source, describe, ping, storage_errors
-from sql.engine.statement import quoted, text_literal, text_since
+from sql.engine.postgresql import set_time_zone
+from sql.engine.statement import quoted, text_since
 from sql.source.reader import BATCH_ROWS, Bounds, Reader, Wanted, wanted_columns
 from sql.source.resolve import bounded, check_columns, describe_relation, query_clause, table_clause
 from sql.source.settings import Source
@@ -40,7 +41,7 @@ def open_database(
         SourceError: where a table, column or file is missing, or the query is not a single SELECT.
         StorageError: where the database does not answer.
     """
-    engine = connect_source(url)
+    engine = connect_source(url).execution_options(time_zone=bounds.zone.key)
     where = f"{describe_relation(source)} in {describe(url)}"
     ping(engine)
     origin = _origin(engine, source, base, where, bounds)
@@ -73,8 +74,7 @@ def _postgresql(
     bounds: Bounds,
 ) -> Reader:
     with connection.cursor() as cursor:
-        # PostgreSQL reads a timestamp without a zone in this zone when it compares, as in `sold_at <= :until`.
-        cursor.execute(f"SET TIME ZONE {text_literal(bounds.zone.key)}")
+        cursor.execute(set_time_zone(bounds.zone.key))
     every = [_column(each, engine.dialect) for each in wanted_columns(source)]
     [nothing] = stream(connection, engine, every, f"{origin} WHERE false")
     kinds: pa.Schema = nothing.schema

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from contextlib import closing
 from difflib import SequenceMatcher, get_close_matches
 from pathlib import Path
 
@@ -154,8 +155,12 @@ def check_columns(engine: sa.Engine, source: Source, origin: str, where: str) ->
         StorageError: where the database does not answer.
     """
     try:
-        with engine.connect().execution_options(no_parameters=True) as connection:
-            found = list(connection.exec_driver_sql(f"SELECT * {origin} WHERE 1 = 0").keys())
+        # A cursor of the server is of one statement, whatever the query's text turns out to be.
+        with (
+            engine.connect().execution_options(no_parameters=True, stream_results=True) as connection,
+            closing(connection.exec_driver_sql(f"SELECT * {origin} WHERE 1 = 0")) as rows,
+        ):
+            found = list(rows.keys())
     except exc.DBAPIError as error:
         if source.query is None or error.connection_invalidated:
             with storage_errors(engine.url, "read from"):

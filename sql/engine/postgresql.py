@@ -1,0 +1,70 @@
+"""How PostgreSQL is connected to: with parameters that a pooler such as PgBouncer passes on or never sees.
+
+A pooler in transaction mode gives each transaction any session of the server. Whatever must hold for a read is
+therefore set within its transaction: `BEGIN READ ONLY`, `SET LOCAL`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import sqlalchemy as sa
+
+from sql.engine.statement import text_literal
+
+READ_ONLY = {"postgresql_readonly": True}
+"""Options of an engine: each of its transactions begins with `BEGIN READ ONLY`."""
+
+# All of these stay with the client; a pooler refuses parameters that the server would have to keep for a session.
+_DEFAULTS = {
+    "connect_timeout": "5",
+    # Notice within half a minute, not two hours, that a server vanished in the middle of a query.
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+}
+
+
+def connect_args(url: sa.URL) -> dict[str, Any]:
+    """What SQLAlchemy passes to the driver beside the URL; drivers that are not made of libpq get nothing."""
+    if url.get_driver_name() not in ("psycopg", "psycopg2"):
+        return {}
+    defaults: dict[str, Any] = {key: value for key, value in _DEFAULTS.items() if key not in url.query}
+    if url.get_driver_name() == "psycopg":
+        # A statement that one session of the server has prepared is unknown to the next one.
+        defaults["prepare_threshold"] = None
+    return defaults
+
+
+def with_time_zone(engine: sa.Engine) -> sa.Engine:
+    """The engine, whose transactions begin in the zone of the execution option `time_zone`, if there is one."""
+
+    @sa.event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        zone = connection.get_execution_options().get("time_zone")
+        if zone is not None:
+            # A cursor of the server can only be of a SELECT.
+            connection.exec_driver_sql(set_time_zone(zone), execution_options={"stream_results": False})
+
+    return engine
+
+
+def set_time_zone(zone: str) -> str:
+    """The statement that sets the zone of a transaction, in which PostgreSQL compares times without one.
+
+    >>> set_time_zone("Europe/Madrid")
+    "SET LOCAL TIME ZONE 'Europe/Madrid'"
+    """
+    return f"SET LOCAL TIME ZONE {text_literal(zone)}"
+
+
+def libpq_uri(url: sa.URL) -> str:
+    """The URL as libpq reads it, with its password.
+
+    >>> libpq_uri(sa.make_url("postgresql://me@/d?host=a:5432&host=b:5433")).partition("&keep")[0]
+    'postgresql://?connect_timeout=5&dbname=d&host=a%2Cb'
+    """
+    psycopg = url.set(drivername="postgresql+psycopg").get_dialect()()
+    parameters = _DEFAULTS | dict(psycopg.create_connect_args(url)[1])
+    return f"postgresql://?{urlencode(sorted(parameters.items()), quote_via=quote)}"
