@@ -37,7 +37,7 @@ def list_alerts(job: str, closed_too: bool) -> Answer:
     ledger = Ledger.opened(load_job(job).places)
     rows = ledger.alerts() if closed_too else ledger.open_alerts()
     columns = ["opened_at", "segment", "signal", "state", "effect", "onset", "reason", "acknowledged_by", "closed_at"]
-    return Answer(table(rows, columns, empty="No alert."), {"alerts": rows})
+    return Answer(table(rows, columns, empty="No alert."), {"alerts": rows}, only_shows=True)
 
 
 @alerts.command()
@@ -104,4 +104,6 @@ def replay(job: str) -> Answer:
     silent = sum(night["state"] == "not evaluated" for night in nights)
     degraded = sum(night["state"] == "degraded" for night in nights)
     text += f"\n{len(nights)} verdicts: {degraded} degraded, {silent} not evaluated. {len(episodes)} alerts."
-    return Answer(text, {"nights": nights, "degraded": degraded, "not_evaluated": silent, "alerts": episodes})
+    return Answer(
+        text, {"nights": nights, "degraded": degraded, "not_evaluated": silent, "alerts": episodes}, only_shows=True
+    )

@@ -15,6 +15,7 @@ from typing import Any, ParamSpec
 
 import click
 
+from flows.commands.streams import make_output_enduring, take_output_error
 from flows.deployments.lost_server import leave_without_it
 from tasks.strict_json import strict_json
 
@@ -30,11 +31,13 @@ class Answer:
         text: For people.
         document: For programs: printed as one JSON object under `--json`.
         exit_code: 0 if the work is done, 1 if it failed, 2 for wrong use or bad input.
+        only_shows: Whether the text is all that the verb is for, so that it fails where the text cannot be printed.
     """
 
     text: str
     document: dict[str, Any] = field(default_factory=dict)
     exit_code: int = 0
+    only_shows: bool = False
 
 
 class AnsweringGroup(click.Group):
@@ -42,13 +45,17 @@ class AnsweringGroup(click.Group):
 
     def main(self, args: Sequence[str] | None = None, *others: Any, **settings: Any) -> Any:
         """Parse the arguments, run the verb and end the process, as click does."""
+        if args is not None:
+            # A call from a test or a program, which goes on.
+            return self._answer(args, *others, **settings)
+        make_output_enduring()
         try:
             return self._answer(args, *others, **settings)
         except SystemExit as end:
-            # With arguments given, this is a call from a test or a program, which goes on.
-            if args is None:
-                leave_without_it(end.code if isinstance(end.code, int) else int(bool(end.code)))
-            raise
+            code = end.code if isinstance(end.code, int) else int(bool(end.code))
+            code = _after_printing(code, only_shows=True)
+            leave_without_it(code)
+            sys.exit(code)
 
     def _answer(self, args: Sequence[str] | None = None, *others: Any, **settings: Any) -> Any:
         given = list(sys.argv[1:] if args is None else args)
@@ -87,10 +94,20 @@ def answers(function: Callable[P, Answer]) -> Callable[P, None]:
                 click.echo(strict_json(answer.document))
         else:
             click.echo(strict_json(answer.document) if as_json else answer.text)
-        if answer.exit_code:
-            sys.exit(answer.exit_code)
+        if code := _after_printing(answer.exit_code, answer.only_shows):
+            sys.exit(code)
 
     return verb
+
+
+def _after_printing(code: int, only_shows: bool) -> int:
+    """The exit code once the answer was printed. Where it could not be, a message says so on standard error."""
+    error = take_output_error()
+    if error is None:
+        return code
+    done = "" if only_shows or code else " The work itself is done."
+    click.echo(f"Error: The answer could not be printed: {error.strerror or error}.{done}", err=True)
+    return code or int(only_shows)
 
 
 def failure(error: Exception) -> Answer:

@@ -27,7 +27,7 @@ def models() -> None:
 def list_models(job: str) -> Answer:
     """List all versions, newest first."""
     versions = _ledger(job).models()
-    return Answer(table(versions, _COLUMNS, empty="No model version yet."), {"models": versions})
+    return Answer(table(versions, _COLUMNS, empty="No model version yet."), {"models": versions}, only_shows=True)
 
 
 @models.command()
@@ -51,7 +51,7 @@ def show(job: str, version: str | None) -> Answer:
                 f"{row['evaluated_on']:%Y-%m-%d %H:%M}, compared with {row['champion_version']}: {row['reason']}"
                 for row in evaluations
             ]
-            return Answer("\n".join(lines), {**each, "promotion": evaluations})
+            return Answer("\n".join(lines), {**each, "promotion": evaluations}, only_shows=True)
     if not versions:
         raise JobError(f"{job} has no model version yet. Try `nightcast run`.")
     names = [each["version"] for each in versions[:5]]

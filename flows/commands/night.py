@@ -64,7 +64,7 @@ def check(job: str) -> Answer:
     from flows.night.check import check_job
 
     found = check_job(job)
-    return Answer(found.text(), found.to_dict(), exit_code=2 if found.problems else 0)
+    return Answer(found.text(), found.to_dict(), exit_code=2 if found.problems else 0, only_shows=True)
 
 
 @click.command()

@@ -87,4 +87,4 @@ def doctor(job: str | None) -> Answer:
     checks = examine(job)
     text = "\n".join(f"{'ok ' if each.ok else 'BAD'}  {each.name}: {each.found}" for each in checks)
     document = {"checks": [{"name": each.name, "ok": each.ok, "found": each.found} for each in checks]}
-    return Answer(text, document, exit_code=0 if all(each.ok for each in checks) else 1)
+    return Answer(text, document, exit_code=0 if all(each.ok for each in checks) else 1, only_shows=True)

@@ -1,0 +1,72 @@
+"""Standard output and standard error that never end the work: what cannot be printed is lost, and nothing else.
+
+A terminal may not know a character, `| head -1` closes the pipe, a disk is full, and cron may close standard error.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import sys
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+
+class _Enduring(io.FileIO):
+    """A file whose writes do not fail; `error` is the first that would have."""
+
+    error: OSError | None = None
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        """Write, or pretend to."""
+        try:
+            return super().write(data)
+        except OSError as error:
+            self.error = self.error or error
+            return memoryview(data).nbytes
+
+
+def make_output_enduring() -> None:
+    r"""Let whatever this process prints from now on never fail.
+
+    A character that the encoding does not have is printed as its escape, such as `\u20ac`. Streams that somebody has
+    replaced, such as a test, stay as they are.
+    """
+    _open_closed_streams()
+    sys.stdout = _enduring(sys.stdout, sys.__stdout__, 1)
+    sys.stderr = _enduring(sys.stderr, sys.__stderr__, 2)
+
+
+def take_output_error() -> OSError | None:
+    """Why something was not printed on standard output since the last call; None if all was, or the reader closed it.
+
+    >>> take_output_error() is None
+    True
+    """
+    raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
+    if not isinstance(raw, _Enduring):
+        return None
+    error, raw.error = raw.error, None
+    # Whoever closes a pipe has read enough.
+    return None if error is None or error.errno == errno.EPIPE else error
+
+
+def _open_closed_streams() -> None:
+    # Otherwise the next file that is opened gets the number, and whatever native code prints goes into it.
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+
+
+def _enduring(stream: TextIO | None, original: TextIO | None, number: int) -> TextIO | None:
+    if stream is not original:
+        return stream
+    buffer = io.BufferedWriter(_Enduring(number, "w", closefd=False))
+    # There is no stream where the caller has closed it.
+    encoding = "utf-8" if stream is None else stream.encoding
+    return io.TextIOWrapper(buffer, encoding, "backslashreplace", line_buffering=number == 2 or os.isatty(number))
