@@ -5,7 +5,8 @@ ValueError
     └── NoRows      the table or query gave no rows
 Exception
 └── StorageError    a database cannot be read or written: repair the machine, or wait
-    └── Unreachable a database does not answer at all
+    ├── Unreachable  a database does not answer at all
+    └── NotPermitted the user of the URL may not do this: grant it the right; trying again does not help
 """
 
 
@@ -27,3 +28,7 @@ class Unreachable(StorageError):
     def __init__(self, message: str, database: str = "") -> None:
         super().__init__(message)
         self.database = database
+
+
+class NotPermitted(StorageError):
+    """The user of a database may not do what was asked, so that trying again does not help."""

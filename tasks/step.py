@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, ParamSpec, TypeVar
 
-from sql.errors import StorageError
+from sql.errors import NotPermitted, StorageError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -17,8 +17,8 @@ LocalError = (FileNotFoundError, FileExistsError, PermissionError, NotADirectory
 
 
 def is_worth_retrying(error: BaseException) -> bool:
-    """Whether a later try may succeed: after errors of a database or the network, not of input or local folders."""
-    return isinstance(error, StorageError | OSError) and not isinstance(error, LocalError)
+    """Whether a later try may succeed: after errors of a database or the network, not of input, rights or folders."""
+    return isinstance(error, StorageError | OSError) and not isinstance(error, (NotPermitted, *LocalError))
 
 
 def logger() -> logging.Logger | logging.LoggerAdapter[Any]:

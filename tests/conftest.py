@@ -69,6 +69,17 @@ def postgres_url(postgres_server: sa.URL) -> Iterator[str]:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
+@pytest.fixture
+def other_user_url(postgres_url: str) -> Iterator[str]:
+    """The URL of the database of `postgres_url` for a user named `other_...`, who has no rights of its own."""
+    name = f"other_{uuid4().hex}"
+    with psycopg.connect(postgres_url, autocommit=True) as owner:
+        owner.execute(f"CREATE ROLE {name} LOGIN")
+        yield sa.make_url(postgres_url).set(username=name).render_as_string()
+        owner.execute(f"DROP OWNED BY {name} CASCADE")
+        owner.execute(f"DROP ROLE {name}")
+
+
 PGBOUNCER = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
 
 _PGBOUNCER_SETTINGS = """

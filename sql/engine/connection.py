@@ -7,6 +7,7 @@ its reads and its writes, and firewalls drop connections that are idle for so lo
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ from sqlalchemy import exc, pool
 
 from sql.engine import postgresql
 from sql.engine.url import SOURCES_ONLY, describe, resolve_url
-from sql.errors import SourceError, StorageError, Unreachable
+from sql.errors import NotPermitted, SourceError, StorageError, Unreachable
 
 __all__ = [
     "adbc_connection", "adbc_source_connection", "connect", "connect_source", "describe", "ping", "resolve_url",
@@ -42,6 +43,10 @@ _REMEDIES = {
     "database is locked": "Another process is writing to it. Try again later.",
     "file is not a database": "Name another file in the URL, or move this file away.",
 }
+
+# Insufficient privilege; and a transaction that can only read, as on a standby. Other databases say it in words only.
+_DENIED_STATES = ("42501", "25006")
+_DENIED = re.compile(r"(permission|access|command) denied|readonly database|insufficient privilege", re.IGNORECASE)
 
 
 @lru_cache(maxsize=32)
@@ -235,6 +240,15 @@ def storage_error(url: sa.URL, doing: str, error: Exception) -> StorageError:
     reason = " ".join(str(cause).split()).rstrip(".? ")
     if url.password:
         reason = reason.replace(str(url.password), "***")
+    message = f"Could not {doing} the database {describe(url)}: {reason}."
+    if is_denied(error):
+        return NotPermitted(f"{message} Grant this right to the user of the URL, or name another user.")
     remedies = (remedy for cause, remedy in _REMEDIES.items() if cause in reason)
     remedy = next(remedies, "Check that it runs, that this machine can reach it, and that the user may do this.")
-    return StorageError(f"Could not {doing} the database {describe(url)}: {reason}. {remedy}")
+    return StorageError(f"{message} {remedy}")
+
+
+def is_denied(error: Exception) -> bool:
+    """Whether an error of a driver says that the user lacks a right, or that the database can only be read."""
+    cause = getattr(error, "orig", None) or error
+    return getattr(cause, "sqlstate", None) in _DENIED_STATES or _DENIED.search(str(cause)) is not None

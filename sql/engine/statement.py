@@ -147,21 +147,26 @@ def text_since(column: str, since: datetime) -> tuple[str, list[str]]:
     return f" WHERE ({text} >= ? OR {text} < '0' OR {text} IS NULL)", [str(earliest)]
 
 
-def as_of(tail: str, key: Sequence[str], recorded_at: str, moment: datetime, dialect: sa.Dialect) -> str:
+def as_of(
+    tail: str, names: Sequence[str], key: Sequence[str], recorded_at: str, moment: datetime, dialect: sa.Dialect
+) -> str:
     """A FROM clause for the rows as of a moment: for each key, only the newest vintage recorded by then.
 
     Args:
         tail: FROM clause with or without WHERE, of PostgreSQL or DuckDB.
+        names: The columns to give, `key` and `recorded_at` among them.
         key: Columns that vintages of one row share.
         recorded_at: Column of times; NULL counts as known from the start.
         moment: With a time zone.
         dialect: Decides how names are quoted.
     """
-    key_columns, recorded = (", ".join(quoted(name, dialect) for name in names) for names in (key, [recorded_at]))
+    columns, key_columns, recorded = (
+        ", ".join(quoted(name, dialect) for name in group) for group in (names, key, [recorded_at])
+    )
     # RANK, not ROW_NUMBER: neither of two rows recorded at the same time is newer, and the audit must report both.
     known = f"{recorded} IS NULL OR {recorded} <= {instant_literal(moment)}"
     rank = f"RANK() OVER (PARTITION BY {key_columns} ORDER BY {recorded} DESC NULLS LAST)"
-    vintages = f"SELECT *, {rank} AS nightcast_rank FROM (SELECT * {tail}) all_rows WHERE {known}"
+    vintages = f"SELECT *, {rank} AS nightcast_rank FROM (SELECT {columns} {tail}) all_rows WHERE {known}"
     return f"FROM ({vintages}) vintages WHERE nightcast_rank = 1"
 
 

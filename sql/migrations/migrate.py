@@ -11,6 +11,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from sql.engine.connection import describe, storage_errors, transaction
+from sql.engine.rights import check_rights
 from sql.errors import StorageError
 
 VERSION_TABLE = "nightcast_version"
@@ -40,16 +41,32 @@ def migrate(engine: sa.Engine, revision: str = "head") -> None:
     with transaction(engine) as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
-        if _current(connection) is None:
+        current = _current(connection)
+        if current is None:
             _refuse_foreign_tables(engine, connection)
+        else:
+            _refuse_newer(engine, current)
         config.attributes["connection"] = connection
-        try:
-            command.upgrade(config, revision)
-        except util.CommandError as error:
-            raise StorageError(
-                f"The tables in {describe(engine.url)} have version {_current(connection)!r}, which this release "
-                "does not know: a newer release wrote them. Install that release, or name another output.url."
-            ) from error
+        command.upgrade(config, revision)
+
+
+def check_output(engine: sa.Engine) -> None:
+    """Check that a night may migrate the tables and write to them; changes nothing.
+
+    Raises:
+        NotPermitted: where the user lacks a right, or the database can only be read; PostgreSQL and SQLite only.
+        StorageError: as `migrate`.
+    """
+    from sql.output.tables import metadata
+
+    with storage_errors(engine.url, "look for tables in"), engine.connect() as connection:
+        has_ours = sa.inspect(connection).has_table(VERSION_TABLE)
+        check_rights(connection, [*metadata.tables, VERSION_TABLE] if has_ours else [])
+        current = _current(connection)
+        if current is None:
+            _refuse_foreign_tables(engine, connection)
+        else:
+            _refuse_newer(engine, current)
 
 
 def newest_version() -> str:
@@ -66,6 +83,16 @@ def _config() -> Config:
 def _current(connection: sa.Connection) -> str | None:
     context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
     return context.get_current_revision()
+
+
+def _refuse_newer(engine: sa.Engine, current: str) -> None:
+    try:
+        ScriptDirectory.from_config(_config()).get_revision(current)
+    except util.CommandError as error:
+        raise StorageError(
+            f"The tables in {describe(engine.url)} have version {current!r}, which this release does not know: a newer "
+            "release wrote them. Install that release, or name another output.url."
+        ) from error
 
 
 def _refuse_foreign_tables(engine: sa.Engine, connection: sa.Connection) -> None:

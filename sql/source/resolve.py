@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from contextlib import closing
+from contextlib import closing, suppress
 from difflib import SequenceMatcher, get_close_matches
 from pathlib import Path
 
@@ -11,10 +11,10 @@ import pyarrow as pa
 import sqlalchemy as sa
 from sqlalchemy import exc
 
-from sql.engine.connection import storage_errors
+from sql.engine.connection import is_denied, storage_errors
 from sql.engine.statement import as_of, names_bound, quoted, single_select, with_bounds, within
 from sql.errors import SourceError
-from sql.source.reader import Bounds
+from sql.source.reader import Bounds, wanted_columns
 from sql.source.settings import Source
 
 
@@ -101,7 +101,7 @@ def bounded(
         origin += within(quoted(source.timestamp, dialect), bounds.since, bounds.until)
     if source.recorded_at and bounds.known_at and recorded is not None and is_time(recorded):
         key = [*source.series_id, source.timestamp]
-        return as_of(origin, key, source.recorded_at, bounds.known_at, dialect), True
+        return as_of(origin, wanted_names(source), key, source.recorded_at, bounds.known_at, dialect), True
     return origin, False
 
 
@@ -150,24 +150,49 @@ def _listing(names: Iterable[str], kind: str) -> str:
 def check_columns(engine: sa.Engine, source: Source, origin: str, where: str) -> None:
     """Run the query without fetching rows, and check that every column of the job exists.
 
+    The user needs the right to read these columns and no others.
+
     Raises:
         SourceError: where the query fails or a column is missing.
-        StorageError: where the database does not answer.
+        StorageError: where the database does not answer, or the user may not read the columns.
     """
+    names = wanted_names(source)
     try:
-        # A cursor of the server is of one statement, whatever the query's text turns out to be.
-        with (
-            engine.connect().execution_options(no_parameters=True, stream_results=True) as connection,
-            closing(connection.exec_driver_sql(f"SELECT * {origin} WHERE 1 = 0")) as rows,
-        ):
-            found = list(rows.keys())
+        if engine.dialect.name == "sqlite":
+            # SQLite takes a quoted name that it does not know for text.
+            names = _columns_of(engine, "*", origin)
+        else:
+            _columns_of(engine, ", ".join(quoted(name, engine.dialect) for name in names), origin)
     except exc.DBAPIError as error:
-        if source.query is None or error.connection_invalidated:
-            with storage_errors(engine.url, "read from"):
-                raise
-        reason = " ".join(str(error.orig).split())
-        raise SourceError(f"{capitalize(where)} cannot be run: {reason}. Correct the query.") from error
-    check_names(source, found, where)
+        if not error.connection_invalidated and not is_denied(error):
+            _refuse_columns(engine, source, origin, where)
+            if source.query is not None or isinstance(error, exc.ProgrammingError):
+                verb, remedy = ("run", "query") if source.query is not None else ("read", "columns of the source")
+                reason = " ".join(str(error.orig).split())
+                raise SourceError(f"{capitalize(where)} cannot be {verb}: {reason}. Correct the {remedy}.") from error
+        with storage_errors(engine.url, f"read {describe_relation(source)} from"):
+            raise
+    check_names(source, names, where)
+
+
+def _refuse_columns(engine: sa.Engine, source: Source, origin: str, where: str) -> None:
+    """The error for missing columns, where the user may see which there are."""
+    with suppress(exc.DBAPIError):
+        check_names(source, _columns_of(engine, "*", origin), where)
+
+
+def _columns_of(engine: sa.Engine, columns: str, origin: str) -> list[str]:
+    # A cursor of the server is of one statement, whatever the query's text turns out to be.
+    with (
+        engine.connect().execution_options(no_parameters=True, stream_results=True) as connection,
+        closing(connection.exec_driver_sql(f"SELECT {columns} {origin} WHERE 1 = 0")) as rows,
+    ):
+        return list(rows.keys())
+
+
+def wanted_names(source: Source) -> list[str]:
+    """The columns of the table or query that a job names, each once."""
+    return list(dict.fromkeys(column.name for column in wanted_columns(source)))
 
 
 def check_names(source: Source, found: Collection[str], where: str) -> None:

@@ -18,7 +18,7 @@ from sqlalchemy import Engine, inspect
 from sql.engine.connection import connect, ping, storage_errors
 from sql.engine.url import describe, resolve_url
 from sql.errors import SourceError
-from sql.migrations.migrate import migrate
+from sql.migrations.migrate import check_output, migrate
 from tasks.settings import Output
 from tasks.step import step
 
@@ -148,12 +148,15 @@ def check_places(places: Places) -> None:
     Raises:
         PlaceError: a folder is a URL that nothing installed can open; names the package.
         Unreachable: the database does not answer.
+        NotPermitted: its user may not create, alter or write the tables; names the right.
+        StorageError: another application or a newer release has tables there.
         OSError: a folder is a file, or must not be written; names it.
     """
     for place in (places.parquet, places.versions):
         _check_protocol(place)
     if places.has_database():
         ping(places.engine())
+        check_output(places.engine())
     folders = [place for place in (places.parquet, places.versions, str(places.report)) if "://" not in place]
     url = resolve_url(places.output.url, places.base)
     if url.get_backend_name() == "sqlite":
