@@ -53,12 +53,16 @@ class Notify(Settings):
     @field_validator("targets")
     @classmethod
     def _only_names(cls, targets: list[str]) -> list[str]:
-        for number, target in enumerate(targets):
-            if not (target.startswith("${") and target.endswith("}") and target[2:-1].isidentifier()):
-                raise ValueError(
-                    f"target {number + 1} must be the name of an environment variable, such as ${{SLACK_URL}}, because "
-                    "its URL holds secrets; set that variable to the URL"
-                )
+        wrong = [
+            str(number)
+            for number, target in enumerate(targets, start=1)
+            if not (target.startswith("${") and target.endswith("}") and target[2:-1].isidentifier())
+        ]
+        if wrong:
+            raise ValueError(
+                f"target {', '.join(wrong)}: write the name of an environment variable, such as ${{SLACK_URL}}, "
+                "because a URL holds secrets; set that variable to the URL"
+            )
         return targets
 
 

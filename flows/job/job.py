@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
+from flows.job.problems import problems_of
 from tasks.night.job import Job
 from tasks.store.places import Places
 
@@ -66,9 +66,8 @@ def load_job(path_or_name: str | Path, changes: Mapping[str, Mapping[str, Any]] 
             document[part] = {**document.get(part, {}), **settings}
     try:
         return LoadedJob(Job.model_validate(document), path)
-    except ValidationError as error:
-        problems = [_described(each) for each in error.errors(include_url=False)]
-        raise JobError(f"{path}: " + "\n  ".join(problems)) from None
+    except ValidationError:
+        raise JobError(f"{path}: " + "\n  ".join(problems_of(document))) from None
 
 
 def find_job(path_or_name: str | Path) -> Path:
@@ -115,34 +114,3 @@ def jobs_folder() -> Path:
     if named := os.environ.get("NIGHTCAST_JOBS"):
         return Path(named)
     return next((folder for folder in (Path("jobs"), Path("demo")) if folder.is_dir()), Path("jobs"))
-
-
-def _described(problem: Any) -> str:
-    """One problem of the validation: where it is, what was found, and the remedy."""
-    where = ".".join(str(part) for part in problem["loc"])
-    if problem["type"] == "extra_forbidden":
-        known = _known_keys(problem["loc"][:-1])
-        near = get_close_matches(str(problem["loc"][-1]), known, n=1)
-        remedy = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}."
-        return f"unknown key {where!r}; {remedy}"
-    if problem["type"] == "missing":
-        return f"{where} is missing; every job needs it."
-    found = "" if isinstance(problem["input"], dict) or "url" in where else f" (found {problem['input']!r:.80})"
-    message = problem["msg"].removeprefix("Value error, ")
-    # A message on several keys names them itself.
-    return f"{where}: {message}{found}" if where else f"{message}"
-
-
-def _known_keys(location: tuple[int | str, ...]) -> list[str]:
-    """The keys that a part of a job may have, by its location (such as `network`, `layers`, 0)."""
-    model: type[BaseModel] = Job
-    for key in location:
-        if isinstance(key, str) and key in model.model_fields:
-            model = _inner_model(model.model_fields[key].annotation) or model
-    return list(model.model_fields)
-
-
-def _inner_model(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((found for part in get_args(annotation) if (found := _inner_model(part))), None)

@@ -50,6 +50,12 @@ class ForecastSettings(Settings):
     upper_bound: float | None = Field(None, description="No forecast is above it.")
     min_history: int = Field(3, ge=1, description="Series with fewer observed values get the fallback.")
 
+    @field_validator("frequency")
+    @classmethod
+    def _known_frequency(cls, frequency: str) -> str:
+        _ = TimeGrid(frequency, "UTC")
+        return frequency
+
     @field_validator("time_zone")
     @classmethod
     def _known_zone(cls, name: str) -> str:
@@ -67,7 +73,15 @@ class ForecastSettings(Settings):
     @field_validator("holidays")
     @classmethod
     def _known_places(cls, places: list[str]) -> list[str]:
-        return [check_place(place) for place in dict.fromkeys(places)]
+        known, unknown = list[str](), list[str]()
+        for place in dict.fromkeys(places):
+            try:
+                known.append(check_place(place))
+            except ValueError as error:
+                unknown.append(str(error))
+        if unknown:
+            raise ValueError(", and ".join(unknown))
+        return known
 
     @field_validator("quantile_levels")
     @classmethod

@@ -44,7 +44,7 @@ class KnownFuture(BaseModel):
     @model_validator(mode="after")
     def _one_place(self) -> Self:
         if (self.table is None) == (self.query is None):
-            raise ValueError("give either table or query, not both")
+            raise ValueError("give table or query" + (", not both" if self.table is not None else "; there is neither"))
         return self
 
 
@@ -102,7 +102,7 @@ class Source(BaseModel):
     @model_validator(mode="after")
     def _one_place(self) -> Self:
         if (self.table is None) == (self.query is None):
-            raise ValueError("give either table or query, not both")
+            raise ValueError("give table or query" + (", not both" if self.table is not None else "; there is neither"))
         return self
 
     @model_validator(mode="after")

@@ -70,7 +70,8 @@ class Job(Settings):
         unknown = [column for column in policy if column not in known] if isinstance(policy, dict) else []
         if unknown:
             raise ValueError(
-                f"forecast.missing_future names {unknown}; the columns that are known over the horizon are {known}"
+                f"forecast.missing_future names {unknown}; the columns of source.known_future and "
+                f"source.known_future_from are {known}"
             )
         return self
 

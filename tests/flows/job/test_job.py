@@ -107,7 +107,7 @@ def test_a_job_that_is_nowhere_is_answered_with_the_jobs_that_are_there(tmp_path
         (SMALLEST.replace(", horizon: 7", ""), "forecast.horizon is missing"),
         (
             SMALLEST.replace("frequency: D", "frequency: daily"),
-            "job.yaml: frequency 'daily' is not a pandas offset alias",
+            "job.yaml: forecast.frequency: 'daily' is not a pandas offset alias",
         ),
         (SMALLEST.replace("name: small", "name: Small Job"), "name: .*found 'Small Job'"),
         (SMALLEST.replace(", table: history", ""), "source"),

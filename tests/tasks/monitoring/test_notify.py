@@ -225,5 +225,5 @@ def test_addresses_come_from_the_environment(monkeypatch):
 
 
 def test_a_target_written_out_is_refused_for_its_secrets():
-    with pytest.raises(ValueError, match=r"target 1 must be the name of an environment variable, such as \$"):
+    with pytest.raises(ValueError, match=r"target 1: write the name of an environment variable, such as \$"):
         Notify(targets=["slack://token/channel"])
