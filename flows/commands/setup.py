@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from flows.commands.answer import Answer, answers
 from flows.commands.automations import notify_option
+
+if TYPE_CHECKING:
+    from sql.imports.file_format import FileFormat
 
 
 @click.command()
@@ -25,6 +31,21 @@ def demo(folder: Path) -> Answer:
     return Answer(result.text(), result.to_dict())
 
 
+def format_options(function: Callable[..., Answer]) -> Callable[..., Answer]:
+    """Options that say what the file alone does not tell; the function gets them as one `FileFormat`, `said`."""
+
+    @click.option("--text", multiple=True, metavar="COLUMN", help="A column of ids or categories, kept to the letter.")
+    @click.option("--number", multiple=True, metavar="COLUMN", help="A column of numbers; NA and NaN mean missing.")
+    @click.option("--time", multiple=True, metavar="COLUMN", help="A column of times.")
+    @functools.wraps(function)
+    def with_format(text: tuple[str, ...], number: tuple[str, ...], time: tuple[str, ...], **others: Any) -> Answer:
+        from sql.imports.file_format import FileFormat
+
+        return function(**others, said=FileFormat(text, number, time))
+
+    return with_format
+
+
 @click.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--to", "url", required=True, metavar="URL", help="URL of the database, such as sqlite:///example.db.")
@@ -37,11 +58,16 @@ def demo(folder: Path) -> Answer:
     help="`create` makes a new table, `append` adds rows to one, `replace` removes its rows first.",
 )
 @answers
-def import_rows(file: Path, url: str, table_name: str, mode: str) -> Answer:
+@format_options
+def import_rows(file: Path, url: str, table_name: str, mode: str, said: FileFormat) -> Answer:
     """Load a CSV or Parquet file into a database table.
 
     The file needs a column that names the series, one of timestamps, and one of values; others are loaded too. If they
     are called series_id, timestamp and value, the job file need not name them.
+
+    In a CSV file only an empty field is NULL. A code such as 007, 1E3 or NA stays as it is: a column becomes numbers
+    only if all of its fields are plain numbers. --text, --number and --time say what a column holds; each may be
+    repeated. They are known for series_id, value and timestamp.
     """
     from typing import cast
 
@@ -49,11 +75,23 @@ def import_rows(file: Path, url: str, table_name: str, mode: str) -> Answer:
     from sql.imports.import_file import Mode, import_file
 
     target = resolve_url(url)
-    found = import_file(file, target, table_name, mode=cast(Mode, mode))
-    text = f"Loaded {found.rows} rows into {table_name} of {describe(target)}, columns {', '.join(found.columns)}."
+    found = import_file(file, target, table_name, cast(Mode, mode), said)
+    sentences = [f"Loaded {found.rows} rows into {table_name} of {describe(target)}, columns {_listed(found.columns)}."]
     if missing := [name for name in ("series_id", "timestamp", "value") if name not in found.columns]:
-        text += f" No column is called {' or '.join(missing)}: name yours in the job's `source`."
-    return Answer(text, {"rows": found.rows, "columns": found.columns, "table": table_name, "url": describe(target)})
+        sentences.append(f"No column is called {' or '.join(missing)}: name yours in the job's `source`.")
+    document = {
+        "rows": found.rows,
+        "columns": list(found.columns),
+        "kinds": found.columns,
+        "notes": found.notes,
+        "table": table_name,
+        "url": describe(target),
+    }
+    return Answer("\n".join([" ".join(sentences), *found.notes]), document)
+
+
+def _listed(columns: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} ({kind})" for name, kind in columns.items())
 
 
 @click.command()

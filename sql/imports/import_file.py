@@ -17,8 +17,10 @@ from sqlalchemy.dialects import postgresql
 from sql.engine.connection import adbc_connection, connect, describe, storage_errors, transaction
 from sql.engine.statement import quoted
 from sql.errors import SourceError
-from sql.imports.rows_file import read_rows
-from sql.source import columns
+from sql.imports.arrow_kinds import typed_arrow
+from sql.imports.column_kinds import Typed, typed_text
+from sql.imports.file_format import FileFormat
+from sql.imports.rows_file import is_csv, read_rows
 
 _BATCH_ROWS = 10_000
 _STAGING_TABLE = "nightcast_import"
@@ -29,39 +31,62 @@ Mode = Literal["create", "append", "replace"]
 
 @dataclass(frozen=True)
 class Imported:
-    """What was loaded: the number of rows, and the columns in the order of the file."""
+    """What was loaded.
+
+    Attributes:
+        rows: Their number.
+        columns: The columns in the order of the file, each with its kind: text, number, time, day or boolean.
+        notes: What a person should know about how the file was read, in sentences.
+    """
 
     rows: int
-    columns: list[str]
+    columns: dict[str, str]
+    notes: list[str]
 
 
-def import_file(path: Path, url: sa.URL, table: str, mode: Mode = "create") -> Imported:
+def import_file(path: Path, url: sa.URL, table: str, mode: Mode = "create", said: FileFormat | None = None) -> Imported:
     """Load all rows of a file, in one transaction.
 
-    A column `series_id` becomes text (00123 stays 00123), `timestamp` a time, and `value` a number. A time with an
-    offset from UTC keeps it: as timestamptz on PostgreSQL, as text in ISO 8601 elsewhere. A time without an offset
-    stays local. A SQLite database is left as a single file that can be read where nothing can be written.
+    A column `series_id` becomes text (00123 stays 00123), `timestamp` a time, and `value` a number, unless `said` says
+    otherwise. What another column of a CSV file holds, `typed_text` decides. A time with an offset from UTC keeps it:
+    as timestamptz on PostgreSQL, as text in ISO 8601 elsewhere. A time without an offset stays local.
+
+    A SQLite database is left as a single file that can be read where nothing can be written.
 
     Args:
-        path: `.csv` with a header, in which empty, NA and NaN are NULL; or `.parquet`.
+        path: `.csv` with a header, in which an empty field is NULL; or `.parquet`.
         url: From `resolve_url`.
         table: Name of the table; may be `schema.name` on PostgreSQL.
         mode: `create` a new table, `append` to an existing one, or `replace` it.
+        said: What the user says about the file.
 
     Raises:
         SourceError: where the file cannot be read or has no rows, a column holds the wrong kind of values, the table
             already exists (create), or it is missing or has other columns (append).
         StorageError: where the database refuses; it is unchanged then.
     """
-    rows = _typed(read_rows(path), str(path))
+    said, rows = said or FileFormat(), read_rows(path)
+    said.check(rows.column_names, str(path))
+    where = str(path)
+    typed = typed_text(rows, said, where) if is_csv(path) else Typed(typed_arrow(rows, said, where), [])
     try:
-        return _load(rows, url, table, mode)
+        _load(typed.rows, url, table, mode)
     finally:
         if url.get_backend_name() == "sqlite":
             _leave_one_file(str(url.database))
+    kinds = {field.name: _kind(field.type) for field in typed.rows.schema}
+    return Imported(rows.num_rows, kinds, typed.notes)
 
 
-def _load(rows: pa.Table, url: sa.URL, table: str, mode: Mode) -> Imported:
+def _kind(kind: pa.DataType) -> str:
+    if pa.types.is_string(kind):
+        return "text"
+    if pa.types.is_boolean(kind):
+        return "boolean"
+    return "time" if pa.types.is_timestamp(kind) else "day" if pa.types.is_date(kind) else "number"
+
+
+def _load(rows: pa.Table, url: sa.URL, table: str, mode: Mode) -> None:
     engine = connect(url)
     with storage_errors(url, "write to"):
         inspector = sa.inspect(engine)
@@ -83,7 +108,6 @@ def _load(rows: pa.Table, url: sa.URL, table: str, mode: Mode) -> Imported:
     statements = [f"DROP TABLE {full_name}"] if exists and mode == "replace" else []
     statements += [] if mode == "append" else [f"CREATE TABLE {full_name} ({_definitions(rows, engine)})"]
     _write(engine, statements, rows, schema, name)
-    return Imported(rows.num_rows, rows.column_names)
 
 
 def _leave_one_file(path: str) -> None:
@@ -93,47 +117,6 @@ def _leave_one_file(path: str) -> None:
     """
     with suppress(sqlite3.Error), closing(sqlite3.connect(path, timeout=1)) as connection:
         connection.execute("PRAGMA journal_mode = DELETE")
-
-
-def _typed(rows: pa.Table, where: str) -> pa.Table:
-    """The rows as text, int64, float64, bool, date or timestamp[us]."""
-    typed = {}
-    for name in rows.column_names:
-        column, kind = rows[name], rows[name].type
-        if pa.types.is_dictionary(kind):
-            column, kind = column.cast(kind.value_type), kind.value_type
-        if name == "timestamp" and not pa.types.is_date(kind):
-            column = columns.instants(_plain_text(column), name, where)
-        elif name == "value":
-            column = columns.numbers(_plain_text(column), name, where)
-        elif name == "series_id":
-            column = column.cast(pa.string())
-        elif pa.types.is_timestamp(kind):
-            column = column.cast(pa.timestamp("us", "UTC" if kind.tz else None), safe=False)
-        elif pa.types.is_date(kind):
-            column = column.cast(pa.date32())
-        elif pa.types.is_integer(kind):
-            column = column.cast(pa.int64())
-        elif pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-            column = column.cast(pa.float64(), safe=False)
-        elif not pa.types.is_boolean(kind):
-            column = _text(column, name, where)
-        typed[name] = column
-    return pa.table(typed)
-
-
-def _plain_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    text = pa.types.is_large_string(column.type) or pa.types.is_string_view(column.type)
-    return column.cast(pa.string()) if text else column
-
-
-def _text(column: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArray:
-    try:
-        return column.cast(pa.string())
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        raise SourceError(
-            f"The column {name!r} of {where} holds {column.type}, which a table cannot hold. Remove the column."
-        ) from None
 
 
 def _schema_and_name(inspector: sa.Inspector, table: str, dialect_name: str) -> tuple[str | None, str]:

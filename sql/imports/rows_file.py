@@ -6,25 +6,31 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.csv
-import pyarrow.parquet
 
 from sql.errors import SourceError
+from sql.source.parquet_reader import parts_of
 
 _HEADER = (
     "Write UTF-8 text. The first line names the columns, such as series_id,timestamp,value. Each other line is a row."
 )
 
 
+def is_csv(path: Path) -> bool:
+    """Whether the name of a file says that it is CSV."""
+    return path.suffix.lower() == ".csv"
+
+
 def read_rows(path: Path) -> pa.Table:
-    """All rows of a file, in its own types.
+    """All rows of a file: of Parquet in its own types, of CSV as text.
 
     Args:
-        path: `.csv` with a header, in which empty, NA and NaN are NULL; or `.parquet`, which may be a folder of parts.
+        path: `.csv` with a header, in which an empty field is NULL; or `.parquet`, which may be a folder of parts.
 
     Raises:
-        SourceError: where the file does not exist, cannot be read, has no rows, or names a column twice.
+        SourceError: where the file does not exist, cannot be read, has no rows, names a column twice, or its parts
+            hold a column in types without a common one.
     """
-    kinds = {".csv": ("CSV", _read_csv), ".parquet": ("Parquet", pyarrow.parquet.read_table)}
+    kinds = {".csv": ("CSV", _read_csv), ".parquet": ("Parquet", _read_parquet)}
     if path.suffix.lower() not in kinds:
         raise SourceError(f"{path} is neither .csv nor .parquet. Convert it to one of them.")
     kind, read = kinds[path.suffix.lower()]
@@ -57,5 +63,15 @@ def _check_readable(path: Path, remedy: str) -> None:
 
 
 def _read_csv(path: Path) -> pa.Table:
-    options = pyarrow.csv.ConvertOptions(column_types={"series_id": pa.string()}, strings_can_be_null=True)
-    return pyarrow.csv.read_csv(path, convert_options=options)
+    parse = pyarrow.csv.ParseOptions(newlines_in_values=True)
+    with pyarrow.csv.open_csv(path, parse_options=parse) as file:
+        names = file.schema.names
+    # Arrow would guess types, and take the code 007 for 7.
+    as_text = pyarrow.csv.ConvertOptions(
+        column_types=dict.fromkeys(names, pa.string()), null_values=[""], strings_can_be_null=True
+    )
+    return pyarrow.csv.read_csv(path, parse_options=parse, convert_options=as_text)
+
+
+def _read_parquet(path: Path) -> pa.Table:
+    return parts_of(path, str(path)).to_table()

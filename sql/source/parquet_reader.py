@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -68,15 +69,19 @@ def parts_of(place: Path, where: str, names: Collection[str] | None = None) -> p
         names: Columns that need a common type; None for all.
 
     Raises:
-        SourceError: where such a column has no common type; names the types and a file of each.
+        SourceError: where such a column has no common type, with the types and a file of each; or where a file names
+            a column twice.
         OSError, pa.ArrowException: where a file cannot be read.
     """
+    place = Path(os.path.abspath(place))
     parts = pyarrow.dataset.dataset(place, format="parquet")
     found: dict[str, dict[pa.DataType, str]] = {}
     keys: dict[str, pa.DataType] = {}
     for part in parts.get_fragments():
-        inside = Path(part.path).relative_to(place)
+        inside = Path(part.path).relative_to(place) if place.is_dir() else Path(place.name)
         keys |= {folder.partition("=")[0]: pa.string() for folder in inside.parts[:-1] if "=" in folder}
+        if len(set(part.physical_schema.names)) < len(part.physical_schema.names):
+            raise SourceError(f"{inside} of {where} names a column twice: {part.physical_schema.names}. Rename one.")
         for field in part.physical_schema:
             found.setdefault(field.name, {}).setdefault(_simple(field.type), str(inside))
     # A key that the file repeats as a column is the key.

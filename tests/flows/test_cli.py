@@ -121,4 +121,18 @@ def test_import_says_which_columns_it_found_and_which_a_job_will_miss(tmp_path):
     file = tmp_path / "rows.csv"
     file.write_text("series_id,timestamp,units\na,2024-01-01,1\n", encoding="utf-8")
     result = CliRunner().invoke(main, ["import", str(file), "--to", f"sqlite:///{tmp_path}/s.db", "--table", "t"])
-    assert "columns series_id, timestamp, units. No column is called value" in result.stdout
+    assert "columns series_id (text), timestamp (time), units (number). No column is called value" in result.stdout
+
+
+def test_import_says_which_numbers_stay_text_and_takes_the_word_of_the_user(tmp_path):
+    file = tmp_path / "rows.csv"
+    file.write_text("shop,sold,units\n1,2024-01-01 00:00,NA\n2,2024-01-02 00:00,3\n3,2024-01-03 00:00,4\n")
+    arguments = ["import", str(file), "--to", f"sqlite:///{tmp_path}/s.db", "--table"]
+    result = CliRunner().invoke(main, [*arguments, "t"])
+    assert "'units' stays text, so that 'NA' and the like stay as they are. Say --number units" in result.stdout
+    given = ["--text", "shop", "--number", "units", "--json"]
+    answer = json.loads(CliRunner().invoke(main, [*arguments, "u", *given]).stdout)
+    assert (answer["kinds"], answer["notes"]) == ({"shop": "text", "sold": "time", "units": "number"}, [])
+    wrong = CliRunner().invoke(main, [*arguments, "v", "--text", "shops"])
+    assert wrong.exit_code == 2
+    assert "has no column 'shops'. It has ['shop', 'sold', 'units']" in wrong.stderr

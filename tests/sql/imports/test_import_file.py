@@ -48,7 +48,8 @@ HISTORY = [
 @pytest.mark.usefixtures("way")
 def test_a_csv_file_becomes_a_table_that_a_job_can_read(database_url, csv):
     found = import_file(csv, resolve_url(database_url), "t")
-    assert (found.rows, found.columns) == (3, ["series_id", "timestamp", "value", "promotion", "note"])
+    kinds = {"series_id": "text", "timestamp": "time", "value": "number", "promotion": "boolean", "note": "text"}
+    assert (found.rows, found.columns, found.notes) == (3, kinds, [])
     assert rows_of(database_url) == HISTORY
 
 
