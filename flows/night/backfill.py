@@ -16,6 +16,7 @@ from models.calendar.cadence import missed_nights
 from models.calendar.grid import TimeGrid
 from models.lifecycle.retraining import Policy
 from tasks.night.ledger import Ledger
+from tasks.night.owner import refuse_taken_name
 from tasks.reading.read_series import instants_between
 from tasks.run.lock import one_at_a_time
 from tasks.run.run_log import nights_done
@@ -62,6 +63,7 @@ def backfill_nights(
     Raises:
         JobError: no step of the job's grid lies in the span, its end has not come yet, or nights that may continue
             each other's model were to run side by side.
+        NameTaken: the job's name belongs to another one.
         AlreadyRuns: another process runs the job.
     """
     loaded = load_job(job)
@@ -74,6 +76,7 @@ def backfill_nights(
         )
     zone = loaded.job.forecast.zone
     period = to_moment(span.first, zone), to_cutoff(span.last, zone, datetime.now(UTC))
+    refuse_taken_name(loaded.job, loaded.places, loaded.path)
     with one_at_a_time(loaded.places, loaded.job.schedule.second_run):
         done = nights_done(Ledger(loaded.places))
         cutoffs, skipped = _cutoffs(loaded.job.forecast.grid, period, span.every, done)

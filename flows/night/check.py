@@ -16,6 +16,7 @@ from sql.source.read import describe_source
 from tasks.forecasting.reconcile import require_method
 from tasks.monitoring.deliver import NotifyError
 from tasks.monitoring.notify import check_targets
+from tasks.night.owner import NameTaken, refuse_taken_name
 from tasks.reading.audit import audit_input, refuse_stale
 from tasks.reading.read_series import Extent, read_series
 from tasks.runner.cluster import check_runner
@@ -69,7 +70,8 @@ def check_job(job: str | Path) -> Checked:
     problems, audit = [], None
     try:
         check_places(loaded.places)
-    except (PlaceError, SourceError, StorageError, OSError) as error:
+        refuse_taken_name(loaded.job, loaded.places, loaded.path)
+    except (PlaceError, NameTaken, SourceError, StorageError, OSError) as error:
         problems.append(f"output: {error}")
     try:
         check_runner(loaded.job.runner)

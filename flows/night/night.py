@@ -26,6 +26,7 @@ from models.errors import TrainingFailed
 from tasks.forecasting.reconcile import require_method
 from tasks.monitoring.notify import check_targets
 from tasks.night.night import Night, Run
+from tasks.night.owner import NameTaken, refuse_taken_name
 from tasks.prefect_ui import label_run
 from tasks.run.lock import one_at_a_time
 from tasks.run.run_log import announce_run, begin_run, end_run, note_failure
@@ -57,10 +58,16 @@ def night(
         require_method(run.job.aggregation_levels)
         check_places(run.places)
         check_runner(run.job.runner)
+        refuse_taken_name(run.job, run.places, run.file)
         with one_at_a_time(run.places, run.job.schedule.second_run):
+            # Another job may have taken the name while this one waited.
+            refuse_taken_name(run.job, run.places, run.file)
             announce_run(run)
             with run.places.scratch(run_id):
                 return _run_stages(run, request, run_missed, wait_for_earlier)
+    except NameTaken:
+        # The runs of that name are of another job.
+        raise
     except BaseException as error:
         note_failure(run, datetime.now(UTC), error)
         raise
@@ -74,7 +81,7 @@ def _run_stages(
     history = read_history(run, clock)
     night = run.at(history.audit.cutoff)
     label_run(night.job.name, local_day(night.cutoff, night.job.forecast.zone))
-    begin_run(night)
+    name_note = begin_run(night)
     refuse_stale_source(night, history.audit, request.notify)
     caught_up = catch_up(night, request, run_missed)
     if caught_up.leaves_out_tonight:
@@ -91,7 +98,7 @@ def _run_stages(
     challenger = decide_promotion(night, prepared, clock) if request.promotes else ""
     judgement = judge(night, prepared.history, forecast, request.notify, clock) if night.judges else None
     page = report(night, prepared, forecast, clock) if forecast is not None else ""
-    results = Results(prepared, forecast, judgement, page, (caught_up.note, challenger))
+    results = Results(prepared, forecast, judgement, page, (name_note, caught_up.note, challenger))
     end_run(night, datetime.now(UTC), results.run_facts(clock.seconds), results.state)
     return results.summary(night, clock.seconds)
 

@@ -65,6 +65,7 @@ class NightRequest:
         now = to_moment(self.now or started_at, zone)
         return Run(
             job=job,
+            file=loaded.path,
             places=places,
             ledger=Ledger(places),
             run_id=run_id,

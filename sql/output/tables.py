@@ -3,9 +3,10 @@
 from sql.output.evaluation_tables import alert, hindcast_loss, loss, score
 from sql.output.forecast_tables import FORECAST_COLUMNS, calibration, forecast, publication
 from sql.output.model_tables import model, promotion, run
+from sql.output.owner import job
 from sql.output.schema import metadata
 
 __all__ = [
-    "FORECAST_COLUMNS", "alert", "calibration", "forecast", "hindcast_loss", "loss", "metadata", "model", "promotion",
-    "publication", "run", "score",
+    "FORECAST_COLUMNS", "alert", "calibration", "forecast", "hindcast_loss", "job", "loss", "metadata", "model",
+    "promotion", "publication", "run", "score",
 ]  # fmt: skip

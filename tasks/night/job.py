@@ -28,6 +28,11 @@ class Job(Settings):
     name: str = Field(
         pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=100, description="Lower-case name, part of every row and path."
     )
+    replaces: str | None = Field(
+        None,
+        description="Path of the job file that had this name before, if this one takes its place. It may hold `*`. A "
+        "run that needs it says so.",
+    )
     source: Source
     forecast: ForecastSettings
     audit: AuditSettings = AuditSettings()

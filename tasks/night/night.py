@@ -24,6 +24,7 @@ class Run:
 
     Attributes:
         job: The job, with the settings that hold for this run.
+        file: The job file.
         places: Where everything of the job lies.
         ledger: What the job has in the output tables.
         run_id: Key of the run in the table `run`.
@@ -36,6 +37,7 @@ class Run:
     """
 
     job: Job
+    file: Path
     places: Places
     ledger: Ledger
     run_id: str

@@ -14,6 +14,7 @@ from sql.migrations.migrate import migrate
 from sql.output.write import RunEnd
 from tasks.night.ledger import Ledger
 from tasks.night.night import Night, Run
+from tasks.night.owner import keep_name
 from tasks.step import logger, step
 
 ENDED = {"completed", "unchanged"}
@@ -22,10 +23,21 @@ _NO_NIGHT = {"train", "score"}
 
 
 @step("prepare the tables", retries=2, retry_delay_seconds=(2, 10))
-def begin_run(night: Night) -> None:
-    """Make or migrate the tables, and note that the run is on its way."""
+def begin_run(night: Night) -> str:
+    """Make or migrate the tables, and note that the name belongs to this job and the run is on its way.
+
+    Returns:
+        What has changed about the job, see `keep_name`.
+
+    Raises:
+        NameTaken: the name belongs to another job.
+    """
     migrate(night.ledger.engine)
+    note = keep_name(night.job, night.places, night.file, night.started_at)
+    if note:
+        logger().warning("%s: %s", night.job.name, note)
     night.ledger.start_run(night.run_id, night.cutoff, night.started_at, night.kind)
+    return note
 
 
 def announce_run(run: Run) -> None:

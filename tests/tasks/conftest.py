@@ -43,6 +43,7 @@ def make_night(places, tmp_path) -> Callable[..., Night]:
         job = Job.model_validate(given | parts)
         return Night(
             job=job,
+            file=tmp_path / "sales.yaml",
             places=places,
             ledger=Ledger(places),
             run_id=run_id,

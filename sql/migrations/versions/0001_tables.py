@@ -181,6 +181,16 @@ def upgrade() -> None:
         sa.Column("note", sa.Text),
         sa.Column("kind", sa.Text),
     )
+    op.create_table(
+        "job",
+        sa.Column("job", NAME, primary_key=True),
+        sa.Column("file", sa.Text, nullable=False),
+        sa.Column("machine", sa.Text, nullable=False),
+        sa.Column("url", sa.Text, nullable=False),
+        sa.Column("address", sa.Text, nullable=False),
+        sa.Column("relation", sa.Text, nullable=False),
+        sa.Column("since", INSTANT, nullable=False),
+    )
     # Columns by name: `*` would be frozen at this moment on PostgreSQL. Publishing a night with new quantile levels writes
     # the view anew (`sql/output/publish.py`).
     op.execute(

@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from sql.engine.connection import connect, resolve_url
 from sql.migrations.migrate import migrate
 from sql.output import write
+from sql.output.owner import keep_owner
 from sql.output.publish import publish_forecast
 
 FIRST, SECOND = datetime(2024, 1, 31, tzinfo=UTC), datetime(2024, 2, 1, tzinfo=UTC)
@@ -125,6 +126,7 @@ def todays_database(make_engine: Callable[[str], sa.Engine], make_night: Callabl
         engine, "r1", "completed", ENDED, train_mode="scratch", train_reason="no champion", model_version="v1",
         rows_read=60, series=2, fallback_series=0, seconds={"read": 0.5}, report="reports/r1.html", note="one missed",
     )  # fmt: skip
+    keep_owner(engine, _owner())
     write.start_run(engine, "r2", "sales", SECOND, ENDED)
     write.finish_run(engine, "r2", "failed", ENDED, error="The disk is full.")
     return engine
@@ -143,6 +145,13 @@ def _alert() -> dict[str, Any]:
         "state": "closed", "message": "sales, all: loss 40% worse", "last_sent_at": BEGAN, "acknowledged_by": "ana",
         "acknowledged_at": ENDED, "closed_at": SECOND, "run_id": "r1", "reason": "the source is stale",
         "delivery_errors": {"webhook": "it answered 500"}, "accepted_at": ENDED,
+    }  # fmt: skip
+
+
+def _owner() -> dict[str, Any]:
+    return {
+        "job": "sales", "file": "/jobs/sales.yaml", "machine": "night", "url": "${SOURCE}", "since": BEGAN,
+        "address": "sqlite:////data/history.db", "relation": "table sold",
     }  # fmt: skip
 
 

@@ -38,8 +38,8 @@ JOB = {"name": "sales", "source": {"url": "sqlite://", "table": "sold"}, "foreca
 
 def night_of(places: Places, cutoff: datetime = CUTOFF) -> Night:
     """A night of a job at these places."""
-    job, ledger = Job.model_validate(JOB), Ledger(places)
-    return Night(job, places, ledger, "r1", "nightly", None, "auto", cutoff, cutoff, places.base, cutoff)
+    job, ledger, file = Job.model_validate(JOB), Ledger(places), places.base / "sales.yaml"
+    return Night(job, file, places, ledger, "r1", "nightly", None, "auto", cutoff, cutoff, places.base, cutoff)
 
 
 def publish_rows(places: Places, *parts: pa.Table) -> Publication:

@@ -90,6 +90,7 @@ class TrainedModel:
         with places.scratch("r1") as scratch:
             night = Night(
                 job=job,
+                file=places.base / "sales.yaml",
                 places=places,
                 ledger=Ledger(places),
                 run_id="r1",

@@ -77,6 +77,17 @@ CREATE TABLE hindcast_loss (
 	PRIMARY KEY (job, evaluated_on, segment)
 );
 INSERT INTO "hindcast_loss" VALUES('sales','2024-02-01 00:00:00.000000','all','v1',0,0.8,1.0,0.79,-0.02,6,0.1,'{"columns": ["promotion"], "left_out": [], "holidays": ["ES"]}',2,0.9,1.4);
+CREATE TABLE job (
+	job TEXT NOT NULL, 
+	file TEXT NOT NULL, 
+	machine TEXT NOT NULL, 
+	url TEXT NOT NULL, 
+	address TEXT NOT NULL, 
+	relation TEXT NOT NULL, 
+	since DATETIME NOT NULL, 
+	PRIMARY KEY (job)
+);
+INSERT INTO "job" VALUES('sales','/jobs/sales.yaml','night','${SOURCE}','sqlite:////data/history.db','table sold','2024-02-02 03:00:00.000000');
 CREATE TABLE loss (
 	job TEXT NOT NULL, 
 	evaluated_on DATETIME NOT NULL, 

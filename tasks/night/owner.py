@@ -1,0 +1,161 @@
+"""A job's name belongs to the file and source that first used it: no copied job file replaces its rows by accident."""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sql.errors import SourceError
+from sql.output.owner import address_of, keep_owner, owner_of
+from sql.source.settings import Source
+from tasks.night.job import Job
+from tasks.settings import Output
+from tasks.store.places import Places
+
+_LONGEST_RELATION = 80
+
+
+class NameTaken(ValueError):
+    """The name of a job belongs to another one; the message says to which, and what to do."""
+
+
+@dataclass(frozen=True)
+class Owner:
+    """A job as the table `job` describes it; the attributes are its columns.
+
+    Attributes:
+        file: Path of the job file.
+        machine: Name of the machine.
+        url: `source.url` as the job file writes it.
+        address: The same with variables filled in and an absolute path, without user and password.
+        relation: Table or query.
+    """
+
+    file: str
+    machine: str
+    url: str
+    address: str
+    relation: str
+
+    @classmethod
+    def of(cls, source: Source, file: Path) -> Owner:
+        """The owner that a job file would be on this machine.
+
+        Raises:
+            SourceError: the URL of the source names a variable that is not set.
+        """
+        query = " ".join((source.query or "").split())
+        relation = f"query {query}" if source.table is None else f"table {source.table}"
+        return cls(str(file), platform.node(), source.url, address_of(source.url, file.parent), relation)
+
+    def __str__(self) -> str:
+        short = self.relation[:_LONGEST_RELATION] + "…" * (len(self.relation) > _LONGEST_RELATION)
+        return f"{self.file} ({short} in {self.address})"
+
+    def has_url_of(self, other: Owner) -> bool:
+        """Whether both read the same database: one URL as written, such as `${SOURCE_URL}`, or one address."""
+        return self.url == other.url or self.address == other.address
+
+    def has_source_of(self, other: Owner) -> bool:
+        """Whether both read the same table or query of the same database."""
+        return self.has_url_of(other) and self.relation == other.relation
+
+
+def refuse_taken_name(job: Job, places: Places, file: Path) -> None:
+    """Raise where the name of a job belongs to another one. Writes nothing, and makes no database.
+
+    Args:
+        job: The job.
+        places: Where everything of the job lies.
+        file: The job file.
+
+    Raises:
+        NameTaken: names the owner.
+        SourceError: the URL of the source names a variable that is not set.
+        StorageError: the output database does not answer.
+    """
+    if places.has_database():
+        _settle(job, places, file)
+
+
+def keep_name(job: Job, places: Places, file: Path, now: datetime) -> str:
+    """Note that the name belongs to this job; for the owner of the job's lock.
+
+    Returns:
+        What has changed since the run before, for people; "" where nothing has that they should know.
+
+    Raises:
+        NameTaken, SourceError, StorageError: as `refuse_taken_name`.
+    """
+    before, mine, is_replaced = _settle(job, places, file)
+    if before is None or mine != Owner(**{key: before[key] for key in asdict(mine)}):
+        since = now if before is None or is_replaced else before["since"]
+        keep_owner(places.engine(), {"job": job.name, "since": since, **asdict(mine)})
+    if before is None:
+        return ""
+    owner = _owner(before)
+    if is_replaced:
+        return f"the name was of {owner} before, which this file replaces"
+    if owner.has_source_of(mine) or (owner.has_url_of(mine) and mine.relation.startswith("query ")):
+        return ""
+    return f"the source is {mine.relation} in {mine.address} from now on, and was {owner.relation} in {owner.address}"
+
+
+def _settle(job: Job, places: Places, file: Path) -> tuple[dict[str, Any] | None, Owner, bool]:
+    """The owner's row so far, this job as its owner, and whether the job file says that it replaces another file."""
+    mine, before = Owner.of(job.source, file), owner_of(places.engine(), job.name)
+    if before is None:
+        return None, mine, False
+    owner = _owner(before)
+    if not _is_another(owner, mine, job.name, address_of(places.output.url, places.base)):
+        return before, mine, False
+    if job.replaces is not None and fnmatchcase(owner.file, os.path.abspath(file.parent / job.replaces)):
+        return before, mine, True
+    where = "" if owner.machine == mine.machine else f" on {owner.machine}"
+    raise NameTaken(
+        f"The job name {job.name!r} in {places.url_text} belongs to {owner}{where} since {before['since']:%Y-%m-%d}, "
+        f"and this is {mine}: it would replace the rows of that job, and take its champion. Give this job another "
+        f"name. If it takes the place of that job, write `replaces: {owner.file}` into this file."
+    )
+
+
+def _owner(row: dict[str, Any]) -> Owner:
+    return Owner(**{key: value for key, value in row.items() if key not in ("job", "since")})
+
+
+def _is_another(owner: Owner, mine: Owner, name: str, output: str) -> bool:
+    """Whether a job is another one than the owner of its name, judged by file, machine and source."""
+    file, theirs = Path(mine.file), Path(owner.file)
+    if mine.file == owner.file or (theirs.exists() and theirs.samefile(file)):
+        # Two machines may have a file of the same path each, which then reads another database.
+        return owner.machine != mine.machine and not owner.has_url_of(mine)
+    if not owner.has_source_of(mine):
+        return True
+    if not _still_uses(theirs, name, output):
+        return False
+    # A release that is unpacked into a folder of its own is the same job, unless it changes the file.
+    is_copy = theirs.name == file.name and theirs.read_bytes() == file.read_bytes()
+    return not (is_copy and owner.address == mine.address)
+
+
+def _still_uses(file: Path, name: str, output: str) -> bool:
+    """Whether there is a job file on this machine with this name and output database."""
+    try:
+        document = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return False
+    if not isinstance(document, dict) or document.get("name") != name:
+        return False
+    places = document.get("output")
+    url = places.get("url", Output().url) if isinstance(places, dict) else Output().url
+    try:
+        return address_of(str(url), file.parent) == output
+    except SourceError:
+        return False
