@@ -22,7 +22,7 @@ import sqlalchemy as sa
 from sqlalchemy import exc, pool
 
 from sql.engine import postgresql
-from sql.engine.url import SOURCES_ONLY, describe, resolve_url
+from sql.engine.url import SOURCES_ONLY, describe, hide_secrets, resolve_url
 from sql.errors import NotPermitted, SourceError, StorageError, Unreachable
 
 __all__ = [
@@ -43,6 +43,11 @@ _REMEDIES = {
     "database is locked": "Another process is writing to it. Try again later.",
     "file is not a database": "Name another file in the URL, or move this file away.",
 }
+
+# Drivers that need no compiler, unlike some that SQLAlchemy takes where the URL names none.
+_OTHER_DRIVERS = {
+    "mysql": "mysql+pymysql", "mariadb": "mariadb+pymysql", "oracle": "oracle+oracledb", "mssql": "mssql+pymssql",
+}  # fmt: skip
 
 # Insufficient privilege; and a transaction that can only read, as on a standby. Other databases say it in words only.
 _DENIED_STATES = ("42501", "25006")
@@ -113,7 +118,10 @@ def _create_engine(url: sa.URL, **options: Any) -> sa.Engine:
             "Check the beginning of the URL, or install the SQLAlchemy dialect of the database."
         ) from None
     except ImportError as error:
-        remedy = POSTGRESQL_SETUP if url.get_backend_name() == "postgresql" else "install it"
+        other = _OTHER_DRIVERS.get(url.get_backend_name())
+        remedy = f"install it, or name another one in the URL, such as {other}://" if other else "install it"
+        if url.get_backend_name() == "postgresql":
+            remedy = POSTGRESQL_SETUP
         raise SourceError(f"The driver for {describe(url)} is not installed ({error}): {remedy}.") from None
 
 
@@ -237,9 +245,7 @@ def storage_errors(url: sa.URL, doing: str) -> Iterator[None]:
 def storage_error(url: sa.URL, doing: str, error: Exception) -> StorageError:
     """The StorageError for an error of a driver, without the password and the statement."""
     cause = getattr(error, "orig", None) or error
-    reason = " ".join(str(cause).split()).rstrip(".? ")
-    if url.password:
-        reason = reason.replace(str(url.password), "***")
+    reason = hide_secrets(" ".join(str(cause).split()).rstrip(".? "), url)
     message = f"Could not {doing} the database {describe(url)}: {reason}."
     if is_denied(error):
         return NotPermitted(f"{message} Grant this right to the user of the URL, or name another user.")

@@ -11,9 +11,18 @@ import sqlalchemy as sa
 
 from sql.errors import SourceError
 
+
+def _nested_comment(depth: int) -> str:
+    """The pattern of a comment that holds comments, as PostgreSQL and DuckDB read it."""
+    inner = "(?!)" if depth == 0 else _nested_comment(depth - 1)
+    return rf"/\*(?>(?:(?!/\*|\*/).|{inner})*)\*/"
+
+
+# SQLite and MySQL end a comment at its first */, so a comment that would never end is read as theirs.
 _TOKEN = re.compile(
-    r"""(?P<quoted>'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$)
-      | (?P<comment>--[^\n]*|/\*.*?\*/)
+    rf"""(?P<quoted>(?<!\w)[eE]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`
+        |(?<!\w)\$(?P<tag>(?:[A-Za-z_]\w*)?)\$.*?\$(?P=tag)\$)
+      | (?P<comment>--[^\n]*|{_nested_comment(4)}|/\*.*?\*/)
       | (?P<bound>(?<![:\w]):(?P<name>[A-Za-z_]\w*))
       | (?P<end>;)
       | (?P<other>.)""",
@@ -55,7 +64,7 @@ def single_select(query: str, where: str) -> str:
     Raises:
         SourceError: where the query is empty, another kind of statement, or several statements.
     """
-    code = "".join(" " if token["comment"] else token[0] for token in _TOKEN.finditer(query))
+    code = "".join(" " if token["comment"] else token[0] for token in _TOKEN.finditer(query.lstrip("\ufeff")))
     statements = [part.strip() for part in _split(code) if part.strip()]
     if not statements:
         raise SourceError(f"{where} is empty. Write a SELECT.")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlencode
 
 import sqlalchemy as sa
 from sqlalchemy import exc
@@ -13,7 +15,14 @@ from sqlalchemy import exc
 from sql.errors import SourceError
 
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
-_PASSWORD = re.compile(r"://[^:/@]*:(?!\$\{)[^@/]+@")
+_PASSWORD = re.compile(r"://[^:/@]*:(?!\$\{)[^@]+@")
+# The same parts as SQLAlchemy finds, but all hosts with their ports in one.
+_URL = re.compile(r"(?P<scheme>[\w+]+)://(?P<user>(?:[^:/]*(?::[^@]*)?@)?)(?P<hosts>[^/?]*)(?P<rest>.*)", re.DOTALL)
+_HOST = re.compile(r"(?P<host>\[[^\]]*\]|[^:@\[\]]*)(?::(?P<port>[0-9]*))?")
+_LARGEST_PORT = 65_535
+_WINDOWS_PATH = re.compile(r"/?[A-Za-z]:[\\/]|.*\\", re.DOTALL)
+# A byte-order mark counts as a blank.
+_BLANKS = " \t\r\n\ufeff"
 SOURCES_ONLY = ("duckdb", "parquet")
 """Backends that can be a source but not an output: they have readers of their own, without SQLAlchemy."""
 
@@ -28,7 +37,7 @@ def resolve_url(url: str, base: Path | None = None) -> sa.URL:
     variable needs no percent-encoding.
 
     Args:
-        url: Any SQLAlchemy URL; `postgresql://` means psycopg.
+        url: Any SQLAlchemy URL. `postgresql://` and `postgres://` mean psycopg; hosts may be several (`a:5432,b:5432`).
         base: The folder that relative paths start from; the working directory if None.
 
     Raises:
@@ -43,15 +52,31 @@ def resolve_url(url: str, base: Path | None = None) -> sa.URL:
     if backend == "postgresql" and "+" not in resolved.drivername:
         resolved = resolved.set(drivername="postgresql+psycopg")
     if backend in _IN_FILES:
-        database = resolved.database
-        ending = {"sqlite": ".db", "duckdb": ".duckdb"}.get(backend, "")
-        if not database or database == ":memory:" or database.startswith("file:"):
-            raise SourceError(
-                f"The database URL {url!r} names no {_IN_FILES[backend]}. Write {backend}:///name{ending} (relative) "
-                f"or {backend}:////folder/name{ending} (absolute)."
-            )
-        resolved = resolved.set(database=os.path.abspath((base or Path()) / Path(database).expanduser()))
+        resolved = resolved.set(database=_absolute_path(resolved, url, base or Path()))
     return resolved
+
+
+def _absolute_path(resolved: sa.URL, url: str, base: Path) -> str:
+    """The path of a file or folder that a URL names."""
+    backend, database = resolved.get_backend_name(), resolved.database
+    ending = {"sqlite": ".db", "duckdb": ".duckdb"}.get(backend, "")
+    if resolved.host:
+        path = "/".join(part for part in (resolved.host, database) if part)
+        raise SourceError(
+            f"The database URL {url!r} has two slashes where it needs three. Write {backend}:///{path} (relative) or "
+            f"{backend}:////folder/name{ending} (absolute)."
+        )
+    if not database or database == ":memory:" or database.startswith("file:"):
+        raise SourceError(
+            f"The database URL {url!r} names no {_IN_FILES[backend]}. Write {backend}:///name{ending} (relative) "
+            f"or {backend}:////folder/name{ending} (absolute)."
+        )
+    if _WINDOWS_PATH.match(database):
+        raise SourceError(
+            f"The database URL {url!r} names a path of Windows, but nights run on Linux or macOS. Write the path as it "
+            f"is there, with slashes: {backend}:////folder/name{ending}."
+        )
+    return os.path.abspath(base / Path(database).expanduser())
 
 
 def _with_variables(url: str) -> sa.URL:
@@ -59,26 +84,30 @@ def _with_variables(url: str) -> sa.URL:
         name = match[1]
         if not os.environ.get(name):
             raise SourceError(
-                f"The database URL {url!r} names the environment variable {name}, which is not set. "
+                f"The database URL {_without_password(url)!r} names the environment variable {name}, which is not set. "
                 f"Set it on the machine that runs the job: export {name}=..."
             )
-        return os.environ[name]
+        # A line break at the end comes from the file of a secret.
+        return os.environ[name].rstrip("\r\n")
 
+    text = url.strip(_BLANKS)
+    if _URL.match(text) is None:
+        text = _VARIABLE.sub(value, text).strip(_BLANKS)
     try:
         # Split the URL first and fill in variables then, because a password may hold any character.
-        parts = sa.make_url(url)
-    except exc.ArgumentError:
-        parts = None
-    try:
-        if parts is None:
-            return sa.make_url(_VARIABLE.sub(value, url))
+        parts = sa.make_url(_normalized(text, value))
         filled: dict[str, Any] = {
-            name: _VARIABLE.sub(value, text)
+            name: _VARIABLE.sub(value, part)
             for name in ("username", "password", "host", "database")
-            if isinstance(text := getattr(parts, name), str)
+            if isinstance(part := getattr(parts, name), str)
         }
         query = {k: _VARIABLE.sub(value, v) if isinstance(v, str) else v for k, v in parts.query.items()}
         return parts.set(**filled, query=query)
+    except _PortError as error:
+        raise SourceError(
+            f"{_without_password(url)!r} is not a database URL: {error}. Write host:port with a number from 1 to "
+            f"{_LARGEST_PORT}. In a password, write @ as %40 and : as %3A, or let ${{NAME}} stand for the password."
+        ) from None
     except (exc.ArgumentError, ValueError) as error:
         if isinstance(error, SourceError):
             raise
@@ -89,6 +118,41 @@ def _with_variables(url: str) -> sa.URL:
         ) from None
 
 
+class _PortError(ValueError):
+    """Hosts and ports of a URL cannot be told apart."""
+
+
+def _normalized(url: str, value: Callable[[re.Match[str]], str]) -> str:
+    """A URL as SQLAlchemy reads it: scheme in full, variables of hosts and ports filled in, several hosts as options.
+
+    >>> _normalized("postgres://me@a:5432,b/d?sslmode=require", lambda variable: "")
+    'postgresql://me@/d?host=a%2Cb&port=5432%2C&sslmode=require'
+    """
+    parts = _URL.match(url)
+    if parts is None:
+        return url
+    scheme = parts["scheme"].lower()
+    if scheme.partition("+")[0] == "postgres":
+        scheme = f"postgresql{scheme.removeprefix('postgres')}"
+    hosts, rest = _VARIABLE.sub(value, parts["hosts"]), parts["rest"]
+    found = [_HOST.fullmatch(host) for host in hosts.split(",")]
+    for host in found:
+        if host is None:
+            raise _PortError("what follows the host is no port")
+        if host["port"] and not 1 <= int(host["port"]) <= _LARGEST_PORT:
+            raise _PortError(f"{host['port'][:9]} is no port")
+    several = [host for host in found if host is not None]
+    # A port may be empty.
+    hosts = ",".join(f"{host['host']}:{host['port']}" if host["port"] else host["host"] for host in several)
+    if len(several) > 1 and scheme.partition("+")[0] == "postgresql":
+        path, _, query = rest.partition("?")
+        options = {"host": ",".join(host["host"].strip("[]") for host in several)}
+        if any(host["port"] for host in several):
+            options["port"] = ",".join(host["port"] or "" for host in several)
+        hosts, rest = "", f"{path}?{urlencode(options)}{'&' if query else ''}{query}"
+    return f"{scheme}://{parts['user']}{hosts}{rest}"
+
+
 def holds_password(url: str) -> bool:
     """Whether a URL holds a password as plain text, before the host or as an option, instead of as ${NAME}.
 
@@ -96,7 +160,7 @@ def holds_password(url: str) -> bool:
     (True, False)
     """
     try:
-        parts = sa.make_url(url)
+        parts = sa.make_url(_normalized(url.strip(_BLANKS), lambda variable: "1"))
     except (exc.ArgumentError, ValueError):
         return _PASSWORD.search(url) is not None
     # `passfile` names a file of passwords, which keeps them out of the URL.
@@ -106,7 +170,23 @@ def holds_password(url: str) -> bool:
 
 
 def _without_password(text: str) -> str:
-    return re.sub(r"(://[^:/@]*:).*@", r"\1***@", text)
+    """What somebody wrote as a URL, with *** for whatever may be a password."""
+
+    def hide(match: re.Match[str]) -> str:
+        return match[0] if _VARIABLE.fullmatch(match[2]) else f"{match[1]}***{match[3]}"
+
+    without = re.sub(r"(:)(?!//)(.*)(@)", hide, text, count=1, flags=re.DOTALL)
+    return re.sub(r"(\w*(?:pass|secret|token)\w*\s*=\s*)([^&\s]+)()", hide, without, flags=re.IGNORECASE)
+
+
+def hide_secrets(text: str, url: sa.URL) -> str:
+    """Text of a driver with *** for the passwords of a URL, as they are or percent-encoded."""
+    secrets = [url.password, *(value for key, value in url.query.items() if _SECRET_KEY.search(key))]
+    for secret in secrets:
+        if secret:
+            for written in (quote(str(secret), safe=""), str(secret)):
+                text = text.replace(written, "***")
+    return text
 
 
 def describe(url: sa.URL) -> str:

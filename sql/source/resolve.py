@@ -43,8 +43,10 @@ def query_of(query: str, base: Path | None, where: str) -> str:
     if _is_file(query):
         path = (base or Path()) / query.strip()
         try:
-            query = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+            query = path.read_text(encoding="utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise SourceError(f"The query file {path} is not text in UTF-8: {error}. Save it as UTF-8.") from error
+        except OSError as error:
             raise SourceError(
                 f"Cannot read the query file {path}: {error}. A relative path starts from the folder of the job file."
             ) from error
