@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flows.commands.answer import Answer, answers, table
+from flows.commands.models import ledger_to_change
 
 if TYPE_CHECKING:
     from tasks.night.ledger import Ledger
@@ -75,10 +76,7 @@ def accept(job: str, segment: str, person: str) -> Answer:
 
 def _answer_alerts(job: str, segment: str, person: str, answer: AnswerAlerts, label: str) -> Answer:
     """Answer a segment's open alerts; the text names each one after the label."""
-    from flows.job.job import load_job
-    from tasks.night.ledger import Ledger
-
-    answered = answer(Ledger.opened(load_job(job).places), segment, person, datetime.now(UTC))
+    answered = answer(ledger_to_change(job), segment, person, datetime.now(UTC))
     return Answer("\n".join(f"{label}: {alert['message']}" for alert in answered), {"alerts": answered})
 
 

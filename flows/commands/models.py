@@ -65,7 +65,7 @@ def show(job: str, version: str | None) -> Answer:
 @answers
 def promote(job: str, version: str) -> Answer:
     """Make a version the champion. The next night forecasts with it."""
-    ledger, now = _ledger(job), datetime.now(UTC)
+    ledger, now = ledger_to_change(job), datetime.now(UTC)
     newest = max((row["cutoff"] for row in ledger.publications()), default=None)
     ledger.promote(version, now, served_from=newest, reason=f"promoted by hand on {now:%Y-%m-%d %H:%M} UTC")
     return Answer(f"{version} is now the champion of {ledger.job}.", {"champion": version})
@@ -76,9 +76,19 @@ def promote(job: str, version: str) -> Answer:
 @answers
 def rollback(job: str) -> Answer:
     """Make the previous champion the champion again. The next night forecasts with it."""
-    ledger = _ledger(job)
+    ledger = ledger_to_change(job)
     version = ledger.rollback(datetime.now(UTC))
     return Answer(f"{version} is the champion of {ledger.job} again.", {"champion": version})
+
+
+def ledger_to_change(job: str) -> Ledger:
+    """The ledger of a job that owns its name, so that a copied job file changes nothing of another job."""
+    from flows.job.job import load_job
+    from tasks.night.owner import refuse_taken_name
+
+    ledger, loaded = _ledger(job), load_job(job)
+    refuse_taken_name(loaded.job, loaded.places, loaded.path)
+    return ledger
 
 
 def _ledger(job: str) -> Ledger:

@@ -59,6 +59,11 @@ class Owner:
         short = self.relation[:_LONGEST_RELATION] + "…" * (len(self.relation) > _LONGEST_RELATION)
         return f"{self.file} ({short} in {self.address})"
 
+    @property
+    def has_query(self) -> bool:
+        """Whether the source is a query, and not a table."""
+        return self.relation.startswith("query ")
+
     def has_url_of(self, other: Owner) -> bool:
         """Whether both read the same database: one URL as written, such as `${SOURCE_URL}`, or one address."""
         return self.url == other.url or self.address == other.address
@@ -103,7 +108,7 @@ def keep_name(job: Job, places: Places, file: Path, now: datetime) -> str:
     owner = _owner(before)
     if is_replaced:
         return f"the name was of {owner} before, which this file replaces"
-    if owner.has_source_of(mine) or (owner.has_url_of(mine) and mine.relation.startswith("query ")):
+    if owner.has_source_of(mine) or (owner.has_url_of(mine) and mine.has_query):
         return ""
     return f"the source is {mine.relation} in {mine.address} from now on, and was {owner.relation} in {owner.address}"
 
@@ -136,7 +141,9 @@ def _is_another(owner: Owner, mine: Owner, name: str, output: str) -> bool:
     if mine.file == owner.file or (theirs.exists() and theirs.samefile(file)):
         # Two machines may have a file of the same path each, which then reads another database.
         return owner.machine != mine.machine and not owner.has_url_of(mine)
-    if not owner.has_source_of(mine):
+    # Some workers check out the job file into a new folder for every run; its query may have been edited meanwhile.
+    edits_query = owner.has_url_of(mine) and owner.has_query and mine.has_query and theirs.name == file.name
+    if not (owner.has_source_of(mine) or edits_query):
         return True
     if not _still_uses(theirs, name, output):
         return False

@@ -65,6 +65,19 @@ def test_every_way_to_run_a_copied_job_is_refused_before_anything_is_written(job
     assert everything() == before
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [["models", "promote", "v1"], ["models", "rollback"], ["alerts", "acknowledge"], ["alerts", "accept"]],
+    ids=lambda arguments: arguments[1],
+)
+def test_no_verb_changes_the_versions_or_alerts_of_another_job(copy, everything, arguments):
+    before = everything()
+    result = CliRunner().invoke(main, [*arguments[:2], str(copy), *arguments[2:]])
+    assert (result.exit_code, everything()) == (2, before)
+    assert "Error: The job name 'small' in " in result.output
+    assert CliRunner().invoke(main, [arguments[0], "list", str(copy)]).exit_code == 0
+
+
 def test_a_copied_job_that_says_what_it_replaces_runs_and_notes_it(job, copy, database_url):
     document = yaml.safe_load(copy.read_text())
     document["source"]["table"] = "history"

@@ -163,6 +163,18 @@ def test_another_query_in_the_same_file_is_the_same_job(write_job, use_name, own
     assert owner()["relation"] == "query SELECT * FROM sold WHERE store = 2"
 
 
+def test_an_edited_query_in_a_new_checkout_is_the_same_job_once_the_first_one_is_gone(write_job, use_name):
+    queries = [{"table": None, "query": f"SELECT {columns} FROM sold"} for columns in ("*", "day, units")]
+    first, second = (write_job(f"{i}/sales.yaml", source=query) for i, query in enumerate(queries))
+    use_name(first)
+    with pytest.raises(NameTaken):
+        use_name(second)
+    first.unlink()
+    with pytest.raises(NameTaken):
+        use_name(write_job("3/other.yaml", source=queries[1]))
+    assert use_name(second) == ""
+
+
 @pytest.mark.parametrize("source", [{"table": "returns"}, {"url": "sqlite:////data/history.db"}])
 def test_another_source_in_the_same_file_is_told_once(write_job, use_name, source):
     use_name(write_job())
