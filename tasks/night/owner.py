@@ -138,7 +138,7 @@ def _owner(row: dict[str, Any]) -> Owner:
 def _is_another(owner: Owner, mine: Owner, name: str, output: str) -> bool:
     """Whether a job is another one than the owner of its name, judged by file, machine and source."""
     file, theirs = Path(mine.file), Path(owner.file)
-    if mine.file == owner.file or (theirs.exists() and theirs.samefile(file)):
+    if mine.file == owner.file or _is_same_file(theirs, file):
         # Two machines may have a file of the same path each, which then reads another database.
         return owner.machine != mine.machine and not owner.has_url_of(mine)
     # Some workers check out the job file into a new folder for every run; its query may have been edited meanwhile.
@@ -150,6 +150,14 @@ def _is_another(owner: Owner, mine: Owner, name: str, output: str) -> bool:
     # A release that is unpacked into a folder of its own is the same job, unless it changes the file.
     is_copy = theirs.name == file.name and theirs.read_bytes() == file.read_bytes()
     return not (is_copy and owner.address == mine.address)
+
+
+def _is_same_file(first: Path, second: Path) -> bool:
+    try:
+        return first.samefile(second)
+    except OSError:
+        # It is not there, or in a folder that this user may not enter.
+        return False
 
 
 def _still_uses(file: Path, name: str, output: str) -> bool:

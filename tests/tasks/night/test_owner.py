@@ -204,6 +204,12 @@ def test_the_same_source_on_another_machine_is_the_same_job_under_any_path(write
     assert use_name(file) == ""
 
 
+def test_a_first_file_that_cannot_be_looked_for_is_not_there(write_job, use_name, database_url):
+    file = write_job()
+    on_another_machine(database_url, file, file=f"/srv/{'x' * 5000}/sales.yaml")
+    assert use_name(file) == ""
+
+
 def test_the_same_path_on_another_machine_is_another_job_if_its_database_is(write_job, use_name, database_url):
     file = write_job()
     on_another_machine(database_url, file, relation="table returns")
