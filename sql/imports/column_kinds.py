@@ -65,8 +65,12 @@ def as_meant(column: pa.ChunkedArray, meaning: Meaning, name: str, where: str) -
     """
     if meaning == "text":
         return column
-    column = pc.if_else(pc.is_in(pc.utf8_trim_whitespace(column), _MISSING), None, column)
-    return (columns.numbers if meaning == "number" else columns.instants)(column, name, where)
+    return (columns.numbers if meaning == "number" else columns.instants)(without_missing(column), name, where)
+
+
+def without_missing(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Strings, null where they are blank, NA, NaN, null or another word for nothing."""
+    return pc.if_else(pc.is_in(pc.utf8_trim_whitespace(column), _MISSING), None, column)
 
 
 def _guessed(column: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArray:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from sql.engine.connection import connect, resolve_url
 from sql.errors import SourceError, StorageError
-from sql.imports import import_file as module
+from sql.imports import table as module
 from sql.imports.import_file import Mode, import_file
 from sql.source.read import Source, read_observations
 
@@ -178,10 +178,12 @@ def test_a_folder_is_no_csv_file_but_may_hold_the_parts_of_a_parquet_one(databas
     assert import_file(tmp_path / "a.parquet", resolve_url(database_url), "t").rows == 2
 
 
-def test_a_replacement_that_fails_leaves_the_old_table(database_url, csv, engine, run_sql, monkeypatch):
+@pytest.mark.usefixtures("way")
+def test_a_replacement_that_fails_leaves_the_old_rows(database_url, csv, run_sql):
     import_file(csv, resolve_url(database_url), "t")
-    monkeypatch.setattr(module, "_definitions", lambda rows, engine: "no columns at all (")
-    with pytest.raises(StorageError):
+    run_sql("CREATE UNIQUE INDEX one_row ON t (series_id, timestamp)")
+    csv.write_text(csv.read_text() + "002,2024-01-01 00:00:00,4,true,twice\n")
+    with pytest.raises(StorageError, match=r"(?i)unique"):
         import_file(csv, resolve_url(database_url), "t", "replace")
     assert rows_of(database_url) == HISTORY
 
