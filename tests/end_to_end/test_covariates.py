@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from flows.cli import main
 from flows.job.job import load_job
+from sql.engine.connection import connect
 from sql.engine.url import resolve_url
 from sql.imports.import_file import import_file
 from sql.output import history
@@ -71,7 +72,8 @@ def test_nights_with_holidays_static_numbers_and_promotions_from_a_table_of_thei
         assert np.isfinite(forecasts[["mean", "median", "q0_1", "q0_9"]]).all(axis=None)
         assert set(forecasts.loc[list("abcdef"), "source"]) == {"model"}
 
-    load_table(promotions.rename(columns={"price": "prices"}), tmp_path, "promotions")
+    with connect(resolve_url("sqlite:///source.db", tmp_path)).begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE promotions RENAME COLUMN price TO prices")
     error = run("run", str(job), code=2)["error"]
     assert "There is no column 'price'" in error
     assert "Did you mean 'prices'?" in error
