@@ -54,7 +54,7 @@ class Batch(NamedTuple):
 
     Attributes:
         series: Indices into the series ids.
-        moments: As `moments_of`.
+        moments: As `moments_of`; NaT lies outside the calendar.
         position: Grid positions.
         on_grid: Whether the timestamp is exactly that of its grid position.
         value: NaN where not observed.
@@ -134,7 +134,7 @@ class PlacedRows:
         infinite, large = non_finite(batch.value)
         value = np.where(infinite | large, np.nan, batch.value) if infinite.any() or large.any() else batch.value
         placed = Rows(self.series_ids, batch.series, batch.position, value, np.arange(len(value)))
-        return placed if self._off_grid == "floor" else placed.take(batch.on_grid)
+        return placed.take(~np.isnat(batch.moments) if self._off_grid == "floor" else batch.on_grid)
 
     def _series(self, columns: pa.RecordBatch) -> IntArray:
         return np.asarray(self._rank[columns["series_id"].indices.to_numpy(zero_copy_only=False)])

@@ -57,6 +57,7 @@ class _Problems:
     off_grid: int = 0
     off_grid_examples: list[str] = field(default_factory=list)
     off_grid_moments: list[str] = field(default_factory=list)
+    outside: Tally = field(default_factory=Tally)
     texts: int = 0
     text_examples: list[str] = field(default_factory=list)
     infinite: Tally = field(default_factory=Tally)
@@ -97,7 +98,9 @@ def scan_rows(rows: PlacedRows, now: int, findings: Findings) -> Scan:
 
 
 def _count_off_grid(batch: Batch, rows: PlacedRows, problems: _Problems) -> None:
-    off = ~batch.on_grid
+    outside = np.isnat(batch.moments)
+    problems.outside.add(batch.series, outside)
+    off = ~batch.on_grid & ~outside
     if off.any():
         problems.off_grid += int(np.count_nonzero(off))
         for i in np.flatnonzero(off)[: EXAMPLES - len(problems.off_grid_examples)]:
@@ -128,6 +131,9 @@ def _report_second_hours(rows: PlacedRows, findings: Findings) -> None:
 
 
 def _report_off_grid(rows: PlacedRows, problems: _Problems, findings: Findings) -> None:
+    if problems.outside.count:
+        kind = "timestamps that are infinite or outside the years 1678 to 2261"
+        findings.add(kind, problems.outside.count, problems.outside.examples(rows.series_ids), "ignored")
     count, grid, total = problems.off_grid, rows.grid, rows.source.num_rows
     if not count:
         return

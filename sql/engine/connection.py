@@ -91,7 +91,10 @@ def connect_source(url: sa.URL) -> sa.Engine:
         return _sqlite_engine(url, _sqlite_reader)
     if url.get_backend_name() == "postgresql":
         args = postgresql.connect_args(url)
-        return postgresql.with_time_zone(_create_engine(url, connect_args=args, execution_options=postgresql.READ_ONLY))
+        engine = postgresql.with_time_zone(
+            _create_engine(url, connect_args=args, execution_options=postgresql.READ_ONLY)
+        )
+        return postgresql.with_extreme_times(engine) if url.get_driver_name() == "psycopg" else engine
     return _create_engine(url)
 
 

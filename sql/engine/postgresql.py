@@ -6,6 +6,7 @@ therefore set within its transaction: `BEGIN READ ONLY`, `SET LOCAL`.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -46,6 +47,37 @@ def with_time_zone(engine: sa.Engine) -> sa.Engine:
         if zone is not None:
             # A cursor of the server can only be of a SELECT.
             connection.exec_driver_sql(set_time_zone(zone), execution_options={"stream_results": False})
+
+    return engine
+
+
+def with_extreme_times(engine: sa.Engine) -> sa.Engine:
+    """The engine, over psycopg, which gives times that Python cannot hold as its first or last one, not as an error."""
+    from psycopg import DataError
+    from psycopg.types import datetime as types
+
+    def lenient(loader: type[Any], earliest: Any, latest: Any) -> type[Any]:
+        class Lenient(loader):  # type: ignore[misc]
+            def load(self, data: Any) -> Any:
+                try:
+                    return super().load(data)
+                except DataError:
+                    text = bytes(data)
+                    return earliest if text.startswith(b"-") or text.endswith(b"BC") else latest
+
+        return Lenient
+
+    first, last = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+    loaders = {
+        "date": lenient(types.DateLoader, first.date(), last.date()),
+        "timestamp": lenient(types.TimestampLoader, first.replace(tzinfo=None), last.replace(tzinfo=None)),
+        "timestamptz": lenient(types.TimestamptzLoader, first, last),
+    }
+
+    @sa.event.listens_for(engine, "connect")
+    def connected(connection: Any, _: object) -> None:
+        for name, loader in loaders.items():
+            connection.adapters.register_loader(name, loader)
 
     return engine
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
@@ -12,6 +13,14 @@ from sql.errors import SourceError
 _OFFSET = r"\d:\d\d.*?(Z|[+-]\d\d(:?\d\d)?)$"
 # Text that Arrow reads as a number.
 _NUMBER = r"(?i)^([+-]?(([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|inf(inity)?|nan))$"
+# Years that the calendar of a night has, as in 64 bits of nanoseconds. Databases hold others, and infinite times.
+_FIRST_YEAR, _LAST_YEAR = 1678, 2261
+_FIRST, _END = (int(datetime(year, 1, 1, tzinfo=UTC).timestamp()) for year in (_FIRST_YEAR, _LAST_YEAR + 1))
+_LATE = datetime(_LAST_YEAR + 1, 1, 1, tzinfo=UTC)
+_PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
+# Text of times that Arrow does not read, before and after all years that it does.
+_EARLY_TEXT = r"(?i)^(-inf(inity)?|-\d+-\d.*|0000-\d.*|.*\d ?BC)$"
+_LATE_TEXT = r"(?i)^\+?(inf(inity)?|\d{5,}-\d.*)$"
 _EXAMPLES = 5
 
 
@@ -136,13 +145,23 @@ def numbers_and_texts(column: pa.ChunkedArray, name: str, where: str) -> tuple[p
 def instants(column: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArray:
     """The column as timestamp[us, UTC] where its times have a zone, else as timestamp[us]; a day is its midnight.
 
+    Times outside the years 1678 to 2261, and infinite ones, are null.
+
     Raises:
         SourceError: where the column holds anything but times in ISO 8601, or mixes times with and without an offset.
     """
-    if pa.types.is_timestamp(column.type):
-        return column.cast(pa.timestamp("us", "UTC" if column.type.tz else None), safe=False)
-    if pa.types.is_date(column.type):
-        return column.cast(pa.timestamp("us"))
+    return _instants_and_late(column, name, where)[0]
+
+
+def _instants_and_late(
+    column: pa.ChunkedArray, name: str, where: str
+) -> tuple[pa.ChunkedArray, pa.ChunkedArray | pa.Array]:
+    """As `instants`; and which times are after the last year."""
+    if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
+        early, late = _beyond(column)
+        outside = pc.or_(early, late)
+        inside = pc.if_else(outside, None, column) if pc.any(outside).as_py() else column
+        return inside.cast(pa.timestamp("us", "UTC" if getattr(column.type, "tz", None) else None), safe=False), late
     if not pa.types.is_string(column.type):
         raise SourceError(
             f"The column {name!r} of {where} holds {column.type}, not times. Convert it in a query, "
@@ -150,10 +169,12 @@ def instants(column: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArray:
         )
     texts = encoded(column, name, where)
     values = pc.utf8_trim_whitespace(_dictionary(texts))
+    early, late = (pc.match_substring_regex(values, pattern) for pattern in (_EARLY_TEXT, _LATE_TEXT))
+    values = pc.if_else(pc.or_(early, pc.and_not(late, early)), None, values)
     with_offset = pc.match_substring_regex(values, _OFFSET)
     share = pc.sum(with_offset).as_py() or 0
     target = pa.timestamp("us", "UTC" if share else None)
-    if 0 < share < len(values):
+    if 0 < share < len(values) - values.null_count:
         examples = [pc.filter(values, mask)[0].as_py() for mask in (with_offset, pc.invert(with_offset))]
         raise SourceError(
             f"The column {name!r} of {where} holds times both with and without an offset from UTC: {examples}. "
@@ -166,7 +187,19 @@ def instants(column: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArray:
             f"The column {name!r} of {where} holds text that is not a time: {_offending(texts, target)}. "
             "Write times as 2024-01-31 or 2024-01-31 18:00:00, with an offset (+00:00) where they are not local."
         ) from None
-    return _taken(parsed, texts)
+    too_early, too_late = (pc.fill_null(mask, False) for mask in _beyond(parsed))
+    inside = pc.if_else(pc.or_(too_early, too_late), None, parsed)
+    return _taken(inside, texts), _taken(pc.or_(too_late, pc.and_not(late, early)), texts)
+
+
+def _beyond(times: pa.ChunkedArray | pa.Array) -> tuple[pa.ChunkedArray | pa.Array, pa.ChunkedArray | pa.Array]:
+    """Which times or days are before the first year of the calendar, and which are after the last one."""
+    if pa.types.is_date32(times.type):
+        count, first, end = times.cast(pa.int32()), _FIRST // 86_400, _END // 86_400
+    else:
+        per_second = _PER_SECOND["ms" if pa.types.is_date64(times.type) else times.type.unit]
+        count, first, end = times.cast(pa.int64()), _FIRST * per_second, _END * per_second
+    return pc.less(count, first), pc.greater_equal(count, end)
 
 
 def timestamps(column: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArray:
@@ -198,10 +231,12 @@ def recorded(column: pa.ChunkedArray, name: str, where: str, zone: ZoneInfo) -> 
     """
     if pa.types.is_null(column.type):
         return column.cast(pa.timestamp("us", "UTC"))
-    times = instants(column, name, where)
+    times, late = _instants_and_late(column, name, where)
     if not times.type.tz:
         times = pc.assume_timezone(times, zone.key, ambiguous="latest", nonexistent="latest")
-    return times.cast(pa.timestamp("us", "UTC"))
+    times = times.cast(pa.timestamp("us", "UTC"))
+    # Null would count as known from the start.
+    return pc.if_else(late, pa.scalar(_LATE, times.type), times) if pc.any(late).as_py() else times
 
 
 def _dictionary(texts: pa.ChunkedArray) -> pa.Array:

@@ -15,7 +15,7 @@ from sql.engine.connection import adbc_source_connection, connect_source, descri
 from sql.engine.postgresql import set_time_zone
 from sql.engine.statement import quoted, text_since
 from sql.source.reader import BATCH_ROWS, Bounds, Reader, Wanted, wanted_columns
-from sql.source.resolve import bounded, check_columns, describe_relation, query_clause, table_clause
+from sql.source.resolve import bounded, check_columns, describe_relation, is_time, query_clause, table_clause
 from sql.source.settings import Source
 
 _POSTGRESQL_NUMBER_AS_TEXT = (b"numeric", b"money")
@@ -84,6 +84,7 @@ def _postgresql(
     def batches(wanted: Sequence[Wanted]) -> Iterator[pa.RecordBatch]:
         columns = [_column(each, engine.dialect) for each in wanted]
         columns = [_as_double(column, kinds.field(column.name)) for column in columns]
+        columns = [_as_known_late(column, kinds.field(column.name)) for column in columns]
         return stream(connection, engine, columns, tail)
 
     return Reader(where, batches, newest_only)
@@ -122,6 +123,14 @@ def _as_double(column: Column, field: pa.Field) -> Column:
             f"WHEN {x} > 0 THEN 'Infinity' WHEN {x} < 0 THEN '-Infinity' END"
         )
     return column
+
+
+def _as_known_late(column: Column, field: pa.Field) -> Column:
+    """ADBC gives a time of recording that is infinite as one of the distant past, when it would count as known."""
+    if column.name != "recorded_at" or not is_time(field.type):
+        return column
+    x = column.expression
+    return column._replace(expression=f"CASE WHEN {x} >= '9999-01-01' THEN '9999-01-01' ELSE {x} END")
 
 
 def _as_text(column: Column) -> Column:

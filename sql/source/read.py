@@ -74,6 +74,9 @@ def read_observations(
         | other covariates | float64 |
         | `recorded_at` | timestamp[us, UTC], if the source has it |
 
+        A timestamp is null where the source has an infinite one, or one outside the years 1678 to 2261. Where there
+        are bounds, such rows lie outside of them.
+
     Raises:
         NoRows: where there are none.
         SourceError: where a table, column or file is missing, the query is not a single SELECT, or a column holds
@@ -131,7 +134,7 @@ def first_timestamp(source: Source, base: Path | None = None, time_zone: str = "
     bounds = Bounds(zone=ZoneInfo(time_zone))
     with _opened(source, base, bounds) as reader:
         oldest = [pc.min(batch["timestamp"]).as_py() for batch in typed_batches(reader, source, bounds, ["timestamp"])]
-    return min(oldest, default=None)
+    return min((moment for moment in oldest if moment is not None), default=None)
 
 
 def _opened(

@@ -32,11 +32,11 @@ def save_known_future(job: Job, base: Path, rows_file: Path, until: datetime | N
     source, forecast = job.source, job.forecast
     if not source.known_future_from:
         return
-    oldest = min(pc.min(batch["timestamp"]).as_py() for batch in StoredRows(rows_file).batches(["timestamp"]))
-    since = oldest if oldest.tzinfo else oldest.replace(tzinfo=forecast.zone)
+    found = (pc.min(batch["timestamp"]).as_py() for batch in StoredRows(rows_file).batches(["timestamp"]))
+    oldest = min((moment for moment in found if moment is not None), default=None)
+    since = oldest if oldest is None or oldest.tzinfo else oldest.replace(tzinfo=forecast.zone)
     for number, other in enumerate(source.known_future_from):
-        bounds = {"since": since, "until": until, "time_zone": forecast.time_zone, "known_at": known_at}
-        rows = read_known_future(source, other, base, **bounds)
+        rows = read_known_future(source, other, base, since, until, forecast.time_zone, known_at)
         save_rows(rows, _known_future_file(rows_file, number))
 
 
