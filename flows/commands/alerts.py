@@ -11,6 +11,7 @@ import click
 
 from flows.commands.answer import Answer, answers, table
 from flows.commands.models import ledger_to_change
+from tasks.counted import counted
 
 if TYPE_CHECKING:
     from tasks.night.ledger import Ledger
@@ -101,7 +102,8 @@ def replay(job: str) -> Answer:
     text += table(episodes, ["opened_at", "closed_at", "message"], empty="No alert would have been raised.")
     silent = sum(night["state"] == "not evaluated" for night in nights)
     degraded = sum(night["state"] == "degraded" for night in nights)
-    text += f"\n{len(nights)} verdicts: {degraded} degraded, {silent} not evaluated. {len(episodes)} alerts."
+    text += f"\n{counted(len(nights), 'verdict')}: {degraded} degraded, {silent} not evaluated. "
+    text += f"{counted(len(episodes), 'alert')}."
     return Answer(
         text, {"nights": nights, "degraded": degraded, "not_evaluated": silent, "alerts": episodes}, only_shows=True
     )

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import click
 
 from flows.commands.answer import Answer, answers, moment_option, table
+from tasks.counted import counted
 
 JOB = click.argument("job")
 Train = Literal["auto", "scratch", "warm", "never"]
@@ -99,7 +100,7 @@ def backfill(job: str, first: str, last: str, every: int | None, train: Train | 
 
     done = backfill_nights(job, Span(first, last, every), dispatch, train=train, workers=workers)
     lines = [f"{night.cutoff:%Y-%m-%d %H:%M}  {night.message}" for night in done.nights]
-    text = f"{len(done.nights)} nights run, {done.skipped} already published.\n" + "\n".join(lines)
+    text = f"{counted(len(done.nights), 'night')} run, {done.skipped} already published.\n" + "\n".join(lines)
     return Answer(text.strip(), {"nights": [night.to_dict() for night in done.nights], "skipped": done.skipped})
 
 
@@ -153,7 +154,7 @@ def backtest(job: str, cutoffs: int, challengers: str, how: Literal["once", "eac
 
     result = backtest_job(job, cutoffs, names, how)
     rows: list[dict[str, Any]] = result.rows()
-    period = f"{result.cutoffs[0]:%Y-%m-%d %H:%M} to {result.cutoffs[-1]:%Y-%m-%d %H:%M}, {len(result.cutoffs)} cutoffs"
+    period = f"{result.cutoffs[0]:%Y-%m-%d %H:%M} to {result.cutoffs[-1]:%Y-%m-%d %H:%M}"
     figures = table(rows, ["metric", "model", "seasonal naive", *names, "n"], empty="Nothing to score.")
     compared = table(
         result.comparisons(),
@@ -161,7 +162,7 @@ def backtest(job: str, cutoffs: int, challengers: str, how: Literal["once", "eac
         empty="Nothing to compare.",
     )
     parts = [
-        f"{result.job}: {period}, {result.trained}",
+        f"{result.job}: {period}, {counted(len(result.cutoffs), 'cutoff')}, {result.trained}",
         figures,
         *result.notes(),
         "",

@@ -8,6 +8,7 @@ from prefect.states import Completed
 from flows.deployments.dispatch import dispatch
 from flows.deployments.form import Every, First, JobName, Last, Train, Workers, with_form
 from flows.night.backfill import Span, backfill_nights
+from tasks.counted import counted
 
 
 @with_form
@@ -17,5 +18,5 @@ def backfill(
 ) -> int:
     """Run the nightly job for each missed cutoff, oldest first; gives the number of nights run."""
     done = backfill_nights(job, Span(first, last, every), dispatch, train=train, workers=workers)
-    message = f"{len(done.nights)} nights run, {done.skipped} were already done"
+    message = f"{counted(len(done.nights), 'night')} run, {done.skipped} already done"
     return Completed(message=message, data=len(done.nights))  # type: ignore[return-value]  # Prefect unpacks the state

@@ -8,6 +8,7 @@ from prefect import flow
 from prefect.states import Completed
 from pydantic import Field
 
+from tasks.counted import counted
 from tasks.training.gpu_pool import train_handed_over
 
 Folder = Annotated[str, Field(description="Folder that a night shares with this run. Only a night can name one.")]
@@ -17,5 +18,5 @@ Folder = Annotated[str, Field(description="Folder that a night shares with this 
 def fit(folder: Folder) -> None:
     """Train as a night has ordered, and put the model where the night fetches it."""
     facts = train_handed_over(folder).facts
-    message = f"{facts['steps']} steps in {facts['seconds']:.0f} s: {facts['stopped']}"
+    message = f"{counted(facts['steps'], 'step')} in {facts['seconds']:.0f} s: {facts['stopped']}"
     return Completed(message=message)  # type: ignore[return-value]  # Prefect unpacks the state

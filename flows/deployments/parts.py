@@ -23,6 +23,7 @@ from flows.deployments.nightly import run_in_flow, run_name
 from flows.job.job import load_job
 from flows.night.request import NightRequest
 from flows.night.summary import NightSummary
+from tasks.counted import counted
 from tasks.prefect_ui import label_run
 
 
@@ -62,7 +63,7 @@ def backtest(
 
     label_run(load_job(job).job.name)
     result = backtest_job(job, cutoffs, challengers, train)
-    words = f"{result.cutoffs[0]:%Y-%m-%d} to {result.cutoffs[-1]:%Y-%m-%d}, {len(result.cutoffs)} cutoffs"
+    words = f"{result.cutoffs[0]:%Y-%m-%d} to {result.cutoffs[-1]:%Y-%m-%d}, {counted(len(result.cutoffs), 'cutoff')}"
     # An artifact's key knows no underscore.
     key = f"backtest-{result.job}".replace("_", "-")
     create_table_artifact(result.rows(), key=key, description="\n\n".join([f"{result.job}: {words}", *result.notes()]))

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from sql.output.write import RunEnd
+from tasks.counted import counted
 
 _SHOWN = ("mase", "wape", "smape", "mae", "rmse")
 
@@ -92,7 +93,7 @@ class NightSummary:
         if degraded := [loss["segment"] for loss in self.losses if loss["state"] == "degraded"]:
             parts.append(f"loss degraded in {', '.join(degraded)}")
         if self.undelivered:
-            parts.append(f"{len(self.undelivered)} alerts not delivered")
+            parts.append(f"{counted(len(self.undelivered), 'alert')} not delivered")
         if self.note:
             parts.append(self.note)
         return "; ".join(parts)

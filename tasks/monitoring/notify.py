@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from tasks.counted import counted
 from tasks.monitoring.deliver import Target, deliver, targets_of
 from tasks.night.ledger import Row
 from tasks.night.night import Night
@@ -81,6 +82,9 @@ def notify(night: Night) -> Notified:
     updated = [_after_sending(each, targets, outcome, night.started_at) for each in due]
     updated += [_after_retry(each, targets, outcome) for each in failed]
     ledger.upsert_alerts(updated)
+    if not names and not outcome.accepted:
+        # Nobody is to be told, so nothing was missed.
+        return Notified()
     missed = [each for each in updated if each["delivery_errors"] or each["last_sent_at"] is None]
     sent = [str(each["message"]) for each in updated if each not in missed]
     return Notified(tuple(sent), tuple(_with_errors(each) for each in missed))
@@ -114,7 +118,7 @@ def night_message(job: str, alerts: Sequence[Row], evaluated_on: datetime) -> di
     """The message of a night: the JSON of the most important alert, all alerts under `alerts`, and text for people."""
     events = [alert_message(each, evaluated_on) for each in sorted(alerts, key=_importance)]
     opened = sum(event["state"] != "closed" for event in events)
-    title = f"{job}: {opened} {'alert' if opened == 1 else 'alerts'} open, {len(events) - opened} closed"
+    title = f"{job}: {counted(opened, 'alert')} open, {len(events) - opened} closed"
     text = "\n".join(str(event["message"]) for event in events)
     return {**events[0], "alerts": events, "title": title, "text": text}
 

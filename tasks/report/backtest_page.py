@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from models.evaluation.backtest import NAIVE, NETWORK, BacktestResult
+from tasks.counted import counted
 from tasks.report import backtest_plots, plots
 from tasks.report.accuracy import COVERAGE, METRICS, label_of
 from tasks.report.screen import cell, images, place_of
@@ -68,7 +69,9 @@ def backtest_screen(facts: Row, page: Path) -> str:
     ]
     drawn = [(f"Scaled quantile loss, against {name}", plot) for name, plot in facts["plots"].items()]
     drawn += [*facts["by_step"].items(), ("Coverage by step", facts["coverage_by_step"])]
-    title = f"{facts['job']}, {len(facts['cutoffs'])} cutoffs, {facts['trained']}. Full page: {place_of(page)}"
+    title = (
+        f"{facts['job']}, {counted(len(facts['cutoffs']), 'cutoff')}, {facts['trained']}. Full page: {place_of(page)}"
+    )
     head = ["| segment | loss | against | the model's is (95 % interval) |", "|---|---|---|---|"]
     return "\n".join([title, "", *head, *rows, "", *images(drawn)])
 

@@ -166,7 +166,7 @@ def _alerts(facts: Row) -> Iterator[str]:
     if not facts["alerts"]:
         yield "none"
     for alert in facts["alerts"]:
-        unsent = "" if alert["last_sent_at"] else ", no message sent yet"
+        unsent = f", not delivered to {', '.join(alert['delivery_errors'])}" if alert.get("delivery_errors") else ""
         state = f"{alert['state']} by {alert['acknowledged_by']}" if alert["acknowledged_by"] else alert["state"]
         yield f"🔔 {cell(alert['message'] or alert['signal'])} ({cell(state)}{unsent})"
 

@@ -227,3 +227,12 @@ def test_addresses_come_from_the_environment(monkeypatch):
 def test_a_target_written_out_is_refused_for_its_secrets():
     with pytest.raises(ValueError, match=r"target 1: write the name of an environment variable, such as \$"):
         Notify(targets=["slack://token/channel"])
+
+
+def test_a_job_without_anyone_to_tell_misses_no_message(make_night, open_alert, webhook):
+    url, received, _ = webhook
+    open_alert()
+    delivery = notify(make_night(NIGHT, started_at=NOW))
+    assert (delivery.sent, delivery.undelivered) == ((), ())
+    # Whoever is added later is told.
+    assert len(notify(make_night(NIGHT, started_at=NOW, notify=Notify(webhook=url))).sent) == len(received) == 1

@@ -380,10 +380,14 @@ def test_an_open_alarm_stands_on_the_screen_with_whether_anybody_was_told(night)
     alert = {
         "segment": "all", "signal": "loss", "state": "open", "effect": 0.31, "onset": CUTOFF, "opened_at": CUTOFF,
         "closed_at": None, "last_sent_at": None, "acknowledged_by": None, "message": "31 % above its past",
+        "delivery_errors": {"webhook": "it answered 500"},
     }  # fmt: skip
     screen = night_screen(page_facts(replace(night, alerts=[alert])), Path("x.html"))
     assert screen.startswith("## 🔴 The loss has degraded")
-    assert "| **Alerts** | 🔔 31 % above its past (open, no message sent yet) |" in screen
+    assert "| **Alerts** | 🔔 31 % above its past (open, not delivered to webhook) |" in screen
+    # A job without anyone to tell has no message that is still to be sent.
+    screen = night_screen(page_facts(replace(night, alerts=[alert | {"delivery_errors": None}])), Path("x.html"))
+    assert "| **Alerts** | 🔔 31 % above its past (open) |" in screen
 
 
 def test_the_table_of_errors_has_the_seasonal_naive_beside_each(night):
