@@ -34,12 +34,17 @@ def alerts() -> None:
 def list_alerts(job: str, closed_too: bool) -> Answer:
     """List the alerts that are not closed, newest first."""
     from flows.job.job import load_job
+    from models.monitoring.signals import measure_effect
     from tasks.night.ledger import Ledger
 
     ledger = Ledger.opened(load_job(job).places)
     rows = ledger.alerts() if closed_too else ledger.open_alerts()
     columns = ["opened_at", "segment", "signal", "state", "effect", "onset", "reason", "acknowledged_by", "closed_at"]
-    return Answer(table(rows, columns, empty="No alert."), {"alerts": rows}, only_shows=True)
+    shown = [
+        row | {"effect": None if row["effect"] is None else measure_effect(row["signal"], row["effect"])}
+        for row in map(dict, rows)
+    ]
+    return Answer(table(shown, columns, empty="No alert."), {"alerts": rows}, only_shows=True)
 
 
 @alerts.command()

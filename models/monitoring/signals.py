@@ -176,16 +176,40 @@ def state_of(signal: Signal, row: Mapping[str, Any]) -> str:
 def describe_effect(signal: Signal, effect: float) -> str:
     """How much worse a signal is, in words.
 
-    >>> describe_effect("loss", 0.12), describe_effect("bias", -0.3), describe_effect("coverage", 0.08)
-    ('12 % worse against the seasonal naive', 'forecasts 0.30 seasonal errors lower', 'coverage 8 points lower')
+    >>> describe_effect("loss", 0.12), describe_effect("bias", -0.3)
+    ('12 % worse against the seasonal naive', 'forecasts 0.30 seasonal errors lower')
+    >>> describe_effect("coverage", 0.08)
+    'coverage 8 percentage points lower'
     """
+    size = measure_effect(signal, effect)
     if signal == "loss":
-        return f"{effect:.0%} worse against the seasonal naive".replace("%", " %", 1)
+        return f"{size} worse against the seasonal naive"
     if signal == "bias":
-        return f"forecasts {abs(effect):.2f} seasonal errors {'higher' if effect > 0 else 'lower'}"
+        return f"forecasts {size} {'higher' if effect > 0 else 'lower'}"
     if signal == "instability":
-        return f"forecasts change {effect:.0%} more from night to night".replace("%", " %", 1)
-    return f"coverage {100 * effect:.0f} points lower"
+        return f"forecasts change {size} more from night to night"
+    return f"coverage {size} lower"
+
+
+def measure_effect(signal: str, effect: float) -> str:
+    """The size of an effect with its unit, without its sign.
+
+    Args:
+        signal: A `Signal`, or `input`, whose effect is a number of steps.
+        effect: As the alert stores it.
+
+    >>> measure_effect("loss", 0.12), measure_effect("instability", 0.5), measure_effect("bias", -1.664)
+    ('12 %', '50 %', '1.66 seasonal errors')
+    >>> measure_effect("coverage", 0.26), measure_effect("coverage", 0.01), measure_effect("input", 3.0)
+    ('26 percentage points', '1 percentage point', '3 steps')
+    """
+    if signal == "bias":
+        return f"{abs(effect):.2f} seasonal errors"
+    if signal in ("coverage", "input"):
+        count = round(abs(effect) * (100 if signal == "coverage" else 1))
+        noun = "percentage point" if signal == "coverage" else "step"
+        return f"{count} {noun}{'' if count == 1 else 's'}"
+    return f"{100 * abs(effect):.0f} %"
 
 
 def _reported(signal: Signal, row: Mapping[str, Any]) -> int:

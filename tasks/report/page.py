@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+from models.monitoring.signals import measure_effect
 from tasks.report import plots
 from tasks.report.accuracy import accuracy, gain, widest_interval
 from tasks.report.record import NightRecord, Row
@@ -104,9 +105,7 @@ def _run(record: NightRecord) -> Row:
 def _effect(alert: Row) -> str:
     """How much worse a signal is, or for how long the source has had no value."""
     effect = alert["effect"]
-    if effect is None:
-        return "–"
-    return f"{effect:.0f} steps" if alert["signal"] == "input" else f"{effect:.0%}".replace("%", " %")
+    return "–" if effect is None else measure_effect(alert["signal"], effect)
 
 
 def _decision(record: NightRecord) -> Row:

@@ -179,7 +179,7 @@ def test_a_past_night_run_again_changes_no_alert(places, run_nights, evaluation)
 def test_bias_and_coverage_have_alerts_of_their_own(places, run_nights):
     news = run_nights([0.5] * 6, bias=-0.4, coverage=0.5)
     assert sorted(message.split(": ", 1)[1] for message in news) == [
-        "coverage 30 points lower since 1 January 2024; diagnosis: the level of the actuals has risen",
+        "coverage 30 percentage points lower since 1 January 2024; diagnosis: the level of the actuals has risen",
         "forecasts 0.40 seasonal errors lower since 1 January 2024; diagnosis: the level of the actuals has risen",
     ]
     assert {alert["signal"] for alert in history.alerts(places.engine(), "sales")} == {"bias", "coverage"}

@@ -396,3 +396,25 @@ def test_the_table_of_errors_has_the_seasonal_naive_beside_each(night):
     mae = rows["Mean absolute error (MAE)"]
     assert (mae["model"], mae["seasonal naive"], mae["difference"], mae["points"]) == ("4.7", "6.7", "30% lower", 60)
     assert rows["Actuals inside the 50 % interval"]["seasonal naive"] == "–"
+
+
+@pytest.mark.parametrize(
+    ("signal", "effect", "size"),
+    [
+        ("loss", 0.31, "31 %"),
+        ("instability", 1.66, "166 %"),
+        ("bias", 1.66, "1.66 seasonal errors"),
+        ("bias", -0.4, "0.40 seasonal errors"),
+        ("coverage", 0.26, "26 percentage points"),
+        ("input", 3.0, "3 steps"),
+        ("input", 1.0, "1 step"),
+        ("loss", None, "–"),
+    ],
+)
+def test_the_effect_of_an_alert_has_the_unit_of_its_signal(night: NightRecord, signal: str, effect: float, size: str):
+    alert = {
+        "segment": "all", "signal": signal, "opened_at": CUTOFF, "onset": CUTOFF, "effect": effect,
+        "state": "open", "message": "worse", "acknowledged_by": None,
+    }  # fmt: skip
+    assert page_facts(replace(night, alerts=[alert]))["alerts"][0]["effect_words"] == size
+    assert f" {size} open" in words(render(replace(night, alerts=[alert])))
