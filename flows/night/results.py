@@ -154,6 +154,7 @@ class Results:
             model_version=model.version,
             findings=[str(finding) for finding in audit.findings],
             scores=[] if judgement is None else judgement.scored.newest_scores,
+            scored_steps=[] if judgement is None else judgement.scored.newest_steps,
             losses=[] if judgement is None else judgement.watched.losses,
             alerts=[] if judgement is None else list(judgement.changes),
             seconds=dict(seconds),

@@ -32,7 +32,8 @@ class NightSummary:
         model_version: The version that forecast.
         findings: What the audit found in the input, for people.
         stale: Whether the newest value of the source is too old.
-        scores: Metrics over all steps of the newest night whose actuals have arrived.
+        scores: Metrics of the newest night with actuals, over its steps whose actuals have arrived.
+        scored_steps: These steps.
         losses: Tonight's loss of each segment, with the verdict.
         alerts: Messages of the alerts that opened or closed tonight.
         seconds: Seconds of each stage.
@@ -62,6 +63,7 @@ class NightSummary:
     findings: list[str] = field(default_factory=list)
     stale: bool = False
     scores: list[dict[str, Any]] = field(default_factory=list)
+    scored_steps: list[int] = field(default_factory=list)
     losses: list[dict[str, Any]] = field(default_factory=list)
     alerts: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -125,8 +127,11 @@ class NightSummary:
         return "\n".join(lines)
 
     def _score_lines(self) -> list[str]:
+        steps = self.scored_steps
+        scored = f"step {steps[0]} alone" if len(steps) == 1 else f"{len(steps)} steps"
         return [
-            f"{row['metric']} {_figure(row['value'])} (seasonal naive {_figure(row['baseline_value'])})"
+            f"{row['metric']} {_figure(row['value'])} (seasonal naive {_figure(row['baseline_value'])}), "
+            f"{scored} of the night of {row['cutoff']:%Y-%m-%d %H:%M} UTC"
             for row in self.scores
             if row["segment"] == "all" and row["metric"] in _SHOWN
         ]

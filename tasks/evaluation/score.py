@@ -52,6 +52,11 @@ class Scored:
         """The scores over all steps of the newest night that could be scored."""
         return [row for row in self.scores if row["cutoff"] == self.newest and row["step"] == 0]
 
+    @property
+    def newest_steps(self) -> list[int]:
+        """The steps that these scores are of: those whose actuals have arrived."""
+        return sorted({row["step"] for row in self.scores if row["cutoff"] == self.newest and row["step"] > 0})
+
 
 @step("score past forecasts", retries=2, retry_delay_seconds=(2, 10))
 def score(

@@ -11,6 +11,17 @@ from flows.night.summary import NightSummary
 CUTOFF = datetime(2025, 2, 27, 23, tzinfo=UTC)
 
 
+def score(metric: str, **facts) -> dict:
+    return {
+        "segment": "all",
+        "step": 0,
+        "metric": metric,
+        "cutoff": CUTOFF,
+        "value": 12.7259,
+        "baseline_value": 16,
+    } | facts
+
+
 def summary(**facts) -> NightSummary:
     return NightSummary(**{"run_id": "r1", "job": "sales", "cutoff": CUTOFF, "series": 60, "tables": "t.db", **facts})
 
@@ -20,3 +31,15 @@ def summary(**facts) -> NightSummary:
 )
 def test_undelivered_alerts_are_counted(messages, words):
     assert summary(undelivered=messages).message.split("; ")[-1] == words
+
+
+@pytest.mark.parametrize(
+    ("steps", "scored"),
+    [([1], "step 1 alone"), ([3], "step 3 alone"), ([1, 2, 3], "3 steps"), ([*range(1, 29)], "28 steps")],
+)
+def test_a_score_names_the_steps_and_the_night_that_it_is_of(steps, scored):
+    text = summary(
+        scores=[score("mae"), score("bias"), score("mae", segment="region=north")], scored_steps=steps
+    ).text()
+    [line] = [line for line in text.splitlines() if line.strip().startswith("score")]
+    assert line == f"  score     mae 12.726 (seasonal naive 16.000), {scored} of the night of 2025-02-27 23:00 UTC"
