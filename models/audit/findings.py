@@ -35,7 +35,19 @@ class Finding:
     fatal: bool = False
 
     def __str__(self) -> str:
-        return f"{self.count} {self.kind} ({', '.join(self.examples)}): {self.action}"
+        return f"{self.count} {self.kind} ({self.shown_examples}): {self.action}"
+
+    @property
+    def shown_examples(self) -> str:
+        """The examples for people, who must not take them for all that there is.
+
+        >>> Finding("gaps", 978, ("Shop 01", "Shop 02"), "left").shown_examples
+        'for example Shop 01, Shop 02'
+        >>> Finding("dead series", 1, ("Shop 01",), "left").shown_examples
+        'Shop 01'
+        """
+        shown = ", ".join(self.examples)
+        return shown if self.count <= len(self.examples) else f"for example {shown}"
 
 
 class Findings:
@@ -78,7 +90,7 @@ class Findings:
         """
         fatal = [each for each in self._found if each.fatal]
         if fatal:
-            found = "; ".join(f"{each.count} {each.kind} ({', '.join(each.examples)})" for each in fatal)
+            found = "; ".join(f"{each.count} {each.kind} ({each.shown_examples})" for each in fatal)
             keys = " and ".join(each.setting for each in fatal)
             raise InputError(
                 f"The source holds {found}. Correct these rows, or set {keys} to another value than error."

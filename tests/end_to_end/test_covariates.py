@@ -56,9 +56,9 @@ def test_nights_with_holidays_static_numbers_and_promotions_from_a_table_of_thei
     assert first["train_mode"] == "scratch"
     # Of seven days ahead the table holds six, of six of the seven series.
     assert [each for each in first["findings"] if "steps ahead" in each] == [
-        "13 steps ahead without promotion (a, b, c, d, e): treated as 0",
-        "13 steps ahead without price (a, b, c, d, e): the last known value of the series is used, or the mean "
-        "where it has none",
+        "13 steps ahead without promotion (for example a, b, c, d, e): treated as 0",
+        "13 steps ahead without price (for example a, b, c, d, e): the last known value of the series is used, or "
+        "the mean where it has none",
     ]
 
     # Nothing at all is known ahead now, and a series has moved to a region that the network has never seen.
