@@ -129,7 +129,7 @@ class _Course:
                 report.stopped = f"the time limit of {self.training.time_limit:g} s"
                 break
             if waited >= self.training.patience:
-                report.stopped = f"{waited} validations without improvement"
+                report.stopped = f"{waited} validation{'' if waited == 1 else 's'} without improvement"
                 break
         self.network.set_weights(best)
         report.steps = done
@@ -226,6 +226,8 @@ class _Course:
                 return
             done += size
             self.report.steps += size
+        if done:
+            self.report.stopped += f", then {done} more steps with the newest windows"
 
     def _note_progress(self, done: int, loss: float, validation: float) -> None:
         seconds = self._elapsed()

@@ -18,11 +18,11 @@ class TrainingReport:
         mode: "scratch", or "warm" for a start from the champion's weights.
         seconds: Wall time, compilation included.
         steps: Training steps, settling included.
-        steps_per_second: Without the first round, which compiles.
+        steps_per_second: Without the first round, which compiles; 0 where there was no other.
         validation_loss: Of the weights that were kept.
         champion_validation_loss: Of the weights that a warm start began from, on the same windows.
         history: For each round: step, loss, validation_loss.
-        stopped: Why training ended.
+        stopped: Why training ended, and how many steps followed with the newest windows.
         kept_champion: Whether a warm start found nothing better than the weights that it began from.
         series, all_series: Series that were learnt from, and those that could have been; see `training_sample`.
     """

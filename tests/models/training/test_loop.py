@@ -64,7 +64,9 @@ def test_training_learns_the_season(trained):
     assert len(losses) == 150 // ROUND
     # An untrained network is a mean of seasonal naives already, so the first round is no bad forecast.
     assert report.validation_loss == min(losses) < 0.95 * losses[0]
-    assert report.stopped == "all 150 steps were made"
+    settling = report.steps - 150
+    assert settling > 0
+    assert report.stopped == f"all 150 steps were made, then {settling} more steps with the newest windows"
 
 
 def test_the_same_seed_gives_the_same_weights_bit_by_bit(course, trained, trained_with_another_seed):
@@ -79,7 +81,7 @@ def test_the_same_seed_gives_the_same_weights_bit_by_bit(course, trained, traine
 def test_training_ends_with_the_time_limit_and_keeps_what_it_has(course):
     ticks = iter(range(0, 100_000, 40))
     network, report = course(time_limit=100.0, clock=lambda: next(ticks))
-    assert report.stopped == "the time limit of 100 s"
+    assert report.stopped.startswith("the time limit of 100 s")
     assert 0 < report.steps < 150
     assert all(np.isfinite(weight).all() for weight in network.get_weights())
 
@@ -87,7 +89,7 @@ def test_training_ends_with_the_time_limit_and_keeps_what_it_has(course):
 def test_training_ends_when_patience_runs_out(course):
     # At this rate nothing is learnt after the first rounds.
     _, report = course(patience=1, plan_facts={"learning_rate": 1e-9, "max_steps": 400})
-    assert report.stopped == "1 validations without improvement" or report.steps < 400
+    assert report.stopped.startswith("1 validation without improvement") or report.steps < 400
 
 
 def test_a_warm_start_that_finds_nothing_better_keeps_the_champion(course, trained):

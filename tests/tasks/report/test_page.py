@@ -418,3 +418,10 @@ def test_the_effect_of_an_alert_has_the_unit_of_its_signal(night: NightRecord, s
     }  # fmt: skip
     assert page_facts(replace(night, alerts=[alert]))["alerts"][0]["effect_words"] == size
     assert f" {size} open" in words(render(replace(night, alerts=[alert])))
+
+
+@pytest.mark.parametrize(("rate", "told"), [(19.1, "600 steps in 31 s, 19.1 a second"), (0.0, "600 steps in 31 s")])
+def test_a_speed_of_training_that_is_not_known_is_left_out(night: NightRecord, rate: float, told: str):
+    training = {**night.details["training"], "steps_per_second": rate}
+    text = words(render(replace(night, details={**night.details, "training": training})))
+    assert f"{told} Ended" in text
