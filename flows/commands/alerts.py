@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flows.commands.answer import Answer, answers, table
+from flows.commands.answer import Answer, AnsweringGroup, answers, table
 from flows.commands.models import ledger_to_change
 from tasks.counted import counted
 
@@ -22,7 +22,7 @@ JOB = click.argument("job")
 AnswerAlerts = Callable[["Ledger", str, str, datetime], list[dict[str, Any]]]
 
 
-@click.group()
+@click.group(cls=AnsweringGroup)
 def alerts() -> None:
     """List, answer and replay a job's degradation alerts."""
 

@@ -57,6 +57,13 @@ class AnsweringGroup(click.Group):
             leave_without_it(code)
             sys.exit(code)
 
+    def add_command(self, command: click.Command, name: str | None = None) -> None:
+        """Add a verb; the list of verbs shows its whole first sentence, which click would cut."""
+        if command.help and not command.short_help:
+            first = " ".join(command.help.split("\n\n")[0].split())
+            command.short_help = f"{first.split('. ')[0].rstrip('.')}."
+        super().add_command(command, name)
+
     def _answer(self, args: Sequence[str] | None = None, *others: Any, **settings: Any) -> Any:
         given = list(sys.argv[1:] if args is None else args)
         if "--json" not in itertools.takewhile(lambda argument: argument != "--", given):
@@ -143,6 +150,27 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, empty: s
     widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
     lines = ("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) for line in cells)
     return "\n".join(line.rstrip() for line in lines)
+
+
+def outline(document: Mapping[str, Any], depth: int = 0) -> list[str]:
+    """A document as lines of text: one for each value, and those of an inner document indented below its name.
+
+    >>> outline({"version": "v1", "metrics": {"loss": 0.123456, "levels": [0.1, 0.9], "at": None}})
+    ['version: v1', 'metrics:', '  loss: 0.1235', '  levels: 0.1, 0.9', '  at: -']
+    """
+    lines = list[str]()
+    for name, value in document.items():
+        begin = f"{'  ' * depth}{name}:"
+        # A list of documents is outlined by number.
+        if isinstance(value, list) and any(isinstance(each, Mapping) for each in value):
+            value = {str(number): each for number, each in enumerate(value, start=1)}
+        if isinstance(value, Mapping) and value:
+            lines += [begin, *outline(value, depth + 1)]
+        elif isinstance(value, Mapping | list):
+            lines.append(f"{begin} {', '.join(map(_cell, value)) or '-'}")
+        else:
+            lines.append(f"{begin} {_cell(value)}")
+    return lines
 
 
 def _cell(value: Any) -> str:

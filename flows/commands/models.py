@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flows.commands.answer import Answer, answers, table
+from flows.commands.answer import Answer, AnsweringGroup, answers, outline, table
 
 if TYPE_CHECKING:
     from tasks.night.ledger import Ledger
@@ -16,7 +16,7 @@ JOB = click.argument("job")
 _COLUMNS = ["version", "stage", "trained_until", "created_at", "promoted_at", "reason"]
 
 
-@click.group()
+@click.group(cls=AnsweringGroup)
 def models() -> None:
     """List, show, promote and roll back model versions."""
 
@@ -46,7 +46,7 @@ def show(job: str, version: str | None) -> Answer:
     for each in versions:
         if each["version"] == version or (version is None and each["stage"] == "champion"):
             evaluations = ledger.promotions(each["version"])
-            lines = [f"{name}: {value}" for name, value in each.items()]
+            lines = outline(each)
             lines += [
                 f"{row['evaluated_on']:%Y-%m-%d %H:%M}, compared with {row['champion_version']}: {row['reason']}"
                 for row in evaluations

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -136,3 +138,22 @@ def test_import_says_which_numbers_stay_text_and_takes_the_word_of_the_user(tmp_
     wrong = CliRunner().invoke(main, [*arguments, "v", "--text", "shops"])
     assert wrong.exit_code == 2
     assert "has no column 'shops'. It has ['shop', 'sold', 'units']" in wrong.stderr
+
+
+def groups(command=main, path=()):
+    """All commands that have verbs, each with its path."""
+    yield path, command
+    for name, inner in command.commands.items():
+        if isinstance(inner, click.Group):
+            yield from groups(inner, (*path, name))
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+def test_the_list_of_verbs_cuts_no_sentence(width, monkeypatch):
+    monkeypatch.setattr("shutil.get_terminal_size", lambda *_: os.terminal_size((width, 24)))
+    for path, group in groups():
+        shown = " ".join(CliRunner().invoke(main, [*path, "--help"], terminal_width=width).stdout.split())
+        assert "..." not in shown.replace("[ARGS]...", "")
+        for verb in group.commands.values():
+            sentence = " ".join((verb.help or "").split("\n\n")[0].split()).split(". ")[0].rstrip(".")
+            assert f"{sentence}." in shown

@@ -9,7 +9,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from flows.commands.answer import Answer, answers, failure, moment_option, table
+from flows.commands.answer import Answer, answers, failure, moment_option, outline, table
 from models.errors import InputError, ModelError
 from sql.errors import SourceError, StorageError
 
@@ -73,3 +73,34 @@ def test_a_table_is_aligned_and_shows_what_is_missing():
         "a     b\n1     -\n1235  x"
     )
     assert table([], ["a"], empty="Nothing.") == "Nothing."
+
+
+def test_a_document_is_outlined_without_any_python_in_it():
+    made = datetime(2024, 3, 1, 5, tzinfo=UTC)
+    document = {
+        "version": "v1",
+        "created_at": made,
+        "promoted_at": None,
+        "metrics": {
+            "mode": "scratch",
+            "loss": 0.123456789,
+            "built_for": {"levels": [0.1, 0.9], "members": [{"units": 8}]},
+        },
+        "segments": [],
+        "notes": {},
+    }
+    assert outline(document) == [
+        "version: v1",
+        "created_at: 2024-03-01 05:00",
+        "promoted_at: -",
+        "metrics:",
+        "  mode: scratch",
+        "  loss: 0.1235",
+        "  built_for:",
+        "    levels: 0.1, 0.9",
+        "    members:",
+        "      1:",
+        "        units: 8",
+        "segments: -",
+        "notes: -",
+    ]
