@@ -60,14 +60,17 @@ def backtest(
 ) -> list[dict[str, Any]]:
     """Train on older history, forecast from past cutoffs, and show the errors beside those of other methods."""
     from flows.night.backtest import backtest_job
+    from tasks.report.accuracy import label_of
+    from tasks.report.backtest_page import overall_rows
 
     label_run(load_job(job).job.name)
     result = backtest_job(job, cutoffs, challengers, train)
     words = f"{result.cutoffs[0]:%Y-%m-%d} to {result.cutoffs[-1]:%Y-%m-%d}, {counted(len(result.cutoffs), 'cutoff')}"
+    rows = overall_rows(result.result)
     # An artifact's key knows no underscore.
     key = f"backtest-{result.job}".replace("_", "-")
-    create_table_artifact(result.rows(), key=key, description="\n\n".join([f"{result.job}: {words}", *result.notes()]))
+    create_table_artifact(rows, key=key, description="\n\n".join([f"{result.job}: {words}", *result.notes()]))
     create_markdown_artifact(result.page.screen, key=f"{key}-plots", description=f"{words}: differences and plots")
-    [mase, *_] = [row for row in result.rows() if row["metric"] == "mase"] or result.rows()
-    message = f"{mase['metric']} {mase['model']:.4g}, seasonal naive's {mase['seasonal naive']:.4g}; {words}"
+    [mase, *_] = [row for row in rows if row["metric"] == label_of("mase")] or rows
+    message = f"{mase['metric']} {mase['model']}, seasonal naive's {mase['seasonal naive']}; {words}"
     return Completed(message=message, data=result.rows())  # type: ignore[return-value]  # Prefect unpacks the state

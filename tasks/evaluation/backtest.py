@@ -85,7 +85,7 @@ def choose_cutoffs(run: BacktestRun, count: int, now: datetime) -> list[datetime
     return [moment.to_pydatetime() for moment in pd.DatetimeIndex(panel.grid.to_utc(index), tz="UTC")]
 
 
-@step("forecast from {cutoffs} and score")
+@step("forecast from the cutoffs and score")
 def backtest(run: BacktestRun, cutoffs: list[datetime]) -> BacktestResult:
     """Train, forecast from each cutoff, and score by what came after: each step, each segment and all together.
 

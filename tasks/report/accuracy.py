@@ -94,7 +94,7 @@ def _scores(rows: Sequence[Row]) -> list[Row]:
 
 def _score(row: Row) -> Row:
     metric = row["metric"]
-    share = metric.startswith(COVERAGE) or METRICS.get(metric, ("", False))[1]
+    share = is_share(metric)
     # Coverage, bias and instability are not errors: a lower one is no gain.
     comparable = metric not in ("bias", "instability") and not metric.startswith(COVERAGE)
     return row | {
@@ -102,6 +102,11 @@ def _score(row: Row) -> Row:
         "share": share,
         "gain": gain(row["value"], row["baseline_value"]) if comparable else None,
     }
+
+
+def is_share(metric: str) -> bool:
+    """Whether a metric is shown in percent."""
+    return metric.startswith(COVERAGE) or METRICS.get(metric, ("", False))[1]
 
 
 def label_of(metric: str) -> str:

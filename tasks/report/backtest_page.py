@@ -12,8 +12,8 @@ from typing import Any
 from models.evaluation.backtest import NAIVE, NETWORK, BacktestResult
 from tasks.counted import counted
 from tasks.report import backtest_plots, plots
-from tasks.report.accuracy import COVERAGE, METRICS, label_of
-from tasks.report.screen import cell, images, place_of
+from tasks.report.accuracy import COVERAGE, METRICS, is_share, label_of
+from tasks.report.screen import cell, images, measure, place_of
 from tasks.report.template import html_of
 from tasks.step import step
 from tasks.store.places import Places, write_whole
@@ -64,7 +64,7 @@ def backtest_screen(facts: Row, page: Path) -> str:
         page: The HTML page with all figures.
     """
     rows = [
-        f"| {cell(row['segment'])} | {cell(row['metric'])} | {cell(row['against'])} | {row['words']} |"
+        f"| {cell(row['segment'])} | {row['label']} | {cell(row['against'])} | {row['words']} |"
         for row in facts["differences"]
     ]
     drawn = [(f"Scaled quantile loss, against {name}", plot) for name, plot in facts["plots"].items()]
@@ -116,11 +116,25 @@ def backtest_facts(job: str, judged: BacktestResult, cutoffs: Sequence[datetime]
         "by_step": plots_by_step,
         "coverage_by_step": backtest_plots.coverage_by_step(steps, coverage) if steps and coverage else "",
         "calibration": plots.calibration(nominal, observed) if nominal else "",
-        "differences": [{**row, **shares_of(row), "words": describe_difference(row)} for row in judged.differences],
+        "differences": [
+            {**row, **shares_of(row), "label": label_of(row["metric"]), "words": describe_difference(row)}
+            for row in judged.differences
+        ],
         "plots": {name: _plot_differences([row for row in compared if row["against"] == name]) for name in names[1:]},
         "by_fallback": {name: sum(reasons.values()) for name, reasons in judged.by_fallback.items() if reasons},
         "forecasts": judged.forecasts,
     }
+
+
+def overall_rows(judged: BacktestResult) -> list[dict[str, Any]]:
+    """The metrics over all steps and series for people, with one column for each forecaster."""
+    rows = []
+    for row in (row for row in judged.scores if row["step"] == 0):
+        names = [NETWORK, NAIVE, *row["challengers"]]
+        share = is_share(row["metric"])
+        shown = {name: measure(figure(row, name), share) for name in names}
+        rows.append({"metric": label_of(row["metric"]), **shown, "points": row["n"]})
+    return rows
 
 
 def figure(row: Row, name: str) -> float | None:

@@ -74,8 +74,8 @@ def error_rows(facts: Row) -> list[Row]:
         {
             "segment": row["segment"],
             "metric": row["label"],
-            "model": _measure(row["value"], row["share"]),
-            "seasonal naive": _measure(row["baseline_value"], row["share"]),
+            "model": measure(row["value"], row["share"]),
+            "seasonal naive": measure(row["baseline_value"], row["share"]),
             "difference": _lower(row["gain"]) or "–",
             "points": row["n"],
         }
@@ -135,7 +135,7 @@ def _accuracy(facts: Row) -> Iterator[str]:
         return
     overall = {row["metric"]: row for row in known["overall"]}
     errors = [
-        f"{name} {_measure(row['value'], row['share'])} (naive {_measure(row['baseline_value'], row['share'])})"
+        f"{name} {measure(row['value'], row['share'])} (naive {measure(row['baseline_value'], row['share'])})"
         for metric, name in HEADLINES.items()
         if (row := overall.get(metric))
     ]
@@ -232,7 +232,12 @@ def _number(value: float | None) -> str:
     return f"{value:.3g}" if isinstance(value, float) and abs(value) < 100 else f"{value:,.0f}"
 
 
-def _measure(value: float | None, share: bool) -> str:
+def measure(value: float | None, share: bool) -> str:
+    """A metric for people.
+
+    >>> measure(0.7912345, False), measure(0.2512, True), measure(None, False)
+    ('0.791', '25.1%', '–')
+    """
     return "–" if value is None else f"{value:.1%}" if share else _number(value)
 
 

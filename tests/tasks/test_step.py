@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import string
+from pathlib import Path
+
 import pytest
 
 from models.errors import InputError
@@ -63,3 +67,18 @@ def test_a_lost_connection_is_worth_a_retry_and_a_missing_folder_is_not():
     assert is_worth_retrying(ConnectionResetError("gone"))
     assert is_worth_retrying(TimeoutError("slow"))
     assert not is_worth_retrying(FileNotFoundError("folder"))
+
+
+def test_the_name_of_no_task_shows_a_list_or_an_object():
+    names = 0
+    for file in Path(__file__).parents[2].glob("tasks/**/*.py"):
+        module = ast.parse(file.read_text(encoding="utf-8"))
+        for function in (each for each in ast.walk(module) if isinstance(each, ast.FunctionDef)):
+            for decorator in function.decorator_list:
+                if isinstance(decorator, ast.Call) and getattr(decorator.func, "id", "") == "step":
+                    names += 1
+                    kinds = {each.arg: ast.unparse(each.annotation) for each in function.args.args if each.annotation}
+                    for _, field, _, _ in string.Formatter().parse(ast.literal_eval(decorator.args[0])):
+                        # What stands behind a dot is an attribute, such as a name.
+                        assert field is None or "." in field or kinds[field] in ("str", "int"), (file.name, field)
+    assert names > 10

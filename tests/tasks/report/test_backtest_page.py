@@ -10,7 +10,7 @@ import pytest
 
 from models.evaluation.backtest import BacktestResult, Origin, score_origins
 from models.panel.panel import Panel
-from tasks.report.backtest_page import describe_difference, write_backtest
+from tasks.report.backtest_page import describe_difference, overall_rows, write_backtest
 from tasks.settings import Output
 from tasks.store.places import Places
 
@@ -70,7 +70,7 @@ def test_the_same_on_one_screen_has_its_plots_in_it(tmp_path, judged):
     assert screen.count("data:image/svg+xml;base64,") == 5
     rows = [line for line in screen.splitlines() if line.startswith("| all |")]
     assert len(rows) == 4
-    assert re.search(r"\| all \| mase \| theta \| \d+ % lower \(\d+ to \d+ %\) \|", screen)
+    assert re.search(r"\| all \| Scaled error \(MASE\) \| theta \| \d+ % lower \(\d+ to \d+ %\) \|", screen)
 
 
 def test_a_difference_says_its_side_and_how_sure_it_is():
@@ -80,3 +80,14 @@ def test_a_difference_says_its_side_and_how_sure_it_is():
     assert describe_difference(row) == "10 % lower (interval not known)"
     assert describe_difference(row | {"mean": float("nan")}) == "not known"
     assert describe_difference(row | {"second": 0.0}) == "not known"
+
+
+def test_the_table_of_a_backtest_has_labels_and_no_more_digits_than_people_read(judged):
+    rows = {row["metric"]: row for row in overall_rows(judged)}
+    assert {"Mean absolute error (MAE)", "Scaled error (MASE)", "Actuals inside the 90 % interval"} <= set(rows)
+    for row in rows.values():
+        assert list(row) == ["metric", "model", "seasonal naive", "theta", "points"]
+        for name in ("model", "seasonal naive", "theta"):
+            assert len(re.sub(r"\D", "", row[name]).lstrip("0")) <= 3, row
+    # All values of the model lie 2 around 10, and its actuals vary by 1: nearly all are inside.
+    assert rows["Actuals inside the 90 % interval"]["model"].endswith("%")
