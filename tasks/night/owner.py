@@ -90,8 +90,8 @@ def refuse_taken_name(job: Job, places: Places, file: Path) -> None:
         _settle(job, places, file)
 
 
-def keep_name(job: Job, places: Places, file: Path, now: datetime) -> str:
-    """Note that the name belongs to this job; for the owner of the job's lock.
+def claim_name(job: Job, places: Places, file: Path, now: datetime) -> str:
+    """Give the name to a job where nobody has it; for the owner of the job's lock, in a database with tables.
 
     Returns:
         What has changed since the run before, for people; "" where nothing has that they should know.
@@ -100,10 +100,8 @@ def keep_name(job: Job, places: Places, file: Path, now: datetime) -> str:
         NameTaken, SourceError, StorageError: as `refuse_taken_name`.
     """
     before, mine, is_replaced = _settle(job, places, file)
-    if before is None or mine != Owner(**{key: before[key] for key in asdict(mine)}):
-        since = now if before is None or is_replaced else before["since"]
-        keep_owner(places.engine(), {"job": job.name, "since": since, **asdict(mine)})
     if before is None:
+        keep_owner(places.engine(), {"job": job.name, "since": now, **asdict(mine)})
         return ""
     owner = _owner(before)
     if is_replaced:
@@ -111,6 +109,18 @@ def keep_name(job: Job, places: Places, file: Path, now: datetime) -> str:
     if owner.has_source_of(mine) or (owner.has_url_of(mine) and mine.has_query):
         return ""
     return f"the source is {mine.relation} in {mine.address} from now on, and was {owner.relation} in {owner.address}"
+
+
+def keep_name(job: Job, places: Places, file: Path, now: datetime) -> None:
+    """Note the present file and source of a job at the end of its run: a run that fails changes nothing.
+
+    Raises:
+        NameTaken, SourceError, StorageError: as `refuse_taken_name`.
+    """
+    before, mine, is_replaced = _settle(job, places, file)
+    if before is None or mine != _owner(before):
+        since = now if before is None or is_replaced else before["since"]
+        keep_owner(places.engine(), {"job": job.name, "since": since, **asdict(mine)})
 
 
 def _settle(job: Job, places: Places, file: Path) -> tuple[dict[str, Any] | None, Owner, bool]:

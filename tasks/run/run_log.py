@@ -14,7 +14,7 @@ from sql.migrations.migrate import migrate
 from sql.output.write import RunEnd
 from tasks.night.ledger import Ledger
 from tasks.night.night import Night, Run
-from tasks.night.owner import keep_name
+from tasks.night.owner import claim_name, keep_name
 from tasks.step import logger, step
 
 ENDED = {"completed", "unchanged"}
@@ -27,13 +27,13 @@ def begin_run(night: Night) -> str:
     """Make or migrate the tables, and note that the name belongs to this job and the run is on its way.
 
     Returns:
-        What has changed about the job, see `keep_name`.
+        What has changed about the job, see `claim_name`.
 
     Raises:
         NameTaken: the name belongs to another job.
     """
     migrate(night.ledger.engine)
-    note = keep_name(night.job, night.places, night.file, night.started_at)
+    note = claim_name(night.job, night.places, night.file, night.started_at)
     if note:
         logger().warning("%s: %s", night.job.name, note)
     night.ledger.start_run(night.run_id, night.cutoff, night.started_at, night.kind)
@@ -49,6 +49,7 @@ def announce_run(run: Run) -> None:
 @step("close the run", retries=2, retry_delay_seconds=(2, 10))
 def end_run(night: Night, finished_at: datetime, facts: Mapping[str, Any], state: RunEnd = "completed") -> None:
     """Note how the run ended, and what it did; `facts` are further columns of `run`."""
+    keep_name(night.job, night.places, night.file, night.started_at)
     night.ledger.finish_run(night.run_id, state, finished_at, facts)
 
 

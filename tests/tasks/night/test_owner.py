@@ -15,7 +15,7 @@ from flows.job.job import load_job
 from sql.engine.connection import connect, resolve_url
 from sql.migrations.migrate import migrate
 from sql.output.owner import keep_owner, owner_of
-from tasks.night.owner import NameTaken, Owner, keep_name, refuse_taken_name
+from tasks.night.owner import NameTaken, Owner, claim_name, keep_name, refuse_taken_name
 
 FIRST, LATER = datetime(2024, 3, 1, tzinfo=UTC), datetime(2024, 3, 9, tzinfo=UTC)
 
@@ -43,7 +43,9 @@ def use_name(database_url):
         loaded = load_job(file)
         refuse_taken_name(loaded.job, loaded.places, loaded.path)
         migrate(loaded.places.engine())
-        return keep_name(loaded.job, loaded.places, loaded.path, now)
+        note = claim_name(loaded.job, loaded.places, loaded.path, now)
+        keep_name(loaded.job, loaded.places, loaded.path, now)
+        return note
 
     return use
 
@@ -236,6 +238,15 @@ def test_another_file_than_the_replaced_one_gives_no_name(write_job, use_name):
     use_name(write_job())
     with pytest.raises(NameTaken):
         use_name(write_job("jobs/b.yaml", source={"table": "returns"}, replaces="c.yaml"))
+
+
+def test_a_run_that_fails_after_its_beginning_changes_no_owner(write_job, use_name, owner):
+    first = write_job()
+    use_name(first, FIRST)
+    before = owner()
+    renamed = load_job(first.rename(first.with_name("daily.yaml")))
+    claim_name(renamed.job, renamed.places, renamed.path, LATER)
+    assert owner() == before
 
 
 def test_a_refusal_makes_no_database_and_no_table(write_job, database_url, tmp_path):
