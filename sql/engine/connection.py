@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import adbc_driver_manager
 import adbc_driver_manager.dbapi
@@ -22,6 +21,7 @@ import sqlalchemy as sa
 from sqlalchemy import exc, pool
 
 from sql.engine import postgresql
+from sql.engine.sqlite import read_only_uri
 from sql.engine.url import SOURCES_ONLY, describe, hide_secrets, resolve_url
 from sql.errors import NotPermitted, SourceError, StorageError, Unreachable
 
@@ -41,6 +41,7 @@ POSTGRESQL_SETUP = (
 
 _REMEDIES = {
     "database is locked": "Another process is writing to it. Try again later.",
+    "unable to open database file": "Check that this user may read the file, and may enter its folder.",
     "file is not a database": "Name another file in the URL, or move this file away.",
 }
 
@@ -153,12 +154,8 @@ def _sqlite_writer(path: str) -> sqlite3.Connection:
 
 def _sqlite_reader(path: str) -> sqlite3.Connection:
     return sqlite3.connect(
-        _read_only_uri(path), uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        read_only_uri(path), uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )
-
-
-def _read_only_uri(path: str) -> str:
-    return f"file:{quote(path)}?mode=ro"
 
 
 def adbc_connection(url: sa.URL) -> adbc_driver_manager.dbapi.Connection | None:
@@ -173,7 +170,7 @@ def adbc_source_connection(url: sa.URL) -> adbc_driver_manager.dbapi.Connection 
     """
     if url.get_backend_name() == "sqlite":
         check_file(url)
-        return _adbc(url, _read_only_uri(str(url.database)))
+        return _adbc(url, read_only_uri(str(url.database)))
     return _adbc(url, "", ("SET TRANSACTION READ ONLY",)) if url.get_backend_name() == "postgresql" else None
 
 
@@ -251,7 +248,10 @@ def storage_error(url: sa.URL, doing: str, error: Exception) -> StorageError:
     reason = hide_secrets(" ".join(str(cause).split()).rstrip(".? "), url)
     message = f"Could not {doing} the database {describe(url)}: {reason}."
     if is_denied(error):
-        return NotPermitted(f"{message} Grant this right to the user of the URL, or name another user.")
+        remedy = "Grant this right to the user of the URL, or name another user."
+        if url.get_backend_name() == "sqlite":
+            remedy = "Make the file and its folder writable, or end the program that was writing to it."
+        return NotPermitted(f"{message} {remedy}")
     remedies = (remedy for cause, remedy in _REMEDIES.items() if cause in reason)
     remedy = next(remedies, "Check that it runs, that this machine can reach it, and that the user may do this.")
     return StorageError(f"{message} {remedy}")
