@@ -1,0 +1,20 @@
+"""The example job as a user finds it, also long after its data end."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import numpy as np
+
+from flows.job.job import load_job
+from flows.night.demo import EXAMPLE
+from models.audit.staleness import late_steps, stale_after
+from tasks.reading.example_source import LAST_DAY
+
+
+def test_the_example_raises_no_alert_about_a_source_that_ended_with_it():
+    job = load_job(EXAMPLE).job
+    grid = job.forecast.grid
+    [newest] = np.ravel(grid.to_index(np.array([LAST_DAY], "M8[us]"))[0]).tolist()
+    late = late_steps(grid, newest, None, datetime(2060, 1, 1, tzinfo=UTC))
+    assert 12_000 < late < stale_after(grid, job.audit)
