@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from models.arrays import Float32Array
 from models.audit.build_panel import Audit
 from models.calendar.grid import TimeGrid
 from models.hierarchy.aggregation_levels import AggregationLevels
@@ -104,10 +105,19 @@ def _examples(panel: Panel, night_file: Path, levels: AggregationLevels) -> list
     return shown + [_example(panel, grid, rows, int(position)) for position in chosen]
 
 
+def _shown_history(values: Float32Array, horizon: int) -> Float32Array:
+    """The newest part of a series: three horizons, or back to a horizon of values before it fell silent."""
+    observed = np.flatnonzero(np.isfinite(values))
+    first = len(values) - history_needed(horizon)
+    if len(observed):
+        first = min(first, int(observed[-1]) + 1 - horizon)
+    return values[max(0, first) :]
+
+
 def _example(panel: Panel, grid: TimeGrid, rows: pa.Table, position: int) -> dict[str, Any]:
     name = str(panel.series_ids[position])
     own_rows = rows.filter(pc.equal(rows["series_id"], name)).sort_by("step")
-    past = panel.series(position)[-history_needed(panel.horizon) :]
+    past = _shown_history(panel.series(position), panel.horizon)
     moments = grid.to_utc(panel.cutoff_index + 1 - len(past) + np.arange(len(past)))
     columns = {column: own_rows[column].to_pylist() for column in ("mean", "median", "baseline")}
     return {

@@ -128,7 +128,10 @@ def _version(record: NightRecord, row: Row) -> Row:
 
 def _fan(record: NightRecord, example: Row) -> Row:
     past, ahead = example["history"], example["forecast"]
-    kept = max(HISTORY_HORIZONS * len(ahead["median"]), LEAST_HISTORY)
+    horizon, observed = len(ahead["median"]), [i for i, value in enumerate(past["value"]) if value is not None]
+    # A series that fell silent long ago shows its last values.
+    silent = len(past["value"]) - 1 - observed[-1] if observed else 0
+    kept = max(HISTORY_HORIZONS * horizon, LEAST_HISTORY, silent + horizon)
     plot = plots.fan_chart(
         [record.local(moment) for moment in past["timestamp"][-kept:]],
         past["value"][-kept:],
@@ -141,6 +144,7 @@ def _fan(record: NightRecord, example: Row) -> Row:
         "series_id": example["series_id"],
         "source": example["source"],
         "reason": example.get("reason") or "",
+        "silent": len(past["value"]) if not observed else 0,
         "plot": plot,
         "first": ahead["median"][0],
         "last": ahead["median"][-1],

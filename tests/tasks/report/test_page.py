@@ -21,6 +21,7 @@ from sql.migrations.migrate import migrate
 from sql.output import tables
 from tasks.night.ledger import Ledger
 from tasks.report.accuracy import accuracy, gain, widest_interval
+from tasks.report.details import _shown_history
 from tasks.report.page import page_facts, verdict
 from tasks.report.plots import calibration, error_by_step, fan_chart
 from tasks.report.record import NightRecord
@@ -425,3 +426,36 @@ def test_a_speed_of_training_that_is_not_known_is_left_out(night: NightRecord, r
     training = {**night.details["training"], "steps_per_second": rate}
     text = words(render(replace(night, details={**night.details, "training": training})))
     assert f"{told} Ended" in text
+
+
+@pytest.mark.parametrize(("silent", "shown"), [(0, 84), (60, 88), (100, 120), (112, 120)])
+def test_a_series_that_fell_silent_long_ago_shows_its_last_values(monkeypatch, night: NightRecord, silent, shown):
+    """A series of 120 days, with so many silent ones at the end and a horizon of 28."""
+    drawn = list[list[float | None]]()
+    dead = example("dead", "fallback")
+    dead["history"]["value"][120 - silent :] = [None] * silent
+
+    def draw(times: object, values: list[float | None], *others: object) -> str:
+        drawn.append(values)
+        return "<svg/>"
+
+    monkeypatch.setattr("tasks.report.plots.fan_chart", draw)
+    page_facts(replace(night, details={**night.details, "examples": [dead]}))
+    assert len(drawn[0]) == shown
+    assert sum(value is not None for value in drawn[0]) >= 8
+
+
+def test_a_series_without_any_value_to_show_says_so(night: NightRecord):
+    dead = example("dead", "fallback")
+    dead["history"]["value"] = [None] * 120
+    said = words(render(replace(night, details={**night.details, "examples": [dead]})))
+    assert "No value in the last 120 steps." in said
+
+
+def test_the_details_keep_the_last_values_of_a_series_that_fell_silent():
+    values = np.r_[np.arange(50.0), np.full(400, np.nan)].astype(np.float32)
+    kept = _shown_history(values, 28)
+    assert (len(kept), kept[0], np.isfinite(kept).sum()) == (428, 22.0, 28)
+    assert len(_shown_history(values[:50], 7)) == 21
+    assert len(_shown_history(values[50:], 28)) == 84
+    assert len(_shown_history(values[:3], 28)) == 3
