@@ -71,8 +71,8 @@ def backfill_nights(
     if workers > 1 and policy not in ("never", "scratch"):
         raise JobError(
             f"Under the training policy {policy!r} a night may continue the model of the one before, so they run one "
-            "after the other. Leave --workers out, or give --train never (each loads the newest version trained by "
-            "then) or --train scratch (each trains its own)."
+            "after the other. Give one worker (--workers 1), or another training policy (--train): never loads the "
+            "newest version trained by then, scratch trains one each night."
         )
     zone = loaded.job.forecast.zone
     period = to_moment(span.first, zone), to_cutoff(span.last, zone, datetime.now(UTC))
@@ -82,8 +82,8 @@ def backfill_nights(
         cutoffs, skipped = _cutoffs(loaded.job.forecast.grid, period, span.every, done)
         if not cutoffs and not skipped:
             raise JobError(
-                f"No step of {loaded.job.forecast.frequency} lies from {span.first} to {span.last}; put --from before "
-                "--to."
+                f"No step of {loaded.job.forecast.frequency} lies from {span.first} to {span.last}. Give a first "
+                "cutoff that is not after the last one."
             )
         if workers > 1:
             return Backfilled(run_side_by_side(loaded, cutoffs, policy, workers), skipped)

@@ -52,7 +52,7 @@ def require_challengers(names: Sequence[str]) -> None:
         raise InputError(f"No challenger is called {', '.join(unknown[:5])}; choose from {', '.join(CHALLENGERS)}.")
     if names:
         computed = f"{' and '.join(names)} are computed by statsforecast, which is"
-        require_extra("statsforecast", computed, "challengers", "leave --challengers out")
+        require_extra("statsforecast", computed, "challengers", "leave the challengers out")
 
 
 def challenge(

@@ -127,7 +127,8 @@ def decide_training(
         if policy == "never":
             later = "Give a later cutoff, or run" if champion and champion.trained_until > cutoff else "Run"
             raise InputError(
-                f"Training policy 'never' has nothing to load: {obstacle}. {later} once with --train scratch."
+                f"Training policy 'never' has nothing to load: {obstacle}. {later} once with training scratch "
+                "(--train scratch)."
             )
         return TrainingDecision("scratch", str(obstacle))
     if policy == "never":

@@ -205,8 +205,8 @@ class Forecaster:
                     member.weights = dict(weights)
         except (OSError, EOFError, KeyError, TypeError, ValueError, BadZipFile) as error:
             raise ModelError(
-                f"The model version in {folder} cannot be read: {error}. Restore the folder, or train with "
-                "`--train scratch`."
+                f"The model version in {folder} cannot be read: {error}. Restore the folder, or run once with "
+                "training scratch (--train scratch)."
             ) from error
         return forecaster
 

@@ -115,7 +115,10 @@ def fetch_version(stored: StoredVersion, scratch: Path) -> Path:
     return folder
 
 
-_REMEDY = "Restore it from a backup, promote another version (nightcast models), or train a new one (--train scratch)."
+_REMEDY = (
+    "Restore it from a backup, promote another version (nightcast models), or run once with training scratch "
+    "(--train scratch)."
+)
 
 
 def _read_manifest(system: fsspec.AbstractFileSystem, root: str, stored: StoredVersion) -> dict[str, str]:

@@ -56,7 +56,7 @@ def test_forecasting_alone_publishes_by_the_champion_and_judges_nothing(two_nigh
 
 
 def test_forecasting_alone_without_a_champion_says_how_to_get_one(make_job):
-    with pytest.raises(InputError, match=r"has nothing to load: .*Run once with --train scratch"):
+    with pytest.raises(InputError, match=r"has nothing to load: .*Run once with training scratch \(--train scratch\)"):
         run(make_job(), "forecast", "2024-02-10", "never")
 
 
