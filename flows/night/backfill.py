@@ -17,6 +17,7 @@ from models.calendar.grid import TimeGrid
 from models.lifecycle.retraining import Policy
 from tasks.night.ledger import Ledger
 from tasks.night.owner import refuse_taken_name
+from tasks.planning.published_grid import published_origin
 from tasks.reading.read_series import instants_between
 from tasks.run.lock import one_at_a_time
 from tasks.run.run_log import nights_done
@@ -78,8 +79,10 @@ def backfill_nights(
     period = to_moment(span.first, zone), to_cutoff(span.last, zone, datetime.now(UTC))
     refuse_taken_name(loaded.job, loaded.places, loaded.path)
     with one_at_a_time(loaded.places, loaded.job.schedule.second_run):
-        done = nights_done(Ledger(loaded.places))
-        cutoffs, skipped = _cutoffs(loaded.job.forecast.grid, period, span.every, done)
+        ledger = Ledger(loaded.places)
+        done, origin = nights_done(ledger), published_origin(loaded.job, loaded.places, ledger)
+        grid = loaded.job.on_grid_of(origin).forecast.grid
+        cutoffs, skipped = _cutoffs(grid, period, span.every, done)
         if not cutoffs and not skipped:
             raise JobError(
                 f"No step of {loaded.job.forecast.frequency} lies from {span.first} to {span.last}. Give a first "

@@ -114,7 +114,7 @@ def backtest_job(job: str | Path, cutoffs: int, challengers: Sequence[str] = (),
     loaded = load_job(job)
     with TemporaryDirectory() as folder:
         rows_file = read_series(loaded.job, loaded.base, Extent(), Path(folder))
-        run = BacktestRun(loaded.job, rows_file, challengers, train)
+        run = BacktestRun(loaded.job, rows_file, challengers, train).on_grid_of_rows()
         chosen = choose_cutoffs(run, cutoffs, datetime.now(UTC))
         result = backtest(run, chosen)
     page = write_backtest(loaded.places, result, chosen, TRAINED[train], loaded.job.forecast.zone)

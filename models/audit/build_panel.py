@@ -13,11 +13,12 @@ import pyarrow as pa
 from models.arrays import IntArray
 from models.audit.checks import refused_series, settle_gaps, settle_values
 from models.audit.covariates import Covariates, known_future_of, report_unusable, spread, static_of
+from models.audit.find_origin import find_origin
 from models.audit.findings import EXAMPLES, Finding, Findings, abbreviate
 from models.audit.known_future import fill_missing
 from models.audit.placement import CountedRows, LaidOut, lay_out
 from models.audit.row_stream import PlacedRows, RowBatches, TableBatches
-from models.audit.scan import Scan, scan_rows
+from models.audit.scan import Present, Scan, scan_rows
 from models.audit.staleness import late_steps, stale_after
 from models.calendar.grid import TimeGrid
 from models.errors import InputError
@@ -45,6 +46,7 @@ class Audit:
         late_steps: Whole steps without a value of any series, up to the cutoff if the user named one, else up to now.
         stale: Whether `late_steps` are too many.
         rows_since: Older rows were not read, only their summary; None where all rows were read.
+        origin: One step of the grid, from the job or the data; None for the usual grid of the frequency.
     """
 
     rows_read: int
@@ -57,6 +59,7 @@ class Audit:
     late_steps: int = 0
     stale: bool = False
     rows_since: datetime | None = None
+    origin: str | None = None
 
     @property
     def stale_message(self) -> str:
@@ -88,7 +91,7 @@ def build_panel(
         forecast: The grid, the horizon and the bounds.
         covariates: The columns of `rows` that are covariates, and tables with further ones.
         cutoff: The last instant that may be seen; without a zone, it is local time of the job's zone. None for the
-            newest observed step.
+            newest observed step. A step that is not over yet is left out either way, unless `audit` keeps it.
         now: The present moment; later values do not count as the newest.
         audit: What to do about each kind of problem; the defaults where None.
         window: Where only the newest rows were read: since when, and a summary of the older ones. Findings then count
@@ -105,13 +108,18 @@ def build_panel(
     """
     if rows.num_rows == 0:
         raise InputError("The source gave no rows; check source.table or source.query, and its filters.")
-    grid, findings = forecast.grid, Findings(audit or AuditSettings())
+    findings = Findings(audit or AuditSettings())
     known = None if window is None else window.summary.series_ids
     batches = TableBatches(rows) if isinstance(rows, pa.Table) else rows
+    if window is None and forecast.origin is None:
+        forecast = forecast.on_grid_of(find_origin(batches, forecast.grid, findings))
+    grid = forecast.grid
     placed = PlacedRows(batches, grid, findings.policies.off_grid, known)
-    scan = scan_rows(placed, grid.position(now), findings)
+    present = Present.at(now, grid, findings.policies)
+    scan = scan_rows(placed, present, findings)
     findings.stop_where_fatal()
-    end = _cutoff_index(grid, scan, cutoff, now)
+    asked = None if cutoff is None else _asked_index(grid, cutoff)
+    end = _cutoff_index(scan, asked, present, now)
     laid = lay_out(placed, scan, end, forecast, covariates.columns, findings, window)
     if not laid.panel.observed.any():
         raise InputError(
@@ -120,7 +128,8 @@ def build_panel(
         )
     observed = int(np.count_nonzero(laid.panel.observed))
     if scan.newest > end:
-        _report_later(laid.counted, end, findings)
+        unfinished = asked is None or asked > present.usable
+        _report_later(laid.counted, end, present.step if unfinished else NEVER, findings)
     first = int(scan.first_observed.min())
     newest = end - int(laid.panel.silent_steps[laid.panel.observed_counts > 0].min())
     panel = settle_gaps(laid.panel, laid.has_row, newest, findings)
@@ -131,7 +140,7 @@ def build_panel(
         observed = int(counts.sum())
         panel = window.with_old_values(panel)
         origin = panel.offsets[1:] - 1 - end
-    late = late_steps(grid, newest, None if cutoff is None else end, now)
+    late = late_steps(grid, newest, None if asked is None else end, now)
     stale = late > stale_after(grid, findings.policies)
     if stale:
         _report_stale(grid, newest, late, findings)
@@ -148,6 +157,7 @@ def build_panel(
         late_steps=late,
         stale=stale,
         rows_since=None if window is None else grid.instant(window.read_since),
+        origin=forecast.origin,
     )
     return panel, account
 
@@ -190,25 +200,40 @@ def _with_covariates(
     return panel
 
 
-def _cutoff_index(grid: TimeGrid, scan: Scan, cutoff: datetime | None, now: datetime) -> int:
-    """Grid position of the cutoff: the newest step up to it, or the newest observed step where it is None."""
-    if cutoff is not None:
-        moment = pd.DatetimeIndex([cutoff])
-        index, _ = grid.to_index(moment if moment.tz is not None else moment.to_numpy().astype("datetime64[us]"))
-        return int(index[0])
-    if scan.newest_by_now == NEVER:
-        raise InputError(f"The source holds no observed value up to now, {now.isoformat()}; check source.value.")
-    return scan.newest_by_now
+def _asked_index(grid: TimeGrid, cutoff: datetime) -> int:
+    """Grid position of the newest step up to a cutoff."""
+    moment = pd.DatetimeIndex([cutoff])
+    index, _ = grid.to_index(moment if moment.tz is not None else moment.to_numpy().astype("datetime64[us]"))
+    return int(index[0])
 
 
-def _report_later(counted: CountedRows, end: int, findings: Findings) -> None:
-    """Report the values after the cutoff."""
-    times = np.zeros(len(counted.series_ids), np.int64)
+def _cutoff_index(scan: Scan, asked: int | None, present: Present, now: datetime) -> int:
+    """Grid position of the cutoff: the one asked for, or the newest observed step; neither is after the usable ones."""
+    if asked is not None:
+        return min(asked, present.usable)
+    if scan.newest_usable == NEVER:
+        raise InputError(
+            f"The source holds no observed value of a step that is over now, {now.isoformat()}; check source.value, "
+            "or set audit.unfinished to keep."
+        )
+    return scan.newest_usable
+
+
+def _report_later(counted: CountedRows, end: int, unfinished_step: int, findings: Findings) -> None:
+    """Report the values after the cutoff, and apart from them those of the step that is not over yet."""
+    unfinished, later = np.zeros((2, len(counted.series_ids)), np.int64)
     for placed, _ in counted.parts():
-        later = (placed.index > end) & ~np.isnan(placed.value)
-        times += np.bincount(placed.series[later], minlength=len(times))
-    names = [abbreviate(counted.series_ids[each]) for each in np.flatnonzero(times)[:EXAMPLES]]
-    findings.add("values after the cutoff", int(times.sum()), names, "not used")
+        after = (placed.index > end) & ~np.isnan(placed.value)
+        now = after & (placed.index == unfinished_step)
+        unfinished += np.bincount(placed.series[now], minlength=len(unfinished))
+        later += np.bincount(placed.series[after & ~now], minlength=len(later))
+    for kind, times, action, setting in (
+        ("values of the step that is not over yet", unfinished, "left out until it is over", "audit.unfinished"),
+        ("values after the cutoff", later, "not used", ""),
+    ):
+        if times.any():
+            names = [abbreviate(counted.series_ids[each]) for each in np.flatnonzero(times)[:EXAMPLES]]
+            findings.add(kind, int(times.sum()), names, action, setting)
 
 
 def _report_stale(grid: TimeGrid, newest: int, late: int, findings: Findings) -> None:

@@ -120,6 +120,8 @@ def lay_out(
         series_ids=rows.series_ids,
         frequency=forecast.frequency,
         time_zone=forecast.time_zone,
+        week_label=forecast.week_label,
+        origin=forecast.origin,
         cutoff_index=end,
         season_lengths=tuple(sorted(forecast.season_lengths or rows.grid.default_season_lengths)),
         horizon=forecast.horizon,

@@ -89,12 +89,12 @@ def finite(numbers: pa.Array | pa.ChunkedArray, row: IntArray) -> Float32Array:
 def positions(
     moments: DatetimeArray, again: BoolArray | None, grid: TimeGrid, in_utc: bool
 ) -> tuple[IntArray, BoolArray]:
-    """As `TimeGrid.to_index`, part by part."""
+    """As `TimeGrid.containing`, part by part."""
     found = []
     for begin in range(0, max(len(moments), 1), PART):
         part = moments[begin : begin + PART]
         second = None if again is None else again[begin : begin + PART]
-        found.append(grid.to_index(pd.DatetimeIndex(part, tz="UTC") if in_utc else part, second))
+        found.append(grid.containing(pd.DatetimeIndex(part, tz="UTC") if in_utc else part, second))
     if len(found) == 1:
         return found[0]
     return np.concatenate([index for index, _ in found]), np.concatenate([on_grid for _, on_grid in found])

@@ -3,16 +3,41 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import pyarrow.compute as pc
 
 from models.arrays import BoolArray, IntArray
 from models.audit.findings import EXAMPLES, NOT_OBSERVED, Findings, abbreviate
 from models.audit.row_stream import Batch, PlacedRows
 from models.audit.rows import INFINITE, TOO_LARGE, Rows, Tally, non_finite
+from models.calendar.grid import TimeGrid
 from models.errors import InputError
 from models.panel.positions import LATEST, NEVER
+from models.settings.audit import AuditSettings
+
+
+class Present(NamedTuple):
+    """The present moment on the grid.
+
+    Attributes:
+        step: Grid position of the step in which it lies.
+        usable: Grid position of the newest step whose values a night may see: one that is over, unless the job says
+            otherwise.
+    """
+
+    step: int
+    usable: int
+
+    @classmethod
+    def at(cls, now: datetime, grid: TimeGrid, policies: AuditSettings) -> Present:
+        """The present on a grid."""
+        step = int(grid.containing(pd.DatetimeIndex([now]))[0][0])
+        over = grid.newest_over(now, weekends=policies.off_grid == "floor")
+        return cls(step, step if policies.unfinished == "keep" else over)
 
 
 @dataclass
@@ -23,7 +48,7 @@ class Scan:
         first, last: Shape (series,), grid positions of the oldest and the newest row; LATEST and NEVER where a series
             has none.
         first_observed: Shape (series,), grid position of the oldest row with a value; LATEST where there is none.
-        newest_by_now: Grid position of the newest value up to now; NEVER where there is none.
+        newest_usable: Grid position of the newest value that a night may see now; NEVER where there is none.
         newest: Grid position of the newest value; NEVER where there is none.
         rows: Number of rows.
         observed: Number of rows with a value.
@@ -32,20 +57,20 @@ class Scan:
     first: IntArray
     last: IntArray
     first_observed: IntArray
-    newest_by_now: int = NEVER
+    newest_usable: int = NEVER
     newest: int = NEVER
     rows: int = 0
     observed: int = 0
 
-    def add(self, placed: Rows, now: int) -> None:
-        """Add some rows; `now` is the grid position of the present moment."""
+    def add(self, placed: Rows, usable: int) -> None:
+        """Add some rows; `usable` is the newest grid position that a night may see now."""
         np.minimum.at(self.first, placed.series, placed.index)
         np.maximum.at(self.last, placed.series, placed.index)
         seen = ~np.isnan(placed.value)
         series, index = (placed.series, placed.index) if seen.all() else (placed.series[seen], placed.index[seen])
         np.minimum.at(self.first_observed, series, index)
         self.newest = max(self.newest, int(index.max(initial=NEVER)))
-        self.newest_by_now = max(self.newest_by_now, int(index.max(initial=NEVER, where=index <= now)))
+        self.newest_usable = max(self.newest_usable, int(index.max(initial=NEVER, where=index <= usable)))
         self.rows += len(placed.index)
         self.observed += len(index)
 
@@ -65,12 +90,12 @@ class _Problems:
     future: Tally = field(default_factory=Tally)
 
 
-def scan_rows(rows: PlacedRows, now: int, findings: Findings) -> Scan:
+def scan_rows(rows: PlacedRows, present: Present, findings: Findings) -> Scan:
     """Read all rows once.
 
     Args:
         rows: The rows; a column `value_text`, if there is one, holds the texts that stand in place of numbers.
-        now: Grid position of the present moment.
+        present: Which steps are over.
         findings: Problems are added here.
 
     Raises:
@@ -89,8 +114,8 @@ def scan_rows(rows: PlacedRows, now: int, findings: Findings) -> Scan:
         problems.infinite.add(placed.series, infinite)
         problems.large.add(placed.series, large)
         if findings.policies.future == "error":
-            problems.future.add(placed.series, (placed.index > now) & ~np.isnan(placed.value))
-        scan.add(placed, now)
+            problems.future.add(placed.series, (placed.index > present.step) & ~np.isnan(placed.value))
+        scan.add(placed, present.usable)
     _report_second_hours(rows, findings)
     _report_off_grid(rows, problems, findings)
     _report_values(rows, problems, findings)
@@ -144,7 +169,8 @@ def _report_off_grid(rows: PlacedRows, problems: _Problems, findings: Findings) 
             f"{problems.off_grid_moments}. Set forecast.frequency and forecast.time_zone to those of the source, or "
             "audit.off_grid to floor or leave_out."
         )
-    action = "moved back to the beginning of their step" if policy == "floor" else "ignored"
+    floored = f"moved to the {'last day' if grid.rule.at_end else 'beginning'} of their step"
+    action = floored if policy == "floor" else "ignored"
     findings.add_by_policy("off_grid", "timestamps off the grid", count, problems.off_grid_examples, action)
 
 

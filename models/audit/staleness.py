@@ -27,7 +27,7 @@ def late_steps(grid: TimeGrid, newest: int, cutoff: int | None, now: datetime) -
     4
     """
     if cutoff is None:
-        cutoff = grid.position(now) - 1
+        cutoff = grid.newest_over(now)
     return max(0, cutoff - newest)
 
 

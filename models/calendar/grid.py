@@ -6,7 +6,7 @@ weeks, months, quarters and years are counted on the calendar of the zone, whate
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from math import gcd
@@ -16,15 +16,21 @@ import numpy.typing as npt
 import pandas as pd
 
 from models.arrays import BoolArray, DatetimeArray, IntArray
-from models.calendar.frequency import DAY, DAYS_OF_YEAR, MONDAY, SECOND, Rule, rule_of
+from models.calendar.counting import index_of, last_business_day, phases, time_of
+from models.calendar.frequency import DAY, DAYS_OF_YEAR, SECOND, Rule, WeekLabel, rule_of
 from models.calendar.zones import EPOCH, ZoneOffsets, zone_names, zone_offsets
+
+MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)
 class TimeGrid:
     """A regular grid of time in one zone.
 
-    Multiples such as 2h, 2W-MON or 2MS count from 1970-01-01, its week, its month.
+    Multiples such as 2h, 2W-MON or 2MS count from 1970-01-01, its week, its month, unless `origin` names a step.
+
+    Steps of ME, QE, YE, BME, BQE and BYE are named by their last day, and so are weeks unless `week_label` says
+    otherwise: the step 2024-01-31 of ME is January. All others are named by their beginning.
 
     Some changes of the clocks are not a whole number of steps: those of Madrid for 2h; those of Lord Howe, where clocks
     move by half an hour, for h. Such steps are counted on the zone's clock if they divide a day, so that they stay at
@@ -34,11 +40,14 @@ class TimeGrid:
     lies on it, and its instant is that of the next day.
 
     Args:
-        frequency: A pandas offset alias: s, min, h, D, B, W-MON, MS, ME, QS, QE, YS, YE or a multiple.
+        frequency: A pandas offset alias: s, min, h, D, B, W-MON, MS, ME, BMS, BME, the same for quarters (Q) and years
+            (Y), or a multiple.
         time_zone: A name of the IANA database.
+        week_label: The day of a week that names it: W-SUN is Monday to Sunday, or Sunday to Saturday.
+        origin: One step of the grid, in local time: 2W-FRI has two grids, D may begin at six in the morning.
 
     Raises:
-        ValueError: where the frequency is none of these, or the zone is unknown.
+        ValueError: where the frequency is none of these, the zone is unknown, or `origin` is no step.
 
     >>> index, on_grid = TimeGrid("D", "Europe/Madrid").to_index(np.array(["1970-01-02", "1970-01-02T12"], "M8[us]"))
     >>> index, on_grid
@@ -47,6 +56,8 @@ class TimeGrid:
 
     frequency: str
     time_zone: str = "UTC"
+    week_label: WeekLabel = "last_day"
+    origin: str | None = None
 
     def __post_init__(self) -> None:
         if self.time_zone not in zone_names():
@@ -78,16 +89,16 @@ class TimeGrid:
         time = np.where(missing, np.datetime64(0, "us"), moments).astype(np.int64)
         if self.rule.unit == "elapsed":
             utc, exists = (time, ~missing) if aware else self._offsets.from_clock(time, again)
-            index = self._count(utc)
-            on_grid = exists & (self._position(index) == utc)
+            index = index_of(self.rule, utc)
+            on_grid = exists & (time_of(self.rule, index) == utc)
         elif aware:
-            index = self._count(self._offsets.furthest_clock(time))
+            index = index_of(self.rule, self._offsets.furthest_clock(time))
             on_grid = self._utc(index) == time
             rest = ~on_grid
-            on_grid[rest] = self._position(index[rest]) == self._offsets.to_clock(time[rest])
+            on_grid[rest] = time_of(self.rule, index[rest]) == self._offsets.to_clock(time[rest])
         else:
-            index = self._count(time)
-            on_grid = self._existed(index) & (self._position(index) == time)
+            index = index_of(self.rule, time)
+            on_grid = self._existed(index) & (time_of(self.rule, index) == time)
         return np.where(missing, 0, index), on_grid & ~missing
 
     def to_utc(self, index: npt.ArrayLike) -> DatetimeArray:
@@ -100,7 +111,7 @@ class TimeGrid:
 
     def to_local(self, index: npt.ArrayLike) -> pd.DatetimeIndex:
         """The local times of grid positions of shape (n,), as the zone's clock shows them, without a zone."""
-        position = self._position(np.asarray(index, np.int64))
+        position = time_of(self.rule, np.asarray(index, np.int64))
         clock = self._offsets.to_clock(position) if self.rule.unit == "elapsed" else position
         return pd.DatetimeIndex(clock.astype("datetime64[us]"))
 
@@ -120,8 +131,7 @@ class TimeGrid:
         When the clocks go back, an earlier row can show a later time. So within such an hour the bound is the end of
         its second pass; otherwise it is the instant itself.
         """
-        microsecond = timedelta(microseconds=1)
-        return EPOCH + self._offsets.past_repeat((instant.astimezone(UTC) - EPOCH) // microsecond) * microsecond
+        return EPOCH + self._offsets.past_repeat((instant.astimezone(UTC) - EPOCH) // MICROSECOND) * MICROSECOND
 
     def instant(self, index: int) -> datetime:
         """The UTC instant of one position."""
@@ -130,6 +140,58 @@ class TimeGrid:
     def position(self, instant: datetime) -> int:
         """The position of the newest step that is not after an instant, which has a zone."""
         return int(self.to_index(pd.DatetimeIndex([instant]))[0][0])
+
+    def containing(
+        self, timestamps: DatetimeArray | pd.DatetimeIndex, again: BoolArray | None = None
+    ) -> tuple[IntArray, BoolArray]:
+        """As `to_index`, but the position of the step into which a timestamp falls.
+
+        A step that is named by its last day takes the days since the step before: a Wednesday falls into the W-SUN of
+        the Sunday that comes.
+
+        >>> TimeGrid("ME").containing(np.array(["2024-01-15", "2024-01-31T18"], "M8[us]"))[0] - 12 * 54
+        array([0, 0])
+        """
+        index, on_grid = self.to_index(timestamps, again)
+        if not self.rule.at_end:
+            return index, on_grid
+        return index + (self.times(timestamps) >= time_of(self.rule, index) + DAY), on_grid
+
+    def times(self, timestamps: DatetimeArray | pd.DatetimeIndex) -> IntArray:
+        """Timestamps as the rule counts them, shape (n,), microseconds: UTC for "elapsed", else local; 0 for NaT."""
+        aware = isinstance(timestamps, pd.DatetimeIndex) and timestamps.tz is not None
+        moments = _microseconds(timestamps)
+        time = np.where(np.isnat(moments), np.datetime64(0, "us"), moments).astype(np.int64)
+        if self.rule.unit == "elapsed":
+            return time if aware else self._offsets.from_clock(time)[0]
+        return self._offsets.furthest_clock(time) if aware else time
+
+    def first_step_at(self, phase: int) -> str:
+        """The local time of position 0 of the grid with another phase, as `origin` names it."""
+        first = time_of(self.rule._replace(phase=phase), np.zeros(1, np.int64))
+        clock = self._offsets.to_clock(first) if self.rule.unit == "elapsed" else first
+        return str(pd.Timestamp(clock.astype("datetime64[us]")[0]).isoformat())
+
+    def begin(self, index: int) -> datetime:
+        """The instant at which a step begins."""
+        if not self.rule.at_end:
+            return self.instant(index)
+        before = time_of(self.rule, np.array([index - 1], np.int64)) + DAY
+        utc = self._offsets.from_clock(before)[0].astype("datetime64[us]")
+        return pd.Timestamp(utc[0]).to_pydatetime().replace(tzinfo=UTC)
+
+    def newest_over(self, now: datetime, weekends: bool = False) -> int:
+        """The position of the newest step that is over at a moment.
+
+        Args:
+            now: The moment, with a zone.
+            weekends: Whether a business day lasts until the next one, because what happens between them counts to it.
+        """
+        step = int(self.containing(pd.DatetimeIndex([now]))[0][0])
+        if weekends or self.rule.unit != "business":
+            return step - 1
+        clock = self._offsets.furthest_clock(np.array([(now.astimezone(UTC) - EPOCH) // MICROSECOND]))
+        return step if clock[0] >= last_business_day(self.rule, step) + DAY else step - 1
 
     @property
     def step_seconds(self) -> float:
@@ -172,34 +234,28 @@ class TimeGrid:
     @cached_property
     def rule(self) -> Rule:
         """How this grid counts."""
-        return rule_of(self.frequency, self._offsets)
+        rule = rule_of(self.frequency, self._offsets, self.week_label)
+        return rule if self.origin is None else self._through_origin(rule)
 
     @cached_property
     def _offsets(self) -> ZoneOffsets:
         return zone_offsets(self.time_zone)
 
-    def _count(self, time: IntArray) -> IntArray:
-        """The newest positions that are not after `time`: UTC for "elapsed", local time otherwise."""
-        unit, size, phase, at_end = self.rule
-        if unit == "business":
-            day = time // DAY + MONDAY
-            return (day // 7 * 5 + np.minimum(day % 7, 4)) // size
-        if unit == "month":
-            month = time.astype("datetime64[us]").astype("datetime64[M]").astype(np.int64)
-            index = (month - phase) // size
-            return index - (self._position(index) > time) if at_end else index
-        return (time - phase) // size
-
-    def _position(self, index: IntArray) -> IntArray:
-        """Microseconds of positions since 1970: UTC for "elapsed", local time otherwise."""
-        unit, size, phase, at_end = self.rule
-        if unit == "business":
-            day = index * size
-            return (day // 5 * 7 + day % 5 - MONDAY) * DAY
-        if unit == "month":
-            month = (index * size + phase + at_end).astype("datetime64[M]")
-            return month.astype("datetime64[us]").astype(np.int64) - at_end * DAY
-        return index * size + phase
+    def _through_origin(self, rule: Rule) -> Rule:
+        """The rule of the grid of the same alias that has the origin as one of its steps."""
+        try:
+            time = np.array([self.origin], "datetime64[us]").astype(np.int64)
+        except ValueError:
+            raise ValueError(f"origin {self.origin!r} is not a time; write 2024-01-05 or 2024-01-05T06:00.") from None
+        if rule.unit == "elapsed":
+            time = self._offsets.from_clock(time)[0]
+        phase = int(phases(rule, time)[0])
+        if phase < 0:
+            raise ValueError(
+                f"origin {self.origin!r} is no step of frequency {self.frequency!r}; name one of its steps, such as "
+                f"{replace(self, origin=None).to_local(index_of(rule, time))[0]}."
+            )
+        return rule._replace(phase=phase)
 
     def _existed(self, index: IntArray) -> BoolArray:
         """Whether positions in local time existed; False where the zone skipped them."""
@@ -208,7 +264,7 @@ class TimeGrid:
         return self._utc(index) < self._utc(index + 1)
 
     def _utc(self, index: IntArray) -> IntArray:
-        position = self._position(index)
+        position = time_of(self.rule, index)
         return position if self.rule.unit == "elapsed" else self._offsets.from_clock(position)[0]
 
 

@@ -60,9 +60,8 @@ def holiday_features(
     """Holiday features of the grid positions from `first_index` to `last_index`, both included.
 
     For steps of a day or less, and for business days: whether the step's day is a holiday, and whether the days (for
-    business days: the steps) before and after it are. For longer steps: how many holidays fall into the step. Weeks,
-    and steps named by the end of their month, end with the day that names them; others begin with it. Holidays on a
-    weekend do not count for business days.
+    business days: the steps) before and after it are. For longer steps: how many holidays fall into the step. Holidays
+    on a weekend do not count for business days.
 
     Args:
         grid: The grid; days are those of its zone.
@@ -100,7 +99,7 @@ def holiday_features(
 def _days_of(grid: TimeGrid, index: IntArray) -> tuple[DatetimeArray, DatetimeArray]:
     """The first day of each step, and the first one after it; shape (n,) each."""
     around = grid.to_local(np.arange(index[0] - 1, index[-1] + 2)).to_numpy().astype("M8[D]")
-    if grid.rule.at_end or grid.frequency.strip().lstrip("0123456789").startswith("W"):
+    if grid.rule.at_end:
         return around[:-2] + 1, around[1:-1] + 1
     return around[1:-1], around[2:]
 

@@ -224,7 +224,8 @@ class Forecaster:
         return before
 
     def _require_grid(self, panel: Panel) -> None:
-        if (panel.grid, panel.horizon) != (self.forecast.grid, self.plan.horizon):
+        asked = panel.frequency, panel.time_zone, panel.horizon
+        if asked != (self.forecast.frequency, self.forecast.time_zone, self.plan.horizon):
             raise ModelError(
                 f"The version forecasts {self.plan.horizon} steps of {self.forecast.frequency!r} in "
                 f"{self.forecast.time_zone}, the panel asks for {panel.horizon} of {panel.frequency!r} in "

@@ -15,6 +15,7 @@ from itertools import pairwise
 import numpy as np
 
 from models.arrays import BoolArray, Float32Array, FloatArray, IntArray, StringArray
+from models.calendar.frequency import WeekLabel
 from models.calendar.grid import TimeGrid
 
 # Values that are worked on at once where the work takes several times their memory.
@@ -31,6 +32,8 @@ class Panel:
         series_ids: Shape (series,), strings, sorted.
         frequency: The grid's pandas offset alias.
         time_zone: The zone of the grid's days.
+        week_label: The day of a week that names it, see `TimeGrid`.
+        origin: One step of the grid, see `TimeGrid`.
         cutoff_index: Grid position of every series' last value (see `TimeGrid`).
         season_lengths: In steps, shortest first.
         horizon: Steps after the cutoff for which known-future covariates are given.
@@ -53,6 +56,8 @@ class Panel:
     season_lengths: tuple[int, ...]
     horizon: int
     time_zone: str = "UTC"
+    week_label: WeekLabel = "last_day"
+    origin: str | None = None
     static: dict[str, StringArray] = field(default_factory=dict)
     static_numbers: Float32Array | None = None
     static_number_names: tuple[str, ...] = ()
@@ -77,7 +82,7 @@ class Panel:
     @cached_property
     def grid(self) -> TimeGrid:
         """The time grid of all series."""
-        return TimeGrid(self.frequency, self.time_zone)
+        return TimeGrid(self.frequency, self.time_zone, self.week_label, self.origin)
 
     @property
     def accepted_ids(self) -> StringArray:

@@ -23,8 +23,14 @@ class AuditSettings(Settings):
     )
     off_grid: Literal["error", "leave_out", "floor"] | None = Field(
         None,
-        description="Timestamps between two steps. `floor` moves each back to the step that it falls into. Default: "
-        "`leave_out`, and an error where more than half of the rows lie between steps.",
+        description="Timestamps between two steps. `floor` moves each to the step that it falls into: back to the "
+        "beginning of an hour, a day or MS; forward to the last day of ME, QE, YE and W. Default: `leave_out`, and an "
+        "error where more than half of the rows lie between steps.",
+    )
+    unfinished: Literal["leave_out", "keep"] = Field(
+        "leave_out",
+        description="Values of the step that is not over yet at the present moment, such as today's sales until now. "
+        "Use `keep` if the source holds the whole value of a step before the step ends.",
     )
     future: Literal["error", "leave_out"] = Field("leave_out", description="Values after the present moment.")
     non_numeric: Literal["error", "missing"] = Field(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any, Literal, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, field_validator, model_validator
 
+from models.calendar.frequency import WeekLabel
 from models.calendar.grid import TimeGrid
 from models.calendar.public_holidays import check_place
 from models.calendar.zones import zone_names
@@ -24,6 +26,16 @@ class ForecastSettings(Settings):
     frequency: str = Field(description="Step of the time grid: a pandas offset alias such as h, D, W-SUN or MS.")
     horizon: int = Field(ge=1, le=10_000, description="Number of steps ahead.")
     time_zone: str = Field("UTC", description="Time zone of the source's timestamps that name none, and of its days.")
+    week_label: WeekLabel = Field(
+        "last_day",
+        description="The day of a week that names it. With `last_day`, W-SUN is Monday to Sunday; with `first_day` it "
+        "is Sunday to Saturday. Set `first_day` with W-MON where the source has date_trunc('week').",
+    )
+    origin: str | None = Field(
+        None,
+        description="One step of the grid, in local time, where the frequency allows several grids: 2W-FRI, 8h, or D "
+        "from six in the morning. Default: the grid of nearly all timestamps of the first night.",
+    )
     season_lengths: list[PositiveInt] | None = Field(
         None, description="Seasons in steps, shortest first. Default: they follow from the frequency."
     )
@@ -63,6 +75,11 @@ class ForecastSettings(Settings):
             raise ValueError(f"{name!r} is not a time zone of the IANA database; use a name such as Europe/Madrid")
         return name
 
+    @field_validator("origin", mode="before")
+    @classmethod
+    def _written_origin(cls, origin: Any) -> Any:
+        return origin.isoformat() if isinstance(origin, date) else origin
+
     @field_validator("holidays", mode="before")
     @classmethod
     def _norway(cls, places: Any) -> Any:
@@ -98,6 +115,12 @@ class ForecastSettings(Settings):
         return bound
 
     @model_validator(mode="after")
+    def _label_of_weeks(self) -> Self:
+        if self.week_label != "last_day" and not self.frequency.strip().lstrip("0123456789").startswith("W"):
+            raise ValueError(f"week_label is for weeks such as W-MON; the frequency is {self.frequency!r}")
+        return self
+
+    @model_validator(mode="after")
     def _bounds_in_order(self) -> Self:
         if self.lower_bound is not None and self.upper_bound is not None and self.lower_bound >= self.upper_bound:
             raise ValueError(f"lower_bound {self.lower_bound} is not below upper_bound {self.upper_bound}")
@@ -108,9 +131,13 @@ class ForecastSettings(Settings):
         """The time grid of the forecasts.
 
         Raises:
-            ValueError: where no grid can be made of `frequency`.
+            ValueError: where no grid can be made of `frequency` and `origin`.
         """
-        return TimeGrid(self.frequency, self.time_zone)
+        return TimeGrid(self.frequency, self.time_zone, self.week_label, self.origin)
+
+    def on_grid_of(self, step: str | None) -> Self:
+        """The same settings with an origin; None leaves them as they are."""
+        return self if step is None else self.model_copy(update={"origin": step})
 
     @property
     def zone(self) -> ZoneInfo:

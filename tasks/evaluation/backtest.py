@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
@@ -14,6 +14,9 @@ import pandas as pd
 from models.arrays import FloatArray
 from models.audit.build_panel import build_panel
 from models.audit.covariates import Covariates
+from models.audit.find_origin import find_origin
+from models.audit.findings import Findings
+from models.audit.row_stream import TableBatches
 from models.baselines.challengers import Challenge, challenge
 from models.errors import InputError
 from models.evaluation.backtest import NETWORK, BacktestResult, Origin, score_origins
@@ -49,6 +52,14 @@ class BacktestRun:
     rows_file: Path
     challengers: Sequence[str] = ()
     train: Train = "once"
+
+    def on_grid_of_rows(self) -> BacktestRun:
+        """The same run on the time grid on which the rows lie."""
+        forecast, findings = self.job.forecast, Findings(self.job.audit)
+        if forecast.origin is not None:
+            return self
+        origin = find_origin(TableBatches(load_rows(self.rows_file)), forecast.grid, findings)
+        return replace(self, job=self.job.on_grid_of(origin))
 
     def whole_panel(self, now: datetime) -> Panel:
         """The whole history as it is known now, from which forecasts are scored."""

@@ -105,6 +105,10 @@ class Job(Settings):
             )
         return self
 
+    def on_grid_of(self, step: str | None) -> Job:
+        """The same job, its time grid through a step in local time; None leaves it as it is."""
+        return self.model_copy(update={"forecast": self.forecast.on_grid_of(step)})
+
     @property
     def aggregation_levels(self) -> AggregationLevels:
         """The aggregation levels that are forecast beside the series; none where the job names none."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from models.calendar.grid import TimeGrid
 from models.lifecycle.retraining import Policy
@@ -72,6 +72,10 @@ class Run:
     def judges(self) -> bool:
         """Whether the run judges past forecasts by the actuals that have arrived."""
         return self.kind in ("nightly", "score")
+
+    def on_grid_of(self, step: str | None) -> Self:
+        """The same run, its time grid through a step in local time; None leaves it as it is."""
+        return replace(self, job=self.job.on_grid_of(step))
 
     def at(self, cutoff: datetime) -> Night:
         """The night of this run, once its cutoff is known."""

@@ -76,7 +76,7 @@ def plan_reading(run: Run) -> ReadPlan | None:
     window = Window(min(index - needed, summary.until - season_length), summary)
     if oldest_night < summary.until or window.read_since <= summary.first.min():
         return None
-    since = grid.instant(window.read_since)
+    since = grid.begin(window.read_since)
     logger().info("The night loads %s, so it reads the rows from %s on.", loaded.version, since)
     return ReadPlan(since, window, needed, loaded.version)
 

@@ -58,7 +58,7 @@ def read_series(job: Job, base: Path, extent: Extent, scratch: Path, expected_ro
     """
     source, grid, cutoff = job.source, job.forecast.grid, extent.cutoff
     steps_ahead = job.forecast.horizon if source.known_future else 0
-    until = None if cutoff is None else grid.past_repeat(last_instant(grid, cutoff, steps_ahead))
+    until = None if cutoff is None else grid.past_repeat(last_moment(grid, cutoff, steps_ahead))
     known_at = None if extent.now is None else moment_of_knowledge(source, grid, cutoff, extent.now)
     file, show = scratch / "observations.arrow", show_progress("reading")
 
@@ -70,9 +70,9 @@ def read_series(job: Job, base: Path, extent: Extent, scratch: Path, expected_ro
         save_observations(source, file, base, extent.since, until, job.forecast.time_zone, known_at, show_rows)
     except NoRows:
         if cutoff is not None:
-            _refuse_early(job, base, last_instant(grid, cutoff, 0))
+            _refuse_early(job, base, cutoff)
         raise
-    ahead = None if cutoff is None else grid.past_repeat(last_instant(grid, cutoff, job.forecast.horizon))
+    ahead = None if cutoff is None else grid.past_repeat(last_moment(grid, cutoff, job.forecast.horizon))
     save_known_future(job, base, file, ahead, known_at)
     show(1.0, f"{describe_source(source, base)} is read")
     return file
@@ -88,32 +88,36 @@ def moment_of_knowledge(source: Source, grid: TimeGrid, cutoff: datetime | None,
         return None
     if cutoff is None:
         return now
-    return min(now, last_instant(grid, cutoff, 1) + timedelta(hours=source.delay_hours))
+    end = grid.begin(grid.position(cutoff) + 1)
+    return min(now, end + timedelta(hours=source.delay_hours))
 
 
-def _refuse_early(job: Job, base: Path, step: datetime) -> None:
+def _refuse_early(job: Job, base: Path, cutoff: datetime) -> None:
     """Raise an error where the first row of the source lies after the step of the cutoff."""
-    source, zone = job.source, job.forecast.zone
+    source, zone, grid = job.source, job.forecast.zone, job.forecast.grid
     first = first_timestamp(source, base, job.forecast.time_zone)
     if first is None:
         return
     begin = first if first.tzinfo else first.replace(tzinfo=zone)
-    if begin > step:
-        cutoff, oldest = (f"{moment.astimezone(zone):%Y-%m-%d %H:%M}" for moment in (step, begin))
+    if begin > last_moment(grid, cutoff, 0):
+        step = grid.instant(grid.position(cutoff))
+        newest, oldest = (f"{moment.astimezone(zone):%Y-%m-%d %H:%M}" for moment in (step, begin))
         raise InputError(
-            f"No row of {describe_source(source, base)} is as old as the cutoff {cutoff}: the first is of {oldest} "
+            f"No row of {describe_source(source, base)} is as old as the cutoff {newest}: the first is of {oldest} "
             f"({job.forecast.time_zone}). Give a later cutoff."
         ) from None
 
 
-def last_instant(grid: TimeGrid, cutoff: datetime, steps_ahead: int) -> datetime:
-    """The instant of the grid step that lies `steps_ahead` after the newest one not after the cutoff.
+def last_moment(grid: TimeGrid, cutoff: datetime, steps_ahead: int) -> datetime:
+    """The last microsecond of the grid step that lies `steps_ahead` after the newest one not after the cutoff.
+
+    A step has rows until its end where the grid is coarser than the source.
 
     >>> from datetime import UTC
-    >>> last_instant(TimeGrid("D"), datetime(2024, 2, 28, 5, tzinfo=UTC), 2)
-    datetime.datetime(2024, 3, 1, 0, 0, tzinfo=datetime.timezone.utc)
+    >>> last_moment(TimeGrid("D"), datetime(2024, 2, 28, 5, tzinfo=UTC), 2).isoformat()
+    '2024-03-01T23:59:59.999999+00:00'
     """
-    return grid.instant(grid.position(cutoff) + steps_ahead)
+    return grid.begin(grid.position(cutoff) + steps_ahead + 1) - timedelta(microseconds=1)
 
 
 def instants_between(grid: TimeGrid, first: datetime, last: datetime) -> list[datetime]:
@@ -137,7 +141,7 @@ def seen_at(rows: pa.Table, source: Source, forecast: ForecastSettings, cutoff: 
         InputError: nothing had been recorded when that night ran.
     """
     grid, times = forecast.grid, rows["timestamp"]
-    until = grid.past_repeat(last_instant(grid, cutoff, forecast.horizon if source.known_future else 0))
+    until = grid.past_repeat(last_moment(grid, cutoff, forecast.horizon if source.known_future else 0))
     limit = until if times.type.tz else until.astimezone(forecast.zone).replace(tzinfo=None)
     seen = rows.filter(pc.less_equal(times, pa.scalar(limit, times.type)))
     moment = moment_of_knowledge(source, grid, cutoff, now)

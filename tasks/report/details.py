@@ -100,9 +100,8 @@ def _examples(panel: Panel, night_file: Path, levels: AggregationLevels) -> list
     names = [str(panel.series_ids[position]) for position in chosen]
     names += [] if total is None else total.series_ids.tolist()
     rows = pq.read_table(night_file, filters=[("series_id", "in", names)], partitioning=None)
-    grid = TimeGrid(panel.frequency, panel.time_zone)
-    shown = [] if total is None else [_example(total, grid, rows, 0)]
-    return shown + [_example(panel, grid, rows, int(position)) for position in chosen]
+    shown = [] if total is None else [_example(total, panel.grid, rows, 0)]
+    return shown + [_example(panel, panel.grid, rows, int(position)) for position in chosen]
 
 
 def _shown_history(values: Float32Array, horizon: int) -> Float32Array:

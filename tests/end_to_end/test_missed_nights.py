@@ -50,7 +50,8 @@ def run_until(make_job, history_frame):
 
 
 def evaluation(day: int) -> datetime:
-    return datetime(2024, 2, day, 12, tzinfo=UTC)
+    """The moment of the night whose cutoff is a day of February: the morning after."""
+    return datetime(2024, 2, day + 1, 4, tzinfo=UTC)
 
 
 def days(job) -> list[int]:

@@ -141,7 +141,7 @@ def test_a_night_that_learns_from_a_sample_says_of_how_many_series(make_job):
 
 
 def test_a_night_without_a_cutoff_takes_nothing_after_now(make_job):
-    assert run_night(make_job(), now=datetime(2024, 1, 31, 12, tzinfo=UTC)).cutoff == datetime(2024, 1, 31, tzinfo=UTC)
+    assert run_night(make_job(), now=datetime(2024, 2, 1, 12, tzinfo=UTC)).cutoff == datetime(2024, 1, 31, tzinfo=UTC)
 
 
 def test_a_source_of_short_series_only_is_forecast_by_the_fallback(make_job, history_frame):

@@ -1,0 +1,24 @@
+"""The time grid of the nights before: the first night found it in the data, and later ones keep it."""
+
+from __future__ import annotations
+
+from models.calendar.origin import origin_of_night
+from tasks.night.job import Job
+from tasks.night.ledger import Ledger
+from tasks.step import step
+from tasks.store.places import Places
+
+
+@step("look up the time grid of {job.name}", retries=2, retry_delay_seconds=(2, 10))
+def published_origin(job: Job, places: Places, ledger: Ledger) -> str | None:
+    """One step of the grid of the newest published night, in local time.
+
+    None where it is the usual grid of the frequency, no night was published, or the job itself names the origin.
+    """
+    if job.forecast.origin is not None or not places.has_runs():
+        return None
+    places.ready_engine()
+    published = ledger.publications()
+    if not published:
+        return None
+    return origin_of_night(job.forecast.grid, published[-1]["cutoff"], published[-1]["first_timestamp"])
