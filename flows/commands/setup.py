@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from flows.commands.answer import Answer, answers
 from flows.commands.automations import notify_option
 
 if TYPE_CHECKING:
+    from flows.server.doctor import Check
     from sql.imports.file_format import FileFormat
 
 
@@ -123,6 +125,10 @@ def doctor(job: str | None) -> Answer:
     from flows.server.doctor import examine
 
     checks = examine(job)
-    text = "\n".join(f"{'ok ' if each.ok else 'BAD'}  {each.name}: {each.found}" for each in checks)
-    document = {"checks": [{"name": each.name, "ok": each.ok, "found": each.found} for each in checks]}
+    text = "\n".join(f"{_verdict(each)}  {each.name}: {each.found}" for each in checks)
+    document = {"checks": [asdict(each) for each in checks]}
     return Answer(text, document, exit_code=0 if all(each.ok for each in checks) else 1, only_shows=True)
+
+
+def _verdict(check: Check) -> str:
+    return "BAD" if not check.ok else "ok " if check.used else "-  "

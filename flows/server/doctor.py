@@ -20,19 +20,25 @@ class Problem(Exception):
     """Something is not well; the message says what, and what to do."""
 
 
+class Unused(Exception):
+    """Something is not there that most jobs do not need; the message says what for, and how to get it."""
+
+
 @dataclass(frozen=True)
 class Check:
     """The verdict on one thing.
 
     Attributes:
         name: What was checked.
-        ok: Whether it is well.
-        found: What was found if it is, else what is wrong and what to do.
+        ok: Whether nothing is wrong.
+        found: What was found if it is well, else what is wrong and what to do.
+        used: Whether it is there at all; most jobs do not need what is not.
     """
 
     name: str
     ok: bool
     found: str
+    used: bool = True
 
 
 def examine(job: str | None) -> list[Check]:
@@ -52,6 +58,8 @@ def examine(job: str | None) -> list[Check]:
 def _check(name: str, look: Callable[[], str]) -> Check:
     try:
         return Check(name, True, look())
+    except Unused as unused:
+        return Check(name, True, str(unused), used=False)
     except Problem as problem:
         return Check(name, False, str(problem))
     except Exception as error:  # whatever fails here, the other checks still run
@@ -121,7 +129,7 @@ def _postgresql_driver() -> str:
     try:
         return f"adbc {version('adbc-driver-postgresql')}, psycopg {version('psycopg')}"
     except PackageNotFoundError as missing:
-        return f"{missing.name} is not installed. If you need PostgreSQL, {POSTGRESQL_SETUP}."
+        raise Unused(f"{missing.name} is not installed. If you need PostgreSQL, {POSTGRESQL_SETUP}.") from None
 
 
 def _source(job: str) -> str:
@@ -149,7 +157,7 @@ def _prefect() -> str:
 
     url = os.environ.get("PREFECT_API_URL")
     if not url:
-        return "PREFECT_API_URL is not set, so nights run without a Prefect server"
+        raise Unused("PREFECT_API_URL is not set, so nights run without a Prefect server")
     answer = httpx.get(f"{url.rstrip('/')}/health", timeout=5)
     answer.raise_for_status()
     return f"{url} answers"

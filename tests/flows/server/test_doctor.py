@@ -7,7 +7,9 @@ from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from flows.cli import main
 from flows.server import doctor
 from flows.server.doctor import IMPORT_NAMES, Check, Problem
 
@@ -62,3 +64,19 @@ def test_what_fails_unexpectedly_is_one_bad_verdict_and_no_end():
     assert doctor._check("gravity", lambda: str(1 / 0)) == Check(
         "gravity", False, "ZeroDivisionError: division by zero"
     )
+
+
+def test_what_is_not_installed_is_not_told_as_ok(monkeypatch):
+    def missing(name):
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(doctor, "version", missing)
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    driver = doctor._check("postgresql driver", doctor._postgresql_driver)
+    assert (driver.ok, driver.used) == (True, False)
+    server = doctor._check("prefect", doctor._prefect)
+    assert server == Check("prefect", True, "PREFECT_API_URL is not set, so nights run without a Prefect server", False)
+    monkeypatch.setattr("flows.server.doctor.examine", lambda job: [driver, server, Check("a", True, "b")])
+    result = CliRunner().invoke(main, ["doctor"])
+    assert result.exit_code == 0
+    assert [line[:3] for line in result.stdout.splitlines()] == ["-  ", "-  ", "ok "]

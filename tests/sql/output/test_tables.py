@@ -1,6 +1,8 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy.dialects.postgresql.base import RESERVED_WORDS as POSTGRESQL
+from sqlalchemy.dialects.sqlite.base import SQLiteIdentifierPreparer
 
 from sql.output.quantile_columns import is_quantile_column, quantile_column
 from sql.output.tables import metadata
@@ -23,3 +25,10 @@ def test_every_table_has_a_purpose_and_every_column_a_meaning():
     sentences = [table.info["purpose"] for table in metadata.tables.values()]
     sentences += [column.doc for table in metadata.tables.values() for column in table.columns]
     assert [each for each in sentences if not each or not each.endswith(".")] == []
+
+
+def test_no_table_and_no_column_needs_quotes_in_sql():
+    names = {table.name for table in metadata.tables.values()}
+    names |= {column.name for table in metadata.tables.values() for column in table.columns}
+    assert names & (POSTGRESQL | SQLiteIdentifierPreparer.reserved_words) == set()
+    assert {"limit", "order", "group"} <= POSTGRESQL
