@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import sqlalchemy as sa
+from pandas.tseries.frequencies import to_offset
 
 from benchmarks.shared.command import NIGHTCAST, ROOT
 from benchmarks.shared.data_sets import COLUMNS, LEVELS, DataSet, is_rolling
@@ -73,7 +74,8 @@ def _run_nights(data_set: DataSet, job: Path, cutoffs: list[pd.Timestamp]) -> fl
         # Cutoffs that follow each other closely share one training, as in a month of nights.
         train: Policy = "scratch" if number == 0 or data_set.frequency == "MS" else "never"
         moment = cutoff.to_pydatetime().replace(tzinfo=UTC)
-        summary = run_night(job, cutoff=moment, train=train, now=moment)
+        over = (cutoff + to_offset(data_set.frequency)).to_pydatetime().replace(tzinfo=UTC)
+        summary = run_night(job, cutoff=moment, train=train, now=over)
         seconds.append(summary.seconds["fit"] if train == "scratch" else 0.0)
     return max(seconds)
 
