@@ -39,11 +39,19 @@ def format_options(function: Callable[..., Answer]) -> Callable[..., Answer]:
     @click.option("--text", multiple=True, metavar="COLUMN", help="A column of ids or categories, kept to the letter.")
     @click.option("--number", multiple=True, metavar="COLUMN", help="A column of numbers; NA and NaN mean missing.")
     @click.option("--time", multiple=True, metavar="COLUMN", help="A column of times.")
+    @click.option("--delimiter", metavar="CHARACTER", help="What separates the columns, such as ';' or the word tab.")
+    @click.option("--decimal", type=click.Choice([".", ","]), help="What begins the decimals of a number.")
+    @click.option("--date-format", metavar="FORMAT", help="How days are written, such as %d.%m.%Y or %m/%d/%Y.")
+    @click.option("--wide", is_flag=True, help="The file has a column for each series, or for each day.")
     @functools.wraps(function)
-    def with_format(text: tuple[str, ...], number: tuple[str, ...], time: tuple[str, ...], **others: Any) -> Answer:
+    def with_format(
+        text: tuple[str, ...], number: tuple[str, ...], time: tuple[str, ...], wide: bool, **others: Any
+    ) -> Answer:
         from sql.imports.file_format import FileFormat
 
-        return function(**others, said=FileFormat(text, number, time))
+        delimiter, decimal, date_format = (others.pop(name) for name in ("delimiter", "decimal", "date_format"))
+        delimiter = "\t" if delimiter in ("tab", "\\t") else delimiter
+        return function(**others, said=FileFormat(text, number, time, delimiter, decimal, date_format, wide))
 
     return with_format
 
@@ -70,6 +78,9 @@ def import_rows(file: Path, url: str, table_name: str, mode: str, said: FileForm
     In a CSV file only an empty field is NULL. A code such as 007, 1E3 or NA stays as it is: a column becomes numbers
     only if all of its fields are plain numbers. --text, --number and --time say what a column holds; each may be
     repeated. They are known for series_id, value and timestamp.
+
+    How the file is written, such as with semicolons and decimal commas, is found out and printed. Where the file leaves
+    a doubt, such as 01/02/2026, an option must say it: --delimiter, --decimal, --date-format, --wide.
     """
     from typing import cast
 
@@ -86,6 +97,7 @@ def import_rows(file: Path, url: str, table_name: str, mode: str, said: FileForm
         "columns": list(found.columns),
         "kinds": found.columns,
         "notes": found.notes,
+        "written": found.written,
         "table": table_name,
         "url": describe(target),
     }

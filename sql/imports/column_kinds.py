@@ -53,7 +53,7 @@ def typed_text(texts: pa.Table, said: FileFormat, where: str) -> Typed:
         column, meaning = texts[name], said.meaning(name)
         typed[name] = as_meant(column, meaning, name, where) if meaning else _guessed(column, name, where)
         if meaning is None and pa.types.is_string(typed[name].type):
-            notes += _note(column, name)
+            notes += text_note(column, name)
     return Typed(pa.table(typed), notes)
 
 
@@ -109,10 +109,10 @@ def _are_decimals(fields: pa.ChunkedArray) -> bool:
     return pc.all(pc.equal(long.cast(pa.float64()).cast(pa.string()), long)).as_py() is not False
 
 
-def _note(column: pa.ChunkedArray, name: str) -> list[str]:
-    """A note about a column that holds mostly numbers, but stays text."""
+def text_note(column: pa.ChunkedArray, name: str) -> list[str]:
+    """A note about a column of which half the fields or more look like numbers, but which stays text; else none."""
     present = column.drop_null()
-    if 2 * (pc.sum(pc.match_substring_regex(present, _LIKE_A_NUMBER)).as_py() or 0) <= len(present):
+    if not len(present) or 2 * (pc.sum(pc.match_substring_regex(present, _LIKE_A_NUMBER)).as_py() or 0) < len(present):
         return []
     other = present.filter(pc.invert(pc.match_substring_regex(present, _SHORTEST)))
     example = (other if len(other) else present)[0].as_py()[:40]

@@ -22,11 +22,29 @@ class FileFormat:
         text: Columns of ids and categories: text, to the letter.
         numbers: Columns of numbers, in which NA and the like mean missing.
         times: Columns of times.
+        delimiter: What separates the columns of a CSV file.
+        decimal: What begins the decimals, a point or a comma.
+        date_format: How days are written, as for `datetime.strptime`, such as %d.%m.%Y. A clock may follow.
+        wide: Whether the file has a column for each series, or for each day.
+
+    Raises:
+        SourceError: where the delimiter is not one character.
     """
 
     text: tuple[str, ...] = ()
     numbers: tuple[str, ...] = ()
     times: tuple[str, ...] = ()
+    delimiter: str | None = None
+    decimal: Literal[".", ","] | None = None
+    date_format: str | None = None
+    wide: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the delimiter."""
+        if self.delimiter is not None and (len(self.delimiter) != 1 or self.delimiter in '\r\n"'):
+            raise SourceError(
+                f"--delimiter {self.delimiter!r} is not a single character. Name one such as ';', or the word tab."
+            )
 
     def meaning(self, name: str) -> Meaning | None:
         """What a column holds: what the user says, else what the names series_id, timestamp and value say.

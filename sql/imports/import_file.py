@@ -12,12 +12,11 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from sql.errors import SourceError
-from sql.imports.arrow_kinds import typed_arrow
-from sql.imports.column_kinds import typed_text
 from sql.imports.file_format import FileFormat
 from sql.imports.fitting import fitted
-from sql.imports.rows_file import is_csv, read_rows
+from sql.imports.read_file import read_file, typed
 from sql.imports.table import Table, check_columns, check_offsets, find_table, write_rows
+from sql.imports.wide_table import check_long
 
 Mode = Literal["create", "append", "replace"]
 """Make a new table, add rows to one, or replace the rows of one."""
@@ -31,11 +30,14 @@ class Imported:
         rows: Their number.
         columns: The columns in the order of the file, each with its kind: text, number, time, day or boolean.
         notes: What a person should know about how the file was read, in sentences.
+        written: How a CSV file was taken to be written: `encoding`, `delimiter`, `decimal` and `date_format`, the
+            latter for each column of times that is not in ISO 8601.
     """
 
     rows: int
     columns: dict[str, str]
     notes: list[str]
+    written: dict[str, Any]
 
 
 def import_file(path: Path, url: sa.URL, table: str, mode: Mode = "create", said: FileFormat | None = None) -> Imported:
@@ -60,23 +62,29 @@ def import_file(path: Path, url: sa.URL, table: str, mode: Mode = "create", said
             already exists (create), is missing (append), has other columns, or would change a value.
         StorageError: where the database refuses; it is unchanged then.
     """
-    said, rows, notes = said or FileFormat(), read_rows(path), list[str]()
-    said.check(rows.column_names, str(path))
-    typed = rows = rows if is_csv(path) else typed_arrow(rows, said, str(path))
-    if is_csv(path) and mode != "append":
-        # A file that is wrong in itself should not make a database.
-        typed, notes = typed_text(rows, said, str(path))
+    said, where = said or FileFormat(), str(path)
     try:
-        found = find_table(url, table)
-        _check_mode(found, mode)
-        if found.columns is not None:
-            typed, notes = _fitted(rows, said, found, mode), []
-        write_rows(typed, found, empty_first=mode == "replace")
+        found = find_table(url, table) if mode == "append" else None
+        if found is not None:
+            _check_mode(found, mode)
+        read = read_file(path, said, [] if found is None else found.text_columns)
+        rows, notes = read.rows, read.notes
+        if found is None:
+            # A file that is wrong in itself should not make a database.
+            rows, notes = typed(read, where)
+            found = find_table(url, table)
+            _check_mode(found, mode)
+        if found.columns is None:
+            if not said.wide:
+                check_long(rows, said, where)
+        else:
+            rows, notes = _fitted(read.rows, read.said, found, mode), read.notes
+        write_rows(rows, found, empty_first=mode == "replace")
     finally:
         if url.get_backend_name() == "sqlite":
             _leave_one_file(str(url.database))
-    kinds = {field.name: _kind(field.type, found.types.get(field.name)) for field in typed.schema}
-    return Imported(rows.num_rows, kinds, notes)
+    kinds = {field.name: _kind(field.type, found.types.get(field.name)) for field in rows.schema}
+    return Imported(rows.num_rows, kinds, notes, read.written)
 
 
 def _check_mode(table: Table, mode: Mode) -> None:

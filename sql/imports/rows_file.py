@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow as pa
-import pyarrow.csv
 
 from sql.errors import SourceError
+from sql.imports.csv_text import counts_rows, read_csv_text
+from sql.imports.file_format import FileFormat
 from sql.source.parquet_reader import parts_of
 
+# The name that pandas gives to an index without one.
+_INDEX = "__index_level_0__"
 _HEADER = (
     "Write UTF-8 text. The first line names the columns, such as series_id,timestamp,value. Each other line is a row."
 )
@@ -20,11 +24,21 @@ def is_csv(path: Path) -> bool:
     return path.suffix.lower() == ".csv"
 
 
-def read_rows(path: Path) -> pa.Table:
-    """All rows of a file: of Parquet in its own types, of CSV as text.
+class FileRows(NamedTuple):
+    """The rows of a file: of Parquet in its own types, of CSV as strings; and what a person should know about them."""
+
+    rows: pa.Table
+    notes: list[str]
+    delimiter: str = ","
+    encoding: str = ""
+
+
+def read_rows(path: Path, said: FileFormat) -> FileRows:
+    """All rows of a file.
 
     Args:
         path: `.csv` with a header, in which an empty field is NULL; or `.parquet`, which may be a folder of parts.
+        said: What the user says about the file.
 
     Raises:
         SourceError: where the file does not exist, cannot be read, has no rows, names a column twice, or its parts
@@ -38,16 +52,16 @@ def read_rows(path: Path) -> pa.Table:
     if kind == "CSV" or not path.is_dir():
         _check_readable(path, remedy)
     try:
-        rows: pa.Table = read(path)
-        names: list[str] = rows.column_names
+        found = read(path, said)
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split()).rstrip(". ")
         raise SourceError(f"{path} cannot be read as {kind}: {reason}. {remedy}") from error
-    if not rows.num_rows:
+    names: list[str] = found.rows.column_names
+    if not found.rows.num_rows:
         raise SourceError(f"{path} has no rows, only the columns {names}. Export the history into it.")
     if len(set(names)) < len(names):
         raise SourceError(f"{path} names a column twice: {names}. Rename one of them.")
-    return rows
+    return found
 
 
 def _check_readable(path: Path, remedy: str) -> None:
@@ -62,16 +76,14 @@ def _check_readable(path: Path, remedy: str) -> None:
         raise SourceError(f"{path} cannot be read: {error.strerror}. Give a file that this user may read.") from None
 
 
-def _read_csv(path: Path) -> pa.Table:
-    parse = pyarrow.csv.ParseOptions(newlines_in_values=True)
-    with pyarrow.csv.open_csv(path, parse_options=parse) as file:
-        names = file.schema.names
-    # Arrow would guess types, and take the code 007 for 7.
-    as_text = pyarrow.csv.ConvertOptions(
-        column_types=dict.fromkeys(names, pa.string()), null_values=[""], strings_can_be_null=True
-    )
-    return pyarrow.csv.read_csv(path, parse_options=parse, convert_options=as_text)
+def _read_csv(path: Path, said: FileFormat) -> FileRows:
+    found = read_csv_text(path, said)
+    return FileRows(found.rows, found.notes, found.delimiter, found.encoding)
 
 
-def _read_parquet(path: Path) -> pa.Table:
-    return parts_of(path, str(path)).to_table()
+def _read_parquet(path: Path, said: FileFormat) -> FileRows:
+    rows, notes = parts_of(path, str(path)).to_table(), list[str]()
+    if _INDEX in rows.column_names and counts_rows(rows[_INDEX]):
+        rows = rows.drop_columns(_INDEX)
+        notes.append(f"The column {_INDEX} only counts the rows; it is left out.")
+    return FileRows(rows, notes)

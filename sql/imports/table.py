@@ -43,6 +43,11 @@ class Table:
         return {column["name"]: column["type"] for column in self.columns or []}
 
     @property
+    def text_columns(self) -> list[str]:
+        """Its columns of text."""
+        return [name for name, kind in self.types.items() if isinstance(kind, sa.String)]
+
+    @property
     def where(self) -> str:
         """The table in words."""
         name = ".".join(part for part in (self.schema, self.name) if part)

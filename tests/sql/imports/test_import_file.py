@@ -160,7 +160,7 @@ def test_a_bad_file_is_refused_and_no_table_is_made(database_url, engine, tmp_pa
 
 
 @pytest.mark.parametrize(
-    "content", [b"\xff\xfe,b\n1,2\n", "series_id,timestamp,value\na,2024-01-01,1\n".encode("utf-16")]
+    "content", [b"\xff\xfe,b\n1,2\n", "series_id,timestamp,value\nMünster,2024-01-01,1\n".encode("latin-1")]
 )
 def test_text_in_another_encoding_is_refused_with_the_one_to_write(sqlite_url, tmp_path, content):
     (tmp_path / "a.csv").write_bytes(content)

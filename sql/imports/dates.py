@@ -1,0 +1,164 @@
+"""Finds out how a CSV file writes days, and brings its times to ISO 8601."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sql.errors import SourceError
+from sql.imports.column_kinds import without_missing
+from sql.imports.file_format import FileFormat
+
+_ISO = r"^\s*\d{4}-\d\d-\d\d([T ]\d\d:\d\d.*)?\s*$"
+_PLAIN_NUMBER = r"^-?\d*\.?\d*$"
+_END = r"(?:[ T,]+\d.*)?\s*$"
+_YEAR_LAST = r"^\s*(?P<a>\d{1,2})(?P<sep>[./-])(?P<b>\d{1,2})[./-]\d{4}" + _END
+_YEAR_FIRST = r"^\s*\d{4}(?P<sep>[./-])\d{1,2}[./-]\d{1,2}" + _END
+_SHORT_YEAR = r"^\s*\d{1,2}(?P<sep>[./-])\d{1,2}[./-]\d\d" + _END
+_COMPACT = r"^\s*(19|20)\d{6}\s*$"
+_CLOCKS = ("", "%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p", "%H:%M:%S%z", "%H:%M%z")
+_EXAMPLES = 5
+
+
+def with_iso_times(texts: pa.Table, said: FileFormat, where: str) -> tuple[pa.Table, dict[str, str]]:
+    """The same columns, with times as `2026-01-31` or `2026-01-31 18:30:00`.
+
+    Args:
+        texts: Columns of strings.
+        said: What the user says. Its date format holds for columns of times, and for others where all fields have it.
+        where: The file, for an error.
+
+    Returns:
+        The columns, and the format of the days of each column that was not in ISO 8601.
+
+    Raises:
+        SourceError: where a column leaves open which number is the month, a column of times has another form, or no
+            column has the format that the user says.
+    """
+    formats: dict[str, str] = {}
+    for i, name in enumerate(texts.column_names):
+        meaning = said.meaning(name)
+        column = without_missing(texts[name]) if meaning == "time" else texts[name]
+        present = column.drop_null()
+        if meaning in ("text", "number") or not len(present):
+            continue
+        found = said.date_format or _guess(present, name, where, must_be=meaning == "time")
+        if found is None or (said.date_format and not _may_have(present, found, must_be=meaning == "time")):
+            continue
+        made, wrong = _converted(column, found)
+        if wrong and meaning is None:
+            continue
+        if wrong:
+            raise SourceError(
+                f"The column {name!r} of {where} holds text that is not a time like {found}: "
+                f"{', '.join(map(repr, wrong[:_EXAMPLES]))}. Correct these rows, or say how the days are written, "
+                "such as --date-format %d.%m.%Y."
+            )
+        texts, formats[name] = texts.set_column(i, name, made), found
+    if said.date_format and not formats:
+        raise SourceError(
+            f"No column of {where} has the date format {said.date_format}. Correct it, or name the column of times "
+            "with --time."
+        )
+    return texts, formats
+
+
+def _may_have(present: pa.ChunkedArray, date_format: str, *, must_be: bool) -> bool:
+    """Whether to try a format on a column: if a column of times is not in ISO 8601, and on others by the first field.
+
+    A number is no time unless the user says so.
+    """
+    first = present[0].as_py()
+    if _parser(date_format)(first) is not None:
+        return must_be or not _all(present, _PLAIN_NUMBER)
+    return must_be and not _all(present, _ISO)
+
+
+def _all(fields: pa.ChunkedArray, pattern: str) -> bool:
+    return bool(pc.all(pc.match_substring_regex(fields, pattern)).as_py())
+
+
+def _guess(present: pa.ChunkedArray, name: str, where: str, *, must_be: bool) -> str | None:
+    """The format of the days; None for ISO 8601, and for what is no time."""
+    if _all(present, _ISO):
+        return None
+    sample = present.slice(0, 1) if must_be else present
+    if must_be and _all(present, _COMPACT):
+        return "%Y%m%d"
+    if _all(sample, _YEAR_FIRST):
+        sep = str(pc.extract_regex(present[0], _YEAR_FIRST).as_py()["sep"])
+        return sep.join(("%Y", "%m", "%d")) if sep != "-" or _all(present, _YEAR_FIRST) else None
+    if _all(sample, _SHORT_YEAR) and must_be:
+        sep = str(pc.extract_regex(present[0], _SHORT_YEAR).as_py()["sep"])
+        raise _doubt(present, name, where, [sep.join(order) for order in (("%d", "%m", "%y"), ("%m", "%d", "%y"))])
+    if not _all(sample, _YEAR_LAST):
+        return None
+    parts = pc.extract_regex(present, _YEAR_LAST).drop_null()
+    sep = str(parts[0].as_py()["sep"])
+    first, second = (pc.max(pc.struct_field(parts, part).cast(pa.int64())).as_py() for part in "ab")
+    if first > 12 and second > 12 and not must_be:
+        return None
+    day_first, month_first = (sep.join(order) for order in (("%d", "%m", "%Y"), ("%m", "%d", "%Y")))
+    if first > 12 or (sep == "." and second <= 12):
+        return day_first
+    if second > 12:
+        return month_first
+    raise _doubt(present, name, where, [day_first, month_first])
+
+
+def _doubt(present: pa.ChunkedArray, name: str, where: str, formats: list[str]) -> SourceError:
+    choices = " or ".join(f"--date-format {each}" for each in formats)
+    return SourceError(
+        f"The column {name!r} of {where} holds days such as {present[0].as_py()[:40]!r}, which leave open which number "
+        f"is the month. Say {choices} (or --text {name} if it holds no times)."
+    )
+
+
+def _converted(column: pa.ChunkedArray, date_format: str) -> tuple[pa.ChunkedArray, list[str]]:
+    """The column in ISO 8601, and the distinct fields that do not have the format."""
+    coded = column.combine_chunks().dictionary_encode()
+    parse, wrong, made = _parser(date_format), [], []
+    for field in coded.dictionary.to_pylist():
+        made.append(parse(field))
+        if made[-1] is None:
+            wrong.append(field[:40])
+    return pa.chunked_array([pa.array(made, pa.string()).take(coded.indices)]), wrong
+
+
+def _parser(date_format: str) -> Callable[[str], str | None]:
+    """A function that gives a time in ISO 8601, or None; a clock may follow the day where the format has none."""
+    has_clock = any(each in date_format for each in ("%H", "%I", "%X", "%c"))
+    formats = [date_format] if has_clock else [f"{date_format} {clock}".strip() for clock in _CLOCKS]
+
+    def parse(field: str) -> str | None:
+        text = " ".join(field.replace("T", " ").split()) if not has_clock else field.strip()
+        for i, each in enumerate(formats):
+            try:
+                # A time without an offset is local to the job's time zone, which is not known here.
+                found = datetime.strptime(text, each)  # noqa: DTZ007
+            except ValueError:
+                continue
+            # Most fields have the format of the one before.
+            formats.insert(0, formats.pop(i))
+            return found.date().isoformat() if each == date_format and not has_clock else found.isoformat(" ")
+        return None
+
+    return parse
+
+
+def days_of(names: list[str], said: FileFormat) -> dict[str, str]:
+    """The names that are days, with these days in ISO 8601.
+
+    >>> days_of(["shop", "2026-01-31", "2026-02-01"], FileFormat())
+    {'2026-01-31': '2026-01-31', '2026-02-01': '2026-02-01'}
+    """
+    formats = [said.date_format] if said.date_format else ["%Y-%m-%d", "%d.%m.%Y", "%Y/%m/%d"]
+    for each in formats:
+        parse = _parser(each)
+        found = {name: day for name in names if not name.isdigit() and (day := parse(name))}
+        if len(found) > 1:
+            return found
+    return {}

@@ -1,0 +1,101 @@
+"""Notices a wide table, which has a column for each series or for each day, and makes it long."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sql.errors import SourceError
+from sql.imports.dates import days_of
+from sql.imports.file_format import FileFormat
+
+_LISTED = 3
+
+
+def as_long(rows: pa.Table, said: FileFormat, where: str) -> pa.Table:
+    """A row for each series and time of a wide table.
+
+    Where the names of two columns or more are days, these become the column `timestamp`, and the other columns identify
+    the series. Otherwise each column is a series of its name, `series_id`, apart from the column of times: `timestamp`,
+    the one that the user names, or else the first.
+
+    Args:
+        rows: Of CSV, columns of strings; of Parquet, any.
+        said: What the user says about the columns.
+        where: The file, for an error.
+
+    Raises:
+        SourceError: where a column that becomes a part of another is already there, or no column is left for values.
+    """
+    days = days_of(rows.column_names, said)
+    if days:
+        keys, values = [name for name in rows.column_names if name not in days], list(days)
+        made = {"timestamp": list(days.values()), "value": values}
+    else:
+        named = [name for name in rows.column_names if said.meaning(name) == "time"]
+        keys = named[:1] or rows.column_names[:1]
+        values = [name for name in rows.column_names if name not in keys]
+        made = {"series_id": values, "value": values}
+    if not values or {"series_id", "value"} & set(rows.column_names) or set(made) & set(keys):
+        raise SourceError(
+            f"{where} is no wide table: it has the columns {rows.column_names[:_LISTED]}. Leave out --wide."
+        )
+    n = rows.num_rows
+    long = {name if days else "timestamp": pa.chunked_array(rows[name].chunks * len(values)) for name in keys}
+    for name, labels in made.items():
+        if name != "value":
+            long[name] = pa.chunked_array([pa.repeat(pa.scalar(label), n) for label in labels], pa.string())
+    columns = [rows[name] if pa.types.is_string(rows[name].type) else rows[name].cast(pa.float64()) for name in values]
+    if len({column.type for column in columns}) > 1:
+        raise SourceError(f"{where} is no wide table: some of its columns hold text, others numbers. Leave out --wide.")
+    long["value"] = pa.chunked_array([chunk for column in columns for chunk in column.chunks], columns[0].type)
+    return pa.table({name: long[name] for name in sorted(long, key=_order)})
+
+
+def _order(name: str) -> int:
+    return {"timestamp": 1, "value": 2}.get(name, 0)
+
+
+def check_long(rows: pa.Table, said: FileFormat, where: str) -> None:
+    """Check that a file has a row for each series and time, as far as its columns show.
+
+    A table is wide where two names are days; or where it has one column of times, each of them once, and besides only
+    numbers, none of them called `value` and no whole number the same in all rows.
+
+    Args:
+        rows: Columns in types of their own.
+        said: What the user says about the columns.
+        where: The file, for an error.
+
+    Raises:
+        SourceError: where it seems to be a wide table.
+    """
+    series: list[str] = list(days_of(rows.column_names, said))
+    if series:
+        found = "the names of its columns are days"
+    else:
+        times = [field.name for field in rows.schema if pa.types.is_temporal(field.type)]
+        series = [name for name in rows.column_names if name not in times]
+        numbers = all(_is_number(rows[name].type) for name in series)
+        if len(times) != 1 or len(series) < 2 or not numbers or {"series_id", "value"} & set(series):
+            return
+        if rows.num_rows < 2 or pc.count_distinct(rows[times[0]]).as_py() < rows.num_rows:
+            return
+        if any(_is_constant(rows[name]) for name in series):
+            return
+        found = f"each {times[0]!r} occurs once, and the other columns hold numbers"
+    listed = ", ".join(series[:_LISTED]) + (", ..." if len(series) > _LISTED else "")
+    raise SourceError(
+        f"{where} seems to be a wide table: {found} ({listed}). A table needs a row for each series and time, which "
+        "--wide makes. If the columns belong to one series instead, name the column of its id with --text, or add one, "
+        "such as series_id."
+    )
+
+
+def _is_constant(column: pa.ChunkedArray) -> bool:
+    """Whether a column holds one whole number, as the id of a single series does."""
+    return bool(pa.types.is_integer(column.type)) and pc.count_distinct(column, mode="all").as_py() == 1
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
