@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import functools
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -36,7 +37,8 @@ def read_csv_text(path: Path, said: FileFormat) -> CsvText:
 
     The encoding is UTF-8, or UTF-16 where the file begins with its mark. The delimiter is the one that the user or a
     first line `sep=;` names, else the only one that the header and the first lines have in the same number. A first
-    column without a name is left out if it only counts the rows, and so is any column without name and content.
+    column without a name is left out if it only counts the rows, and so are columns without name and content, and rows
+    without content.
 
     Raises:
         SourceError: where several delimiters are possible, there is one column only, or a column with content has no
@@ -62,6 +64,10 @@ def read_csv_text(path: Path, said: FileFormat) -> CsvText:
             "Say what is between them, such as --delimiter ';' or --delimiter tab."
         )
     rows, notes = _without_unnamed(rows, str(path))
+    empty = functools.reduce(pc.and_, (pc.is_null(column) for column in rows.columns))
+    if n := pc.sum(empty).as_py():
+        rows = rows.filter(pc.invert(empty))
+        notes.append(f"{n} {'row is' if n == 1 else 'rows are'} empty and left out.")
     if encoding != "UTF-8":
         notes.append("The file is in UTF-16.")
     if delimiter != "," and not said.delimiter:

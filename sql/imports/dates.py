@@ -46,17 +46,15 @@ def with_iso_times(texts: pa.Table, said: FileFormat, where: str) -> tuple[pa.Ta
         if meaning in ("text", "number") or not len(present):
             continue
         found = said.date_format or _guess(present, name, where, must_be=meaning == "time")
+        if found is None and meaning == "time":
+            _check_iso(present, name, where)
         if found is None or (said.date_format and not _may_have(present, found, must_be=meaning == "time")):
             continue
         made, wrong = _converted(column, found)
         if wrong and meaning is None:
             continue
         if wrong:
-            raise SourceError(
-                f"The column {name!r} of {where} holds text that is not a time like {found}: "
-                f"{', '.join(map(repr, wrong[:_EXAMPLES]))}. Correct these rows, or say how the days are written, "
-                "such as --date-format %d.%m.%Y."
-            )
+            raise _no_time(name, where, f" like {found}", wrong, made.null_count - column.null_count)
         texts, formats[name] = texts.set_column(i, name, made), found
     if said.date_format and not formats:
         raise SourceError(
@@ -64,6 +62,21 @@ def with_iso_times(texts: pa.Table, said: FileFormat, where: str) -> tuple[pa.Ta
             "with --time."
         )
     return texts, formats
+
+
+def _check_iso(present: pa.ChunkedArray, name: str, where: str) -> None:
+    other = present.filter(pc.invert(pc.match_substring_regex(present, _ISO)))
+    if len(other):
+        raise _no_time(name, where, "", pc.unique(other).to_pylist(), len(other))
+
+
+def _no_time(name: str, where: str, like: str, wrong: list[str], rows: int) -> SourceError:
+    listed = ", ".join(repr(each[:40]) for each in wrong[:_EXAMPLES]) + (", ..." if len(wrong) > _EXAMPLES else "")
+    return SourceError(
+        f"The column {name!r} of {where} holds text that is not a time{like}: {listed} "
+        f"({rows} {'row' if rows == 1 else 'rows'}). Correct these rows, or say how the days are written, such as "
+        "--date-format %d.%m.%Y."
+    )
 
 
 def _may_have(present: pa.ChunkedArray, date_format: str, *, must_be: bool) -> bool:
@@ -124,7 +137,7 @@ def _converted(column: pa.ChunkedArray, date_format: str) -> tuple[pa.ChunkedArr
     for field in coded.dictionary.to_pylist():
         made.append(parse(field))
         if made[-1] is None:
-            wrong.append(field[:40])
+            wrong.append(field)
     return pa.chunked_array([pa.array(made, pa.string()).take(coded.indices)]), wrong
 
 

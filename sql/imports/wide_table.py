@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sql.errors import SourceError
+from sql.imports.column_kinds import text_note
 from sql.imports.dates import days_of
 from sql.imports.file_format import FileFormat
 
@@ -60,7 +61,7 @@ def check_long(rows: pa.Table, said: FileFormat, where: str) -> None:
     """Check that a file has a row for each series and time, as far as its columns show.
 
     A table is wide where two names are days; or where it has one column of times, each of them once, and besides only
-    numbers, none of them called `value` and no whole number the same in all rows.
+    numbers, none of them called `value` and none the same whole number or text in all rows.
 
     Args:
         rows: Columns in types of their own.
@@ -76,10 +77,11 @@ def check_long(rows: pa.Table, said: FileFormat, where: str) -> None:
     else:
         times = [field.name for field in rows.schema if pa.types.is_temporal(field.type)]
         series = [name for name in rows.column_names if name not in times]
-        numbers = all(_is_number(rows[name].type) for name in series)
+        numbers = all(_holds_numbers(rows[name], name) for name in series)
         if len(times) != 1 or len(series) < 2 or not numbers or {"series_id", "value"} & set(series):
             return
-        if rows.num_rows < 2 or pc.count_distinct(rows[times[0]]).as_py() < rows.num_rows:
+        # When the clocks go back, a local hour occurs twice.
+        if rows.num_rows < 2 or pc.count_distinct(rows[times[0]]).as_py() < 0.95 * rows.num_rows:
             return
         if any(_is_constant(rows[name]) for name in series):
             return
@@ -93,9 +95,13 @@ def check_long(rows: pa.Table, said: FileFormat, where: str) -> None:
 
 
 def _is_constant(column: pa.ChunkedArray) -> bool:
-    """Whether a column holds one whole number, as the id of a single series does."""
-    return bool(pa.types.is_integer(column.type)) and pc.count_distinct(column, mode="all").as_py() == 1
+    """Whether a column holds one text or whole number, as the id of a single series does."""
+    one = not column.null_count and pc.count_distinct(column).as_py() == 1
+    return one and not pa.types.is_floating(column.type)
 
 
-def _is_number(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+def _holds_numbers(column: pa.ChunkedArray, name: str) -> bool:
+    """Whether a column holds numbers, or text that is mostly numbers, such as numbers and NA, or nothing."""
+    if pa.types.is_string(column.type):
+        return column.null_count == len(column) or bool(text_note(column, name))
+    return bool(pa.types.is_integer(column.type) or pa.types.is_floating(column.type))

@@ -59,9 +59,9 @@ def open_parquet(source: Source, url: sa.URL, bounds: Bounds) -> Iterator[Reader
 def parts_of(place: Path, where: str, names: Collection[str] | None = None) -> pyarrow.dataset.Dataset:
     """All parts of a table as one dataset: each column of any part, in the common type of the parts that have it.
 
-    Where a part lacks a column, it is null. Whole numbers beside decimals become decimals, days beside local times
-    become times, and times of several zones become UTC. A key of a Hive partition is text, to the letter: `store=007`
-    stays `007`.
+    Where a part lacks a column, it is null. Whole numbers beside decimals become decimals, booleans beside numbers 0
+    and 1, days beside local times become times, and times of several zones become UTC. A key of a Hive partition is
+    text, to the letter: `store=007` stays `007`.
 
     Args:
         place: A file, or a folder of parts.
@@ -111,6 +111,8 @@ def _common(kinds: Sequence[pa.DataType]) -> pa.DataType | None:
     """The type that holds the values of all types; None if there is none."""
     if any(pa.types.is_timestamp(kind) for kind in kinds):
         kinds = [pa.timestamp("us") if pa.types.is_date(kind) else kind for kind in kinds]
+    if any(pa.types.is_integer(kind) or pa.types.is_floating(kind) for kind in kinds):
+        kinds = [pa.int8() if pa.types.is_boolean(kind) else kind for kind in kinds]
     if len(kinds) > 1:
         # Arrow itself gives too few digits for whole numbers of 64 bits.
         kinds = [pa.decimal128(38, kind.scale) if pa.types.is_decimal128(kind) else kind for kind in kinds]

@@ -252,6 +252,25 @@ def test_empty_columns_at_the_end_of_each_line_are_left_out_and_said(load):
     assert found.notes[0] == "Column 3 has no name and is empty; it is left out."
 
 
+def test_empty_rows_at_the_end_of_a_sheet_are_left_out_and_said(load):
+    found, rows = load("shop;units;day\na;1;x\n;;\nb;2;y\n;;\n")
+    assert rows == [("a", 1, "x"), ("b", 2, "y")]
+    assert "2 rows are empty and left out." in found.notes
+
+
+@pytest.mark.parametrize("line_end", ["\r\n", "\r"])
+def test_line_ends_of_other_systems_and_breaks_within_quotes_are_understood(load, line_end):
+    text = line_end.join(["shop;note;units", 'a;"two', 'lines; one field";1', "b;x;2", ""])
+    assert [(row[0], row[2]) for row in load(text)[1]] == [("a", 1), ("b", 2)]
+
+
+def test_times_in_another_form_are_refused_and_the_remedy_works(load):
+    text = history(["31-Jan-2026 18:30", "01-Feb-2026 18:30"])
+    with pytest.raises(SourceError, match=r"not a time: '31-Jan-2026 18:30', .* such as --date-format %d.%m.%Y"):
+        load(text)
+    assert load(text, date_format="%d-%b-%Y")[1] == JANUARY
+
+
 def test_the_index_of_a_parquet_file_is_left_out_if_it_only_counts(sqlite_url, tmp_path):
     for name, index in (("rows", [0, 2]), ("days", [date(2026, 1, 1), date(2026, 1, 2)])):
         columns = {"shop": ["a", "b"], "units": [1.5, 2.5], "__index_level_0__": index}
@@ -275,6 +294,21 @@ def test_a_wide_table_is_refused_and_the_remedy_makes_it_long(load, engine):
     found, rows = load(WIDE, wide=True)
     assert sorted(rows) == LONG
     assert found.columns == {"series_id": "text", "timestamp": "time", "value": "number"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "day,Madrid,Lugo\n2026-01-01,1,NA\n2026-01-02,2,3\n",
+        "day,1,2\n2026-01-01,5,6\n2026-01-02,7,8\n",
+        ",day,Madrid,Lugo\n0,2026-01-01,1.5,\n1,2026-01-02,2,\n",
+        "hour,a,b\n" + "".join(f"2026-10-25T{hour:02}:00,{hour},1.5\n" for hour in (0, 1, 2, *range(2, 24))),
+    ],
+    ids=["NA", "numbers as names", "index", "a repeated hour"],
+)
+def test_other_wide_tables_are_noticed_too(load, text):
+    with pytest.raises(SourceError, match="seems to be a wide table"):
+        load(text)
 
 
 def test_a_wide_table_with_a_column_for_each_day_is_refused_and_the_remedy_makes_it_long(load):
@@ -304,6 +338,7 @@ def test_a_wide_table_of_parquet_is_made_long(sqlite_url, tmp_path):
         "day,store,units\n2026-01-01,1,5\n2026-01-01,2,6\n",
         "day,store,units\n2026-01-01,1,5\n2026-01-02,1,6\n",
         "day,units\n2026-01-01,5\n2026-01-02,6\n",
+        "day,store,units\n2026-01-01,007,5\n2026-01-02,007,6\n",
         "day,store,units,price\n2026-01-01,a,5,1\n2026-01-02,a,6,2\n",
         "series_id,timestamp,value,promotion\n1,2026-01-01,5,0\n1,2026-01-02,6,1\n",
     ],

@@ -225,6 +225,7 @@ def test_a_hive_key_of_days_or_numbers_still_holds_days_and_numbers(write_part):
         ("value", pa.array([2.5]), pa.array([1], pa.int8()), [1.0, 2.5]),
         ("value", pa.array([1]), pa.array([Decimal("2.5")], pa.decimal128(9, 2)), [1.0, 2.5]),
         ("value", pa.array([1.0]), pa.array([Decimal("2.5")], pa.decimal128(9, 2)), [1.0, 2.5]),
+        ("value", pa.array([True]), pa.array([2.5]), [1.0, 2.5]),
         ("value", pa.array([None], pa.null()), pa.array([2.5], pa.float32()), [2.5, None]),
         ("value", pa.array(["1"]), pa.array(["x"]).dictionary_encode(), [1.0, None]),
         ("series_id", pa.array(["a"]).dictionary_encode(), pa.array(["b"], pa.large_string()), ["a", "b"]),
@@ -242,7 +243,8 @@ def test_a_hive_key_of_days_or_numbers_still_holds_days_and_numbers(write_part):
             [UTC_2ND, UTC_2ND],
         ),
     ],
-    ids=["int, double", "double, int8", "int, decimal", "double, decimal", "null, single", "text, categories",
+    ids=["int, double", "double, int8", "int, decimal", "double, decimal", "boolean, double",
+         "null, single", "text, categories",
          "categories, large text", "int16, int64", "day, time", "zones"],
 )  # fmt: skip
 def test_parts_of_different_types_are_read_in_the_common_one(write_part, column, first, second, expected):
