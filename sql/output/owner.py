@@ -26,6 +26,9 @@ job = sa.Table(
         doc="The same with variables filled in and an absolute path, without user and password.",
     ),
     sa.Column("relation", sa.Text, nullable=False, doc="Table or query of the source."),
+    sa.Column(
+        "output", sa.Text, nullable=False, doc="Address of this database on that run: a SQLite file may be moved since."
+    ),
     sa.Column("since", UTCDateTime, nullable=False, doc="When this job first used the name."),
     info={"purpose": "One row for each job: whom its name belongs to."},
 )

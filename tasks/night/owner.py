@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
 import yaml
 
 from sql.errors import SourceError
@@ -36,6 +37,7 @@ class Owner:
         url: `source.url` as the job file writes it.
         address: The same with variables filled in and an absolute path, without user and password.
         relation: Table or query.
+        output: Address of the output database.
     """
 
     file: str
@@ -43,17 +45,24 @@ class Owner:
     url: str
     address: str
     relation: str
+    output: str
 
     @classmethod
-    def of(cls, source: Source, file: Path) -> Owner:
+    def of(cls, source: Source, file: Path, output: str) -> Owner:
         """The owner that a job file would be on this machine.
+
+        Args:
+            source: The job's.
+            file: The job file.
+            output: The job's `output.url`.
 
         Raises:
             SourceError: the URL of the source names a variable that is not set.
         """
         query = " ".join((source.query or "").split())
         relation = f"query {query}" if source.table is None else f"table {source.table}"
-        return cls(str(file), platform.node(), source.url, address_of(source.url, file.parent), relation)
+        address, its_output = (address_of(url, file.parent) for url in (source.url, output))
+        return cls(str(file), platform.node(), source.url, address, relation, its_output)
 
     def __str__(self) -> str:
         short = self.relation[:_LONGEST_RELATION] + "…" * (len(self.relation) > _LONGEST_RELATION)
@@ -125,11 +134,11 @@ def keep_name(job: Job, places: Places, file: Path, now: datetime) -> None:
 
 def _settle(job: Job, places: Places, file: Path) -> tuple[dict[str, Any] | None, Owner, bool]:
     """The owner's row so far, this job as its owner, and whether the job file says that it replaces another file."""
-    mine, before = Owner.of(job.source, file), owner_of(places.engine(), job.name)
+    mine, before = Owner.of(job.source, file, places.output.url), owner_of(places.engine(), job.name)
     if before is None:
         return None, mine, False
     owner = _owner(before)
-    if not _is_another(owner, mine, job.name, address_of(places.output.url, places.base)):
+    if not _is_another(owner, mine, job.name):
         return before, mine, False
     if job.replaces is not None and fnmatchcase(owner.file, os.path.abspath(file.parent / job.replaces)):
         return before, mine, True
@@ -145,8 +154,10 @@ def _owner(row: dict[str, Any]) -> Owner:
     return Owner(**{key: value for key, value in row.items() if key not in ("job", "since")})
 
 
-def _is_another(owner: Owner, mine: Owner, name: str, output: str) -> bool:
+def _is_another(owner: Owner, mine: Owner, name: str) -> bool:
     """Whether a job is another one than the owner of its name, judged by file, machine and source."""
+    if _moved_together(owner, mine):
+        return False
     file, theirs = Path(mine.file), Path(owner.file)
     if mine.file == owner.file or _is_same_file(theirs, file):
         # Two machines may have a file of the same path each, which then reads another database.
@@ -155,11 +166,23 @@ def _is_another(owner: Owner, mine: Owner, name: str, output: str) -> bool:
     edits_query = owner.has_url_of(mine) and owner.has_query and mine.has_query and theirs.name == file.name
     if not (owner.has_source_of(mine) or edits_query):
         return True
-    if not _still_uses(theirs, name, output):
+    if not _still_uses(theirs, name, mine.output):
         return False
     # A release that is unpacked into a folder of its own is the same job, unless it changes the file.
     is_copy = theirs.name == file.name and theirs.read_bytes() == file.read_bytes()
     return not (is_copy and owner.address == mine.address)
+
+
+def _moved_together(owner: Owner, mine: Owner) -> bool:
+    """Whether the job file was moved or copied with its SQLite database, which no other job file writes to then."""
+    outputs = [sa.make_url(each.output) for each in (owner, mine)]
+    if owner.output == mine.output or any(url.get_backend_name() != "sqlite" for url in outputs):
+        return False
+    before, now = (
+        os.path.relpath(each.file, os.path.dirname(str(url.database)))
+        for each, url in zip((owner, mine), outputs, strict=True)
+    )
+    return before == now
 
 
 def _is_same_file(first: Path, second: Path) -> bool:

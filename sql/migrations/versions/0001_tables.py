@@ -189,6 +189,7 @@ def upgrade() -> None:
         sa.Column("url", sa.Text, nullable=False),
         sa.Column("address", sa.Text, nullable=False),
         sa.Column("relation", sa.Text, nullable=False),
+        sa.Column("output", sa.Text, nullable=False),
         sa.Column("since", INSTANT, nullable=False),
     )
     # Columns by name: `*` would be frozen at this moment on PostgreSQL. Publishing a night with new quantile levels writes

@@ -152,6 +152,7 @@ def _owner() -> dict[str, Any]:
     return {
         "job": "sales", "file": "/jobs/sales.yaml", "machine": "night", "url": "${SOURCE}", "since": BEGAN,
         "address": "sqlite:////data/history.db", "relation": "table sold",
+        "output": "sqlite:////data/forecasts.db",
     }  # fmt: skip
 
 

@@ -60,7 +60,7 @@ def on_another_machine(url: str, file: Path, /, **changes: str) -> None:
     loaded = load_job(file)
     engine = connect(resolve_url(url))
     migrate(engine)
-    row = asdict(Owner.of(loaded.job.source, loaded.path)) | {"machine": "elsewhere"} | changes
+    row = asdict(Owner.of(loaded.job.source, loaded.path, url)) | {"machine": "elsewhere"} | changes
     keep_owner(engine, {"job": "sales", "since": FIRST, **row})
 
 
@@ -149,6 +149,20 @@ def test_a_folder_that_is_copied_with_its_own_database_is_a_job_of_its_own(write
     shutil.copytree(first.parent, tmp_path / "trial")
     trial = write_job("trial/sales.yaml", output="sqlite:///forecasts.db", training={"seed": 1})
     assert [use_name(trial), use_name(first)] == ["", ""]
+
+
+@pytest.mark.parametrize("move", [shutil.copytree, shutil.move])
+def test_a_folder_that_is_moved_or_copied_with_its_database_may_read_another_source(
+    write_job, use_name, tmp_path, move
+):
+    use_name(write_job("here/jobs/sales.yaml", output="sqlite:///../forecasts.db"))
+    move(tmp_path / "here", tmp_path / "there")
+    other = {"table": "returns"}
+    with pytest.raises(NameTaken):
+        use_name(write_job("there/more/sales.yaml", output="sqlite:///../forecasts.db", source=other))
+    changed = write_job("there/jobs/sales.yaml", output="sqlite:///../forecasts.db", source=other)
+    assert use_name(changed).startswith("the source is table returns in ")
+    assert use_name(changed) == ""
 
 
 def test_a_link_to_the_first_file_is_the_first_file(write_job, use_name, tmp_path):

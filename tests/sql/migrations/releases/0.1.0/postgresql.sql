@@ -98,6 +98,7 @@ CREATE TABLE public.job (
     url text NOT NULL,
     address text NOT NULL,
     relation text NOT NULL,
+    output text NOT NULL,
     since timestamp with time zone NOT NULL
 );
 CREATE TABLE public.publication (
@@ -242,7 +243,7 @@ INSERT INTO public.forecast_2024_02 VALUES ('sales', '2024-02-01 00:00:00+00', '
 INSERT INTO public.forecast_2024_02 VALUES ('sales', '2024-02-01 00:00:00+00', 's000001', 2, '2024-02-03 00:00:00+00', 2, 2, 1.5, 'v1', 'model', NULL, 'r1', '2024-02-01 03:00:00+00', 2, 2);
 INSERT INTO public.forecast_2024_02 VALUES ('sales', '2024-02-01 00:00:00+00', 's000001', 3, '2024-02-04 00:00:00+00', 2, 2, 1.5, 'v1', 'model', NULL, 'r1', '2024-02-01 03:00:00+00', 2, 2);
 INSERT INTO public.hindcast_loss VALUES ('sales', '2024-02-01 00:00:00+00', 'all', 'v1', false, 0.8, 1, 0.79, -0.02, 6, 0.1, '{"columns": ["promotion"], "left_out": [], "holidays": ["ES"]}', 2, 0.9, 1.4);
-INSERT INTO public.job VALUES ('sales', '/jobs/sales.yaml', 'night', '${SOURCE}', 'sqlite:////data/history.db', 'table sold', '2024-02-02 03:00:00+00');
+INSERT INTO public.job VALUES ('sales', '/jobs/sales.yaml', 'night', '${SOURCE}', 'sqlite:////data/history.db', 'table sold', 'sqlite:////data/forecasts.db', '2024-02-02 03:00:00+00');
 INSERT INTO public.loss VALUES ('sales', '2024-02-01 00:00:00+00', 'all', 'loss', 0.8, 1, 0.79, -0.02, 6, 0.1, '{"columns": ["promotion"], "left_out": [], "holidays": ["ES"]}', 2, 0.9, 1.4, 0.3, 1, 0.01, '2024-01-31 00:00:00+00', 'degraded', 'r1', 0.1, 'worse than usual', '{"bias": {"state": "ok", "statistic": 0.3, "effect": 0.01, "onset": null, "detectable_effect": 0.1, "reason": ""}, "coverage": {"state": "ok", "statistic": 0.3, "effect": 0.01, "onset": null, "detectable_effect": 0.1, "reason": ""}, "instability": {"state": "ok", "statistic": 0.3, "effect": 0.01, "onset": null, "detectable_effect": 0.1, "reason": ""}}');
 INSERT INTO public.model VALUES ('sales', 'v2', '2024-01-31 00:00:00+00', '2024-01-31 00:00:00+00', 'challenger', NULL, '{"mode": "scratch"}', 'file:///models/v2', 'digest of v2', NULL, NULL);
 INSERT INTO public.model VALUES ('sales', 'v1', '2024-01-31 00:00:00+00', '2024-01-31 00:00:00+00', 'champion', '2024-02-02 03:00:00+00', '{"mode": "scratch"}', 'file:///models/v1', 'digest of v1', '2024-02-01 00:00:00+00', 'the job''s first version');

@@ -84,10 +84,11 @@ CREATE TABLE job (
 	url TEXT NOT NULL, 
 	address TEXT NOT NULL, 
 	relation TEXT NOT NULL, 
+	output TEXT NOT NULL, 
 	since DATETIME NOT NULL, 
 	PRIMARY KEY (job)
 );
-INSERT INTO "job" VALUES('sales','/jobs/sales.yaml','night','${SOURCE}','sqlite:////data/history.db','table sold','2024-02-02 03:00:00.000000');
+INSERT INTO "job" VALUES('sales','/jobs/sales.yaml','night','${SOURCE}','sqlite:////data/history.db','table sold','sqlite:////data/forecasts.db','2024-02-02 03:00:00.000000');
 CREATE TABLE loss (
 	job TEXT NOT NULL, 
 	evaluated_on DATETIME NOT NULL, 
