@@ -22,9 +22,7 @@ def find_origin(rows: RowBatches, grid: TimeGrid, findings: Findings) -> str | N
         grid: The usual grid.
         findings: Another grid is added here.
     """
-    # A policy for timestamps between two steps says that days begin at midnight, and not with the rows.
-    beside_steps = findings.policies.off_grid is None
-    origin = origin_of_timestamps(grid, _timestamps(rows), beside_steps)
+    origin = origin_of_timestamps(grid, _timestamps(rows))
     if origin is not None:
         examples = [str(each)[:16] for batch in _timestamps(rows) for each in batch[:EXAMPLES]][:EXAMPLES]
         action = f"the grid has {origin} as one of its steps"

@@ -166,8 +166,9 @@ def _report_off_grid(rows: PlacedRows, problems: _Problems, findings: Findings) 
     if policy is None and 2 * count > total:
         raise InputError(
             f"{count} of {total} timestamps lie off the grid of frequency {grid.frequency!r} in {grid.time_zone}: "
-            f"{problems.off_grid_moments}. Set forecast.frequency and forecast.time_zone to those of the source, or "
-            "audit.off_grid to floor or leave_out."
+            f"{problems.off_grid_moments}. Set forecast.frequency and forecast.time_zone to those of the source; or "
+            "audit.off_grid to floor, which moves each into its step, or to leave_out; or forecast.origin to the "
+            "beginning of one step, such as a day at six in the morning."
         )
     floored = f"moved to the {'last day' if grid.rule.at_end else 'beginning'} of their step"
     action = floored if policy == "floor" else "ignored"

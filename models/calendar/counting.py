@@ -54,21 +54,21 @@ def phases(rule: Rule, time: IntArray) -> IntArray:
     return np.where(is_step, phase, -1)
 
 
-def commonest_phase(rule: Rule, counted: Counter[int], beside_steps: bool) -> int:
+def commonest_phase(rule: Rule, counted: Counter[int]) -> int:
     """The phase that nearly all times have; that of the rule where no other one is as clear.
+
+    The grid moves by whole units of its alias only. Days at 23:59 may be named by their end, which no phase can say.
 
     Args:
         rule: The rule.
         counted: How many times have each phase.
-        beside_steps: Whether the grid may be moved by less than one unit of its alias.
     """
     total = counted.total()
     if 2 * counted[rule.phase % rule.size] >= total:
         return rule.phase
     [(phase, times)] = counted.most_common(1)
-    moved_by = phase - rule.phase
     clear = phase >= 0 and times >= CLEAR_SHARE * total
-    return phase if clear and (beside_steps or moved_by % rule.base == 0) else rule.phase
+    return phase if clear and (phase - rule.phase) % rule.base == 0 else rule.phase
 
 
 def _numbers(rule: Rule, time: IntArray) -> IntArray:

@@ -1,4 +1,4 @@
-"""Find the origin of a grid: 2W-FRI has two grids, 8h has eight, and D may begin at any time of the day."""
+"""Find the origin of a grid where its frequency has several: 2W-FRI has two grids, and 8h has eight."""
 
 from __future__ import annotations
 
@@ -18,21 +18,18 @@ from models.calendar.grid import TimeGrid
 ENOUGH = 1_000_000
 
 
-def origin_of_timestamps(
-    grid: TimeGrid, batches: Iterable[DatetimeArray | pd.DatetimeIndex], beside_steps: bool
-) -> str | None:
+def origin_of_timestamps(grid: TimeGrid, batches: Iterable[DatetimeArray | pd.DatetimeIndex]) -> str | None:
     """The origin that makes nearly all timestamps steps, where the grid as it is has less than half of them.
 
     Args:
         grid: A grid without an origin.
         batches: Timestamps as `TimeGrid.to_index` takes them, shape (n,) each; only the first million counts.
-        beside_steps: Whether the grid may be moved by less than a step of its alias: days to six in the morning.
 
     Returns:
         A step in local time; None where the grid is right as it is, or no other one is clearly better.
 
     >>> fridays = np.array(["2024-01-12", "2024-01-26", "2024-02-09"], "M8[us]")
-    >>> origin_of_timestamps(TimeGrid("2W-FRI"), [fridays], beside_steps=True)
+    >>> origin_of_timestamps(TimeGrid("2W-FRI"), [fridays])
     '1970-01-09T00:00:00'
     """
     counted, rule = Counter[int](), grid.rule
@@ -41,7 +38,7 @@ def origin_of_timestamps(
         counted.update(dict(zip(found.tolist(), times.tolist(), strict=True)))
         if counted.total() >= ENOUGH:
             break
-    phase = commonest_phase(rule, counted, beside_steps)
+    phase = commonest_phase(rule, counted)
     return None if phase == rule.phase else grid.first_step_at(phase)
 
 

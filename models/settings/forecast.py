@@ -33,8 +33,8 @@ class ForecastSettings(Settings):
     )
     origin: str | None = Field(
         None,
-        description="One step of the grid, in local time, where the frequency allows several grids: 2W-FRI, 8h, or D "
-        "from six in the morning. Default: the grid of nearly all timestamps of the first night.",
+        description="One step of the grid, in local time, where a frequency has several grids: 2W-FRI, 8h, or D from "
+        "six in the morning. Default: 2W-FRI, 8h and other multiples take the grid of nearly all timestamps.",
     )
     season_lengths: list[PositiveInt] | None = Field(
         None, description="Seasons in steps, shortest first. Default: they follow from the frequency."

@@ -128,9 +128,9 @@ def test_where_only_the_present_step_has_values_the_error_says_how_to_keep_it():
         build(rows(today), "D", NIGHT)
 
 
-@pytest.mark.parametrize("frequency", ["2W-FRI", "14D", "28D", "8h", "D", "2MS"])
+@pytest.mark.parametrize("frequency", ["2W-FRI", "14D", "28D", "8h", "2MS"])
 def test_the_grid_begins_where_the_rows_do_and_the_audit_says_which(frequency: str):
-    first = {"2W-FRI": "2022-01-14", "8h": "2022-01-09T06:00", "D": "2022-01-09T06:00", "2MS": "2022-02-01"}
+    first = {"2W-FRI": "2022-01-14", "8h": "2022-01-09T06:00", "2MS": "2022-02-01"}
     times = pd.date_range(first.get(frequency, "2022-01-05"), periods=20, freq=frequency)
     panel, audit = build(rows(times), frequency, datetime(2026, 1, 1, tzinfo=UTC), audit={})
     assert np.isfinite(panel.values).sum() == 20
@@ -140,6 +140,16 @@ def test_the_grid_begins_where_the_rows_do_and_the_audit_says_which(frequency: s
     again, fixed = build(rows(times), frequency, datetime(2026, 1, 1, tzinfo=UTC), audit={}, origin=audit.origin)
     np.testing.assert_array_equal(again.values, panel.values)
     assert not [each for each in fixed.findings if each.setting == "forecast.origin"]
+
+
+def test_a_day_may_begin_at_six_in_the_morning_where_the_job_says_so():
+    mornings = pd.date_range("2024-01-01 06:00", "2024-02-10 06:00")
+    with pytest.raises(InputError, match=r"lie off the grid .*audit.off_grid to floor.*forecast.origin"):
+        build(rows(mornings), "D", NIGHT, audit={})
+    panel, audit = build(rows(mornings), "D", NIGHT, audit={}, origin="2024-01-01T06:00")
+    assert np.isfinite(panel.values).all()
+    # The day of the ninth lasts until six.
+    assert audit.cutoff == datetime(2024, 2, 8, 6, tzinfo=UTC)
 
 
 def test_an_origin_may_be_a_date_of_yaml():

@@ -134,7 +134,7 @@ def test_an_origin_that_is_no_step_is_refused_with_one_that_is(frequency: str, o
 @pytest.mark.parametrize(
     ("frequency", "first"),
     [("2W-FRI", "2024-01-12"), ("14D", "2024-01-09"), ("28D", "2024-01-09"), ("8h", "2024-01-09T06:00"),
-     ("D", "2024-01-09T06:00"), ("2MS", "2024-02-01"), ("2B", "2024-01-04"), ("90min", "2024-01-09T00:45")],
+     ("2MS", "2024-02-01"), ("2B", "2024-01-04"), ("90min", "2024-01-09T00:45")],
 )  # fmt: skip
 def test_the_data_say_where_a_grid_begins_and_so_does_a_published_night(frequency: str, first: str) -> None:
     usual = TimeGrid(frequency)
@@ -142,7 +142,7 @@ def test_the_data_say_where_a_grid_begins_and_so_does_a_published_night(frequenc
     late = steps[:3] + pd.Timedelta("7min")
     rows = steps.append(late).to_numpy().astype("M8[us]")
     assert not usual.to_index(rows)[1][:50].all()
-    origin = origin_of_timestamps(usual, [rows[:20], rows[20:]], beside_steps=True)
+    origin = origin_of_timestamps(usual, [rows[:20], rows[20:]])
     grid = TimeGrid(frequency, origin=origin)
     assert grid.to_index(rows)[1].tolist() == [True] * 50 + [False] * 3
     night = steps.tz_localize("UTC")
@@ -152,17 +152,19 @@ def test_the_data_say_where_a_grid_begins_and_so_does_a_published_night(frequenc
 def test_data_without_one_clear_grid_leave_it_as_it_is() -> None:
     days = pd.date_range("2024-01-01", periods=100)
     grid = TimeGrid("14D")
-    assert origin_of_timestamps(grid, [days.to_numpy().astype("M8[us]")], beside_steps=True) is None
+    assert origin_of_timestamps(grid, [days.to_numpy().astype("M8[us]")]) is None
     mixed = pd.date_range("2024-01-01T06:00", periods=60).append(days[:40]).to_numpy().astype("M8[us]")
-    assert origin_of_timestamps(TimeGrid("D"), [mixed], beside_steps=True) is None
-    assert origin_of_timestamps(TimeGrid("D"), [], beside_steps=True) is None
+    assert origin_of_timestamps(TimeGrid("D"), [mixed]) is None
+    assert origin_of_timestamps(TimeGrid("D"), []) is None
 
 
-def test_a_policy_for_timestamps_between_steps_moves_the_grid_by_whole_steps_only() -> None:
+def test_the_data_move_a_grid_by_whole_days_or_hours_only() -> None:
     mornings = pd.date_range("2024-01-09T06:00", periods=50, freq="14D").to_numpy().astype("M8[us]")
-    assert origin_of_timestamps(TimeGrid("14D"), [mornings], beside_steps=False) is None
+    assert origin_of_timestamps(TimeGrid("14D"), [mornings]) is None
     midnights = pd.date_range("2024-01-09", periods=50, freq="14D").to_numpy().astype("M8[us]")
-    assert origin_of_timestamps(TimeGrid("14D"), [midnights], beside_steps=False) is not None
+    assert origin_of_timestamps(TimeGrid("14D"), [midnights]) is not None
+    ends = pd.date_range("2024-01-09T23:59:59", periods=50).to_numpy().astype("M8[us]")
+    assert origin_of_timestamps(TimeGrid("D"), [ends]) is None
 
 
 def test_a_night_on_a_grid_of_another_frequency_says_nothing_of_this_one() -> None:
