@@ -100,7 +100,7 @@ def test_a_job_that_is_nowhere_is_answered_with_the_jobs_that_are_there(tmp_path
         (SMALLEST + "trainig: {}\n", "unknown key 'trainig'; did you mean 'training'"),
         (SMALLEST + "network: {layers: [{cel: gru}]}\n", "unknown key 'network.layers.0.cel'; did you mean 'cell'"),
         (SMALLEST + "network: {input: {token: {}}}\n", "unknown key 'network.input.token'; did you mean 'tokens'"),
-        (SMALLEST + "colour: red\n", "unknown key 'colour'; known keys: name, source"),
+        (SMALLEST + "colour: red\n", "unknown key 'colour'; known keys: name, replaces, source"),
         (SMALLEST.replace("horizon: 7", "horizon: 0"), "forecast.horizon: .*greater than or equal to 1 .found 0"),
         (SMALLEST.replace("horizon: 7", "horizon: 7, lower_bound: 1.0e+40"), "forecast.lower_bound: .*beyond 3.4e.38"),
         (SMALLEST.replace("horizon: 7", "horizon: 7, upper_bound: -3.5e+38"), "forecast.upper_bound: .*beyond 3.4e.38"),

@@ -50,8 +50,8 @@ def test_a_job_without_a_mistake_has_no_problem():
         # A hundred steps of 15 minutes are kept long enough by two days.
         (
             GOOD.replace("D, horizon: 3", "15mins, horizon: 100") + "output: {keep_days: 2}\n",
-            "forecast.frequency: '15mins' is not a pandas offset alias; use s, min, h, D, B, W-MON, MS, ME, QS, QE, "
-            "YS, YE or a multiple such as 15min.",
+            "forecast.frequency: '15mins' is not a pandas offset alias; use s, min, h, D, B, W-MON, MS, ME, BME, QS, "
+            "QE, YS, YE or a multiple such as 15min.",
         ),
         (
             GOOD + "runner: {dask: here, processes: 2}\n",
@@ -139,7 +139,7 @@ def test_no_problem_repeats_a_target_because_it_may_hold_a_secret(key):
     assert "'key'" not in problem
 
 
-@pytest.mark.parametrize("part", [name for name, field in Job.model_fields.items() if name != "name"])
+@pytest.mark.parametrize("part", [name for name, field in Job.model_fields.items() if name not in ("name", "replaces")])
 def test_a_part_that_is_no_mapping_is_named_beside_another_mistake(part):
     [first, second] = told(yaml.safe_dump({**yaml.safe_load(GOOD), "name": "Bad Name", part: 5}))
     assert (first.startswith("name: "), second.startswith(f"{part}: write a mapping")) == (True, True)
