@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any, Self
 
 import numpy as np
@@ -46,6 +47,16 @@ class Job(Settings):
     output: Output = Output()
     monitor: MonitorSettings = MonitorSettings()
     notify: Notify = Notify()
+
+    @field_validator("name")
+    @classmethod
+    def _name_stays_text(cls, name: str) -> str:
+        if re.fullmatch(r"[\d_e-]+|0x[\da-f]+|true|false|inf|infinity|nan|null", name):
+            raise ValueError(
+                f"readers of the Parquet files would take {name!r} for a number, a date or the like, because the name "
+                "is part of their path; add a word, such as sales"
+            )
+        return name
 
     @field_validator("network", mode="before")
     @classmethod

@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
 from sql.output.quantile_columns import is_quantile_column, quantile_level
+from tasks.counted import counted
 from tasks.step import logger
 
 FILE = "part-0.parquet"
@@ -96,8 +97,8 @@ def align_columns(root: str, shown: str) -> None:
                 changed += 1
     if changed:
         logger().info(
-            "Added the quantile columns of other nights and jobs to %d files in %s, so that it reads as one table.",
-            changed,
+            "Added the quantile columns of other nights and jobs to %s in %s, so that it reads as one table.",
+            counted(changed, "file"),
             root,
         )
 

@@ -201,3 +201,14 @@ def test_a_password_from_elsewhere_is_taken(tmp_path, url):
 @pytest.mark.parametrize("example", sorted(Path("examples").glob("*.yaml")), ids=lambda file: file.stem)
 def test_every_example_is_a_job(example):
     assert load_job(example).job.name
+
+
+@pytest.mark.parametrize("name", ["2024", "007", "2024-01-01", "0x1f", "1e5", "true", "nan", "null"])
+def test_a_name_that_readers_of_a_path_take_for_something_else_is_refused(tmp_path, name):
+    with pytest.raises(JobError, match=f"name: .*would take '{name}' for a number, a date"):
+        load(tmp_path, SMALLEST.replace("name: small", f"name: '{name}'"))
+
+
+@pytest.mark.parametrize("name", ["sales", "2024-sales", "e-mails", "0xz", "trues", "s1", "1st"])
+def test_a_name_with_a_word_in_it_is_a_name(tmp_path, name):
+    assert load(tmp_path, SMALLEST.replace("name: small", f"name: '{name}'")).job.name == name
