@@ -60,7 +60,7 @@ def _open_closed_streams() -> None:
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
 
 
 def _enduring(stream: TextIO | None, original: TextIO | None, number: int) -> TextIO | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from tempfile import TemporaryFile
 
 # Otherwise TensorFlow and JAX take all memory of a GPU at once, and leave none to other processes.
@@ -33,7 +33,8 @@ def quiet_import() -> Iterator[None]:
             sys.modules["keras"].ops.zeros(1)
         except BaseException:
             aside.seek(0)
-            os.write(kept, aside.read())
+            with suppress(OSError):
+                os.write(kept, aside.read())
             raise
         finally:
             sys.stderr.flush()

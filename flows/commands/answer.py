@@ -15,8 +15,8 @@ from typing import Any, ParamSpec
 
 import click
 
-from flows.commands.streams import make_output_enduring, take_output_error
 from flows.deployments.lost_server import leave_without_it
+from tasks.enduring_output import make_output_enduring, take_output_error
 from tasks.strict_json import strict_json
 
 P = ParamSpec("P")

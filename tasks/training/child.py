@@ -16,12 +16,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn
 
+from tasks.enduring_output import make_output_enduring
+
 Send = Callable[[str, Any], None]
 
 
 def main(folder: str) -> NoReturn:
     """Train as the order in the folder says; ends the process."""
     threading.Thread(target=_end_with_the_night, daemon=True).start()
+    make_output_enduring()
     # Whatever else is printed here must not mix with the messages.
     messages = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)

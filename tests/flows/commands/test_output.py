@@ -133,3 +133,17 @@ def test_the_real_command_survives_all_of_them_together(tmp_path: Path):
                 check=False,
             )
             assert (done.returncode, b"Traceback" in done.stderr) == (code, False), (arguments, redirection)
+
+
+@pytest.mark.parametrize("redirection", ["2> /dev/full", "2>&-", "<&- >&- 2>&-", "2>&1 | true; exit ${PIPESTATUS[0]}"])
+def test_the_process_that_trains_survives_them_too(redirection):
+    """A process as `own_process` starts it: it has the night's standard error, and prints there as Keras does."""
+    child = (
+        "import sys; from tasks.enduring_output import make_output_enduring; make_output_enduring(); "
+        "from tasks.quiet_keras import quiet_import; print(1, file=sys.stderr, flush=True); sys.stderr.flush()"
+    )
+    code = _VERB.replace(
+        "def night():",
+        f"def night():\n    import subprocess; subprocess.run([sys.executable, '-c', {child!r}], check=True)",
+    )
+    assert run("night", redirection, VERB=code).returncode == 0
