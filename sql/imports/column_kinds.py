@@ -23,7 +23,7 @@ _MINUS_ZERO = r"^-0(\.0*)?$"
 _BOOLEANS = (("true", "false"), ("True", "False"), ("TRUE", "FALSE"))
 _DAY = r"^\d{4}-\d\d-\d\d$"
 _TIME = r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d.*)?$"
-_LIKE_A_NUMBER = r"^\s*[+-]?[\d.,]*\d[\d.,]*([eE][+-]?\d+)?\s*$"
+_LIKE_A_NUMBER = r"^\s*[+-]?(\d+|\d{1,3}([.,]\d{3})+)?([.,]\d*)?([eE][+-]?\d+)?\s*$"
 
 
 class Typed(NamedTuple):

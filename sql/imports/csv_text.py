@@ -117,7 +117,7 @@ def _without_unnamed(rows: pa.Table, where: str) -> tuple[pa.Table, list[str]]:
         elif rows[i].null_count < rows.num_rows:
             raise SourceError(
                 f"Column {i + 1} of {where} has no name, but holds {rows[i].drop_null()[0].as_py()[:40]!r}. "
-                "Name it in the first line."
+                "Name it in the first line, or remove the lines above the one with the names."
             )
         else:
             notes.append(f"Column {i + 1} has no name and is empty; it is left out.")

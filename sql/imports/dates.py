@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import datetime
 
@@ -19,7 +20,12 @@ _YEAR_LAST = r"^\s*(?P<a>\d{1,2})(?P<sep>[./-])(?P<b>\d{1,2})[./-]\d{4}" + _END
 _YEAR_FIRST = r"^\s*\d{4}(?P<sep>[./-])\d{1,2}[./-]\d{1,2}" + _END
 _SHORT_YEAR = r"^\s*\d{1,2}(?P<sep>[./-])\d{1,2}[./-]\d\d" + _END
 _COMPACT = r"^\s*(19|20)\d{6}\s*$"
+_CLOCK_AFTER = re.compile(r"(?<=\d)[ T,]+(?=\d)")
 _CLOCKS = ("", "%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p", "%H:%M:%S%z", "%H:%M%z")
+# SQL Server writes seven digits, and nobody needs the seventh.
+_ZEROS = r"(:\d\d\.\d{6})(0+)(Z|[+-]\d\d.*|\s*)$"
+_NAMES = ("%Y-%m-%d", "%d.%m.%Y", "%Y/%m/%d", "%Y-%m", "%m.%Y", "%m/%Y", "%Y/%m", "%b %Y", "%b-%Y", "%b %y", "%b-%y")
+_ORDERS = ("%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y")
 _EXAMPLES = 5
 
 
@@ -48,6 +54,8 @@ def with_iso_times(texts: pa.Table, said: FileFormat, where: str) -> tuple[pa.Ta
         found = said.date_format or _guess(present, name, where, must_be=meaning == "time")
         if found is None and meaning == "time":
             _check_iso(present, name, where)
+        if found is None and pc.any(pc.match_substring_regex(present, _ZEROS)).as_py() and _all(present, _ISO):
+            texts = texts.set_column(i, name, pc.replace_substring_regex(column, _ZEROS, r"\1\3"))
         if found is None or (said.date_format and not _may_have(present, found, must_be=meaning == "time")):
             continue
         made, wrong = _converted(column, found)
@@ -104,8 +112,10 @@ def _guess(present: pa.ChunkedArray, name: str, where: str, *, must_be: bool) ->
     if _all(sample, _YEAR_FIRST):
         sep = str(pc.extract_regex(present[0], _YEAR_FIRST).as_py()["sep"])
         return sep.join(("%Y", "%m", "%d")) if sep != "-" or _all(present, _YEAR_FIRST) else None
-    if _all(sample, _SHORT_YEAR) and must_be:
+    if _all(sample, _SHORT_YEAR):
         sep = str(pc.extract_regex(present[0], _SHORT_YEAR).as_py()["sep"])
+        if not must_be and (sep == "-" or _converted(present, sep.join(("%d", "%m", "%y")))[1]):
+            return None
         raise _doubt(present, name, where, [sep.join(order) for order in (("%d", "%m", "%y"), ("%m", "%d", "%y"))])
     if not _all(sample, _YEAR_LAST):
         return None
@@ -147,7 +157,7 @@ def _parser(date_format: str) -> Callable[[str], str | None]:
     formats = [date_format] if has_clock else [f"{date_format} {clock}".strip() for clock in _CLOCKS]
 
     def parse(field: str) -> str | None:
-        text = " ".join(field.replace("T", " ").split()) if not has_clock else field.strip()
+        text = field.strip() if has_clock or "," in date_format else _CLOCK_AFTER.sub(" ", field.strip())
         for i, each in enumerate(formats):
             try:
                 # A time without an offset is local to the job's time zone, which is not known here.
@@ -163,15 +173,29 @@ def _parser(date_format: str) -> Callable[[str], str | None]:
 
 
 def days_of(names: list[str], said: FileFormat) -> dict[str, str]:
-    """The names that are days, with these days in ISO 8601.
+    """The names that are days or months, with their first days in ISO 8601; none if fewer than two are.
 
-    >>> days_of(["shop", "2026-01-31", "2026-02-01"], FileFormat())
-    {'2026-01-31': '2026-01-31', '2026-02-01': '2026-02-01'}
+    Raises:
+        SourceError: where they leave open which number is the month.
+
+    >>> days_of(["shop", "31.01.2026", "01.02.2026"], FileFormat())
+    {'31.01.2026': '2026-01-31', '01.02.2026': '2026-02-01'}
     """
-    formats = [said.date_format] if said.date_format else ["%Y-%m-%d", "%d.%m.%Y", "%Y/%m/%d"]
-    for each in formats:
-        parse = _parser(each)
-        found = {name: day for name in names if not name.isdigit() and (day := parse(name))}
-        if len(found) > 1:
+    dated = [name for name in names if re.match(_YEAR_LAST.replace("?P<sep>[./-]", "[/-]"), name)]
+    orders = [
+        each for each in ("%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y") if len(_named(dated, each)) == len(dated)
+    ]
+    if len(dated) > 1 and len(orders) > 1 and not said.date_format:
+        raise SourceError(
+            f"The names of columns such as {dated[0]!r} leave open which number is the month. Say --wide and "
+            f"--date-format {orders[0]} or --date-format {orders[1]}."
+        )
+    for each in [said.date_format] if said.date_format else [*_NAMES, *orders]:
+        if len(found := _named(names, each)) > 1:
             return found
     return {}
+
+
+def _named(names: list[str], date_format: str) -> dict[str, str]:
+    parse = _parser(date_format)
+    return {name: day for name in names if not name.isdigit() and (day := parse(name))}

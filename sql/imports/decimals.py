@@ -91,14 +91,22 @@ def with_points(texts: pa.Table, said: FileFormat, decimal: str, delimiter: str,
         if meaning == "number":
             texts = texts.set_column(i, name, _number(column, decimal, name, where))
         elif meaning is None and decimal == "," and len(present):
-            has_comma = delimiter != "," and pc.any(pc.match_substring(present, ",")).as_py()
-            if has_comma and pc.all(pc.match_substring_regex(present, _WITH_COMMA)).as_py():
-                points = pc.replace_substring(pc.replace_substring(column, ".", ""), ",", ".")
-                shorter = pc.replace_substring_regex(points, r"^(.*\.\d*[1-9])0+$", r"\1")
-                texts = texts.set_column(i, name, pc.replace_substring_regex(shorter, r"\.0+$", ""))
+            may_be_number = (delimiter != "," or said.decimal) and pc.any(pc.match_substring(present, ",")).as_py()
+            if may_be_number and (numbers := _shortened(column)) is not None:
+                texts = texts.set_column(i, name, numbers)
             elif pc.any(pc.match_substring(present, ".")).as_py():
                 codes.append(name)
     return texts, codes
+
+
+def _shortened(column: pa.ChunkedArray) -> pa.ChunkedArray | None:
+    """Numbers with a decimal comma as their shortest with a point; None for others, and where two would become one."""
+    if not pc.all(pc.match_substring_regex(column, _WITH_COMMA)).as_py():
+        return None
+    points = pc.replace_substring(pc.replace_substring(column, ".", ""), ",", ".")
+    shorter = pc.replace_substring_regex(points, r"^(.*\.\d*[1-9])0+$", r"\1")
+    shortest = pc.replace_substring_regex(shorter, r"\.0+$", "")
+    return shortest if pc.count_distinct(shortest).as_py() == pc.count_distinct(column).as_py() else None
 
 
 def _number(column: pa.ChunkedArray, decimal: str, name: str, where: str) -> pa.ChunkedArray:

@@ -83,8 +83,14 @@ def import_file(path: Path, url: sa.URL, table: str, mode: Mode = "create", said
     finally:
         if url.get_backend_name() == "sqlite":
             _leave_one_file(str(url.database))
+    notes = [*notes, *(_without(rows, name) for name in ("series_id", "timestamp") if name in rows.column_names)]
     kinds = {field.name: _kind(field.type, found.types.get(field.name)) for field in rows.schema}
-    return Imported(rows.num_rows, kinds, notes, read.written)
+    return Imported(rows.num_rows, kinds, [note for note in notes if note], read.written)
+
+
+def _without(rows: pa.Table, name: str) -> str:
+    n = rows[name].null_count
+    return (n and f"{n} of {rows.num_rows} rows have no {name!r}, which a job refuses.") or ""
 
 
 def _check_mode(table: Table, mode: Mode) -> None:

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from sql.imports.arrow_kinds import typed_arrow
 from sql.imports.column_kinds import Typed, text_note, typed_text
-from sql.imports.dates import with_iso_times
+from sql.imports.dates import days_of, with_iso_times
 from sql.imports.decimals import guess_decimal, with_points
 from sql.imports.file_format import FileFormat
 from sql.imports.rows_file import is_csv, read_rows
@@ -50,6 +50,8 @@ def read_file(path: Path, said: FileFormat, text: Collection[str] = ()) -> FileR
     rows, notes = file.rows, list(file.notes)
     if said.wide:
         rows = as_long(rows, said, where)
+        if days_of(file.rows.column_names, said):
+            said = replace(said, date_format=None)
         # The columns that the user named may have become rows.
         said = replace(said, text=_left(said.text, rows), numbers=_left(said.numbers, rows), times=())
         notes.append("The wide table has a row for each series and time now.")

@@ -15,7 +15,8 @@ from sql.source.parquet_reader import parts_of
 # The name that pandas gives to an index without one.
 _INDEX = "__index_level_0__"
 _HEADER = (
-    "Write UTF-8 text. The first line names the columns, such as series_id,timestamp,value. Each other line is a row."
+    "Write UTF-8 text. The first line names the columns, such as series_id,timestamp,value. Each other line is a row "
+    "with as many fields. (Excel calls UTF-8 text CSV UTF-8. Remove lines above the names.)"
 )
 
 

@@ -80,6 +80,7 @@ def test_delimiters_decimal_commas_and_encodings_are_found_out(load, text, delim
         (["31.1.2026 18:30:00", "1.2.2026 18:30"], "%d.%m.%Y"),
         (["31/01/2026 18:30", "01/02/2026 18:30"], "%d/%m/%Y"),
         (["01/31/2026 06:30 PM", "2/1/2026 6:30 pm"], "%m/%d/%Y"),
+        (['"1/31/2026, 6:30:00 PM"', '"2/1/2026, 6:30:00 PM"'], "%m/%d/%Y"),
         (["31-01-2026 18:30", "01-02-2026 18:30"], "%d-%m-%Y"),
         (["2026/01/31 18:30", "2026/2/1 18:30"], "%Y/%m/%d"),
         (["2026.01.31 18:30", "2026.02.01 18:30:00.000"], "%Y.%m.%d"),
@@ -264,6 +265,35 @@ def test_line_ends_of_other_systems_and_breaks_within_quotes_are_understood(load
     assert [(row[0], row[2]) for row in load(text)[1]] == [("a", 1), ("b", 2)]
 
 
+def test_rows_without_a_time_or_an_id_are_counted(load):
+    found = load("series_id;timestamp;value\na;31.01.2026;1,5\nSumme;;1,5\n")[0]
+    assert found.notes[-1] == "1 of 2 rows have no 'timestamp', which a job refuses."
+
+
+@pytest.mark.parametrize("offset", ["", "Z", "+01:00"])
+def test_seven_digits_of_a_second_are_read_where_the_seventh_is_zero(load, offset):
+    found = load(f"series_id,timestamp,value\na,2026-01-31 18:30:00.1234560{offset},1\n")[0]
+    assert found.columns["timestamp"] == "time"
+    with pytest.raises(SourceError, match=r"not a time: '2026-01-31 18:30:00.1234567'"):
+        load("series_id,timestamp,value\na,2026-01-31 18:30:00.1234567,1\n")
+
+
+def test_two_spellings_of_a_decimal_comma_stay_two_codes(load):
+    assert load("section;units\n1,10;3,5\n1,1;4\n")[1] == [("1,10", 3.5), ("1,1", 4.0)]
+
+
+@pytest.mark.parametrize("days", [("31.01.26", "01.02.26"), ("31/01/26", "01/02/26"), ("01/02/2026", "02/02/2026")])
+def test_days_of_any_column_that_leave_a_doubt_are_refused_and_text_is_a_remedy(load, days):
+    text = f"shop;day;units\na;{days[0]};1\nb;{days[1]};2\n"
+    with pytest.raises(SourceError, match=r"Say --date-format .* \(or --text day if it holds no times\)"):
+        load(text)
+    assert [row[1] for row in load(text, text=("day",))[1]] == list(days)
+
+
+def test_codes_with_dashes_are_no_days(load):
+    assert load("size;units\n10-20-30;1\n12-11-10;2\n")[0].columns["size"] == "text"
+
+
 def test_times_in_another_form_are_refused_and_the_remedy_works(load):
     text = history(["31-Jan-2026 18:30", "01-Feb-2026 18:30"])
     with pytest.raises(SourceError, match=r"not a time: '31-Jan-2026 18:30', .* such as --date-format %d.%m.%Y"):
@@ -297,6 +327,25 @@ def test_a_wide_table_is_refused_and_the_remedy_makes_it_long(load, engine):
 
 
 @pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (("2026-01", "2026-02"), {}),
+        (("01.2026", "02.2026"), {}),
+        (("Jan 26", "Feb 26"), {}),
+        (("1/1/2026", "1/2/2026"), {"date_format": "%d/%m/%Y"}),
+        (("1/1/2026", "2/1/2026"), {"date_format": "%m/%d/%Y"}),
+        (("01.01.2026 00:00", "01.02.2026 00:00"), {}),
+    ],
+)
+def test_a_wide_table_may_name_its_columns_by_days_and_months_of_other_forms(load, names, said):
+    text = ";".join(["store", *names]) + "\n007;1,5;2\n"
+    with pytest.raises(SourceError, match=r"seems to be a wide table|leave open which .* Say --wide and --date-format"):
+        load(text)
+    rows = load(text, wide=True, **said)[1]
+    assert rows == [("007", "2026-01-01 00:00", 1.5), ("007", "2026-02-01 00:00", 2.0)]
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "day,Madrid,Lugo\n2026-01-01,1,NA\n2026-01-02,2,3\n",
@@ -313,7 +362,9 @@ def test_other_wide_tables_are_noticed_too(load, text):
 
 def test_a_wide_table_with_a_column_for_each_day_is_refused_and_the_remedy_makes_it_long(load):
     text = "store,item,2026-01-31,2026-02-01\n007,tea,1.5,\n8,tea,2,3\n"
-    with pytest.raises(SourceError, match=r"the names of its columns are days \(2026-01-31, 2026-02-01\).*--wide"):
+    with pytest.raises(
+        SourceError, match=r"names of its columns are days or months \(2026-01-31, 2026-02-01\).*--wide"
+    ):
         load(text)
     found, rows = load(text, wide=True)
     assert sorted(rows, key=str) == [
