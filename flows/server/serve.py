@@ -64,13 +64,14 @@ def serve_until_interrupted(host: str, port: int, folder: Path | None = None, no
     running: list[subprocess.Popen[bytes]] = []
     previous = {number: signal.signal(number, _interrupt) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        running.append(_start(["server", "start", "--host", host, "--port", str(port)], environment, folder))
+        server = ["flows.server.prefect_server", "server", "start", "--host", host, "--port", str(port)]
+        running.append(_start(server, environment, folder))
         _wait_for(api, running[0])
         _finish("flows.server.pools", [], environment, folder)
         before = paused(api)
         _finish("prefect", ["--no-prompt", "deploy", "--all"], environment, folder)
         pause_again(api, before)
-        running += [_start(["worker", "start", "--pool", pool.name], environment, folder) for pool in POOLS]
+        running += [_start(["prefect", "worker", "start", "--pool", pool.name], environment, folder) for pool in POOLS]
         _install_automations(api, notify)
         log.info("Prefect is at http://%s:%d with the deployments of prefect.yaml. Ctrl-C stops it.", host, port)
         _watch(running)
@@ -102,7 +103,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def _command(arguments: Sequence[str]) -> list[str]:
-    return [sys.executable, "-m", "prefect", *arguments]
+    return [sys.executable, "-m", *arguments]
 
 
 def _start(arguments: Sequence[str], environment: dict[str, str], folder: Path | None) -> subprocess.Popen[bytes]:
