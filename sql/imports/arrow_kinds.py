@@ -35,15 +35,28 @@ def _typed(column: pa.ChunkedArray, meaning: Meaning | None, name: str, where: s
     if pa.types.is_large_string(column.type) or pa.types.is_string_view(column.type):
         column = column.cast(pa.string())
     kind = column.type
+    if pa.types.is_timestamp(kind) and kind.unit == "ns":
+        _check_nanoseconds(column, name, where)
     if meaning == "text":
         return _text(column, name, where)
     if meaning and pa.types.is_string(kind):
         return as_meant(column, meaning, name, where)
     if meaning == "number":
+        if pa.types.is_decimal(kind):
+            column = column.cast(pa.string())
         return columns.numbers(column, name, where)
     if meaning == "time" and not pa.types.is_date(kind):
         return columns.instants(column, name, where)
     return _plain(column, name, where)
+
+
+def _check_nanoseconds(column: pa.ChunkedArray, name: str, where: str) -> None:
+    lost = pc.not_equal(pc.nanosecond(column), 0)
+    if n := pc.sum(lost).as_py():
+        raise SourceError(
+            f"The column {name!r} of {where} holds times with nanoseconds ({n} {'row' if n == 1 else 'rows'}), such as "
+            f"{column.filter(lost).cast(pa.string())[0].as_py()}. A table holds microseconds: round them in the file."
+        )
 
 
 def _plain(column: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArray:
@@ -64,7 +77,8 @@ def _plain(column: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArray:
 def _exact(column: pa.ChunkedArray, kind: pa.DataType, name: str, where: str) -> pa.ChunkedArray:
     """The column in a type of numbers; as text where that would change a number."""
     try:
-        numbers = column.cast(kind)
+        # By way of text, a decimal becomes the nearest double.
+        numbers = (column.cast(pa.string()) if pa.types.is_decimal(column.type) else column).cast(kind)
         if pa.types.is_decimal(column.type):
             decimals = pa.decimal128(38, column.type.scale)
             same = pc.equal(numbers.cast(decimals), column.cast(decimals))

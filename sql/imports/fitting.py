@@ -53,7 +53,8 @@ def fitted(rows: pa.Table, said: FileFormat, types: dict[str, sa.types.TypeEngin
         made[name] = fit.column
         if fit.keeps is not None and pc.any(lost := pc.invert(pc.fill_null(fit.keeps, True))).as_py():
             problems.append(f"the column {name!r} is {types[name]} and cannot hold {_listed(rows[name].filter(lost))}")
-            if isinstance(types[name], sa.Integer | sa.Numeric) and pa.types.is_string(rows[name].type):
+            is_number = isinstance(types[name], sa.Integer | sa.Numeric) and pa.types.is_string(rows[name].type)
+            if is_number and said.meaning(name) != "number":
                 problems[-1] += f" (if it holds numbers in any spelling, and NA for none, say --number {name})"
     if problems:
         raise SourceError(
@@ -73,20 +74,30 @@ def _listed(given: pa.ChunkedArray) -> str:
 def _fit(
     column: pa.ChunkedArray, meaning: Meaning | None, kind: sa.types.TypeEngine[Any], dialect: str, name: str
 ) -> Fit:
-    if isinstance(kind, postgresql.DOMAIN):
-        kind = kind.data_type
     if meaning in ("number", "time") and pa.types.is_string(column.type):
         column = without_missing(column)
     if isinstance(kind, sa.Enum):
         return Fit(column)
     if isinstance(kind, sa.String):
         if meaning == "time" and pa.types.is_string(column.type):
-            column = as_meant(column, "time", name, "the file")
+            times = as_meant(column, "time", name, "the file")
+            # SQLite has no type for times, so `import` itself makes columns of text for those with an offset.
+            column = times if dialect == "sqlite" else column
         return _fit_text(column, kind, dialect)
     if isinstance(kind, sa.Boolean):
         return _fit_boolean(column, dialect)
     if isinstance(kind, sa.Date | sa.DateTime):
         return _fit_time(column, kind, dialect, name)
+    if isinstance(kind, sa.Time) and pa.types.is_string(column.type):
+        digits = getattr(kind, "precision", None)
+        kept = rf"^[^.]*(\.\d{{0,{6 if digits is None else digits}}}0*(\D.*)?)?$"
+        return Fit(column, pc.match_substring_regex(column, kept))
+    if isinstance(kind, postgresql.BIT) and pa.types.is_string(column.type):
+        length, bits = kind.length or 1, pc.utf8_length(column)
+        return Fit(column, (pc.less_equal if kind.varying else pc.equal)(bits, length))
+    if isinstance(kind, postgresql.MONEY):
+        cents = partial(_plain_decimal, precision=19, scale=2)
+        return _from_decimals(column, cents, pa.string(), any_spelling=meaning == "number")
     if isinstance(kind, sa.Integer | sa.Numeric):
         return _fit_number(column, kind, dialect, any_spelling=meaning == "number")
     return Fit(column)

@@ -15,7 +15,7 @@ from sql.errors import SourceError
 from sql.imports.file_format import FileFormat
 from sql.imports.fitting import fitted
 from sql.imports.read_file import read_file, typed
-from sql.imports.table import Table, check_columns, check_offsets, find_table, write_rows
+from sql.imports.table import Table, check_columns, check_dependents, check_offsets, find_table, write_rows
 from sql.imports.wide_table import check_long
 
 Mode = Literal["create", "append", "replace"]
@@ -109,6 +109,8 @@ def _fitted(rows: pa.Table, said: FileFormat, table: Table, mode: Mode) -> pa.Ta
     fit = fitted(rows, said, table.types, table.engine.dialect.name, table.where)
     if mode == "append":
         check_offsets(fit, table)
+    else:
+        check_dependents(table)
     return fit
 
 

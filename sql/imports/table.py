@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
 from sql.engine.connection import adbc_connection, connect, describe, storage_errors, transaction
 from sql.engine.statement import quoted
@@ -19,6 +20,17 @@ from sql.errors import SourceError
 _BATCH_ROWS = 10_000
 _STAGING_TABLE = "nightcast_import"
 _OFFSET = re.compile(r"\d:\d\d.*(Z|[+-]\d\d(:?\d\d)?)$")
+
+
+_BASE_TYPES = """
+    WITH RECURSIVE base AS (
+        SELECT attname, atttypid AS kind, atttypmod AS limits FROM pg_attribute
+        WHERE attrelid = to_regclass(:name) AND attnum > 0 AND NOT attisdropped
+        UNION ALL
+        SELECT attname, typbasetype, typtypmod FROM base JOIN pg_type ON oid = kind WHERE typtype = 'd'
+    )
+    SELECT attname, format_type(kind, limits) FROM base JOIN pg_type ON oid = kind WHERE typtype <> 'd'
+"""
 
 
 @dataclass(frozen=True)
@@ -73,7 +85,31 @@ def find_table(url: sa.URL, name: str) -> Table:
             schema, rest = "", name
         exists = inspector.has_table(rest, schema or None)
         columns = inspector.get_columns(rest, schema or None) if exists else None
-    return Table(engine, schema or None, rest, columns)
+        found = Table(engine, schema or None, rest, columns)
+        if any(isinstance(kind, postgresql.DOMAIN) for kind in found.types.values()):
+            found = replace(found, columns=_with_base_types(found))
+    return found
+
+
+def _with_base_types(table: Table) -> list[Any]:
+    """The columns, and each domain as the type that it rests on; SQLAlchemy gives that without its limits."""
+    with table.engine.connect() as connection:
+        names = dict(connection.execute(sa.text(_BASE_TYPES), {"name": table.quoted}).tuples().all())
+    return [{**column, "type": _base_type(column["type"], names[column["name"]])} for column in table.columns or []]
+
+
+def _base_type(kind: sa.types.TypeEngine[Any], name: str) -> sa.types.TypeEngine[Any]:
+    if not isinstance(kind, postgresql.DOMAIN):
+        return kind
+    while isinstance(kind, postgresql.DOMAIN):
+        kind = kind.data_type
+    limits = [int(each) for each in re.findall(r"-?\d+", name)]
+    limited: Any = type(kind)
+    if isinstance(kind, sa.Numeric | sa.String) and limits:
+        return limited(*limits)  # type: ignore[no-any-return]
+    if isinstance(kind, postgresql.TIMESTAMP | postgresql.TIME) and limits:
+        return limited(timezone=kind.timezone, precision=limits[0])  # type: ignore[no-any-return]
+    return kind
 
 
 def check_columns(names: Sequence[str], table: Table, *, all_of_them: bool) -> None:
@@ -100,6 +136,28 @@ def check_columns(names: Sequence[str], table: Table, *, all_of_them: bool) -> N
 
 def _filled(column: Any) -> bool:
     return bool(column.get("default") or column.get("computed") or column.get("identity") or column.get("primary_key"))
+
+
+def check_dependents(table: Table) -> None:
+    """Check that deleting the rows of a table deletes and changes no rows of others, by a foreign key of theirs.
+
+    Raises:
+        SourceError: where it would; names these tables.
+    """
+    if table.engine.dialect.name != "postgresql":
+        # SQLite obeys foreign keys only on request.
+        return
+    others = (
+        "SELECT conrelid::regclass::text FROM pg_constraint "
+        "WHERE contype = 'f' AND confdeltype IN ('c', 'n', 'd') AND confrelid = to_regclass(:name) ORDER BY 1"
+    )
+    with storage_errors(table.engine.url, "read from"), table.engine.connect() as connection:
+        found = connection.execute(sa.text(others), {"name": table.quoted}).scalars().all()
+    if found:
+        raise SourceError(
+            f"Foreign keys of {', '.join(found)} refer to the {table.where}, so that replacing its rows would delete "
+            "or change rows there. Append to it, or replace the rows with your own SQL."
+        )
 
 
 def check_offsets(rows: pa.Table, table: Table) -> None:
@@ -170,10 +228,16 @@ def write_rows(rows: pa.Table, table: Table, *, empty_first: bool) -> None:
     with transaction(engine) as plain:
         for statement in statements:
             plain.execution_options(no_parameters=True).exec_driver_sql(statement)
-        kinds = {field.name: table.types.get(field.name) or _sql_type(field.type) for field in rows.schema}
+        kinds = {field.name: _bound_type(field, table) for field in rows.schema}
         target = sa.table(table.name, *(sa.column(name, kind) for name, kind in kinds.items()), schema=table.schema)
         for batch in rows.to_batches(max_chunksize=_BATCH_ROWS):
             plain.execute(target.insert(), batch.to_pylist())
+
+
+def _bound_type(field: pa.Field, table: Table) -> sa.types.TypeEngine[Any]:
+    kind = table.types.get(field.name) or _sql_type(field.type)
+    # SQLAlchemy would write text as a JSON string; it is JSON already.
+    return sa.types.NullType() if isinstance(kind, sa.JSON) else kind
 
 
 def _cast(field: pa.Field, table: Table) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
 
@@ -81,6 +81,10 @@ REFUSED = {
     "timestamp, instant": ("TIMESTAMP", ["2026-01-31T18:30:00+01:00"], "have an offset from UTC, but .* have none"),
     "instant, local time": ("TIMESTAMPTZ", ["2026-01-31T18:30:00"], "have no offset from UTC, but .* have one"),
     "timestamp, word": ("TIMESTAMP", ["soon"], "text that is not a time: 'soon'"),
+    "time": ("TIME(0)", ["18:30:00.0", "18:30:00.5"], r"is TIME and cannot hold '18:30:00.5' \(1 row\)"),
+    "money": ("MONEY", ["1.25", "1.255"], r"is MONEY and cannot hold '1.255' \(1 row\)"),
+    "bits": ("BIT(3)", ["101", "1011"], r"is BIT and cannot hold '1011' \(1 row\)"),
+    "decimals": ("NUMERIC(9,2)", pa.array([Decimal("1.255")], pa.decimal128(9, 3)), r"cannot hold 1.255 \(1 row\)"),
     "boolean": ("BOOLEAN", ["true", "maybe"], r"is BOOLEAN and cannot hold 'maybe' \(1 row\)"),
     "boolean, number": ("BOOLEAN", pa.array([0, 1, 2]), r"cannot hold 2 \(1 row\)"),
 }
@@ -105,6 +109,9 @@ def test_appending_refuses_what_a_column_of_postgresql_would_change(postgres_url
         ("NUMERIC(9,2)", ["1.50", "7", "", "1234567.89"], [Decimal("1.50"), 7, None, Decimal("1234567.89")]),
         ("NUMERIC", ["12345678901234567890.123"], [Decimal("12345678901234567890.123")]),
         ("NUMERIC", pa.array([0.30000000000000004]), [Decimal("0.30000000000000004")]),
+        ("NUMERIC(9,3)", pa.array([Decimal("1.255")], pa.decimal128(9, 3)), [Decimal("1.255")]),
+        ("TIME", pa.array([time(18, 30)]), [time(18, 30)]),
+        ("JSONB", ['"[1, 2]"'], [[1, 2]]),
         ("REAL", ["0.1", "16777216", "1e10"], [0.1, 16777216, 1e10]),
         ("DOUBLE PRECISION", ["0.1", "1e-05", "7"], [0.1, 1e-05, 7]),
         ("VARCHAR(3)", ["007", "NA", "1E3"], ["007", "NA", "1E3"]),
@@ -121,11 +128,30 @@ def test_appending_reads_a_file_in_the_types_of_a_table_of_postgresql(postgres_u
     assert [str(each) if kind == "UUID" else each for each in found] == expected
 
 
-def test_a_domain_of_postgresql_counts_as_its_type(postgres_url, append):
-    with connect(resolve_url(postgres_url)).begin() as connection:
-        connection.execute(sa.text("CREATE DOMAIN pieces AS INTEGER"))
-    with pytest.raises(SourceError, match=r"cannot hold '2.5' \(1 row\)"):
-        append(postgres_url, "pieces", ["1", "2.5"])
+@pytest.mark.parametrize(
+    ("domain", "fits", "other"),
+    [
+        ("INTEGER", "1", "2.5"),
+        ("NUMERIC(9,2)", "1.25", "1.255"),
+        ("VARCHAR(3)", "abc", "abcd"),
+        ("TIMESTAMP(0)", "2026-01-31 18:30:00", "2026-01-31 18:30:00.5"),
+        ("DATE", "2026-01-31", "2026-01-31 18:30:00"),
+        ("TEXT", "007", None),
+    ],
+)
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_domain_of_postgresql_counts_as_its_type(postgres_url, append, domain, fits, other, nested):
+    engine = connect(resolve_url(postgres_url))
+    with engine.begin() as connection:
+        connection.execute(sa.text(f"CREATE DOMAIN inner_one AS {domain}"))
+        connection.execute(sa.text("CREATE DOMAIN outer_one AS inner_one"))
+    name = "outer_one" if nested else "inner_one"
+    assert [str(each) for each in append(postgres_url, name, [fits])] == [fits]
+    with engine.begin() as connection:
+        connection.execute(sa.text("DROP TABLE t"))
+    if other is not None:
+        with pytest.raises(SourceError, match=rf"cannot hold '{other}' \(1 row\)"):
+            append(postgres_url, name, [fits, other])
 
 
 @pytest.mark.parametrize(
@@ -165,9 +191,9 @@ def test_appending_reads_a_file_in_the_types_of_a_table_of_sqlite(sqlite_url, ap
 
 def test_times_with_and_without_an_offset_are_not_mixed_in_sqlite(sqlite_url, tmp_path):
     files = {}
-    for name, time in (("local", "2026-01-31 18:30"), ("aware", "2026-01-31T18:30:00+01:00")):
+    for name, moment in (("local", "2026-01-31 18:30"), ("aware", "2026-01-31T18:30:00+01:00")):
         files[name] = tmp_path / f"{name}.csv"
-        files[name].write_text(f"series_id,timestamp,value\na,{time},1\n")
+        files[name].write_text(f"series_id,timestamp,value\na,{moment},1\n")
     import_file(files["local"], resolve_url(sqlite_url), "local")
     import_file(files["aware"], resolve_url(sqlite_url), "aware")
     with pytest.raises(SourceError, match=r"have an offset from UTC, but those of .* have none"):
@@ -179,6 +205,24 @@ def test_times_with_and_without_an_offset_are_not_mixed_in_sqlite(sqlite_url, tm
 
 def test_a_column_that_is_named_as_numbers_may_have_any_spelling_of_them(postgres_url, append):
     assert append(postgres_url, "INTEGER", ["007", "1E3", "NA", "+1"], numbers=("x",)) == [7, 1000, None, 1]
+
+
+def test_times_in_a_column_of_text_stay_as_they_are_in_postgresql(postgres_url, tmp_path):
+    with connect(resolve_url(postgres_url)).begin() as connection:
+        connection.execute(sa.text("CREATE TABLE t (series_id TEXT, timestamp VARCHAR(10), value TEXT)"))
+    (tmp_path / "t.csv").write_text("series_id,timestamp,value\na,2026-01-31,1.50\n")
+    import_file(tmp_path / "t.csv", resolve_url(postgres_url), "t", "append")
+    with connect(resolve_url(postgres_url)).connect() as connection:
+        assert connection.execute(sa.text("SELECT * FROM t")).one() == ("a", "2026-01-31", "1.50")
+
+
+def test_nanoseconds_are_refused(database_url, tmp_path):
+    for name, nanoseconds in (("fits", 1_000), ("not", 1_001)):
+        columns = {"series_id": ["a"], "timestamp": pa.array([nanoseconds], pa.timestamp("ns")), "value": [1.0]}
+        pq.write_table(pa.table(columns), tmp_path / f"{name}.parquet")
+    assert import_file(tmp_path / "fits.parquet", resolve_url(database_url), "t").rows == 1
+    with pytest.raises(SourceError, match=r"'timestamp' of .* times with nanoseconds \(1 row\), such as .*000001001\."):
+        import_file(tmp_path / "not.parquet", resolve_url(database_url), "t", "append")
 
 
 def test_every_column_that_would_change_is_named(database_url, tmp_path, run_sql):
@@ -232,6 +276,23 @@ def test_replacing_rows_keeps_the_grants_and_columns_that_the_database_fills(pos
             "SELECT count(*) FROM information_schema.table_privileges WHERE table_name = 't' AND grantee = 'PUBLIC'"
         )
         assert connection.execute(sa.text(granted)).scalar() == 1
+
+
+@pytest.mark.parametrize("action", ["CASCADE", "SET NULL"])
+def test_replacing_rows_never_deletes_or_changes_those_of_other_tables(postgres_url, files, action):
+    url = resolve_url(postgres_url)
+    with connect(url).begin() as connection:
+        for statement in (
+            "CREATE TABLE t (series_id TEXT PRIMARY KEY, timestamp DATE, value INT)",
+            f"CREATE TABLE notes (series_id TEXT REFERENCES t ON DELETE {action})",
+            "INSERT INTO t VALUES ('a', NULL, NULL)",
+            "INSERT INTO notes VALUES ('a')",
+        ):
+            connection.execute(sa.text(statement))
+    with pytest.raises(SourceError, match=r"Foreign keys of notes refer to the table 't'.* Append to it"):
+        import_file(files / "new.csv", url, "t", "replace")
+    with connect(url).connect() as connection:
+        assert connection.execute(sa.text("SELECT series_id FROM notes")).scalars().all() == ["a"]
 
 
 def test_rows_of_other_columns_do_not_replace_those_of_a_table(database_url, engine, files):
