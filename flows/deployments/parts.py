@@ -6,6 +6,7 @@ from typing import Any
 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.runtime import flow_run
 from prefect.states import Completed
 
 from flows.deployments.form import (
@@ -50,8 +51,13 @@ def score(job: JobName, cutoff: Cutoff = None, notify: Notify = True) -> NightSu
     return run_in_flow(NightRequest(job, "score", cutoff, "never", notify=notify))
 
 
+def backtest_name() -> str:
+    """Job and number of cutoffs."""
+    return f"{flow_run.parameters['job']} from {counted(int(flow_run.parameters['cutoffs']), 'cutoff')}"
+
+
 @with_form
-@flow(name="backtest", flow_run_name="{job} from {cutoffs} cutoffs", persist_result=False)
+@flow(name="backtest", flow_run_name=backtest_name, persist_result=False)
 def backtest(
     job: JobName,
     cutoffs: Cutoffs = 4,

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from tasks.counted import counted
 from tasks.report.accuracy import COVERAGE
 from tasks.report.record import Row
 
@@ -39,7 +40,7 @@ def night_screen(facts: Row, report: Path) -> str:
         report: The HTML page.
     """
     verdict, tone = facts["verdict"]
-    ahead = f", {facts['horizon']} steps of {facts['frequency']} ahead" if facts["horizon"] else ""
+    ahead = f", {counted(facts['horizon'], 'step')} of {facts['frequency']} ahead" if facts["horizon"] else ""
     rows = {
         "Read": _read(facts),
         "Findings": "<br>".join(_findings(facts)),
@@ -111,7 +112,7 @@ def _model(facts: Row) -> str:
         lines.append(f"version `{decision['version']}`")
     if training:
         outcome = "the champion is better and stays" if training["kept_champion"] else cell(facts["outcome"])
-        lines.append(f"{_number(training['steps'])} steps in {_duration(training['seconds'])}, {outcome}")
+        lines.append(f"{counted(training['steps'], 'step')} in {_duration(training['seconds'])}, {outcome}")
     return "<br>".join(filter(None, lines))
 
 
@@ -144,14 +145,14 @@ def _accuracy(facts: Row) -> Iterator[str]:
         for metric, row in overall.items()
         if metric.startswith(COVERAGE)
     ]
-    steps = f"{known['steps']} step{'s' if known['steps'] != 1 else ''} scored"
+    steps = f"{counted(known['steps'], 'step')} scored"
     yield f"the forecast of {_day(known['cutoff'])}, {steps}"
     yield from (", ".join(figures) for figures in (errors, shares) if figures)
 
 
 def _published(facts: Row) -> Iterator[str]:
     run, places = facts["run"], facts["places"]
-    steps = f"{facts['horizon']} steps of " if facts["horizon"] else ""
+    steps = f"{counted(facts['horizon'], 'step')} of " if facts["horizon"] else ""
     fallback = run.get("fallback_series")
     share = f", {_number(fallback)} of them by fallback" if fallback else ", all by the model"
     yield f"{steps}{_number(run.get('series'))} series{share}"

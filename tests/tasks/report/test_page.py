@@ -459,3 +459,14 @@ def test_the_details_keep_the_last_values_of_a_series_that_fell_silent():
     assert len(_shown_history(values[:50], 7)) == 21
     assert len(_shown_history(values[50:], 28)) == 84
     assert len(_shown_history(values[:3], 28)) == 3
+
+
+def test_a_single_step_is_told_in_the_singular(night: NightRecord):
+    training = {**night.details["training"], "steps": 1}
+    job = {**night.details["job"], "forecast": {**night.details["job"]["forecast"], "horizon": 1}}
+    facts = page_facts(replace(night, details={**night.details, "training": training, "job": job}))
+    screen = night_screen(facts, Path("x.html"))
+    assert "1 step of D ahead" in screen
+    assert "1 step of 60 series" in screen
+    assert "1 step in 31.4 s" in screen
+    assert "1 steps" not in screen
