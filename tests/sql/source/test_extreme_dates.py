@@ -123,14 +123,14 @@ def test_a_row_recorded_at_the_end_of_time_is_never_known_and_one_at_its_beginni
 def test_rows_at_extreme_times_are_a_finding_and_the_rest_is_forecast(make_panel_rows):
     panel, findings = make_panel_rows({})
     assert panel.observed_counts.tolist() == [40]
-    assert findings == ["2 timestamps that are infinite or outside the years 1678 to 2261 (a): ignored"]
+    assert findings == [(2, "timestamps that are infinite or outside the years 1678 to 2261", ("a",), "ignored")]
     panel, findings = make_panel_rows({"off_grid": "floor"})
     assert panel.observed_counts.tolist() == [40]
 
 
 @pytest.fixture
 def make_panel_rows():
-    """Builds a panel of 40 days with two null timestamps; gives it and the findings as text."""
+    """Builds a panel of 40 days with two null timestamps; gives it and what was found."""
     from models.audit.build_panel import build_panel
     from models.settings.audit import AuditSettings
     from models.settings.forecast import ForecastSettings
@@ -142,6 +142,6 @@ def make_panel_rows():
         forecast = ForecastSettings.model_validate({"frequency": "D", "horizon": 7})
         settings = AuditSettings.model_validate(audit)
         panel, account = build_panel(rows, forecast, cutoff=None, now=datetime(2024, 2, 10, tzinfo=UTC), audit=settings)
-        return panel, [str(finding) for finding in account.findings]
+        return panel, [(each.count, each.kind, each.examples, each.action) for each in account.findings]
 
     return build
