@@ -42,10 +42,14 @@ def format_options(function: Callable[..., Answer]) -> Callable[..., Answer]:
     @click.option("--delimiter", metavar="CHARACTER", help="What separates the columns, such as ';' or the word tab.")
     @click.option("--decimal", type=click.Choice([".", ","]), help="What begins the decimals of a number.")
     @click.option("--date-format", metavar="FORMAT", help="How days are written, such as %d.%m.%Y or %m/%d/%Y.")
-    @click.option("--wide", is_flag=True, help="The file has a column for each series, or for each day.")
+    @click.option(
+        "--wide/--long",
+        default=None,
+        help="Whether a column for each series, or for each day, becomes rows.",
+    )
     @functools.wraps(function)
     def with_format(
-        text: tuple[str, ...], number: tuple[str, ...], time: tuple[str, ...], wide: bool, **others: Any
+        text: tuple[str, ...], number: tuple[str, ...], time: tuple[str, ...], wide: bool | None, **others: Any
     ) -> Answer:
         from sql.imports.file_format import FileFormat
 
@@ -80,7 +84,7 @@ def import_rows(file: Path, url: str, table_name: str, mode: str, said: FileForm
     repeated. They are known for series_id, value and timestamp.
 
     How the file is written, such as with semicolons and decimal commas, is found out and printed. Where the file leaves
-    a doubt, such as 01/02/2026, an option must say it: --delimiter, --decimal, --date-format, --wide.
+    a doubt, such as 01/02/2026, an option must say it: --delimiter, --decimal, --date-format, --wide or --long.
     """
     from typing import cast
 

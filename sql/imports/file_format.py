@@ -25,7 +25,7 @@ class FileFormat:
         delimiter: What separates the columns of a CSV file.
         decimal: What begins the decimals, a point or a comma.
         date_format: How days are written, as for `datetime.strptime`, such as %d.%m.%Y. A clock may follow.
-        wide: Whether the file has a column for each series, or for each day.
+        wide: Whether the file has a column for each series, or for each day; False if it looks so, but has not.
 
     Raises:
         SourceError: where the delimiter is not one character.
@@ -37,7 +37,7 @@ class FileFormat:
     delimiter: str | None = None
     decimal: Literal[".", ","] | None = None
     date_format: str | None = None
-    wide: bool = False
+    wide: bool | None = None
 
     def __post_init__(self) -> None:
         """Check the delimiter."""

@@ -75,7 +75,7 @@ def import_file(path: Path, url: sa.URL, table: str, mode: Mode = "create", said
             found = find_table(url, table)
             _check_mode(found, mode)
         if found.columns is None:
-            if not said.wide:
+            if said.wide is None:
                 check_long(rows, said, where)
         else:
             rows, notes = _fitted(read.rows, read.said, found, mode), read.notes

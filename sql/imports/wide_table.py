@@ -73,7 +73,7 @@ def check_long(rows: pa.Table, said: FileFormat, where: str) -> None:
     """
     series: list[str] = list(days_of(rows.column_names, said))
     if series:
-        found, remedy = "names of its columns are days or months", ""
+        found = "names of its columns are days or months"
     else:
         times = [field.name for field in rows.schema if pa.types.is_temporal(field.type)]
         series = [name for name in rows.column_names if name not in times]
@@ -86,14 +86,10 @@ def check_long(rows: pa.Table, said: FileFormat, where: str) -> None:
         if any(_is_constant(rows[name]) for name in series):
             return
         found = f"each {times[0]!r} occurs once, and the other columns hold numbers"
-        remedy = (
-            " If the columns belong to one series instead, name the column of its id with --text, or add one, such as "
-            "series_id."
-        )
     listed = ", ".join(series[:_LISTED]) + (", ..." if len(series) > _LISTED else "")
     raise SourceError(
-        f"{where} seems to be a wide table: {found} ({listed}). A table needs a row for each series and time, which "
-        f"--wide makes.{remedy}"
+        f"{where} seems to be a wide table: {found} ({listed}). A history needs a row for each series and time. Say "
+        "--wide to make one of each. If the columns are no series, such as weather for all series, say --long."
     )
 
 

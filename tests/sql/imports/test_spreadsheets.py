@@ -398,6 +398,15 @@ def test_a_long_table_is_not_taken_for_a_wide_one(load, text):
     assert load(text)[0].rows == 2
 
 
+def test_a_table_of_one_row_for_each_time_is_loaded_if_the_user_says_that_it_is_not_wide(load):
+    weather = "hour,temperature,wind\n2026-01-01 00:00,5.5,1\n2026-01-01 01:00,6,2\n"
+    with pytest.raises(SourceError, match=r"weather for all series, say --long\."):
+        load(weather)
+    found, rows = load(weather, wide=False)
+    assert rows == [("2026-01-01 00:00", 5.5, 1), ("2026-01-01 01:00", 6.0, 2)]
+    assert list(found.columns) == ["hour", "temperature", "wind"]
+
+
 def test_a_long_table_is_not_made_long_again(load):
     with pytest.raises(SourceError, match="is no wide table"):
         load("timestamp,value,shop\n2026-01-01,5,a\n2026-01-02,6,b\n", wide=True)
