@@ -11,7 +11,7 @@ import click
 
 from flows.commands.answer import Answer, AnsweringGroup, answers, table
 from flows.commands.models import ledger_to_change
-from tasks.counted import counted
+from models.counted import counted
 
 if TYPE_CHECKING:
     from tasks.night.ledger import Ledger

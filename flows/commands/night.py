@@ -7,7 +7,7 @@ from typing import Any, Literal
 import click
 
 from flows.commands.answer import Answer, answers, moment_option, table
-from tasks.counted import counted
+from models.counted import counted
 
 JOB = click.argument("job")
 Train = Literal["auto", "scratch", "warm", "never"]

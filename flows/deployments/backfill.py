@@ -8,7 +8,7 @@ from prefect.states import Completed
 from flows.deployments.dispatch import dispatch
 from flows.deployments.form import Every, First, JobName, Last, Train, Workers, with_form
 from flows.night.backfill import Span, backfill_nights
-from tasks.counted import counted
+from models.counted import counted
 
 
 @with_form

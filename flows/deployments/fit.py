@@ -8,7 +8,7 @@ from prefect import flow
 from prefect.states import Completed
 from pydantic import Field
 
-from tasks.counted import counted
+from models.counted import counted
 from tasks.training.gpu_pool import train_handed_over
 
 Folder = Annotated[str, Field(description="Folder that a night shares with this run. Only a night can name one.")]

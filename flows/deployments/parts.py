@@ -24,7 +24,7 @@ from flows.deployments.nightly import run_in_flow, run_name
 from flows.job.job import load_job
 from flows.night.request import NightRequest
 from flows.night.summary import NightSummary
-from tasks.counted import counted
+from models.counted import counted
 from tasks.prefect_ui import label_run
 
 

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
+from models.counted import counted
 from sql.output.write import RunEnd
-from tasks.counted import counted
 
 _SHOWN = ("mase", "wape", "smape", "mae", "rmse")
 

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from models.counted import counted
 from models.lifecycle.e_values import NO_EVIDENCE, EValues
 from models.lifecycle.paired_sums import PairedSums
 from models.settings.training import PromotionSettings
@@ -99,10 +100,12 @@ def decide_in_shadow(
         against: From `objections`.
         settings: How much evidence is enough, and how many nights a challenger has.
     """
-    described = f"{total.describe()} over {evidence.nights} nights in its shadow, e-value {evidence.e_value:.3g}"
+    described = (
+        f"{total.describe()} over {counted(evidence.nights, 'night')} in its shadow, e-value {evidence.e_value:.3g}"
+    )
     decision = _decided(described, evidence, against, settings)
     if decision.action == "wait" and evidence.nights >= settings.nights:
-        return PromotionDecision("retire", f"{described}: not enough within {settings.nights} nights")
+        return PromotionDecision("retire", f"{described}: not enough within {counted(settings.nights, 'night')}")
     return decision
 
 

@@ -150,14 +150,14 @@ def _by_need(
         if not tried:
             return TrainingDecision("scratch", f"forecasts are degraded under {version}")
         if anew >= settings.again_after_days:
-            again = f"{anew:.0f} days after the last training from scratch, again_after_days is"
+            again = f"{_in_days(anew)} after the last training from scratch, again_after_days is"
             return TrainingDecision(
                 "scratch", f"forecasts are still degraded under {version}, {again} {settings.again_after_days:g}"
             )
-        note = f"; forecasts are degraded, and a network was trained from scratch {anew:.0f} days ago"
+        note = f"; forecasts are degraded, and a network was trained from scratch {_in_days(anew)} ago"
     limit = settings.retrain_after_days
     if age >= limit and anew >= limit and not need.trainings.in_shadow:
-        return TrainingDecision("scratch", f"{version} is {age:.0f} days old, retrain_after_days is {limit:g}{note}")
+        return TrainingDecision("scratch", f"{version} is {_in_days(age)} old, retrain_after_days is {limit:g}{note}")
     return _continue_or_load(champion, cutoff, need, settings, note)
 
 
@@ -171,9 +171,14 @@ def _continue_or_load(
     if many_unknown and continued >= limit:
         return TrainingDecision("warm", f"{version} does not know {need.unknown_share:.0%} of the series{note}")
     if age >= limit and continued >= limit:
-        return TrainingDecision("warm", f"{version} is {age:.0f} days old, warm_after_days is {limit:g}{note}")
+        return TrainingDecision("warm", f"{version} is {_in_days(age)} old, warm_after_days is {limit:g}{note}")
     known = "and was continued recently" if age >= limit or many_unknown else "and knows the series"
-    return TrainingDecision("load", f"{version} is {age:.0f} days old {known}{note}")
+    return TrainingDecision("load", f"{version} is {_in_days(age)} old {known}{note}")
+
+
+def _in_days(days: float) -> str:
+    number = f"{days:.0f}"
+    return f"{number} day{'' if number == '1' else 's'}"
 
 
 def _days_since(moment: datetime | None, cutoff: datetime) -> float:

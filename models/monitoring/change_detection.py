@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from models.arrays import BoolArray, FloatArray, IntArray
+from models.counted import counted
 from models.monitoring.reference import Reference, learn_reference
 from models.monitoring.window_scan import LENGTHS, WIDE, window_means
 from models.settings.monitoring import MonitorSettings
@@ -136,10 +137,11 @@ def judge(nights: Nights, settings: MonitorSettings, sensitivity: Sensitivity, r
     chosen = reference_sample(nights)
     out_of_sample = int(np.count_nonzero(chosen >= nights.in_sample))
     if len(chosen) < settings.reference_nights:
-        return _not_evaluated(f"{len(chosen)} nights to compare with, {settings.reference_nights} needed")
+        return _not_evaluated(f"{counted(len(chosen), 'night')} to compare with, {settings.reference_nights} needed")
     if out_of_sample < MIN_OUT_OF_SAMPLE:
         return _not_evaluated(
-            f"{out_of_sample} nights to compare with that the model had not learnt from, {MIN_OUT_OF_SAMPLE} needed"
+            f"{counted(out_of_sample, 'night')} to compare with that the model had not learnt from, "
+            f"{MIN_OUT_OF_SAMPLE} needed"
         )
     reference = learn_reference(values[chosen], nights.weekday[chosen], out_of_sample, max(sensitivity), rate)
     excess = reference.excess(values[live:], nights.weekday[live:])

@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from models.arrays import FloatArray, IntArray
+from models.counted import counted
 from models.monitoring.change_detection import (
     Nights,
     Sensitivity,
@@ -206,9 +207,8 @@ def measure_effect(signal: str, effect: float) -> str:
     if signal == "bias":
         return f"{abs(effect):.2f} seasonal errors"
     if signal in ("coverage", "input"):
-        count = round(abs(effect) * (100 if signal == "coverage" else 1))
-        noun = "percentage point" if signal == "coverage" else "step"
-        return f"{count} {noun}{'' if count == 1 else 's'}"
+        scale, noun = (100, "percentage point") if signal == "coverage" else (1, "step")
+        return counted(round(scale * abs(effect)), noun)
     return f"{100 * abs(effect):.0f} %"
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from keras import ops
 
 from models.arrays import Float32Array
+from models.counted import counted
 from models.errors import TrainingFailed
 from models.network.features import Arrays
 from models.network.windows import Tensor
@@ -104,7 +105,7 @@ class _Course:
         report.champion_validation_loss = lowest if self.warm else None
         champion, best_step = best, 0
         waited = done = 0
-        report.stopped = f"all {self.steps} steps were made"
+        report.stopped = f"all {counted(self.steps, 'step')} were made"
         averaged = None
         while done < self.steps:
             size = min(ROUND, self.steps - done)
@@ -129,7 +130,7 @@ class _Course:
                 report.stopped = f"the time limit of {self.training.time_limit:g} s"
                 break
             if waited >= self.training.patience:
-                report.stopped = f"{waited} validation{'' if waited == 1 else 's'} without improvement"
+                report.stopped = f"{counted(waited, 'validation')} without improvement"
                 break
         self.network.set_weights(best)
         report.steps = done
@@ -227,7 +228,7 @@ class _Course:
             done += size
             self.report.steps += size
         if done:
-            self.report.stopped += f", then {done} more steps with the newest windows"
+            self.report.stopped += f", then {counted(done, 'more step')} with the newest windows"
 
     def _note_progress(self, done: int, loss: float, validation: float) -> None:
         seconds = self._elapsed()

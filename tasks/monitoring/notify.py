@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from tasks.counted import counted
+from models.counted import counted
 from tasks.monitoring.deliver import Target, deliver, targets_of
 from tasks.night.ledger import Row
 from tasks.night.night import Night

@@ -22,8 +22,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
+from models.counted import counted
 from sql.output.quantile_columns import is_quantile_column, quantile_level
-from tasks.counted import counted
 from tasks.step import logger
 
 FILE = "part-0.parquet"

@@ -9,8 +9,8 @@ from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Any
 
+from models.counted import counted
 from models.evaluation.backtest import NAIVE, NETWORK, BacktestResult
-from tasks.counted import counted
 from tasks.report import backtest_plots, plots
 from tasks.report.accuracy import COVERAGE, METRICS, is_share, label_of
 from tasks.report.screen import cell, images, measure, place_of

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from tasks.counted import counted
+from models.counted import counted
 from tasks.report.accuracy import COVERAGE
 from tasks.report.record import Row
 

@@ -40,7 +40,7 @@ def decide(policy: Any = "auto", facts: ChampionFacts | None = None, **changes: 
 
 
 def test_a_young_champion_that_knows_the_series_is_loaded() -> None:
-    assert decide(facts=champion(1)) == ("load", "v1 is 1 days old and knows the series")
+    assert decide(facts=champion(1)) == ("load", "v1 is 1 day old and knows the series")
 
 
 @pytest.mark.parametrize(
