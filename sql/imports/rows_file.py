@@ -21,8 +21,8 @@ _HEADER = (
 
 
 def is_csv(path: Path) -> bool:
-    """Whether the name of a file says that it is CSV."""
-    return path.suffix.lower() == ".csv"
+    """Whether the name of a file says that it is CSV, or the same with tabs."""
+    return path.suffix.lower() in (".csv", ".tsv", ".txt")
 
 
 class FileRows(NamedTuple):
@@ -38,17 +38,17 @@ def read_rows(path: Path, said: FileFormat) -> FileRows:
     """All rows of a file.
 
     Args:
-        path: `.csv` with a header, in which an empty field is NULL; or `.parquet`, which may be a folder of parts.
+        path: `.csv`, `.tsv` or `.txt` with a header, in which an empty field is NULL; or `.parquet`, which may be a
+            folder of parts.
         said: What the user says about the file.
 
     Raises:
         SourceError: where the file does not exist, cannot be read, has no rows, names a column twice, or its parts
             hold a column in types without a common one.
     """
-    kinds = {".csv": ("CSV", _read_csv), ".parquet": ("Parquet", _read_parquet)}
-    if path.suffix.lower() not in kinds:
-        raise SourceError(f"{path} is neither .csv nor .parquet. Convert it to one of them.")
-    kind, read = kinds[path.suffix.lower()]
+    if not is_csv(path) and path.suffix.lower() != ".parquet":
+        raise SourceError(f"{path} is neither .csv nor .parquet (nor .tsv or .txt). Convert it to one of them.")
+    kind, read = ("CSV", _read_csv) if is_csv(path) else ("Parquet", _read_parquet)
     remedy = _HEADER if kind == "CSV" else "Write the file again, or give a CSV file."
     if kind == "CSV" or not path.is_dir():
         _check_readable(path, remedy)

@@ -89,7 +89,7 @@ def check_long(rows: pa.Table, said: FileFormat, where: str) -> None:
     listed = ", ".join(series[:_LISTED]) + (", ..." if len(series) > _LISTED else "")
     raise SourceError(
         f"{where} seems to be a wide table: {found} ({listed}). A history needs a row for each series and time. Say "
-        "--wide to make one of each. If the columns are no series, such as weather for all series, say --long."
+        "--wide to make one of each. If the columns are no series, such as ids, or weather for all series, say --long."
     )
 
 

@@ -128,13 +128,23 @@ def test_import_says_which_columns_it_found_and_which_a_job_will_miss(tmp_path):
 
 def test_import_says_which_numbers_stay_text_and_takes_the_word_of_the_user(tmp_path):
     file = tmp_path / "rows.csv"
-    file.write_text("shop,sold,units\n1,2024-01-01 00:00,NA\n2,2024-01-02 00:00,3\n3,2024-01-03 00:00,4\n")
+    file.write_text("shop,sold,units\n1,2024-01-01 00:00,NA\n2,2024-01-01 00:00,3\n3,2024-01-01 00:00,4\n")
     arguments = ["import", str(file), "--to", f"sqlite:///{tmp_path}/s.db", "--table"]
     result = CliRunner().invoke(main, [*arguments, "t"])
     assert "'units' stays text, so that 'NA' and the like stay as they are. Say --number units" in result.stdout
     given = ["--text", "shop", "--number", "units", "--json"]
     answer = json.loads(CliRunner().invoke(main, [*arguments, "u", *given]).stdout)
     assert (answer["kinds"], answer["notes"]) == ({"shop": "text", "sold": "time", "units": "number"}, [])
+    file.write_text("day,units,price\n2024-01-01,1,5\n2024-01-02,2,6\n")
+    for way, kinds in (("--wide", ["series_id", "timestamp", "value"]), ("--long", ["day", "units", "price"])):
+        answer = json.loads(CliRunner().invoke(main, [*arguments, way.strip("-"), way, "--json"]).stdout)
+        assert answer["columns"] == kinds
+    file.write_text("shop\tsold\tunits\n1\t01/02/2024\t1,234\n")
+    given = ["--delimiter", "tab", "--decimal", ",", "--date-format", "%d/%m/%Y", "--json"]
+    answer = json.loads(CliRunner().invoke(main, [*arguments, "w", *given]).stdout)
+    assert answer["written"] == {
+        "encoding": "UTF-8", "delimiter": "\t", "decimal": ",", "date_format": {"sold": "%d/%m/%Y"}
+    }  # fmt: skip
     wrong = CliRunner().invoke(main, [*arguments, "v", "--text", "shops"])
     assert wrong.exit_code == 2
     assert "has no column 'shops'. It has ['shop', 'sold', 'units']" in wrong.stderr

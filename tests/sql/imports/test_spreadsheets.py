@@ -229,6 +229,13 @@ def test_a_delimiter_that_is_not_the_one_of_the_file_is_refused(load, text, said
         load(text, **said)
 
 
+@pytest.mark.parametrize("suffix", [".tsv", ".txt", ".TXT"])
+def test_a_file_with_tabs_may_say_so_in_its_name(sqlite_url, tmp_path, suffix):
+    (tmp_path / f"t{suffix}").write_text(history(TIMES, "\t"))
+    found = import_file(tmp_path / f"t{suffix}", resolve_url(sqlite_url), "t")
+    assert (found.rows, found.written["delimiter"]) == (2, "\t")
+
+
 def test_a_delimiter_of_the_user_is_taken(load):
     assert load("a:b:c\n1:x:3\n", delimiter=":")[1] == [(1, "x", 3)]
 
