@@ -138,7 +138,7 @@ def test_static_numbers_are_read_with_the_history(make_source):
         ({**PROMOTIONS, "series_id": "shop"}, r"names \['shop'\], but source.series_id names \['store', 'item'\]"),
         ({**WEATHER, "columns": "units"}, "'units' stands under both value and known_future_from.0"),
         ({**WEATHER, "columns": "value"}, "'value' cannot be a covariate"),
-        ({**WEATHER, "query": "SELECT 1"}, "either table or query"),
+        ({**WEATHER, "query": "SELECT 1"}, "give table or query, not both"),
         ({**WEATHER, "columns": []}, "at least 1 item"),
     ],
 )

@@ -361,8 +361,8 @@ def test_a_function_that_writes_is_refused_by_the_server(postgres_url):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({}, "give either table or query"),
-        ({"table": "t", "query": "SELECT 1"}, "give either table or query"),
+        ({}, "give table or query; there is neither"),
+        ({"table": "t", "query": "SELECT 1"}, "give table or query, not both"),
         ({"table": "t", "series_id": ["a", "a"]}, "names a column twice"),
         ({"table": "t", "known_future": ["value"]}, "stands under both value and known_future"),
         ({"table": "t", "value": "units", "static": ["value"]}, "has a meaning of its own"),
