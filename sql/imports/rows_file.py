@@ -83,7 +83,7 @@ def _read_csv(path: Path, said: FileFormat) -> FileRows:
 
 
 def _read_parquet(path: Path, said: FileFormat) -> FileRows:
-    rows, notes = parts_of(path, str(path)).to_table(), list[str]()
+    rows, notes = parts_of(path, str(path)).rows.to_table(), list[str]()
     if _INDEX in rows.column_names and counts_rows(rows[_INDEX]):
         rows = rows.drop_columns(_INDEX)
         notes.append(f"The column {_INDEX} only counts the rows; it is left out.")

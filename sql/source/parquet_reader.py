@@ -6,6 +6,7 @@ import os
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -39,9 +40,10 @@ def open_parquet(source: Source, url: sa.URL, bounds: Bounds) -> Iterator[Reader
         )
     place = _place(Path(str(url.database)), source.table, where)
     try:
-        rows = parts_of(place, where, {each.name for each in wanted_columns(source)})
+        rows, uniform = parts_of(place, where, {each.name for each in wanted_columns(source)})
         check_names(source, rows.schema.names, where)
-        condition = _condition(rows.schema, source, bounds)
+        # Arrow cannot compare a bound with the statistics of parts in several types.
+        condition = _condition(rows.schema, source, bounds) if source.timestamp in uniform else None
 
         def batches(wanted: Sequence[Wanted]) -> Iterator[pa.RecordBatch]:
             columns = {each.output: pc.field(each.name) for each in wanted}
@@ -56,7 +58,14 @@ def open_parquet(source: Source, url: sa.URL, bounds: Bounds) -> Iterator[Reader
         raise StorageError(f"Could not read {where}: {reason}. Write the file again, or remove it.") from error
 
 
-def parts_of(place: Path, where: str, names: Collection[str] | None = None) -> pyarrow.dataset.Dataset:
+class Parts(NamedTuple):
+    """The parts of a table as one dataset, and the columns that have the same type in all parts that have them."""
+
+    rows: pyarrow.dataset.Dataset
+    uniform: set[str]
+
+
+def parts_of(place: Path, where: str, names: Collection[str] | None = None) -> Parts:
     """All parts of a table as one dataset: each column of any part, in the common type of the parts that have it.
 
     Where a part lacks a column, it is null. Whole numbers beside decimals become decimals, booleans beside numbers 0
@@ -76,6 +85,7 @@ def parts_of(place: Path, where: str, names: Collection[str] | None = None) -> p
     place = Path(os.path.abspath(place))
     parts = pyarrow.dataset.dataset(place, format="parquet")
     found: dict[str, dict[pa.DataType, str]] = {}
+    given: dict[str, set[pa.DataType]] = {}
     keys: dict[str, pa.DataType] = {}
     for part in parts.get_fragments():
         inside = Path(part.path).relative_to(place) if place.is_dir() else Path(place.name)
@@ -84,6 +94,7 @@ def parts_of(place: Path, where: str, names: Collection[str] | None = None) -> p
             raise SourceError(f"{inside} of {where} names a column twice: {part.physical_schema.names}. Rename one.")
         for field in part.physical_schema:
             found.setdefault(field.name, {}).setdefault(_simple(field.type), str(inside))
+            given.setdefault(field.name, set()).add(field.type)
     # A key that the file repeats as a column is the key.
     kinds = {name: _common(list(each)) for name, each in found.items() if name not in keys}
     for name, common in kinds.items():
@@ -93,9 +104,11 @@ def parts_of(place: Path, where: str, names: Collection[str] | None = None) -> p
                 f"The files of {where} hold the column {name!r} in types without a common one: {listed}. "
                 "Write it in one type in all files."
             )
-    fields = {name: common or next(iter(found[name])) for name, common in kinds.items()} | keys
+    uniform = {name: next(iter(each)) for name, each in given.items() if len(each) == 1}
+    fields = {name: uniform.get(name) or common or next(iter(found[name])) for name, common in kinds.items()} | keys
     hive = pyarrow.dataset.partitioning(pa.schema(keys), flavor="hive") if keys else None
-    return pyarrow.dataset.dataset(place, pa.schema(fields), format="parquet", partitioning=hive)
+    rows = pyarrow.dataset.dataset(place, pa.schema(fields), format="parquet", partitioning=hive)
+    return Parts(rows, set(uniform) - set(keys))
 
 
 def _simple(kind: pa.DataType) -> pa.DataType:

@@ -254,6 +254,23 @@ def test_parts_of_different_types_are_read_in_the_common_one(write_part, column,
     assert sorted(found, key=lambda each: (each is None, each)) == expected
 
 
+@pytest.mark.parametrize("first", [pa.timestamp("us", "Europe/Madrid"), pa.timestamp("s", "UTC")])
+@pytest.mark.parametrize("second", [pa.timestamp("us", "Europe/Madrid"), pa.timestamp("ns", "UTC")])
+def test_bounds_hold_for_parts_of_one_row_and_of_several_units_and_zones(write_part, first, second):
+    write_part("1.parquet", timestamp=pa.array([UTC_2ND], first))
+    write_part("2.parquet", timestamp=pa.array([UTC_2ND], second), series_id=["b"])
+    source = write_part("3.parquet", timestamp=pa.array([datetime(2024, 1, 3, tzinfo=UTC)], second), series_id=["c"])
+    assert sorted(read_observations(source, until=UTC_2ND)["series_id"].to_pylist()) == ["a", "b"]
+    assert read_observations(source, since=datetime(2024, 1, 3, tzinfo=UTC))["series_id"].to_pylist() == ["c"]
+
+
+def test_bounds_hold_for_parts_with_days_and_times(write_part):
+    write_part("1.parquet", timestamp=pa.array([date(2024, 1, 2)]))
+    source = write_part("2.parquet", timestamp=pa.array([datetime(2024, 1, 3)]), series_id=["b"])
+    assert read_observations(source, until=UTC_2ND)["series_id"].to_pylist() == ["a"]
+    assert read_observations(source, since=datetime(2024, 1, 3, tzinfo=UTC))["series_id"].to_pylist() == ["b"]
+
+
 def test_a_column_that_only_some_parts_have_is_null_in_the_others(write_part):
     write_part("2023.parquet")
     source = write_part("2024.parquet", series_id=["b"], promotion=[1], region=["north"])
