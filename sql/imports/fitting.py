@@ -19,6 +19,7 @@ from sql.source import columns
 
 _EXAMPLES = 5
 _ANY_NUMBER = r"(?i)^\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*$"
+_PLAIN = r"^-?(0|[1-9]\d*)(\.\d*[1-9])?$"
 _NO_CODE = r"^-?(0|[1-9]\d*)(\.\d*)?([eE][+-]?\d+)?$"
 _TRUTHS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
 
@@ -159,6 +160,11 @@ def _fit_number(
         return _none(column)
     if pa.types.is_boolean(column.type):
         column = column.cast(pa.int64())
+    if isinstance(kind, sa.Integer) and pa.types.is_string(column.type) and not any_spelling:
+        # In a column of whole numbers, 1E3 is a code and not 1000.
+        code = pc.match_substring_regex(column, "[eE]")
+        if pc.any(code).as_py():
+            return Fit(column, pc.invert(code))
     if dialect == "sqlite":
         return _fit_sqlite(column, kind, any_spelling=any_spelling)
     if isinstance(kind, sa.Integer):
@@ -172,7 +178,14 @@ def _fit_number(
 
 
 def _fit_sqlite(column: pa.ChunkedArray, kind: sa.Integer | sa.Numeric[Any], *, any_spelling: bool) -> Fit:
-    """SQLite keeps each number as it is, except that a column of doubles makes doubles of whole numbers."""
+    """SQLite keeps each number as it is, except that a column of doubles makes doubles of whole numbers.
+
+    A type that SQLite does not know, such as STRING, is described as NUMERIC: it keeps text that is no number.
+    """
+    if pa.types.is_string(column.type) and type(kind) is sa.NUMERIC and kind.precision is None and not any_spelling:
+        is_number = pc.match_substring_regex(column, _ANY_NUMBER)
+        if pc.all(is_number).as_py() is False:
+            return Fit(column, pc.or_(pc.invert(is_number), pc.match_substring_regex(column, _PLAIN)))
     if pa.types.is_integer(column.type) and not isinstance(kind, sa.Float):
         return Fit(column)
     if pa.types.is_string(column.type) and not isinstance(kind, sa.Float):
