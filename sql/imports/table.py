@@ -236,8 +236,9 @@ def write_rows(rows: pa.Table, table: Table, *, empty_first: bool) -> None:
 
 def _bound_type(field: pa.Field, table: Table) -> sa.types.TypeEngine[Any]:
     kind = table.types.get(field.name) or _sql_type(field.type)
-    # SQLAlchemy would write text as a JSON string; it is JSON already.
-    return sa.types.NullType() if isinstance(kind, sa.JSON) else kind
+    # Text goes as it is to a column of another type: SQLAlchemy would write it as a JSON string, or want a number.
+    is_text = isinstance(kind, sa.String) and not isinstance(kind, sa.Enum)
+    return sa.types.NullType() if pa.types.is_string(field.type) and not is_text else kind
 
 
 def _cast(field: pa.Field, table: Table) -> str:
