@@ -12,6 +12,7 @@ from flows.job.moments import to_cutoff, to_moment
 from flows.night.parallel_nights import run_side_by_side
 from flows.night.request import NightRequest, RunNight
 from flows.night.summary import NightSummary
+from models.audit.scan import Present
 from models.calendar.cadence import missed_nights
 from models.calendar.grid import TimeGrid
 from models.lifecycle.retraining import Policy
@@ -76,17 +77,20 @@ def backfill_nights(
             "newest version trained by then, scratch trains one each night."
         )
     zone = loaded.job.forecast.zone
-    period = to_moment(span.first, zone), to_cutoff(span.last, zone, datetime.now(UTC))
+    now = datetime.now(UTC)
+    first, last = to_moment(span.first, zone), to_cutoff(span.last, zone, now)
     refuse_taken_name(loaded.job, loaded.places, loaded.path)
     with one_at_a_time(loaded.places, loaded.job.schedule.second_run):
         ledger = Ledger(loaded.places)
         done, origin = nights_done(ledger), published_origin(loaded.job, loaded.places, ledger)
         grid = loaded.job.on_grid_of(origin).forecast.grid
-        cutoffs, skipped = _cutoffs(grid, period, span.every, done)
+        # A night at a step that is not over would be the night of the newest one that is, once more.
+        newest = grid.instant(Present.at(now, grid, loaded.job.audit).usable)
+        cutoffs, skipped = _cutoffs(grid, (first, min(last, newest)), span.every, done)
         if not cutoffs and not skipped:
             raise JobError(
-                f"No step of {loaded.job.forecast.frequency} lies from {span.first} to {span.last}. Give a first "
-                "cutoff that is not after the last one."
+                f"No step of {loaded.job.forecast.frequency} that is over lies from {span.first} to {span.last}. Give "
+                "a first cutoff that is not after the last one."
             )
         if workers > 1:
             return Backfilled(run_side_by_side(loaded, cutoffs, policy, workers), skipped)

@@ -27,7 +27,6 @@ from tasks.forecasting.reconcile import require_method
 from tasks.monitoring.notify import check_targets
 from tasks.night.night import Night, Run
 from tasks.night.owner import NameTaken, refuse_taken_name
-from tasks.planning.published_grid import published_origin
 from tasks.prefect_ui import label_run
 from tasks.run.lock import one_at_a_time
 from tasks.run.run_log import announce_run, begin_run, end_run, note_failure
@@ -79,7 +78,6 @@ def _run_stages(
 ) -> NightSummary:
     """The stages of a night, one after the other."""
     clock = Stopwatch()
-    run = run.on_grid_of(published_origin(run.job, run.places, run.ledger))
     history = read_history(run, clock)
     night = run.on_grid_of(history.audit.origin).at(history.audit.cutoff)
     label_run(night.job.name, local_day(night.cutoff, night.job.forecast.zone))

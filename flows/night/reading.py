@@ -7,6 +7,7 @@ from flows.night.stopwatch import Stopwatch
 from models.errors import InputError
 from sql.errors import SourceError
 from tasks.night.night import Run
+from tasks.planning.published_grid import published_origin
 from tasks.planning.read_plan import ReadPlan, plan_reading
 from tasks.reading.audit import audit_input
 from tasks.reading.read_series import Extent, read_series
@@ -17,15 +18,17 @@ from tasks.step import inside_flow
 def read_history(run: Run, clock: Stopwatch) -> History:
     """The newest rows where the night will only load its model, else all."""
     with clock("read"):
-        plan = plan_reading(run)
+        # The data show the grid only where all rows are read.
+        on_grid = run.on_grid_of(published_origin(run.job, run.places, run.ledger))
+        plan = plan_reading(on_grid)
     if plan is None:
         return read_whole_history(run, clock)
     try:
-        history = _read(run, plan, clock)
+        history = _read(on_grid, plan, clock)
     except (InputError, SourceError):
         # The message names the true cause only if all rows were read.
         return read_whole_history(run, clock)
-    return history if plan.covers(history.audit.cutoff, run.grid) else read_whole_history(run, clock)
+    return history if plan.covers(history.audit.cutoff, on_grid.grid) else read_whole_history(run, clock)
 
 
 def read_whole_history(run: Run, clock: Stopwatch) -> History:

@@ -140,7 +140,7 @@ def build_panel(
         observed = int(counts.sum())
         panel = window.with_old_values(panel)
         origin = panel.offsets[1:] - 1 - end
-    late = late_steps(grid, newest, None if asked is None else end, now)
+    late = late_steps(newest, None if asked is None else end, present.newest_over)
     stale = late > stale_after(grid, findings.policies)
     if stale:
         _report_stale(grid, newest, late, findings)

@@ -24,7 +24,7 @@ def find_origin(rows: RowBatches, grid: TimeGrid, findings: Findings) -> str | N
     """
     origin = origin_of_timestamps(grid, _timestamps(rows))
     if origin is not None:
-        examples = [str(each)[:16] for batch in _timestamps(rows) for each in batch[:EXAMPLES]][:EXAMPLES]
+        examples = [str(each)[:16] for each in next(_timestamps(rows))[:EXAMPLES]]
         action = f"the grid has {origin} as one of its steps"
         findings.add(
             f"timestamps on another grid of {grid.frequency}", rows.num_rows, examples, action, "forecast.origin"

@@ -25,11 +25,13 @@ class Present(NamedTuple):
 
     Attributes:
         step: Grid position of the step in which it lies.
+        newest_over: Grid position of the newest step that is over.
         usable: Grid position of the newest step whose values a night may see: one that is over, unless the job says
             otherwise.
     """
 
     step: int
+    newest_over: int
     usable: int
 
     @classmethod
@@ -37,7 +39,7 @@ class Present(NamedTuple):
         """The present on a grid."""
         step = int(grid.containing(pd.DatetimeIndex([now]))[0][0])
         over = grid.newest_over(now, weekends=policies.off_grid == "floor")
-        return cls(step, step if policies.unfinished == "keep" else over)
+        return cls(step, over, step if policies.unfinished == "keep" else over)
 
 
 @dataclass

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from math import ceil, floor
 
 from models.calendar.grid import TimeGrid
@@ -13,22 +12,19 @@ STALE_DAYS = 3
 DEAD_DAYS = 56
 
 
-def late_steps(grid: TimeGrid, newest: int, cutoff: int | None, now: datetime) -> int:
+def late_steps(newest: int, cutoff: int | None, newest_over: int) -> int:
     """Whole steps without a value of any series.
 
     Args:
-        grid: The time grid.
         newest: Grid position of the newest value.
         cutoff: Grid position of the cutoff that the user asked for, up to which values are expected. None where the
-            user named none: values are then expected up to the last step that has ended before `now`.
-        now: The present moment.
+            user named none: values are then expected up to `newest_over`.
+        newest_over: Grid position of the newest step that is over.
 
-    >>> late_steps(TimeGrid("D"), 0, 4, datetime(2024, 1, 1))
+    >>> late_steps(0, None, 4)
     4
     """
-    if cutoff is None:
-        cutoff = grid.newest_over(now)
-    return max(0, cutoff - newest)
+    return max(0, (newest_over if cutoff is None else cutoff) - newest)
 
 
 def stale_after(grid: TimeGrid, audit: AuditSettings) -> int:

@@ -51,13 +51,14 @@ def origin_of_night(grid: TimeGrid, cutoff: datetime, first: datetime) -> str | 
         first: The first time that it forecasts, with a zone.
 
     Returns:
-        A step in local time; None where the grid is right as it is, or the night was on a grid of another frequency.
+        A step in local time; None where the grid is right as it is, or the night was on a grid of another frequency
+        or time zone.
     """
     night = pd.DatetimeIndex([cutoff, first])
     if grid.to_index(night)[1].all():
         return None
     phase = int(phases(grid.rule, grid.times(night[:1]))[0])
-    if phase < 0:
+    if phase < 0 or (phase - grid.rule.phase) % grid.rule.base:
         return None
     origin = grid.first_step_at(phase)
     index, on_grid = replace(grid, origin=origin).to_index(night)

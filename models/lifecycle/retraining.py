@@ -85,6 +85,8 @@ def built_for(
     )
     if forecast.holidays:
         shape["holidays"] = forecast.holidays
+    if forecast.week_label != "last_day":
+        shape["week_label"] = forecast.week_label
     shape |= covariates
     return shape | {f"network.{key}": value for key, value in network.model_dump(mode="json").items()}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from typing import Any, Literal, Self
 from zoneinfo import ZoneInfo
@@ -15,6 +16,8 @@ from models.calendar.zones import zone_names
 from models.settings.base import PositiveInt, QuantileLevel, Settings
 
 MissingFuture = Literal["mean", "last", "zero", "fallback", "error"]
+
+_OFFSET = re.compile(r"T.*(Z|[+-]\d\d:?\d*)$| .*(Z|[+-]\d\d:?\d*)$")
 
 # Values are float32, whose range ends a little above.
 LARGEST = 3.4e38
@@ -78,7 +81,10 @@ class ForecastSettings(Settings):
     @field_validator("origin", mode="before")
     @classmethod
     def _written_origin(cls, origin: Any) -> Any:
-        return origin.isoformat() if isinstance(origin, date) else origin
+        written = origin.isoformat() if isinstance(origin, date) else origin
+        if isinstance(written, str) and _OFFSET.search(written):
+            raise ValueError(f"origin {written!r} has an offset from UTC; write it in local time, without one")
+        return written
 
     @field_validator("holidays", mode="before")
     @classmethod

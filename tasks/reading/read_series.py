@@ -58,7 +58,7 @@ def read_series(job: Job, base: Path, extent: Extent, scratch: Path, expected_ro
     """
     source, grid, cutoff = job.source, job.forecast.grid, extent.cutoff
     steps_ahead = job.forecast.horizon if source.known_future else 0
-    until = None if cutoff is None else grid.past_repeat(last_moment(grid, cutoff, steps_ahead))
+    until = None if cutoff is None else _bound(grid, cutoff, steps_ahead)
     known_at = None if extent.now is None else moment_of_knowledge(source, grid, cutoff, extent.now)
     file, show = scratch / "observations.arrow", show_progress("reading")
 
@@ -72,10 +72,19 @@ def read_series(job: Job, base: Path, extent: Extent, scratch: Path, expected_ro
         if cutoff is not None:
             _refuse_early(job, base, cutoff)
         raise
-    ahead = None if cutoff is None else grid.past_repeat(last_moment(grid, cutoff, job.forecast.horizon))
+    ahead = None if cutoff is None else _bound(grid, cutoff, job.forecast.horizon)
     save_known_future(job, base, file, ahead, known_at)
     show(1.0, f"{describe_source(source, base)} is read")
     return file
+
+
+def _bound(grid: TimeGrid, cutoff: datetime, steps_ahead: int) -> datetime:
+    """The last moment that may be read for a night with a cutoff, which sees some steps ahead.
+
+    The grid may turn out to have other steps, of the same length, when the rows are there.
+    """
+    spare = steps_ahead > 0 and grid.rule.size > grid.rule.base
+    return grid.past_repeat(max(cutoff, last_moment(grid, cutoff, steps_ahead + spare)))
 
 
 def moment_of_knowledge(source: Source, grid: TimeGrid, cutoff: datetime | None, now: datetime) -> datetime | None:

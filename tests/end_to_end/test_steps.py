@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
-from flows.job.job import load_job
+from flows.job.job import JobError, load_job
+from flows.night.backfill import Span, backfill_nights
 from flows.night.backtest import backtest_job
 from flows.night.night import run_here
 from flows.night.request import NightRequest
@@ -62,3 +63,16 @@ def test_fortnights_keep_the_grid_of_the_data_from_night_to_night(make_job):
     assert all(each % pd.Timedelta("14D") == pd.Timedelta(0) for each in ahead)
     assert not read(job, "score").empty
     assert backtest_job(job, 2).cutoffs[-1].date() == fridays[77].date()
+
+
+def test_a_backfill_up_to_today_runs_no_night_twice(make_job):
+    today = pd.Timestamp.now("UTC").normalize().tz_localize(None)
+    days = pd.date_range(today - pd.Timedelta("60D"), today)
+    frame = pd.DataFrame({"series_id": "a", "day": days, "value": 10.0 + days.day_of_week, "region": "x"})
+    job, week_ago = make_job(frame, network=NETWORK), str(days[-4].date())
+    ran = backfill_nights(job, Span(week_ago, str(today.date())), run_here)
+    assert [night.cutoff.date() for night in ran.nights] == list(days[-4:-1].date)
+    again = backfill_nights(job, Span(week_ago, str(today.date())), run_here)
+    assert (again.nights, again.skipped) == ([], 3)
+    with pytest.raises(JobError, match="No step of D that is over lies from"):
+        backfill_nights(job, Span(str(today.date()), str(today.date())), run_here)

@@ -16,5 +16,5 @@ def test_the_example_raises_no_alert_about_a_source_that_ended_with_it():
     job = load_job(EXAMPLE).job
     grid = job.forecast.grid
     [newest] = np.ravel(grid.to_index(np.array([LAST_DAY], "M8[us]"))[0]).tolist()
-    late = late_steps(grid, newest, None, datetime(2060, 1, 1, tzinfo=UTC))
+    late = late_steps(newest, None, grid.newest_over(datetime(2060, 1, 1, tzinfo=UTC)))
     assert 12_000 < late < stale_after(grid, job.audit)

@@ -154,6 +154,8 @@ def test_a_day_may_begin_at_six_in_the_morning_where_the_job_says_so():
 
 def test_an_origin_may_be_a_date_of_yaml():
     assert ForecastSettings(frequency="2W-FRI", horizon=1, origin=date(2024, 1, 12)).grid.origin == "2024-01-12"
+    with pytest.raises(ValueError, match="has an offset from UTC; write it in local time"):
+        ForecastSettings(frequency="8h", horizon=1, origin="2024-01-12T06:00:00+02:00")
     with pytest.raises(ValueError, match="week_label is for weeks"):
         ForecastSettings(frequency="D", horizon=1, week_label="first_day")
 

@@ -170,4 +170,9 @@ def test_the_data_move_a_grid_by_whole_days_or_hours_only() -> None:
 def test_a_night_on_a_grid_of_another_frequency_says_nothing_of_this_one() -> None:
     cutoff = datetime(2024, 2, 10, 23, tzinfo=UTC)
     assert origin_of_night(TimeGrid("D"), cutoff, datetime(2024, 2, 11, tzinfo=UTC)) is None
-    assert origin_of_night(TimeGrid("D"), cutoff, datetime(2024, 2, 11, 23, tzinfo=UTC)) == "1970-01-01T23:00:00"
+    assert origin_of_night(TimeGrid("D"), cutoff, datetime(2024, 2, 11, 23, tzinfo=UTC)) is None
+
+
+def test_a_night_in_another_time_zone_says_nothing_of_where_days_begin() -> None:
+    cutoff, first = datetime(2024, 5, 10, tzinfo=UTC), datetime(2024, 5, 11, tzinfo=UTC)
+    assert origin_of_night(TimeGrid("D", "Europe/Madrid"), cutoff, first) is None
