@@ -145,9 +145,10 @@ def _described(problem: Any) -> str:
 
 
 def _found(problem: Any, where: str, message: str) -> str:
-    written = f"{problem['input']!r:.80}"
-    # A URL may hold a secret.
-    is_secret = "url" in where or where.startswith("notify.")
+    whole = repr(problem["input"])
+    written = whole[:80]
+    # A URL may hold a secret, under whatever key somebody writes it.
+    is_secret = "url" in where or where.partition(".")[0] == "notify" or "://" in whole
     is_repeated = isinstance(problem["input"], str | list) and written in message
     return "" if isinstance(problem["input"], dict) or is_secret or is_repeated else f" (found {written})"
 

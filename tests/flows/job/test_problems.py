@@ -139,6 +139,24 @@ def test_no_problem_repeats_a_target_because_it_may_hold_a_secret(key):
     assert "'key'" not in problem
 
 
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        "output: postgresql://me:secret@host/db",
+        "output: [postgresql://me:secret@host/db]",
+        "notify: https://hooks.slack.com/secret",
+        "notify: secret",
+        "source: postgresql://me:secret@host/db",
+        "source: {url: 'sqlite://', table: t, known_future_from: postgresql://me:secret@host/db}",
+        f"training: {'x' * 80}://me:secret@host",
+    ],
+)
+def test_no_problem_repeats_a_url_or_target_written_under_the_wrong_key(mistake):
+    [problem] = told(yaml.safe_dump(yaml.safe_load(GOOD) | yaml.safe_load(mistake)))
+    assert "secret" not in problem
+    assert "(found" not in problem
+
+
 @pytest.mark.parametrize("part", [name for name, field in Job.model_fields.items() if name not in ("name", "replaces")])
 def test_a_part_that_is_no_mapping_is_named_beside_another_mistake(part):
     [first, second] = told(yaml.safe_dump({**yaml.safe_load(GOOD), "name": "Bad Name", part: 5}))
