@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -59,22 +60,23 @@ def resolve_url(url: str, base: Path | None = None) -> sa.URL:
 def _absolute_path(resolved: sa.URL, url: str, base: Path) -> str:
     """The path of a file or folder that a URL names."""
     backend, database = resolved.get_backend_name(), resolved.database
+    shown = _without_password(url)
     ending = {"sqlite": ".db", "duckdb": ".duckdb"}.get(backend, "")
     if resolved.host:
         path = "/".join(part for part in (resolved.host, database) if part)
         raise SourceError(
-            f"The database URL {url!r} has two slashes where it needs three. Write {backend}:///{path} (relative) or "
+            f"The database URL {shown!r} has two slashes where it needs three. Write {backend}:///{path} (relative) or "
             f"{backend}:////folder/name{ending} (absolute)."
         )
     if not database or database == ":memory:" or database.startswith("file:"):
         raise SourceError(
-            f"The database URL {url!r} names no {_IN_FILES[backend]}. Write {backend}:///name{ending} (relative) "
+            f"The database URL {shown!r} names no {_IN_FILES[backend]}. Write {backend}:///name{ending} (relative) "
             f"or {backend}:////folder/name{ending} (absolute)."
         )
     if _WINDOWS_PATH.match(database):
         raise SourceError(
-            f"The database URL {url!r} names a path of Windows, but nights run on Linux or macOS. Write the path as it "
-            f"is there, with slashes: {backend}:////folder/name{ending}."
+            f"The database URL {shown!r} names a path of Windows, but nights run on Linux or macOS. Write the path as "
+            f"it is there, with slashes: {backend}:////folder/name{ending}."
         )
     return os.path.abspath(base / Path(database).expanduser())
 
@@ -123,7 +125,7 @@ class _PortError(ValueError):
 
 
 def _normalized(url: str, value: Callable[[re.Match[str]], str]) -> str:
-    """A URL as SQLAlchemy reads it: scheme in full, variables of hosts and ports filled in, several hosts as options.
+    """A URL as SQLAlchemy reads it: scheme in full, hosts and ports filled in, several hosts or sockets as options.
 
     >>> _normalized("postgres://me@a:5432,b/d?sslmode=require", lambda variable: "")
     'postgresql://me@/d?host=a%2Cb&port=5432%2C&sslmode=require'
@@ -134,7 +136,12 @@ def _normalized(url: str, value: Callable[[re.Match[str]], str]) -> str:
     scheme = parts["scheme"].lower()
     if scheme.partition("+")[0] == "postgres":
         scheme = f"postgresql{scheme.removeprefix('postgres')}"
-    hosts, rest = _VARIABLE.sub(value, parts["hosts"]), parts["rest"]
+
+    def host_value(match: re.Match[str]) -> str:
+        filled = value(match)
+        return f"[{filled}]" if _is_ipv6(filled) and match.string[match.start() - 1 : match.start()] != "[" else filled
+
+    hosts, rest = _VARIABLE.sub(host_value, parts["hosts"]), parts["rest"]
     found = [_HOST.fullmatch(host) for host in hosts.split(",")]
     for host in found:
         if host is None:
@@ -144,13 +151,24 @@ def _normalized(url: str, value: Callable[[re.Match[str]], str]) -> str:
     several = [host for host in found if host is not None]
     # A port may be empty.
     hosts = ",".join(f"{host['host']}:{host['port']}" if host["port"] else host["host"] for host in several)
-    if len(several) > 1 and scheme.partition("+")[0] == "postgresql":
+    # A folder of sockets would end the host at its first slash.
+    as_options = len(several) > 1 or hosts.startswith("/")
+    if as_options and scheme.partition("+")[0] == "postgresql":
         path, _, query = rest.partition("?")
         options = {"host": ",".join(host["host"].strip("[]") for host in several)}
         if any(host["port"] for host in several):
             options["port"] = ",".join(host["port"] or "" for host in several)
         hosts, rest = "", f"{path}?{urlencode(options)}{'&' if query else ''}{query}"
     return f"{scheme}://{parts['user']}{hosts}{rest}"
+
+
+def _is_ipv6(host: str) -> bool:
+    """Whether a host is an address of IPv6 without brackets, whose colons would look like that of a port."""
+    try:
+        IPv6Address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def holds_password(url: str) -> bool:

@@ -73,6 +73,34 @@ def test_several_hosts_are_written_as_libpq_has_them(monkeypatch, url):
     assert resolved.query.get("sslmode") == ("require" if "sslmode" in url else None)
 
 
+@pytest.mark.parametrize(
+    ("url", "host", "port"),
+    [
+        ("postgresql://me@${PGHOST}/db", "/var/run/postgresql", None),
+        ("postgres://me:${SECRET}@${PGHOST}:5433/db?sslmode=disable", "/var/run/postgresql", "5433"),
+        ("postgresql://${PGHOST}/db", "/var/run/postgresql", None),
+        ("postgresql://me@h,${PGHOST}/db", "h,/var/run/postgresql", None),
+    ],
+)
+def test_a_folder_of_sockets_from_the_environment_becomes_an_option(monkeypatch, url, host, port):
+    monkeypatch.setenv("PGHOST", "/var/run/postgresql")
+    monkeypatch.setenv("SECRET", "a:b@c/d")
+    resolved = resolve_url(url)
+    assert (resolved.host, resolved.database) == (None, "db")
+    assert (resolved.query.get("host"), resolved.query.get("port")) == (host, port)
+    assert resolved.username == ("me" if "me" in url else None)
+    assert resolved.password == ("a:b@c/d" if "SECRET" in url else None)
+
+
+@pytest.mark.parametrize("address", ["::1", "fe80::1%eth0", "2001:db8::7"])
+@pytest.mark.parametrize(("host", "port"), [("${PGHOST}", None), ("${PGHOST}:5433", 5433), ("[${PGHOST}]:5433", 5433)])
+def test_an_address_of_ipv6_from_the_environment_needs_no_brackets(monkeypatch, address, host, port):
+    monkeypatch.setenv("PGHOST", address)
+    for backend in ("postgresql", "mysql+pymysql"):
+        url = resolve_url(f"{backend}://me@{host}/db")
+        assert (url.host, url.port, url.database) == (address, port, "db")
+
+
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgres+psycopg", "PostgreSQL"])
 def test_every_name_of_postgresql_is_understood(scheme):
     assert resolve_url(f"{scheme}://u@h/d").render_as_string() == "postgresql+psycopg://u@h/d"
@@ -103,6 +131,9 @@ PASSWORDS_IN_ODD_PLACES = [
     "jdbc:postgresql://u:hunter2@h/d",
     "postgresql:/u:hunter2@h",
     "host=h dbname=d password=hunter2",
+    "sqlite://u:hunter2@h/x.db",
+    "sqlite://u:hunter2@/",
+    "duckdb://u:hunter2@/C:/x.duckdb",
 ]
 
 
