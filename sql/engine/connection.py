@@ -22,7 +22,7 @@ from sqlalchemy import exc, pool
 
 from sql.engine import postgresql
 from sql.engine.sqlite import read_only_uri
-from sql.engine.url import SOURCES_ONLY, describe, hide_secrets, resolve_url
+from sql.engine.url import IN_FILES, SOURCES_ONLY, describe, hide_secrets, resolve_url
 from sql.errors import NotPermitted, SourceError, StorageError, Unreachable
 
 __all__ = [
@@ -39,9 +39,12 @@ POSTGRESQL_SETUP = (
 )
 """How to install the drivers of PostgreSQL, as the end of a sentence."""
 
+READABLE = "Check that this user may read the file, and may enter its folder."
+"""What to do where the operating system does not let a file be read."""
+
 _REMEDIES = {
     "database is locked": "Another process is writing to it. Try again later.",
-    "unable to open database file": "Check that this user may read the file, and may enter its folder.",
+    "unable to open database file": READABLE,
     "file is not a database": "Name another file in the URL, or move this file away.",
 }
 
@@ -52,7 +55,10 @@ _OTHER_DRIVERS = {
 
 # Insufficient privilege; and a transaction that can only read, as on a standby. Other databases say it in words only.
 _DENIED_STATES = ("42501", "25006")
-_DENIED = re.compile(r"(permission|access|command) denied|readonly database|insufficient privilege", re.IGNORECASE)
+# A database says of what permission is denied. The operating system, which is asked for a file or a socket, does not.
+_DENIED = re.compile(
+    r"permission denied:? \w|(access|command) denied|readonly database|insufficient privilege", re.IGNORECASE
+)
 
 
 @lru_cache(maxsize=32)
@@ -100,8 +106,12 @@ def connect_source(url: sa.URL) -> sa.Engine:
 
 
 def check_file(url: sa.URL, kind: str = "SQLite") -> None:
-    """Raise SourceError where the file of a database does not exist."""
-    if not Path(str(url.database)).is_file():
+    """Raise SourceError where the file of a database does not exist, NotPermitted where its folder is closed."""
+    try:
+        exists = Path(str(url.database)).is_file()
+    except PermissionError as error:
+        raise storage_error(url, "read from", error) from error
+    if not exists:
         raise SourceError(
             f"There is no {kind} file {url.database}. Check the URL of the source: a relative path starts from the "
             "folder of the job file. `nightcast import` creates a database from a CSV or Parquet file."
@@ -247,17 +257,23 @@ def storage_error(url: sa.URL, doing: str, error: Exception) -> StorageError:
     cause = getattr(error, "orig", None) or error
     reason = hide_secrets(" ".join(str(cause).split()).rstrip(".? "), url)
     message = f"Could not {doing} the database {describe(url)}: {reason}."
-    if is_denied(error):
+    if is_denied(error, url):
         remedy = "Grant this right to the user of the URL, or name another user."
         if url.get_backend_name() == "sqlite":
             remedy = "Make the file and its folder writable, or end the program that was writing to it."
         return NotPermitted(f"{message} {remedy}")
+    if url.get_backend_name() in IN_FILES and "Permission denied" in reason:
+        return NotPermitted(f"{message} {READABLE}")
     remedies = (remedy for cause, remedy in _REMEDIES.items() if cause in reason)
     remedy = next(remedies, "Check that it runs, that this machine can reach it, and that the user may do this.")
     return StorageError(f"{message} {remedy}")
 
 
-def is_denied(error: Exception) -> bool:
+def is_denied(error: Exception, url: sa.URL) -> bool:
     """Whether an error of a driver says that the user lacks a right, or that the database can only be read."""
     cause = getattr(error, "orig", None) or error
-    return getattr(cause, "sqlstate", None) in _DENIED_STATES or _DENIED.search(str(cause)) is not None
+    state = getattr(cause, "sqlstate", None)
+    # MySQL has a state too, but the same one for a lack of rights as for a syntax error.
+    if state and url.get_backend_name() == "postgresql":
+        return state in _DENIED_STATES
+    return _DENIED.search(str(cause)) is not None

@@ -27,7 +27,9 @@ _BLANKS = " \t\r\n\ufeff"
 SOURCES_ONLY = ("duckdb", "parquet")
 """Backends that can be a source but not an output: they have readers of their own, without SQLAlchemy."""
 
-_IN_FILES = {"sqlite": "SQLite file", "duckdb": "DuckDB file", "parquet": "folder of Parquet files"}
+IN_FILES = {"sqlite": "SQLite file", "duckdb": "DuckDB file", "parquet": "folder of Parquet files"}
+"""Backends that are files, each with what its URL names."""
+
 _SECRET_KEY = re.compile(r"pass|secret|token", re.IGNORECASE)
 
 
@@ -52,7 +54,7 @@ def resolve_url(url: str, base: Path | None = None) -> sa.URL:
     backend = resolved.get_backend_name()
     if backend == "postgresql" and "+" not in resolved.drivername:
         resolved = resolved.set(drivername="postgresql+psycopg")
-    if backend in _IN_FILES:
+    if backend in IN_FILES:
         resolved = resolved.set(database=_absolute_path(resolved, url, base or Path()))
     return resolved
 
@@ -70,7 +72,7 @@ def _absolute_path(resolved: sa.URL, url: str, base: Path) -> str:
         )
     if not database or database == ":memory:" or database.startswith("file:"):
         raise SourceError(
-            f"The database URL {shown!r} names no {_IN_FILES[backend]}. Write {backend}:///name{ending} (relative) "
+            f"The database URL {shown!r} names no {IN_FILES[backend]}. Write {backend}:///name{ending} (relative) "
             f"or {backend}:////folder/name{ending} (absolute)."
         )
     if _WINDOWS_PATH.match(database):

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset
 import sqlalchemy as sa
 
-from sql.engine.connection import describe
+from sql.engine.connection import describe, storage_error
 from sql.errors import SourceError, StorageError
 from sql.source.reader import BATCH_ROWS, Bounds, Reader, Wanted, moment_for, wanted_columns
 from sql.source.resolve import check_names, describe_relation, no_table
@@ -30,7 +30,7 @@ def open_parquet(source: Source, url: sa.URL, bounds: Bounds) -> Iterator[Reader
     Raises:
         SourceError: where the folder, the table or a column is missing, the parts hold a column in types without a
             common one, or the job asks for a query.
-        StorageError: where a file cannot be read.
+        StorageError: where a file cannot be read; NotPermitted where the operating system does not let it be.
     """
     where = f"{describe_relation(source)} in {describe(url)}"
     if source.table is None:
@@ -38,8 +38,8 @@ def open_parquet(source: Source, url: sa.URL, bounds: Bounds) -> Iterator[Reader
             f"{describe(url)} holds Parquet files, which cannot answer a query. Name one of them in source.table, or "
             "query them with DuckDB: create a view of the files in a DuckDB file, and read that."
         )
-    place = _place(Path(str(url.database)), source.table, where)
     try:
+        place = _place(Path(str(url.database)), source.table, where)
         rows, uniform = parts_of(place, where, {each.name for each in wanted_columns(source)})
         check_names(source, rows.schema.names, where)
         # Arrow cannot compare a bound with the statistics of parts in several types.
@@ -53,6 +53,8 @@ def open_parquet(source: Source, url: sa.URL, bounds: Bounds) -> Iterator[Reader
                 yield pa.record_batch(plain, [each.output for each in wanted])
 
         yield Reader(where, batches)
+    except PermissionError as error:
+        raise storage_error(url, f"read {describe_relation(source)} from", error) from error
     except (OSError, pa.ArrowException) as error:
         reason = " ".join(str(error).split()).rstrip(". ")
         raise StorageError(f"Could not read {where}: {reason}. Write the file again, or remove it.") from error

@@ -166,7 +166,7 @@ def check_columns(engine: sa.Engine, source: Source, origin: str, where: str) ->
         else:
             _columns_of(engine, ", ".join(quoted(name, engine.dialect) for name in names), origin)
     except exc.DBAPIError as error:
-        if not error.connection_invalidated and not is_denied(error):
+        if not error.connection_invalidated and not is_denied(error, engine.url):
             _refuse_columns(engine, source, origin, where)
             if source.query is not None or isinstance(error, exc.ProgrammingError):
                 verb, remedy = ("run", "query") if source.query is not None else ("read", "columns of the source")

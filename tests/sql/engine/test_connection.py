@@ -14,9 +14,10 @@ from sql.engine.connection import (
     describe,
     ping,
     resolve_url,
+    storage_error,
     transaction,
 )
-from sql.errors import SourceError, StorageError, Unreachable
+from sql.errors import NotPermitted, SourceError, StorageError, Unreachable
 
 
 def test_a_database_that_is_there_answers(engine):
@@ -102,3 +103,25 @@ def test_other_databases_have_no_adbc_connection():
     url = resolve_url("mysql+pymysql://host/d")
     assert adbc_connection(url) is None
     assert adbc_source_connection(url) is None
+
+
+def test_postgresql_says_by_its_state_whether_a_right_is_missing(postgres_url):
+    raising = "DO $$ BEGIN RAISE EXCEPTION 'access denied to {0}' USING ERRCODE = '{0}'; END $$"
+    for state, denied in (("P0001", False), ("42501", True)):
+        with pytest.raises(StorageError) as error, transaction(connect(resolve_url(postgres_url))) as connection:
+            connection.exec_driver_sql(raising.format(state))
+        assert isinstance(error.value, NotPermitted) is denied
+
+
+@pytest.mark.parametrize(
+    ("reason", "denied"),
+    [
+        ("(1142, \"SELECT command denied to user 'me'@'h' for table 't'\")", True),
+        ("permission denied for table t", True),
+        ("Permission denied: user [me] does not have [SELECT] privilege", True),
+        ("Can't connect to local server through socket '/run/s' ([Errno 13] Permission denied)", False),
+    ],
+)
+def test_other_databases_say_in_words_of_what_permission_is_denied(reason, denied):
+    error = storage_error(resolve_url("mysql+pymysql://me@h/d"), "read", ValueError(reason))
+    assert isinstance(error, NotPermitted) is denied

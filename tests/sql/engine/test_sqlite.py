@@ -1,4 +1,4 @@
-"""SQLite files in folders that nobody may write to, as on a read-only mount."""
+"""SQLite files in folders that nobody may write to, as on a read-only mount; and files that this user may not read."""
 
 import ctypes
 import shutil
@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import duckdb
 import pytest
 
-from sql.errors import StorageError
+from sql.engine.connection import adbc_source_connection, connect_source, ping, resolve_url, storage_errors
+from sql.errors import NotPermitted, StorageError
 from sql.source import database_reader
 from sql.source.read import Source, read_observations
 
@@ -146,3 +148,31 @@ def test_changes_that_must_be_rolled_back_are_told_so(folder):
     folder.chmod(0o555)
     with pytest.raises(StorageError, match=r"readonly database\. Make the file and its folder writable"):
         values(folder / "sales.db")
+
+
+@pytest.mark.parametrize("closed", ["file", "folder"])
+@pytest.mark.parametrize("backend", ["sqlite", "duckdb", "parquet"])
+def test_a_file_that_the_operating_system_keeps_closed_needs_no_right_of_a_database(folder, backend, closed):
+    file = folder / {"sqlite": "x.db", "duckdb": "x.duckdb", "parquet": "sales"}[backend]
+    if backend == "parquet":
+        file.mkdir()
+    else:
+        duckdb.connect(str(file)).close() if backend == "duckdb" else file.touch()
+    (file if closed == "file" else folder).chmod(0)
+    source = Source(url=f"{backend}:///{folder if backend == 'parquet' else file}", table="sales")
+    with under_permissions(), pytest.raises(StorageError) as error:
+        read_observations(source)
+    assert str(error.value).endswith(" Check that this user may read the file, and may enter its folder.")
+
+
+def test_a_folder_of_sockets_that_is_closed_needs_no_right_of_the_database(folder):
+    folder.chmod(0)
+    url = resolve_url(f"postgresql://me@/db?host={folder}")
+    with under_permissions():
+        for reach in (lambda: ping(connect_source(url)), lambda: adbc_source_connection(url)):
+            with (
+                pytest.raises(StorageError, match=r"Permission denied.* Check that it runs, that this") as error,
+                storage_errors(url, "reach"),
+            ):
+                reach()
+            assert not isinstance(error.value, NotPermitted)
