@@ -64,33 +64,37 @@ def import_file(path: Path, url: sa.URL, table: str, mode: Mode = "create", said
     """
     said, where = said or FileFormat(), str(path)
     try:
-        found = find_table(url, table) if mode == "append" else None
+        found = find_table(url, table) if mode != "create" and _is_there(url) else None
         if found is not None:
             _check_mode(found, mode)
         read = read_file(path, said, [] if found is None else found.text_columns)
         rows, notes = read.rows, read.notes
-        if found is None:
+        if found is None or found.columns is None:
             # A file that is wrong in itself should not make a database.
             rows, notes = typed(read, where)
-            found = find_table(url, table)
-            _check_mode(found, mode)
-        if found.columns is None:
             if said.wide is None:
                 check_long(rows, said, where)
-        else:
+        if found is None:
+            found = find_table(url, table)
+            _check_mode(found, mode)
+        if found.columns is not None:
             rows, notes = _fitted(read.rows, read.said, found, mode), read.notes
         write_rows(rows, found, empty_first=mode == "replace")
     finally:
-        if url.get_backend_name() == "sqlite":
+        if url.get_backend_name() == "sqlite" and _is_there(url):
             _leave_one_file(str(url.database))
     notes = [*notes, *(_without(rows, name) for name in ("series_id", "timestamp") if name in rows.column_names)]
     kinds = {field.name: _kind(field.type, found.types.get(field.name)) for field in rows.schema}
     return Imported(rows.num_rows, kinds, [note for note in notes if note], read.written)
 
 
+def _is_there(url: sa.URL) -> bool:
+    return url.get_backend_name() != "sqlite" or Path(str(url.database)).exists()
+
+
 def _without(rows: pa.Table, name: str) -> str:
     n = rows[name].null_count
-    return (n and f"{n} of {rows.num_rows} rows have no {name!r}, which a job refuses.") or ""
+    return f"{n} of {rows.num_rows} rows have no {name!r}, which a job refuses." if n else ""
 
 
 def _check_mode(table: Table, mode: Mode) -> None:

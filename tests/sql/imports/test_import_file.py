@@ -205,6 +205,15 @@ def test_a_sqlite_database_is_left_as_one_file_without_a_write_ahead_log(sqlite_
         assert [each.name for each in tmp_path.iterdir() if each.name.startswith("test.db")] == ["test.db"]
 
 
+@pytest.mark.parametrize("mode", ["create", "append", "replace"])
+@pytest.mark.parametrize("text", ["a,a\n1,2\n", "day,a,b\n2024-01-01,1,2\n2024-01-02,3,4\n", "timestamp,a\nsoon,1\n"])
+def test_a_bad_file_makes_no_sqlite_database(sqlite_url, tmp_path, mode, text):
+    (tmp_path / "bad.csv").write_text(text)
+    with pytest.raises(SourceError):
+        import_file(tmp_path / "bad.csv", resolve_url(sqlite_url), "t", mode)
+    assert not (tmp_path / "test.db").exists()
+
+
 def test_a_sqlite_database_that_another_process_has_open_is_loaded_all_the_same(sqlite_url, csv):
     import_file(csv, resolve_url(sqlite_url), "t")
     with connect(resolve_url(sqlite_url)).connect() as other:

@@ -200,12 +200,15 @@ def test_a_column_of_numbers_and_na_is_text_and_the_note_says_the_remedy_that_wo
     assert load(text, numbers=("Umsatz",))[1] == [("A", 1.5), ("B", None)]
 
 
-def test_a_file_is_appended_as_spreadsheets_write_it(load, database_url, tmp_path):
-    load(history(TIMES))
+@pytest.mark.parametrize("mode", ["append", "replace"])
+def test_a_file_goes_into_a_table_as_spreadsheets_write_it_and_text_stays_as_it_is(load, database_url, tmp_path, mode):
+    load(history(TIMES).replace("value", "value;class").replace("5\n", "5;x\n"))
     file = tmp_path / "more.csv"
-    file.write_text("value;timestamp;series_id\n3,5;03.02.2026 18:30;1,50\n")
-    found = import_file(file, resolve_url(database_url), "t", "append")
-    assert found.columns == {"value": "number", "timestamp": "time", "series_id": "text"}
+    file.write_text("value;timestamp;series_id;class\n3,5;03.02.2026 18:30;1,50;2,50\n")
+    found = import_file(file, resolve_url(database_url), "t", mode)
+    assert found.columns == {"value": "number", "timestamp": "time", "series_id": "text", "class": "text"}
+    classes = read_observations(Source(url=database_url, table="t", static=["class"]))["class"].to_pylist()
+    assert sorted(set(classes)) == (["2,50", "x"] if mode == "append" else ["2,50"])
     rows = read_observations(Source(url=database_url, table="t")).sort_by("timestamp").to_pylist()
     assert (rows[-1]["series_id"], rows[-1]["value"]) == ("1,50", 3.5)
     assert rows[-1]["timestamp"] == datetime(2026, 2, 3, 18, 30)
