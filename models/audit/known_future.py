@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -24,6 +25,8 @@ ACTIONS = {
     "zero": "treated as 0",
     "fallback": "these series are forecast by the fallback",
 }
+# Such times are read as null, so that no message can show them.
+_EXTREME = "infinite or outside the years 1678 to 2261"
 
 
 def spread_known(table: pa.Table, panel: Panel, findings: Findings) -> tuple[Float32Array, tuple[str, ...]]:
@@ -90,7 +93,7 @@ def _placed(
     index, on_grid = positions(moments, again, grid, in_utc=bool(times.type.tz))
     off = int(len(on_grid) - on_grid.sum())
     kind = f"rows with {', '.join(names)}"
-    examples = [str(moment) for moment in moments[~on_grid][:EXAMPLES]]
+    examples = [_EXTREME if np.isnat(moment) else str(moment) for moment in pd.unique(moments[~on_grid])[:EXAMPLES]]
     if 2 * off > len(on_grid):
         raise InputError(
             f"{off} of {len(on_grid)} {kind} lie off the grid of frequency {grid.frequency!r} in {grid.time_zone}: "

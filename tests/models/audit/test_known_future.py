@@ -31,7 +31,9 @@ def history() -> pa.Table:
     )
 
 
-def table(days: Sequence[int | datetime], ids: list[str] | None = None, **columns: list[float | None]) -> pa.Table:
+def table(
+    days: Sequence[int | datetime | None], ids: list[str] | None = None, **columns: list[float | None]
+) -> pa.Table:
     moments = [datetime(2024, 1, day) if isinstance(day, int) else day for day in days]
     numbers = {name: pa.array(values, pa.float64()) for name, values in columns.items()}
     named = {} if ids is None else {"series_id": pa.array(ids, pa.string()).dictionary_encode()}
@@ -89,6 +91,15 @@ def test_a_few_rows_off_the_grid_are_left_out_and_many_are_an_error():
     assert findings["rows with warmth off the grid"].count == 1
     with pytest.raises(InputError, match="1 of 1 rows with warmth lie off the grid of frequency 'D'"):
         build(table([noon], warmth=[7]))
+
+
+def test_rows_at_extreme_times_are_left_out_and_named_as_such():
+    extreme = "infinite or outside the years 1678 to 2261"
+    _, findings = build(table([None, datetime(2024, 1, 4, 12), None, 1, 2, 4, 5], warmth=[7, 7, 7, 1, 2, 3, 4]))
+    found = findings["rows with warmth off the grid"]
+    assert (found.count, found.examples) == (3, (extreme, "2024-01-04T12:00:00.000000"))
+    with pytest.raises(InputError, match=rf"2 of 3 rows .* in UTC: \['{extreme}'\]"):
+        build(table([None, None, 4], warmth=[7, 7, 1]))
 
 
 def test_an_hour_that_comes_twice_has_two_values_in_the_order_of_the_table():
