@@ -404,8 +404,8 @@ def test_the_table_of_errors_has_the_seasonal_naive_beside_each(night):
     [
         ("loss", 0.31, "31 %"),
         ("instability", 1.66, "166 %"),
-        ("bias", 1.66, "1.66 seasonal errors"),
-        ("bias", -0.4, "0.40 seasonal errors"),
+        ("bias", 1.66, "1.66 seasonal errors higher"),
+        ("bias", -0.4, "0.40 seasonal errors lower"),
         ("coverage", 0.26, "26 percentage points"),
         ("input", 3.0, "3 steps"),
         ("input", 1.0, "1 step"),
