@@ -84,9 +84,11 @@ def rollback(job: str) -> Answer:
 def ledger_to_change(job: str) -> Ledger:
     """The ledger of a job that owns its name, so that a copied job file changes nothing of another job."""
     from flows.job.job import load_job
+    from tasks.night.ledger import Ledger
     from tasks.night.owner import refuse_taken_name
 
-    ledger, loaded = _ledger(job), load_job(job)
+    loaded = load_job(job)
+    ledger = Ledger.opened(loaded.places)
     refuse_taken_name(loaded.job, loaded.places, loaded.path)
     return ledger
 
