@@ -118,9 +118,10 @@ class Source(BaseModel):
         meanings = {"timestamp": [self.timestamp], "value": [self.value]}
         meanings |= {key: getattr(self, key) for key in COVARIATES}
         meanings |= {f"known_future_from.{i}": other.columns for i, other in enumerate(self.known_future_from)}
+        for meaning, columns in {"series_id": self.series_id, **meanings}.items():
+            if len({*columns}) < len(columns):
+                raise ValueError(f"{meaning} names a column twice: {columns}. Name each column once")
         seen: dict[str, str] = dict.fromkeys(self.series_id, "series_id")
-        if len(seen) < len(self.series_id):
-            raise ValueError(f"series_id names a column twice: {self.series_id}. Name each column once")
         for meaning, columns in meanings.items():
             for column in columns:
                 # A part of the id may also be a category: for sales by store and item, the store.

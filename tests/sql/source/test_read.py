@@ -363,7 +363,9 @@ def test_a_function_that_writes_is_refused_by_the_server(postgres_url):
     [
         ({}, "give table or query; there is neither"),
         ({"table": "t", "query": "SELECT 1"}, "give table or query, not both"),
-        ({"table": "t", "series_id": ["a", "a"]}, "names a column twice"),
+        ({"table": "t", "series_id": ["a", "a"]}, "series_id names a column twice"),
+        ({"table": "t", "static": ["a", "b", "a"]}, r"static names a column twice: \['a', 'b', 'a'\]"),
+        ({"table": "t", "known_future": ["a", "a"]}, "known_future names a column twice"),
         ({"table": "t", "known_future": ["value"]}, "stands under both value and known_future"),
         ({"table": "t", "value": "units", "static": ["value"]}, "has a meaning of its own"),
         ({"table": "t", "colour": "blue"}, "Extra inputs are not permitted"),
