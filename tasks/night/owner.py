@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -121,14 +121,19 @@ def claim_name(job: Job, places: Places, file: Path, now: datetime) -> str:
 
 
 def keep_name(job: Job, places: Places, file: Path, now: datetime) -> None:
-    """Note the present file and source of a job at the end of its run: a run that fails changes nothing.
+    """Note the file and source of a job at the end of its run: a run that fails changes nothing.
+
+    `claim_name` has judged at the beginning. Files that somebody edits or deletes during the run change nothing: its
+    forecasts are published.
 
     Raises:
-        NameTaken, SourceError, StorageError: as `refuse_taken_name`.
+        SourceError, StorageError: as `refuse_taken_name`.
     """
-    before, mine, is_replaced = _settle(job, places, file)
+    mine, before = Owner.of(job.source, file, places.output.url), owner_of(places.engine(), job.name)
     if before is None or mine != _owner(before):
-        since = now if before is None or is_replaced else before["since"]
+        since = now
+        if before is not None and (before["file"] == mine.file or not _says_it_replaces(job, file, before["file"])):
+            since = before["since"]
         keep_owner(places.engine(), {"job": job.name, "since": since, **asdict(mine)})
 
 
@@ -140,7 +145,7 @@ def _settle(job: Job, places: Places, file: Path) -> tuple[dict[str, Any] | None
     owner = _owner(before)
     if not _is_another(owner, mine, job.name):
         return before, mine, False
-    if job.replaces is not None and fnmatchcase(owner.file, os.path.abspath(file.parent / job.replaces)):
+    if _says_it_replaces(job, file, owner.file):
         return before, mine, True
     where = "" if owner.machine == mine.machine else f" on {owner.machine}"
     raise NameTaken(
@@ -148,6 +153,15 @@ def _settle(job: Job, places: Places, file: Path) -> tuple[dict[str, Any] | None
         f"and this is {mine}: it would replace the rows of that job, and take its champion. Give this job another "
         f"name. If it takes the place of that job, write `replaces: {owner.file}` into this file."
     )
+
+
+def _says_it_replaces(job: Job, file: Path, other: str) -> bool:
+    """Whether the job file says that it takes the place of another one."""
+    if job.replaces is None:
+        return False
+    # Only `*` is special: a path may hold `[`, which a file name pattern takes for a set of characters.
+    parts = os.path.abspath(file.parent / job.replaces).split("*")
+    return re.fullmatch(".*".join(map(re.escape, parts)), other, re.DOTALL) is not None
 
 
 def _owner(row: dict[str, Any]) -> Owner:

@@ -248,6 +248,21 @@ def test_a_file_that_says_what_it_replaces_takes_the_name_and_the_first_one_is_r
         use_name(first)
 
 
+def test_a_replaced_file_may_have_any_character_in_its_path_and_only_a_star_stands_for_others(write_job, use_name):
+    first = write_job("jobs [old]?/sales.yaml", source={"url": "sqlite:////data/history.db"})
+    use_name(first)
+    other = {"url": "sqlite:////data/returns.db"}
+    for pattern in ("../jobs [old]?/s?les.yaml", "../jobs [old]?/[s]ales.yaml", "../jobs [old]*/sales"):
+        with pytest.raises(NameTaken):
+            use_name(write_job("new/sales.yaml", source=other, replaces=pattern))
+    assert "which this file replaces" in use_name(
+        write_job("new/sales.yaml", source=other, replaces="../jobs [old]?/sa*.yaml")
+    )
+    named = write_job("new/returns.yaml", source={"table": "returns"}, replaces=str(first))
+    with pytest.raises(NameTaken):
+        use_name(named)
+
+
 def test_another_file_than_the_replaced_one_gives_no_name(write_job, use_name):
     use_name(write_job())
     with pytest.raises(NameTaken):
@@ -261,6 +276,23 @@ def test_a_run_that_fails_after_its_beginning_changes_no_owner(write_job, use_na
     renamed = load_job(first.rename(first.with_name("daily.yaml")))
     claim_name(renamed.job, renamed.places, renamed.path, LATER)
     assert owner() == before
+
+
+@pytest.mark.parametrize("text", [None, "name: other", "name: sales\nforecast: {}"])
+def test_a_run_whose_job_file_is_edited_or_removed_meanwhile_notes_its_owner(write_job, use_name, owner, text):
+    source = {"url": "sqlite:////data/history.db"}
+    first = write_job("releases/1/sales.yaml", source=source)
+    use_name(first, FIRST)
+    file = first.parents[1] / "2/sales.yaml"
+    shutil.copytree(first.parent, file.parent)
+    copy = load_job(file)
+    claim_name(copy.job, copy.places, copy.path, LATER)
+    if text is None:
+        file.unlink()
+    else:
+        file.write_text(text, encoding="utf-8")
+    keep_name(copy.job, copy.places, copy.path, LATER)
+    assert (owner()["file"], owner()["since"]) == (str(file), FIRST)
 
 
 def test_a_refusal_makes_no_database_and_no_table(write_job, database_url, tmp_path):
