@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sql.errors import SourceError
-from sql.imports.column_kinds import as_meant
+from sql.imports.column_kinds import as_meant, times_of
 from sql.imports.file_format import FileFormat, Meaning
 from sql.source import columns
 
@@ -46,7 +46,7 @@ def _typed(column: pa.ChunkedArray, meaning: Meaning | None, name: str, where: s
             column = column.cast(pa.string())
         return columns.numbers(column, name, where)
     if meaning == "time" and not pa.types.is_date(kind):
-        return columns.instants(column, name, where)
+        return times_of(column, name, where)
     return _plain(column, name, where)
 
 

@@ -65,7 +65,25 @@ def as_meant(column: pa.ChunkedArray, meaning: Meaning, name: str, where: str) -
     """
     if meaning == "text":
         return column
-    return (columns.numbers if meaning == "number" else columns.instants)(without_missing(column), name, where)
+    return (columns.numbers if meaning == "number" else times_of)(without_missing(column), name, where)
+
+
+def times_of(column: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArray:
+    """As `instants`, which leaves out the times that no calendar of a job has; a table must not lose them.
+
+    Raises:
+        SourceError: as `instants`, and where a time is outside the years 1678 to 2261.
+    """
+    times = columns.instants(column, name, where)
+    lost = pc.and_(pc.is_valid(column), pc.is_null(times))
+    if n := pc.sum(lost).as_py():
+        example = column.filter(lost)[0].cast(pa.string()).as_py()
+        raise SourceError(
+            f"The column {name!r} of {where} holds times outside the years 1678 to 2261 ({n} "
+            f"{'row' if n == 1 else 'rows'}), such as {example}. Correct them, or load the column as text "
+            f"(--text {name})."
+        )
+    return times
 
 
 def without_missing(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -87,7 +105,7 @@ def _guessed(column: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArray:
         if _all(present, _DAY):
             return column.cast(pa.date32())
         if _all(present, _TIME):
-            return columns.instants(column, name, where)
+            return times_of(column, name, where)
     except (pa.ArrowInvalid, SourceError):
         # Such as 20 digits, 2024-02-31, or times with and without an offset.
         return column

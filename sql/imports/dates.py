@@ -25,7 +25,6 @@ _CLOCKS = ("", "%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p", "%
 # SQL Server writes seven digits, and nobody needs the seventh.
 _ZEROS = r"(:\d\d\.\d{6})(0+)(Z|[+-]\d\d.*|\s*)$"
 _NAMES = ("%Y-%m-%d", "%d.%m.%Y", "%Y/%m/%d", "%Y-%m", "%m.%Y", "%m/%Y", "%Y/%m", "%b %Y", "%b-%Y", "%b %y", "%b-%y")
-_ORDERS = ("%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y")
 _EXAMPLES = 5
 
 

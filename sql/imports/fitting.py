@@ -13,9 +13,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from sql.errors import SourceError
-from sql.imports.column_kinds import as_meant, without_missing
+from sql.imports.column_kinds import as_meant, times_of, without_missing
 from sql.imports.file_format import FileFormat, Meaning
-from sql.source import columns
 
 _EXAMPLES = 5
 _ANY_NUMBER = r"(?i)^\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*$"
@@ -86,7 +85,7 @@ def _fit(
             column = times if dialect == "sqlite" else column
         return _fit_text(column, kind, dialect)
     if isinstance(kind, sa.Boolean):
-        return _fit_boolean(column, dialect)
+        return _fit_boolean(column)
     if isinstance(kind, sa.Date | sa.DateTime):
         return _fit_time(column, kind, dialect, name)
     if isinstance(kind, sa.Time) and pa.types.is_string(column.type):
@@ -115,11 +114,11 @@ def _fit_text(column: pa.ChunkedArray, kind: sa.String, dialect: str) -> Fit:
     return Fit(texts, pc.less_equal(pc.utf8_length(counted), kind.length))
 
 
-def _fit_boolean(column: pa.ChunkedArray, dialect: str) -> Fit:
+def _fit_boolean(column: pa.ChunkedArray) -> Fit:
     if pa.types.is_boolean(column.type):
         return Fit(column)
     found = _mapped(column, lambda each: _TRUTHS.get(str(each).strip().lower()), pa.bool_())
-    return Fit(found, pc.is_valid(found) if not column.null_count else _kept(column, found))
+    return Fit(found, _kept(column, found))
 
 
 def _kept(before: pa.ChunkedArray, after: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -132,7 +131,7 @@ def _fit_time(column: pa.ChunkedArray, kind: sa.Date | sa.DateTime, dialect: str
         return Fit(column if isinstance(kind, sa.Date) else column.cast(pa.timestamp("us")))
     if not (pa.types.is_string(column.type) or pa.types.is_timestamp(column.type)):
         return _none(column)
-    times = columns.instants(column, name, "the file")
+    times = times_of(column, name, "the file")
     if isinstance(kind, sa.Date):
         if times.type.tz:
             return Fit(times) if dialect == "sqlite" else _none(times)

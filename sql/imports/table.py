@@ -126,7 +126,12 @@ def check_columns(names: Sequence[str], table: Table, *, all_of_them: bool) -> N
             f"The {table.where} lacks the columns {unknown}. It has {sorted(table.types)}. Rename the columns of the "
             "file, add these to the table, or drop the table and load the file with --mode create."
         )
-    lacking = [column["name"] for column in table.columns or [] if column["name"] not in names and not _filled(column)]
+    keys = sum(bool(column.get("primary_key")) for column in table.columns or [])
+    lacking = [
+        column["name"]
+        for column in table.columns or []
+        if column["name"] not in names and not _filled(column, is_only_key=keys == 1)
+    ]
     if all_of_them and lacking:
         raise SourceError(
             f"The file lacks the columns {lacking} of the {table.where}, so its rows cannot replace those there. Add "
@@ -134,8 +139,11 @@ def check_columns(names: Sequence[str], table: Table, *, all_of_them: bool) -> N
         )
 
 
-def _filled(column: Any) -> bool:
-    return bool(column.get("default") or column.get("computed") or column.get("identity") or column.get("primary_key"))
+def _filled(column: Any, *, is_only_key: bool) -> bool:
+    """Whether the database fills in a column that an INSERT leaves out."""
+    # SQLite numbers the rows of a single key of type INTEGER, and of no other one.
+    numbered = is_only_key and column.get("primary_key") and isinstance(column["type"], sa.Integer)
+    return bool(column.get("default") or column.get("computed") or column.get("identity") or numbered)
 
 
 def check_dependents(table: Table) -> None:
@@ -223,6 +231,8 @@ def write_rows(rows: pa.Table, table: Table, *, empty_first: bool) -> None:
                     cursor.execute(
                         f"INSERT INTO {table.quoted} ({names}) SELECT {values} FROM pg_temp.{_STAGING_TABLE}"
                     )
+                    # A pooler gives the session, with its temporary tables, to whoever comes next.
+                    cursor.execute(f"DROP TABLE pg_temp.{_STAGING_TABLE}")
                 connection.commit()
             return
     with transaction(engine) as plain:

@@ -46,11 +46,23 @@ def as_long(rows: pa.Table, said: FileFormat, where: str) -> pa.Table:
     for name, labels in made.items():
         if name != "value":
             long[name] = pa.chunked_array([pa.repeat(pa.scalar(label), n) for label in labels], pa.string())
-    columns = [rows[name] if pa.types.is_string(rows[name].type) else rows[name].cast(pa.float64()) for name in values]
+    columns = [_numbers_or_text(rows[name], name, where) for name in values]
     if len({column.type for column in columns}) > 1:
         raise SourceError(f"{where} is no wide table: some of its columns hold text, others numbers. Leave out --wide.")
     long["value"] = pa.chunked_array([chunk for column in columns for chunk in column.chunks], columns[0].type)
     return pa.table({name: long[name] for name in sorted(long, key=_order)})
+
+
+def _numbers_or_text(column: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArray:
+    if pa.types.is_string(column.type):
+        return column
+    try:
+        return column.cast(pa.float64())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        raise SourceError(
+            f"The column {name!r} of {where} holds {column.type} that does not convert to numbers, so it is no series "
+            "of a wide table. Leave it out of the file, or leave out --wide."
+        ) from None
 
 
 def _order(name: str) -> int:
