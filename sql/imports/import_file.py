@@ -111,9 +111,10 @@ def _fitted(rows: pa.Table, said: FileFormat, table: Table, mode: Mode) -> pa.Ta
     """The rows in the types of a table that exists."""
     check_columns(rows.column_names, table, all_of_them=mode == "replace")
     fit = fitted(rows, said, table.types, table.engine.dialect.name, table.where)
-    if mode == "append":
+    # Replaced, a table of PostgreSQL keeps its types, and the server would convert the times of the file.
+    if mode == "append" or table.engine.dialect.name == "postgresql":
         check_offsets(fit, table)
-    else:
+    if mode == "replace":
         check_dependents(table)
     return fit
 
@@ -131,5 +132,8 @@ def _leave_one_file(path: str) -> None:
 
     A file that another process has open stays as it is.
     """
+    if not Path(path).exists():
+        # A refused file makes no database.
+        return
     with suppress(sqlite3.Error), closing(sqlite3.connect(path, timeout=1)) as connection:
         connection.execute("PRAGMA journal_mode = DELETE")

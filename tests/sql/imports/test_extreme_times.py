@@ -17,7 +17,7 @@ FAR = "9999-12-31 00:00:00"
 
 @pytest.fixture
 def load(tmp_path, database_url):
-    def load(text: str, mode: Literal["create", "append"] = "create") -> None:
+    def load(text: str, mode: Literal["create", "append", "replace"] = "create") -> None:
         file = tmp_path / "rows.csv"
         file.write_text(text, encoding="utf-8")
         import_file(file, resolve_url(database_url, tmp_path), "rows", mode)

@@ -159,6 +159,29 @@ def test_a_bad_file_is_refused_and_no_table_is_made(database_url, engine, tmp_pa
     assert sa.inspect(engine).get_table_names() == []
 
 
+def test_a_bad_file_makes_no_database(sqlite_url, tmp_path):
+    (tmp_path / "a.csv").write_text("a\n1\n")
+    with pytest.raises(SourceError):
+        import_file(tmp_path / "a.csv", resolve_url(sqlite_url), "t")
+    assert not Path(str(resolve_url(sqlite_url).database)).exists()
+
+
+def test_replaced_rows_keep_the_way_in_which_the_table_has_times(postgres_url, tmp_path):
+    local, instant = (tmp_path / name for name in ("local.csv", "instant.csv"))
+    local.write_text("series_id,timestamp,value\na,2024-01-01 18:00:00,1\n")
+    instant.write_text("series_id,timestamp,value\na,2024-01-01T18:00:00+05:00,2\n")
+    for first, second in ((local, instant), (instant, local)):
+        import_file(first, resolve_url(postgres_url), first.stem)
+        with pytest.raises(SourceError, match=r"offset from UTC, but .* Write the file's times in the same way"):
+            import_file(second, resolve_url(postgres_url), first.stem, "replace")
+
+
+def test_imports_one_after_the_other_go_through_a_pooler(pooled_url, tmp_path):
+    (tmp_path / "a.csv").write_text("series_id,timestamp,value\na,2024-01-01,1\n")
+    for number in range(4):
+        import_file(tmp_path / "a.csv", resolve_url(pooled_url), f"t{number}")
+
+
 @pytest.mark.parametrize(
     "content", [b"\xff\xfe,b\n1,2\n", "series_id,timestamp,value\nMünster,2024-01-01,1\n".encode("latin-1")]
 )
