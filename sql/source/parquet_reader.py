@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -60,6 +61,9 @@ def open_parquet(source: Source, url: sa.URL, bounds: Bounds) -> Iterator[Reader
         raise StorageError(f"Could not read {where}: {reason}. Write the file again, or remove it.") from error
 
 
+_FOOTERS_AT_ONCE = 8
+
+
 class Parts(NamedTuple):
     """The parts of a table as one dataset, and the columns that have the same type in all parts that have them."""
 
@@ -89,12 +93,12 @@ def parts_of(place: Path, where: str, names: Collection[str] | None = None) -> P
     found: dict[str, dict[pa.DataType, str]] = {}
     given: dict[str, set[pa.DataType]] = {}
     keys: dict[str, pa.DataType] = {}
-    for part in parts.get_fragments():
+    for part, schema in footers(list(parts.get_fragments())):
         inside = Path(part.path).relative_to(place) if place.is_dir() else Path(place.name)
         keys |= {folder.partition("=")[0]: pa.string() for folder in inside.parts[:-1] if "=" in folder}
-        if len(set(part.physical_schema.names)) < len(part.physical_schema.names):
-            raise SourceError(f"{inside} of {where} names a column twice: {part.physical_schema.names}. Rename one.")
-        for field in part.physical_schema:
+        if len(set(schema.names)) < len(schema.names):
+            raise SourceError(f"{inside} of {where} names a column twice: {schema.names}. Rename one.")
+        for field in schema:
             found.setdefault(field.name, {}).setdefault(_simple(field.type), str(inside))
             given.setdefault(field.name, set()).add(field.type)
     # A key that the file repeats as a column is the key.
@@ -111,6 +115,17 @@ def parts_of(place: Path, where: str, names: Collection[str] | None = None) -> P
     hive = pyarrow.dataset.partitioning(pa.schema(keys), flavor="hive") if keys else None
     rows = pyarrow.dataset.dataset(place, pa.schema(fields), format="parquet", partitioning=hive)
     return Parts(rows, set(uniform) - set(keys))
+
+
+def footers(parts: Sequence[pyarrow.dataset.Fragment]) -> Iterator[tuple[pyarrow.dataset.Fragment, pa.Schema]]:
+    """Each part with the schema in its footer, in their order; several footers are read at once.
+
+    Raises:
+        OSError, pa.ArrowException: for the first part that cannot be read.
+    """
+    # On a network disk, nearly all of the time for a footer is spent waiting.
+    with ThreadPoolExecutor(_FOOTERS_AT_ONCE, "nightcast-footers") as pool:
+        yield from zip(parts, pool.map(lambda part: part.physical_schema, parts), strict=True)
 
 
 def _simple(kind: pa.DataType) -> pa.DataType:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from threading import Barrier
 
 import duckdb
 import pyarrow as pa
@@ -12,6 +13,7 @@ import pytest
 
 from sql.engine.connection import connect, resolve_url
 from sql.errors import NoRows, SourceError, StorageError
+from sql.source.parquet_reader import footers
 from sql.source.read import Source, first_timestamp, read_observations
 
 UTC_2ND = datetime(2024, 1, 2, tzinfo=UTC)
@@ -297,3 +299,30 @@ def test_parts_whose_types_have_no_common_one_are_refused_unless_the_job_needs_n
         read_observations(source)
     write_part("1.parquet", note=["x"])
     assert read_observations(write_part("2.parquet", note=[7])).num_rows == 2
+
+
+def test_several_footers_are_read_at_once_and_come_in_the_order_of_the_parts():
+    together = Barrier(4, timeout=10)
+
+    class Part:
+        def __init__(self, number):
+            self.number = number
+
+        @property
+        def physical_schema(self):
+            together.wait()
+            return self.number
+
+    parts = [Part(number) for number in range(24)]
+    assert list(footers(parts)) == [(part, part.number) for part in parts]
+
+
+def test_the_first_of_the_parts_that_cannot_be_read_is_named(tmp_path, make_rows):
+    for i in range(30):
+        folder = tmp_path / "sales" / f"region={i:02}"
+        folder.mkdir(parents=True)
+        pq.write_table(make_rows(), folder / "part-0.parquet")
+    for i in (17, 21):
+        (tmp_path / "sales" / f"region={i}" / "part-0.parquet").write_text("not Parquet")
+    with pytest.raises(StorageError, match=r"Could not read table 'sales' .*region=17.* Write the file again"):
+        read_observations(Source(url=f"parquet:///{tmp_path}", table="sales"))
