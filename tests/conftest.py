@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -13,7 +12,6 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import closing
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -86,9 +84,9 @@ _PGBOUNCER_SETTINGS = """
 [databases]
 {database} = host={host} port={port} user={user}
 [pgbouncer]
-listen_addr = 127.0.0.1
+listen_addr =
 listen_port = {listen_port}
-unix_socket_dir =
+unix_socket_dir = {folder}
 auth_type = any
 pool_mode = transaction
 server_round_robin = 1
@@ -102,25 +100,30 @@ def pooled_url(postgres_url: str) -> Iterator[str]:
     """The URL of the database of `postgres_url` through PgBouncer, which gives each transaction any session."""
     if PGBOUNCER is None:
         pytest.fail("There is no pgbouncer on PATH or in /usr/sbin. Install it: apt-get install pgbouncer.")
-    with closing(socket.create_server(("127.0.0.1", 0))) as free:
-        port = free.getsockname()[1]
     direct = sa.make_url(postgres_url)
-    host = str(direct.query["host"])
-    settings_text = _PGBOUNCER_SETTINGS.format(
-        database=direct.database, host=host, port=direct.port or 5432, user=direct.username, listen_port=port
-    )
+    host, port = str(direct.query["host"]), 6432
     with tempfile.TemporaryDirectory(prefix="nightcast-pgbouncer-") as folder:
+        # A socket in a folder of its own: a free port may be taken by another test before PgBouncer listens on it.
+        settings_text = _PGBOUNCER_SETTINGS.format(
+            database=direct.database,
+            host=host,
+            port=direct.port or 5432,
+            user=direct.username,
+            listen_port=port,
+            folder=folder,
+        )
         file = Path(folder) / "pgbouncer.ini"
         file.write_text(settings_text)
         file.chmod(0o644)
         Path(folder).chmod(0o755)
         # PgBouncer refuses to run as root, and the owner of the socket may enter its folder.
         owner = next(Path(host).glob(".s.PGSQL.*")).stat().st_uid
+        os.chown(folder, owner, -1)
         log = Path(folder) / "log"
         with log.open("w") as output:
             pooler = subprocess.Popen([PGBOUNCER, str(file)], user=owner, stdout=output, stderr=output)
         try:
-            url = direct.set(host="127.0.0.1", port=port, query={})
+            url = direct.set(query={"host": folder, "port": str(port)})
             _wait_until_answers(url, pooler, log)
             yield url.render_as_string()
         finally:

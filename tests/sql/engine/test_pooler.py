@@ -102,7 +102,8 @@ def test_the_lock_of_a_job_behind_a_pooler_keeps_others_out_until_it_is_released
 
 @pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("source_url", ["pooled_url"], indirect=True)
-def test_the_host_of_several_that_answers_is_read(source_url):
-    port = sa.make_url(source_url).port
-    several = source_url.replace(f"127.0.0.1:{port}", f"127.0.0.1:1,127.0.0.1:{port}")
+def test_the_host_of_several_that_answers_is_read(source_url, monkeypatch):
+    url = sa.make_url(source_url)
+    monkeypatch.setenv("POOLER", url.query["host"])
+    several = f"postgresql://{url.username}@127.0.0.1:1,${{POOLER}}:{url.query['port']}/{url.database}"
     assert read_observations(Source(url=several, table="sales")).num_rows == 2
