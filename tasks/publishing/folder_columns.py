@@ -10,11 +10,11 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 import fsspec
@@ -48,14 +48,18 @@ class _Files(NamedTuple):
 def columns_of_folder(root: str) -> list[str]:
     """The quantile columns of the night files below a root folder (path or URL), by level.
 
-    Only the oldest and the newest file of each job are opened, see `align_columns`.
+    Only the oldest and the newest file of each job are opened, see `align_columns`, which also tells of a file that
+    is left out here because it is damaged or may not be read.
 
     Raises:
         OSError: the folder cannot be read.
     """
     files = _files_below(root)
-    ends = [file for nights in files.of_jobs for file in {nights[0], nights[-1]}]
-    return _by_level(name for file in ends for name in _columns_of(files.system, file) or ())
+    names: set[str] = set()
+    for file in {end for nights in files.of_jobs for end in (nights[0], nights[-1])}:
+        with suppress(OSError):
+            names.update(_columns_of(files.system, file) or ())
+    return _by_level(names)
 
 
 def write_copy(file: Path, names: Sequence[str], target: Path) -> Path:
@@ -83,24 +87,29 @@ def align_columns(root: str, shown: str) -> None:
         shown: The night file that was just written: another job may have brought a new level meanwhile.
 
     Raises:
-        OSError: a file cannot be read or replaced; the next night tries again.
+        OSError: a file cannot be read or replaced; the files of other jobs are done, and the next night tries again.
     """
     names = columns_of_folder(root)
     files = _files_below(root)
-    changed = 0
+    changed, failure = 0, None
     for nights in files.of_jobs:
-        if all(_has(files.system, file, names) for file in {nights[0], nights[-1], *({shown} & {*nights})}):
-            continue
-        for file in reversed(nights):
-            if not _has(files.system, file, names):
-                _add_columns(files, file, names)
-                changed += 1
+        try:
+            if all(_has(files.system, file, names) for file in {nights[0], nights[-1], *({shown} & {*nights})}):
+                continue
+            for file in reversed(nights):
+                if not _has(files.system, file, names):
+                    _add_columns(files, file, names)
+                    changed += 1
+        except OSError as error:
+            failure = error
     if changed:
         logger().info(
             "Added the quantile columns of other nights and jobs to %s in %s, so that it reads as one table.",
             counted(changed, "file"),
             root,
         )
+    if failure is not None:
+        raise failure
 
 
 def file_aside(root: str, night: str, use: str) -> Path:
@@ -158,9 +167,14 @@ def _files_below(root: str) -> _Files:
 
 def _columns_of(system: fsspec.AbstractFileSystem, file: str) -> list[str] | None:
     """The quantile columns of a file; None where it is gone by now, or is no Parquet file."""
-    with suppress(FileNotFoundError, pa.ArrowException), system.open(file) as stream:
-        return [name for name in pq.read_schema(stream).names if is_quantile_column(name)]
-    return None
+    try:
+        with system.open(file) as stream:
+            return [name for name in pq.read_schema(stream).names if is_quantile_column(name)]
+    except (FileNotFoundError, pa.ArrowException):
+        return None
+    except OSError as error:
+        # Arrow does not say which file is damaged.
+        raise OSError(f"{file} is damaged or may not be read ({error}); restore or delete it") from error
 
 
 def _has(system: fsspec.AbstractFileSystem, file: str, names: Sequence[str]) -> bool:
@@ -174,20 +188,28 @@ def _by_level(names: Iterable[str]) -> list[str]:
 
 def _add_columns(files: _Files, file: str, names: Sequence[str]) -> None:
     system, is_local = files.system, isinstance(files.system, LocalFileSystem)
-    before = system.info(file)
+    before = _state_of(system, file)
     with TemporaryDirectory() as folder:
         aside = file_aside(files.root, file, "new") if is_local else Path(folder) / FILE
         try:
             with system.open(file) as stream, pq.ParquetFile(stream) as night:
                 _copy(night, names, aside)
-            # A job that published this night meanwhile wrote a newer file.
-            if system.info(file) == before:
+            # A job that published this night meanwhile wrote a newer file. A small gap remains between this look and
+            # the replacement, on a local disk too: neither a disk nor a store compares and replaces in one act.
+            if _state_of(system, file) == before:
                 if is_local:
                     os.replace(aside, file)
                 else:
                     system.put_file(str(aside), file)
         finally:
             aside.unlink(missing_ok=True)
+
+
+def _state_of(system: fsspec.AbstractFileSystem, file: str) -> Mapping[str, Any]:
+    """Size, time and so on of a file as it is now; an object store may give what it listed before."""
+    system.invalidate_cache()
+    state: Mapping[str, Any] = system.info(file)
+    return state
 
 
 def _copy(night: pq.ParquetFile, names: Sequence[str], target: Path) -> None:

@@ -83,8 +83,8 @@ def _align(places: Places, cutoff: datetime) -> None:
     except OSError as error:
         # The night is published, and each file is right by itself.
         logger().warning(
-            "The files in %s have different quantile columns, so readers may refuse the folder or miss columns: %s. "
-            "The next night tries again.",
+            "The files in %s may have different quantile columns, so readers may refuse the folder or miss columns: "
+            "%s. The next night tries again.",
             places.parquet,
             error,
         )
@@ -139,7 +139,7 @@ def _run_of(system: fsspec.AbstractFileSystem, file: str) -> str | None:
     try:
         with system.open(file) as stream:
             return str(pq.ParquetFile(stream).read_row_group(0, columns=["run_id"])["run_id"][0])
-    except pa.ArrowException:
+    except (pa.ArrowException, OSError):
         return None
 
 

@@ -15,6 +15,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from fsspec.implementations.local import LocalFileSystem
+from fsspec.implementations.memory import MemoryFileSystem
 
 from tasks.night.ledger import Ledger
 from tasks.publishing import folder_columns
@@ -109,14 +111,21 @@ def test_a_folder_reads_as_one_table_after_its_oldest_nights_were_deleted(publis
     assert len(READERS[reader](places.parquet)) == 18
 
 
+def with_bad_footer(content: bytes) -> bytes:
+    """A Parquet file whose marks are right and whose description of the columns is not."""
+    length = int.from_bytes(content[-8:-4], "little")
+    return content[: -8 - length] + b"\xff" * length + content[-8:]
+
+
+@pytest.mark.parametrize("damage", [lambda content: b"a killed run", with_bad_footer])
 @pytest.mark.parametrize("reader", READERS)
-def test_a_night_that_runs_again_or_is_mended_keeps_the_columns_of_the_folder(publish_night, reader):
+def test_a_night_that_runs_again_or_is_mended_keeps_the_columns_of_the_folder(publish_night, reader, damage):
     publish_night(0, "q0_1")
     publish_night(1, "q0_2")
     publish_night(0, "q0_1", value=5.0)
     places = publish_night(-1, "q0_3")
     file = Path(night_folder(places, FIRST)) / "part-0.parquet"
-    file.write_bytes(b"a killed run")
+    file.write_bytes(damage(file.read_bytes()))
     mend(places, FIRST)
     frame = READERS[reader](places.parquet)
     assert frame[["q0_1", "q0_2", "q0_3", "q0_5"]].notna().sum().to_list() == [6, 6, 6, 18]
@@ -158,7 +167,7 @@ def test_what_a_killed_run_left_to_do_is_done_by_the_next_night(publish_night, m
     with monkeypatch.context() as patch, caplog.at_level(logging.WARNING, "nightcast"):
         patch.setattr(folder_columns, "_add_columns", add_two)
         places = publish_night(4, "q0_2")
-    assert "have different quantile columns" in caplog.text
+    assert "may have different quantile columns" in caplog.text
     assert "the disk is full" in caplog.text
     # The night is published all the same.
     assert len(pd.read_parquet(night_folder(places, FIRST + timedelta(days=4)))) == 6
@@ -192,6 +201,73 @@ def test_a_file_that_is_no_parquet_file_does_not_keep_the_others_from_their_colu
     (Path(places.parquet) / "notes").mkdir()
     publish_night(1, "q0_2")
     assert quantiles_of(pd.read_parquet(f"{places.parquet}/job=sales")) == ["q0_1", "q0_2", "q0_5"]
+
+
+@pytest.mark.parametrize("place", ["", "memory:/"])
+def test_a_damaged_file_of_another_job_is_told_and_stops_no_night(publish_night, caplog, tmp_path, place):
+    root = f"{place}{tmp_path}/forecasts"
+    places = publish_night(0, "q0_1", root=root)
+    publish_night(0, "q0_2", job="rents", root=root)
+    system, folder = fsspec.core.url_to_fs(places.parquet)
+    broken = f"{folder}/job=other/cutoff=2024-01-01T000000Z/part-0.parquet"
+    system.makedirs(broken.rpartition("/")[0])
+    [whole] = system.glob(f"{folder}/job=rents/*/*.parquet")
+    system.pipe_file(broken, with_bad_footer(system.cat_file(whole)))
+    with caplog.at_level(logging.WARNING, "nightcast"):
+        publish_night(1, "q0_3", root=root)
+    assert f"{broken} is damaged or may not be read (Couldn't deserialize thrift" in caplog.text
+    assert "restore or delete it. The next night tries again" in caplog.text
+    for job in ("sales", "rents"):
+        frame = pd.read_parquet(f"{places.parquet}/job={job}")
+        assert quantiles_of(frame) == ["q0_1", "q0_2", "q0_3", "q0_5"]
+
+
+def test_a_file_of_another_job_that_may_not_be_read_is_told_and_stops_no_night(publish_night, monkeypatch, caplog):
+    publish_night(0, "q0_2", job="rents")
+    read = LocalFileSystem._open
+
+    def refuse_rents(system, path, *more, **settings):
+        if "job=rents" in path:
+            raise PermissionError(13, "Permission denied", path)
+        return read(system, path, *more, **settings)
+
+    with monkeypatch.context() as patch, caplog.at_level(logging.WARNING, "nightcast"):
+        patch.setattr(LocalFileSystem, "_open", refuse_rents)
+        places = publish_night(0, "q0_1")
+    assert "Permission denied" in caplog.text
+    assert quantiles_of(pd.read_parquet(f"{places.parquet}/job=sales")) == ["q0_1", "q0_5"]
+    publish_night(1, "q0_1")
+    assert quantiles_of(pd.read_parquet(places.parquet)) == ["q0_1", "q0_2", "q0_5"]
+
+
+def test_what_an_object_store_listed_before_hides_no_file_that_another_job_wrote(publish_night, monkeypatch, tmp_path):
+    root, listed = f"memory:/{tmp_path}/forecasts", dict[str, object]()
+    publish_night(0, "q0_1", job="rents", root=root)
+    look, forget, copy = MemoryFileSystem.info, MemoryFileSystem.invalidate_cache, folder_columns._copy
+
+    def look_once(system, path, **settings):
+        return listed.setdefault(path, look(system, path, **settings))
+
+    def forget_listed(system, path=None):
+        listed.clear()
+        forget(system, path)
+
+    def copy_while_rents_runs(night, names, target):
+        copy(night, names, target)
+        if "q0_2" not in names:
+            # This is not the file of rents, but that of sales before it is shown.
+            return
+        monkeypatch.setattr(folder_columns, "_copy", copy)
+        # The other job is a process of its own: what it writes clears nothing here.
+        known = dict(listed)
+        publish_night(0, "q0_1", job="rents", root=root, value=7.0)
+        listed.update(known)
+
+    monkeypatch.setattr(MemoryFileSystem, "info", look_once)
+    monkeypatch.setattr(MemoryFileSystem, "invalidate_cache", forget_listed)
+    monkeypatch.setattr(folder_columns, "_copy", copy_while_rents_runs)
+    places = publish_night(0, "q0_2", job="sales", root=root)
+    assert set(pd.read_parquet(f"{places.parquet}/job=rents")["median"]) == {7.0}
 
 
 def test_a_folder_that_does_not_exist_has_no_columns(tmp_path):
