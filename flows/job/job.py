@@ -20,6 +20,23 @@ class JobError(ValueError):
     """The job file cannot be used; the message says where and what to write instead."""
 
 
+class _OneKeyOnce(yaml.SafeLoader):
+    """A reader of YAML that refuses a key written twice, of which the other one would win in silence."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node: yaml.MappingNode = super().compose_mapping_node(anchor)
+        lines: dict[tuple[str, str], int] = {}
+        for key, _ in node.value:
+            # `<<` takes over the keys of another mapping, and may stand there for several.
+            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+                name, line = (key.tag, key.value), key.start_mark.line + 1
+                if name in lines:
+                    problem = f"the key {key.value!r} stands in line {lines[name]} and again in line {line}; keep one"
+                    raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+                lines[name] = line
+        return node
+
+
 @dataclass(frozen=True)
 class LoadedJob:
     """A job and the file that it was read from."""
@@ -50,7 +67,7 @@ def load_job(path_or_name: str | Path, changes: Mapping[str, Mapping[str, Any]] 
     """
     path = find_job(path_or_name)
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = _OneKeyOnce(path.read_text(encoding="utf-8")).get_single_data()
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""

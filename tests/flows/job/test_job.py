@@ -53,6 +53,31 @@ def test_a_level_of_one_column_may_stand_without_brackets(tmp_path):
     assert not load(tmp_path, text).job.aggregation_levels
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            SMALLEST + "name: large\n",
+            "line 5, column 1: not YAML: the key 'name' stands in line 2 and again in line 5; keep one",
+        ),
+        (
+            SMALLEST + "training:\n  seed: 1\n  time_limit: 60\n  seed: 2\n",
+            "line 8, column 3: not YAML: the key 'seed' stands in line 6 and again in line 8; keep one",
+        ),
+        (SMALLEST.replace("horizon: 7", "horizon: 7, 'horizon': 8"), "the key 'horizon' stands in line 4"),
+    ],
+)
+def test_a_key_that_is_written_twice_is_refused_with_both_lines(tmp_path, text, message):
+    with pytest.raises(JobError) as raised:
+        load(tmp_path, text)
+    assert message in str(raised.value)
+
+
+def test_a_mapping_may_take_over_keys_of_others_and_write_them_anew(tmp_path):
+    text = SMALLEST + "training: {<<: {seed: 1, time_limit: 60}, <<: {seed: 3}, seed: 2}\n"
+    assert load(tmp_path, text).job.training.seed == 2
+
+
 def test_a_job_is_found_by_its_name_in_the_jobs_folder(tmp_path, monkeypatch):
     load(tmp_path, SMALLEST)
     monkeypatch.setenv("NIGHTCAST_JOBS", str(tmp_path))
