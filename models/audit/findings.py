@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from models.counted import in_number
 from models.errors import InputError
 from models.settings.audit import AuditSettings
 
@@ -35,7 +36,7 @@ class Finding:
     fatal: bool = False
 
     def __str__(self) -> str:
-        return f"{self.count} {self.kind} ({self.shown_examples}): {self.action}"
+        return f"{self.count} {in_number(self.kind, self.count)} ({self.shown_examples}): {self.action}"
 
     @property
     def shown_examples(self) -> str:
@@ -90,7 +91,9 @@ class Findings:
         """
         fatal = [each for each in self._found if each.fatal]
         if fatal:
-            found = "; ".join(f"{each.count} {each.kind} ({each.shown_examples})" for each in fatal)
+            found = "; ".join(
+                f"{each.count} {in_number(each.kind, each.count)} ({each.shown_examples})" for each in fatal
+            )
             keys = " and ".join(each.setting for each in fatal)
             raise InputError(
                 f"The source holds {found}. Correct these rows, or set {keys} to another value than error."

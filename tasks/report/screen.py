@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from models.counted import counted
+from models.counted import counted, in_number
 from tasks.report.accuracy import COVERAGE
 from tasks.report.record import Row
 
@@ -100,7 +100,8 @@ def _findings(facts: Row) -> Iterator[str]:
         yield "none"
     for each in findings[:FINDINGS_SHOWN]:
         examples = f" ({cell(each['examples'][0])}{', …' if each['count'] > 1 else ''})" if each["examples"] else ""
-        yield f"{_number(each['count'])} {cell(each['kind'])}{examples}: {cell(each['action'])}"
+        kind = in_number(each["kind"], each["count"])
+        yield f"{_number(each['count'])} {cell(kind)}{examples}: {cell(each['action'])}"
     if len(findings) > FINDINGS_SHOWN:
         yield f"and {len(findings) - FINDINGS_SHOWN} more kinds, see the table of the input"
 

@@ -118,7 +118,7 @@ def test_a_job_that_does_not_fit_its_source_is_wrong_use_and_changes_nothing(job
         (lambda frame: frame.head(0), "no rows|empty"),
         (lambda frame: frame.assign(value=["twelve", *map(str, frame["value"][1:])]), "twelve"),
         (lambda frame: frame.assign(day=["31/12/2O23", *frame["day"][1:]]), "31/12/2O23"),
-        (lambda frame: pd.concat([frame, frame.head(1).assign(value=-1.0)]), "1 timestamps with different values"),
+        (lambda frame: pd.concat([frame, frame.head(1).assign(value=-1.0)]), "1 timestamp with different values"),
     ],
     ids=["empty", "text in the value column", "a timestamp that does not parse", "two values for one timestamp"],
 )

@@ -55,7 +55,7 @@ def test_check_reports_the_audit_in_words_and_as_json(make_job, history_frame):
     twice = history_frame.head(1).assign(value=history_frame["value"][0] + 2)
     job = make_job(pd.concat([history_frame, twice]), forecast={"lower_bound": 12})
     words = CliRunner().invoke(main, ["check", str(job)]).stdout
-    assert "finding  1 timestamps with different values (a at 2023-10-01T00:00Z: " in words
+    assert "finding  1 timestamp with different values (a at 2023-10-01T00:00Z: " in words
     found = {finding["kind"]: finding for finding in run("check", str(job))["audit"]["findings"]}
     assert found["timestamps with different values"]["setting"] == "audit.duplicates"
     assert found["values below the lower bound"]["count"] == (history_frame["value"] < 12).sum()

@@ -260,7 +260,7 @@ def test_what_no_series_has_yet_is_no_gap():
 
 def test_text_among_the_values_is_an_error_that_the_job_can_take_back():
     table = rows(*series_of("a", 1, None, 3), value_text=[None, "twelve", None])
-    with pytest.raises(InputError, match=r"1 values that are text \('twelve' in a\).*audit.non_numeric"):
+    with pytest.raises(InputError, match=r"1 value that is text \('twelve' in a\).*audit.non_numeric"):
         build(table)
     panel, audit = build(table, audit={"non_numeric": "missing"})
     np.testing.assert_array_equal(panel.values, [1, NAN, 3])
@@ -311,7 +311,7 @@ def test_each_kind_of_dirt_passes_by_default_and_is_an_error_on_request(kind, ta
 
 def test_all_that_the_job_calls_errors_is_named_at_once():
     table = rows(*series_of("a", 1, -2, ..., 2))
-    with pytest.raises(InputError, match=r"steps without a row.*below the lower.*audit.gaps and audit.out_of_bounds"):
+    with pytest.raises(InputError, match=r"1 step without a row.*below the lower.*audit.gaps and audit.out_of_bounds"):
         build(table, audit={"gaps": "error", "out_of_bounds": "error"})
 
 
@@ -394,7 +394,7 @@ def test_an_audit_is_json():
     content = audit.to_dict()
     assert content["cutoff"] == "2024-01-03T00:00:00+00:00"
     assert content["findings"][0]["kind"] == "steps without a row"
-    assert str(audit.findings[0]) == "1 steps without a row (a): treated as not observed"
+    assert str(audit.findings[0]) == "1 step without a row (a): treated as not observed"
 
 
 @settings(max_examples=30)

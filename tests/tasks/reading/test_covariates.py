@@ -57,7 +57,7 @@ def test_ids_of_another_type_with_the_same_text_meet(audit_with, kind):
 
 def test_ids_that_are_spelt_unlike_their_series_are_findings_on_every_database(audit_with):
     found = audit_with("TEXT", "'7.0'", "'8'")
-    assert "1 ids with promotion that are spelt unlike their series ('7.0' beside the series '7'): ignored" in found
+    assert "1 id with promotion that is spelt unlike its series ('7.0' beside the series '7'): ignored" in found
 
 
 def test_a_table_of_another_year_is_a_finding_on_every_database(audit_with):

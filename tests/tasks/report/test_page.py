@@ -372,6 +372,14 @@ def test_what_comes_from_outside_cannot_break_the_screen(night):
     assert "| **Findings** | 1 ga\\|ps (&lt;b>\\|x y): left |" in screen.splitlines()
 
 
+@pytest.mark.parametrize(("count", "told"), [(1, "1 step without a row"), (2, "2 steps without a row")])
+def test_a_finding_agrees_with_its_number_on_the_screen(night, count, told):
+    found = {"kind": "steps without a row", "count": count, "examples": [], "action": "left"}
+    details = {**night.details, "audit": {**night.details["audit"], "findings": [found]}}
+    screen = night_screen(page_facts(replace(night, details=details)), Path("x.html"))
+    assert f"| **Findings** | {told}: left |" in screen.splitlines()
+
+
 def test_a_night_that_kept_nothing_still_has_its_screen():
     screen = night_screen(page_facts(NightRecord("store-sales", CUTOFF)), Path("x.html"))
     assert "not evaluated: no new actual of an earlier forecast has arrived" in screen
