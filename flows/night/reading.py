@@ -7,7 +7,6 @@ from flows.night.stopwatch import Stopwatch
 from models.errors import InputError
 from sql.errors import SourceError
 from tasks.night.night import Run
-from tasks.planning.published_grid import published_origin
 from tasks.planning.read_plan import ReadPlan, plan_reading
 from tasks.reading.audit import audit_input
 from tasks.reading.read_series import Extent, read_series
@@ -18,11 +17,11 @@ from tasks.step import inside_flow
 def read_history(run: Run, clock: Stopwatch) -> History:
     """The newest rows where the night will only load its model, else all."""
     with clock("read"):
-        # The data show the grid only where all rows are read.
-        on_grid = run.on_grid_of(published_origin(run.job, run.places, run.ledger))
-        plan = plan_reading(on_grid)
+        plan = plan_reading(run)
     if plan is None:
         return read_whole_history(run, clock)
+    # The data show the grid only where all rows are read.
+    on_grid = run.on_grid_of(plan.origin)
     try:
         history = _read(on_grid, plan, clock)
     except (InputError, SourceError):

@@ -5,11 +5,9 @@ from __future__ import annotations
 from models.calendar.origin import origin_of_night
 from tasks.night.job import Job
 from tasks.night.ledger import Ledger
-from tasks.step import step
 from tasks.store.places import Places
 
 
-@step("look up the time grid of {job.name}", retries=2, retry_delay_seconds=(2, 10))
 def published_origin(job: Job, places: Places, ledger: Ledger) -> str | None:
     """One step of the grid of the newest published night, in local time.
 

@@ -19,6 +19,7 @@ from sql.source.read import Source, takes_since
 from tasks.evaluation import score
 from tasks.evaluation.nights_due import oldest_night_due
 from tasks.night.night import Run
+from tasks.planning.published_grid import published_origin
 from tasks.reading.history_file import read_summary, source_fingerprint
 from tasks.report import details
 from tasks.step import logger, step
@@ -35,12 +36,14 @@ class ReadPlan:
         window: The same as a grid position, with the summary of what is older.
         history_needed: How many steps before the cutoff the night's steps look at.
         version: The version that will be loaded.
+        origin: One step of the grid of the nights before, see `published_origin`.
     """
 
     since: datetime
     window: Window
     history_needed: int
     version: str
+    origin: str | None
 
     def serves(self, decision: Decision) -> bool:
         """Whether the night's decision is the one that the plan expected."""
@@ -58,6 +61,8 @@ def plan_reading(run: Run) -> ReadPlan | None:
     That is so where old rows may matter: to train, to add up series or reconcile them, to find or mend changes of
     unit, and where rows say when they were recorded, since old ones may have been revised.
     """
+    origin = published_origin(run.job, run.places, run.ledger)
+    run = run.on_grid_of(origin)
     cutoffs = _expected_cutoffs(run)
     if not cutoffs or not _summary_can_stand_in(run):
         return None
@@ -78,7 +83,7 @@ def plan_reading(run: Run) -> ReadPlan | None:
         return None
     since = grid.begin(window.read_since)
     logger().info("The night loads %s, so it reads the rows from %s on.", loaded.version, since)
-    return ReadPlan(since, window, needed, loaded.version)
+    return ReadPlan(since, window, needed, loaded.version, origin)
 
 
 @dataclass(frozen=True)

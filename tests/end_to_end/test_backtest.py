@@ -89,7 +89,7 @@ def test_the_table_has_a_column_for_each_and_says_where_the_seasonal_naive_stood
     result = CliRunner().invoke(main, ["backtest", str(job), "--cutoffs", "1", "--challengers", "theta,theta"])
 
     title, head, *lines = result.stdout.splitlines()
-    assert title == "small: 2024-02-10 00:00 to 2024-02-10 00:00, 1 cutoffs, trained once, at the first cutoff"
+    assert title == "small: 2024-02-10 00:00 to 2024-02-10 00:00, 1 cutoff, trained once, at the first cutoff"
     assert re.split(r" {2,}", head) == ["metric", "model", "seasonal naive", "theta", "n"]
     _, *figures, n = next(line for line in lines if line.startswith("mae")).split()
     assert int(n) == 7 * HORIZON

@@ -409,7 +409,7 @@ def without_lock(places, *others):
 stages.predict = without_lock
 # Reports take most of so small a night.
 stages.write_report = lambda night: night.places.report
-print(run_night(sys.argv[1], now=datetime(2024, 2, 13, 12, tzinfo=UTC)).note)
+print(run_night(sys.argv[1], now=datetime(2024, 2, 14, 4, tzinfo=UTC)).note)
 """
 
 
