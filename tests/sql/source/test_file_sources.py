@@ -302,7 +302,7 @@ def test_parts_whose_types_have_no_common_one_are_refused_unless_the_job_needs_n
 
 
 def test_several_footers_are_read_at_once_and_come_in_the_order_of_the_parts():
-    together = Barrier(4, timeout=10)
+    together = Barrier(4, timeout=60)
 
     class Part:
         def __init__(self, number):
