@@ -32,3 +32,12 @@ class Unreachable(StorageError):
 
 class NotPermitted(StorageError):
     """The user of a database may not do what was asked, so that trying again does not help."""
+
+
+def counted_rows(number: int) -> str:
+    """A number of rows, for a message.
+
+    >>> counted_rows(1), counted_rows(2)
+    ('1 row', '2 rows')
+    """
+    return f"{number} {'row' if number == 1 else 'rows'}"

@@ -82,7 +82,7 @@ def backfill_nights(
     refuse_taken_name(loaded.job, loaded.places, loaded.path)
     with one_at_a_time(loaded.places, loaded.job.schedule.second_run):
         ledger = Ledger(loaded.places)
-        done, origin = nights_done(ledger), published_origin(loaded.job, loaded.places, ledger)
+        done, origin = nights_done(ledger), published_origin(loaded.job, ledger)
         grid = loaded.job.on_grid_of(origin).forecast.grid
         # A night at a step that is not over would be the night of the newest one that is, once more.
         newest = grid.instant(Present.at(now, grid, loaded.job.audit).usable)

@@ -20,8 +20,6 @@ from models.calendar.counting import index_of, last_business_day, phases, time_o
 from models.calendar.frequency import DAY, DAYS_OF_YEAR, SECOND, Rule, WeekLabel, rule_of
 from models.calendar.zones import EPOCH, ZoneOffsets, zone_names, zone_offsets
 
-MICROSECOND = timedelta(microseconds=1)
-
 
 @dataclass(frozen=True)
 class TimeGrid:
@@ -83,10 +81,7 @@ class TimeGrid:
             lies on that position. A midnight that the clocks showed twice lies on its day both times. An hour that they
             skipped lies off the grid; its position is that of the first instant after it.
         """
-        aware = isinstance(timestamps, pd.DatetimeIndex) and timestamps.tz is not None
-        moments = _microseconds(timestamps)
-        missing = np.isnat(moments)
-        time = np.where(missing, np.datetime64(0, "us"), moments).astype(np.int64)
+        time, missing, aware = _parsed(timestamps)
         if self.rule.unit == "elapsed":
             utc, exists = (time, ~missing) if aware else self._offsets.from_clock(time, again)
             index = index_of(self.rule, utc)
@@ -131,11 +126,12 @@ class TimeGrid:
         When the clocks go back, an earlier row can show a later time. So within such an hour the bound is the end of
         its second pass; otherwise it is the instant itself.
         """
-        return EPOCH + self._offsets.past_repeat((instant.astimezone(UTC) - EPOCH) // MICROSECOND) * MICROSECOND
+        microsecond = timedelta(microseconds=1)
+        return EPOCH + self._offsets.past_repeat((instant.astimezone(UTC) - EPOCH) // microsecond) * microsecond
 
     def instant(self, index: int) -> datetime:
         """The UTC instant of one position."""
-        return pd.Timestamp(self.to_utc(np.array([index]))[0]).to_pydatetime().replace(tzinfo=UTC)
+        return _datetime(self._utc(np.array([index])))
 
     def position(self, instant: datetime) -> int:
         """The position of the newest step that is not after an instant, which has a zone."""
@@ -159,12 +155,15 @@ class TimeGrid:
 
     def times(self, timestamps: DatetimeArray | pd.DatetimeIndex) -> IntArray:
         """Timestamps as the rule counts them, shape (n,), microseconds: UTC for "elapsed", else local; 0 for NaT."""
-        aware = isinstance(timestamps, pd.DatetimeIndex) and timestamps.tz is not None
-        moments = _microseconds(timestamps)
-        time = np.where(np.isnat(moments), np.datetime64(0, "us"), moments).astype(np.int64)
+        time, _, aware = _parsed(timestamps)
         if self.rule.unit == "elapsed":
             return time if aware else self._offsets.from_clock(time)[0]
         return self._offsets.furthest_clock(time) if aware else time
+
+    @property
+    def has_others(self) -> bool:
+        """Whether its alias has other grids that begin a whole number of units later, as 2W-FRI has and D has not."""
+        return self.rule.size > self.rule.base
 
     def first_step_at(self, phase: int) -> str:
         """The local time of position 0 of the grid with another phase, as `origin` names it."""
@@ -176,9 +175,8 @@ class TimeGrid:
         """The instant at which a step begins."""
         if not self.rule.at_end:
             return self.instant(index)
-        before = time_of(self.rule, np.array([index - 1], np.int64)) + DAY
-        utc = self._offsets.from_clock(before)[0].astype("datetime64[us]")
-        return pd.Timestamp(utc[0]).to_pydatetime().replace(tzinfo=UTC)
+        day_after = time_of(self.rule, np.array([index - 1])) + DAY
+        return _datetime(self._offsets.from_clock(day_after)[0])
 
     def newest_over(self, now: datetime, weekends: bool = False) -> int:
         """The position of the newest step that is over at a moment.
@@ -187,11 +185,11 @@ class TimeGrid:
             now: The moment, with a zone.
             weekends: Whether a business day lasts until the next one, because what happens between them counts to it.
         """
-        step = int(self.containing(pd.DatetimeIndex([now]))[0][0])
+        moment = pd.DatetimeIndex([now])
+        step = int(self.containing(moment)[0][0])
         if weekends or self.rule.unit != "business":
             return step - 1
-        clock = self._offsets.furthest_clock(np.array([(now.astimezone(UTC) - EPOCH) // MICROSECOND]))
-        return step if clock[0] >= last_business_day(self.rule, step) + DAY else step - 1
+        return step if self.times(moment)[0] >= last_business_day(self.rule, step) + DAY else step - 1
 
     @property
     def step_seconds(self) -> float:
@@ -266,6 +264,19 @@ class TimeGrid:
     def _utc(self, index: IntArray) -> IntArray:
         position = time_of(self.rule, index)
         return position if self.rule.unit == "elapsed" else self._offsets.from_clock(position)[0]
+
+
+def _datetime(utc: IntArray) -> datetime:
+    """The instant of an array of one, in microseconds since 1970."""
+    return pd.Timestamp(utc.astype("datetime64[us]")[0]).to_pydatetime().replace(tzinfo=UTC)
+
+
+def _parsed(timestamps: DatetimeArray | pd.DatetimeIndex) -> tuple[IntArray, BoolArray, bool]:
+    """Microseconds since 1970 (0 for NaT), which are NaT, and whether they are UTC because they had a zone."""
+    moments = _microseconds(timestamps)
+    missing = np.isnat(moments)
+    aware = isinstance(timestamps, pd.DatetimeIndex) and timestamps.tz is not None
+    return np.where(missing, np.datetime64(0, "us"), moments).astype(np.int64), missing, aware
 
 
 def _microseconds(timestamps: DatetimeArray | pd.DatetimeIndex) -> DatetimeArray:

@@ -32,6 +32,8 @@ def origin_of_timestamps(grid: TimeGrid, batches: Iterable[DatetimeArray | pd.Da
     >>> origin_of_timestamps(TimeGrid("2W-FRI"), [fridays])
     '1970-01-09T00:00:00'
     """
+    if not grid.has_others:
+        return None
     counted, rule = Counter[int](), grid.rule
     for batch in batches:
         found, times = np.unique(phases(rule, grid.times(batch)), return_counts=True)
@@ -55,7 +57,7 @@ def origin_of_night(grid: TimeGrid, cutoff: datetime, first: datetime) -> str | 
         or time zone.
     """
     night = pd.DatetimeIndex([cutoff, first])
-    if grid.to_index(night)[1].all():
+    if not grid.has_others or grid.to_index(night)[1].all():
         return None
     phase = int(phases(grid.rule, grid.times(night[:1]))[0])
     if phase < 0 or (phase - grid.rule.phase) % grid.rule.base:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sql.errors import SourceError
+from sql.errors import SourceError, counted_rows
 from sql.imports.column_kinds import as_meant, times_of
 from sql.imports.file_format import FileFormat, Meaning
 from sql.source import columns
@@ -54,7 +54,7 @@ def _check_nanoseconds(column: pa.ChunkedArray, name: str, where: str) -> None:
     lost = pc.not_equal(pc.nanosecond(column), 0)
     if n := pc.sum(lost).as_py():
         raise SourceError(
-            f"The column {name!r} of {where} holds times with nanoseconds ({n} {'row' if n == 1 else 'rows'}), such as "
+            f"The column {name!r} of {where} holds times with nanoseconds ({counted_rows(n)}), such as "
             f"{column.filter(lost).cast(pa.string())[0].as_py()}. A table holds microseconds: round them in the file."
         )
 

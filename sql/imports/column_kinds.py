@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from sql.errors import SourceError
+from sql.errors import SourceError, counted_rows
 from sql.imports.file_format import FileFormat, Meaning
 from sql.source import columns
 
@@ -79,9 +79,8 @@ def times_of(column: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArray:
     if n := pc.sum(lost).as_py():
         example = column.filter(lost)[0].cast(pa.string()).as_py()
         raise SourceError(
-            f"The column {name!r} of {where} holds times outside the years 1678 to 2261 ({n} "
-            f"{'row' if n == 1 else 'rows'}), such as {example}. Correct them, or load the column as text "
-            f"(--text {name})."
+            f"The column {name!r} of {where} holds times outside the years 1678 to 2261 ({counted_rows(n)}), "
+            f"such as {example}. Correct them, or load the column as text (--text {name})."
         )
     return times
 

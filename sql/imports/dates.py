@@ -9,7 +9,7 @@ from datetime import datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sql.errors import SourceError
+from sql.errors import SourceError, counted_rows
 from sql.imports.column_kinds import without_missing
 from sql.imports.file_format import FileFormat
 
@@ -81,7 +81,7 @@ def _no_time(name: str, where: str, like: str, wrong: list[str], rows: int) -> S
     listed = ", ".join(repr(each[:40]) for each in wrong[:_EXAMPLES]) + (", ..." if len(wrong) > _EXAMPLES else "")
     return SourceError(
         f"The column {name!r} of {where} holds text that is not a time{like}: {listed} "
-        f"({rows} {'row' if rows == 1 else 'rows'}). Correct these rows, or say how the days are written, such as "
+        f"({counted_rows(rows)}). Correct these rows, or say how the days are written, such as "
         "--date-format %d.%m.%Y."
     )
 

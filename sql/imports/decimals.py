@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sql.errors import SourceError
+from sql.errors import SourceError, counted_rows
 from sql.imports.column_kinds import without_missing
 from sql.imports.file_format import FileFormat
 
@@ -119,7 +119,7 @@ def _number(column: pa.ChunkedArray, decimal: str, name: str, where: str) -> pa.
     if len(other):
         raise SourceError(
             f"The column {name!r} of {where} should hold numbers with a decimal comma, but holds "
-            f"{other[0].as_py()[:40]!r} ({len(other)} {'row' if len(other) == 1 else 'rows'}). Correct these rows, or "
+            f"{other[0].as_py()[:40]!r} ({counted_rows(len(other))}). Correct these rows, or "
             "say --decimal . for the file."
         )
     return pc.replace_substring(plain, ",", ".")

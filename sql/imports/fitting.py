@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from sql.errors import SourceError
+from sql.errors import SourceError, counted_rows
 from sql.imports.column_kinds import as_meant, times_of, without_missing
 from sql.imports.file_format import FileFormat, Meaning
 
@@ -67,7 +67,7 @@ def fitted(rows: pa.Table, said: FileFormat, types: dict[str, sa.types.TypeEngin
 def _listed(given: pa.ChunkedArray) -> str:
     examples = pc.unique(given).to_pylist()[:_EXAMPLES]
     more = ", ..." if len(pc.unique(given)) > _EXAMPLES else ""
-    count = f"{len(given)} {'row' if len(given) == 1 else 'rows'}"
+    count = counted_rows(len(given))
     return f"{', '.join(repr(each) if isinstance(each, str) else str(each) for each in examples)}{more} ({count})"
 
 

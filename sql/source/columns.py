@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sql.errors import SourceError
+from sql.errors import SourceError, counted_rows
 
 _OFFSET = r"\d:\d\d.*?(Z|[+-]\d\d(:?\d\d)?)$"
 # Text that Arrow reads as a number.
@@ -255,7 +255,7 @@ def _offending(texts: pa.ChunkedArray, target: pa.DataType) -> str:
             pc.utf8_trim_whitespace(text).cast(target)
         except pa.ArrowInvalid:
             rows = pc.sum(pc.equal(texts.cast(pa.string()), text)).as_py()
-            examples.append(f"{text.as_py()[:40]!r} ({rows} {'row' if rows == 1 else 'rows'})")
+            examples.append(f"{text.as_py()[:40]!r} ({counted_rows(rows)})")
         if len(examples) == _EXAMPLES:
             break
     return ", ".join(examples)

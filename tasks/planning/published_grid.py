@@ -5,17 +5,15 @@ from __future__ import annotations
 from models.calendar.origin import origin_of_night
 from tasks.night.job import Job
 from tasks.night.ledger import Ledger
-from tasks.store.places import Places
 
 
-def published_origin(job: Job, places: Places, ledger: Ledger) -> str | None:
+def published_origin(job: Job, ledger: Ledger) -> str | None:
     """One step of the grid of the newest published night, in local time.
 
     None where it is the usual grid of the frequency, no night was published, or the job itself names the origin.
     """
-    if job.forecast.origin is not None or not places.has_runs():
+    if job.forecast.origin is not None:
         return None
-    places.ready_engine()
     published = ledger.publications()
     if not published:
         return None

@@ -61,7 +61,10 @@ def plan_reading(run: Run) -> ReadPlan | None:
     That is so where old rows may matter: to train, to add up series or reconcile them, to find or mend changes of
     unit, and where rows say when they were recorded, since old ones may have been revised.
     """
-    origin = published_origin(run.job, run.places, run.ledger)
+    if not run.places.has_runs():
+        return None
+    run.places.ready_engine()
+    origin = published_origin(run.job, run.ledger)
     run = run.on_grid_of(origin)
     cutoffs = _expected_cutoffs(run)
     if not cutoffs or not _summary_can_stand_in(run):
@@ -125,9 +128,6 @@ def _expected_cutoffs(run: Run) -> Sequence[datetime]:
     Empty where no night was published, and none is asked for: the newest step of the source is not known yet. It is
     hardly ever older than the newest night.
     """
-    if not run.places.has_runs():
-        return []
-    run.places.ready_engine()
     if run.requested_cutoff is not None:
         return [run.requested_cutoff]
     published = run.ledger.publications()

@@ -83,7 +83,7 @@ def _bound(grid: TimeGrid, cutoff: datetime, steps_ahead: int) -> datetime:
 
     The grid may turn out to have other steps, of the same length, when the rows are there.
     """
-    spare = steps_ahead > 0 and grid.rule.size > grid.rule.base
+    spare = steps_ahead > 0 and grid.has_others
     return grid.past_repeat(max(cutoff, last_moment(grid, cutoff, steps_ahead + spare)))
 
 

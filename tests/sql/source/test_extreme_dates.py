@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+import duckdb
 import numpy as np
 import pandas as pd
 import psycopg
@@ -73,7 +74,6 @@ def test_extreme_texts_do_not_count_as_times_without_an_offset(sqlite_url):
 
 
 def test_duckdb_gives_extreme_times_as_null_beside_good_ones(tmp_path):
-    duckdb = pytest.importorskip("duckdb")
     for kind in ("DATE", "TIMESTAMP", "TIMESTAMPTZ"):
         with duckdb.connect(str(tmp_path / f"{kind}.duckdb")) as connection:
             connection.execute("SET TimeZone = 'UTC'")
