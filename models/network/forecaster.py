@@ -13,15 +13,15 @@ from collections.abc import Sequence
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Self
-from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
 
+from models.array_files import load_arrays
 from models.arrays import FloatArray, IntArray
 from models.baselines.fallback import Fallback
 from models.baselines.seasonal_naive import seasonal_naive
-from models.errors import ModelError
+from models.errors import DamagedVersion, ModelError
 from models.network.choose_plan import trained_as, usual_lower_bound
 from models.network.features import Arrays
 from models.network.member import Member
@@ -189,7 +189,7 @@ class Forecaster:
         """Read a version.
 
         Raises:
-            ModelError: where a file is missing or damaged, or the version is of another format.
+            DamagedVersion: where a file is missing or damaged, or the version is of another format.
         """
         try:
             content = read_description(folder)
@@ -201,12 +201,14 @@ class Forecaster:
             )
             for number, member in enumerate(forecaster.members):
                 member.summary = content["summaries"][number]
-                with (folder / _weights_file(number)).open("rb") as file, np.load(file, allow_pickle=False) as weights:
-                    member.weights = dict(weights)
-        except (OSError, EOFError, KeyError, TypeError, ValueError, BadZipFile) as error:
-            raise ModelError(
+                member.weights = load_arrays(folder / _weights_file(number))
+            if not forecaster.members:
+                raise ValueError("it holds no network")
+        except (OSError, AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
+            raise DamagedVersion(
                 f"The model version in {folder} cannot be read: {error}. Restore the folder, or run once with "
-                "training scratch (--train scratch)."
+                "training scratch (--train scratch).",
+                str(error),
             ) from error
         return forecaster
 

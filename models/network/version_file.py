@@ -33,12 +33,3 @@ def read_description(folder: Path) -> dict[str, Any]:
     if content["format"] != FORMAT:
         raise ValueError(f"it has format {content['format']}, this release reads {FORMAT}")
     return content
-
-
-def unreadable_because(folder: Path) -> str:
-    """Why this release cannot read a version whose files are complete; "" where it can."""
-    try:
-        read_description(folder)
-    except (OSError, ValueError) as error:
-        return str(error)
-    return ""

@@ -19,7 +19,7 @@ model = sa.Table(
     ),
     sa.Column("metrics", sa.JSON, nullable=False, doc="Facts of its training, and what it was built for."),
     sa.Column("uri", sa.Text, nullable=False, doc="Where its files are stored."),
-    sa.Column("digest", sa.Text, nullable=False, doc="Digest of its files."),
+    sa.Column("digest", sa.Text, nullable=False, doc="Digest of its manifest, which holds those of its files."),
     sa.Column(
         "served_from",
         UTCDateTime,

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from models.errors import DamagedVersion
 from models.panel.history_summary import HistorySummary
 from models.panel.panel import Panel
 from sql.source.read import query_text
@@ -66,11 +67,21 @@ def write_summary(folder: Path, panel: Panel, fingerprint: str) -> None:
 
 
 def read_summary(folder: Path, fingerprint: str) -> HistorySummary | None:
-    """The summary in a version's folder; None where there is none, or it has another fingerprint."""
+    """The summary in a version's folder; None where there is none, or it has another fingerprint.
+
+    Raises:
+        DamagedVersion: the file cannot be read, or holds something else.
+    """
     file = folder / SUMMARY_FILE
     if not file.is_file():
         return None
-    rows = pq.read_table(file, partitioning=None)
+    try:
+        return _summary_of(pq.read_table(file, partitioning=None), fingerprint)
+    except (OSError, ValueError, LookupError, AttributeError, TypeError, pa.ArrowException) as error:
+        raise DamagedVersion(f"{file} is no summary of a history: {error}. Restore the folder.") from error
+
+
+def _summary_of(rows: pa.Table, fingerprint: str) -> HistorySummary | None:
     about = {name.decode(): text.decode() for name, text in rows.schema.metadata.items()}
     if about["source_fingerprint"] != fingerprint:
         return None

@@ -1,42 +1,39 @@
 """Model versions as immutable folders, local or on any fsspec file system.
 
-`<versions>/<job>/<version>/` holds a model's own files, and `manifest.json` with the SHA-256 digest of each. The
-manifest is written last: a folder without it is not a version.
+`<versions>/<job>/<version>/` holds a model's own files, and `manifest.json` with the size and the SHA-256 digest of
+each. The manifest is written last: a folder without it is not a version. Its own digest stands in the table `model`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 from uuid import uuid4
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from models.errors import ModelError
+from models.array_files import load_array
+from models.arrays import StringArray
+from models.errors import DamagedVersion, ModelError
 
 MANIFEST = "manifest.json"
 # The series that a version has learnt from, or that were outside of its sample.
 SERIES_FILE = "series_ids.npy"
 # A machine that trains may have only one of Keras's backends.
 _LIBRARIES = ("keras", "tensorflow", "jax", "numpy")
-
-
-class DamagedVersion(ModelError):
-    """A stored version is not whole; `found` names the file and what is wrong with it, without the remedy."""
-
-    def __init__(self, message: str, found: str = "") -> None:
-        super().__init__(message)
-        self.found = found
+_LONGEST_MANIFEST = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -46,6 +43,13 @@ class StoredVersion:
     version: str
     uri: str
     digest: str
+
+
+class Entry(NamedTuple):
+    """What the manifest says of a file."""
+
+    bytes: int
+    sha256: str
 
 
 def store_version(folder: Path, versions: str, job: str, cutoff: datetime) -> StoredVersion:
@@ -60,9 +64,11 @@ def store_version(folder: Path, versions: str, job: str, cutoff: datetime) -> St
     Raises:
         OSError: the store cannot be written.
     """
-    digests = {str(file.relative_to(folder)): _digest(file) for file in sorted(folder.rglob("*")) if file.is_file()}
-    manifest = json.dumps({"files": digests, "libraries": _installed(_LIBRARIES)})
-    digest = hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
+    files = {str(file.relative_to(folder)): _entry(file) for file in sorted(folder.rglob("*")) if file.is_file()}
+    manifest = json.dumps(
+        {"files": {name: entry._asdict() for name, entry in files.items()}, "libraries": _installed(_LIBRARIES)}
+    ).encode()
+    digest = hashlib.sha256(manifest).hexdigest()
     version = f"{cutoff.astimezone(UTC):%Y%m%dT%H%M%SZ}-{digest[:8]}"
     system, root = fsspec.core.url_to_fs(versions)
     target = f"{root}/{job}/{version}"
@@ -71,19 +77,30 @@ def store_version(folder: Path, versions: str, job: str, cutoff: datetime) -> St
         if isinstance(system, LocalFileSystem):
             _publish_local(folder, Path(target), manifest, stored)
         else:
-            for name in digests:
+            for name in files:
                 system.put_file(str(folder / name), f"{target}/{name}")
-            system.pipe_file(f"{target}/{MANIFEST}", manifest.encode())
+            system.pipe_file(f"{target}/{MANIFEST}", manifest)
     return stored
 
 
 def locate_version(stored: StoredVersion, versions: str, job: str) -> StoredVersion:
-    """The version with its present folder: where it was stored, or where the job's versions have been moved to."""
+    """The version with its present folder: where it was stored, or where the job's versions have been moved to.
+
+    A folder whose manifest is not the stored one, or that cannot be opened, is taken only where there is no other.
+    """
+    found = None
     for uri in (stored.uri, f"{versions}/{job}/{stored.version}"):
-        system, root = fsspec.core.url_to_fs(uri)
-        if system.exists(f"{root}/{MANIFEST}"):
-            return replace(stored, uri=system.unstrip_protocol(root))
-    return stored
+        try:
+            system, root = fsspec.core.url_to_fs(uri)
+            manifest = _manifest_at(system, root)
+        except Exception:
+            # File systems raise what they like: for an unknown protocol, a package that is missing, a lack of rights.
+            continue
+        there = replace(stored, uri=system.unstrip_protocol(root))
+        if hashlib.sha256(manifest).hexdigest() == stored.digest:
+            return there
+        found = found or there
+    return found or stored
 
 
 def fetch_version(stored: StoredVersion, scratch: Path) -> Path:
@@ -94,25 +111,35 @@ def fetch_version(stored: StoredVersion, scratch: Path) -> Path:
         scratch: Where files are copied to when the store is not a local folder.
 
     Raises:
-        DamagedVersion: a file is missing, or is not the one that was stored; names it.
+        DamagedVersion: a file is missing, cannot be read, or is not the one that was stored; names it.
+        OSError: the store, or the network before it, does not answer.
     """
-    system, root = fsspec.core.url_to_fs(stored.uri)
-    digests = _read_manifest(system, root, stored)
-    if isinstance(system, LocalFileSystem):
-        folder = Path(root)
-    else:
-        folder = scratch / stored.version
-        for name, digest in digests.items():
-            if (folder / name).is_file() and _digest(folder / name) == digest:
-                continue
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            if system.exists(f"{root}/{name}"):
-                system.get_file(f"{root}/{name}", str(folder / name))
-    for name, digest in digests.items():
-        if not (folder / name).is_file() or _digest(folder / name) != digest:
-            state = "is damaged" if (folder / name).is_file() else "is missing"
-            raise _damaged(f"{root}/{name}", stored, state)
+    try:
+        system, root = fsspec.core.url_to_fs(stored.uri)
+    except (ValueError, ImportError, OSError) as error:
+        raise _damaged(str(stored.uri), stored, f"cannot be opened ({error})") from error
+    files = _read_manifest(system, root, stored)
+    is_local = isinstance(system, LocalFileSystem)
+    folder = Path(root) if is_local else scratch / stored.version
+    for name, entry in files.items():
+        wrong = _wrong_with(folder / name, entry)
+        if wrong and not is_local:
+            wrong = _download(system, f"{root}/{name}", folder / name, entry)
+        if wrong:
+            raise _damaged(f"{root}/{name}", stored, wrong)
     return folder
+
+
+def known_series(folder: Path) -> StringArray:
+    """The ids of the series that a version has learnt from, or that were outside of its sample.
+
+    Raises:
+        DamagedVersion: the file cannot be read, or holds something else.
+    """
+    try:
+        return load_array(folder / SERIES_FILE).astype(str)
+    except (OSError, ValueError) as error:
+        raise DamagedVersion(f"The model version in {folder} cannot be read: {error}. {_REMEDY}", str(error)) from error
 
 
 _REMEDY = (
@@ -121,16 +148,85 @@ _REMEDY = (
 )
 
 
-def _read_manifest(system: fsspec.AbstractFileSystem, root: str, stored: StoredVersion) -> dict[str, str]:
+def _manifest_at(system: fsspec.AbstractFileSystem, root: str) -> bytes:
+    """The bytes of a manifest; so few that they are none where the file is too long for one.
+
+    Raises:
+        OSError: it is missing, or cannot be read.
+    """
+    with _as_os_error(root):
+        # A device has no end, and a pipe no beginning.
+        if isinstance(system, LocalFileSystem) and not Path(root, MANIFEST).is_file():
+            raise FileNotFoundError(f"{root}/{MANIFEST}")
+        size = system.info(f"{root}/{MANIFEST}")["size"]
+        return b"" if (size or 0) > _LONGEST_MANIFEST else bytes(system.cat_file(f"{root}/{MANIFEST}"))
+
+
+def _read_manifest(system: fsspec.AbstractFileSystem, root: str, stored: StoredVersion) -> dict[str, Entry]:
+    file = f"{root}/{MANIFEST}"
     try:
-        digests: dict[str, str] = json.loads(system.cat_file(f"{root}/{MANIFEST}"))["files"]
+        content = _manifest_at(system, root)
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-        raise _damaged(f"{root}/{MANIFEST}", stored, "is missing") from None
-    except (ValueError, KeyError, TypeError):
-        raise _damaged(f"{root}/{MANIFEST}", stored, "is damaged") from None
-    if hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest() != stored.digest:
-        raise _damaged(f"{root}/{MANIFEST}", stored, "is not the one that was stored")
-    return digests
+        raise _damaged(file, stored, "is missing") from None
+    except OSError as error:
+        if not isinstance(system, LocalFileSystem) and not isinstance(error, PermissionError):
+            raise
+        raise _damaged(file, stored, _unreadable(error)) from error
+    if hashlib.sha256(content).hexdigest() != stored.digest:
+        raise _damaged(file, stored, "is damaged")
+    try:
+        files = {str(name): Entry(**entry) for name, entry in json.loads(content)["files"].items()}
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        raise _damaged(file, stored, "is no manifest of this release") from None
+    if any(Path(name).is_absolute() or ".." in Path(name).parts for name in files):
+        raise _damaged(file, stored, "names files outside of its folder")
+    return files
+
+
+def _download(system: fsspec.AbstractFileSystem, place: str, file: Path, entry: Entry) -> str:
+    """Copy a file of a version to a local folder; gives what is wrong with it, "" for nothing.
+
+    Raises:
+        OSError: the store does not answer, or the folder cannot be written.
+    """
+    try:
+        with _as_os_error(place):
+            size = system.info(place)["size"]
+    except FileNotFoundError:
+        return "is missing"
+    except PermissionError as error:
+        return _unreadable(error)
+    if size is not None and size != entry.bytes:
+        return "is damaged"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with _as_os_error(place):
+        system.get_file(place, str(file))
+    return _wrong_with(file, entry)
+
+
+def _wrong_with(file: Path, entry: Entry) -> str:
+    """What is wrong with a local file of a version; "" for nothing."""
+    try:
+        if not file.is_file():
+            return "is missing"
+        return "" if file.stat().st_size == entry.bytes and _entry(file) == entry else "is damaged"
+    except OSError as error:
+        return _unreadable(error)
+
+
+def _unreadable(error: OSError) -> str:
+    return f"cannot be read ({error.strerror or error})"
+
+
+@contextmanager
+def _as_os_error(place: str) -> Iterator[None]:
+    """Raise as an OSError whatever a file system raises: each has its own classes for a network that is away."""
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:
+        raise OSError(f"{place} cannot be read: {type(error).__name__}: {error}") from error
 
 
 def _damaged(file: str, stored: StoredVersion, state: str) -> DamagedVersion:
@@ -147,11 +243,11 @@ def _is_whole(stored: StoredVersion) -> bool:
         return True
 
 
-def _publish_local(folder: Path, target: Path, manifest: str, stored: StoredVersion) -> None:
+def _publish_local(folder: Path, target: Path, manifest: bytes, stored: StoredVersion) -> None:
     aside = target.parent / f".{target.name}.{uuid4().hex[:8]}"
     try:
         shutil.copytree(folder, aside)
-        (aside / MANIFEST).write_text(manifest, encoding="utf-8")
+        (aside / MANIFEST).write_bytes(manifest)
         if target.exists() and not _is_whole(stored):  # damaged, or left by a copy that was cut short elsewhere
             shutil.rmtree(target)
         try:
@@ -173,6 +269,6 @@ def _installed(libraries: Iterable[str]) -> dict[str, str]:
     return versions
 
 
-def _digest(file: Path) -> str:
+def _entry(file: Path) -> Entry:
     with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        return Entry(os.fstat(stream.fileno()).st_size, hashlib.file_digest(stream, "sha256").hexdigest())

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from models.network.version_file import unreadable_because
+from models.errors import DamagedVersion
+from models.network.forecaster import Forecaster
 from tasks.night.ledger import Ledger
 from tasks.night.night import Night
 from tasks.store.places import Places
-from tasks.store.version_store import DamagedVersion, StoredVersion, fetch_version, locate_version
+from tasks.store.version_store import StoredVersion, fetch_version, known_series, locate_version
 
 Row = Mapping[str, Any]
 
@@ -53,19 +55,20 @@ def champion_of(night: Night, built_for: Mapping[str, Any]) -> Champion | None:
     # A version that has seen what comes after the cutoff must not forecast it.
     if row["trained_until"] > night.cutoff:
         return Champion(row)
-    folder, damage = _fetch(night, row)
-    if folder is not None:
-        return Champion(row, folder)
+    try:
+        return Champion(row, _readable(night, row))
+    except DamagedVersion as error:
+        damage = error
     for former in _champions_before(night.ledger.models(), row, night.cutoff):
-        folder, _ = _fetch(night, former)
-        if folder is not None and former["metrics"]["built_for"] == built_for:
-            note = (
-                f"champion {row['version']} cannot be read: {damage}; {former['version']}, the one before, takes over"
-            )
-            return Champion(former, folder, note=note)
+        if former["metrics"]["built_for"] != built_for:
+            continue
+        with suppress(DamagedVersion):
+            note = f"champion {row['version']} cannot be read: {damage.found}; "
+            note += f"{former['version']}, the one before, takes over"
+            return Champion(former, _readable(night, former), note=note)
     if night.policy == "never":
-        fetch_version(stored_version(night.places, row), night.scratch)
-    return Champion(row, damage=damage)
+        raise damage
+    return Champion(row, damage=damage.found)
 
 
 def champion_as_of(ledger: Ledger, cutoff: datetime) -> Row | None:
@@ -128,12 +131,13 @@ def _champions_before(rows: Sequence[Row], champion: Row, cutoff: datetime) -> l
     return sorted(former, key=lambda row: (row["promoted_at"], row["created_at"]), reverse=True)
 
 
-def _fetch(night: Night, row: Row) -> tuple[Path | None, str]:
-    """The folder of a version, or why it cannot be read: that must not leave a night without forecasts."""
-    try:
-        folder = fetch_version(stored_version(night.places, row), night.scratch)
-    except DamagedVersion as error:
-        return None, error.found
-    # A version of another release is whole, and still cannot be continued.
-    wrong = "" if night.policy == "never" else unreadable_because(folder)
-    return (None, wrong) if wrong else (folder, "")
+def _readable(night: Night, row: Row) -> Path:
+    """The folder of a version, which was read for a try: what cannot be read must not leave a night without forecasts.
+
+    Raises:
+        DamagedVersion: it cannot be read, or not by this release.
+    """
+    folder = fetch_version(stored_version(night.places, row), night.scratch)
+    Forecaster.load(folder)
+    known_series(folder)
+    return folder

@@ -15,7 +15,7 @@ from models.lifecycle.retraining import ChampionFacts, TrainingNeed, Trainings, 
 from tasks.night.night import Night
 from tasks.step import logger, step
 from tasks.store.panel_file import load_panel
-from tasks.store.version_store import SERIES_FILE, StoredVersion
+from tasks.store.version_store import StoredVersion, known_series
 from tasks.training.champion import champion_of, judged_challenger, stored_version
 
 Row = Mapping[str, Any]
@@ -127,4 +127,4 @@ def _unknown_share(series_ids: StringArray | None, folder: Path | None) -> float
     """The share of series that the version in a folder does not know."""
     if series_ids is None or folder is None:
         return 0.0
-    return float(1 - np.isin(series_ids, np.load(folder / SERIES_FILE, allow_pickle=False)).mean())
+    return float(1 - np.isin(series_ids, known_series(folder)).mean())

@@ -15,7 +15,7 @@ from models.panel.panel import Panel
 from models.training.progress import Progress
 from tasks.runner.shared_files import at_hand
 from tasks.store.panel_file import load_panel
-from tasks.store.version_store import SERIES_FILE, fetch_version
+from tasks.store.version_store import SERIES_FILE, fetch_version, known_series
 from tasks.training.order import MODEL, Order, Trained
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def _save_model(forecaster: Forecaster, panel: Panel, order: Order, folder: Path
     forecaster.save(folder)
     known = panel.accepted_ids
     if before is not None:
-        known = np.union1d(known, np.load(before / SERIES_FILE, allow_pickle=False))
+        known = np.union1d(known, known_series(before))
     # Series outside the sample count as known: another training would not learn from them either.
     np.save(folder / SERIES_FILE, np.unique(known), allow_pickle=False)
     if not order.levels:  # aggregates need the whole history of their parts

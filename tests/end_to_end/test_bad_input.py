@@ -12,18 +12,21 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+import fsspec
 import pandas as pd
 import pytest
 import yaml
 from click.testing import CliRunner
 
 from flows.cli import main
+from flows.deployments.dispatch import run_night
 from flows.job.job import load_job
 from models.network import version_file
 from sql.engine.connection import transaction
 from sql.migrations.migrate import migrate
 from sql.output import history
 from sql.output.tables import model
+from tasks.store.version_store import store_version
 
 
 def snapshot(folder: Path) -> dict[str, object]:
@@ -317,6 +320,37 @@ def test_a_champion_of_another_release_is_replaced_and_the_night_says_why(two_ni
     assert night["train_mode"] == "scratch"
     reason = f"champion {champion['version']} cannot be read: it has format {version_file.FORMAT - 1}, this release"
     assert night["train_reason"].startswith(reason)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("series_ids.npy", b"no array", "series_ids.npy is no array"),
+        (
+            "member-0.npz",
+            b"\x93NUMPY\x01\x00\x40\x00" + b"{'descr': '<f4', 'fortran_order': False, 'shape': (1 << 40,)}".ljust(64),
+            "member-0.npz is no archive of arrays",
+        ),
+        ("forecaster.json", b"[" * 100_000, "maximum recursion depth"),
+    ],
+)
+def test_a_champion_that_was_stored_unreadable_is_replaced_and_the_night_says_why(two_nights, name, content, told):
+    job = with_its_own_versions(two_nights)
+    places = load_job(job).places
+    champion = history.champion(places.engine(), "small")
+    saved = Path(fsspec.core.url_to_fs(champion["uri"])[1])
+    (saved / "manifest.json").unlink()
+    (saved / name).write_bytes(content)
+    stored = store_version(saved, places.versions, "small", champion["trained_until"])
+    with places.engine().begin() as connection:
+        connection.execute(
+            model.update().where(model.c.stage == "champion").values(uri=stored.uri, digest=stored.digest)
+        )
+    night = run_night(job, cutoff="2024-02-11")
+    assert (night.train_mode, night.fallback_series) == ("scratch", 1)
+    assert re.match(
+        f"champion {champion['version']} cannot be read: .*{told}.*; training from scratch", night.train_reason
+    )
 
 
 def test_check_tells_every_problem_and_changes_nothing(make_job):

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import pickle
 import shutil
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError
 
 import fsspec
+import numpy as np
 import pytest
 
-from models.errors import ModelError
+from models.errors import DamagedVersion, ModelError
 from tasks.store.version_store import (
     MANIFEST,
-    DamagedVersion,
+    SERIES_FILE,
     StoredVersion,
     fetch_version,
+    known_series,
     locate_version,
     store_version,
 )
@@ -93,9 +97,7 @@ def test_a_version_tells_the_libraries_that_are_there_and_needs_none_of_keras_ba
         assert json.load(file)["libraries"] == {name: f"{name} 1" for name in ("keras", "jax", "numpy")}
 
 
-@pytest.mark.parametrize(
-    ("content", "words"), [(b"{", "damaged"), (b'{"files": {}}', "is not the one"), (None, "missing")]
-)
+@pytest.mark.parametrize(("content", "words"), [(b"{", "damaged"), (b'{"files": {}}', "is damaged"), (None, "missing")])
 def test_a_manifest_that_is_not_the_stored_one_is_refused(saved, versions, tmp_path, content, words):
     stored = store_version(saved, versions, "sales", CUTOFF)
     system, root = fsspec.core.url_to_fs(stored.uri)
@@ -177,3 +179,125 @@ def test_a_version_is_found_where_the_versions_were_moved_to(saved, tmp_path):
 def test_a_version_that_is_nowhere_stays_where_it_was_noted(tmp_path):
     gone = StoredVersion("20240301T060000Z-00000000", f"file://{tmp_path}/gone", "0" * 64)
     assert locate_version(gone, str(tmp_path / "versions"), "sales") == gone
+
+
+@pytest.fixture
+def small(saved, tmp_path):
+    """A version of small files in a local store, and its folder."""
+    (saved / "member-0.npz").write_bytes(bytes(range(64)))
+    stored = store_version(saved, str(tmp_path / "versions"), "sales", CUTOFF)
+    return stored, tmp_path / "versions" / "sales" / stored.version
+
+
+def assert_damaged(stored, scratch, name):
+    with pytest.raises(DamagedVersion) as told:
+        fetch_version(stored, scratch)
+    assert f"/{name} " in told.value.found
+    assert f"{name} of model version {stored.version}" in str(told.value)
+
+
+def test_every_flipped_byte_of_a_version_is_found_in_its_manifest_too(small, tmp_path):
+    stored, folder = small
+    for file in sorted(folder.iterdir()):
+        whole = file.read_bytes()
+        for at in range(len(whole)):
+            file.write_bytes(whole[:at] + bytes([whole[at] ^ (1 << at % 8)]) + whole[at + 1 :])
+            assert_damaged(stored, tmp_path, file.name)
+        for length in range(len(whole)):
+            file.write_bytes(whole[:length])
+            assert_damaged(stored, tmp_path, file.name)
+        file.write_bytes(whole + b"\0")
+        assert_damaged(stored, tmp_path, file.name)
+        file.write_bytes(whole)
+        assert fetch_version(stored, tmp_path) == folder
+
+
+@pytest.mark.parametrize("name", ["forecaster.json", "member-0.npz", MANIFEST])
+def test_whatever_stands_in_the_place_of_a_file_of_a_version_is_found(small, tmp_path, name):
+    stored, folder = small
+    file, whole = folder / name, (folder / name).read_bytes()
+    for other in {"forecaster.json", "member-0.npz", MANIFEST} - {name}:
+        file.write_bytes((folder / other).read_bytes())
+        assert_damaged(stored, tmp_path, name)
+    with file.open("wb") as sparse:
+        sparse.truncate(2 << 30)
+    assert_damaged(stored, tmp_path, name)
+    outside = tmp_path / "outside"
+    for content, is_damaged in ((whole, False), (b"other", True)):
+        outside.write_bytes(content)
+        file.unlink()
+        file.symlink_to(outside)
+        if is_damaged:
+            assert_damaged(stored, tmp_path, name)
+        else:
+            assert (fetch_version(stored, tmp_path) / name).read_bytes() == whole
+    for target in ("/dev/zero", file, tmp_path / "nowhere"):
+        file.unlink()
+        file.symlink_to(target)
+        assert_damaged(stored, tmp_path, name)
+    file.unlink()
+    os.mkfifo(file)
+    assert_damaged(stored, tmp_path, name)
+    file.unlink()
+    file.mkdir()
+    assert_damaged(stored, tmp_path, name)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "",
+        "nowhere://bucket/a",
+        "s3://bucket/versions/a",
+        "file:///a\0b",
+        "https://[::1",
+        "github://me:you@/a",
+        "::",
+        "/dev/null",
+    ],
+)
+def test_a_version_whose_address_cannot_be_opened_is_found_where_the_versions_are_now(saved, tmp_path, uri):
+    stored = store_version(saved, str(tmp_path / "versions"), "sales", CUTOFF)
+    lost = StoredVersion(stored.version, uri, stored.digest)
+    assert locate_version(lost, str(tmp_path / "versions"), "sales") == stored
+    gone = locate_version(lost, str(tmp_path / "elsewhere"), "sales")
+    with pytest.raises(DamagedVersion, match=stored.version):
+        fetch_version(gone, tmp_path)
+
+
+def test_a_version_whose_folder_was_damaged_is_found_where_a_whole_copy_lies(small, tmp_path):
+    stored, folder = small
+    shutil.copytree(tmp_path / "versions", tmp_path / "copy")
+    (folder / MANIFEST).write_bytes(b"{")
+    found = locate_version(stored, str(tmp_path / "copy"), "sales")
+    assert fetch_version(found, tmp_path) == tmp_path / "copy" / "sales" / stored.version
+
+
+def test_a_manifest_that_names_files_outside_of_its_folder_is_refused(versions, tmp_path):
+    content = json.dumps({"files": {"../../escaped": {"bytes": 1, "sha256": "0"}}}).encode()
+    stored = StoredVersion("v1", f"{versions}/sales/v1", hashlib.sha256(content).hexdigest())
+    system, root = fsspec.core.url_to_fs(stored.uri)
+    system.makedirs(root)
+    system.pipe_file(f"{root}/{MANIFEST}", content)
+    with pytest.raises(DamagedVersion, match="outside of its folder"):
+        fetch_version(stored, tmp_path / "scratch")
+
+
+@pytest.mark.parametrize("versions", ["memory"], indirect=True)
+def test_a_store_whose_network_fails_is_no_damaged_version(saved, versions, tmp_path, monkeypatch):
+    stored = store_version(saved, versions, "sales", CUTOFF)
+
+    def fail(*arguments, **others):
+        raise RuntimeError("the token has expired")
+
+    monkeypatch.setattr(fsspec.get_filesystem_class("memory"), "cat_file", fail)
+    with pytest.raises(OSError, match="cannot be read: RuntimeError: the token has expired"):
+        fetch_version(stored, tmp_path)
+
+
+def test_a_list_of_known_series_that_is_no_array_is_a_damaged_version(tmp_path):
+    np.save(tmp_path / SERIES_FILE, np.array(["a", "b"]))
+    assert known_series(tmp_path).tolist() == ["a", "b"]
+    (tmp_path / SERIES_FILE).write_bytes(b"no array")
+    with pytest.raises(DamagedVersion, match=f"{tmp_path} cannot be read: {SERIES_FILE} is no array.*--train scratch"):
+        known_series(tmp_path)

@@ -1,0 +1,78 @@
+"""Arrays in files of NumPy's format. A file that is not what it says costs no memory and runs no code."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+from typing import IO, Any
+from zipfile import ZIP_STORED, ZipFile
+
+import numpy as np
+import numpy.typing as npt
+
+_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+# Numbers, booleans and text: no objects, which would be pickles.
+_KINDS = "biufU"
+
+
+def load_array(file: Path) -> npt.NDArray[Any]:
+    """The array of an `.npy` file.
+
+    Raises:
+        OSError: the file cannot be opened.
+        ValueError: it is no array of numbers or text, or its length is not the one that it declares; names the file.
+    """
+    with file.open("rb") as stream:
+        return _read(stream, os.fstat(stream.fileno()).st_size, file.name)
+
+
+def load_arrays(file: Path) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of an uncompressed `.npz` file, by name.
+
+    Raises:
+        OSError: the file cannot be opened.
+        ValueError: as `load_array`.
+    """
+    with file.open("rb") as stream:
+        try:
+            return _read_all(stream, file.name)
+        except ValueError:
+            raise
+        except Exception as error:
+            # A damaged archive makes `zipfile` raise a dozen classes, which it does not list.
+            raise ValueError(f"{file.name} is no archive of arrays: {error}") from error
+
+
+def _read_all(stream: IO[bytes], name: str) -> dict[str, npt.NDArray[Any]]:
+    left = os.fstat(stream.fileno()).st_size
+    arrays = {}
+    with ZipFile(stream) as archive:
+        for entry in archive.infolist():
+            left -= entry.file_size
+            if entry.compress_type != ZIP_STORED or left < 0:
+                raise ValueError(f"{name} is compressed, or declares more bytes than it has")
+            with archive.open(entry) as part:
+                arrays[entry.filename.removesuffix(".npy")] = _read(
+                    part, entry.file_size, f"{name}: {entry.filename[:80]!r}"
+                )
+    return arrays
+
+
+def _read(stream: IO[bytes], size: int, name: str) -> npt.NDArray[Any]:
+    """The array of a stream of `size` bytes. Nothing is allocated before its shape is compared with them."""
+    try:
+        read_header = _HEADERS[np.lib.format.read_magic(stream)]
+        shape, is_fortran, dtype = read_header(stream)
+    except Exception as error:
+        # The header is parsed as Python literals, which fail in many ways.
+        raise ValueError(f"{name} is no array: {error}") from error
+    number, left = math.prod(shape), size - stream.tell()
+    if dtype.kind not in _KINDS or min(shape, default=0) < 0 or (number and not dtype.itemsize):
+        raise ValueError(f"{name} is no array of numbers or text: it declares {number:,} of type {dtype}")
+    if number * dtype.itemsize != left:
+        raise ValueError(f"{name} declares {number * dtype.itemsize:,} bytes of values, and holds {left:,}")
+    content = bytearray(stream.read(left))
+    if len(content) != left:
+        raise ValueError(f"{name} ends after {len(content):,} of {left:,} bytes of values")
+    return np.ndarray(shape, dtype, content, order="F" if is_fortran else "C")
