@@ -6,6 +6,7 @@ ValueError
 Exception
 └── StorageError    a database cannot be read or written: repair the machine, or wait
     ├── Unreachable  a database does not answer at all
+    ├── StorageFull  its disk takes nothing more; trying again does not help
     └── NotPermitted the user of the URL may not do this: grant it the right; trying again does not help
 """
 
@@ -28,6 +29,10 @@ class Unreachable(StorageError):
     def __init__(self, message: str, database: str = "") -> None:
         super().__init__(message)
         self.database = database
+
+
+class StorageFull(StorageError):
+    """The disk of a database takes nothing more, so that trying again does not help."""
 
 
 class NotPermitted(StorageError):

@@ -9,7 +9,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, ParamSpec, TypeVar
 
-from sql.errors import NotPermitted, StorageError
+from sql.errors import NotPermitted, StorageError, StorageFull
+from sql.full_disk import is_full
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -17,8 +18,12 @@ LocalError = (FileNotFoundError, FileExistsError, PermissionError, NotADirectory
 
 
 def is_worth_retrying(error: BaseException) -> bool:
-    """Whether a later try may succeed: after errors of a database or the network, not of input, rights or folders."""
-    return isinstance(error, StorageError | OSError) and not isinstance(error, (NotPermitted, *LocalError))
+    """Whether a later try may succeed: after errors of a database or the network, not of input, rights or folders.
+
+    A disk that is full stays full.
+    """
+    lasts = isinstance(error, (NotPermitted, StorageFull, *LocalError)) or is_full(error)
+    return isinstance(error, StorageError | OSError) and not lasts
 
 
 def logger() -> logging.Logger | logging.LoggerAdapter[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,8 @@ import tempfile
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -76,6 +78,25 @@ def other_user_url(postgres_url: str) -> Iterator[str]:
         yield sa.make_url(postgres_url).set(username=name).render_as_string()
         owner.execute(f"DROP OWNED BY {name} CASCADE")
         owner.execute(f"DROP ROLE {name}")
+
+
+@pytest.fixture
+def short_files() -> Callable[[int], AbstractContextManager[None]]:
+    """A block in which the system lets this process write no file beyond so many bytes, as a full disk would.
+
+    It needs no disk that is really full, which only root may mount, and not in every container.
+    """
+
+    @contextmanager
+    def limit(longest: int) -> Iterator[None]:
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (longest, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    return limit
 
 
 PGBOUNCER = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")

@@ -23,7 +23,8 @@ from sqlalchemy import exc, pool
 from sql.engine import postgresql
 from sql.engine.sqlite import read_only_uri
 from sql.engine.url import IN_FILES, SOURCES_ONLY, describe, hide_secrets, resolve_url
-from sql.errors import NotPermitted, SourceError, StorageError, Unreachable
+from sql.errors import NotPermitted, SourceError, StorageError, StorageFull, Unreachable
+from sql.full_disk import free_bytes, no_space
 
 __all__ = [
     "adbc_connection", "adbc_source_connection", "connect", "connect_source", "describe", "ping", "resolve_url",
@@ -55,6 +56,9 @@ _OTHER_DRIVERS = {
 
 # Insufficient privilege; and a transaction that can only read, as on a standby. Other databases say it in words only.
 _DENIED_STATES = ("42501", "25006")
+# The disk is full; and what is configured as the most is reached.
+_FULL_STATES = ("53100", "53400")
+_SHORT_BYTES = 1 << 16
 # A database says of what permission is denied. The operating system, which is asked for a file or a socket, does not.
 _DENIED = re.compile(
     r"permission denied:? \w|(access|command) denied|readonly database|insufficient privilege", re.IGNORECASE
@@ -264,9 +268,22 @@ def storage_error(url: sa.URL, doing: str, error: Exception) -> StorageError:
         return NotPermitted(f"{message} {remedy}")
     if url.get_backend_name() in IN_FILES and "Permission denied" in reason:
         return NotPermitted(f"{message} {READABLE}")
+    if is_out_of_space(error, url):
+        where = Path(str(url.database)).parent if url.get_backend_name() == "sqlite" else "the disk of its server"
+        return StorageFull(f"{message} There is {no_space(where)}")
     remedies = (remedy for cause, remedy in _REMEDIES.items() if cause in reason)
     remedy = next(remedies, "Check that it runs, that this machine can reach it, and that the user may do this.")
     return StorageError(f"{message} {remedy}")
+
+
+def is_out_of_space(error: Exception, url: sa.URL) -> bool:
+    """Whether an error of a driver says that the disk of the database is full."""
+    cause = getattr(error, "orig", None) or error
+    if url.get_backend_name() != "sqlite":
+        return getattr(cause, "sqlstate", None) in _FULL_STATES
+    # SQLite says of its index of the log only that it cannot be written.
+    left = free_bytes(Path(str(url.database)).parent)
+    return "disk is full" in str(cause) or ("disk I/O error" in str(cause) and left is not None and left < _SHORT_BYTES)
 
 
 def is_denied(error: Exception, url: sa.URL) -> bool:

@@ -160,9 +160,11 @@ class FileLock:
                 break
             # The former holder removed the file between opening and locking: try again with a new file.
             file.close()
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()} since {_time_text(datetime.now(UTC))}")
-        file.flush()
+        holder = f"process {os.getpid()} on {socket.gethostname()} since {_time_text(datetime.now(UTC))}"
+        # On a disk that is full the lock holds too, and does not say whose it is.
+        with suppress(OSError):
+            os.truncate(file.fileno(), 0)
+            os.write(file.fileno(), holder.encode())
         self._file = file
         return None
 

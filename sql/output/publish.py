@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any
 
 import adbc_driver_manager.dbapi
@@ -192,7 +192,9 @@ def _over_adbc(
             before_commit()
         connection.commit()
     except BaseException:
-        connection.rollback()
+        # A database that had to end the transaction itself refuses to do it again, which must not hide why it did.
+        with suppress(adbc_driver_manager.Error):
+            connection.rollback()
         raise
 
 

@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
 from models.counted import counted
+from sql.full_disk import told_of_full_disk
 from sql.output.quantile_columns import is_quantile_column, quantile_level
 from tasks.step import logger
 
@@ -66,13 +67,19 @@ def write_copy(file: Path, names: Sequence[str], target: Path) -> Path:
     """Copy a night's file; the copy also has these quantile columns, empty where the file lacks them. Gives `target`.
 
     Raises:
-        OSError: the copy cannot be written.
+        OSError: the copy cannot be written; nothing is left of it.
+        FullDisk: its disk takes nothing more.
     """
-    if set(names) <= set(pq.read_schema(file).names):
-        shutil.copyfile(file, target)
-    else:
-        with pq.ParquetFile(file) as night:
-            _copy(night, names, target)
+    try:
+        with told_of_full_disk(target.parent, file.stat().st_size):
+            if set(names) <= set(pq.read_schema(file).names):
+                shutil.copyfile(file, target)
+            else:
+                with pq.ParquetFile(file) as night:
+                    _copy(night, names, target)
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
     return target
 
 

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
+from sql.full_disk import told_of_full_disk
 from sql.output.publish import digest_of
 from sql.output.quantile_columns import is_quantile_column
 from tasks.night.ledger import Ledger
@@ -158,10 +159,15 @@ class _ParquetNight:
 
     def __enter__(self) -> _ParquetNight:
         if isinstance(self._system, LocalFileSystem):
-            Path(self._target).parent.mkdir(parents=True, exist_ok=True)
-            remove_old_copies(self._root, self._target)
-            self._copies = [file_aside(self._root, self._target, use) for use in ("new", "old")]
-            write_copy(self._file, columns_of_folder(self._root), self._copies[0])
+            try:
+                with told_of_full_disk(self._root):
+                    Path(self._target).parent.mkdir(parents=True, exist_ok=True)
+                remove_old_copies(self._root, self._target)
+                self._copies = [file_aside(self._root, self._target, use) for use in ("new", "old")]
+                write_copy(self._file, columns_of_folder(self._root), self._copies[0])
+            except BaseException:
+                self.__exit__(None)
+                raise
         return self
 
     def show(self) -> None:

@@ -59,7 +59,10 @@ def write_details(night: Night, details: Details, seconds: dict[str, float], pan
         "cutoff": night.cutoff.isoformat(),
         "now": night.now.isoformat(),
         "audit": details.audit.to_dict(),
-        "decision": {"mode": details.decision.mode, "reason": details.decision.reason},
+        "decision": {
+            "mode": details.decision.mode,
+            "reason": "; ".join(filter(None, (details.decision.reason, details.model.failure))),
+        },
         "model_version": details.model.version,
         "training": details.model.training,
         "outcome": details.model.outcome,

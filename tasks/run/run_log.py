@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from sql.errors import StorageError, Unreachable
+from sql.errors import StorageError, StorageFull, Unreachable
 from sql.migrations.migrate import migrate
 from sql.output.write import RunEnd
 from tasks.night.ledger import Ledger
@@ -93,6 +93,9 @@ def note_failure(run: Run, finished_at: datetime, error: BaseException) -> None:
             run.ledger.start_run(run.run_id, run.requested_cutoff or run.now, run.started_at, run.kind)
         run.ledger.finish_run(run.run_id, "failed", finished_at, {"error": _message_of(error)})
     except (StorageError, ValueError, sa.exc.SQLAlchemyError) as second:
+        if isinstance(error, StorageFull) and isinstance(second, StorageFull):
+            # The message about the failure says it already.
+            return
         logger().warning("The failure could not be noted in the table run: %s", second)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -38,10 +39,17 @@ def save_night(parts: Iterable[pa.Table], file: Path) -> Path:
                 writing = aside.submit(writer.write_table, rows)
             if writing is not None:
                 writing.result()
-        finally:
+        except BaseException:
+            # Half a file would only keep a full disk full.
             aside.shutdown()
             if writer is not None:
-                writer.close()
+                with suppress(OSError):
+                    writer.close()
+            file.unlink(missing_ok=True)
+            raise
+        aside.shutdown()
+        if writer is not None:
+            writer.close()
     if writer is None:
         raise ValueError(f"There is no row to write into {file}: a night forecasts one series at least.")
     return file

@@ -18,6 +18,7 @@ from sqlalchemy import Engine, inspect
 from sql.engine.connection import connect, ping, storage_errors
 from sql.engine.url import describe, resolve_url
 from sql.errors import SourceError
+from sql.full_disk import told_of_full_disk
 from sql.migrations.migrate import check_output, migrate
 from tasks.settings import Output
 from tasks.step import step
@@ -121,9 +122,11 @@ class Places:
         reports = self.report.parent
         made_here = [] if reports.exists() else [reports]
         folder = self.scratch_folder(run_id)
-        folder.mkdir(parents=True, exist_ok=True)
         try:
-            yield folder
+            # Whoever writes elsewhere names the place himself.
+            with told_of_full_disk(folder):
+                folder.mkdir(parents=True, exist_ok=True)
+                yield folder
         finally:
             rmtree(folder, ignore_errors=True)
             for empty in (self._scratches, self._scratches.parent, *made_here):
@@ -187,14 +190,16 @@ def _check_protocol(place: str) -> None:
 
 def write_whole(file: Path, text: str) -> None:
     """Write a text file and its folder, so that a reader finds either the old text or all of the new one."""
-    file.parent.mkdir(parents=True, exist_ok=True)
+    content = text.encode()
     # A unique name: the same night may run twice at once.
     aside = file.with_name(f".{file.name}.{uuid4().hex}")
-    try:
-        aside.write_text(text, encoding="utf-8")
-        os.replace(aside, file)
-    finally:
-        aside.unlink(missing_ok=True)
+    with told_of_full_disk(file.parent, len(content)):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            aside.write_bytes(content)
+            os.replace(aside, file)
+        finally:
+            aside.unlink(missing_ok=True)
 
 
 def stamp(moment: datetime) -> str:

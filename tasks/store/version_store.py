@@ -10,8 +10,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError
@@ -27,6 +27,7 @@ from fsspec.implementations.local import LocalFileSystem
 from models.array_files import load_array
 from models.arrays import StringArray
 from models.errors import DamagedVersion, ModelError
+from sql.full_disk import told_of_full_disk
 
 MANIFEST = "manifest.json"
 # The series that a version has learnt from, or that were outside of its sample.
@@ -62,7 +63,8 @@ def store_version(folder: Path, versions: str, job: str, cutoff: datetime) -> St
         cutoff: Last timestamp that the model has seen.
 
     Raises:
-        OSError: the store cannot be written.
+        OSError: the store cannot be written; nothing is left of the version.
+        FullDisk: its disk takes nothing more.
     """
     files = {str(file.relative_to(folder)): _entry(file) for file in sorted(folder.rglob("*")) if file.is_file()}
     manifest = json.dumps(
@@ -77,9 +79,7 @@ def store_version(folder: Path, versions: str, job: str, cutoff: datetime) -> St
         if isinstance(system, LocalFileSystem):
             _publish_local(folder, Path(target), manifest, stored)
         else:
-            for name in files:
-                system.put_file(str(folder / name), f"{target}/{name}")
-            system.pipe_file(f"{target}/{MANIFEST}", manifest)
+            _upload(folder, system, target, {**dict.fromkeys(files), MANIFEST: manifest})
     return stored
 
 
@@ -235,7 +235,10 @@ def _damaged(file: str, stored: StoredVersion, state: str) -> DamagedVersion:
 
 def _is_whole(stored: StoredVersion) -> bool:
     """Whether all files of a version are there: a damaged version must be stored again, not taken as done."""
-    with TemporaryDirectory() as copies:
+    system, _ = fsspec.core.url_to_fs(stored.uri)
+    is_local = isinstance(system, LocalFileSystem)
+    # No copies are made of files that are at hand.
+    with nullcontext("") if is_local else TemporaryDirectory() as copies:
         try:
             fetch_version(stored, Path(copies))
         except ModelError:
@@ -243,11 +246,27 @@ def _is_whole(stored: StoredVersion) -> bool:
         return True
 
 
+def _upload(folder: Path, system: fsspec.AbstractFileSystem, target: str, files: Mapping[str, bytes | None]) -> None:
+    """Copy files to a store, those without content from the folder; where one cannot be written, none is left."""
+    try:
+        with told_of_full_disk(system.unstrip_protocol(target)):
+            for name, content in files.items():
+                if content is None:
+                    system.put_file(str(folder / name), f"{target}/{name}")
+                else:
+                    system.pipe_file(f"{target}/{name}", content)
+    except BaseException:
+        with suppress(Exception):
+            system.rm(target, recursive=True)
+        raise
+
+
 def _publish_local(folder: Path, target: Path, manifest: bytes, stored: StoredVersion) -> None:
     aside = target.parent / f".{target.name}.{uuid4().hex[:8]}"
     try:
-        shutil.copytree(folder, aside)
-        (aside / MANIFEST).write_bytes(manifest)
+        with told_of_full_disk(target.parent, sum(file.stat().st_size for file in folder.rglob("*")) + len(manifest)):
+            _copy_folder(folder, aside)
+            (aside / MANIFEST).write_bytes(manifest)
         if target.exists() and not _is_whole(stored):  # damaged, or left by a copy that was cut short elsewhere
             shutil.rmtree(target)
         try:
@@ -258,6 +277,18 @@ def _publish_local(folder: Path, target: Path, manifest: bytes, stored: StoredVe
                 raise
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _copy_folder(folder: Path, target: Path) -> None:
+    """Copy the files of a folder; unlike `copytree`, the first error is raised as it is."""
+    target.mkdir(parents=True)
+    for file in sorted(folder.rglob("*")):
+        copy = target / file.relative_to(folder)
+        if file.is_dir():
+            copy.mkdir(exist_ok=True)
+        else:
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, copy)
 
 
 def _installed(libraries: Iterable[str]) -> dict[str, str]:

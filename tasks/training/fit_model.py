@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from importlib.metadata import version as installed_version
 from pathlib import Path
+from shutil import rmtree
 
 from models.errors import TrainingFailed
+from sql.full_disk import FullDisk, told_of_full_disk
 from tasks.night.night import Night
 from tasks.reading.history_file import source_fingerprint
 from tasks.runner.cluster import PACKAGE
@@ -34,13 +36,19 @@ def fit_model(night: Night, panel_file: Path, decision: Decision, use_new_model:
     folder = panel_file.with_name("training")
     try:
         trained = train_model(night, order, decision, folder)
-    except TrainingFailed as error:
-        return _without_training(champion, str(error))
+    except (TrainingFailed, FullDisk) as error:
+        # What the night goes on with needs the space that training took.
+        rmtree(folder, ignore_errors=True)
+        return _without_training(champion, "training failed", error)
     logger().info("%s\n%s", "\n".join(trained.choices), trained.summary)
     champion = replace(champion, training=trained.facts)
     if trained.kept_champion and decision.champion is not None:
         return champion
-    new = keep_model(night, folder / MODEL, trained)
+    try:
+        new = keep_model(night, folder / MODEL, trained)
+    except OSError as error:
+        rmtree(folder, ignore_errors=True)
+        return _without_training(champion, "the new version could not be stored", error)
     promotion, evaluation = judge_new_version(night, new, decision, trained)
     logger().info("%s: %s", new.version, promotion.reason)
     model = replace(champion, new_version=new, promotion=promotion, evaluation=evaluation)
@@ -74,13 +82,15 @@ def train_model(night: Night, order: Order, decision: Decision, folder: Path) ->
 
     Raises:
         TrainingFailed: the night continues without a new model.
+        FullDisk: so it does where there is no space to train.
     """
-    folder.mkdir(exist_ok=True)
+    with told_of_full_disk(folder):
+        folder.mkdir(exist_ok=True)
+        order.write(folder)
     if night.job.runner.train_on == "gpu":
         if inside_flow():
             return train_on_gpu(night, order, folder)
         logger().info("No Prefect server is configured, so runner.train_on gpu is here.")
-    order.write(folder)
     with training_progress() as on_progress:
         return train_apart(folder, on_progress)
 
@@ -96,10 +106,10 @@ def keep_model(night: Night, folder: Path, trained: Trained) -> StoredVersion:
     return stored
 
 
-def _without_training(champion: NightModel, reason: str) -> NightModel:
-    """The model of a night whose training failed: the champion, or none, which leaves every series to the fallback."""
+def _without_training(champion: NightModel, what: str, error: Exception) -> NightModel:
+    """The model of a night that has no new one: the champion, or none, which leaves every series to the fallback."""
     fallback = f"{champion.version} as it was" if champion.version else "the fallback for every series"
-    failure = f"training failed, so tonight takes {fallback}: {reason}"
+    failure = f"{what}, so tonight takes {fallback}: {error}"
     logger().warning("%s", failure)
     if champion.serving_version is None:
         return NightModel("none", failure=failure)

@@ -21,7 +21,7 @@ class NightModel:
         folder: Local folder of its files; None for none.
         new_version: The version that was trained that night; None for none. It forecasts where it takes over.
         training: How training went, as JSON; None where nothing was trained.
-        failure: Why training failed and what the night takes instead; "" where it did not.
+        failure: Why there is no new version and what the night takes instead; "" where training and storing went well.
         promotion: What happens to the new version, and why; None where there is none.
         evaluation: Row of the table `promotion` of the new version; None where no champion stood beside it.
     """

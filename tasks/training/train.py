@@ -13,6 +13,7 @@ from models.evaluation.segments import segments_of
 from models.lifecycle.retraining import built_for
 from models.panel.panel import Panel
 from models.training.progress import Progress
+from sql.full_disk import told_of_full_disk
 from tasks.runner.shared_files import at_hand
 from tasks.store.panel_file import load_panel
 from tasks.store.version_store import SERIES_FILE, fetch_version, known_series
@@ -32,7 +33,13 @@ def train(folder: Path, on_progress: Callable[[Progress], None]) -> Trained:
     Raises:
         TrainingFailed: there is nothing to learn from, or the loss diverged.
         DamagedVersion: the version to continue cannot be read.
+        FullDisk: the folder's disk takes nothing more.
     """
+    with told_of_full_disk(folder):
+        return _train(folder, on_progress)
+
+
+def _train(folder: Path, on_progress: Callable[[Progress], None]) -> Trained:
     order = Order.read(folder)
     panel = load_panel(at_hand(order.panel, folder))
     before = None if order.start is None else fetch_version(order.start, folder)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import pickle
+import re
 import shutil
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError
@@ -15,6 +17,7 @@ import numpy as np
 import pytest
 
 from models.errors import DamagedVersion, ModelError
+from sql.full_disk import FullDisk
 from tasks.store.version_store import (
     MANIFEST,
     SERIES_FILE,
@@ -143,15 +146,15 @@ def test_a_version_of_a_store_that_is_gone_is_a_missing_manifest(tmp_path):
 
 def test_two_runs_that_store_the_same_version_at_once_both_find_it(saved, tmp_path, monkeypatch):
     versions = str(tmp_path / "versions")
-    copy, first = shutil.copytree, []
+    copy, first = shutil.copyfile, []
 
-    def slower(source, aside):
-        copy(source, aside)
-        monkeypatch.setattr(shutil, "copytree", copy)
+    def slower(source, target):
+        copy(source, target)
+        monkeypatch.setattr(shutil, "copyfile", copy)
         other = store_version(saved, versions, "sales", CUTOFF)
         first.append(fetch_version(other, tmp_path).stat().st_ino)
 
-    monkeypatch.setattr(shutil, "copytree", slower)
+    monkeypatch.setattr(shutil, "copyfile", slower)
     stored = store_version(saved, versions, "sales", CUTOFF)
     # The first run may be reading the folder that it stored: the very same one is still there.
     assert [fetch_version(stored, tmp_path).stat().st_ino] == first
@@ -301,3 +304,24 @@ def test_a_list_of_known_series_that_is_no_array_is_a_damaged_version(tmp_path):
     (tmp_path / SERIES_FILE).write_bytes(b"no array")
     with pytest.raises(DamagedVersion, match=f"{tmp_path} cannot be read: {SERIES_FILE} is no array.*--train scratch"):
         known_series(tmp_path)
+
+
+def test_a_version_for_which_there_is_no_space_says_how_much_it_wants_and_leaves_nothing(saved, tmp_path, short_files):
+    wanted = sum(file.stat().st_size for file in saved.iterdir())
+    words = f"no space left on {tmp_path}/versions/sales.*, 10,[0-9]+ bytes are wanted"
+    with pytest.raises(FullDisk, match=words) as told, short_files(5_000):
+        store_version(saved, str(tmp_path / "versions"), "sales", CUTOFF)
+    assert wanted < int(re.search(r"([0-9,]+) bytes are wanted", str(told.value))[1].replace(",", "")) < wanted + 1_000
+    assert [*(tmp_path / "versions" / "sales").iterdir()] == []
+    assert fetch_version(store_version(saved, str(tmp_path / "versions"), "sales", CUTOFF), tmp_path).exists()
+
+
+@pytest.mark.parametrize("versions", ["memory"], indirect=True)
+def test_a_version_that_a_store_takes_in_part_is_removed_from_it(saved, versions, monkeypatch):
+    def fail(*arguments, **others):
+        raise OSError(errno.EDQUOT, "the bucket is full")
+
+    monkeypatch.setattr(fsspec.get_filesystem_class("memory"), "pipe_file", fail)
+    with pytest.raises(FullDisk, match="no space left on memory:///versions/sales/"):
+        store_version(saved, versions, "sales", CUTOFF)
+    assert fsspec.filesystem("memory").find("/versions") == []
