@@ -8,33 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
-from flows.job.problems import problems_of
+from flows.job.problems import abbreviate, problems_of
 from tasks.night.job import Job
 from tasks.store.places import Places
+from tasks.yaml_file import YamlError, kind_of, read_yaml
+
+# Names of jobs, in a message.
+_MOST_NAMED = 5
 
 
 class JobError(ValueError):
     """The job file cannot be used; the message says where and what to write instead."""
-
-
-class _OneKeyOnce(yaml.SafeLoader):
-    """A reader of YAML that refuses a key written twice, of which the other one would win in silence."""
-
-    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        node: yaml.MappingNode = super().compose_mapping_node(anchor)
-        lines: dict[tuple[str, str], int] = {}
-        for key, _ in node.value:
-            # `<<` takes over the keys of another mapping, and may stand there for several.
-            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
-                name, line = (key.tag, key.value), key.start_mark.line + 1
-                if name in lines:
-                    problem = f"the key {key.value!r} stands in line {lines[name]} and again in line {line}; keep one"
-                    raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
-                lines[name] = line
-        return node
 
 
 @dataclass(frozen=True)
@@ -63,20 +49,17 @@ def load_job(path_or_name: str | Path, changes: Mapping[str, Mapping[str, Any]] 
         changes: Settings that replace those of the file, such as `{"forecast": {"horizon": 7}}`.
 
     Raises:
-        JobError: no such file, not YAML, an unknown key (with the nearest known one), a value out of range.
+        JobError: no such file, not YAML, larger or deeper than a job is, an unknown key (with the nearest known one),
+            a value out of range.
     """
     path = find_job(path_or_name)
     try:
-        document = _OneKeyOnce(path.read_text(encoding="utf-8")).get_single_data()
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or error
-        raise JobError(f"{path}{place}: not YAML: {problem}. Correct that line.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise JobError(f"{path} cannot be read: {error}. Give the path of a job's YAML file.") from None
+        document = read_yaml(path)
+    except YamlError as error:
+        raise JobError(str(error)) from None
     if not isinstance(document, dict):
-        raise JobError(f"{path} holds no mapping, but {document!r:.40}. Write `name: ...`, `source: ...` and so on.")
+        found = "is empty" if document is None else f"holds no mapping, but {abbreviate(document)}"
+        raise JobError(f"{path} {found}. Write `name: ...`, `source: ...` and so on.")
     for part, settings in (changes or {}).items():
         # The validation reports a part that is no mapping.
         if isinstance(document.get(part, {}), dict):
@@ -94,7 +77,7 @@ def find_job(path_or_name: str | Path) -> Path:
         JobError: there is neither; names the jobs that exist.
     """
     given = Path(path_or_name)
-    return given.resolve() if given.is_file() else find_named_job(str(path_or_name))
+    return given.resolve() if os.path.isfile(given) else find_named_job(str(path_or_name))
 
 
 def find_named_job(name: str) -> Path:
@@ -106,23 +89,37 @@ def find_named_job(name: str) -> Path:
     known = jobs_by_name()
     if name in known:
         return known[name].resolve()
-    folder = jobs_folder().resolve()
-    contents = f"has {', '.join([*known][:5])}" if known else "has no job"
-    if Path(name).is_file():
+    folder, shown = jobs_folder().resolve(), abbreviate(name)
+    contents = f"has {', '.join([*known][:_MOST_NAMED])}" if known else "has no job"
+    if os.path.isfile(name):
         raise JobError(
-            f"{name!r} is a path, and a deployment takes names: the jobs folder {folder} {contents}. "
+            f"{shown} is a path, and a deployment takes names: the jobs folder {folder} {contents}. "
             "Pick one, or put the file there and deploy again."
         )
     raise JobError(
-        f"No job {name!r}: no such file, and the jobs folder {folder} {contents}. "
+        f"No job {shown}: {_why_no_file(name)}, and the jobs folder {folder} {contents}. "
         "Give a path to a YAML file, or set NIGHTCAST_JOBS to the folder of your jobs."
     )
+
+
+def _why_no_file(name: str) -> str:
+    try:
+        return f"that is {kind_of(Path(name))}, not a file"
+    except FileNotFoundError:
+        return "that is a link to a file that does not exist" if os.path.islink(name) else "no such file"
+    except OSError as error:
+        return f"that file cannot be read ({error.strerror or error})"
+    except ValueError:  # a NUL in the name
+        return "no such file"
 
 
 def jobs_by_name() -> dict[str, Path]:
     """The files of the jobs folder, by the names of their jobs."""
     # Of two files that differ only in their ending, the .yaml file is the job.
-    files = sorted(jobs_folder().glob("*.y*ml"), key=lambda file: (file.stem, file.suffix == ".yaml"))
+    try:
+        files = sorted(jobs_folder().glob("*.y*ml"), key=lambda file: (file.stem, file.suffix == ".yaml"))
+    except OSError:  # a name that is too long, for example
+        files = []
     return {file.stem: file for file in files if file.suffix in (".yaml", ".yml")}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import reprlib
 from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from difflib import get_close_matches
@@ -10,6 +11,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from models.counted import counted
 from tasks.night.job import Job
 
 Location = tuple[int | str, ...]
@@ -27,6 +29,11 @@ _STAND_INS: dict[Location, Any] = {
 }
 # More rounds than a file has problems that hide each other.
 _MOST_ROUNDS = 10
+_MOST_PROBLEMS = 20
+_LONGEST_MESSAGE, _LONGEST_NAME = 1_000, 120
+_LONGEST_FOUND = 80
+_REPR = reprlib.Repr()
+_REPR.maxlevel, _REPR.maxlist, _REPR.maxdict, _REPR.maxstring, _REPR.maxother = 3, 10, 5, 80, 80
 
 
 def problems_of(document: dict[str, Any]) -> list[str]:
@@ -38,7 +45,7 @@ def problems_of(document: dict[str, Any]) -> list[str]:
     Args:
         document: The job file, as YAML gives it.
     """
-    document, wrong, taken_out, found = deepcopy(document), set[Location](), set[Location](), list[str]()
+    document, wrong, taken_out, found = _unshared(document), set[Location](), set[Location](), list[str]()
     for _ in range(_MOST_ROUNDS):
         try:
             Job.model_validate(document)
@@ -60,7 +67,29 @@ def problems_of(document: dict[str, Any]) -> list[str]:
         for location in take_out:
             _take_out(document, location)
         taken_out |= take_out
-    return list(dict.fromkeys(found))
+    told = list(dict.fromkeys(found))
+    more = len(told) - _MOST_PROBLEMS
+    return told[:_MOST_PROBLEMS] + ([f"and {counted(more, 'more problem')}. Correct these first."] if more > 0 else [])
+
+
+def _unshared(value: Any) -> Any:
+    """A copy in which what the file repeats by an alias stands for itself, and can be taken out alone."""
+    if isinstance(value, dict):
+        return {key: _unshared(inner) for key, inner in value.items()}
+    return [_unshared(inner) for inner in value] if isinstance(value, list) else value
+
+
+def abbreviate(value: Any) -> str:
+    """What somebody wrote, as messages show it: cut before it is rendered, because it may be of any size.
+
+    >>> abbreviate([1] * 100)
+    '[1, 1, 1, 1, 1, 1, 1, 1, 1, 1, ...]'
+    """
+    return _cut(_REPR.repr(value), _LONGEST_FOUND)
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _any_inside(locations: Iterable[Location], wrong: set[Location]) -> bool:
@@ -105,7 +134,7 @@ def _intended(problem: Any) -> Location | None:
     if problem["type"] != "extra_forbidden":
         return None
     *part, key = problem["loc"]
-    near = get_close_matches(str(key), _known_keys(tuple(part)), n=1)
+    near = get_close_matches(str(key)[:_LONGEST_NAME], _known_keys(tuple(part)), n=1)
     return (*part, near[0]) if near else None
 
 
@@ -130,14 +159,15 @@ def _part_at(document: dict[str, Any], location: Location) -> Any:
 
 def _described(problem: Any) -> str:
     """One problem: where it is, what was found, and the remedy."""
-    where = ".".join(str(part) for part in problem["loc"])
+    where = _cut(".".join(str(part)[:_LONGEST_NAME] for part in problem["loc"]), _LONGEST_NAME)
     if problem["type"] == "extra_forbidden":
         known, near = _known_keys(problem["loc"][:-1]), _intended(problem)
         remedy = f"did you mean {near[-1]!r}?" if near else f"known keys: {', '.join(known)}."
         return f"unknown key {where!r}; {remedy}"
     if problem["type"] == "missing":
         return f"{where} is missing; every job needs it."
-    message = problem["msg"].removeprefix("Value error, ").removeprefix(f"{where.rpartition('.')[2]} ")
+    message = _cut(problem["msg"], _LONGEST_MESSAGE).removeprefix("Value error, ")
+    message = message.removeprefix(f"{where.rpartition('.')[2]} ")
     if problem["type"] in ("model_type", "model_attributes_type"):
         message = f"write a mapping of its keys, such as {', '.join(_known_keys(problem['loc'])[:3])}"
     # A message on several keys names them itself.
@@ -145,12 +175,17 @@ def _described(problem: Any) -> str:
 
 
 def _found(problem: Any, where: str, message: str) -> str:
-    whole = repr(problem["input"])
-    written = whole[:80]
+    written = abbreviate(problem["input"])
     # A URL may hold a secret, under whatever key somebody writes it.
-    is_secret = "url" in where or where.partition(".")[0] == "notify" or "://" in whole
+    is_secret = "url" in where or where.partition(".")[0] == "notify" or _holds_url(problem["input"])
     is_repeated = isinstance(problem["input"], str | list) and written in message
     return "" if isinstance(problem["input"], dict) or is_secret or is_repeated else f" (found {written})"
+
+
+def _holds_url(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(_holds_url(each) for pair in value.items() for each in pair)
+    return any(map(_holds_url, value)) if isinstance(value, list) else isinstance(value, str) and "://" in value
 
 
 def _known_keys(location: Iterable[int | str]) -> list[str]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from flows.deployments.form import EXAMPLE_JOB
 from flows.job.job import JobError, jobs_by_name, jobs_folder
+from tasks.yaml_file import YamlError, read_yaml
 
 
 def check_schedules(folder: Path) -> None:
@@ -24,9 +23,9 @@ def check_schedules(folder: Path) -> None:
     if not file.is_file():
         raise JobError(f"{file.parent} has no prefect.yaml. Go to the folder that has the project's.")
     try:
-        document = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise JobError(f"{file} is not YAML: {' '.join(str(error).split())}. Correct that line.") from None
+        document = read_yaml(file)
+    except YamlError as error:
+        raise JobError(str(error)) from None
     known = [*jobs_by_name()]
     # If there is no job yet, the form lists the example's name, so that the deployments can be made.
     missing = [name for name in _scheduled(document) if name not in (known or [EXAMPLE_JOB])]
@@ -40,7 +39,13 @@ def check_schedules(folder: Path) -> None:
 
 def _scheduled(document: Any) -> list[str]:
     """The names of all scheduled jobs, each once."""
-    deployments = document.get("deployments") if isinstance(document, dict) else None
-    schedules = [each for deployment in deployments or () for each in deployment.get("schedules") or ()]
-    names = [(each.get("parameters") or {}).get("job") for each in schedules]
+    # Prefect reports what is no list or mapping.
+    schedules = [each for deployment in _inner(document, "deployments") for each in _inner(deployment, "schedules")]
+    parameters = [each.get("parameters") for each in schedules if isinstance(each, dict)]
+    names = [each.get("job") for each in parameters if isinstance(each, dict)]
     return list(dict.fromkeys(str(name) for name in names if name is not None))
+
+
+def _inner(part: Any, key: str) -> list[Any]:
+    found = part.get(key) if isinstance(part, dict) else None
+    return found if isinstance(found, list) else []

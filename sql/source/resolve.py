@@ -15,7 +15,7 @@ from sql.engine.connection import is_denied, storage_errors
 from sql.engine.statement import as_of, names_bound, quoted, single_select, with_bounds, within
 from sql.errors import SourceError
 from sql.source.reader import Bounds, wanted_columns
-from sql.source.settings import Source
+from sql.source.settings import LONGEST_QUERY, Source
 
 
 def describe_relation(source: Source) -> str:
@@ -43,13 +43,21 @@ def query_of(query: str, base: Path | None, where: str) -> str:
     if _is_file(query):
         path = (base or Path()) / query.strip()
         try:
-            query = path.read_text(encoding="utf-8-sig")
+            # Opening a named pipe would wait.
+            if path.exists() and not path.is_file():
+                raise SourceError(f"The query file {path} is no file. Give the path of a .sql file.")
+            with path.open(encoding="utf-8-sig") as file:
+                query = file.read(LONGEST_QUERY + 1)
         except UnicodeDecodeError as error:
             raise SourceError(f"The query file {path} is not text in UTF-8: {error}. Save it as UTF-8.") from error
         except OSError as error:
             raise SourceError(
                 f"Cannot read the query file {path}: {error}. A relative path starts from the folder of the job file."
             ) from error
+        if len(query) > LONGEST_QUERY:
+            raise SourceError(
+                f"The query file {path} has more than {LONGEST_QUERY:,} characters. Make a view, and read that."
+            )
     return single_select(query, where)
 
 

@@ -14,6 +14,8 @@ def _as_list(value: Any) -> Any:
 Columns = Annotated[list[str], BeforeValidator(_as_list)]
 """One column or several. A single name needs no brackets."""
 
+LONGEST_QUERY = 65_536
+
 COVARIATES = ("static", "static_numbers", "known_future", "observed_past")
 
 

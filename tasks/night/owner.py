@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-import yaml
 
 from sql.errors import SourceError
 from sql.output.owner import address_of, keep_owner, owner_of
@@ -19,6 +18,7 @@ from sql.source.settings import Source
 from tasks.night.job import Job
 from tasks.settings import Output
 from tasks.store.places import Places
+from tasks.yaml_file import YamlError, read_yaml
 
 _LONGEST_RELATION = 80
 
@@ -210,8 +210,8 @@ def _is_same_file(first: Path, second: Path) -> bool:
 def _still_uses(file: Path, name: str, output: str) -> bool:
     """Whether there is a job file on this machine with this name and output database."""
     try:
-        document = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        document = read_yaml(file)
+    except YamlError:
         return False
     if not isinstance(document, dict) or document.get("name") != name:
         return False

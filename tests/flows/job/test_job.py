@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -147,7 +149,7 @@ def test_a_job_that_is_nowhere_is_answered_with_the_jobs_that_are_there(tmp_path
         ),
         (SMALLEST + "forecast: [\n", "line 6.*not YAML"),
         ("- a\n- b\n", "holds no mapping"),
-        ("", "holds no mapping"),
+        ("", "is empty"),
     ],
 )
 def test_a_wrong_job_file_is_refused_with_the_place_and_the_remedy(tmp_path, text, words):
@@ -237,3 +239,53 @@ def test_a_name_that_readers_of_a_path_take_for_something_else_is_refused(tmp_pa
 @pytest.mark.parametrize("name", ["sales", "2024-sales", "e-mails", "0xz", "trues", "s1", "1st"])
 def test_a_name_with_a_word_in_it_is_a_name(tmp_path, name):
     assert load(tmp_path, SMALLEST.replace("name: small", f"name: '{name}'")).job.name == name
+
+
+def test_a_small_file_that_would_become_large_is_refused_by_its_line(tmp_path):
+    bomb = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
+        f"{name}: &{name} [{','.join([f'*{before}'] * 9)}]\n" for before, name in pairwise("abcdefghi")
+    )
+    with pytest.raises(JobError, match=r"job.yaml, line 10, column \d+: there are more than 100,000 values") as raised:
+        load(tmp_path, SMALLEST + bomb)
+    assert len(str(raised.value)) < 300
+
+
+@pytest.mark.parametrize(
+    "part", ["colour: [{}]", "training: [{}]", "forecast_x: &a [{}]\ncolour: [*a, *a]", "{}: 1", "name_of: {{a: [{}]}}"]
+)
+def test_what_was_found_is_cut_before_it_is_shown(tmp_path, part):
+    with pytest.raises(JobError) as raised:
+        load(tmp_path, SMALLEST + part.format(", ".join(["x" * 200] * 400)[: 1000 if part[0] == "{" else None]) + "\n")
+    assert len(str(raised.value)) < 1_500
+
+
+def test_of_many_problems_the_first_are_told_and_the_others_counted(tmp_path):
+    with pytest.raises(JobError, match=r"and 480 more problems\. Correct these first\.") as raised:
+        load(tmp_path, SMALLEST + "".join(f"colour_{n}: red\n" for n in range(500)))
+    assert len(str(raised.value).splitlines()) == 21
+
+
+def test_what_a_file_repeats_by_an_alias_is_told_for_each_place(tmp_path):
+    text = SMALLEST + "training: &a {seed: -1}\npromotion: {nights: 0}\nrunner: *a\n"
+    with pytest.raises(JobError) as raised:
+        load(tmp_path, text)
+    assert "training.seed" in str(raised.value)
+    assert "unknown key 'runner.seed'" in str(raised.value)
+
+
+def test_a_job_that_is_no_file_is_named_as_what_it_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("folder").mkdir()
+    os.mkfifo("pipe")
+    Path("link").symlink_to("nowhere")
+    for name, words in [
+        ("folder", "No job 'folder': that is a folder, not a file, and the jobs folder"),
+        ("pipe", "that is a named pipe, not a file"),
+        ("/dev/null", "that is a device, not a file"),
+        ("link", "that is a link to a file that does not exist"),
+        ("x" * 5_000, r"that file cannot be read \(File name too long\)"),
+        ("a\0b", "no such file"),
+    ]:
+        with pytest.raises(JobError, match=words) as raised:
+            load_job(name)
+        assert len(str(raised.value)) < 500

@@ -44,7 +44,7 @@ def test_without_any_job_the_example_is_the_one_that_will_be_there(project):
 def test_a_folder_without_the_file_or_with_another_kind_of_file_is_refused(project):
     folder = project()
     (folder / "prefect.yaml").write_text("a: [", encoding="utf-8")
-    with pytest.raises(JobError, match="is not YAML"):
+    with pytest.raises(JobError, match="line 1, column 5: not YAML"):
         check_schedules(folder)
     (folder / "prefect.yaml").unlink()
     with pytest.raises(JobError, match=r"has no prefect\.yaml"):
