@@ -23,6 +23,8 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 INK, MUTED, LINE, MODEL, NAIVE, ALARM = "#010201", "#010202", "#010203", "#010204", "#010205", "#010206"
 VARIABLES = {INK: "ink", MUTED: "muted", LINE: "line", MODEL: "model", NAIVE: "naive", ALARM: "alarm"}
 WIDTH, HEIGHT, FONT = 400, 222, 12.0
+# In units of the font's size.
+WIDEST_CHARACTER, LINE_HEIGHT = 0.6, 1.3
 STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "nightcast",
@@ -162,10 +164,11 @@ def training_history(steps: Sequence[int], loss: Values, validation_loss: Values
 def as_svg(draw: Callable[[Axes], None]) -> str:
     """The drawing of a function as `<svg>` in the page's colours."""
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH / 72, HEIGHT / 72), layout="constrained")
+        figure = Figure(figsize=(WIDTH / 72, HEIGHT / 72))
         axes = figure.add_subplot()
         draw(axes)
         _plain_axes(axes)
+        _leave_margins(figure, axes)
         written = io.StringIO()
         figure.savefig(
             written,
@@ -189,6 +192,25 @@ def _plain_axes(axes: Axes) -> None:
         axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
         axes.yaxis.set_major_formatter(FuncFormatter(_short_number))
     axes.xaxis.get_offset_text().set_color(MUTED)
+
+
+def _leave_margins(figure: Figure, axes: Axes) -> None:
+    """Leave room for the labels, by their number of characters.
+
+    The browser sets the text in its own font, so Matplotlib could not measure it better; and to measure, it would draw
+    each plot twice.
+    """
+    low, high = sorted(axes.get_ylim())
+    shown = [value for value in axes.yaxis.get_majorticklocs() if low <= value <= high]
+    widest = max(map(len, axes.yaxis.get_major_formatter().format_ticks(shown)), default=0)
+    left = WIDEST_CHARACTER * widest * FONT + LINE_HEIGHT * FONT * (bool(axes.get_ylabel()) + 0.5)
+    below = 1 + (bool(axes.get_xlabel()) or isinstance(axes.xaxis.get_major_formatter(), ConciseDateFormatter))
+    figure.subplots_adjust(
+        left=left / WIDTH,
+        right=1 - FONT / WIDTH,
+        bottom=(LINE_HEIGHT * below + 0.5) * FONT / HEIGHT,
+        top=1 - 0.6 * FONT / HEIGHT,
+    )
 
 
 def _dress(svg: str) -> str:
