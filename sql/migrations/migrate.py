@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import sqlalchemy as sa
+from alembic import command, util
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from sql.engine.connection import describe, storage_errors, transaction
 from sql.engine.rights import check_rights
 from sql.errors import StorageError
 
-_FOLDER = Path(__file__).parent
 VERSION_TABLE = "nightcast_version"
 """Not the default of Alembic, so that the tables may share a database with another application that uses Alembic."""
 
@@ -31,6 +34,7 @@ def migrate(engine: sa.Engine, revision: str = "head") -> None:
         StorageError: where the database does not answer, a newer release migrated it, or another application
             has a table of the same name.
     """
+    config = _config()
     with storage_errors(engine.url, "read the version of"), engine.connect() as connection:
         if _current(connection) == newest_version():
             return
@@ -42,7 +46,8 @@ def migrate(engine: sa.Engine, revision: str = "head") -> None:
             _refuse_foreign_tables(engine, connection)
         else:
             _refuse_newer(engine, current)
-        _upgrade(connection, revision)
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
 
 
 def check_output(engine: sa.Engine) -> None:
@@ -66,39 +71,28 @@ def check_output(engine: sa.Engine) -> None:
 
 def newest_version() -> str:
     """The version of the tables that this release knows."""
-    return max(_known_versions())
+    return str(ScriptDirectory.from_config(_config()).get_current_head())
 
 
-def _known_versions() -> set[str]:
-    """The versions of this release, by the names of their files: 0001 of `0001_tables.py`."""
-    return {file.name.partition("_")[0] for file in (_FOLDER / "versions").glob("[0-9]*_*.py")}
-
-
-def _upgrade(connection: sa.Connection, revision: str) -> None:
-    # Alembic takes a quarter of a second to import, which only the first night of a release needs.
-    from alembic import command
-    from alembic.config import Config
-
+def _config() -> Config:
     config = Config()
-    config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
-    config.attributes["connection"] = connection
-    command.upgrade(config, revision)
+    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    return config
 
 
 def _current(connection: sa.Connection) -> str | None:
-    """The version of the tables; None where there are none of ours."""
-    if not sa.inspect(connection).has_table(VERSION_TABLE):
-        return None
-    current: str | None = connection.scalar(sa.select(sa.column("version_num")).select_from(sa.table(VERSION_TABLE)))
-    return current
+    context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+    return context.get_current_revision()
 
 
 def _refuse_newer(engine: sa.Engine, current: str) -> None:
-    if current not in _known_versions():
+    try:
+        ScriptDirectory.from_config(_config()).get_revision(current)
+    except util.CommandError as error:
         raise StorageError(
             f"The tables in {describe(engine.url)} have version {current!r}, which this release does not know: a newer "
             "release wrote them. Install that release, or name another output.url."
-        )
+        ) from error
 
 
 def _refuse_foreign_tables(engine: sa.Engine, connection: sa.Connection) -> None:

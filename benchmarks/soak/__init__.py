@@ -1,0 +1,1 @@
+"""Many nights in one process: what grows."""
