@@ -82,9 +82,10 @@ def _words(schema: dict[str, Any], whole: dict[str, Any]) -> str:
     if "enum" in schema:
         return ", ".join(f"`{value}`" for value in schema["enum"])
     if schema.get("type") == "array":
-        return f"list of {_words(schema['items'], whole)}"
+        most = f", at most {schema['maxItems']:,}" if "maxItems" in schema else ""
+        return f"list of {_words(schema['items'], whole)}{most}"
     bounds = [
-        f"{sign} {schema[name]:g}"
+        f"{sign} {schema[name]:,}".removesuffix(".0")
         for name, sign in (
             ("exclusiveMinimum", "&gt;"),
             ("minimum", "≥"),

@@ -11,22 +11,23 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 
 from models.panel.shards import SHARD_SERIES
-from models.settings.base import Settings
+from models.settings.base import CENTURY_DAYS, WEEK_SECONDS, Address, Name, Settings
 
 
 class Output(Settings):
     """Where forecasts, scores, model versions and reports go."""
 
-    url: str = Field(
+    url: Address = Field(
         "sqlite:///forecasts.db",
         description="Database of the tables. ${NAME} stands for a variable of the environment.",
     )
-    parquet: str = Field("forecasts/", description="Folder of the Parquet files: local, or s3://, gs://, az://.")
-    versions: str = Field("versions/", description="Folder of the model versions: local, or s3://, gs://, az://.")
-    report: str = Field("reports/", description="Local folder of the reports.")
+    parquet: Address = Field("forecasts/", description="Folder of the Parquet files: local, or s3://, gs://, az://.")
+    versions: Address = Field("versions/", description="Folder of the model versions: local, or s3://, gs://, az://.")
+    report: Address = Field("reports/", description="Local folder of the reports.")
     keep_days: int | None = Field(
         None,
         ge=1,
+        le=40_000,
         description="Days before the newest cutoff for which nights are kept, in tables and Parquet files: the "
         "horizon or more. Without it, all are kept. On PostgreSQL a month (UTC) is deleted once all of it is older.",
     )
@@ -35,18 +36,20 @@ class Output(Settings):
 class Notify(Settings):
     """Who gets a message when forecasts get worse or the source is stale, and when they recover."""
 
-    webhook: str | None = Field(
+    webhook: Address | None = Field(
         None,
         description="URL that gets each night's alerts as JSON. ${NAME} stands for a variable of the environment.",
     )
-    targets: list[str] = Field(
+    targets: list[Name] = Field(
         [],
+        max_length=100,
         description="Targets by e-mail, Slack, Teams and a hundred other services. Each is `${NAME}`: a variable of "
         "the environment that holds the target's Apprise URL, such as mailtos://, slack:// or msteams://.",
     )
     repeat_after_days: float = Field(
         7.0,
         gt=0,
+        le=CENTURY_DAYS,
         description="Days after which the message of an alert is repeated if it is still open and not acknowledged.",
     )
 
@@ -77,18 +80,22 @@ class Runner(Settings):
     gpu_wait: float = Field(
         900.0,
         gt=0,
+        le=WEEK_SECONDS,
         description="Seconds that the night waits for a worker of the pool `gpu` to begin, and again as many after "
-        "`training.time_limit` for it to end. Then the night goes on without it.",
+        "`training.time_limit` for it to end. Then the night goes on without it. At most 604,800, a week.",
     )
 
     shard_series: int = Field(
-        SHARD_SERIES, ge=1, description="Number of series in a shard. Smaller shards take less memory."
+        SHARD_SERIES, ge=1, le=100_000_000, description="Number of series in a shard. Smaller shards take less memory."
     )
-    dask: str | None = Field(
+    dask: Name | None = Field(
         None, description="Address of a Dask scheduler whose workers forecast the shards, such as tcp://10.0.0.5:8786."
     )
     processes: int | None = Field(
-        None, ge=1, description="Number of processes of this machine that forecast the shards and share its cores."
+        None,
+        ge=1,
+        le=1_024,
+        description="Number of processes of this machine that forecast the shards and share its cores.",
     )
 
     @field_validator("dask")

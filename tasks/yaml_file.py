@@ -242,6 +242,8 @@ class _Constructor(SafeConstructor):
     def construct_object(self, node: Any, deep: bool = False) -> Any:
         kind = node.tag.removeprefix(_STANDARD)
         if isinstance(node, yaml.ScalarNode):
+            if hidden := _UNPRINTABLE.search(node.value):
+                raise _Refused(f"the text holds the character U+{ord(hidden[0]):04X}. Remove it.", node.start_mark)
             if kind in ("value", "merge"):  # a lone = or <<
                 return node.value
             if kind == "int" and len(node.value) > _MOST_DIGITS:

@@ -136,7 +136,9 @@ def moment_option(*names: str, **settings: Any) -> Callable[[Any], Any]:
         try:
             datetime.fromisoformat(text or "2024-01-01")
         except ValueError:
-            raise click.BadParameter(f"{text!r} is not a timestamp; write 2024-03-01 or 2024-03-01T06:00.") from None
+            raise click.BadParameter(
+                f"{(text or '')[:60]!r} is not a timestamp; write 2024-03-01 or 2024-03-01T06:00."
+            ) from None
         return text
 
     return click.option(*names, metavar="TS", callback=checked, **settings)

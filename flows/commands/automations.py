@@ -30,14 +30,14 @@ def automations() -> None:
 )
 @click.option(
     "--silent-after",
-    type=click.FloatRange(min=0.2),
+    type=click.FloatRange(min=0.2, max=10_080),
     default=10,
     show_default=True,
     help="Minutes without a heartbeat after which a run is marked as crashed.",
 )
 @click.option(
     "--deadline",
-    type=click.FloatRange(min=0.01),
+    type=click.FloatRange(min=0.01, max=87_840),
     default=28,
     show_default=True,
     help="Hours after a successful night within which the next night must succeed.",

@@ -74,7 +74,7 @@ def check(job: str) -> Answer:
 @moment_option("--to", "last", required=True, help="The last cutoff.")
 @click.option(
     "--every",
-    type=click.IntRange(1),
+    type=click.IntRange(1, 100_000),
     help="Steps from one cutoff to the next. Default: 1, or for steps shorter than a day, the usual cutoffs.",
 )
 @click.option("--train", type=_POLICIES, help="When to train. Default: the job's training.policy.")

@@ -47,6 +47,7 @@ _MOMENT = {
     "pattern": r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?$",
 }
 _MOST_STEPS = ForecastSettings.model_json_schema()["properties"]["horizon"]["maximum"]
+_MOST_STEPS_BETWEEN = 100_000
 _DAY_SECONDS = 86_400
 
 # The UI joins lines unless an empty line separates them.
@@ -201,12 +202,13 @@ First = Annotated[
 Last = Annotated[str, AfterValidator(_timestamp), _field("The last cutoff.", **_MOMENT)]
 Every = Annotated[
     int | None,
-    Field(ge=1),
+    Field(ge=1, le=_MOST_STEPS_BETWEEN),
     _field(
         "Steps from one cutoff to the next. If empty, 1; for steps shorter than a day, the usual cutoffs of the job's "
         "nights.",
         type="integer",
         minimum=1,
+        maximum=_MOST_STEPS_BETWEEN,
     ),
 ]
 Workers = Annotated[

@@ -6,13 +6,15 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from flows.job.job import JobError
+from flows.job.problems import abbreviate
+from models.settings.forecast import FIRST_YEAR, LAST_YEAR
 
 
 def to_moment(written: str | datetime, zone: ZoneInfo) -> datetime:
     """A timestamp with a zone; that of the job where none is written.
 
     Raises:
-        JobError: it does not read as a timestamp.
+        JobError: it does not read as a timestamp, or is not of a year that can be forecast.
 
     >>> to_moment("2024-03-01", ZoneInfo("Europe/Madrid")).isoformat()
     '2024-03-01T00:00:00+01:00'
@@ -20,7 +22,10 @@ def to_moment(written: str | datetime, zone: ZoneInfo) -> datetime:
     try:
         moment = written if isinstance(written, datetime) else datetime.fromisoformat(written)
     except ValueError:
-        raise JobError(f"{written!r} is not a timestamp; write 2024-03-01 or 2024-03-01T06:00.") from None
+        shown = abbreviate(written)
+        raise JobError(f"{shown} is not a timestamp; write 2024-03-01 or 2024-03-01T06:00.") from None
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        raise JobError(f"The time {moment.isoformat()} is not within the years {FIRST_YEAR} to {LAST_YEAR}.")
     return moment if moment.tzinfo else moment.replace(tzinfo=zone)
 
 

@@ -30,6 +30,8 @@ _STAND_INS: dict[Location, Any] = {
 # More rounds than a file has problems that hide each other.
 _MOST_ROUNDS = 10
 _MOST_PROBLEMS = 20
+_BOUNDS = dict.fromkeys(("less_than_equal", "too_long", "string_too_long"), "at most")
+_BOUNDS |= {"greater_than_equal": "at least"}
 _LONGEST_MESSAGE, _LONGEST_NAME = 1_000, 120
 _LONGEST_FOUND = 80
 _REPR = reprlib.Repr()
@@ -166,12 +168,23 @@ def _described(problem: Any) -> str:
         return f"unknown key {where!r}; {remedy}"
     if problem["type"] == "missing":
         return f"{where} is missing; every job needs it."
-    message = _cut(problem["msg"], _LONGEST_MESSAGE).removeprefix("Value error, ")
+    message = _cut(problem["msg"], _LONGEST_MESSAGE).removeprefix("Value error, ").replace(" after validation", "")
     message = message.removeprefix(f"{where.rpartition('.')[2]} ")
     if problem["type"] in ("model_type", "model_attributes_type"):
         message = f"write a mapping of its keys, such as {', '.join(_known_keys(problem['loc'])[:3])}"
+    if reason := _reason(problem):
+        return f"{where}: {message}{_found(problem, where, message)}. {reason}"
     # A message on several keys names them itself.
     return f"{where}: {message}{_found(problem, where, message)}" if where else message
+
+
+def _reason(problem: Any) -> str:
+    """The sentence of a setting's description that gives the bound that was passed; "" where it has none."""
+    part = [key for key in problem["loc"] if isinstance(key, str)]
+    model, word = _type_at(part[:-1]), _BOUNDS.get(problem["type"])
+    field = None if model is None or word is None else model.model_fields.get(part[-1])
+    found = re.search(r"\bAt (?:most|least) .*", (field and field.description) or "")
+    return found[0] if word and found and word in found[0].lower() else ""
 
 
 def _found(problem: Any, where: str, message: str) -> str:

@@ -19,6 +19,8 @@ WEEKDAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 MONTHS_OF = {"MS": 1, "ME": 1, "QS": 3, "QE": 3, "YS": 12, "YE": 12}
 MONTHS_OF |= {f"B{alias}": months for alias, months in MONTHS_OF.items()}
+MOST_DAYS = 3_660
+_MOST_SHOWN = 40
 WeekLabel = Literal["last_day", "first_day"]
 OLD_ALIASES = {"H": "h", "T": "min", "S": "s", "M": "MS or ME", "Q": "QS or QE", "A": "YS or YE", "Y": "YS or YE"}
 
@@ -95,10 +97,20 @@ def _offset(frequency: str) -> pd.offsets.BaseOffset:
             # Aliases that pandas has deprecated are refused too.
             warnings.simplefilter("error")
             offset = pd.tseries.frequencies.to_offset(frequency)
-    except (ValueError, TypeError, Warning) as error:
-        raise ValueError(f"frequency {frequency!r} is not a pandas offset alias; {remedy}.") from error
+    except (ValueError, TypeError, OverflowError, Warning) as error:
+        raise ValueError(f"frequency {frequency[:_MOST_SHOWN]!r} is not a pandas offset alias; {remedy}.") from error
     fine = isinstance(offset, pd.offsets.Tick) and offset.nanos < 1_000 * SECOND
     known = isinstance(offset, pd.offsets.Tick) or offset.rule_code.partition("-")[0] in {*MONTHS_OF, "W", "B", "D"}
+    if known and _days(offset) > MOST_DAYS:
+        raise ValueError(f"frequency {frequency!r} has steps of more than ten years; {remedy}.")
     if offset.n < 1 or fine or not known:
         raise ValueError(f"frequency {frequency!r} makes no time grid; {remedy}.")
     return offset
+
+
+def _days(offset: pd.offsets.BaseOffset) -> float:
+    """The longest that a step of an offset is, in days."""
+    if isinstance(offset, pd.offsets.Tick):
+        return offset.nanos / (1_000 * DAY)
+    kind = offset.rule_code.partition("-")[0]
+    return float(offset.n * ({"W": 7, "D": 1, "B": 7 / 5}.get(kind) or 30.5 * MONTHS_OF[kind]))

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from models.settings.base import PositiveInt, Settings
+from models.settings.base import Settings
 
 
 class AuditSettings(Settings):
@@ -58,8 +58,10 @@ class AuditSettings(Settings):
         description="Series without a value for a long time. `fallback` forecasts them with the fallback, `forecast` "
         "with the model.",
     )
-    dead_after_steps: PositiveInt | None = Field(
+    dead_after_steps: int | None = Field(
         None,
+        ge=1,
+        le=10_000_000,
         description="Steps without a value after which a series is dead. Default: the longest of two horizons, eight "
         "weeks and the longest season.",
     )
@@ -69,6 +71,7 @@ class AuditSettings(Settings):
     stale_after_steps: int | None = Field(
         None,
         ge=0,
+        le=10_000_000,
         description="Whole steps without a value of any series after which the source is stale, counted to the "
         "requested cutoff or else to the present. Default: one day if there are several steps a day, otherwise three "
         "days; at least one step.",

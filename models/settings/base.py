@@ -6,8 +6,21 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-QuantileLevel = Annotated[float, Field(gt=0.0, lt=1.0)]
-PositiveInt = Annotated[int, Field(ge=1)]
+FINEST_LEVEL = 0.0001
+"""The lowest quantile level, and how far two of them lie apart. Rarer values cannot be learnt from a history."""
+
+QuantileLevel = Annotated[float, Field(ge=FINEST_LEVEL, le=1 - FINEST_LEVEL)]
+Width = Annotated[int, Field(ge=1, le=16_384)]
+SeasonLength = Annotated[int, Field(ge=1, le=1_000_000)]
+Name = Annotated[str, Field(max_length=300)]
+"""A column, a table, a place."""
+
+Address = Annotated[str, Field(max_length=4_000)]
+"""A URL or a path."""
+
+MOST_NAMES = 1_000
+WEEK_SECONDS = 604_800.0
+CENTURY_DAYS = 36_525.0
 
 
 class Settings(BaseModel):

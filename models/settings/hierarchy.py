@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from models.settings.base import Settings
+from models.settings.base import Name, Settings
 
 
 class HierarchySettings(Settings):
     """Aggregates that are forecast beside the series, such as the sum of each store, or the total."""
 
-    aggregates: list[list[str]] = Field(
+    aggregates: list[Annotated[list[Name], Field(max_length=20)]] = Field(
         [],
+        max_length=100,
         description="One list for each aggregation level: the columns of source.series_id that it keeps. It sums over "
-        "the other columns; [] is the total.",
+        "the other columns; [] is the total. At most 100 lists of 20 columns.",
     )
     method: Literal["bottom_up", "mint"] = Field(
         "bottom_up",

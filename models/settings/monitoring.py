@@ -6,14 +6,16 @@ from typing import Literal
 
 from pydantic import Field
 
-from models.settings.base import Settings
+from models.settings.base import Name, Settings
 
 
 class MonitorSettings(Settings):
     """When a job's forecasts count as worse than usual, and which groups of series are monitored."""
 
-    segments: list[str] = Field(
-        default=[], description="Static columns. Each group of series with the same value is scored separately."
+    segments: list[Name] = Field(
+        default=[],
+        max_length=100,
+        description="Static columns. Each group of series with the same value is scored separately.",
     )
     volume_classes: bool = Field(
         default=True,
@@ -22,6 +24,7 @@ class MonitorSettings(Settings):
     )
     signals: list[Literal["loss", "bias", "coverage", "instability"]] = Field(
         default=["loss", "bias", "coverage", "instability"],
+        max_length=4,
         description="What is monitored. `loss`: the loss relative to the seasonal naive. `bias`: the mean error. "
         "`coverage`: the share of actuals inside the widest central interval. `instability`: how much forecasts change "
         "from one night to the next.",
@@ -29,26 +32,30 @@ class MonitorSettings(Settings):
     reference_nights: int = Field(
         180,
         ge=28,
+        le=3_660,
         description="Nights, live or hindcast, in the reference sample that a night is compared with. With fewer, the "
-        "state is 'not evaluated'.",
+        "state is 'not evaluated'. At most 3,660, ten years of days, because older nights say little about tonight.",
     )
     hindcast_nights: int | None = Field(
         None,
         ge=0,
+        le=3_660,
         description="Number of past nights that a newly trained model is hindcast on, so that there is a reference "
         "sample from the first week on. 0 uses live nights only. Default: `reference_nights`.",
     )
     false_alarms_per_year: float = Field(
         0.6,
-        gt=0,
+        ge=0.001,
         lt=1,
         description="Expected false alarms per year for the whole job, over all signals and segments. Lower values "
-        "delay detection.",
+        "delay detection. At least 0.001, one in a thousand years.",
     )
     tolerance: float = Field(
-        0.03, ge=0, description="Relative rise of the loss up to which forecasts do not count as worse."
+        0.03, ge=0, le=100, description="Relative rise of the loss up to which forecasts do not count as worse."
     )
-    min_effect: float = Field(0.05, ge=0, description="Smallest relative rise of the loss that raises an alert.")
+    min_effect: float = Field(
+        0.05, ge=0, le=100, description="Smallest relative rise of the loss that raises an alert."
+    )
     min_actuals: float = Field(
         0.25,
         ge=0,
@@ -58,6 +65,7 @@ class MonitorSettings(Settings):
     rescore_steps: int | None = Field(
         None,
         ge=1,
+        le=1_000_000,
         description="How many steps back late actuals are scored again. Default: a season.",
     )
 
@@ -69,6 +77,7 @@ class CalibrationSettings(Settings):
     half_life: float = Field(
         60.0,
         ge=7,
+        le=100_000,
         description="Number of evaluations after which an evaluation has half its weight. Lower values follow changes "
         "sooner.",
     )

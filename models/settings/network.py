@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from models.settings.base import PositiveInt, Settings
+from models.settings.base import Settings, Width
 
 
 class Layer(Settings):
@@ -19,8 +19,8 @@ class Layer(Settings):
 class Tokens(Settings):
     """Scaled values, quantised into a vocabulary and embedded, as words of a text are."""
 
-    vocabulary: int = Field(1000, ge=8, description="Number of tokens; the first one means 'not observed'.")
-    dimension: int = Field(64, ge=1, description="Width of the embedding.")
+    vocabulary: int = Field(1000, ge=8, le=100_000, description="Number of tokens; the first one means 'not observed'.")
+    dimension: int = Field(64, ge=1, le=1_024, description="Width of the embedding.")
 
 
 class InputSettings(Settings):
@@ -28,8 +28,12 @@ class InputSettings(Settings):
 
     tokens: Tokens | None = Field(None, description="Embed quantised values instead of reading numbers.")
     calendar: bool = Field(True, description="Read hour, weekday, day and month of each step.")
-    series_embedding: int = Field(8, ge=0, description="Width of the embedding that identifies a series; 0 for none.")
-    static_embedding: int = Field(4, ge=0, description="Width of the embedding of each static category; 0 for none.")
+    series_embedding: int = Field(
+        8, ge=0, le=1_024, description="Width of the embedding that identifies a series; 0 for none."
+    )
+    static_embedding: int = Field(
+        4, ge=0, le=1_024, description="Width of the embedding of each static category; 0 for none."
+    )
 
 
 class NetworkSettings(Settings):
@@ -38,24 +42,29 @@ class NetworkSettings(Settings):
     layers: list[Layer] | None = Field(
         None,
         min_length=1,
+        max_length=16,
         description="The recurrent stack, first layer first. Default: one GRU layer, whose width follows from the "
-        "number of values.",
+        "number of values. At most 16 layers: deeper stacks hardly train.",
     )
     segment: int | None = Field(
         None,
         ge=1,
+        le=10_000,
         description="Time steps that are folded into one recurrent step. Default: a season or a part of one.",
     )
     context_length: int | None = Field(
         None,
         ge=1,
+        le=100_000,
         description="Time steps of the past that the network sees. Default: three of the longest season and two "
-        "horizons, where series are long enough.",
+        "horizons, where series are long enough. At most 100,000, because every window of a training step holds them.",
     )
-    head: list[PositiveInt] | None = Field(
+    head: list[Width] | None = Field(
         None,
+        max_length=16,
         description="Widths of the hidden dense layers before one dense output; [] for that output alone. Default: the "
-        "per-step head, which also reads seasonal lags and known-future inputs.",
+        "per-step head, which also reads seasonal lags and known-future inputs. At most 16 layers: deeper ones hardly "
+        "train.",
     )
     residual: Literal["seasonal", "none"] = Field(
         "seasonal",

@@ -11,7 +11,9 @@ def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str | dict) else value
 
 
-Columns = Annotated[list[str], BeforeValidator(_as_list)]
+Name = Annotated[str, Field(max_length=300)]
+Address = Annotated[str, Field(max_length=4_000)]
+Columns = Annotated[list[Name], BeforeValidator(_as_list), Field(max_length=1_000)]
 """One column or several. A single name needs no brackets."""
 
 LONGEST_QUERY = 65_536
@@ -24,19 +26,21 @@ class KnownFuture(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    url: str | None = Field(None, description="Any SQLAlchemy URL. Default: source.url.")
-    table: str | None = Field(None, description="Table or view that holds the values.")
+    url: Address | None = Field(None, description="Any SQLAlchemy URL. Default: source.url.")
+    table: Name | None = Field(None, description="Table or view that holds the values.")
     query: str | None = Field(
-        None, description="Instead of a table: a SELECT, or the path of a .sql file. See source.query."
+        None,
+        max_length=LONGEST_QUERY,
+        description="Instead of a table: a SELECT, or the path of a .sql file. See source.query.",
     )
     series_id: Columns = Field(
         [],
         description="Columns that identify the series, as many as source.series_id and in the same order. Default: the "
         "values hold for all series.",
     )
-    timestamp: str | None = Field(None, description="Column of the time. Default: source.timestamp.")
+    timestamp: Name | None = Field(None, description="Column of the time. Default: source.timestamp.")
     columns: Columns = Field(min_length=1, description="Numeric columns.")
-    recorded_at: str | None = Field(
+    recorded_at: Name | None = Field(
         None,
         description="Column of the time at which a row became known, such as the issue time of a weather forecast. If "
         "several rows have the same timestamp, a night reads the newest one as of its own time. A row with NULL counts "
@@ -55,39 +59,43 @@ class Source(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    url: str = Field(
+    url: Address = Field(
         description="Any SQLAlchemy URL, duckdb:///name.duckdb, or parquet:///folder. ${NAME} is read from the "
         "environment. A relative path starts from the folder of the job file."
     )
-    table: str | None = Field(
+    table: Name | None = Field(
         None,
         description="Table or view that holds the history, as name or schema.name. In a folder of Parquet files: the "
         "file name.parquet or the folder name.",
     )
     query: str | None = Field(
         None,
+        max_length=LONGEST_QUERY,
         description="Instead of a table: a SELECT, or the path of a .sql file that holds one. It may use :since and "
-        ":until, the first and last timestamp to read.",
+        ":until, the first and last timestamp to read. At most 65,536 characters; for more, make a view.",
     )
     series_id: Columns = Field(
         ["series_id"],
         min_length=1,
         description="Column that identifies the series, or several columns that do so together.",
     )
-    timestamp: str = Field("timestamp", description="Column of the time that a value belongs to.")
-    value: str = Field("value", description="Column of the value. NULL means not observed.")
+    timestamp: Name = Field("timestamp", description="Column of the time that a value belongs to.")
+    value: Name = Field("value", description="Column of the value. NULL means not observed.")
     static: Columns = Field([], description="Columns with one category per series, such as its region.")
     static_numbers: Columns = Field([], description="Columns with one number per series, such as its floor area.")
     known_future: Columns = Field(
         [], description="Numeric columns whose values are known over the horizon, such as promotions."
     )
     known_future_from: Annotated[list[KnownFuture], BeforeValidator(_as_list)] = Field(
-        [], description="One or several other tables or queries with columns whose values are known over the horizon."
+        [],
+        max_length=50,
+        description="One or several other tables or queries with columns whose values are known over the horizon. "
+        "At most 50.",
     )
     observed_past: Columns = Field(
         [], description="Numeric columns whose values are known only up to the cutoff, such as visitors."
     )
-    recorded_at: str | None = Field(
+    recorded_at: Name | None = Field(
         None,
         description="Column of the time at which a row became known. A night reads no row recorded after it. If "
         "several rows have the same series and timestamp, it reads the newest. A row with NULL counts as known from "
@@ -96,9 +104,10 @@ class Source(BaseModel):
     delay_hours: float = Field(
         0,
         ge=0,
+        le=8_784,
         allow_inf_nan=False,
         description="With recorded_at, here or in known_future_from: hours between the end of the cutoff's step and "
-        "the night. A backfill or backtest of a past cutoff reads what was recorded by then.",
+        "the night. A backfill or backtest of a past cutoff reads what was recorded by then. At most 8,784, a year.",
     )
 
     @model_validator(mode="after")

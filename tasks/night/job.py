@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from models.hierarchy.aggregation_levels import AggregationLevels
 from models.settings.audit import AuditSettings
-from models.settings.base import Settings
+from models.settings.base import Address, Settings
 from models.settings.forecast import ForecastSettings
 from models.settings.hierarchy import HierarchySettings
 from models.settings.monitoring import CalibrationSettings, MonitorSettings
@@ -22,6 +22,8 @@ from sql.engine.url import holds_password
 from sql.source.settings import Source
 from tasks.settings import Notify, Output, Runner
 
+MOST_STEPS_AT_ONCE = 50_000_000
+
 
 class Job(Settings):
     """One nightly forecast: where history comes from, what is forecast, and where it goes."""
@@ -29,7 +31,7 @@ class Job(Settings):
     name: str = Field(
         pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=100, description="Lower-case name, part of every row and path."
     )
-    replaces: str | None = Field(
+    replaces: Address | None = Field(
         None,
         description="Path of the job file that had this name before, if this one takes its place. It may hold `*`. A "
         "run that needs it says so.",
@@ -66,6 +68,16 @@ class Job(Settings):
     @model_validator(mode="after")
     def _frequency_has_a_grid(self) -> Self:
         _ = self.forecast.grid
+        return self
+
+    @model_validator(mode="after")
+    def _training_step_fits_memory(self) -> Self:
+        windows, steps = self.training.batch_size or 1, self.network.context_length or 1
+        if windows * steps > MOST_STEPS_AT_ONCE:
+            raise ValueError(
+                f"training.batch_size {windows:,} times network.context_length {steps:,} is {windows * steps:,} steps "
+                f"in memory at once; the most are {MOST_STEPS_AT_ONCE:,}. Lower one of them"
+            )
         return self
 
     @model_validator(mode="after")
