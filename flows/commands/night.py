@@ -57,10 +57,10 @@ def run(job: str, cutoff: str | None, train: Train | None, horizon: int | None, 
 @JOB
 @answers
 def check(job: str) -> Answer:
-    """Check a job and its source without changing anything.
+    """Check a job, its source and its places without changing anything.
 
-    Reads the job file and the whole source, and tells you how to fix each problem it finds. The exit code is 2 if there
-    is a problem.
+    Reads the job file and the whole source, tries what a night will write and takes it back, and tells you how to fix
+    each problem it finds. The exit code is 2 if there is a problem.
     """
     from flows.night.check import check_job
 

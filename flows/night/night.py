@@ -31,7 +31,7 @@ from tasks.prefect_ui import label_run
 from tasks.run.lock import one_at_a_time
 from tasks.run.run_log import announce_run, begin_run, end_run, note_failure
 from tasks.runner.cluster import check_runner
-from tasks.store.places import check_places
+from tasks.store.probes import check_places
 
 
 def run_here(request: NightRequest) -> NightSummary:

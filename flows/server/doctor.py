@@ -144,7 +144,7 @@ def _source(job: str) -> str:
 
 def _output(job: str) -> str:
     from flows.job.job import load_job
-    from tasks.store.places import check_places
+    from tasks.store.probes import check_places
 
     places = load_job(job).places
     check_places(places)

@@ -1,7 +1,7 @@
 """The partitions of `forecast` on PostgreSQL: one per month of cutoffs, in UTC.
 
-A night creates the partition of its month if there is none. An old month is dropped as a whole. Whoever administers the
-database may add partitions of other lengths, and a default partition.
+A night creates the partition of its month if there is none, and of the month after it. An old month is dropped as a
+whole. Whoever administers the database may add partitions of other lengths, and a default partition.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from sql.engine.connection import storage_errors, transaction
+from sql.engine.connection import describe, storage_errors, transaction
 from sql.engine.statement import instant_literal
+from sql.errors import NotPermitted
 from sql.output.tables import publication
 
 _LOCK_SECONDS = 5
@@ -57,30 +58,85 @@ def partitions(connection: sa.Connection) -> list[Partition]:
 def add_month(engine: sa.Engine, cutoff: datetime) -> None:
     """Create the partition for the month of a cutoff, if there is none. Readers and writers do not wait for it.
 
-    The partition stays even if the night fails. Two nights may call this at the same time.
+    With the newest month the one after it is made too, for nights of users who may not. The partitions stay even if the
+    night fails. Two nights may call this at the same time.
 
     Raises:
+        NotPermitted: where the month is lacking, and this user does not own the table; names the statement to run.
         StorageError: where the database refuses.
     """
     with storage_errors(engine.url, "read the partitions of"), engine.connect() as connection:
-        if _has_partition(connection, cutoff):
+        lacking = _lacking_months(partitions(connection), cutoff)
+        if not lacking:
+            return
+        if not connection.execute(_IS_OWNER).scalar_one():
+            if lacking[0] == cutoff:
+                raise NotPermitted(_refusal(connection, cutoff))
             return
     with transaction(engine) as connection:
-        connection.exec_driver_sql("LOCK TABLE ONLY forecast IN SHARE UPDATE EXCLUSIVE MODE")
-        if _has_partition(connection, cutoff):
-            return
-        begin, end = month_of(cutoff)
-        schema = connection.exec_driver_sql(
-            "SELECT CAST(CAST(relnamespace AS regnamespace) AS text) FROM pg_class "
-            "WHERE oid = CAST('forecast' AS regclass)"
-        ).scalar_one()
-        name = f"{schema}.forecast_{begin:%Y_%m}"
-        # Create the table first and attach it: CREATE ... PARTITION OF would lock out readers of the whole table.
-        connection.exec_driver_sql(f"CREATE TABLE {name} (LIKE forecast INCLUDING ALL)")
-        connection.exec_driver_sql(
-            f"ALTER TABLE forecast ATTACH PARTITION {name} "
-            f"FOR VALUES FROM ({instant_literal(begin)}) TO ({instant_literal(end)})"
-        )
+        for month in lacking:
+            add_month_on(connection, month)
+
+
+def _lacking_months(known: list[Partition], cutoff: datetime) -> list[datetime]:
+    """The months that a night should make: its own, and the one ahead where its own is the newest."""
+    holder = next((each for each in known if each.holds(cutoff)), None)
+    ahead = month_of(cutoff)[1]
+    lacking = [] if holder else [cutoff]
+    # Whoever makes partitions of other lengths would find the month in their way.
+    is_ours = holder is None or (holder.begin, holder.end) == month_of(cutoff)
+    is_newest = all(each.begin is not None and each.begin < ahead for each in known)
+    return [*lacking, ahead] if is_ours and is_newest and not _holds(known, ahead) else lacking
+
+
+def add_month_on(connection: sa.Connection, month: datetime) -> None:
+    """As `add_month` for one month, in the transaction of a connection.
+
+    Raises:
+        NotPermitted: as `add_month`.
+        sqlalchemy.exc.SQLAlchemyError: where the database refuses.
+    """
+    if _holds(partitions(connection), month):
+        return
+    if not connection.execute(_IS_OWNER).scalar_one():
+        raise NotPermitted(_refusal(connection, month))
+    connection.exec_driver_sql("LOCK TABLE ONLY forecast IN SHARE UPDATE EXCLUSIVE MODE")
+    if _holds(partitions(connection), month):
+        return
+    name, bounds = _partition_of(connection, month)
+    # Create the table first and attach it: CREATE ... PARTITION OF would lock out readers of the whole table.
+    connection.exec_driver_sql(f"CREATE TABLE {name} (LIKE forecast INCLUDING ALL)")
+    connection.exec_driver_sql(f"ALTER TABLE forecast ATTACH PARTITION {name} {bounds}")
+
+
+_IS_OWNER = sa.text("SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = CAST('forecast' AS regclass)")
+
+
+def _partition_of(connection: sa.Connection, month: datetime) -> tuple[str, str]:
+    """The name of the partition of a month, and its bounds, in SQL."""
+    begin, end = month_of(month)
+    schema = connection.exec_driver_sql(
+        "SELECT CAST(CAST(relnamespace AS regnamespace) AS text) FROM pg_class WHERE oid = CAST('forecast' AS regclass)"
+    ).scalar_one()
+    name = f"{schema}.forecast_{begin:%Y_%m}"
+    return name, f"FOR VALUES FROM ({instant_literal(begin)}) TO ({instant_literal(end)})"
+
+
+def _refusal(connection: sa.Connection, month: datetime) -> str:
+    name, bounds = _partition_of(connection, month)
+    me, owner = connection.execute(_NAMES).one()
+    parent = f"{name.rpartition('.')[0]}.forecast"
+    return (
+        f"The table forecast in {describe(connection.engine.url)} has no partition for {month:%Y-%m}, and {me!r} may "
+        f"not make one, because the table belongs to {owner!r}. As {owner!r}, run CREATE TABLE {name} PARTITION OF "
+        f"{parent} {bounds}; or let {owner!r} run nights, which make each month ahead."
+    )
+
+
+_NAMES = sa.text(
+    "SELECT CAST(current_user AS text), CAST(pg_get_userbyid(relowner) AS text) FROM pg_class "
+    "WHERE oid = CAST('forecast' AS regclass)"
+)
 
 
 def drop_months(connection: sa.Connection, job: str, before: datetime) -> None:
@@ -104,5 +160,5 @@ def drop_months(connection: sa.Connection, job: str, before: datetime) -> None:
             connection.exec_driver_sql(f"DROP TABLE {partition.name}")
 
 
-def _has_partition(connection: sa.Connection, cutoff: datetime) -> bool:
-    return any(partition.holds(cutoff) for partition in partitions(connection))
+def _holds(known: list[Partition], cutoff: datetime) -> bool:
+    return any(partition.holds(cutoff) for partition in known)

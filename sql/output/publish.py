@@ -219,11 +219,18 @@ def add_quantile_columns(engine: sa.Engine, names: Sequence[str]) -> None:
         if not _missing_columns(connection, names):
             return
     with transaction(engine) as connection:
-        if engine.dialect.name == "postgresql":
-            connection.execute(sa.text("LOCK TABLE forecast IN ACCESS EXCLUSIVE MODE"))
-        for name in _missing_columns(connection, names):
-            connection.exec_driver_sql(f"ALTER TABLE forecast ADD COLUMN {name} DOUBLE PRECISION")
-        _write_latest_view(connection)
+        add_columns_on(connection, names)
+
+
+def add_columns_on(connection: sa.Connection, names: Sequence[str]) -> None:
+    """As `add_quantile_columns`, in the transaction of a connection."""
+    if not _missing_columns(connection, names):
+        return
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.text("LOCK TABLE forecast IN ACCESS EXCLUSIVE MODE"))
+    for name in _missing_columns(connection, names):
+        connection.exec_driver_sql(f"ALTER TABLE forecast ADD COLUMN {name} DOUBLE PRECISION")
+    _write_latest_view(connection)
 
 
 def _missing_columns(connection: sa.Connection, names: Sequence[str]) -> list[str]:

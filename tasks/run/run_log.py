@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from sql.errors import StorageError, StorageFull, Unreachable
 from sql.migrations.migrate import migrate
+from sql.output.partitions import add_month
 from sql.output.write import RunEnd
 from tasks.night.ledger import Ledger
 from tasks.night.night import Night, Run
@@ -31,11 +32,15 @@ def begin_run(night: Night) -> str:
 
     Raises:
         NameTaken: the name belongs to another job.
+        NotPermitted: this user may not make or migrate the tables, or add the month of the night.
     """
     migrate(night.ledger.engine)
     note = claim_name(night.job, night.places, night.file, night.started_at)
     if note:
         logger().warning("%s: %s", night.job.name, note)
+    if night.forecasts and night.ledger.engine.dialect.name == "postgresql":
+        # Who may not make a new month must know before the training, not after it.
+        add_month(night.ledger.engine, night.cutoff)
     night.ledger.start_run(night.run_id, night.cutoff, night.started_at, night.kind)
     return note
 

@@ -9,19 +9,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from shutil import rmtree
-from tempfile import TemporaryDirectory
 from uuid import uuid4
 
-import fsspec
 from sqlalchemy import Engine, inspect
 
-from sql.engine.connection import connect, ping, storage_errors
+from sql.engine.connection import connect, storage_errors
 from sql.engine.url import describe, resolve_url
 from sql.errors import SourceError
 from sql.full_disk import told_of_full_disk
-from sql.migrations.migrate import check_output, migrate
+from sql.migrations.migrate import migrate
 from tasks.settings import Output
-from tasks.step import step
 
 
 class PlaceError(ValueError):
@@ -142,50 +139,6 @@ class Places:
     @property
     def _scratches(self) -> Path:
         return self.report.parent / ".nightcast" / self.job
-
-
-@step("check the places", retries=1, retry_delay_seconds=(4,))
-def check_places(places: Places) -> None:
-    """Find places that cannot be written, before hours of work are spent; leaves nothing behind.
-
-    Raises:
-        PlaceError: a folder is a URL that nothing installed can open; names the package.
-        Unreachable: the database does not answer.
-        NotPermitted: its user may not create, alter or write the tables; names the right.
-        StorageError: another application or a newer release has tables there.
-        OSError: a folder is a file, or must not be written; names it.
-    """
-    for place in (places.parquet, places.versions):
-        _check_protocol(place)
-    if places.has_database():
-        ping(places.engine())
-        check_output(places.engine())
-    folders = [place for place in (places.parquet, places.versions, str(places.report)) if "://" not in place]
-    url = resolve_url(places.output.url, places.base)
-    if url.get_backend_name() == "sqlite":
-        folders.append(str(Path(str(url.database)).parent))
-    for folder in folders:
-        nearest = next(parent for parent in (Path(folder), *Path(folder).parents) if parent.exists())
-        if not nearest.is_dir():
-            raise NotADirectoryError(f"{nearest} is a file, and {folder} should be a folder. Name another in `output`.")
-        try:
-            # Permissions do not show whether a disk is full or mounted for reading only: try to write.
-            with TemporaryDirectory(prefix=".nightcast-", dir=nearest):
-                pass
-        except OSError as error:
-            reason = error.strerror or error
-            raise PermissionError(
-                f"{folder} cannot be written: {reason}. Make it writable, or name another in `output`."
-            ) from error
-
-
-def _check_protocol(place: str) -> None:
-    try:
-        fsspec.get_filesystem_class(place.partition("://")[0] if "://" in place else "file")
-    except ImportError as error:
-        raise PlaceError(f"Cannot open {place} of `output`: {error}. Install that package, or name a folder.") from None
-    except ValueError:
-        raise PlaceError(f"Cannot open {place} of `output`: write a folder, or an s3://, gs:// or az:// URL.") from None
 
 
 def write_whole(file: Path, text: str) -> None:

@@ -13,6 +13,7 @@ import yaml
 from flows.deployments.dispatch import run_night
 from flows.job.job import load_job
 from sql.output import history
+from tasks.store import probes
 from tasks.training.gpu_pool import train_handed_over
 from tasks.training.sub_flow import SubFlowFailed
 from tasks.training.train import train
@@ -33,7 +34,9 @@ def far_end(monkeypatch):
     return folders
 
 
-def test_panel_and_model_go_through_the_store_of_the_versions_where_that_has_a_url(make_job, far_end):
+def test_panel_and_model_go_through_the_store_of_the_versions_where_that_has_a_url(make_job, far_end, monkeypatch):
+    # A store in memory stands for a remote one: one process does all here.
+    monkeypatch.delitem(probes.REFUSED, "memory")
     job = make_job(runner={"train_on": "gpu"}, output={"versions": "memory://gpu-test"})
     first = run_night(job, cutoff="2024-02-03")
     second = run_night(job, cutoff="2024-02-10", train="warm")

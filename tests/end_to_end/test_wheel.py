@@ -95,7 +95,12 @@ def test_the_wheel_holds_every_file_of_the_four_packages_and_no_other(wheel: Pat
         if path.is_file() and "__pycache__" not in path.parts
     }
     assert names == wanted - STAYS_BEHIND
-    assert {"flows/night/store-sales.yaml", "sql/migrations/env.py", "sql/migrations/versions/0001_tables.py"} <= names
+    assert {
+        "flows/night/store-sales.yaml",
+        "sql/migrations/env.py",
+        "sql/rights/output_writer.sql",
+        "sql/migrations/versions/0001_tables.py",
+    } <= names
     assert any(name.startswith("tasks/report/") and name.endswith(".html") for name in names)
 
 

@@ -1,14 +1,18 @@
 import multiprocessing
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from sql.engine.connection import connect, resolve_url
 from sql.errors import StorageError
-from sql.migrations.migrate import VERSION_TABLE, migrate
+from sql.migrations import migrate as migrations
+from sql.migrations.migrate import VERSION_TABLE, migrate, newest_version
 from sql.output.history import forecast_of
 from sql.output.publish import publish_forecast
 from sql.output.tables import metadata
@@ -65,3 +69,12 @@ def test_tables_of_a_newer_release_are_refused(output, run_sql):
     run_sql(f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
     with pytest.raises(StorageError, match=r"'9999'.*a newer release wrote them"):
         migrate(output)
+
+
+def test_the_version_that_the_file_names_tell_is_the_newest_of_the_migrations():
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    script = ScriptDirectory.from_config(config)
+    assert next(script.walk_revisions()).revision == newest_version()
+    for each in script.walk_revisions():
+        assert Path(each.path).name.partition("_")[0] == each.revision

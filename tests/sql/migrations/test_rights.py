@@ -1,5 +1,7 @@
 """Outputs whose user may not create, alter or write the tables."""
 
+import re
+
 import psycopg
 import pytest
 import sqlalchemy as sa
@@ -44,7 +46,9 @@ def test_a_user_without_any_schema_is_told_to_get_one(postgres_url, other):
     migrate(engine)
 
 
-def test_a_user_who_may_write_but_not_alter_the_tables_is_told_so(postgres_url, other):
+def test_a_user_who_may_write_but_not_alter_the_tables_is_told_so_where_they_must_be_migrated(
+    postgres_url, other, monkeypatch
+):
     name, engine = other
     migrate(connect(resolve_url(postgres_url)))
     run(
@@ -52,9 +56,27 @@ def test_a_user_who_may_write_but_not_alter_the_tables_is_told_so(postgres_url, 
         f"GRANT USAGE, CREATE ON SCHEMA public TO {name}",
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {name}",
     )
+    check_output(engine)
+    monkeypatch.setattr("sql.migrations.migrate.newest_version", lambda: "0002")
     with pytest.raises(NotPermitted, match=rf"may not alter alert, .* belong to 'postgres'.* GRANT postgres TO {name}"):
         check_output(engine)
     run(postgres_url, f"GRANT postgres TO {name}")
+    check_output(engine)
+
+
+@pytest.mark.parametrize("lacking", ["INSERT", "UPDATE", "DELETE", "SELECT"])
+def test_a_user_who_lacks_one_right_to_rows_is_told_it_and_the_grant(postgres_url, other, lacking):
+    name, engine = other
+    migrate(connect(resolve_url(postgres_url)))
+    run(
+        postgres_url,
+        f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {name}",
+        f"REVOKE {lacking} ON alert, run FROM {name}",
+    )
+    words = rf"lacks the right to {lacking} rows of alert, run in .* run (GRANT SELECT, .* TO {name})"
+    with pytest.raises(NotPermitted, match=words) as told:
+        check_output(engine)
+    run(postgres_url, re.search(words, str(told.value))[1])
     check_output(engine)
 
 

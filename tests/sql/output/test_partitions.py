@@ -33,7 +33,11 @@ def test_a_night_lies_in_the_partition_of_the_month_of_its_cutoff_in_utc(output,
     publish_forecast(output, make_night(MARCH))
     publish_forecast(output, make_night(MARCH + timedelta(days=30)))
 
-    assert months(output) == {"forecast_2024_02": (FEBRUARY, MARCH), "forecast_2024_03": (MARCH, APRIL)}
+    assert months(output) == {
+        "forecast_2024_02": (FEBRUARY, MARCH),
+        "forecast_2024_03": (MARCH, APRIL),
+        "forecast_2024_04": (APRIL, datetime(2024, 5, 1, tzinfo=UTC)),
+    }
     with output.connect() as connection:
         rows = connection.execute(sa.text("SELECT count(*) FROM forecast_2024_03")).scalar_one()
     assert rows == 12
@@ -45,7 +49,22 @@ def test_a_month_is_made_while_somebody_reads_and_somebody_writes(output, make_n
         assert reader.execute(sa.text("SELECT count(*) FROM forecast")).scalar_one() == 6
         writer.execute(sa.text("UPDATE forecast SET reason = 'seen'"))
         add_month(output, FEBRUARY)
-    assert list(months(output)) == ["forecast_2024_01", "forecast_2024_02"]
+    assert list(months(output)) == ["forecast_2024_01", "forecast_2024_02", "forecast_2024_03"]
+
+
+def test_a_night_makes_the_month_ahead_and_one_of_the_past_makes_its_own_only(output, make_night):
+    for cutoff in (MARCH, JANUARY, MARCH + timedelta(days=1)):
+        publish_forecast(output, make_night(cutoff))
+        assert set(months(output)) - {"forecast_2024_01"} == {"forecast_2024_03", "forecast_2024_04"}
+    assert "forecast_2024_01" in months(output)
+
+
+def test_a_month_ahead_is_not_put_into_the_way_of_partitions_of_other_lengths(output, make_night, run_sql):
+    year = "CREATE TABLE year PARTITION OF forecast FOR VALUES FROM ('{}-01-01 00:00Z') TO ('{}-01-01 00:00Z')"
+    run_sql(year.format(2024, 2025))
+    publish_forecast(output, make_night(datetime(2024, 12, 31, tzinfo=UTC)))
+    run_sql(year.replace("year", "next_year").format(2025, 2026))
+    assert set(months(output)) == {"year", "next_year"}
 
 
 def test_nights_of_a_new_month_published_at_once_are_both_there(output, make_night):
@@ -62,7 +81,7 @@ def test_nights_of_a_new_month_published_at_once_are_both_there(output, make_nig
     for thread in threads:
         thread.join()
     assert [forecast_of(output, f"job-{i}", FEBRUARY).num_rows for i in range(4)] == [6] * 4
-    assert list(months(output)) == ["forecast_2024_02"]
+    assert list(months(output)) == ["forecast_2024_02", "forecast_2024_03"]
 
 
 def test_partitions_that_an_administrator_made_are_used(output, make_night, run_sql):
@@ -82,7 +101,7 @@ def test_old_months_are_dropped_and_the_month_of_the_limit_stays(output, make_ni
 
     assert forget_nights(output, "sales", MARCH + timedelta(days=20)) == 3
 
-    assert list(months(output)) == ["forecast_2024_03", "forecast_2024_04"]
+    assert list(months(output)) == ["forecast_2024_03", "forecast_2024_04", "forecast_2024_05"]
     assert [night["cutoff"] for night in publications(output, "sales")] == [MARCH, APRIL]
     assert forget_nights(output, "sales", MARCH + timedelta(days=20)) == 0
 
@@ -94,7 +113,7 @@ def test_a_month_in_which_another_job_has_a_night_keeps_that_night_only(output, 
 
     assert forget_nights(output, "sales", MARCH) == 2
 
-    assert list(months(output)) == ["forecast_2024_02"]
+    assert list(months(output)) == ["forecast_2024_02", "forecast_2024_03"]
     assert forecast_of(output, "other", FEBRUARY).num_rows == 6
     with output.connect() as connection:
         assert connection.execute(sa.text("SELECT DISTINCT job FROM forecast")).scalars().all() == ["other"]
@@ -136,4 +155,4 @@ def test_tables_of_another_schema_get_their_months_there(engine, make_night, run
     migrate(engine)
     publish_forecast(engine, make_night(MARCH))
     assert sa.inspect(engine).get_table_names(schema="public") == []
-    assert list(months(engine)) == ["forecast_2024_03"]
+    assert list(months(engine)) == ["forecast_2024_03", "forecast_2024_04"]

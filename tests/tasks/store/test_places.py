@@ -11,7 +11,8 @@ import sqlalchemy as sa
 
 from sql.errors import SourceError
 from tasks.settings import Output
-from tasks.store.places import PlaceError, Places, check_places, write_whole
+from tasks.store.places import PlaceError, Places, write_whole
+from tasks.store.probes import check_places
 
 
 def test_a_scratch_folder_goes_with_its_run(tmp_path):

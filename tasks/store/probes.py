@@ -1,0 +1,202 @@
+"""Try whether a night can write where its job says, and leave nothing behind."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import NamedTuple
+from uuid import uuid4
+
+import fsspec
+
+from sql.engine.connection import ping
+from sql.engine.lock import job_lock
+from sql.engine.url import resolve_url
+from sql.errors import SourceError, StorageError
+from sql.full_disk import FullDisk, told_of_full_disk
+from sql.migrations.migrate import check_output
+from sql.migrations.rehearse import rehearse
+from tasks.step import step
+from tasks.store.places import PlaceError, Places
+
+_PROBE_BYTES = 4096
+# Why a night must not write there, though fsspec opens it.
+REFUSED = {
+    "memory": "all of it is lost when the process ends",
+    "http": "it can only be read",
+    "https": "it can only be read",
+    "ftp": "a reader would find files that are half written",
+    "data": "it can only be read",
+    "github": "it can only be read",
+}
+_REMEDY = "write a folder, or an s3://, gs:// or az:// URL"
+
+
+class Probe(NamedTuple):
+    """One thing that a night does, and whether it would work.
+
+    Attributes:
+        what: What was tried, such as "write, rename and delete a file in /srv/forecasts".
+        problem: Why it would not work, with the remedy; "" where it would.
+        note: Why it was not tried, or what else there is to say; "" for nothing.
+    """
+
+    what: str
+    problem: str = ""
+    note: str = ""
+
+
+def probe_places(places: Places, quantile_columns: Sequence[str], now: datetime) -> list[Probe]:
+    """Try what a night does to its folders and tables. Nothing of it stays."""
+    probes = []
+    uses = {"Parquet files": places.parquet, "versions": places.versions, "reports": str(places.report)}
+    for use, place in uses.items():
+        what = f"write, rename and delete a file in {place} ({use})"
+        probes.append(Probe(what, _problem_of_place(place)))
+    if not probes[-1].problem:
+        scratch = places.scratch_folder("check").parent
+        probes.append(Probe(f"write, rename and delete a file in {scratch} (scratch)", _problem_of_place(str(scratch))))
+    return probes + _probe_database(places, quantile_columns, now)
+
+
+def _probe_database(places: Places, quantile_columns: Sequence[str], now: datetime) -> list[Probe]:
+    try:
+        url = resolve_url(places.output.url, places.base)
+        if url.get_backend_name() == "sqlite":
+            file = Path(str(url.database))
+            probe = Probe(f"write to the folder of {file}", _problem_of_place(str(file.parent)))
+            if probe.problem or not places.has_database():
+                note = "" if probe.problem else "the database is not there yet; the first night makes it and its tables"
+                return [probe._replace(note=note)]
+        ping(places.engine())
+        check_output(places.engine())
+        attempts = [Probe(*each) for each in rehearse(places.engine(), quantile_columns, now)]
+        lock = job_lock(places.engine(), places.job, places.report.parent)
+        holder = lock.acquire()
+        lock.release()
+    except (SourceError, StorageError, OSError) as error:
+        return [Probe(f"reach and write {places.output.url.partition(':')[0]} of output.url", str(error))]
+    note = f"held now by {holder}: a night is running" if holder else ""
+    return [*attempts, Probe("take the lock of the job", note=note)]
+
+
+def _problem_of_place(place: str) -> str:
+    try:
+        probe_place(place)
+    except (PlaceError, OSError) as error:
+        return str(error)
+    return ""
+
+
+def probe_place(place: str) -> None:
+    """Write, rename and delete a file in a folder, or in the nearest folder above that is there.
+
+    Args:
+        place: A path or an fsspec URL.
+
+    Raises:
+        PlaceError: a URL that nothing installed can open, or where a night must not write.
+        FullDisk: the disk takes nothing more.
+        OSError: the folder is a file, or cannot be written; names it.
+    """
+    if _is_remote(place):
+        _probe_remote(place)
+        return
+    folder = Path(str(fsspec.core.url_to_fs(place)[1]))
+    nearest = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    if not nearest.is_dir():
+        raise NotADirectoryError(f"{nearest} is a file, and {folder} should be a folder. Name another in `output`.")
+    try:
+        with told_of_full_disk(folder, _PROBE_BYTES):
+            _probe_local(nearest)
+    except FullDisk:
+        raise
+    except OSError as error:
+        reason = error.strerror or error
+        raise PermissionError(
+            f"{folder} cannot be written: {reason}. Make it writable, or name another in `output`."
+        ) from error
+
+
+def _is_remote(place: str) -> bool:
+    return "://" in place and not place.startswith(("file://", "local://"))
+
+
+def _probe_local(folder: Path) -> None:
+    # Permissions do not show whether a disk is full or mounted for reading only: try.
+    aside = Path(mkdtemp(prefix=".nightcast-", dir=folder))
+    file, renamed = aside / "new", aside / "night"
+    try:
+        with file.open("wb") as stream:
+            stream.write(bytes(_PROBE_BYTES))
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(file, renamed)
+    finally:
+        for each in (file, renamed):
+            each.unlink(missing_ok=True)
+        aside.rmdir()
+
+
+def _probe_remote(place: str) -> None:
+    _check_protocol(place)
+    try:
+        system, root = fsspec.core.url_to_fs(place)
+        file = f"{root}/.nightcast-{uuid4().hex}"
+        try:
+            system.pipe_file(file, bytes(_PROBE_BYTES))
+            if system.cat_file(file) != bytes(_PROBE_BYTES):
+                raise OSError("it does not give back what was written")
+        finally:
+            with suppress(FileNotFoundError):
+                system.rm_file(file)
+    except PlaceError:
+        raise
+    except Exception as error:
+        # Each file system has its own classes for a lack of rights, and for a network that is away.
+        reason = str(error) or type(error).__name__
+        raise PermissionError(
+            f"{place} cannot be written: {reason}. Grant the right, or name another in `output`."
+        ) from error
+
+
+def _check_protocol(place: str) -> None:
+    protocol = place.partition("://")[0]
+    if "::" in protocol:
+        raise PlaceError(f"Cannot write to {place} of `output`, a chain of file systems: {_REMEDY}.")
+    if reason := REFUSED.get(protocol):
+        raise PlaceError(f"Cannot keep {place} of `output`, because {reason}: {_REMEDY}.")
+    try:
+        fsspec.get_filesystem_class(protocol)
+    except ImportError as error:
+        raise PlaceError(f"Cannot open {place} of `output`: {error}. Install that package, or name a folder.") from None
+    except ValueError:
+        raise PlaceError(f"Cannot open {place} of `output`: {_REMEDY}.") from None
+
+
+@step("check the places", retries=1, retry_delay_seconds=(4,))
+def check_places(places: Places) -> None:
+    """Find places that cannot be written, before hours of work are spent; leaves nothing behind.
+
+    Raises:
+        PlaceError: a folder is a URL that nothing installed can open, or where a night must not write.
+        Unreachable: the database does not answer.
+        NotPermitted: its user may not create, alter or write the tables; names the right.
+        StorageError: another application or a newer release has tables there.
+        FullDisk: a disk takes nothing more.
+        OSError: a folder is a file, or must not be written; names it.
+    """
+    for place in filter(_is_remote, (places.parquet, places.versions)):
+        _check_protocol(place)
+    if places.has_database():
+        ping(places.engine())
+        check_output(places.engine())
+    url = resolve_url(places.output.url, places.base)
+    database = [str(Path(str(url.database)).parent)] if url.get_backend_name() == "sqlite" else []
+    for place in (places.parquet, places.versions, str(places.report), *database):
+        if not _is_remote(place):
+            probe_place(place)
