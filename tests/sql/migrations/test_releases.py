@@ -103,7 +103,10 @@ def test_a_kept_release_keeps_its_rows(kept):
     before = rows_of(kept)
     migrate(kept)
     after = rows_of(kept)
-    for name in set(before) - {VERSION_TABLE}:
+    # The month ahead has no rows yet.
+    empty = {name for name, rows in before.items() if not rows}
+    assert {name: after[name] for name in empty} == {name: [] for name in empty & {"forecast_2024_03"}}
+    for name in set(before) - {VERSION_TABLE} - empty:
         shared = before[name][0].keys() & after[name][0].keys()
         old, new = ([{key: row[key] for key in shared} for row in rows] for rows in (before[name], after[name]))
         assert sorted(new, key=repr) == sorted(old, key=repr), name

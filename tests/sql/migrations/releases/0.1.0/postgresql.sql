@@ -74,6 +74,23 @@ CREATE TABLE public.forecast_2024_02 (
     q0_1 double precision,
     q0_9 double precision
 );
+CREATE TABLE public.forecast_2024_03 (
+    job text CONSTRAINT forecast_job_not_null NOT NULL,
+    cutoff timestamp with time zone CONSTRAINT forecast_cutoff_not_null NOT NULL,
+    series_id text CONSTRAINT forecast_series_id_not_null NOT NULL,
+    step integer CONSTRAINT forecast_step_not_null NOT NULL,
+    "timestamp" timestamp with time zone CONSTRAINT forecast_timestamp_not_null NOT NULL,
+    mean double precision,
+    median double precision,
+    baseline double precision,
+    model_version text,
+    source text CONSTRAINT forecast_source_not_null NOT NULL,
+    reason text,
+    run_id text CONSTRAINT forecast_run_id_not_null NOT NULL,
+    created_at timestamp with time zone CONSTRAINT forecast_created_at_not_null NOT NULL,
+    q0_1 double precision,
+    q0_9 double precision
+);
 CREATE TABLE public.hindcast_loss (
     job text NOT NULL,
     evaluated_on timestamp with time zone NOT NULL,
@@ -228,6 +245,7 @@ CREATE TABLE public.score (
 );
 ALTER TABLE ONLY public.forecast ATTACH PARTITION public.forecast_2024_01 FOR VALUES FROM ('2024-01-01 00:00:00+00') TO ('2024-02-01 00:00:00+00');
 ALTER TABLE ONLY public.forecast ATTACH PARTITION public.forecast_2024_02 FOR VALUES FROM ('2024-02-01 00:00:00+00') TO ('2024-03-01 00:00:00+00');
+ALTER TABLE ONLY public.forecast ATTACH PARTITION public.forecast_2024_03 FOR VALUES FROM ('2024-03-01 00:00:00+00') TO ('2024-04-01 00:00:00+00');
 INSERT INTO public.alert VALUES ('sales', 'all', 'loss', '2024-02-01 00:00:00+00', '2024-01-31 00:00:00+00', 0.4, 'closed', 'sales, all: loss 40% worse', '2024-02-02 03:00:00+00', 'ana', '2024-02-02 04:00:00+00', '2024-02-01 00:00:00+00', 'r1', 'the source is stale', '{"webhook": "it answered 500"}', '2024-02-02 04:00:00+00');
 INSERT INTO public.calibration VALUES ('sales', '2024-02-01 00:00:00+00', '\x504b0304', '\x504b0506');
 INSERT INTO public.forecast_2024_01 VALUES ('sales', '2024-01-31 00:00:00+00', 's000000', 1, '2024-02-01 00:00:00+00', 1, 1, NULL, NULL, 'fallback', 'too short', 'r1', '2024-02-01 03:00:00+00', 1, 1);
@@ -265,6 +283,8 @@ ALTER TABLE ONLY public.forecast_2024_01
     ADD CONSTRAINT forecast_2024_01_pkey PRIMARY KEY (job, cutoff, series_id, step);
 ALTER TABLE ONLY public.forecast_2024_02
     ADD CONSTRAINT forecast_2024_02_pkey PRIMARY KEY (job, cutoff, series_id, step);
+ALTER TABLE ONLY public.forecast_2024_03
+    ADD CONSTRAINT forecast_2024_03_pkey PRIMARY KEY (job, cutoff, series_id, step);
 ALTER TABLE ONLY public.hindcast_loss
     ADD CONSTRAINT hindcast_loss_pkey PRIMARY KEY (job, evaluated_on, segment);
 ALTER TABLE ONLY public.job
@@ -286,3 +306,4 @@ ALTER TABLE ONLY public.score
 CREATE INDEX ix_run_job ON public.run USING btree (job);
 ALTER INDEX public.forecast_pkey ATTACH PARTITION public.forecast_2024_01_pkey;
 ALTER INDEX public.forecast_pkey ATTACH PARTITION public.forecast_2024_02_pkey;
+ALTER INDEX public.forecast_pkey ATTACH PARTITION public.forecast_2024_03_pkey;
