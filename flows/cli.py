@@ -15,6 +15,7 @@ from flows.commands.automations import automations
 from flows.commands.models import models
 from flows.commands.night import backfill, backtest, check, report, run
 from flows.commands.setup import demo, doctor, import_rows, serve
+from tasks.private_files import private_files
 
 
 @click.group(cls=AnsweringGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -34,6 +35,7 @@ def main() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # Prefect otherwise sends usage statistics to its makers.
     os.environ.setdefault("DO_NOT_TRACK", "1")
+    click.get_current_context().with_resource(private_files())
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _end)
 

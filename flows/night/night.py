@@ -28,6 +28,7 @@ from tasks.monitoring.notify import check_targets
 from tasks.night.night import Night, Run
 from tasks.night.owner import NameTaken, refuse_taken_name
 from tasks.prefect_ui import label_run
+from tasks.private_files import private_files
 from tasks.run.lock import one_at_a_time
 from tasks.run.run_log import announce_run, begin_run, end_run, note_failure
 from tasks.runner.cluster import check_runner
@@ -39,6 +40,7 @@ def run_here(request: NightRequest) -> NightSummary:
     return night(request, uuid4().hex, run_here)
 
 
+@private_files()
 def night(
     request: NightRequest, run_id: str, run_missed: RunNight, wait_for_earlier: Callable[[], None] = lambda: None
 ) -> NightSummary:

@@ -205,6 +205,8 @@ def _add_columns(files: _Files, file: str, names: Sequence[str]) -> None:
             # the replacement, on a local disk too: neither a disk nor a store compares and replaces in one act.
             if _state_of(system, file) == before:
                 if is_local:
+                    # It may be another job's, which others read.
+                    shutil.copymode(file, aside)
                     os.replace(aside, file)
                 else:
                     system.put_file(str(aside), file)

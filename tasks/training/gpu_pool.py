@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from models.errors import TrainingFailed
 from tasks.night.night import Night
 from tasks.prefect_ui import label_run
+from tasks.private_files import private_files
 from tasks.runner.shared_files import fetch, shared_folder, store
 from tasks.training.order import MODEL, ORDER, TRAINED, Order, Trained
 from tasks.training.own_process import train_apart
@@ -56,6 +57,7 @@ def train_on_gpu(night: Night, order: Order, folder: Path) -> Trained:
         raise TrainingFailed(f"on the pool gpu, {error}") from error
 
 
+@private_files()
 def train_handed_over(shared: str) -> Trained:
     """What the worker does: train as the order in a folder says, and put the model and `trained.json` there.
 
