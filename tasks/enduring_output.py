@@ -11,6 +11,8 @@ import os
 import sys
 from typing import TYPE_CHECKING, TextIO
 
+from sql.secrets.known import hide
+
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
@@ -29,11 +31,20 @@ class _Enduring(io.FileIO):
             return memoryview(data).nbytes
 
 
+class _WithoutSecrets(io.TextIOWrapper):
+    """A stream that prints no secret, whoever prints: also a traceback at the end of the process."""
+
+    def write(self, text: str, /) -> int:
+        """Print a text; gives its length."""
+        super().write(hide(text))
+        return len(text)
+
+
 def make_output_enduring() -> None:
     r"""Let whatever this process prints from now on never fail.
 
     A character that the encoding does not have is printed as its escape, such as `\u20ac`. Streams that somebody has
-    replaced, such as a test, stay as they are.
+    replaced, such as a test, stay as they are. No secret that this process knows is printed either.
     """
     _open_closed_streams()
     sys.stdout = _enduring(sys.stdout, sys.__stdout__, 1)
@@ -69,4 +80,4 @@ def _enduring(stream: TextIO | None, original: TextIO | None, number: int) -> Te
     buffer = io.BufferedWriter(_Enduring(number, "w", closefd=False))
     # There is no stream where the caller has closed it.
     encoding = "utf-8" if stream is None else stream.encoding
-    return io.TextIOWrapper(buffer, encoding, "backslashreplace", line_buffering=number == 2 or os.isatty(number))
+    return _WithoutSecrets(buffer, encoding, "backslashreplace", line_buffering=number == 2 or os.isatty(number))

@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from models.audit.build_panel import Audit
+from tasks.printing.safe import without_secrets
 from tasks.step import inside_flow, logger
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def _ask_server(request: Callable[..., Any], *args: Any) -> Any:
     if not inside_flow() or failures:
         return None
     try:
-        return request(*args)
+        return request(*without_secrets(args))
     except Exception as error:
         logger().warning("The run's page in Prefect stays incomplete, and the night goes on: %s", error)
         if failures is not None:

@@ -11,6 +11,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from sql.errors import NotPermitted, StorageError, StorageFull
 from sql.full_disk import is_full
+from tasks.printing.errors import raises_no_secrets
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -99,7 +100,7 @@ def _as_task(function: Callable[P, R], name: str, retries: int, delays: list[flo
         retry_condition_fn=_outside_failed,
         cache_policy=NO_CACHE,
         persist_result=False,
-    )(function)
+    )(raises_no_secrets(function))
 
 
 def _run_name() -> str:

@@ -13,6 +13,8 @@ from typing import Any
 import yaml
 from yaml.constructor import SafeConstructor
 
+from sql.secrets.places import remember_text
+
 MOST_BYTES = 1 << 20
 MOST_VALUES = 100_000
 MOST_LEVELS = 50
@@ -68,6 +70,8 @@ def parse_yaml(text: str, where: str, loader: Any = _LOADER) -> Any:
     tasks.yaml_file.YamlError: job.yaml, line 1, column 10: YAML reads '12:30' in base 60, as hours and minutes. \
 Write the number in digits alone, or in quotes if it is text.
     """
+    # A message on what is wrong may repeat a part of the text.
+    remember_text(text)
     if unprintable := _UNPRINTABLE.search(text):
         before, character = _LINE_END.split(text[: unprintable.start()]), ord(unprintable[0])
         raise YamlError(

@@ -24,6 +24,8 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import settings
 
+from sql.secrets.known import forget_all
+
 # Many containers set this variable. Each process of a test would then compile all that it imports: ten seconds more
 # for TensorFlow alone.
 sys.dont_write_bytecode = False
@@ -32,6 +34,13 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # How long an example takes says more of what else the machine does than of the code.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+
+@pytest.fixture(autouse=True)
+def _secrets_of_this_test() -> Iterator[None]:
+    """A test knows no secret of another one."""
+    yield
+    forget_all()
 
 
 @pytest.fixture(scope="session")

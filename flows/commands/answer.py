@@ -7,8 +7,8 @@ import itertools
 import logging
 import os
 import sys
-import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, ParamSpec
@@ -16,7 +16,12 @@ from typing import Any, ParamSpec
 import click
 
 from flows.deployments.lost_server import leave_without_it
+from sql.secrets.places import remember_text
 from tasks.enduring_output import make_output_enduring, take_output_error
+from tasks.printing.errors import clean_error, safe_traceback
+from tasks.printing.logs import guard_logs
+from tasks.printing.safe import safe_line, safe_text, without_secrets
+from tasks.printing.visible import indented
 from tasks.strict_json import strict_json
 
 P = ParamSpec("P")
@@ -57,6 +62,16 @@ class AnsweringGroup(click.Group):
             leave_without_it(code)
             sys.exit(code)
 
+    def make_context(self, *args: Any, **settings: Any) -> click.Context:
+        """Parse the arguments of the command itself, as click does."""
+        with _safe_messages():
+            return super().make_context(*args, **settings)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Parse the arguments of the verb and run it, as click does."""
+        with _safe_messages():
+            return super().invoke(ctx)
+
     def add_command(self, command: click.Command, name: str | None = None) -> None:
         """Add a verb; the list of verbs shows its whole first sentence, which click would cut."""
         if command.help and not command.short_help:
@@ -66,6 +81,9 @@ class AnsweringGroup(click.Group):
 
     def _answer(self, args: Sequence[str] | None = None, *others: Any, **settings: Any) -> Any:
         given = list(sys.argv[1:] if args is None else args)
+        guard_logs()
+        for each in given:
+            remember_text(each)
         if "--json" not in itertools.takewhile(lambda argument: argument != "--", given):
             return super().main(given, *others, **settings)
         try:
@@ -74,12 +92,23 @@ class AnsweringGroup(click.Group):
             error.show()
             code, message = error.exit_code, error.format_message()
         except click.Abort as abort:
-            code, message = 1, str(abort.__cause__ or "") or "interrupted"
-            click.echo(f"Error: {message}", err=True)
+            code, message = 1, without_secrets(str(abort.__cause__ or "")) or "interrupted"
+            click.echo(f"Error: {safe_line(message)}", err=True)
         else:
             sys.exit(code)
         click.echo(strict_json({"error": message, "exit_code": code}))
         sys.exit(code)
+
+
+@contextmanager
+def _safe_messages() -> Iterator[None]:
+    """Let messages on wrong use, which repeat what was typed, hold no secrets and no control characters."""
+    try:
+        yield
+    except click.ClickException as error:
+        # Further classes of click build their text from it.
+        vars(error)["message"] = safe_text(error.message)
+        raise
 
 
 def answers(function: Callable[P, Answer]) -> Callable[P, None]:
@@ -100,7 +129,7 @@ def answers(function: Callable[P, Answer]) -> Callable[P, None]:
             if as_json:
                 click.echo(strict_json(answer.document))
         else:
-            click.echo(strict_json(answer.document) if as_json else answer.text)
+            click.echo(strict_json(without_secrets(answer.document)) if as_json else safe_text(answer.text))
         if code := _after_printing(answer.exit_code, answer.only_shows):
             sys.exit(code)
 
@@ -119,14 +148,15 @@ def _after_printing(code: int, only_shows: bool) -> int:
 
 def failure(error: Exception) -> Answer:
     """An error as one message, with exit code 2 if the input or the use is at fault, and 1 otherwise."""
+    clean = clean_error(error)
     if os.environ.get("NIGHTCAST_TRACEBACK"):
-        traceback.print_exception(error)
+        click.echo(safe_traceback(clean), err=True, nl=False)
     ours = type(error).__module__.split(".")[0] in _OURS
     code = 2 if ours and isinstance(error, ValueError) else 1
-    message = str(error)
+    message = str(clean)
     if not ours and not isinstance(error, OSError):
         message = f"{type(error).__name__}: {message} (unexpected; set NIGHTCAST_TRACEBACK=1 to see where)"
-    return Answer(f"Error: {message}", {"error": message, "exit_code": code}, code)
+    return Answer(f"Error: {indented(safe_text(message))}", {"error": message, "exit_code": code}, code)
 
 
 def moment_option(*names: str, **settings: Any) -> Callable[[Any], Any]:
@@ -180,7 +210,7 @@ def _cell(value: Any) -> str:
         return "-"
     if isinstance(value, float):
         return f"{value:.4g}"
-    return f"{value.astimezone(UTC):%Y-%m-%d %H:%M}" if isinstance(value, datetime) else str(value)
+    return f"{value.astimezone(UTC):%Y-%m-%d %H:%M}" if isinstance(value, datetime) else safe_line(value)
 
 
 def _log_to_standard_error() -> None:

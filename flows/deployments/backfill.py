@@ -9,6 +9,8 @@ from flows.deployments.dispatch import dispatch
 from flows.deployments.form import Every, First, JobName, Last, Train, Workers, with_form
 from flows.night.backfill import Span, backfill_nights
 from models.counted import counted
+from tasks.printing.errors import clean_errors
+from tasks.printing.logs import guard_logs
 
 
 @with_form
@@ -17,6 +19,8 @@ def backfill(
     job: JobName, first: First, last: Last, every: Every = None, train: Train = None, workers: Workers = 1
 ) -> int:
     """Run the nightly job for each missed cutoff, oldest first; gives the number of nights run."""
-    done = backfill_nights(job, Span(first, last, every), dispatch, train=train, workers=workers)
+    guard_logs()
+    with clean_errors():
+        done = backfill_nights(job, Span(first, last, every), dispatch, train=train, workers=workers)
     message = f"{counted(len(done.nights), 'night')} run, {done.skipped} already done"
     return Completed(message=message, data=len(done.nights))  # type: ignore[return-value]  # Prefect unpacks the state

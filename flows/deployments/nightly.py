@@ -19,6 +19,8 @@ from flows.night.night import night, run_here
 from flows.night.request import NightRequest
 from flows.night.summary import NightSummary
 from models.lifecycle.retraining import Policy
+from tasks.printing.errors import clean_error
+from tasks.printing.safe import without_secrets
 from tasks.step import logger
 
 # What the newest night of this process came to, for whoever cannot learn it from the server.
@@ -38,11 +40,16 @@ def run_in_flow(request: NightRequest) -> NightSummary:
     run_missed = night_as_flow if os.environ.get("PREFECT_API_URL") else run_here
     try:
         summary = night(replace(request, now=request.now or _now()), str(flow_run.id), run_missed)
-    except Exception as error:
-        outcome.append(error)
-        raise
+    except BaseException as error:
+        # Prefect writes the message into the state of the run.
+        clean = clean_error(error)
+        if isinstance(clean, Exception):
+            outcome.append(clean)
+        if clean is error:
+            raise
+        raise clean from None
     outcome.append(summary)
-    return Completed(message=summary.message, data=summary)  # type: ignore[return-value]  # Prefect unpacks the state
+    return Completed(message=without_secrets(summary.message), data=summary)  # type: ignore[return-value]  # Prefect unpacks the state
 
 
 def night_as_flow(request: NightRequest) -> NightSummary:

@@ -26,6 +26,9 @@ from flows.night.request import NightRequest
 from flows.night.summary import NightSummary
 from models.counted import counted
 from tasks.prefect_ui import label_run
+from tasks.printing.errors import clean_errors
+from tasks.printing.logs import guard_logs
+from tasks.printing.safe import without_secrets
 
 
 @with_form
@@ -69,14 +72,19 @@ def backtest(
     from tasks.report.accuracy import label_of
     from tasks.report.backtest_page import overall_rows
 
-    label_run(load_job(job).job.name)
-    result = backtest_job(job, cutoffs, challengers, train)
+    guard_logs()
+    with clean_errors():
+        label_run(load_job(job).job.name)
+        result = backtest_job(job, cutoffs, challengers, train)
     words = f"{result.cutoffs[0]:%Y-%m-%d} to {result.cutoffs[-1]:%Y-%m-%d}, {counted(len(result.cutoffs), 'cutoff')}"
     rows = overall_rows(result.result)
     # An artifact's key knows no underscore.
     key = f"backtest-{result.job}".replace("_", "-")
-    create_table_artifact(rows, key=key, description="\n\n".join([f"{result.job}: {words}", *result.notes()]))
-    create_markdown_artifact(result.page.screen, key=f"{key}-plots", description=f"{words}: differences and plots")
+    notes = "\n\n".join([f"{result.job}: {words}", *result.notes()])
+    create_table_artifact(without_secrets(rows), key=key, description=without_secrets(notes))
+    create_markdown_artifact(
+        without_secrets(result.page.screen), key=f"{key}-plots", description=f"{words}: differences and plots"
+    )
     [mase, *_] = [row for row in rows if row["metric"] == label_of("mase")] or rows
     message = f"{mase['metric']} {mase['model']}, seasonal naive's {mase['seasonal naive']}; {words}"
     return Completed(message=message, data=result.rows())  # type: ignore[return-value]  # Prefect unpacks the state

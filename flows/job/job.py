@@ -11,6 +11,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from flows.job.problems import abbreviate, problems_of
+from sql.secrets.known import hide
+from sql.secrets.places import remember_document
 from tasks.night.job import Job
 from tasks.store.places import Places
 from tasks.yaml_file import YamlError, kind_of, read_yaml
@@ -20,7 +22,10 @@ _MOST_NAMED = 5
 
 
 class JobError(ValueError):
-    """The job file cannot be used; the message says where and what to write instead."""
+    """The job file cannot be used; the message says where and what to write instead, and repeats no secret."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(hide(message))
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,7 @@ def load_job(path_or_name: str | Path, changes: Mapping[str, Mapping[str, Any]] 
         document = read_yaml(path)
     except YamlError as error:
         raise JobError(str(error)) from None
+    remember_document(document)
     if not isinstance(document, dict):
         found = "is empty" if document is None else f"holds no mapping, but {abbreviate(document)}"
         raise JobError(f"{path} {found}. Write `name: ...`, `source: ...` and so on.")

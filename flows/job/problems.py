@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from models.counted import counted
 from tasks.night.job import Job
+from tasks.printing.safe import without_secrets
 
 Location = tuple[int | str, ...]
 
@@ -27,6 +28,7 @@ _STAND_INS: dict[Location, Any] = {
     ("forecast", "frequency"): "s",
     ("forecast", "horizon"): 1,
 }
+_MAPPING_TYPES = ("model_type", "model_attributes_type")
 # More rounds than a file has problems that hide each other.
 _MOST_ROUNDS = 10
 _MOST_PROBLEMS = 20
@@ -82,12 +84,12 @@ def _unshared(value: Any) -> Any:
 
 
 def abbreviate(value: Any) -> str:
-    """What somebody wrote, as messages show it: cut before it is rendered, because it may be of any size.
+    """What somebody wrote, as messages show it: without secrets, and cut before it is rendered, whatever its size.
 
     >>> abbreviate([1] * 100)
     '[1, 1, 1, 1, 1, 1, 1, 1, 1, 1, ...]'
     """
-    return _cut(_REPR.repr(value), _LONGEST_FOUND)
+    return _cut(_REPR.repr(without_secrets(value)), _LONGEST_FOUND)
 
 
 def _cut(text: str, most: int) -> str:
@@ -170,7 +172,7 @@ def _described(problem: Any) -> str:
         return f"{where} is missing; every job needs it."
     message = _cut(problem["msg"], _LONGEST_MESSAGE).removeprefix("Value error, ").replace(" after validation", "")
     message = message.removeprefix(f"{where.rpartition('.')[2]} ")
-    if problem["type"] in ("model_type", "model_attributes_type"):
+    if problem["type"] in _MAPPING_TYPES:
         message = f"write a mapping of its keys, such as {', '.join(_known_keys(problem['loc'])[:3])}"
     if reason := _reason(problem):
         return f"{where}: {message}{_found(problem, where, message)}. {reason}"
@@ -189,8 +191,10 @@ def _reason(problem: Any) -> str:
 
 def _found(problem: Any, where: str, message: str) -> str:
     written = abbreviate(problem["input"])
-    # A URL may hold a secret, under whatever key somebody writes it.
-    is_secret = "url" in where or where.partition(".")[0] == "notify" or _holds_url(problem["input"])
+    # A URL may hold a secret, under whatever key somebody writes it, and a text in place of a mapping often is a URL.
+    part = where.partition(".")[0]
+    is_secret = "url" in where or part == "notify" or _holds_url(problem["input"])
+    is_secret = is_secret or (part in ("source", "output") and problem["type"] in _MAPPING_TYPES)
     is_repeated = isinstance(problem["input"], str | list) and written in message
     return "" if isinstance(problem["input"], dict) or is_secret or is_repeated else f" (found {written})"
 

@@ -28,6 +28,8 @@ from tasks.monitoring.notify import check_targets
 from tasks.night.night import Night, Run
 from tasks.night.owner import NameTaken, refuse_taken_name
 from tasks.prefect_ui import label_run
+from tasks.printing.errors import clean_errors
+from tasks.printing.logs import guard_logs
 from tasks.private_files import private_files
 from tasks.run.lock import one_at_a_time
 from tasks.run.run_log import announce_run, begin_run, end_run, note_failure
@@ -53,8 +55,15 @@ def night(
         wait_for_earlier: Waits for the nights before, where several run at once. Reading and training do not depend
             on them; the champion, the calibration and the verdicts on the loss do.
     """
-    run = request.run(run_id)
-    label_run(run.job.name)
+    guard_logs()
+    with clean_errors():
+        run = request.run(run_id)
+        label_run(run.job.name)
+        return _noted(run, request, run_missed, wait_for_earlier)
+
+
+def _noted(run: Run, request: NightRequest, run_missed: RunNight, wait_for_earlier: Callable[[], None]) -> NightSummary:
+    """The night under the job's lock; a failure is noted."""
     try:
         check_targets(run.job.notify)
         require_method(run.job.aggregation_levels)
@@ -65,7 +74,7 @@ def night(
             # Another job may have taken the name while this one waited.
             refuse_taken_name(run.job, run.places, run.file)
             announce_run(run)
-            with run.places.scratch(run_id):
+            with run.places.scratch(run.run_id):
                 return _run_stages(run, request, run_missed, wait_for_earlier)
     except NameTaken:
         # The runs of that name are of another job.

@@ -8,12 +8,14 @@ from collections.abc import Callable
 from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import sqlalchemy as sa
 from sqlalchemy import exc
 
 from sql.errors import SourceError
+from sql.secrets.known import MASK, SHORTEST, hide, remember, remember_as
+from sql.secrets.places import names_secret, remember_database_url, remember_variable
 
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 _PASSWORD = re.compile(r"://[^:/@]*:(?!\$\{)[^@]+@")
@@ -29,8 +31,6 @@ SOURCES_ONLY = ("duckdb", "parquet")
 
 IN_FILES = {"sqlite": "SQLite file", "duckdb": "DuckDB file", "parquet": "folder of Parquet files"}
 """Backends that are files, each with what its URL names."""
-
-_SECRET_KEY = re.compile(r"pass|secret|token", re.IGNORECASE)
 
 
 def resolve_url(url: str, base: Path | None = None) -> sa.URL:
@@ -50,12 +50,18 @@ def resolve_url(url: str, base: Path | None = None) -> sa.URL:
     >>> resolve_url("sqlite:///example.db", Path("/data")).database
     '/data/example.db'
     """
+    # Before anything can go wrong with it.
+    remember_database_url(url)
     resolved = _with_variables(url)
+    _remember(resolved)
     backend = resolved.get_backend_name()
     if backend == "postgresql" and "+" not in resolved.drivername:
         resolved = resolved.set(drivername="postgresql+psycopg")
     if backend in IN_FILES:
-        resolved = resolved.set(database=_absolute_path(resolved, url, base or Path()))
+        path = _absolute_path(resolved, url, base or Path())
+        if _VARIABLE.search(url):
+            remember_as(path, url.strip(_BLANKS).partition("://")[2].lstrip("/") or url.strip(_BLANKS))
+        resolved = resolved.set(database=path)
     return resolved
 
 
@@ -92,7 +98,9 @@ def _with_variables(url: str) -> sa.URL:
                 f"Set it on the machine that runs the job: export {name}=..."
             )
         # A line break at the end comes from the file of a secret.
-        return os.environ[name].rstrip("\r\n")
+        found = os.environ[name].rstrip("\r\n")
+        remember_variable(name, found)
+        return found
 
     text = url.strip(_BLANKS)
     if _URL.match(text) is None:
@@ -184,32 +192,40 @@ def holds_password(url: str) -> bool:
     except (exc.ArgumentError, ValueError):
         return _PASSWORD.search(url) is not None
     # `passfile` names a file of passwords, which keeps them out of the URL.
-    options = (value for key, value in parts.query.items() if _SECRET_KEY.search(key) and not key.endswith("file"))
+    options = (value for key, value in parts.query.items() if names_secret(key))
     secrets = [parts.password, *options]
     return any(secret and not _VARIABLE.search(str(secret)) for secret in secrets)
 
 
 def _without_password(text: str) -> str:
     """What somebody wrote as a URL, with *** for whatever may be a password."""
+    remember_database_url(text)
 
-    def hide(match: re.Match[str]) -> str:
+    def mask(match: re.Match[str]) -> str:
         return match[0] if _VARIABLE.fullmatch(match[2]) else f"{match[1]}***{match[3]}"
 
-    without = re.sub(r"(:)(?!//)(.*)(@)", hide, text, count=1, flags=re.DOTALL)
-    return re.sub(r"(\w*(?:pass|secret|token)\w*\s*=\s*)([^&\s]+)()", hide, without, flags=re.IGNORECASE)
+    without = re.sub(r"(:)(?!//)(.*)(@)", mask, text, count=1, flags=re.DOTALL)
+    shown = re.sub(r"(\w*(?:pass|secret|token)\w*\s*=\s*)([^&\s]+)()", mask, without, flags=re.IGNORECASE)
+    return hide(shown)
+
+
+def _remember(url: sa.URL) -> None:
+    """Remember the password of a URL and its options that are secret."""
+    visible = (url.username or "", url.host or "", url.database or "", url.get_backend_name())
+    for secret in (url.password, *(value for key, value in url.query.items() if names_secret(key))):
+        if secret:
+            remember(str(secret), visible)
 
 
 def hide_secrets(text: str, url: sa.URL) -> str:
-    """Text of a driver with *** for the passwords of a URL, as they are or percent-encoded."""
-    secrets = [url.password, *(value for key, value in url.query.items() if _SECRET_KEY.search(key))]
-    for secret in secrets:
-        if secret:
-            for written in (quote(str(secret), safe=""), str(secret)):
-                text = text.replace(written, "***")
-    return text
+    """Text of a driver without the passwords of a URL, however short they are, and without any other secret."""
+    _remember(url)
+    if url.password and len(str(url.password)) < SHORTEST:
+        text = re.sub(rf"(?<!\w){re.escape(str(url.password))}(?!\w)", MASK, text)
+    return hide(text)
 
 
 def describe(url: sa.URL) -> str:
     """The URL without its password, for messages."""
-    query = {k: "***" if _SECRET_KEY.search(k) else v for k, v in url.query.items()}
-    return url.set(query=query).render_as_string(hide_password=True)
+    query = {k: MASK if names_secret(k) else v for k, v in url.query.items()}
+    return hide(url.set(query=query).render_as_string(hide_password=True))

@@ -15,6 +15,8 @@ from models.calibration.calibration import Calibration
 from models.cores import CORES
 from models.network.forecaster import Forecaster
 from tasks.forecasting.shard import CommonColumns, Method, row_parts
+from tasks.printing.errors import clean_errors
+from tasks.printing.logs import guard_logs
 from tasks.runner.cluster import PACKAGE
 from tasks.runner.errors import RunnerError
 from tasks.runner.shared_files import fetch, store
@@ -60,6 +62,13 @@ def forecast_part(shard: Shard) -> str:
         RunnerError: this worker has another version of the package, or cannot see the files.
         ModelError: the model cannot be read.
     """
+    # A worker logs what a call fails with, and the night gets its error.
+    guard_logs()
+    with clean_errors():
+        return _forecast_part(shard)
+
+
+def _forecast_part(shard: Shard) -> str:
     if version(PACKAGE) != shard.package:
         raise RunnerError(
             f"A worker on {os.uname().nodename} has {PACKAGE} {version(PACKAGE)}, the night {shard.package}. Install "

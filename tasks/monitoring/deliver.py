@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import httpx
 
+from sql.secrets.places import remember_url, remember_variable
 from tasks.step import logger
 
 # The most that one attempt may take, even if a target answers byte by byte.
@@ -82,9 +83,13 @@ def fill_in_environment(url: str, where: str = "notify.webhook") -> str:
     def value(match: re.Match[str]) -> str:
         if match[1] not in os.environ:
             raise NotifyError(f"{where} names the environment variable {match[1]}, which is not set. Set it.")
+        remember_variable(match[1], os.environ[match[1]])
         return os.environ[match[1]]
 
-    return re.sub(r"\$\{(\w+)\}", value, url)
+    filled = re.sub(r"\$\{(\w+)\}", value, url)
+    # The path of a webhook often is a token.
+    remember_url(filled)
+    return filled
 
 
 def _apprise(url: str, name: str) -> Any:

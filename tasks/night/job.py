@@ -90,6 +90,12 @@ class Job(Settings):
                 raise ValueError(
                     f"{where} holds a password; write ${{NAME}} instead, and set that environment variable"
                 )
+        for where, folder in (("output.parquet", self.output.parquet), ("output.versions", self.output.versions)):
+            if re.match(r"[\w+.-]+://[^@]*:[^@]*@", folder):
+                raise ValueError(
+                    f"{where} holds a key; leave it out, and set the variables of the environment from which the "
+                    "storage reads its keys, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+                )
         return self
 
     @model_validator(mode="after")

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from sql.output import history, write
 from sql.output.retention import forget_nights
+from tasks.printing.safe import without_secrets
 from tasks.store.places import Places
 from tasks.store.version_store import StoredVersion
 
@@ -151,7 +152,7 @@ class Ledger:
     def finish_run(self, run_id: str, state: write.RunEnd, finished_at: datetime, facts: Mapping[str, Any]) -> None:
         """Note how a run ended; `facts` are further columns of `run`."""
         self.forget("run")
-        write.finish_run(self.engine, run_id, state, finished_at, **facts)
+        write.finish_run(self.engine, run_id, state, finished_at, **without_secrets(facts))
 
     def mark_crashed(self, found_at: datetime) -> Sequence[Row]:
         """Note that the job's running runs are dead, and give their rows; for the owner of the job's lock."""
@@ -189,7 +190,9 @@ class Ledger:
     def upsert_alerts(self, rows: Sequence[Row]) -> int:
         """Write rows of `alert`."""
         self.forget("alert")
-        return write.upsert_alerts(self.engine, rows)
+        texts = ("message", "reason", "delivery_errors")
+        shown = [{**row, **{name: without_secrets(row[name]) for name in texts if name in row}} for row in rows]
+        return write.upsert_alerts(self.engine, shown)
 
     def upsert_calibration(self, row: Row) -> int:
         """Write a row of `calibration`, or a column of one."""
@@ -210,7 +213,14 @@ class Ledger:
         """List a stored model version as a challenger; a version that is listed already stays as it is."""
         self.forget("model")
         write.add_model(
-            self.engine, self.job, stored.version, created_at, trained_until, stored.uri, stored.digest, metrics=metrics
+            self.engine,
+            self.job,
+            stored.version,
+            created_at,
+            trained_until,
+            stored.uri,
+            stored.digest,
+            metrics=without_secrets(metrics),
         )
 
     def promote(
@@ -218,12 +228,12 @@ class Ledger:
     ) -> None:
         """Make a version the champion; the one before it is retired. Without `served_from` it serves every cutoff."""
         self.forget("model")
-        write.promote(self.engine, self.job, version, at, served_from=served_from, reason=reason)
+        write.promote(self.engine, self.job, version, at, served_from=served_from, reason=without_secrets(reason))
 
     def retire(self, version: str, reason: str) -> None:
         """Retire a challenger; a version that is none stays as it is."""
         self.forget("model")
-        write.retire(self.engine, self.job, version, reason)
+        write.retire(self.engine, self.job, version, without_secrets(reason))
 
     def rollback(self, at: datetime | None = None) -> str:
         """Make the champion before the present one the champion again; gives its version."""

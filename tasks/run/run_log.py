@@ -13,6 +13,7 @@ from sql.errors import StorageError, StorageFull, Unreachable
 from sql.migrations.migrate import migrate
 from sql.output.partitions import add_month
 from sql.output.write import RunEnd
+from sql.secrets.known import hide
 from tasks.night.ledger import Ledger
 from tasks.night.night import Night, Run
 from tasks.night.owner import claim_name, keep_name
@@ -107,4 +108,4 @@ def note_failure(run: Run, finished_at: datetime, error: BaseException) -> None:
 def _message_of(error: BaseException) -> str:
     # Prefect's error for a run that must end has a signal and no message.
     number = getattr(error, "signal", None)
-    return str(error) or (f"ended by {signal.Signals(number).name}" if number else type(error).__name__)
+    return hide(str(error)) or (f"ended by {signal.Signals(number).name}" if number else type(error).__name__)

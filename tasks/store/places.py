@@ -18,6 +18,7 @@ from sql.engine.url import describe, resolve_url
 from sql.errors import SourceError
 from sql.full_disk import told_of_full_disk
 from sql.migrations.migrate import migrate
+from sql.secrets.known import hide
 from tasks.settings import Output
 
 
@@ -142,8 +143,8 @@ class Places:
 
 
 def write_whole(file: Path, text: str) -> None:
-    """Write a text file and its folder, so that a reader finds either the old text or all of the new one."""
-    content = text.encode()
+    """Write a text file and its folder, without secrets; a reader finds either the old text or all of the new one."""
+    content = hide(text).encode()
     # A unique name: the same night may run twice at once.
     aside = file.with_name(f".{file.name}.{uuid4().hex}")
     with told_of_full_disk(file.parent, len(content)):

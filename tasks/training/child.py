@@ -16,7 +16,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn
 
+from sql.secrets.places import remember_text
 from tasks.enduring_output import make_output_enduring
+from tasks.printing.errors import clean_error
+from tasks.printing.logs import guard_logs
 
 Send = Callable[[str, Any], None]
 
@@ -25,6 +28,7 @@ def main(folder: str) -> NoReturn:
     """Train as the order in the folder says; ends the process."""
     threading.Thread(target=_end_with_the_night, daemon=True).start()
     make_output_enduring()
+    guard_logs()
     # Whatever else is printed here must not mix with the messages.
     messages = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
@@ -37,11 +41,13 @@ def main(folder: str) -> NoReturn:
     log.setLevel(logging.INFO)
     log.propagate = False
     try:
+        from tasks.training.order import ORDER
         from tasks.training.train import train
 
+        remember_text((Path(folder) / ORDER).read_text(encoding="utf-8"))
         train(Path(folder), lambda progress: send("progress", asdict(progress)))
     except Exception as error:
-        send("error", _described(error))
+        send("error", _described(clean_error(error)))
     # TensorFlow takes seconds to release what ends with the process anyway.
     os._exit(0)
 
@@ -57,7 +63,7 @@ class _Relay(logging.Handler):
         self.send("log", [record.levelno, record.getMessage()])
 
 
-def _described(error: Exception) -> dict[str, str]:
+def _described(error: BaseException) -> dict[str, str]:
     """An error as text, so that the night can raise it again."""
     return {
         "module": type(error).__module__,

@@ -312,6 +312,32 @@ def test_a_run_from_the_ui_is_done_by_the_worker_with_steps_that_people_understa
     assert event["payload"]["onset"] == "2024-02-11T00:00:00+00:00"
 
 
+def test_a_run_that_fails_leaves_no_part_of_a_secret_in_the_servers_database(server, two_nights, tmp_path):
+    secret = "hunter2/Kx9-zz77"
+    document = yaml.safe_load(two_nights.read_text(encoding="utf-8"))
+    document["source"]["url"] = "${SOURCE_URL}"
+    two_nights.write_text(yaml.safe_dump(document), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "flows.cli", "run", str(two_nights)],
+        env=server.environment
+        | {
+            "PREFECT_API_URL": server.api,
+            "SOURCE_URL": f"sqlite:///{tmp_path}/{secret}.db",
+            "NIGHTCAST_TRACEBACK": "1",
+        },
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert "There is no SQLite file ${SOURCE_URL}" in done.stderr
+    wanted = {"flow_runs": {"state": {"name": {"any_": ["Failed"]}}}}
+    server.wait(lambda: [run for run in server.ask("flow_runs/filter", wanted) if "SQLite" in run["state"]["message"]])
+    kept = [done.stdout, done.stderr]
+    kept += [file.read_bytes().decode("latin-1") for file in (server.folder / "prefect").glob("prefect.db*")]
+    assert "There is no SQLite file ${SOURCE_URL}" in "".join(kept[2:])
+    assert not [part for part in ("hunter2", "Kx9-zz") if part in "".join(kept)]
+
+
 def test_a_sub_flow_that_fails_or_is_missing_or_finds_no_worker_says_so(server):
     with temporary_settings({PREFECT_API_URL: server.api}):
         with pytest.raises(SubFlowFailed, match="no deployment fit/no"):

@@ -1,0 +1,61 @@
+"""Log lines without secrets: every logger of this process, those of Prefect, Dask and drivers among them."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from typing import Any
+
+from sql.secrets.known import hide
+from sql.secrets.places import remember_environment
+from tasks.printing.safe import safe_line, safe_text
+
+
+def guard_logs() -> None:
+    """Let all log lines from now on hold no secrets and no control characters; more calls change nothing.
+
+    A text that is filled into a message cannot begin a line of its own.
+    """
+    remember_environment()
+    make = logging.getLogRecordFactory()
+    if getattr(make, "is_guarded", False):
+        return
+
+    def guarded(*args: Any, **kwargs: Any) -> logging.LogRecord:
+        return _cleaned(make(*args, **kwargs))
+
+    guarded.is_guarded = True  # type: ignore[attr-defined]
+    logging.setLogRecordFactory(guarded)
+
+
+def _cleaned(record: logging.LogRecord) -> logging.LogRecord:
+    """The record, changed only where it has to be: a handler may look at its arguments."""
+    if isinstance(record.args, tuple) and record.args:
+        args = tuple(_argument(each) for each in record.args)
+        if any(new is not old for new, old in zip(args, record.args, strict=True)):
+            record.args = args
+    elif isinstance(record.args, dict):
+        record.args = {name: _argument(each) for name, each in record.args.items()}
+    try:
+        message = record.getMessage()
+    except Exception:
+        # The handler reports a message that does not fit its arguments.
+        return record
+    if (safe := safe_text(message)) != message:
+        record.msg, record.args = safe, ()
+    if record.exc_info and record.exc_info[0] is not None and not record.exc_text:
+        record.exc_text = hide("".join(traceback.format_exception(*record.exc_info))).rstrip("\n")
+        record.exc_text = safe_text(record.exc_text)
+    if record.stack_info:
+        record.stack_info = safe_text(record.stack_info)
+    return record
+
+
+def _argument(value: Any) -> Any:
+    if isinstance(value, str):
+        safe = safe_line(value)
+        return value if safe == value else safe
+    if isinstance(value, BaseException):
+        # The message of an exception often holds several lines of others.
+        return safe_line(value)
+    return value
