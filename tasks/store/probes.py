@@ -187,7 +187,7 @@ def check_places(places: Places) -> None:
         Unreachable: the database does not answer.
         NotPermitted: its user may not create, alter or write the tables; names the right.
         StorageError: another application or a newer release has tables there.
-        FullDisk: a disk takes nothing more.
+        FullDisk: a disk takes nothing more; the one of the versions may be full.
         OSError: a folder is a file, or must not be written; names it.
     """
     for place in filter(_is_remote, (places.parquet, places.versions)):
@@ -197,6 +197,20 @@ def check_places(places: Places) -> None:
         check_output(places.engine())
     url = resolve_url(places.output.url, places.base)
     database = [str(Path(str(url.database)).parent)] if url.get_backend_name() == "sqlite" else []
-    for place in (places.parquet, places.versions, str(places.report), *database):
+    for place in (places.parquet, str(places.report), *database):
         if not _is_remote(place):
             probe_place(place)
+    # A night that can store no version goes on with the one it has.
+    with suppress(FullDisk):
+        require_space_for_version(places)
+
+
+def require_space_for_version(places: Places) -> None:
+    """Check that a new version could be stored, where that is known before it is trained.
+
+    Raises:
+        FullDisk: the disk takes nothing more.
+        OSError: the folder is a file, or cannot be written; names it.
+    """
+    if not _is_remote(places.versions):
+        probe_place(places.versions)

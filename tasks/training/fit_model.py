@@ -13,6 +13,7 @@ from tasks.night.night import Night
 from tasks.reading.history_file import source_fingerprint
 from tasks.runner.cluster import PACKAGE
 from tasks.step import inside_flow, logger, step
+from tasks.store.probes import require_space_for_version
 from tasks.store.version_store import StoredVersion, store_version
 from tasks.training.decide import Decision
 from tasks.training.gpu_pool import train_on_gpu
@@ -32,6 +33,10 @@ def fit_model(night: Night, panel_file: Path, decision: Decision, use_new_model:
     champion = NightModel(decision.mode, decision.champion, decision.folder)
     if decision.mode in ("load", "none"):
         return champion
+    try:
+        require_space_for_version(night.places)
+    except FullDisk as error:
+        return _without_training(champion, "no new version could be stored", error)
     order = _order(night, panel_file, decision)
     folder = panel_file.with_name("training")
     try:

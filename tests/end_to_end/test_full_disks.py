@@ -16,6 +16,7 @@ from flows.cli import main
 from flows.deployments.dispatch import run_night
 from flows.job.job import load_job
 from sql.output import history
+from tasks.store import probes
 
 
 @pytest.fixture(autouse=True)
@@ -51,18 +52,23 @@ def files_below(folder: Path) -> set[str]:
 @pytest.mark.parametrize(
     ("place", "longest", "what"),
     [
+        ("tasks.store.probes._probe_local", 1_000, "no new version could be stored"),
         ("tasks.training.fit_model.store_version", 1_000, "the new version could not be stored"),
         ("tasks.training.train._save_model", 1_000, "training failed"),
     ],
 )
 @pytest.mark.parametrize("had_champion", [True, False])
 def test_a_night_without_space_for_a_new_version_goes_on_with_what_it_has(
-    request, full_while, make_job, place, longest, what, had_champion
+    request, full_while, make_job, place, longest, what, had_champion, monkeypatch
 ):
     job = request.getfixturevalue("two_nights") if had_champion else make_job()
     places = load_job(job).places
     before = files_below(Path(places.versions))
     full_while(place, longest)
+    if place.startswith("tasks.store.probes"):
+        # The disk of the versions is full from the beginning, and is another one than that of the rest.
+        limited = probes.probe_place
+        monkeypatch.setattr(probes, "probe_place", lambda folder: folder == places.versions and limited(folder))
     night = run_night(job, cutoff="2024-02-11", train="scratch")
     assert night.state == "completed"
     if had_champion:
