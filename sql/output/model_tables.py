@@ -89,5 +89,11 @@ run = sa.Table(
     sa.Column("report", sa.Text, doc="Path of the night's HTML report."),
     sa.Column("note", sa.Text, doc="What else happened, such as which nights were missed."),
     sa.Column("kind", sa.Text, doc="`nightly` for a whole night; `train`, `forecast` or `score` for a part."),
+    sa.Column(
+        "publishing",
+        sa.Boolean,
+        doc="True from before the run replaces the night until its commit, else NULL. Where it stays true, the next "
+        "run of the job makes the Parquet file agree with the table.",
+    ),
     info={"purpose": "One row for each run, including failed ones."},
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
+from datetime import datetime
 from typing import Any
 
 import adbc_driver_manager.dbapi
@@ -18,9 +19,10 @@ from sql.output.digest import NightDigest
 from sql.output.partitions import add_month
 from sql.output.quantile_columns import is_quantile_column
 from sql.output.schema import UTCDateTime
-from sql.output.tables import FORECAST_COLUMNS, forecast, publication
+from sql.output.tables import FORECAST_COLUMNS, forecast, publication, run
 
 _BATCH_ROWS = 10_000
+_LOCK_SECONDS = 10
 _UTC = pa.timestamp("us", "UTC")
 
 
@@ -30,7 +32,8 @@ def publish_forecast(
     """Replace one night of one job, in one transaction.
 
     Over ADBC, rows are copied directly into the table (on PostgreSQL, into the partition of the cutoff's month).
-    Nobody sees them before the commit, so a staging table would only write every row twice.
+    Nobody sees them before the commit, so a staging table would only write every row twice. The note of
+    `begin_publishing` goes with the commit.
 
     Args:
         engine: The output database, migrated.
@@ -68,9 +71,63 @@ def publish_forecast(
             for batch in part.to_batches(max_chunksize=_BATCH_ROWS):
                 plain.execute(insert, batch.to_pylist())
         plain.execute(publication.insert(), parts.facts)
+        plain.execute(run.update().where(run.c.run_id == parts.facts["run_id"]).values(publishing=None))
         if before_commit is not None:
             before_commit()
     return int(parts.facts["rows"])
+
+
+def begin_publishing(engine: sa.Engine, run_id: str) -> None:
+    """Note that a run is about to replace a night, here and elsewhere. A run without a row needs no note.
+
+    Raises:
+        StorageError: where the database refuses.
+    """
+    with transaction(engine) as connection:
+        connection.execute(run.update().where(run.c.run_id == run_id).values(publishing=True))
+
+
+def is_published_by(engine: sa.Engine, job: str, cutoff: datetime, run_id: str) -> bool:
+    """Whether a run has committed a night, and no other has replaced it since; waits for a commit on its way.
+
+    Raises:
+        StorageError: where the database does not answer.
+    """
+    night = publication.c.job == job, publication.c.cutoff == cutoff
+    with transaction(engine) as connection:
+        _wait_for_locks(connection)
+        # The row of a run is locked while it publishes: a server may go on with a commit whose client is gone.
+        noted = connection.scalar(sa.select(run.c.publishing).where(run.c.run_id == run_id).with_for_update())
+        return not noted and connection.scalar(sa.select(publication.c.run_id).where(*night)) == run_id
+
+
+def unsettled_runs(engine: sa.Engine, job: str) -> list[dict[str, Any]]:
+    """Run and cutoff of the runs of a job that began to publish and never committed; waits for commits on their way.
+
+    Raises:
+        StorageError: where the database does not answer.
+    """
+    unsettled = run.c.job == job, run.c.publishing.is_(sa.true())
+    with transaction(engine) as connection:
+        _wait_for_locks(connection)
+        found = connection.execute(sa.select(run.c.run_id, run.c.cutoff).where(*unsettled).with_for_update())
+        return [dict(row) for row in found.mappings()]
+
+
+def _wait_for_locks(connection: sa.Connection) -> None:
+    """Let a transaction fail that waits too long for another one, which may belong to a client that is gone."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_LOCK_SECONDS}s'")
+
+
+def settle_runs(engine: sa.Engine, run_ids: Sequence[str]) -> None:
+    """Remove the notes of `begin_publishing` of these runs.
+
+    Raises:
+        StorageError: where the database refuses.
+    """
+    with transaction(engine) as connection:
+        connection.execute(run.update().where(run.c.run_id.in_(run_ids)).values(publishing=None))
 
 
 def digest_of(rows: pa.Table | Iterable[pa.Table]) -> str:
@@ -188,6 +245,7 @@ def _over_adbc(
                 cursor.adbc_ingest("forecast", _stored(part, dialect), mode="append")
             values = {name: literal(value, dialect) for name, value in parts.facts.items()}
             cursor.execute(f"INSERT INTO publication ({', '.join(values)}) VALUES ({', '.join(values.values())})")
+            cursor.execute(f"UPDATE run SET publishing = NULL WHERE run_id = {values['run_id']}")
         if before_commit is not None:
             before_commit()
         connection.commit()

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import sqlalchemy as sa
 
-from sql.output import history, write
+from sql.output import history, publish, write
 from sql.output.retention import forget_nights
 from tasks.printing.safe import without_secrets
 from tasks.store.places import Places
@@ -163,6 +163,23 @@ class Ledger:
         """Publish a night whole or not at all; gives the number of its rows."""
         self.forget("publication")
         return write.publish_forecast(self.engine, parts, before_commit=before_commit)
+
+    def begin_publishing(self, run_id: str) -> None:
+        """Note that a run is about to replace a night; the note goes with the commit."""
+        publish.begin_publishing(self.engine, run_id)
+
+    def is_published_by(self, cutoff: datetime, run_id: str) -> bool:
+        """Whether a run has committed a night, asked on a new connection; waits for a commit on its way."""
+        return publish.is_published_by(self.engine, self.job, cutoff, run_id)
+
+    def unsettled_runs(self) -> Sequence[Row]:
+        """Run and cutoff of the runs that began to publish and never committed."""
+        return publish.unsettled_runs(self.engine, self.job)
+
+    def settle_runs(self, run_ids: Sequence[str]) -> None:
+        """Note that the Parquet files of these runs agree with the table."""
+        self.forget("run")
+        publish.settle_runs(self.engine, run_ids)
 
     def delete_nights(self, before: datetime) -> int:
         """Delete the nights before a cutoff; gives their number."""

@@ -89,7 +89,7 @@ def test_a_folder_of_parquet_files_without_space_fails_the_night_at_once_and_who
     run_night(job, cutoff="2024-02-03")
     places = load_job(job).places
     before = files_below(job.parent)
-    full_while("tasks.publishing.publish.write_copy", 2_000)
+    full_while("tasks.publishing.parquet_night.write_copy", 2_000)
     result = CliRunner().invoke(main, ["run", str(job), "--cutoff", "2024-02-04", "--json"])
     assert result.exit_code == 1
     message = json.loads(result.stdout)["error"]

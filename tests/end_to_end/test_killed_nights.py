@@ -33,7 +33,7 @@ KILLED_AT_EVERY_STAGE = """
 import json, os, signal, sqlite3, sys
 from pathlib import Path
 import flows.night.night as nights, flows.night.reading as reading, flows.night.stages as stages_of_night
-import tasks.publishing.publish as publishing
+import tasks.publishing.parquet_night as publishing
 from flows.deployments.dispatch import run_night
 
 job, stages, found = Path(sys.argv[1]), json.loads(sys.argv[2]), {}
@@ -41,7 +41,7 @@ job, stages, found = Path(sys.argv[1]), json.loads(sys.argv[2]), {}
 def die(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
 
-def show_and_die(night, show=publishing._ParquetNight.show):
+def show_and_die(night, show=publishing.ParquetNight.show):
     show(night)
     die()
 
@@ -51,7 +51,7 @@ def in_a_child(cutoff, stage):
         return os.waitpid(child, 0)[1]
     stages_of_night.write_report = lambda night: night.places.report
     if stage == "the commit":
-        publishing._ParquetNight.show = show_and_die
+        publishing.ParquetNight.show = show_and_die
     elif stage:
         [module] = [each for each in (nights, reading, stages_of_night) if hasattr(each, stage)]
         setattr(module, stage, die)

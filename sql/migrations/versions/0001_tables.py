@@ -180,6 +180,7 @@ def upgrade() -> None:
         sa.Column("report", sa.Text),
         sa.Column("note", sa.Text),
         sa.Column("kind", sa.Text),
+        sa.Column("publishing", sa.Boolean),
     )
     op.create_table(
         "job",

@@ -20,7 +20,7 @@ from sql.engine.connection import connect, resolve_url
 from sql.migrations.migrate import migrate
 from sql.output import write
 from sql.output.owner import keep_owner
-from sql.output.publish import publish_forecast
+from sql.output.publish import begin_publishing, publish_forecast
 
 FIRST, SECOND = datetime(2024, 1, 31, tzinfo=UTC), datetime(2024, 2, 1, tzinfo=UTC)
 BEGAN, ENDED = SECOND + timedelta(hours=27), SECOND + timedelta(hours=28)
@@ -129,6 +129,7 @@ def todays_database(make_engine: Callable[[str], sa.Engine], make_night: Callabl
     keep_owner(engine, _owner())
     write.start_run(engine, "r2", "sales", SECOND, ENDED)
     write.finish_run(engine, "r2", "failed", ENDED, error="The disk is full.")
+    begin_publishing(engine, "r2")
     return engine
 
 

@@ -21,7 +21,8 @@ from fsspec.implementations.memory import MemoryFileSystem
 from tasks.night.ledger import Ledger
 from tasks.publishing import folder_columns
 from tasks.publishing.folder_columns import align_columns, columns_of_folder
-from tasks.publishing.publish import mend, night_folder, publish
+from tasks.publishing.parquet_night import night_folder
+from tasks.publishing.publish import mend, publish
 from tasks.publishing.retention import delete_old_nights
 from tasks.settings import Output
 from tasks.store.night_file import save_night

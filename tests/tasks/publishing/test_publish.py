@@ -25,7 +25,8 @@ from tasks.night.job import Job
 from tasks.night.ledger import Ledger
 from tasks.night.night import Night
 from tasks.publishing.folder_columns import files_left_aside
-from tasks.publishing.publish import Publication, _ParquetNight, night_folder, publish
+from tasks.publishing.parquet_night import ParquetNight, night_folder
+from tasks.publishing.publish import Publication, publish
 from tasks.settings import Output
 from tasks.store.night_file import save_night
 from tasks.store.places import Places
@@ -36,16 +37,16 @@ CUTOFF = datetime(2024, 3, 1, tzinfo=UTC)
 JOB = {"name": "sales", "source": {"url": "sqlite://", "table": "sold"}, "forecast": {"frequency": "D", "horizon": 3}}
 
 
-def night_of(places: Places, cutoff: datetime = CUTOFF) -> Night:
+def night_of(places: Places, cutoff: datetime = CUTOFF, run_id: str = "r1") -> Night:
     """A night of a job at these places."""
     job, ledger, file = Job.model_validate(JOB), Ledger(places), places.base / "sales.yaml"
-    return Night(job, file, places, ledger, "r1", "nightly", None, "auto", cutoff, cutoff, places.base, cutoff)
+    return Night(job, file, places, ledger, run_id, "nightly", None, "auto", cutoff, cutoff, places.base, cutoff)
 
 
 def publish_rows(places: Places, *parts: pa.Table) -> Publication:
     """Publish a night that was forecast in these parts."""
-    cutoff = parts[0]["cutoff"][0].as_py()
-    return publish(night_of(places, cutoff), save_night(parts, places.base / "night.parquet"))
+    cutoff, run_id = (parts[0][name][0].as_py() for name in ("cutoff", "run_id"))
+    return publish(night_of(places, cutoff, run_id), save_night(parts, places.base / "night.parquet"))
 
 
 def test_the_very_same_rows_are_not_written_again_while_all_of_them_are_there(places, forecast_rows):
@@ -95,7 +96,7 @@ def test_what_fails_in_the_table_leaves_both_as_they_were(places, forecast_rows,
 
     monkeypatch.setattr("tasks.night.ledger.write.publish_forecast", interrupted)
     monkeypatch.setattr("tasks.step.time.sleep", lambda seconds: None)
-    for rows in (forecast_rows(value=5.0), forecast_rows(cutoff=CUTOFF + timedelta(days=1))):
+    for rows in (forecast_rows(value=5.0, run_id="r2"), forecast_rows(cutoff=CUTOFF + timedelta(days=1), run_id="r3")):
         with pytest.raises(StorageError):
             publish_rows(places, rows)
     assert files_under(Path(places.parquet)) == before
@@ -139,7 +140,8 @@ from pathlib import Path
 from tasks.night.job import Job
 from tasks.night.ledger import Ledger
 from tasks.night.night import Night
-from tasks.publishing import publish as module
+from tasks.publishing.parquet_night import ParquetNight
+from tasks.publishing.publish import publish
 from tasks.settings import Output
 from tasks.store.places import Places
 
@@ -149,7 +151,7 @@ JOB = {JOB}
 {inspect.getsource(night_of)}
 
 base, url, file, stops = sys.argv[1:]
-show = module._ParquetNight.show
+show = ParquetNight.show
 
 def stop_for_ever(night):
     show(night)
@@ -157,9 +159,9 @@ def stop_for_ever(night):
     threading.Event().wait()
 
 if stops == "True":
-    module._ParquetNight.show = stop_for_ever
+    ParquetNight.show = stop_for_ever
 print("begun", flush=True)
-module.publish(night_of(Places("sales", Path(base), Output(url=url))), Path(file))
+publish(night_of(Places("sales", Path(base), Output(url=url)), run_id="r2"), Path(file))
 """
 
 
@@ -183,7 +185,7 @@ def test_a_night_that_is_killed_before_its_commit_leaves_no_half_night_and_can_r
     frame = pd.read_parquet(places.parquet)
     assert (len(frame), set(frame["median"])) == (27, {5.0})
 
-    published = publish(night_of(places), file)
+    published = publish(night_of(places, run_id="r2"), file)
     assert history.forecast_of(places.engine(), "sales", CUTOFF).num_rows == len(pd.read_parquet(places.parquet)) == 27
     [left] = files_left_aside(places.parquet, f"{published.parquet}/part-0.parquet")
     assert pl.read_parquet(places.parquet).shape[0] == 27
@@ -194,15 +196,15 @@ def test_a_night_that_is_killed_before_its_commit_leaves_no_half_night_and_can_r
 
 def test_of_two_runs_of_one_night_at_once_the_later_one_is_in_both_places(places, forecast_rows, tmp_path, monkeypatch):
     later = save_night([forecast_rows(series=9, value=5.0, run_id="r2")], tmp_path / "later.parquet")
-    show, begun = _ParquetNight.show, []
+    show, begun = ParquetNight.show, []
 
-    def show_while_another_run_has_begun(night: _ParquetNight) -> None:
+    def show_while_another_run_has_begun(night: ParquetNight) -> None:
         begun.append(another_run(places, later))
         assert begun[0].stdout.readline() == "begun\n"
         show(night)
 
     with monkeypatch.context() as patch:
-        patch.setattr(_ParquetNight, "show", show_while_another_run_has_begun)
+        patch.setattr(ParquetNight, "show", show_while_another_run_has_begun)
         publish_rows(places, forecast_rows(series=4, value=1.0))
     with begun[0] as process:
         assert process.wait() == 0
@@ -237,7 +239,7 @@ def test_two_runs_of_one_night_with_the_same_process_number_do_not_share_a_file(
     # Every container's only process is number 1.
     first, second = (forecast_rows(value=value, run_id=run) for value, run in ((1.0, "r1"), (5.0, "r2")))
     files = save_night([first], tmp_path / "a.parquet"), save_night([second], tmp_path / "b.parquet")
-    with _ParquetNight(places, files[0], CUTOFF) as night, _ParquetNight(places, files[1], CUTOFF) as later:
+    with ParquetNight(places, files[0], CUTOFF) as night, ParquetNight(places, files[1], CUTOFF) as later:
         later.show()
         night.show()
     assert set(pd.read_parquet(night_folder(places, CUTOFF))["median"]) == {1.0}

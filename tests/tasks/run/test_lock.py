@@ -15,7 +15,8 @@ import pytest
 
 from sql.engine.lock import job_lock
 from sql.output import history, write
-from tasks.publishing.publish import _ParquetNight, night_folder, publish
+from tasks.publishing.parquet_night import ParquetNight, night_folder
+from tasks.publishing.publish import publish
 from tasks.run import lock as lock_module
 from tasks.run.lock import AlreadyRuns, keep_lock, one_at_a_time
 from tasks.store.night_file import save_night
@@ -135,7 +136,7 @@ def files_of(places) -> dict[str, pd.DataFrame]:
 
 def killed_before_the_commit(places, rows) -> None:
     """The Parquet file of a run that was killed between its rename and the commit of the table."""
-    night = _ParquetNight(places, save_night([rows], places.base / "killed.parquet"), CUTOFF)
+    night = ParquetNight(places, save_night([rows], places.base / "killed.parquet"), CUTOFF)
     night.__enter__()
     night.show()
     write.start_run(places.engine(), "killed", "sales", CUTOFF, CUTOFF)

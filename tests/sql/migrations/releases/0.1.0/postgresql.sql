@@ -230,7 +230,8 @@ CREATE TABLE public.run (
     error text,
     report text,
     note text,
-    kind text
+    kind text,
+    publishing boolean
 );
 CREATE TABLE public.score (
     job text NOT NULL,
@@ -269,8 +270,8 @@ INSERT INTO public.nightcast_version VALUES ('0001');
 INSERT INTO public.promotion VALUES ('sales', 'v2', '2024-02-01 00:00:00+00', 'v1', false, 6, 0.7, 0.8, 0.8, 0.79, 0.13, '{"all": [6.0, 4.2, 4.8, 5.0, 5.0]}', 1, 1.2, 0.8, -0.125, 'all', -0.125, 'wait', 'too early');
 INSERT INTO public.publication VALUES ('sales', '2024-01-31 00:00:00+00', 'r1', 6, NULL, '2024-02-01 00:00:00+00', '2024-02-03 00:00:00+00', '2024-02-01 03:00:00+00', 'ddeb236daa31ffcae5b8f2678b72cefc6bdf146e4b758ea4dff940ef915eb952');
 INSERT INTO public.publication VALUES ('sales', '2024-02-01 00:00:00+00', 'r1', 6, 'v1', '2024-02-02 00:00:00+00', '2024-02-04 00:00:00+00', '2024-02-01 03:00:00+00', '3d793d23bd86e6c3e9699a5f867dfb637da549e788d5cf43dd3f06927ad44728');
-INSERT INTO public.run VALUES ('r1', 'sales', '2024-02-01 00:00:00+00', '2024-02-02 03:00:00+00', '2024-02-02 04:00:00+00', 'completed', 'scratch', 'no champion', 'v1', 60, 2, 0, '{"read": 0.5}', NULL, 'reports/r1.html', 'one missed', 'nightly');
-INSERT INTO public.run VALUES ('r2', 'sales', '2024-02-01 00:00:00+00', '2024-02-02 04:00:00+00', '2024-02-02 04:00:00+00', 'failed', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 'The disk is full.', NULL, NULL, 'nightly');
+INSERT INTO public.run VALUES ('r1', 'sales', '2024-02-01 00:00:00+00', '2024-02-02 03:00:00+00', '2024-02-02 04:00:00+00', 'completed', 'scratch', 'no champion', 'v1', 60, 2, 0, '{"read": 0.5}', NULL, 'reports/r1.html', 'one missed', 'nightly', NULL);
+INSERT INTO public.run VALUES ('r2', 'sales', '2024-02-01 00:00:00+00', '2024-02-02 04:00:00+00', '2024-02-02 04:00:00+00', 'failed', NULL, NULL, NULL, NULL, NULL, NULL, NULL, 'The disk is full.', NULL, NULL, 'nightly', true);
 INSERT INTO public.score VALUES ('sales', '2024-01-31 00:00:00+00', 'all', 0, 'mae', 0.8, 1, 6, 'v1');
 INSERT INTO public.score VALUES ('sales', '2024-01-31 00:00:00+00', 'all', 1, 'mae', 0.8, 1, 6, 'v1');
 ALTER TABLE ONLY public.alert

@@ -193,10 +193,11 @@ CREATE TABLE run (
 	report TEXT, 
 	note TEXT, 
 	kind TEXT, 
+	publishing BOOLEAN, 
 	PRIMARY KEY (run_id)
 );
-INSERT INTO "run" VALUES('r1','sales','2024-02-01 00:00:00.000000','2024-02-02 03:00:00.000000','2024-02-02 04:00:00.000000','completed','scratch','no champion','v1',60,2,0,'{"read": 0.5}',NULL,'reports/r1.html','one missed','nightly');
-INSERT INTO "run" VALUES('r2','sales','2024-02-01 00:00:00.000000','2024-02-02 04:00:00.000000','2024-02-02 04:00:00.000000','failed',NULL,NULL,NULL,NULL,NULL,NULL,NULL,'The disk is full.',NULL,NULL,'nightly');
+INSERT INTO "run" VALUES('r1','sales','2024-02-01 00:00:00.000000','2024-02-02 03:00:00.000000','2024-02-02 04:00:00.000000','completed','scratch','no champion','v1',60,2,0,'{"read": 0.5}',NULL,'reports/r1.html','one missed','nightly',NULL);
+INSERT INTO "run" VALUES('r2','sales','2024-02-01 00:00:00.000000','2024-02-02 04:00:00.000000','2024-02-02 04:00:00.000000','failed',NULL,NULL,NULL,NULL,NULL,NULL,NULL,'The disk is full.',NULL,NULL,'nightly',1);
 CREATE TABLE score (
 	job TEXT NOT NULL, 
 	cutoff DATETIME NOT NULL, 
