@@ -259,7 +259,9 @@ def storage_errors(url: sa.URL, doing: str) -> Iterator[None]:
 def storage_error(url: sa.URL, doing: str, error: Exception) -> StorageError:
     """The StorageError for an error of a driver, without the password and the statement."""
     cause = getattr(error, "orig", None) or error
-    reason = hide_secrets(" ".join(str(cause).split()).rstrip(".? "), url)
+    # ADBC adds the statement, which may be long.
+    words = " ".join(str(cause).split()).partition(" query was:")[0]
+    reason = hide_secrets(words.rstrip(".? "), url)
     message = f"Could not {doing} the database {describe(url)}: {reason}."
     if is_denied(error, url):
         remedy = "Grant this right to the user of the URL, or name another user."

@@ -69,7 +69,7 @@ def add_month(engine: sa.Engine, cutoff: datetime) -> None:
         lacking = _lacking_months(partitions(connection), cutoff)
         if not lacking:
             return
-        if not connection.execute(_IS_OWNER).scalar_one():
+        if _owner_of_forecast(connection):
             if lacking[0] == cutoff:
                 raise NotPermitted(_refusal(connection, cutoff))
             return
@@ -98,7 +98,7 @@ def add_month_on(connection: sa.Connection, month: datetime) -> None:
     """
     if _holds(partitions(connection), month):
         return
-    if not connection.execute(_IS_OWNER).scalar_one():
+    if _owner_of_forecast(connection):
         raise NotPermitted(_refusal(connection, month))
     connection.exec_driver_sql("LOCK TABLE ONLY forecast IN SHARE UPDATE EXCLUSIVE MODE")
     if _holds(partitions(connection), month):
@@ -109,7 +109,21 @@ def add_month_on(connection: sa.Connection, month: datetime) -> None:
     connection.exec_driver_sql(f"ALTER TABLE forecast ATTACH PARTITION {name} {bounds}")
 
 
-_IS_OWNER = sa.text("SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = CAST('forecast' AS regclass)")
+def refuse_who_owns_nothing(connection: sa.Connection, columns: list[str]) -> None:
+    """Raise NotPermitted where this user may not add columns to `forecast`, because it belongs to another one."""
+    if others := _owner_of_forecast(connection):
+        me, owner = others
+        raise NotPermitted(
+            f"The table forecast in {describe(connection.engine.url)} has no columns {', '.join(columns[:5])} for the "
+            f"job's quantile levels, and {me!r} may not add them, because the table belongs to {owner!r}. Run one "
+            f"night of the job as {owner!r}."
+        )
+
+
+def _owner_of_forecast(connection: sa.Connection) -> tuple[str, str] | None:
+    """The name of this user, and of the owner of `forecast`; None where this user may act as the owner."""
+    row = connection.execute(_NAMES).one()
+    return None if row.is_owner else (row.me, row.owner)
 
 
 def _partition_of(connection: sa.Connection, month: datetime) -> tuple[str, str]:
@@ -124,7 +138,7 @@ def _partition_of(connection: sa.Connection, month: datetime) -> tuple[str, str]
 
 def _refusal(connection: sa.Connection, month: datetime) -> str:
     name, bounds = _partition_of(connection, month)
-    me, owner = connection.execute(_NAMES).one()
+    me, owner = _owner_of_forecast(connection) or ("", "")
     parent = f"{name.rpartition('.')[0]}.forecast"
     return (
         f"The table forecast in {describe(connection.engine.url)} has no partition for {month:%Y-%m}, and {me!r} may "
@@ -134,8 +148,8 @@ def _refusal(connection: sa.Connection, month: datetime) -> str:
 
 
 _NAMES = sa.text(
-    "SELECT CAST(current_user AS text), CAST(pg_get_userbyid(relowner) AS text) FROM pg_class "
-    "WHERE oid = CAST('forecast' AS regclass)"
+    "SELECT pg_has_role(relowner, 'USAGE') AS is_owner, CAST(current_user AS text) AS me, "
+    "CAST(pg_get_userbyid(relowner) AS text) AS owner FROM pg_class WHERE oid = CAST('forecast' AS regclass)"
 )
 
 

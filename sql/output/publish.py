@@ -16,7 +16,7 @@ from sql.engine.connection import adbc_connection, describe, storage_errors, tra
 from sql.engine.statement import literal, text_literal
 from sql.errors import StorageError
 from sql.output.digest import NightDigest
-from sql.output.partitions import add_month
+from sql.output.partitions import add_month, refuse_who_owns_nothing
 from sql.output.quantile_columns import is_quantile_column
 from sql.output.schema import UTCDateTime
 from sql.output.tables import FORECAST_COLUMNS, forecast, publication, run
@@ -282,9 +282,11 @@ def add_quantile_columns(engine: sa.Engine, names: Sequence[str]) -> None:
 
 def add_columns_on(connection: sa.Connection, names: Sequence[str]) -> None:
     """As `add_quantile_columns`, in the transaction of a connection."""
-    if not _missing_columns(connection, names):
+    missing = _missing_columns(connection, names)
+    if not missing:
         return
     if connection.dialect.name == "postgresql":
+        refuse_who_owns_nothing(connection, missing)
         connection.execute(sa.text("LOCK TABLE forecast IN ACCESS EXCLUSIVE MODE"))
     for name in _missing_columns(connection, names):
         connection.exec_driver_sql(f"ALTER TABLE forecast ADD COLUMN {name} DOUBLE PRECISION")

@@ -12,6 +12,8 @@ import sqlalchemy as sa
 from sql.errors import StorageError, StorageFull, Unreachable
 from sql.migrations.migrate import migrate
 from sql.output.partitions import add_month
+from sql.output.publish import add_quantile_columns
+from sql.output.quantile_columns import quantile_column
 from sql.output.write import RunEnd
 from sql.secrets.known import hide
 from tasks.night.ledger import Ledger
@@ -40,8 +42,10 @@ def begin_run(night: Night) -> str:
     if note:
         logger().warning("%s: %s", night.job.name, note)
     if night.forecasts and night.ledger.engine.dialect.name == "postgresql":
-        # Who may not make a new month must know before the training, not after it.
+        # Who may not add a month or a column must know before the training, not after it.
         add_month(night.ledger.engine, night.cutoff)
+        levels = night.job.forecast.quantile_levels
+        add_quantile_columns(night.ledger.engine, [quantile_column(level) for level in levels])
     night.ledger.start_run(night.run_id, night.cutoff, night.started_at, night.kind)
     return note
 

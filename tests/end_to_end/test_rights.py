@@ -105,6 +105,11 @@ def test_a_night_of_a_new_month_whose_user_may_not_make_it_ends_before_the_train
     words = "no partition for 2023-12.* run CREATE TABLE public.forecast_2023_12 PARTITION"
     with pytest.raises(NotPermitted, match=words):
         run_night(job, cutoff="2023-12-05")
+    content = yaml.safe_load(job.read_text())
+    content["forecast"]["quantile_levels"] = [0.2, 0.5]
+    job.write_text(yaml.safe_dump(content))
+    with pytest.raises(NotPermitted, match=r"no columns q0_2 for .* Run one night of the job as 'postgres'"):
+        run_night(job, cutoff="2024-02-11")
     assert pauses == []
 
 

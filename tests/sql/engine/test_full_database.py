@@ -50,7 +50,7 @@ def test_a_disk_that_is_full_while_a_night_is_published_is_told_and_leaves_no_ro
         return connection
 
     monkeypatch.setattr("sql.output.publish.adbc_connection", limited)
-    with pytest.raises(StorageFull, match=r"Could not publish to .* database or disk is full"):
+    with pytest.raises(StorageFull, match=r"Could not publish to .* database or disk is full\. There is"):
         publish_forecast(engine, make_night(series=5_000))
     with engine.connect() as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM forecast").scalar_one() == 0

@@ -63,7 +63,7 @@ def test_who_owns_no_table_is_told_the_columns_and_the_months_that_would_fail(po
     # The month of the night and the one ahead are there.
     assert {attempt.problem for attempt in rehearse(other, ["q0_1"], NOW)} == {""}
     *_, column, month, ahead = rehearse(other, ["q0_7"], datetime(2024, 2, 29, tzinfo=UTC))
-    assert "must be owner of table forecast" in column.problem
+    assert f"no columns q0_7 for the job's quantile levels, and '{name}' may not add them" in column.problem
     assert month.problem == ""
     words = rf"no partition for 2024-03, and '{name}' may not make one.* As 'postgres', run (CREATE TABLE .*\));"
     [statement] = re.findall(words, ahead.problem)
