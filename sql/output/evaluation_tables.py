@@ -139,6 +139,7 @@ alert = sa.Table(
     sa.Column(
         "delivery_errors", JSON, doc="For each target that did not take the newest message, why; NULL where all did."
     ),
+    sa.Column("message_id", sa.Text, doc="Id of the message about it that a target took last; NULL where none did."),
     sa.Column("accepted_at", UTCDateTime, doc="When somebody accepted the new level as usual, which closes the alert."),
     info={"purpose": "One row for each degradation, from the night that opens it to the night that closes it."},
 )

@@ -5,6 +5,7 @@ A target that fails is tried three times in all. No target delays the night for 
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import threading
@@ -13,10 +14,12 @@ import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
+from urllib.parse import urljoin, urlsplit
 
 import httpx
 
 from sql.secrets.places import remember_url, remember_variable
+from tasks.printing.safe import quoted_answer, without_secrets
 from tasks.step import logger
 
 # The most that one attempt may take, even if a target answers byte by byte.
@@ -100,31 +103,54 @@ def _apprise(url: str, name: str) -> Any:
         import apprise
 
         found = apprise.Apprise.instantiate(url, suppress_exceptions=True)
-    if found is None:
-        raise NotifyError(
-            f"The environment variable {name} of notify.targets holds no URL that Apprise knows. "
-            "Write it as Apprise documents it, such as mailtos://user:password@example.org or slack://token."
-        )
-    return found
+    if found is not None:
+        # The receiver of a redirect would get the message, and may be anybody.
+        found.redirects = False
+        return found
+    raise NotifyError(
+        f"The environment variable {name} of notify.targets holds no URL that Apprise knows. "
+        "Write it as Apprise documents it, such as mailtos://user:password@example.org or slack://token."
+    )
 
 
 def _send_by_apprise(service: Any, message: Message) -> str:
-    accepted = service.notify(body=message["text"], title=message["title"])
-    return "" if accepted else f"{service.service_name or 'it'} refused it, or did not answer"
+    import apprise
+
+    # It has no types.
+    capture: Any = apprise.LogCapture
+    with capture(level=logging.WARNING, fmt="%(message)s") as log:
+        accepted = service.notify(body=message["text"], title=message["title"])
+        said = log.getvalue()
+    if accepted:
+        return ""
+    reason = f": {quoted_answer(said)}" if said.strip() else ""
+    return f"{quoted_answer(service.service_name or 'it')} refused it, or did not answer{reason}"
 
 
 def _post(url: str, message: Message) -> str:
     document = {name: value for name, value in message.items() if name not in ("title", "text")}
+    # The header that receivers of webhooks agree on.
+    headers = {"Idempotency-Key": str(message["message_id"])}
     try:
-        httpx.post(url, json=document, timeout=10).raise_for_status()
-    except httpx.HTTPStatusError as error:
-        return f"it answered {error.response.status_code} {error.response.reason_phrase}"
+        # The answer is not read: it may be endless.
+        with httpx.stream("POST", url, json=without_secrets(document), headers=headers, timeout=10) as response:
+            if response.is_success:
+                return ""
+            said = f"it answered {response.status_code} {quoted_answer(response.reason_phrase)}".rstrip()
+            return f"{said}{_pointed_to(response)}"
     except httpx.HTTPError as error:
-        return str(error) or type(error).__name__
+        return quoted_answer(error) or type(error).__name__
     except httpx.InvalidURL:
         # The address of a webhook often is a secret, so the message must not contain it.
         return "it is no URL; write notify.webhook as https://host/path"
-    return ""
+
+
+def _pointed_to(response: httpx.Response) -> str:
+    """Where a redirect points, without the path, which may be a secret. It is not followed: anybody may be there."""
+    if not response.has_redirect_location:
+        return ""
+    host = urlsplit(urljoin(str(response.url), response.headers["Location"])).hostname or "nowhere"
+    return f" and points to {quoted_answer(host)}, which is not followed; name the address itself"
 
 
 def _in_time(send: Callable[[], str]) -> str:

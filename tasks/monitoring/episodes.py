@@ -54,7 +54,7 @@ def open_alert(found: Row | None, key: dict[str, Any], facts: AlertFacts) -> dic
     """
     if found is not None and is_open(found):
         return {**found, **asdict(facts)}
-    fresh = {**key, "acknowledged_by": None, "acknowledged_at": None, "accepted_at": None}
+    fresh = {**key, "acknowledged_by": None, "acknowledged_at": None, "accepted_at": None, "message_id": None}
     opened = {"state": "open", "closed_at": None, "last_sent_at": None, "delivery_errors": None}
     return {**(found or fresh), **opened, **asdict(facts)}
 

@@ -7,11 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from models.counted import counted
 from tasks.monitoring.deliver import Target, deliver, targets_of
+from tasks.monitoring.message_ids import alert_id, content_id, message_id
 from tasks.night.ledger import Row
 from tasks.night.night import Night
+from tasks.printing.safe import without_secrets
 from tasks.settings import Notify
 from tasks.step import step
 
@@ -92,6 +95,7 @@ def notify(night: Night) -> Notified:
 
 def _send(night: Night, targets: Sequence[Target], due: Sequence[Row], failed: Sequence[Row]) -> _Outcome:
     """Emit an event for each alert that is due, and send each target its message."""
+    due = [{**each, "message_id": alert_id(each)} for each in due]
     events = [alert_message(each, night.cutoff) for each in sorted(due, key=_importance)]
     emitted = [event for event in events if emit(event["event"], event)]
     outcome = _Outcome({PREFECT} if emitted else set(), {})
@@ -107,20 +111,29 @@ def _send(night: Night, targets: Sequence[Target], due: Sequence[Row], failed: S
 
 
 def alert_message(alert: Row, evaluated_on: datetime) -> dict[str, Any]:
-    """The JSON of one alert: event, job, segment, signal, effect, onset, diagnosis and a sentence for people."""
+    """The JSON of one alert: id, event, job, segment, signal, effect, onset, diagnosis and a sentence for people.
+
+    Args:
+        alert: Its row; `message_id` is the id of this message.
+        evaluated_on: Cutoff of the night that sends it.
+    """
     event = _EVENTS[alert["signal"]][alert["state"] == "closed"]
     moments = {name: alert[name].isoformat() if alert[name] else None for name in ("onset", "opened_at", "closed_at")}
     texts = {name: alert[name] for name in ("job", "segment", "signal", "effect", "state", "reason", "message")}
-    return {"event": event, **texts, **moments, "evaluated_on": evaluated_on.isoformat()}
+    return {"id": alert["message_id"], "event": event, **texts, **moments, "evaluated_on": evaluated_on.isoformat()}
 
 
 def night_message(job: str, alerts: Sequence[Row], evaluated_on: datetime) -> dict[str, Any]:
-    """The message of a night: the JSON of the most important alert, all alerts under `alerts`, and text for people."""
+    """The message of a night: the JSON of the most important alert, all alerts under `alerts`, and text for people.
+
+    Its `message_id` is the same whenever the same alerts are sent again.
+    """
     events = [alert_message(each, evaluated_on) for each in sorted(alerts, key=_importance)]
     opened = sum(event["state"] != "closed" for event in events)
     title = f"{job}: {counted(opened, 'alert')} open, {len(events) - opened} closed"
-    text = "\n".join(str(event["message"]) for event in events)
-    return {**events[0], "alerts": events, "title": title, "text": text}
+    identity = message_id(str(event["id"]) for event in events)
+    text = "\n".join([*(str(event["message"]) for event in events), f"Message {identity}"])
+    return {**events[0], "message_id": identity, "alerts": events, "title": title, "text": text}
 
 
 def _importance(alert: Row) -> tuple[bool, bool, bool, str, str]:
@@ -154,7 +167,9 @@ def _after_sending(alert: Row, targets: Sequence[Target], outcome: _Outcome, now
     names = {target.name for target in targets}
     errors = {name: error for name, error in outcome.errors.items() if name in names}
     accepted = bool(outcome.accepted & (names | {PREFECT}))
-    return {**alert, "last_sent_at": now if accepted else alert["last_sent_at"], "delivery_errors": errors or None}
+    # Until a target has taken the message, it keeps its id.
+    sent = {"last_sent_at": now, "message_id": alert_id(alert)} if accepted else {}
+    return {**alert, **sent, "delivery_errors": errors or None}
 
 
 def _after_retry(alert: Row, targets: Sequence[Target], outcome: _Outcome) -> dict[str, Any]:
@@ -177,6 +192,7 @@ def announce_fallback(night: Night, fallback_series: int, series: int) -> None:
     emit(
         "nightcast.run.fallback",
         {
+            "id": content_id("fallback", night.job.name, night.cutoff, fallback_series, series),
             "job": night.job.name,
             "cutoff": night.cutoff.isoformat(),
             "segment": "all",
@@ -190,11 +206,17 @@ def announce_fallback(night: Night, fallback_series: int, series: int) -> None:
 
 
 def emit(event: str, payload: Mapping[str, Any]) -> bool:
-    """Emit a Prefect event about a job; False if no Prefect server is configured."""
+    """Emit a Prefect event about a job; False if no Prefect server is configured.
+
+    Args:
+        event: Its name.
+        payload: What it says; `job` at least. Its `id`, if there is one, is the id of the event too.
+    """
     if not os.environ.get("PREFECT_API_URL"):
         return False
     from prefect.events import emit_event
 
     resource = {"prefect.resource.id": f"nightcast.job.{payload['job']}", "prefect.resource.name": str(payload["job"])}
-    emit_event(event, resource=resource, payload=dict(payload))
+    identity = UUID(payload["id"]) if payload.get("id") else None
+    emit_event(event, resource=resource, payload=without_secrets(dict(payload)), id=identity)
     return True

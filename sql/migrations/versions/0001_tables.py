@@ -122,6 +122,7 @@ def upgrade() -> None:
         sa.Column("run_id", sa.Text),
         sa.Column("reason", sa.Text),
         sa.Column("delivery_errors", sa.JSON(none_as_null=True)),
+        sa.Column("message_id", sa.Text),
         sa.Column("accepted_at", INSTANT),
     )
     op.create_table(

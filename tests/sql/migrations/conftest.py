@@ -146,6 +146,7 @@ def _alert() -> dict[str, Any]:
         "state": "closed", "message": "sales, all: loss 40% worse", "last_sent_at": BEGAN, "acknowledged_by": "ana",
         "acknowledged_at": ENDED, "closed_at": SECOND, "run_id": "r1", "reason": "the source is stale",
         "delivery_errors": {"webhook": "it answered 500"}, "accepted_at": ENDED,
+        "message_id": "5b1d7c1e-3f0a-5c58-9d57-6f2a8f0c9a11",
     }  # fmt: skip
 
 

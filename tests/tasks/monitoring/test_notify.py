@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import socket
+import threading
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
@@ -154,7 +156,8 @@ def test_one_target_that_fails_does_not_send_the_others_anything_twice(
     notify(make_night(NIGHT, started_at=NOW, notify=targets))
     [alert] = history.alerts(places.engine(), "sales")
     assert (alert["last_sent_at"], list(alert["delivery_errors"])) == (NOW, ["webhook"])
-    assert [each["message"] for each in received] == ["sales, all: loss is worse"]
+    [text] = [each["message"] for each in received]
+    assert text.splitlines()[0] == "sales, all: loss is worse"
     assert received[0]["title"] == "sales: 1 alert open, 0 closed"
     notify(make_night(NIGHT, started_at=NOW + timedelta(days=1), notify=Notify(webhook=url, targets=["${CHAT}"])))
     assert [each.get("event") for each in received] == [None, "nightcast.loss.degraded"]
@@ -169,9 +172,10 @@ def test_what_apprise_cannot_deliver_is_noted_under_the_name_of_its_variable(
     monkeypatch.setenv("CHAT", url.replace("http:", "json:"))
     open_alert()
     notify(make_night(NIGHT, started_at=NOW, notify=Notify(targets=["${CHAT}"])))
-    assert history.alerts(places.engine(), "sales")[0]["delivery_errors"] == {
-        "CHAT": "JSON refused it, or did not answer"
-    }
+    [(name, reason)] = history.alerts(places.engine(), "sales")[0]["delivery_errors"].items()
+    assert name == "CHAT"
+    assert reason.startswith("JSON refused it, or did not answer: Failed to send JSON POST notification: ")
+    assert reason.endswith("error=500.")
     assert len(received) == 3
 
 
@@ -236,3 +240,113 @@ def test_a_job_without_anyone_to_tell_misses_no_message(make_night, open_alert, 
     assert (delivery.sent, delivery.undelivered) == ((), ())
     # Whoever is added later is told.
     assert len(notify(make_night(NIGHT, started_at=NOW, notify=Notify(webhook=url))).sent) == len(received) == 1
+
+
+def ids(received):
+    """The ids of the alerts of each message, and the message's own."""
+    return [([alert["id"] for alert in each["alerts"]], each["message_id"]) for each in received]
+
+
+def test_a_message_sent_again_after_a_kill_or_a_late_answer_has_the_same_id(
+    places, make_night, open_alert, close_alert, webhook, no_waiting, monkeypatch
+):
+    url, received, status = webhook
+    open_alert()
+    with monkeypatch.context() as patch:
+
+        def killed(*_):
+            raise KeyboardInterrupt
+
+        patch.setattr(Ledger, "upsert_alerts", killed)
+        with pytest.raises(KeyboardInterrupt):
+            notify(make_night(NIGHT, started_at=NOW, notify=Notify(webhook=url)))
+    status[0] = 500
+    # The next night has newer figures, and tries three times.
+    open_alert(night=NIGHT + timedelta(days=1))
+    notify(make_night(NIGHT + timedelta(days=1), started_at=NOW + timedelta(days=1), notify=Notify(webhook=url)))
+    status[0] = 200
+    notify(make_night(NIGHT + timedelta(days=2), started_at=NOW + timedelta(days=2), notify=Notify(webhook=url)))
+    assert len(received) == 5
+    assert len({str(each) for each in ids(received)}) == 1
+    [alert] = history.alerts(places.engine(), "sales")
+    assert alert["message_id"] == received[0]["id"] == received[0]["alerts"][0]["id"]
+
+
+def test_every_piece_of_news_has_an_id_of_its_own(places, make_night, open_alert, close_alert, webhook):
+    url, received, _ = webhook
+    open_alert()
+    for days in (0, 7, 14):
+        later = timedelta(days=days)
+        notify(make_night(NIGHT + later, started_at=NOW + later, notify=Notify(webhook=url)))
+    closed = NIGHT + timedelta(days=15)
+    close_alert(night=closed)
+    notify(make_night(closed, started_at=NOW + timedelta(days=15), notify=Notify(webhook=url)))
+    # The night runs again, and no longer closes it.
+    open_alert(night=closed)
+    notify(make_night(closed, started_at=NOW + timedelta(days=15, hours=1), notify=Notify(webhook=url)))
+    assert [each["state"] for each in received] == ["open", "open", "open", "closed", "open"]
+    assert len({each["id"] for each in received}) == len({each["message_id"] for each in received}) == 5
+
+
+def test_a_target_that_is_sent_a_message_later_gets_the_id_that_the_others_got(
+    make_night, open_alert, webhook, no_waiting, monkeypatch
+):
+    url, received, _ = webhook
+    monkeypatch.setenv("CHAT", url.replace("http:", "json:"))
+    open_alert()
+    notify(make_night(NIGHT, started_at=NOW, notify=Notify(webhook="http://127.0.0.1:1/", targets=["${CHAT}"])))
+    notify(make_night(NIGHT, started_at=NOW, notify=Notify(webhook=url, targets=["${CHAT}"])))
+    chat, hook = received
+    assert chat["message"].splitlines()[-1] == f"Message {hook['message_id']}"
+
+
+@pytest.fixture
+def answering():
+    """A real HTTP server that answers as it is told, and keeps what it is sent."""
+    answers: list[bytes] = []
+    received: list[tuple[str, dict[str, str], bytes]] = []
+
+    class Target(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            received.append((self.path, dict(self.headers), self.rfile.read(int(self.headers["Content-Length"]))))
+            self.wfile.write(answers[0])
+            self.close_connection = True
+
+        do_GET = do_POST
+
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Target)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"//127.0.0.1:{server.server_port}/hook", answers, received
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
+def test_no_target_follows_a_redirect(make_night, open_alert, answering, no_waiting, monkeypatch, code):
+    address, answers, received = answering
+    answers.append(f"HTTP/1.1 {code} Moved\r\nLocation: http:{address}/token-77\r\nContent-Length: 0\r\n\r\n".encode())
+    monkeypatch.setenv("CHAT", f"json:{address}?redirect=yes")
+    open_alert()
+    [missed] = notify(
+        make_night(NIGHT, started_at=NOW, notify=Notify(webhook=f"http:{address}", targets=["${CHAT}"]))
+    ).undelivered
+    assert {path for path, _, _ in received} == {"/hook"}
+    assert f"webhook: it answered {code} Moved and points to 127.0.0.1, which is not followed" in missed
+    assert f"error={code}" in missed
+    assert "token-77" not in missed
+
+
+def test_what_a_server_answers_is_cut_and_acts_on_no_terminal(make_night, open_alert, answering, no_waiting, caplog):
+    address, answers, received = answering
+    answers.append(b"HTTP/1.1 500 no\x1b[2J\xe2\x80\xae" + b"x" * 5_000 + b"\r\n\r\n" + b"y" * 1_000_000)
+    open_alert()
+    [missed] = notify(make_night(NIGHT, started_at=NOW, notify=Notify(webhook=f"http:{address}"))).undelivered
+    assert len(missed) < 300
+    for text in (missed, caplog.text):
+        assert not {"\x1b", "\u202e"} & set(text)
+    assert len({headers["Idempotency-Key"] for _, headers, _ in received}) == 1

@@ -14,6 +14,7 @@ CREATE TABLE public.alert (
     run_id text,
     reason text,
     delivery_errors json,
+    message_id text,
     accepted_at timestamp with time zone
 );
 CREATE TABLE public.calibration (
@@ -247,7 +248,7 @@ CREATE TABLE public.score (
 ALTER TABLE ONLY public.forecast ATTACH PARTITION public.forecast_2024_01 FOR VALUES FROM ('2024-01-01 00:00:00+00') TO ('2024-02-01 00:00:00+00');
 ALTER TABLE ONLY public.forecast ATTACH PARTITION public.forecast_2024_02 FOR VALUES FROM ('2024-02-01 00:00:00+00') TO ('2024-03-01 00:00:00+00');
 ALTER TABLE ONLY public.forecast ATTACH PARTITION public.forecast_2024_03 FOR VALUES FROM ('2024-03-01 00:00:00+00') TO ('2024-04-01 00:00:00+00');
-INSERT INTO public.alert VALUES ('sales', 'all', 'loss', '2024-02-01 00:00:00+00', '2024-01-31 00:00:00+00', 0.4, 'closed', 'sales, all: loss 40% worse', '2024-02-02 03:00:00+00', 'ana', '2024-02-02 04:00:00+00', '2024-02-01 00:00:00+00', 'r1', 'the source is stale', '{"webhook": "it answered 500"}', '2024-02-02 04:00:00+00');
+INSERT INTO public.alert VALUES ('sales', 'all', 'loss', '2024-02-01 00:00:00+00', '2024-01-31 00:00:00+00', 0.4, 'closed', 'sales, all: loss 40% worse', '2024-02-02 03:00:00+00', 'ana', '2024-02-02 04:00:00+00', '2024-02-01 00:00:00+00', 'r1', 'the source is stale', '{"webhook": "it answered 500"}', '5b1d7c1e-3f0a-5c58-9d57-6f2a8f0c9a11', '2024-02-02 04:00:00+00');
 INSERT INTO public.calibration VALUES ('sales', '2024-02-01 00:00:00+00', '\x504b0304', '\x504b0506');
 INSERT INTO public.forecast_2024_01 VALUES ('sales', '2024-01-31 00:00:00+00', 's000000', 1, '2024-02-01 00:00:00+00', 1, 1, NULL, NULL, 'fallback', 'too short', 'r1', '2024-02-01 03:00:00+00', 1, 1);
 INSERT INTO public.forecast_2024_01 VALUES ('sales', '2024-01-31 00:00:00+00', 's000000', 2, '2024-02-02 00:00:00+00', 1, 1, NULL, NULL, 'fallback', 'too short', 'r1', '2024-02-01 03:00:00+00', 1, 1);

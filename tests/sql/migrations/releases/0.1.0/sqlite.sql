@@ -15,10 +15,11 @@ CREATE TABLE alert (
 	run_id TEXT, 
 	reason TEXT, 
 	delivery_errors JSON, 
+	message_id TEXT, 
 	accepted_at DATETIME, 
 	PRIMARY KEY (job, segment, signal, opened_at)
 );
-INSERT INTO "alert" VALUES('sales','all','loss','2024-02-01 00:00:00.000000','2024-01-31 00:00:00.000000',0.4,'closed','sales, all: loss 40% worse','2024-02-02 03:00:00.000000','ana','2024-02-02 04:00:00.000000','2024-02-01 00:00:00.000000','r1','the source is stale','{"webhook": "it answered 500"}','2024-02-02 04:00:00.000000');
+INSERT INTO "alert" VALUES('sales','all','loss','2024-02-01 00:00:00.000000','2024-01-31 00:00:00.000000',0.4,'closed','sales, all: loss 40% worse','2024-02-02 03:00:00.000000','ana','2024-02-02 04:00:00.000000','2024-02-01 00:00:00.000000','r1','the source is stale','{"webhook": "it answered 500"}','5b1d7c1e-3f0a-5c58-9d57-6f2a8f0c9a11','2024-02-02 04:00:00.000000');
 CREATE TABLE calibration (
 	job TEXT NOT NULL, 
 	cutoff DATETIME NOT NULL, 
