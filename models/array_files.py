@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import math
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import IO, Any
-from zipfile import ZIP_STORED, ZipFile
+from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +16,8 @@ import numpy.typing as npt
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 # Numbers, booleans and text: no objects, which would be pickles.
 _KINDS = "biufU"
+# Deflate makes of one byte 1,032 at most.
+_MOST_COMPRESSED = 1_032
 
 
 def load_array(file: Path) -> npt.NDArray[Any]:
@@ -35,22 +39,40 @@ def load_arrays(file: Path) -> dict[str, npt.NDArray[Any]]:
         ValueError: as `load_array`.
     """
     with file.open("rb") as stream:
-        try:
-            return _read_all(stream, file.name)
-        except ValueError:
-            raise
-        except Exception as error:
-            # A damaged archive makes `zipfile` raise a dozen classes, which it does not list.
-            raise ValueError(f"{file.name} is no archive of arrays: {error}") from error
+        return _read_all(stream, os.fstat(stream.fileno()).st_size, file.name)
 
 
-def _read_all(stream: IO[bytes], name: str) -> dict[str, npt.NDArray[Any]]:
-    left = os.fstat(stream.fileno()).st_size
-    arrays = {}
+def unpack_arrays(content: bytes, name: str) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of a compressed `.npz` file that lies in memory.
+
+    Args:
+        content: The file.
+        name: What it is, for messages.
+
+    Raises:
+        ValueError: as `load_array`.
+    """
+    return _read_all(io.BytesIO(content), len(content) * _MOST_COMPRESSED, name, {ZIP_STORED, ZIP_DEFLATED})
+
+
+def _read_all(
+    stream: IO[bytes], most_bytes: int, name: str, kinds: Collection[int] = (ZIP_STORED,)
+) -> dict[str, npt.NDArray[Any]]:
+    try:
+        return _arrays_of(stream, most_bytes, name, kinds)
+    except ValueError:
+        raise
+    except Exception as error:
+        # A damaged archive makes `zipfile` raise a dozen classes, which it does not list.
+        raise ValueError(f"{name} is no archive of arrays: {error}") from error
+
+
+def _arrays_of(stream: IO[bytes], most_bytes: int, name: str, kinds: Collection[int]) -> dict[str, npt.NDArray[Any]]:
+    left, arrays = most_bytes, {}
     with ZipFile(stream) as archive:
         for entry in archive.infolist():
             left -= entry.file_size
-            if entry.compress_type != ZIP_STORED or left < 0:
+            if entry.compress_type not in kinds or left < 0:
                 raise ValueError(f"{name} is compressed, or declares more bytes than it has")
             with archive.open(entry) as part:
                 arrays[entry.filename.removesuffix(".npy")] = _read(

@@ -77,7 +77,7 @@ def check_job(job: str | Path) -> Checked:
     """
     loaded = load_job(job)
     audit, now = None, datetime.now(UTC)
-    columns = [quantile_column(level) for level in loaded.job.forecast.quantile_levels]
+    columns = [quantile_column(level) for level in sorted({*loaded.job.forecast.quantile_levels, 0.5})]
     tried = probe_places(loaded.places, columns, now)
     # One reason may make several things impossible.
     problems = [*dict.fromkeys(f"output: {each.problem}" for each in tried if each.problem)]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from models.array_files import unpack_arrays
 from models.arrays import AnyArray
 from models.baselines.fallback import Fallback
 from models.calibration.calibration import Calibration
@@ -21,7 +22,7 @@ from models.settings.forecast import ForecastSettings
 from models.settings.monitoring import CalibrationSettings
 from tasks.night.ledger import Ledger
 from tasks.night.night import Night
-from tasks.step import step
+from tasks.step import logger, step
 
 Arrays = Mapping[str, AnyArray]
 _IDS = "series_ids"
@@ -38,9 +39,10 @@ def calibration_for(ledger: Ledger, cutoff: datetime, panel: Panel, fallback: Fa
     """
     bounds = fallback.lower_bound, fallback.upper_bound
     stored = ledger.calibration_evidence(cutoff)
-    if stored is None:
+    arrays = _read(stored, "coverage_evidence", cutoff)
+    if arrays is None:
         return Calibration.identity(fallback.quantile_levels, panel.horizon, panel.series_ids, bounds)
-    evidence = Evidence.from_arrays(unpacked(stored)).for_levels(fallback.quantile_levels, panel.horizon)
+    evidence = Evidence.from_arrays(arrays).for_levels(fallback.quantile_levels, panel.horizon)
     return calibration_of(evidence, panel.series_ids, fallback.group, bounds)
 
 
@@ -79,10 +81,11 @@ class CoverageCount:
 
     def add(self, night: PastNight, after_index: int) -> None:
         """Count the points of one night that were realised after a grid position; earlier ones were counted before."""
-        stored = self._ledger.applied_calibration(self._panel.grid.instant(night.cutoff_index))
-        if stored is None or not np.array_equal(night.quantile_levels, self._evaluation.quantile_levels):
+        cutoff = self._panel.grid.instant(night.cutoff_index)
+        arrays = _read(self._ledger.applied_calibration(cutoff), "applied_calibration", cutoff)
+        if arrays is None or not np.array_equal(night.quantile_levels, self._evaluation.quantile_levels):
             return
-        calibration = Calibration.from_arrays(unpacked(stored))
+        calibration = Calibration.from_arrays(arrays)
         if not np.array_equal(calibration.quantile_levels, self._evaluation.quantile_levels):
             return
         if not np.array_equal(calibration.series_ids, self._ids):
@@ -98,9 +101,9 @@ class CoverageCount:
         evaluation = self._evaluation
         if not evaluation.counts.any():
             return
-        stored = self._ledger.calibration_evidence(cutoff)
+        arrays = _read(self._ledger.calibration_evidence(cutoff), "coverage_evidence", cutoff)
         levels, horizon = evaluation.quantile_levels, evaluation.horizon
-        known = Evidence.empty(levels, horizon) if stored is None else Evidence.from_arrays(unpacked(stored))
+        known = Evidence.empty(levels, horizon) if arrays is None else Evidence.from_arrays(arrays)
         step, group = np.arange(horizon), group_of(np.arange(horizon), horizon)
         ahead = np.bincount(group, step + 1.0, minlength=groups_of(horizon)) / np.bincount(group)
         lag = ahead / max(1, self._panel.cutoff_index - self._before)
@@ -116,9 +119,25 @@ def packed(arrays: Arrays) -> bytes:
     return file.getvalue()
 
 
+def _read(stored: bytes | None, column: str, cutoff: datetime) -> dict[str, AnyArray] | None:
+    """What is stored in a row of `calibration`; None where there is nothing, or where it cannot be read."""
+    if stored is None:
+        return None
+    try:
+        return unpacked(stored)
+    except (ValueError, KeyError) as error:
+        # Without it the quantiles of the network stay as they are, and coverage is learnt anew.
+        logger().warning("calibration.%s of %s is left out: %s", column, f"{cutoff:%Y-%m-%d %H:%M}", error)
+        return None
+
+
 def unpacked(stored: bytes) -> dict[str, AnyArray]:
-    """The arrays that were given to `packed`."""
-    with np.load(io.BytesIO(stored), allow_pickle=False) as file:
-        arrays = {name: file[name] for name in file.files}
+    """The arrays that were given to `packed`.
+
+    Raises:
+        ValueError: it holds something else.
+        KeyError: it has no series ids.
+    """
+    arrays = unpack_arrays(stored, "what is stored")
     ids = arrays[_IDS].tobytes().decode()
     return arrays | {_IDS: np.array(ids.split("\0") if ids else [], dtype=str)}

@@ -44,7 +44,7 @@ def begin_run(night: Night) -> str:
     if night.forecasts and night.ledger.engine.dialect.name == "postgresql":
         # Who may not add a month or a column must know before the training, not after it.
         add_month(night.ledger.engine, night.cutoff)
-        levels = night.job.forecast.quantile_levels
+        levels = sorted({*night.job.forecast.quantile_levels, 0.5})
         add_quantile_columns(night.ledger.engine, [quantile_column(level) for level in levels])
     night.ledger.start_run(night.run_id, night.cutoff, night.started_at, night.kind)
     return note

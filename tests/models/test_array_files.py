@@ -10,7 +10,7 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
-from models.array_files import load_array, load_arrays
+from models.array_files import load_array, load_arrays, unpack_arrays
 
 ARRAYS = {
     "dense/kernel": np.arange(12, dtype=np.float32).reshape(3, 4),
@@ -94,3 +94,13 @@ def test_a_flipped_byte_of_an_archive_is_refused_or_changes_no_array(tmp_path):
             assert all(array.tolist() in ([0, 1, 2], ["x"]) for array in found.values())
             unchanged += 1
     assert unchanged < len(content) / 2
+
+
+def test_compressed_arrays_come_back_and_damaged_ones_are_refused():
+    packed = io.BytesIO()
+    np.savez_compressed(packed, allow_pickle=False, a=np.arange(100_000.0), b=np.array(["x"]))
+    content = packed.getvalue()
+    assert unpack_arrays(content, "here")["a"].shape == (100_000,)
+    for damaged in (b"", b"text", content[:-30], content[:200] + bytes(200) + content[400:]):
+        with pytest.raises(ValueError, match=r"^here"):
+            unpack_arrays(damaged, "here")

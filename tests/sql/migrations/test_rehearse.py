@@ -93,3 +93,16 @@ def test_a_table_that_another_session_locks_does_not_hold_the_check_for_long(pos
     with engine.begin() as holder:
         holder.exec_driver_sql("LOCK TABLE run IN ACCESS EXCLUSIVE MODE")
         assert "lock timeout" in rehearse(engine, [], NOW)[0].problem
+
+
+def test_a_database_that_cannot_take_back_a_new_table_is_asked_for_the_rights_to_rows_only(engine, monkeypatch):
+    monkeypatch.setattr("sql.migrations.rehearse._UNDOES_TABLES", ())
+    engine.connect().close()
+    [attempt] = rehearse(engine, ["q0_5"], NOW)
+    assert (attempt.problem, attempt.note[:9]) == ("", "not tried")
+    assert everything(engine) == {}
+    migrate(engine)
+    before = everything(engine)
+    _, rows, *_ = rehearse(engine, ["q0_5"], NOW)
+    assert (rows.what[:5], rows.problem) == ("write", "")
+    assert everything(engine) == before

@@ -68,6 +68,15 @@ def test_the_two_columns_of_a_night_are_written_apart(places, make_night, tmp_pa
     assert history.calibration_evidence(engine, "sales", day(4)) is not None
 
 
+@pytest.mark.parametrize("stored", [b"", b"noise" * 100, packed({"series_ids": np.array(["a"])})[:-40]])
+def test_stored_evidence_that_cannot_be_read_is_left_out_with_a_warning(places, caplog, stored):
+    fallback = Fallback.learn(panel(), 2, LEVELS, lower_bound=0.0)
+    write.upsert_calibration(places.engine(), {"job": "sales", "cutoff": day(3), "coverage_evidence": stored})
+    made = calibration_for(Ledger(places), day(4), panel(), fallback)
+    np.testing.assert_array_equal(made.positions, Calibration.identity(LEVELS, 2, panel().series_ids).positions)
+    assert "calibration.coverage_evidence of 2024-03-04 00:00 is left out: what is stored is no archive" in caplog.text
+
+
 def test_packed_arrays_are_the_same_bytes_each_time():
     assert packed(evidence(3.0).arrays()) == packed(evidence(3.0).arrays())
     assert unpacked(packed(evidence(0.0).arrays()))["series_ids"].tolist() == []
