@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 
 from models.panel.shards import SHARD_SERIES
-from models.settings.base import CENTURY_DAYS, WEEK_SECONDS, Address, Name, Settings
+from models.settings.base import CENTURY_DAYS, WEEK_SECONDS, Address, Folder, Name, Settings
 
 
 class Output(Settings):
@@ -21,9 +21,9 @@ class Output(Settings):
         "sqlite:///forecasts.db",
         description="Database of the tables. ${NAME} stands for a variable of the environment.",
     )
-    parquet: Address = Field("forecasts/", description="Folder of the Parquet files: local, or s3://, gs://, az://.")
-    versions: Address = Field("versions/", description="Folder of the model versions: local, or s3://, gs://, az://.")
-    report: Address = Field("reports/", description="Local folder of the reports.")
+    parquet: Folder = Field("forecasts/", description="Folder of the Parquet files: local, or s3://, gs://, az://.")
+    versions: Folder = Field("versions/", description="Folder of the model versions: local, or s3://, gs://, az://.")
+    report: Folder = Field("reports/", description="Local folder of the reports.")
     keep_days: int | None = Field(
         None,
         ge=1,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 FINEST_LEVEL = 0.0001
 """The lowest quantile level, and how far two of them lie apart. Rarer values cannot be learnt from a history."""
@@ -17,6 +17,20 @@ Name = Annotated[str, Field(max_length=300)]
 
 Address = Annotated[str, Field(max_length=4_000)]
 """A URL or a path."""
+
+
+def _short_names(folder: str) -> str:
+    for name in folder.split("/"):
+        if len(name.encode()) > LONGEST_NAME:
+            raise ValueError(f"holds the name {name[:40]!r}… of more than {LONGEST_NAME} bytes; shorten it")
+    return folder
+
+
+LONGEST_NAME = 255
+"""Of a file or folder, in bytes: what every file system of Linux and macOS allows."""
+
+Folder = Annotated[Address, AfterValidator(_short_names)]
+"""A folder, here or in a bucket."""
 
 MOST_NAMES = 1_000
 WEEK_SECONDS = 604_800.0

@@ -23,6 +23,8 @@ _PASSWORD = re.compile(r"://[^:/@]*:(?!\$\{)[^@]+@")
 _URL = re.compile(r"(?P<scheme>[\w+]+)://(?P<user>(?:[^:/]*(?::[^@]*)?@)?)(?P<hosts>[^/?]*)(?P<rest>.*)", re.DOTALL)
 _HOST = re.compile(r"(?P<host>\[[^\]]*\]|[^:@\[\]]*)(?::(?P<port>[0-9]*))?")
 _LARGEST_PORT = 65_535
+# What every file system of Linux and macOS allows.
+_LONGEST_NAME = 255
 _WINDOWS_PATH = re.compile(r"/?[A-Za-z]:[\\/]|.*\\", re.DOTALL)
 # A byte-order mark counts as a blank.
 _BLANKS = " \t\r\n\ufeff"
@@ -86,7 +88,14 @@ def _absolute_path(resolved: sa.URL, url: str, base: Path) -> str:
             f"The database URL {shown!r} names a path of Windows, but nights run on Linux or macOS. Write the path as "
             f"it is there, with slashes: {backend}:////folder/name{ending}."
         )
-    return os.path.abspath(base / Path(database).expanduser())
+    path = os.path.abspath(base / Path(database).expanduser())
+    if any(len(os.fsencode(name)) > _LONGEST_NAME for name in path.split("/")):
+        raise SourceError(
+            f"The database URL {shown[:_LONGEST_NAME]!r} holds a name of more than {_LONGEST_NAME} bytes. Shorten it."
+        )
+    if backend != "parquet" and os.path.exists(path) and not os.path.isfile(path):
+        raise SourceError(f"The database URL {shown!r} names {path}, which is no file. Name a {IN_FILES[backend]}.")
+    return path
 
 
 def _with_variables(url: str) -> sa.URL:

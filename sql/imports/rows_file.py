@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from sql.source.parquet_reader import parts_of
 
 # The name that pandas gives to an index without one.
 _INDEX = "__index_level_0__"
+_MOST_SHOWN, _LONGEST_SHOWN = 5, 60
 _HEADER = (
     "Write UTF-8 text. The first line names the columns, such as series_id,timestamp,value. Each other line is a row "
     "with as many fields. (Excel calls UTF-8 text CSV UTF-8. Remove lines above the names.)"
@@ -59,15 +61,23 @@ def read_rows(path: Path, said: FileFormat) -> FileRows:
         raise SourceError(f"{path} cannot be read as {kind}: {reason}. {remedy}") from error
     names: list[str] = found.rows.column_names
     if not found.rows.num_rows:
-        raise SourceError(f"{path} has no rows, only the columns {names}. Export the history into it.")
-    if len(set(names)) < len(names):
-        raise SourceError(f"{path} names a column twice: {names}. Rename one of them.")
+        raise SourceError(f"{path} has no rows, only the columns {_beginning(names)}. Export the history into it.")
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        raise SourceError(f"{path} names a column twice: {_beginning(twice)}. Rename one of them.")
     return found
+
+
+def _beginning(names: list[str]) -> str:
+    """The first of many names, each cut where it is long."""
+    return f"{[name[:_LONGEST_SHOWN] for name in names[:_MOST_SHOWN]]}{', ...' if len(names) > _MOST_SHOWN else ''}"
 
 
 def _check_readable(path: Path, remedy: str) -> None:
     """Raise a plain error for a missing, empty or unreadable file, before Arrow raises an obscure one."""
     try:
+        # To open a named pipe would wait for somebody to write into it.
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise SourceError(f"{path} is no file. Give the path of a file.")
         with path.open("rb") as file:
             if not file.read(1):
                 raise SourceError(f"{path} is empty. {remedy}")

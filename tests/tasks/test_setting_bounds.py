@@ -82,6 +82,7 @@ def test_the_job_with_every_part_is_within_all_bounds():
         ("network", {"layers": [{"units": 8}] * 17}, "At most 16 layers: deeper stacks hardly train"),
         ("source", {"delay_hours": 1e300}, "At most 8,784, a year"),
         ("source", {"query": "x" * 65_537, "table": None}, "At most 65,536 characters; for more, make a view"),
+        ("output", {"parquet": f"s3://b/{'x' * 256}"}, "of more than 255 bytes; shorten it"),
         ("runner", {"gpu_wait": 1e9}, "At most 604,800, a week"),
         ("monitor", {"reference_nights": 10**9}, "At most 3,660, ten years of days"),
         ("monitor", {"false_alarms_per_year": 1e-300}, "At least 0.001, one in a thousand years"),

@@ -197,3 +197,15 @@ def test_a_url_without_a_driver_gets_the_name_of_one(backend):
     with pytest.raises(SourceError, match=rf"is not installed .* such as {backend}\+\w+://") as error:
         connect(resolve_url(f"{backend}://u:hunter2@h/d"))
     assert "hunter2" not in str(error.value)
+
+
+@pytest.mark.parametrize("backend", ["sqlite", "duckdb", "parquet"])
+def test_a_name_that_no_file_system_takes_is_refused(backend):
+    with pytest.raises(SourceError, match="holds a name of more than 255 bytes"):
+        resolve_url(f"{backend}:///{'é' * 128}")
+
+
+@pytest.mark.parametrize(("url", "name"), [("sqlite:////dev/null", "/dev/null"), ("duckdb:////tmp", "/tmp")])
+def test_a_device_or_folder_is_no_database(url, name):
+    with pytest.raises(SourceError, match=f"names {name}, which is no file"):
+        resolve_url(url)

@@ -1,3 +1,4 @@
+import os
 from contextlib import nullcontext
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -243,3 +244,19 @@ def test_a_sqlite_database_that_another_process_has_open_is_loaded_all_the_same(
         other.execute(sa.text("SELECT count(*) FROM t")).all()
         import_file(csv, resolve_url(sqlite_url), "u")
     assert rows_of(sqlite_url, "u") == HISTORY
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_named_pipe_is_refused_and_not_waited_for(tmp_path, ending):
+    pipe = tmp_path / f"rows.{ending}"
+    os.mkfifo(pipe)
+    with pytest.raises(SourceError, match="is no file"):
+        import_file(pipe, resolve_url(f"sqlite:///{tmp_path}/new.db"), "t")
+
+
+def test_of_many_columns_that_stand_twice_a_few_are_named(tmp_path):
+    file = tmp_path / "rows.csv"
+    file.write_text(",".join(["a" * 500, "b"] * 300) + "\n" + ",".join(["1"] * 600) + "\n")
+    with pytest.raises(SourceError, match="names a column twice") as raised:
+        import_file(file, resolve_url(f"sqlite:///{tmp_path}/new.db"), "t")
+    assert len(str(raised.value)) < 400
