@@ -271,8 +271,9 @@ def storage_error(url: sa.URL, doing: str, error: Exception) -> StorageError:
     if url.get_backend_name() in IN_FILES and "Permission denied" in reason:
         return NotPermitted(f"{message} {READABLE}")
     if is_out_of_space(error, url):
-        where = Path(str(url.database)).parent if url.get_backend_name() == "sqlite" else "the disk of its server"
-        return StorageFull(f"{message} There is {no_space(where)}")
+        if url.get_backend_name() == "sqlite":
+            return StorageFull(f"{message} There is {no_space(Path(str(url.database)).parent)}")
+        return StorageFull(f"{message} There is no space left on the disk of its server. Free some there.")
     remedies = (remedy for cause, remedy in _REMEDIES.items() if cause in reason)
     remedy = next(remedies, "Check that it runs, that this machine can reach it, and that the user may do this.")
     return StorageError(f"{message} {remedy}")

@@ -72,5 +72,8 @@ def over_adbc(url, statement):
 def test_a_full_disk_of_a_postgresql_server_is_told_and_never_tried_again(postgres_url, execute):
     url = resolve_url(postgres_url)
     full = "DO $$ BEGIN RAISE 'could not extend file: No space left on device' USING ERRCODE = '53100'; END $$"
-    with pytest.raises(StorageFull, match="no space left on the disk of its server"), storage_errors(url, "write to"):
+    with (
+        pytest.raises(StorageFull, match=r"no space left on the disk of its server\. Free some there\.$"),
+        storage_errors(url, "write to"),
+    ):
         execute(url, full)
