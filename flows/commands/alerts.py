@@ -12,6 +12,7 @@ import click
 from flows.commands.answer import Answer, AnsweringGroup, answers, table
 from flows.commands.models import ledger_to_change
 from models.counted import counted
+from tasks.printing.safe import safe_lines
 
 if TYPE_CHECKING:
     from tasks.night.ledger import Ledger
@@ -83,7 +84,7 @@ def accept(job: str, segment: str, person: str) -> Answer:
 def _answer_alerts(job: str, segment: str, person: str, answer: AnswerAlerts, label: str) -> Answer:
     """Answer a segment's open alerts; the text names each one after the label."""
     answered = answer(ledger_to_change(job), segment, person, datetime.now(UTC))
-    return Answer("\n".join(f"{label}: {alert['message']}" for alert in answered), {"alerts": answered})
+    return Answer(safe_lines(f"{label}: {alert['message']}" for alert in answered), {"alerts": answered})
 
 
 @alerts.command()

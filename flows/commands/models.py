@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from flows.commands.answer import Answer, AnsweringGroup, answers, outline, table
+from tasks.printing.safe import safe_lines
 
 if TYPE_CHECKING:
     from tasks.night.ledger import Ledger
@@ -51,7 +52,7 @@ def show(job: str, version: str | None) -> Answer:
                 f"{row['evaluated_on']:%Y-%m-%d %H:%M}, compared with {row['champion_version']}: {row['reason']}"
                 for row in evaluations
             ]
-            return Answer("\n".join(lines), {**each, "promotion": evaluations}, only_shows=True)
+            return Answer(safe_lines(lines), {**each, "promotion": evaluations}, only_shows=True)
     if not versions:
         raise JobError(f"{job} has no model version yet. Try `nightcast run`.")
     names = [each["version"] for each in versions[:5]]

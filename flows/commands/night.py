@@ -8,6 +8,7 @@ import click
 
 from flows.commands.answer import Answer, answers, moment_option, table
 from models.counted import counted
+from tasks.printing.safe import safe_lines
 
 JOB = click.argument("job")
 Train = Literal["auto", "scratch", "warm", "never"]
@@ -100,7 +101,7 @@ def backfill(job: str, first: str, last: str, every: int | None, train: Train | 
 
     done = backfill_nights(job, Span(first, last, every), dispatch, train=train, workers=workers)
     lines = [f"{night.cutoff:%Y-%m-%d %H:%M}  {night.message}" for night in done.nights]
-    text = f"{counted(len(done.nights), 'night')} run, {done.skipped} already published.\n" + "\n".join(lines)
+    text = f"{counted(len(done.nights), 'night')} run, {done.skipped} already published.\n" + safe_lines(lines)
     return Answer(text.strip(), {"nights": [night.to_dict() for night in done.nights], "skipped": done.skipped})
 
 

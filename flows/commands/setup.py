@@ -12,6 +12,7 @@ import click
 
 from flows.commands.answer import Answer, answers
 from flows.commands.automations import notify_option
+from tasks.printing.safe import safe_lines
 
 if TYPE_CHECKING:
     from flows.server.doctor import Check
@@ -105,7 +106,7 @@ def import_rows(file: Path, url: str, table_name: str, mode: str, said: FileForm
         "table": table_name,
         "url": describe(target),
     }
-    return Answer("\n".join([" ".join(sentences), *found.notes]), document)
+    return Answer(safe_lines([" ".join(sentences), *found.notes]), document)
 
 
 def _listed(columns: Mapping[str, str]) -> str:
@@ -141,7 +142,7 @@ def doctor(job: str | None) -> Answer:
     from flows.server.doctor import examine
 
     checks = examine(job)
-    text = "\n".join(f"{_verdict(each)}  {each.name}: {each.found}" for each in checks)
+    text = safe_lines(f"{_verdict(each)}  {each.name}: {each.found}" for each in checks)
     document = {"checks": [asdict(each) for each in checks]}
     return Answer(text, document, exit_code=0 if all(each.ok for each in checks) else 1, only_shows=True)
 

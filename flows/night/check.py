@@ -20,6 +20,7 @@ from tasks.monitoring.addresses import problem_of_webhook
 from tasks.monitoring.deliver import NotifyError
 from tasks.monitoring.notify import check_targets
 from tasks.night.owner import NameTaken, refuse_taken_name
+from tasks.printing.safe import safe_lines
 from tasks.reading.audit import audit_input, refuse_stale
 from tasks.reading.read_series import Extent, read_series
 from tasks.runner.cluster import check_runner
@@ -56,7 +57,8 @@ class Checked:
     def text(self) -> str:
         """The result for people."""
         lines = [f"{self.job}: {'ready' if not self.problems else f'not ready, {len(self.problems)} to fix'}"]
-        lines += [f"  problem  {problem}" for problem in self.problems]
+        # A job file may have several problems, each in a line.
+        lines += [f"  problem  {line}" for problem in self.problems for line in problem.split("\n")]
         for each in self.tried:
             state = "does not work" if each.problem else each.note or "works"
             lines.append(f"  tried    {each.what}: {state}")
@@ -66,7 +68,7 @@ class Checked:
                 f"values from {self.audit.first:%Y-%m-%d %H:%M} to {self.audit.last:%Y-%m-%d %H:%M} UTC"
             )
             lines += [f"  finding  {finding}" for finding in self.audit.findings]
-        return "\n".join(lines)
+        return safe_lines(lines)
 
 
 def check_job(job: str | Path) -> Checked:

@@ -9,6 +9,7 @@ from typing import Any
 
 from models.counted import counted
 from sql.output.write import RunEnd
+from tasks.printing.safe import safe_line, safe_lines
 
 _SHOWN = ("mase", "wape", "smape", "mae", "rmse")
 
@@ -108,7 +109,7 @@ class NightSummary:
         """The summary in several lines, for people."""
         first = f"{self.job}, cutoff {self.cutoff:%Y-%m-%d %H:%M} UTC: {self.message}"
         if self.state == "skipped":
-            return first
+            return safe_line(first)
         lines = [
             first,
             f"  {'input':<10}{self.rows_read} rows of {self.series} series",
@@ -124,7 +125,7 @@ class NightSummary:
             f"  {'report':<10}{self.report}",
             f"  {'seconds':<10}" + ", ".join(f"{stage} {spent:.1f}" for stage, spent in self.seconds.items()),
         ]
-        return "\n".join(lines)
+        return safe_lines(lines)
 
     def _score_lines(self) -> list[str]:
         steps = self.scored_steps

@@ -8,13 +8,14 @@ from typing import Any
 
 from sql.secrets.known import hide
 from sql.secrets.places import remember_environment
-from tasks.printing.safe import safe_line, safe_text
+from tasks.printing.safe import safe_text
+from tasks.printing.visible import indented
 
 
 def guard_logs() -> None:
     """Let all log lines from now on hold no secrets and no control characters; more calls change nothing.
 
-    A text that is filled into a message cannot begin a line of its own.
+    Further lines of a message are indented, so that none of them looks like a message of its own.
     """
     remember_environment()
     make = logging.getLogRecordFactory()
@@ -41,7 +42,7 @@ def _cleaned(record: logging.LogRecord) -> logging.LogRecord:
     except Exception:
         # The handler reports a message that does not fit its arguments.
         return record
-    if (safe := safe_text(message)) != message:
+    if (safe := indented(safe_text(message))) != message:
         record.msg, record.args = safe, ()
     if record.exc_info and record.exc_info[0] is not None and not record.exc_text:
         record.exc_text = hide("".join(traceback.format_exception(*record.exc_info))).rstrip("\n")
@@ -53,9 +54,6 @@ def _cleaned(record: logging.LogRecord) -> logging.LogRecord:
 
 def _argument(value: Any) -> Any:
     if isinstance(value, str):
-        safe = safe_line(value)
+        safe = safe_text(value)
         return value if safe == value else safe
-    if isinstance(value, BaseException):
-        # The message of an exception often holds several lines of others.
-        return safe_line(value)
-    return value
+    return safe_text(value) if isinstance(value, BaseException) else value

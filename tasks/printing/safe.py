@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sql.secrets.known import hide
@@ -17,6 +17,16 @@ def safe_text(text: object) -> str:
 def safe_line(text: object) -> str:
     """The same as one line."""
     return visible_line(hide(str(text)))
+
+
+def safe_lines(lines: Iterable[object]) -> str:
+    r"""Lines for people, of which each stays one line, whatever it holds.
+
+    >>> print(safe_lines(["shop: a\nb", "done"]))
+    shop: a\nb
+    done
+    """
+    return "\n".join(map(safe_line, lines))
 
 
 def quoted_answer(text: object, length: int = 200) -> str:

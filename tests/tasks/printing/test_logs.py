@@ -41,13 +41,15 @@ def test_messages_arguments_and_tracebacks_hold_no_secret(log):
     assert "ValueError: ***" in stream.getvalue()
 
 
-def test_what_is_filled_into_a_message_stays_in_its_line(log):
+def test_what_is_filled_into_a_message_begins_no_line_of_its_own(log):
     logger, stream = log
     logger.warning("series %s of %d", "a\n12:00:00 forged \x1b[2J\u202e", 3)
     logger.warning("%s", OSError("answer\n12:00:00 forged"))
     assert stream.getvalue().splitlines() == [
-        r"12:00:00 series a\n12:00:00 forged \x1b[2J\u202e of 3",
-        r"12:00:00 answer\n12:00:00 forged",
+        "12:00:00 series a",
+        r"  12:00:00 forged \x1b[2J\u202e of 3",
+        "12:00:00 answer",
+        "  12:00:00 forged",
     ]
 
 
