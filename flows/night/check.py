@@ -25,7 +25,7 @@ from tasks.reading.audit import audit_input, refuse_stale
 from tasks.reading.read_series import Extent, read_series
 from tasks.runner.cluster import check_runner
 from tasks.runner.errors import RunnerError
-from tasks.store.probes import Probe, probe_places
+from tasks.store.probes import Probe, database_kept, probe_places
 
 
 @dataclass(frozen=True)
@@ -80,16 +80,17 @@ def check_job(job: str | Path) -> Checked:
     loaded = load_job(job)
     audit, now = None, datetime.now(UTC)
     columns = [quantile_column(level) for level in sorted({*loaded.job.forecast.quantile_levels, 0.5})]
-    tried = probe_places(loaded.places, columns, now)
-    # One reason may make several things impossible.
-    problems = [*dict.fromkeys(f"output: {each.problem}" for each in tried if each.problem)]
-    try:
-        refuse_taken_name(loaded.job, loaded.places, loaded.path)
-    except NameTaken as error:
-        problems.append(f"output: {error}")
-    except (SourceError, StorageError, OSError) as error:
-        # Where the database does not answer, that is known already.
-        problems = problems or [f"output: {error}"]
+    with database_kept(loaded.places):
+        tried = probe_places(loaded.places, columns, now)
+        # One reason may make several things impossible.
+        problems = [*dict.fromkeys(f"output: {each.problem}" for each in tried if each.problem)]
+        try:
+            refuse_taken_name(loaded.job, loaded.places, loaded.path)
+        except NameTaken as error:
+            problems.append(f"output: {error}")
+        except (SourceError, StorageError, OSError) as error:
+            # Where the database does not answer, that is known already.
+            problems = problems or [f"output: {error}"]
     try:
         check_runner(loaded.job.runner)
     except (InputError, RunnerError) as error:

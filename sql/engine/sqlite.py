@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -37,6 +38,20 @@ def read_only_uri(path: str) -> str:
             f"`sqlite3 {file.name} 'PRAGMA journal_mode = DELETE'` as its owner."
         )
     return f"{uri}&immutable=1"
+
+
+@contextmanager
+def journal_mode_kept(path: str) -> Iterator[None]:
+    """A block after which a SQLite file has a write-ahead log only if it had one before: who writes turns it on."""
+    file = Path(os.path.realpath(path))
+    had_log = not file.exists() or _has_log(file)
+    try:
+        yield
+    finally:
+        if not had_log and _has_log(file):
+            # Another program that has the file open keeps the log.
+            with suppress(sqlite3.Error), closing(sqlite3.connect(file)) as connection:
+                connection.execute("PRAGMA journal_mode = DELETE")
 
 
 def _has_log(file: Path) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import datetime
 from pathlib import Path
 from tempfile import mkdtemp
@@ -15,6 +15,7 @@ import fsspec
 
 from sql.engine.connection import ping
 from sql.engine.lock import job_lock
+from sql.engine.sqlite import journal_mode_kept
 from sql.engine.url import resolve_url
 from sql.errors import SourceError, StorageError
 from sql.full_disk import FullDisk, told_of_full_disk
@@ -61,6 +62,16 @@ def probe_places(places: Places, quantile_columns: Sequence[str], now: datetime)
         scratch = places.scratch_folder("check").parent
         probes.append(Probe(f"write, rename and delete a file in {scratch} (scratch)", _problem_of_place(str(scratch))))
     return probes + _probe_database(places, quantile_columns, now)
+
+
+def database_kept(places: Places) -> AbstractContextManager[None]:
+    """A block that may open the output database as a writer does, and leaves a SQLite file in its journal mode."""
+    try:
+        url = resolve_url(places.output.url, places.base)
+    except SourceError:
+        # What is wrong with the URL is found where it is used.
+        return nullcontext()
+    return journal_mode_kept(str(url.database)) if url.get_backend_name() == "sqlite" else nullcontext()
 
 
 def _probe_database(places: Places, quantile_columns: Sequence[str], now: datetime) -> list[Probe]:

@@ -363,6 +363,19 @@ def test_check_tells_every_problem_and_changes_nothing(make_job):
     assert snapshot(job.parent) == before
 
 
+def test_check_leaves_a_database_that_others_use_without_a_log(make_job):
+    job = make_job(output={"url": "sqlite:///source.db"})
+    database = job.parent / "source.db"
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("PRAGMA journal_mode = DELETE")
+    before = rows_of(database)
+    assert CliRunner().invoke(main, ["check", str(job)]).exit_code == 0
+    with closing(sqlite3.connect(database)) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+    assert rows_of(database) == before
+    assert sorted(file.name for file in job.parent.iterdir()) == ["history.parquet", "small.yaml", "source.db"]
+
+
 def test_check_of_a_job_that_is_well_describes_its_source(make_job):
     result = CliRunner().invoke(main, ["check", str(make_job())])
     assert result.exit_code == 0
