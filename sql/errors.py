@@ -10,6 +10,11 @@ Exception
     └── NotPermitted the user of the URL may not do this: grant it the right; trying again does not help
 """
 
+from typing import Literal
+
+Passes = Literal["", "away", "locked"]
+"""Why an error passes by itself: the database is away for now, or another session holds a lock; "" where it stays."""
+
 
 class SourceError(ValueError):
     """A database, table, column or query is not as the job file says. The message holds the remedy."""
@@ -20,7 +25,15 @@ class NoRows(SourceError):
 
 
 class StorageError(Exception):
-    """A database refused what it was asked to do, and is unchanged."""
+    """A database refused what it was asked to do, and is unchanged.
+
+    Attributes:
+        passes: Why a later try may succeed; "" where it will not.
+        url: The database, with its password; None where the error is of a file.
+    """
+
+    passes: Passes = ""
+    url: object | None = None
 
 
 class Unreachable(StorageError):

@@ -19,12 +19,15 @@ LocalError = (FileNotFoundError, FileExistsError, PermissionError, NotADirectory
 
 
 def is_worth_retrying(error: BaseException) -> bool:
-    """Whether a later try may succeed: after errors of a database or the network, not of input, rights or folders.
+    """Whether a later try may succeed: after errors of files and the network, not of input, rights or folders.
 
+    Nor after errors of a database: whatever reads or writes one has tried again by itself, see `sql.engine.patience`.
     A disk that is full stays full.
     """
-    lasts = isinstance(error, (NotPermitted, StorageFull, *LocalError)) or is_full(error)
-    return isinstance(error, StorageError | OSError) and not lasts
+    if isinstance(error, StorageError) and not isinstance(error, NotPermitted | StorageFull):
+        # Files that are read as a source.
+        return isinstance(error.__cause__, OSError) and is_worth_retrying(error.__cause__)
+    return isinstance(error, OSError) and not isinstance(error, LocalError) and not is_full(error)
 
 
 def logger() -> logging.Logger | logging.LoggerAdapter[Any]:
@@ -44,7 +47,7 @@ def step(
     Args:
         name: The name of the task in Prefect's UI, followed by the name of the run. `{argument}` and
             `{argument.attribute}` are filled in.
-        retries: How often to try again after an error of a database or the network.
+        retries: How often to try again after an error of files or the network.
         retry_delay_seconds: Seconds before each retry; the last value repeats.
 
     >>> @step("add {a} and {b}")

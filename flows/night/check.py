@@ -8,9 +8,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
 from typing import Any
 
-from flows.job.job import load_job
+from flows.job.job import LoadedJob, load_job
 from models.audit.build_panel import Audit
 from models.errors import InputError
+from sql.engine.patience import HASTE, patience
 from sql.errors import SourceError, StorageError
 from sql.full_disk import FullDisk, told_of_full_disk
 from sql.output.quantile_columns import quantile_column
@@ -77,7 +78,11 @@ def check_job(job: str | Path) -> Checked:
     Raises:
         JobError: the job file itself cannot be used.
     """
-    loaded = load_job(job)
+    with patience(HASTE):
+        return _check(load_job(job))
+
+
+def _check(loaded: LoadedJob) -> Checked:
     audit, now = None, datetime.now(UTC)
     columns = [quantile_column(level) for level in sorted({*loaded.job.forecast.quantile_levels, 0.5})]
     with database_kept(loaded.places):

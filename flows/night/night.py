@@ -23,6 +23,7 @@ from flows.night.stages import (
 from flows.night.stopwatch import Stopwatch
 from flows.night.summary import NightSummary
 from models.errors import TrainingFailed
+from sql.engine.patience import Patience, patience
 from tasks.forecasting.reconcile import require_method
 from tasks.monitoring.notify import check_targets
 from tasks.night.night import Night, Run
@@ -34,6 +35,7 @@ from tasks.private_files import private_files
 from tasks.run.lock import one_at_a_time
 from tasks.run.run_log import announce_run, begin_run, end_run, note_failure
 from tasks.runner.cluster import check_runner
+from tasks.step import logger
 from tasks.store.probes import check_places
 
 
@@ -56,7 +58,7 @@ def night(
             on them; the champion, the calibration and the verdicts on the loss do.
     """
     guard_logs()
-    with clean_errors():
+    with clean_errors(), patience(Patience(say=lambda text: logger().warning("%s", text))):
         run = request.run(run_id)
         label_run(run.job.name)
         return _noted(run, request, run_missed, wait_for_earlier)
@@ -108,8 +110,8 @@ def _run_stages(
     forecast = forecast_and_publish(night, prepared, clock) if night.forecasts else None
     challenger = decide_promotion(night, prepared, clock) if request.promotes else ""
     judgement = judge(night, prepared.history, forecast, request.notify, clock) if night.judges else None
-    page = report(night, prepared, forecast, clock) if forecast is not None else ""
-    results = Results(prepared, forecast, judgement, page, (name_note, caught_up.note, challenger))
+    page, unwritten = report(night, prepared, forecast, clock) if forecast is not None else ("", "")
+    results = Results(prepared, forecast, judgement, page, (name_note, caught_up.note, challenger, unwritten))
     end_run(night, datetime.now(UTC), results.run_facts(clock.seconds), results.state)
     return results.summary(night, clock.seconds)
 

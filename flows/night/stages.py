@@ -6,6 +6,7 @@ from flows.night.reading import read_whole_history
 from flows.night.results import Forecasted, History, Judgement, Prepared
 from flows.night.stopwatch import Stopwatch
 from models.audit.build_panel import Audit
+from sql.errors import StorageError
 from sql.source.read import describe_source
 from tasks.evaluation.hindcast import run_hindcast
 from tasks.evaluation.score import score
@@ -21,6 +22,7 @@ from tasks.reading.audit import refuse_stale
 from tasks.report.details import Details, write_details
 from tasks.report.write import write_report
 from tasks.run.lock import keep_lock
+from tasks.step import logger
 from tasks.training.champion import judged_challenger
 from tasks.training.decide import Decision, decide
 from tasks.training.fit_model import fit_model
@@ -122,17 +124,32 @@ def judge(
     return Judgement(scored, watched, (*input_changes, *watched.changes), notified)
 
 
-def report(night: Night, prepared: Prepared, forecast: Forecasted, clock: Stopwatch) -> str:
-    """Write the page of the night, and delete nights that are too old; gives the page's file."""
+def report(night: Night, prepared: Prepared, forecast: Forecasted, clock: Stopwatch) -> tuple[str, str]:
+    """Write the page of the night, and delete nights that are too old.
+
+    Returns:
+        The page's file, and "". Where it could not be written, "" and why: the night is published all the same.
+    """
     predicted, audit = forecast.predicted, prepared.history.audit
     announce_fallback(night, predicted.fallback_series, predicted.series)
+    page, unwritten = "", ""
     with clock("report"):
-        details = Details(audit, prepared.decision, prepared.model, predicted)
-        write_details(night, details, clock.seconds, prepared.history.panel_file)
-        page = write_report(night)
+        try:
+            details = Details(audit, prepared.decision, prepared.model, predicted)
+            write_details(night, details, clock.seconds, prepared.history.panel_file)
+            page = str(write_report(night))
+        except Exception as error:
+            unwritten = f"the report could not be written: {_reason(error)}"
+            logger().warning("The night is published, but %s", unwritten)
     with clock("forget"):
         delete_old_nights(night)
-    return str(page)
+    return page, unwritten
+
+
+def _reason(error: Exception) -> str:
+    """Why something failed, for people; an error whose kind says more than its text is named."""
+    told = isinstance(error, StorageError | OSError)
+    return str(error) if told else f"{type(error).__name__}: {error}"
 
 
 def _notify(night: Night, sends_alerts: bool) -> Notified:

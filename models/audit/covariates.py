@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from models.arrays import AnyArray, BoolArray, Float32Array, IntArray, StringArray
-from models.audit.findings import EXAMPLES, Findings, abbreviate
+from models.audit.findings import CHANGED, EXAMPLES, KEPT_CHANGED, Findings, abbreviate
 from models.audit.known_future import report_empty, spread_known
 from models.audit.placement import CountedRows
 from models.audit.rows import Rows, finite
@@ -200,7 +201,12 @@ def report_unusable(panel: Panel, findings: Findings) -> None:
     for name, categories in panel.static.items():
         if not (categories != "").any():
             report_empty(name, panel, findings)
-        _report_alike(name, np.unique(categories).tolist(), findings)
+        distinct = np.unique(categories).tolist()
+        changed = [each for each in distinct if re.search(CHANGED, each)]
+        if changed:
+            kind = f"categories of {name} that not every database can hold"
+            findings.add(kind, len(changed), [abbreviate(each) for each in changed[:EXAMPLES]], KEPT_CHANGED)
+        _report_alike(name, distinct, findings)
     numbers = zip(panel.static_number_names, _columns(panel.static_numbers), strict=True)
     past = zip(panel.observed_past_names, _columns(panel.observed_past), strict=True)
     for name, values in (*numbers, *past):

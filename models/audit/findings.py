@@ -13,6 +13,9 @@ EXAMPLES = 5
 # An id may have thousands of characters; its beginning is enough to recognise it in a message.
 MOST_CHARACTERS = 60
 NOT_OBSERVED = "treated as not observed"
+# What `sql/engine/storable.py` puts in place of text that not every database can hold.
+CHANGED = "\u2400|\ufffd[0-9A-F]{2}|\u2026[0-9a-f]{16}(/|$)"
+KEPT_CHANGED = "kept under a changed name, see series ids in the description of the tables"
 
 
 @dataclass(frozen=True)

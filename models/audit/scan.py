@@ -8,10 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from models.arrays import BoolArray, IntArray
-from models.audit.findings import EXAMPLES, NOT_OBSERVED, Findings, abbreviate
+from models.audit.findings import CHANGED, EXAMPLES, KEPT_CHANGED, NOT_OBSERVED, Findings, abbreviate
 from models.audit.row_stream import Batch, PlacedRows
 from models.audit.rows import INFINITE, TOO_LARGE, Rows, Tally, non_finite
 from models.calendar.grid import TimeGrid
@@ -118,6 +119,7 @@ def scan_rows(rows: PlacedRows, present: Present, findings: Findings) -> Scan:
         if findings.policies.future == "error":
             problems.future.add(placed.series, (placed.index > present.step) & ~np.isnan(placed.value))
         scan.add(placed, present.usable)
+    _report_changed_ids(rows, findings)
     _report_second_hours(rows, findings)
     _report_off_grid(rows, problems, findings)
     _report_values(rows, problems, findings)
@@ -143,6 +145,13 @@ def _count_texts(batch: Batch, placed: Rows, problems: _Problems) -> None:
     for i in np.flatnonzero(is_text)[: EXAMPLES - len(problems.text_examples)]:
         text = texts[int(placed.row[i])].as_py()
         problems.text_examples.append(f"{abbreviate(text)!r} in {abbreviate(placed.series_ids[placed.series[i]])}")
+
+
+def _report_changed_ids(rows: PlacedRows, findings: Findings) -> None:
+    changed = np.flatnonzero(pc.match_substring_regex(pa.array(rows.series_ids), CHANGED))
+    if len(changed):
+        names = [abbreviate(name) for name in rows.series_ids[changed[:EXAMPLES]]]
+        findings.add("series ids that not every database can hold", len(changed), names, KEPT_CHANGED)
 
 
 def _report_second_hours(rows: PlacedRows, findings: Findings) -> None:

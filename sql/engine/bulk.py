@@ -13,6 +13,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from sql.engine.statement import quoted
+from sql.engine.storable import storable
 
 Kind = Literal["text", "number", "integer", "timestamp"]
 
@@ -129,8 +130,8 @@ def _array(values: Iterable[Any], kind: Kind) -> pa.Array:
     try:
         return pa.array(texts, pa.string())
     except UnicodeEncodeError:
-        # Half a surrogate pair is not valid text; keep its code as an escape sequence.
-        return pa.array([text and text.encode("utf-8", "backslashreplace").decode() for text in texts], pa.string())
+        # Half a surrogate pair is not valid text.
+        return pa.array([text and storable(text) for text in texts], pa.string())
 
 
 _ARROW_TYPES = {"number": pa.float64(), "integer": pa.int64(), "text": pa.string(), "timestamp": pa.string()}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,12 @@ import sqlalchemy as sa
 from sqlalchemy import exc, pool
 
 from sql.engine import postgresql
+from sql.engine.outage import is_denied, is_out_of_space, passes
+from sql.engine.patience import before_writing, note_answer, patiently
 from sql.engine.sqlite import read_only_uri
 from sql.engine.url import IN_FILES, SOURCES_ONLY, describe, hide_secrets, resolve_url
 from sql.errors import NotPermitted, SourceError, StorageError, StorageFull, Unreachable
-from sql.full_disk import free_bytes, no_space
+from sql.full_disk import no_space
 
 __all__ = [
     "adbc_connection", "adbc_source_connection", "connect", "connect_source", "describe", "ping", "resolve_url",
@@ -44,7 +46,10 @@ READABLE = "Check that this user may read the file, and may enter its folder."
 """What to do where the operating system does not let a file be read."""
 
 _REMEDIES = {
-    "database is locked": "Another process is writing to it. Try again later.",
+    "database is locked": "Another process is writing to it.",
+    "lock timeout": "Another session holds a lock that it needs.",
+    "starting up": "Try again when it has started.",
+    "shutting down": "Try again when it runs again.",
     "unable to open database file": READABLE,
     "file is not a database": "Name another file in the URL, or move this file away.",
 }
@@ -53,16 +58,6 @@ _REMEDIES = {
 _OTHER_DRIVERS = {
     "mysql": "mysql+pymysql", "mariadb": "mariadb+pymysql", "oracle": "oracle+oracledb", "mssql": "mssql+pymssql",
 }  # fmt: skip
-
-# Insufficient privilege; and a transaction that can only read, as on a standby. Other databases say it in words only.
-_DENIED_STATES = ("42501", "25006")
-# The disk is full; and what is configured as the most is reached.
-_FULL_STATES = ("53100", "53400")
-_SHORT_BYTES = 1 << 16
-# A database says of what permission is denied. The operating system, which is asked for a file or a socket, does not.
-_DENIED = re.compile(
-    r"permission denied:? \w|(access|command) denied|readonly database|insufficient privilege", re.IGNORECASE
-)
 
 
 @lru_cache(maxsize=32)
@@ -84,8 +79,9 @@ def connect(url: sa.URL) -> sa.Engine:
             ) from error
         return _sqlite_engine(url, _sqlite_writer)
     if url.get_backend_name() == "postgresql":
-        return _create_engine(url, connect_args=postgresql.connect_args(url))
-    return _create_engine(url)
+        engine = _create_engine(url, connect_args=postgresql.connect_args(url))
+        return postgresql.with_lock_timeout(engine)
+    return _with_lock_timeout(_create_engine(url))
 
 
 @lru_cache(maxsize=32)
@@ -103,10 +99,10 @@ def connect_source(url: sa.URL) -> sa.Engine:
     if url.get_backend_name() == "postgresql":
         args = postgresql.connect_args(url)
         engine = postgresql.with_time_zone(
-            _create_engine(url, connect_args=args, execution_options=postgresql.READ_ONLY)
+            postgresql.with_lock_timeout(_create_engine(url, connect_args=args, execution_options=postgresql.READ_ONLY))
         )
         return postgresql.with_extreme_times(engine) if url.get_driver_name() == "psycopg" else engine
-    return _create_engine(url)
+    return _with_lock_timeout(_create_engine(url))
 
 
 def check_file(url: sa.URL, kind: str = "SQLite") -> None:
@@ -129,7 +125,9 @@ def _create_engine(url: sa.URL, **options: Any) -> sa.Engine:
             "Give the URL of a database such as sqlite:///name.db or postgresql://host/database."
         )
     try:
-        return sa.create_engine(url, poolclass=pool.NullPool, **options)
+        engine = sa.create_engine(url, poolclass=pool.NullPool, **options)
+        sa.event.listen(engine, "connect", lambda *_: note_answer(url))
+        return engine
     except exc.NoSuchModuleError:
         raise SourceError(
             f"SQLAlchemy knows no database {url.drivername!r} ({describe(url)}). "
@@ -141,6 +139,19 @@ def _create_engine(url: sa.URL, **options: Any) -> sa.Engine:
         if url.get_backend_name() == "postgresql":
             remedy = POSTGRESQL_SETUP
         raise SourceError(f"The driver for {describe(url)} is not installed ({error}): {remedy}.") from None
+
+
+def _with_lock_timeout(engine: sa.Engine) -> sa.Engine:
+    """The engine; MySQL would wait for a year for a table that another session has locked."""
+    if engine.dialect.name in ("mysql", "mariadb"):
+
+        @sa.event.listens_for(engine, "connect")
+        def connected(connection: Any, _: object) -> None:
+            with closing(connection.cursor()) as cursor:
+                seconds = postgresql.LOCK_SECONDS
+                cursor.execute(f"SET SESSION lock_wait_timeout = {seconds}, innodb_lock_wait_timeout = {seconds}")
+
+    return engine
 
 
 def _sqlite_engine(url: sa.URL, open_file: Callable[[str], sqlite3.Connection]) -> sa.Engine:
@@ -198,7 +209,9 @@ def _adbc(url: sa.URL, sqlite_uri: str, first: Sequence[str] = ()) -> adbc_drive
             import adbc_driver_postgresql.dbapi
         except ImportError:
             return None
-        return _after(adbc_driver_postgresql.dbapi.connect(postgresql.libpq_uri(url)), first)
+        connection = adbc_driver_postgresql.dbapi.connect(postgresql.libpq_uri(url))
+        note_answer(url)
+        return _after(connection, [*first, postgresql.set_lock_timeout()])
     return None
 
 
@@ -216,11 +229,12 @@ def _after(
     return connection
 
 
+@patiently
 def ping(engine: sa.Engine) -> None:
     """Check that the database answers.
 
     Raises:
-        Unreachable: where it does not answer within seconds.
+        Unreachable: where it does not answer.
     """
     # SQLite answers SELECT 1 without opening the file.
     question = "SELECT 1 FROM sqlite_master WHERE 1 = 0" if engine.dialect.name == "sqlite" else "SELECT 1"
@@ -228,7 +242,10 @@ def ping(engine: sa.Engine) -> None:
         with engine.connect() as connection:
             connection.exec_driver_sql(question)
     except exc.SQLAlchemyError as error:
-        raise Unreachable(str(storage_error(engine.url, "reach", error)), describe(engine.url)) from error
+        found = storage_error(engine.url, "reach", error)
+        unreachable = Unreachable(str(found), describe(engine.url))
+        unreachable.passes, unreachable.url = found.passes, found.url
+        raise unreachable from error
 
 
 @contextmanager
@@ -237,7 +254,9 @@ def transaction(engine: sa.Engine) -> Iterator[sa.Connection]:
 
     Raises:
         StorageError: where the database refuses.
+        Exception: of the check before writing, see `checked_before_writing`.
     """
+    before_writing()
     with (
         storage_errors(engine.url, "write to"),
         # IMMEDIATE: wait for another writer now instead of failing at the first row.
@@ -258,9 +277,17 @@ def storage_errors(url: sa.URL, doing: str) -> Iterator[None]:
 
 def storage_error(url: sa.URL, doing: str, error: Exception) -> StorageError:
     """The StorageError for an error of a driver, without the password and the statement."""
+    found = _storage_error(url, doing, error)
+    found.url = url
+    if not isinstance(found, NotPermitted | StorageFull):
+        found.passes = passes(error, url)
+    return found
+
+
+def _storage_error(url: sa.URL, doing: str, error: Exception) -> StorageError:
     cause = getattr(error, "orig", None) or error
     # ADBC adds the statement, which may be long.
-    words = " ".join(str(cause).split()).partition(" query was:")[0]
+    words = re.split(" query was:", " ".join(str(cause).split()), maxsplit=1, flags=re.IGNORECASE)[0]
     reason = hide_secrets(words.rstrip(".? "), url)
     message = f"Could not {doing} the database {describe(url)}: {reason}."
     if is_denied(error, url):
@@ -277,23 +304,3 @@ def storage_error(url: sa.URL, doing: str, error: Exception) -> StorageError:
     remedies = (remedy for cause, remedy in _REMEDIES.items() if cause in reason)
     remedy = next(remedies, "Check that it runs, that this machine can reach it, and that the user may do this.")
     return StorageError(f"{message} {remedy}")
-
-
-def is_out_of_space(error: Exception, url: sa.URL) -> bool:
-    """Whether an error of a driver says that the disk of the database is full."""
-    cause = getattr(error, "orig", None) or error
-    if url.get_backend_name() != "sqlite":
-        return getattr(cause, "sqlstate", None) in _FULL_STATES
-    # SQLite says of its index of the log only that it cannot be written.
-    left = free_bytes(Path(str(url.database)).parent)
-    return "disk is full" in str(cause) or ("disk I/O error" in str(cause) and left is not None and left < _SHORT_BYTES)
-
-
-def is_denied(error: Exception, url: sa.URL) -> bool:
-    """Whether an error of a driver says that the user lacks a right, or that the database can only be read."""
-    cause = getattr(error, "orig", None) or error
-    state = getattr(cause, "sqlstate", None)
-    # MySQL has a state too, but the same one for a lack of rights as for a syntax error.
-    if state and url.get_backend_name() == "postgresql":
-        return state in _DENIED_STATES
-    return _DENIED.search(str(cause)) is not None

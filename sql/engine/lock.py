@@ -19,6 +19,7 @@ from typing import Protocol, TextIO
 import sqlalchemy as sa
 
 from sql.engine.connection import storage_errors
+from sql.engine.patience import patiently
 
 
 class Lock(Protocol):
@@ -66,6 +67,7 @@ class AdvisoryLock:
         self._connection: sa.Connection | None = None
         self._release = _RELEASE
 
+    @patiently
     def acquire(self) -> str | None:
         self.release()
         with storage_errors(self._engine.url, "take the job's lock in"):

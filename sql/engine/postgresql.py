@@ -12,10 +12,14 @@ from urllib.parse import quote, urlencode
 
 import sqlalchemy as sa
 
+from sql.engine.blockers import session_name
 from sql.engine.statement import text_literal
 
 READ_ONLY = {"postgresql_readonly": True}
 """Options of an engine: each of its transactions begins with `BEGIN READ ONLY`."""
+
+LOCK_SECONDS = 10
+"""Seconds that a statement waits for a lock of another session, before it fails and can be tried again."""
 
 # All of these stay with the client; a pooler refuses parameters that the server would have to keep for a session.
 _DEFAULTS = {
@@ -31,7 +35,8 @@ def connect_args(url: sa.URL) -> dict[str, Any]:
     """What SQLAlchemy passes to the driver beside the URL; drivers that are not made of libpq get nothing."""
     if url.get_driver_name() not in ("psycopg", "psycopg2"):
         return {}
-    defaults: dict[str, Any] = {key: value for key, value in _DEFAULTS.items() if key not in url.query}
+    given = {**_DEFAULTS, "application_name": session_name(url)}
+    defaults: dict[str, Any] = {key: value for key, value in given.items() if key not in url.query}
     if url.get_driver_name() == "psycopg":
         # A statement that one session of the server has prepared is unknown to the next one.
         defaults["prepare_threshold"] = None
@@ -49,6 +54,22 @@ def with_time_zone(engine: sa.Engine) -> sa.Engine:
             connection.exec_driver_sql(set_time_zone(zone), execution_options={"stream_results": False})
 
     return engine
+
+
+def with_lock_timeout(engine: sa.Engine) -> sa.Engine:
+    """The engine, in whose transactions no statement waits longer than `LOCK_SECONDS` for a lock."""
+
+    @sa.event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+            connection.exec_driver_sql(set_lock_timeout(), execution_options={"stream_results": False})
+
+    return engine
+
+
+def set_lock_timeout() -> str:
+    """The statement that ends waiting for a lock; a pooler keeps what is set for one transaction only."""
+    return f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'"
 
 
 def with_extreme_times(engine: sa.Engine) -> sa.Engine:
@@ -94,9 +115,10 @@ def set_time_zone(zone: str) -> str:
 def libpq_uri(url: sa.URL) -> str:
     """The URL as libpq reads it, with its password.
 
-    >>> libpq_uri(sa.make_url("postgresql://me@/d?host=a:5432&host=b:5433")).partition("&keep")[0]
-    'postgresql://?connect_timeout=5&dbname=d&host=a%2Cb'
+    >>> url = "postgresql://me@/d?host=a:5432&host=b:5433&application_name=sales"
+    >>> libpq_uri(sa.make_url(url)).partition("&keep")[0]
+    'postgresql://?application_name=sales&connect_timeout=5&dbname=d&host=a%2Cb'
     """
     psycopg = url.set(drivername="postgresql+psycopg").get_dialect()()
-    parameters = _DEFAULTS | dict(psycopg.create_connect_args(url)[1])
+    parameters = {**_DEFAULTS, "application_name": session_name(url)} | dict(psycopg.create_connect_args(url)[1])
     return f"postgresql://?{urlencode(sorted(parameters.items()), quote_via=quote)}"

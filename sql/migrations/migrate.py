@@ -7,6 +7,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from sql.engine.connection import describe, storage_errors, transaction
+from sql.engine.patience import patiently
 from sql.engine.rights import check_rights, check_rights_to_rows
 from sql.errors import StorageError
 
@@ -18,6 +19,7 @@ _LOCK = 7_417_063_251_034_221
 """The key of an advisory lock of PostgreSQL: any number that no other application uses."""
 
 
+@patiently
 def migrate(engine: sa.Engine, revision: str = "head") -> None:
     """Migrate the tables in one transaction; tables that are up to date stay as they are.
 
@@ -60,6 +62,7 @@ def upgrade_on(connection: sa.Connection, revision: str = "head") -> None:
     _upgrade(connection, revision)
 
 
+@patiently
 def check_output(engine: sa.Engine) -> None:
     """Check that a night may migrate the tables and write to them; changes nothing.
 

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from sql.engine.bulk import Column, Kind, select
 from sql.engine.connection import adbc_connection, storage_errors
+from sql.engine.patience import patiently
 from sql.engine.statement import literal, quoted
 from sql.output.quantile_columns import is_quantile_column
 from sql.output.schema import UTCDateTime
@@ -99,6 +100,7 @@ def latest_forecast(engine: sa.Engine, job: str) -> pa.Table:
     return _forecasts(engine, job, f"AND p.cutoff = ({newest})")
 
 
+@patiently
 def _forecasts(
     engine: sa.Engine,
     job: str,
@@ -169,6 +171,7 @@ def scores(
     return _rows(engine, query.order_by(score.c.cutoff, score.c.segment, score.c.step, score.c.metric))
 
 
+@patiently
 def scores_of(engine: sa.Engine, job: str, cutoff: datetime) -> dict[ScoreKey, tuple[Any, ...]]:
     """The scores of a night: (segment, step, metric) to (value, baseline_value, n, model_version)."""
     query = sa.select(
@@ -244,6 +247,7 @@ def open_alerts(engine: sa.Engine, job: str) -> list[Row]:
     return [row for row in alerts(engine, job) if row["state"] != "closed"]
 
 
+@patiently
 def _rows(engine: sa.Engine, query: sa.Select[Any]) -> list[Row]:
     with storage_errors(engine.url, "read from"), engine.connect() as connection:
         return [dict(row) for row in connection.execute(query).mappings()]

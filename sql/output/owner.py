@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from sql.engine.connection import storage_errors
+from sql.engine.patience import patiently
 from sql.engine.url import describe, resolve_url
 from sql.output.schema import UTCDateTime, job_column, metadata
 from sql.output.upsert import Row, upsert
@@ -34,6 +35,7 @@ job = sa.Table(
 )
 
 
+@patiently
 def owner_of(engine: sa.Engine, name: str) -> dict[str, Any] | None:
     """Whom the name of a job belongs to; None where nobody has used it, or there are no tables.
 

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import sqlalchemy as sa
 
 from sql.engine.connection import adbc_connection, describe, storage_errors, transaction
+from sql.engine.patience import patiently
 from sql.engine.statement import literal, text_literal
 from sql.errors import StorageError
 from sql.output.digest import NightDigest
@@ -22,7 +23,6 @@ from sql.output.schema import UTCDateTime
 from sql.output.tables import FORECAST_COLUMNS, forecast, publication, run
 
 _BATCH_ROWS = 10_000
-_LOCK_SECONDS = 10
 _UTC = pa.timestamp("us", "UTC")
 
 
@@ -77,6 +77,7 @@ def publish_forecast(
     return int(parts.facts["rows"])
 
 
+@patiently
 def begin_publishing(engine: sa.Engine, run_id: str) -> None:
     """Note that a run is about to replace a night, here and elsewhere. A run without a row needs no note.
 
@@ -87,6 +88,7 @@ def begin_publishing(engine: sa.Engine, run_id: str) -> None:
         connection.execute(run.update().where(run.c.run_id == run_id).values(publishing=True))
 
 
+@patiently
 def is_published_by(engine: sa.Engine, job: str, cutoff: datetime, run_id: str) -> bool:
     """Whether a run has committed a night, and no other has replaced it since; waits for a commit on its way.
 
@@ -95,12 +97,12 @@ def is_published_by(engine: sa.Engine, job: str, cutoff: datetime, run_id: str) 
     """
     night = publication.c.job == job, publication.c.cutoff == cutoff
     with transaction(engine) as connection:
-        _wait_for_locks(connection)
         # The row of a run is locked while it publishes: a server may go on with a commit whose client is gone.
         noted = connection.scalar(sa.select(run.c.publishing).where(run.c.run_id == run_id).with_for_update())
         return not noted and connection.scalar(sa.select(publication.c.run_id).where(*night)) == run_id
 
 
+@patiently
 def unsettled_runs(engine: sa.Engine, job: str) -> list[dict[str, Any]]:
     """Run and cutoff of the runs of a job that began to publish and never committed; waits for commits on their way.
 
@@ -109,17 +111,11 @@ def unsettled_runs(engine: sa.Engine, job: str) -> list[dict[str, Any]]:
     """
     unsettled = run.c.job == job, run.c.publishing.is_(sa.true())
     with transaction(engine) as connection:
-        _wait_for_locks(connection)
         found = connection.execute(sa.select(run.c.run_id, run.c.cutoff).where(*unsettled).with_for_update())
         return [dict(row) for row in found.mappings()]
 
 
-def _wait_for_locks(connection: sa.Connection) -> None:
-    """Let a transaction fail that waits too long for another one, which may belong to a client that is gone."""
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_LOCK_SECONDS}s'")
-
-
+@patiently
 def settle_runs(engine: sa.Engine, run_ids: Sequence[str]) -> None:
     """Remove the notes of `begin_publishing` of these runs.
 

@@ -7,10 +7,13 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from sql.engine.connection import storage_errors, transaction
+from sql.engine.patience import patiently
+from sql.errors import StorageError
 from sql.output.partitions import drop_months, month_of
 from sql.output.tables import calibration, forecast, publication
 
 
+@patiently
 def forget_nights(engine: sa.Engine, job: str, before: datetime) -> int:
     """Delete the nights of a job before a moment, all of them or none.
 
@@ -34,10 +37,16 @@ def forget_nights(engine: sa.Engine, job: str, before: datetime) -> int:
         # Most nights have nothing to delete, and need no lock.
         if not connection.execute(old).scalar_one():
             return 0
-    with transaction(engine) as connection:
-        nights = int(connection.execute(old).scalar_one())
-        if engine.dialect.name == "postgresql":
-            drop_months(connection, job, limit)
-        for table in (forecast, publication, calibration):
-            connection.execute(table.delete().where(table.c.job == job, table.c.cutoff < limit))
+    try:
+        with transaction(engine) as connection:
+            nights = int(connection.execute(old).scalar_one())
+            if engine.dialect.name == "postgresql":
+                drop_months(connection, job, limit)
+            for table in (forecast, publication, calibration):
+                connection.execute(table.delete().where(table.c.job == job, table.c.cutoff < limit))
+    except StorageError as error:
+        if error.passes == "locked":
+            # Old nights can wait until the next night, and whoever reads them now cannot.
+            error.passes = ""
+        raise
     return nights

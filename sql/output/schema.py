@@ -6,6 +6,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import mysql
+
+from sql.engine.storable import LONGEST_ID
 
 metadata = sa.MetaData()
 
@@ -33,8 +36,14 @@ class UTCDateTime(sa.TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-Name = sa.String(255).with_variant(sa.Text(), "sqlite", "postgresql")
-"""Text that is part of a key. Databases other than SQLite and PostgreSQL need a length for it."""
+Name = (
+    sa.String(LONGEST_ID)
+    .with_variant(sa.Text(), "sqlite", "postgresql")
+    .with_variant(mysql.VARCHAR(LONGEST_ID, collation="utf8mb4_0900_bin"), "mysql")
+    .with_variant(mysql.VARCHAR(LONGEST_ID, collation="utf8mb4_nopad_bin"), "mariadb")
+)
+"""Text that is part of a key. Databases other than SQLite and PostgreSQL need a length for it, and MySQL a collation
+that tells case, accents and blanks at the end apart."""
 
 JSON = sa.JSON(none_as_null=True)
 

@@ -10,10 +10,13 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from sql.engine.connection import transaction
+from sql.engine.patience import patiently
+from sql.engine.storable import storable
 
 Row = Mapping[str, Any]
 
 
+@patiently
 def upsert(engine: sa.Engine, table: sa.Table, rows: Sequence[Row]) -> int:
     """Insert rows in one transaction; where a row with the same key exists, overwrite its named columns.
 
@@ -52,9 +55,12 @@ def key_columns(table: sa.Table) -> list[str]:
 
 
 def plain(value: Any) -> Any:
-    """A NumPy scalar as a Python one, and NaN, which means "not known", as None."""
+    """A NumPy scalar as a Python one, NaN, which means "not known", as None, and text as every database takes it."""
     if hasattr(value, "item"):
         value = value.item()
+    if isinstance(value, str):
+        # The message of an error may hold whatever a file or a source holds.
+        return storable(value)
     return None if isinstance(value, float) and math.isnan(value) else value
 
 

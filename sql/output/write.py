@@ -9,6 +9,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from sql.engine.connection import describe, storage_errors, transaction
+from sql.engine.patience import patiently
 from sql.errors import SourceError, StorageError
 from sql.output.publish import publish_forecast
 from sql.output.tables import alert, calibration, hindcast_loss, loss, model, promotion, run, score
@@ -28,6 +29,7 @@ def upsert_scores(engine: sa.Engine, rows: Sequence[Row]) -> int:
     return upsert(engine, score, rows)
 
 
+@patiently
 def drop_scores(engine: sa.Engine, job: str, cutoff: datetime, segments: Sequence[str]) -> None:
     """Delete the scores of some segments of one night. Without segments the database is not asked."""
     if segments:
@@ -61,6 +63,7 @@ def upsert_alerts(engine: sa.Engine, rows: Sequence[Row]) -> int:
     return upsert(engine, alert, rows)
 
 
+@patiently
 def _changed(engine: sa.Engine, rows: Sequence[Row]) -> list[Row]:
     """The rows of `loss` that differ from the stored ones in more than `run_id`."""
     nights = {(row["job"], row["evaluated_on"]) for row in rows}
@@ -94,6 +97,7 @@ def start_run(
     upsert(engine, run, [{"run_id": run_id, **started}])
 
 
+@patiently
 def finish_run(engine: sa.Engine, run_id: str, state: RunEnd, finished_at: datetime, **facts: Any) -> None:
     """Record how a run ended.
 
@@ -119,6 +123,7 @@ def finish_run(engine: sa.Engine, run_id: str, state: RunEnd, finished_at: datet
             )
 
 
+@patiently
 def mark_crashed(engine: sa.Engine, job: str, found_at: datetime) -> list[dict[str, Any]]:
     """Mark the runs of a job that are still `running` as crashed. Call it only while holding the job's lock.
 
@@ -135,6 +140,7 @@ def mark_crashed(engine: sa.Engine, job: str, found_at: datetime) -> list[dict[s
     return dead
 
 
+@patiently
 def add_model(
     engine: sa.Engine,
     job: str,
@@ -164,6 +170,7 @@ def add_model(
             )
 
 
+@patiently
 def promote(
     engine: sa.Engine,
     job: str,
@@ -200,6 +207,7 @@ def promote(
         _make_champion(connection, job, version, values, f"{version} took its place")
 
 
+@patiently
 def retire(engine: sa.Engine, job: str, version: str, reason: str) -> None:
     """Retire a challenger, with the reason; a version that is not a challenger stays as it is."""
     challenger = sa.and_(_is_version(job, version), model.c.stage == "challenger")

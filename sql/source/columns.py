@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sql.engine.storable import LONGEST_CATEGORY, LONGEST_ID, storable_texts
 from sql.errors import SourceError, counted_rows
 
 _OFFSET = r"\d:\d\d.*?(Z|[+-]\d\d(:?\d\d)?)$"
@@ -27,7 +28,9 @@ _EXAMPLES = 5
 def series_ids(parts: list[pa.ChunkedArray], names: list[str], where: str) -> pa.ChunkedArray:
     r"""One id per row: the parts joined by "/". In a part, "/" and "\" get a "\" before them, and so does a part "*".
 
-    In the ids of aggregates, "*" stands for a column that is summed over (`models/hierarchy/hierarchy.py`).
+    In the ids of aggregates, "*" stands for a column that is summed over (`models/hierarchy/hierarchy.py`). What not
+    every database can hold is changed, see `storable`; each part has an equal share of the longest id, so that it is
+    the same in all ids.
 
     Args:
         parts: String columns. A single one becomes the id unchanged, unless it is "*".
@@ -47,10 +50,11 @@ def series_ids(parts: list[pa.ChunkedArray], names: list[str], where: str) -> pa
                 "Fill it in, or exclude these rows with a query."
             )
     if len(parts) > 1:
+        share = (LONGEST_ID - len(parts) + 1) // len(parts)
         escaped = [pc.replace_substring(pc.replace_substring(part, "\\", "\\\\"), "/", "\\/") for part in parts]
         starred = [pc.if_else(pc.equal(part, "*"), "\\*", part) for part in escaped]
-        parts = [pc.binary_join_element_wise(*starred, "/")]
-    ids = encoded(parts[0].cast(pa.string()), " and ".join(names), where)
+        parts = [pc.binary_join_element_wise(*(words(part, share) for part in starred), "/")]
+    ids = encoded(parts[0], LONGEST_ID)
     return ids if len(names) > 1 else _with_star_escaped(ids)
 
 
@@ -64,38 +68,23 @@ def _with_star_escaped(ids: pa.ChunkedArray) -> pa.ChunkedArray:
     return pa.chunked_array(chunks, ids.type)
 
 
-def encoded(column: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArray:
-    """Strings as dictionary<int32, string>, with one dictionary for all chunks.
+def encoded(column: pa.ChunkedArray, longest: int | None = None) -> pa.ChunkedArray:
+    """Strings as dictionary<int32, string>, with one dictionary for all chunks, each text as `storable` gives it.
 
-    Raises:
-        SourceError: where a string is not valid UTF-8, which SQLite does not check.
+    SQLite does not check that text is UTF-8, so a column may hold bytes that are not text.
     """
-    texts = column.dictionary_encode().unify_dictionaries()
-    try:
-        _dictionary(texts).validate(full=True)
-    except pa.ArrowInvalid:
-        wrong = [each for each in _dictionary(texts).cast(pa.binary()).to_pylist() if not _is_text(each)]
-        examples = ", ".join(repr(each[:40]) for each in wrong[:_EXAMPLES])
-        raise SourceError(
-            f"The column {name!r} of {where} holds bytes that are not text in UTF-8: {examples}. "
-            "Correct these rows, or convert them in a query."
-        ) from None
-    return texts
+    texts = column.cast(pa.string()).dictionary_encode().unify_dictionaries()
+    found = _dictionary(texts)
+    kept = storable_texts(found, longest)
+    if kept is found:
+        return texts
+    changed = pa.chunked_array([kept.take(chunk.indices) for chunk in texts.chunks])
+    return changed.dictionary_encode().unify_dictionaries()
 
 
-def words(column: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArray:
-    """Strings; a SourceError as from `encoded`."""
-    texts = column.cast(pa.string())
-    encoded(texts, name, where)
-    return texts
-
-
-def _is_text(raw: bytes) -> bool:
-    try:
-        raw.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
+def words(column: pa.ChunkedArray, longest: int = LONGEST_CATEGORY) -> pa.ChunkedArray:
+    """Strings, each as `storable` gives it."""
+    return encoded(column, longest).cast(pa.string())
 
 
 def numbers(column: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArray:
@@ -110,7 +99,7 @@ def numbers(column: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArray:
         return column.cast(pa.float64())
     if not pa.types.is_string(column.type):
         raise SourceError(f"The column {name!r} of {where} holds {column.type}, not numbers. Convert it in a query.")
-    texts = encoded(column, name, where)
+    texts = encoded(column)
     values = pc.utf8_trim_whitespace(_dictionary(texts))
     try:
         parsed = values.cast(pa.float64())
@@ -133,7 +122,7 @@ def numbers_and_texts(column: pa.ChunkedArray, name: str, where: str) -> tuple[p
     """
     if not pa.types.is_string(column.type):
         return numbers(column, name, where), None
-    texts = encoded(column, name, where)
+    texts = encoded(column)
     values = pc.utf8_trim_whitespace(_dictionary(texts))
     is_number = pc.match_substring_regex(values, _NUMBER)
     parsed = _taken(pc.if_else(is_number, values, None).cast(pa.float64()), texts)
@@ -167,7 +156,7 @@ def _instants_and_late(
             f"The column {name!r} of {where} holds {column.type}, not times. Convert it in a query, "
             "such as to_timestamp(...) or datetime(..., 'unixepoch')."
         )
-    texts = encoded(column, name, where)
+    texts = encoded(column)
     values = pc.utf8_trim_whitespace(_dictionary(texts))
     early, late = (pc.match_substring_regex(values, pattern) for pattern in (_EARLY_TEXT, _LATE_TEXT))
     values = pc.if_else(pc.or_(early, pc.and_not(late, early)), None, values)

@@ -15,6 +15,7 @@ import pyarrow.ipc
 
 from sql.engine.bulk import TextAmongNumbers
 from sql.engine.connection import describe, resolve_url
+from sql.engine.patience import patiently
 from sql.errors import NoRows
 from sql.source.as_of import COLUMNS, newest_in_batches, newest_vintages
 from sql.source.database_reader import open_database
@@ -115,6 +116,7 @@ def save_observations(
         _keep_newest(file)
 
 
+@patiently
 def check_source(source: Source, base: Path | None = None) -> None:
     """Check that a source can be opened and that its table and columns exist.
 
@@ -125,6 +127,7 @@ def check_source(source: Source, base: Path | None = None) -> None:
         pass
 
 
+@patiently
 def first_timestamp(source: Source, base: Path | None = None, time_zone: str = "UTC") -> datetime | None:
     """The oldest timestamp of a source, without a zone if it is local to `time_zone`; None if there are no rows.
 
@@ -148,6 +151,7 @@ def _opened(
     return open_database(source, url, base, bounds, numbers_as_text)
 
 
+@patiently
 def _write(
     source: Source,
     base: Path | None,
@@ -156,7 +160,7 @@ def _write(
     on_progress: Callable[[int], None] = lambda rows: None,
     numbers_as_text: bool = False,
 ) -> bool:
-    """Write an Arrow file, and say whether it holds the wanted vintages only."""
+    """Write an Arrow file, from its start, and say whether it holds the wanted vintages only."""
     try:
         with _opened(source, base, bounds, numbers_as_text) as reader:
             batches = typed_batches(reader, source, bounds, value_text=numbers_as_text)

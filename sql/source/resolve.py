@@ -11,7 +11,8 @@ import pyarrow as pa
 import sqlalchemy as sa
 from sqlalchemy import exc
 
-from sql.engine.connection import is_denied, storage_errors
+from sql.engine.connection import storage_errors
+from sql.engine.outage import is_denied, passes
 from sql.engine.statement import as_of, names_bound, quoted, single_select, with_bounds, within
 from sql.errors import SourceError
 from sql.source.reader import Bounds, wanted_columns
@@ -174,7 +175,7 @@ def check_columns(engine: sa.Engine, source: Source, origin: str, where: str) ->
         else:
             _columns_of(engine, ", ".join(quoted(name, engine.dialect) for name in names), origin)
     except exc.DBAPIError as error:
-        if not error.connection_invalidated and not is_denied(error, engine.url):
+        if not passes(error, engine.url) and not is_denied(error, engine.url):
             _refuse_columns(engine, source, origin, where)
             if source.query is not None or isinstance(error, exc.ProgrammingError):
                 verb, remedy = ("run", "query") if source.query is not None else ("read", "columns of the source")

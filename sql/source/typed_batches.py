@@ -122,7 +122,7 @@ def _typings(reader: Reader, source: Source, bounds: Bounds, value_text: bool) -
         return pa.chunked_array([pa.nulls(len(inputs[0]), pa.string())]) if texts is None else texts
 
     def text(name: str) -> Typing:
-        return Typing([wanted[name]], lambda inputs: columns.words(inputs[0], name, where))
+        return Typing([wanted[name]], lambda inputs: columns.words(inputs[0]))
 
     return {
         "series_id": Typing([wanted[f"series_id {i}"] for i in range(len(source.series_id))], ids),

@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import sqlalchemy as sa
 
+from sql.engine.patience import before_writing
 from sql.output import history, publish, write
 from sql.output.retention import forget_nights
 from tasks.printing.safe import without_secrets
@@ -162,6 +163,7 @@ class Ledger:
     def publish_forecast(self, parts: Iterable[pa.Table], before_commit: Callable[[], None]) -> int:
         """Publish a night whole or not at all; gives the number of its rows."""
         self.forget("publication")
+        before_writing()
         return write.publish_forecast(self.engine, parts, before_commit=before_commit)
 
     def begin_publishing(self, run_id: str) -> None:

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
+from sql.engine.patience import patiently
 from sql.output.publish import digest_of
 from sql.output.quantile_columns import is_quantile_column
 from tasks.night.ledger import Ledger
@@ -48,7 +49,7 @@ def publish(night: Night, forecast_file: Path) -> Publication:
     Nothing is written where both hold the very same rows, apart from their run and its time. Afterwards all files of
     the folder have the same columns, see `align_columns`.
     """
-    published = _publish_rows(night, forecast_file)
+    published = patiently(_publish_rows)(night, forecast_file)
     _align(night.places, night.cutoff)
     return published
 

@@ -12,6 +12,7 @@ from contextvars import ContextVar
 from typing import Literal
 
 from sql.engine.lock import Lock, job_lock
+from sql.engine.patience import checked_before_writing
 from tasks.run.crash_cleanup import clear_up
 from tasks.step import logger, step
 from tasks.store.places import Places
@@ -32,13 +33,15 @@ class AlreadyRuns(Exception):
 def one_at_a_time(places: Places, second_run: SecondRun) -> Iterator[None]:
     """Hold the job's lock until the end of the block; what a killed run left is cleared up first.
 
+    Before each write in the block the lock is looked at, and taken again where the database has lost it.
+
     Args:
         places: The job's places.
         second_run: What happens while another process runs the job: `refused` raises an error, `queued` waits, for a
             day at most.
 
     Raises:
-        AlreadyRuns: another process runs the job.
+        AlreadyRuns: another process runs the job, or has begun to after the database was restarted.
         StorageError: the output database does not answer.
     """
     held = _held()
@@ -49,8 +52,9 @@ def one_at_a_time(places: Places, second_run: SecondRun) -> Iterator[None]:
     _acquire(lock, places.job, _LONGEST_WAIT_SECONDS if second_run == "queued" else 0.0)
     token = _LOCKS.set({**held, _key(places): lock})
     try:
-        clear_up(places)
-        yield
+        with checked_before_writing(lambda: _keep(places)):
+            clear_up(places)
+            yield
     finally:
         _LOCKS.reset(token)
         lock.release()
@@ -61,7 +65,7 @@ def share_lock_of_parent(places: Places) -> None:
     _LOCKS.set({**_held(), _key(places): None})
 
 
-@step("make sure that {places.job} runs once", retries=2, retry_delay_seconds=(2, 10))
+@step("make sure that {places.job} runs once")
 def keep_lock(places: Places) -> None:
     """Take the lock again where the database was restarted and has lost it.
 
@@ -69,10 +73,21 @@ def keep_lock(places: Places) -> None:
         AlreadyRuns: another process has taken it meanwhile, so this one must not publish.
         StorageError: the database does not answer.
     """
+    _keep(places)
+
+
+def _keep(places: Places) -> None:
     lock = _held().get(_key(places))
-    if lock is not None and not lock.is_held():
-        logger().warning("The database has lost the lock of %s: it is taken again.", places.job)
-        _acquire(lock, places.job, 0.0)
+    if lock is None or lock.is_held():
+        return
+    holder = lock.acquire()
+    if holder is not None:
+        raise AlreadyRuns(
+            f"{places.job} is being run already, by {holder}: the database was restarted, or ended the session that "
+            "held the lock of this run. This run ends here and writes nothing more, so that the two do not mix. Wait "
+            "until the other one has ended, then run the night again if it is not published."
+        )
+    logger().warning("The database had lost the lock of %s: it is taken again.", places.job)
 
 
 def _held() -> Mapping[tuple[str, str], Lock | None]:

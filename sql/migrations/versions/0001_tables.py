@@ -2,11 +2,17 @@
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import mysql
 
 revision = "0001"
 down_revision = None
 
-NAME = sa.String(255).with_variant(sa.Text(), "sqlite", "postgresql")
+NAME = (
+    sa.String(255)
+    .with_variant(sa.Text(), "sqlite", "postgresql")
+    .with_variant(mysql.VARCHAR(255, collation="utf8mb4_0900_bin"), "mysql")
+    .with_variant(mysql.VARCHAR(255, collation="utf8mb4_nopad_bin"), "mariadb")
+)
 INSTANT = sa.DateTime(timezone=True)
 
 

@@ -17,6 +17,7 @@ from sql.engine.connection import (
     storage_error,
     transaction,
 )
+from sql.engine.patience import HASTE, patience
 from sql.errors import NotPermitted, SourceError, StorageError, Unreachable
 
 
@@ -74,7 +75,7 @@ def test_a_server_that_is_not_there_gives_an_error_in_seconds_without_the_passwo
         port = taken.getsockname()[1]
     url = resolve_url(f"postgresql://user:hunter2@127.0.0.1:{port}/d")
     began = time.monotonic()
-    with pytest.raises(Unreachable, match="Could not reach the database postgresql") as error:
+    with patience(HASTE), pytest.raises(Unreachable, match="Could not reach the database postgresql") as error:
         ping(connect(url))
     assert error.value.database == describe(url)
     assert "?." not in str(error.value)
@@ -87,7 +88,7 @@ def test_a_server_that_accepts_and_never_answers_gives_an_error_in_seconds():
     with closing(socket.create_server(("127.0.0.1", 0))) as silent:
         url = resolve_url(f"postgresql://user:hunter2@127.0.0.1:{silent.getsockname()[1]}/d?connect_timeout=2")
         began = time.monotonic()
-        with pytest.raises(StorageError, match="timeout"):
+        with patience(HASTE), pytest.raises(StorageError, match="timeout"):
             ping(connect_source(url))
         assert time.monotonic() - began < 10
 
