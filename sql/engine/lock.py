@@ -53,7 +53,8 @@ def job_lock(engine: sa.Engine, job: str, folder: Path) -> Lock:
     if engine.dialect.name == "postgresql":
         return AdvisoryLock(engine, f"nightcast job {job}")
     if engine.dialect.name == "sqlite":
-        database = Path(str(engine.url.database))
+        # All names of a database have one lock.
+        database = Path(str(engine.url.database)).resolve()
         return FileLock(database.with_name(f".{database.name}.{job}.lock"))
     return FileLock(folder / f".{job}.lock")
 

@@ -26,6 +26,7 @@ from models.counted import counted
 from sql.full_disk import told_of_full_disk
 from sql.output.quantile_columns import is_quantile_column, quantile_level
 from tasks.step import logger
+from tasks.store.ownership import host, make_held, state_of
 
 FILE = "part-0.parquet"
 """The name of each night's file in its folder."""
@@ -130,7 +131,7 @@ def file_aside(root: str, night: str, use: str) -> Path:
         night: The night's file below it.
         use: What the copy is for.
     """
-    return _folder_aside(root, night) / f"{_aside_prefix(root, night)}{use}-{uuid4().hex}"
+    return _folder_aside(root, night) / f"{_aside_prefix(root, night)}{use}-{host()}-{uuid4().hex}"
 
 
 def files_left_aside(root: str, night: str) -> list[Path]:
@@ -140,10 +141,16 @@ def files_left_aside(root: str, night: str) -> list[Path]:
 
 
 def remove_old_copies(root: str, night: str) -> None:
-    """Remove the copies, of whatever night, that runs have left which were killed long ago."""
+    """Remove the copies, of whatever night, that dead runs have left: of this machine at once, of others after a day.
+
+    A run holds its copies as long as its process lives, see `hold`.
+    """
     for file in _folder_aside(root, night).glob(f".{Path(root).name}-job=*"):
-        with suppress(FileNotFoundError):
-            if time.time() - file.stat().st_mtime > _LEFT_OVER_SECONDS:
+        with suppress(OSError):
+            state, is_ours = state_of(file), file.name.rpartition(".")[2].split("-")[1:2] == [host()]
+            # A copy that is another name of an older file has its time, so this looks at when it got the name.
+            is_old = time.time() - file.stat().st_ctime > _LEFT_OVER_SECONDS
+            if state != "held" and (is_old or (is_ours and state == "free")):
                 file.unlink()
 
 
@@ -198,7 +205,9 @@ def _add_columns(files: _Files, file: str, names: Sequence[str]) -> None:
     before = _state_of(system, file)
     with TemporaryDirectory() as folder:
         aside = file_aside(files.root, file, "new") if is_local else Path(folder) / FILE
+        held = None
         try:
+            held = make_held(aside)
             with system.open(file) as stream, pq.ParquetFile(stream) as night:
                 _copy(night, names, aside)
             # A job that published this night meanwhile wrote a newer file. A small gap remains between this look and
@@ -212,6 +221,8 @@ def _add_columns(files: _Files, file: str, names: Sequence[str]) -> None:
                     system.put_file(str(aside), file)
         finally:
             aside.unlink(missing_ok=True)
+            if held is not None:
+                held.close()
 
 
 def _state_of(system: fsspec.AbstractFileSystem, file: str) -> Mapping[str, Any]:

@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
+from typing import BinaryIO
 
 import fsspec
 import pyarrow as pa
@@ -21,6 +22,7 @@ from sql.full_disk import told_of_full_disk
 from tasks.interrupts import InterruptsHeldBack
 from tasks.publishing.folder_columns import FILE, columns_of_folder, file_aside, remove_old_copies, write_copy
 from tasks.step import logger
+from tasks.store.ownership import hold, make_held
 from tasks.store.places import Places, stamp
 
 _SECONDS_BEFORE_ASKING_AGAIN = (1.0, 4.0)
@@ -77,6 +79,7 @@ class ParquetNight:
         self._old: Path | None = None
         # On an object store: what was shown before.
         self._before: bytes | None = None
+        self._holds: list[BinaryIO | None] = []
         self._interrupts = InterruptsHeldBack()
         self._shows = False
         self._leaves_copies = False
@@ -88,10 +91,12 @@ class ParquetNight:
                     Path(self._target).parent.mkdir(parents=True, exist_ok=True)
                 remove_old_copies(self._root, self._target)
                 self._new, self._old = (file_aside(self._root, self._target, use) for use in ("new", "old"))
+                self._holds.append(make_held(self._new))
                 write_copy(self._file, columns_of_folder(self._root), self._new)
                 _flush(self._new)
             except BaseException:
                 self._remove_copies()
+                self._let_go()
                 raise
         return self
 
@@ -101,6 +106,7 @@ class ParquetNight:
         if self._new is not None and self._old is not None:
             self._shows = True
             if Path(self._target).exists():
+                self._holds.append(hold(Path(self._target)))
                 os.link(self._target, self._old)
             os.replace(self._new, self._target)
             # What is committed must outlast a power failure in both places.
@@ -132,6 +138,7 @@ class ParquetNight:
             try:
                 self._remove_copies()
             finally:
+                self._let_go()
                 self._interrupts.end()
 
     def _is_shown(self) -> bool:
@@ -181,6 +188,11 @@ class ParquetNight:
         with suppress(OSError):
             Path(self._target).parent.rmdir()
             Path(self._target).parent.parent.rmdir()
+
+    def _let_go(self) -> None:
+        while self._holds:
+            if (held := self._holds.pop()) is not None:
+                held.close()
 
 
 def _flush(path: Path) -> None:

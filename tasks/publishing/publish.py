@@ -24,6 +24,7 @@ from tasks.publishing.folder_columns import FILE, align_columns, files_left_asid
 from tasks.publishing.parquet_night import ParquetNight, night_folder, run_of_file
 from tasks.step import logger, step
 from tasks.store.night_file import night_parts, save_night
+from tasks.store.ownership import state_of
 from tasks.store.places import Places
 
 
@@ -103,7 +104,8 @@ def mend(places: Places, cutoff: datetime, unsettled: Collection[str] = ()) -> N
     target, ledger = f"{folder}/{FILE}", Ledger(places)
     if isinstance(system, LocalFileSystem) and system.exists(places.parquet):
         for left_over in files_left_aside(places.parquet, target):
-            left_over.unlink()
+            if state_of(left_over) != "held":
+                left_over.unlink()
     published = ledger.publication_of(cutoff)
     if published is None:
         if system.exists(folder):

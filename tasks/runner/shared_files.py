@@ -25,7 +25,7 @@ def shared_folder(places: Places, run_id: str, scratch: Path, *, this_machine: b
     """
     folder = str(scratch / "shards")
     if "://" in places.versions and not this_machine:
-        folder = f"{places.versions}/.nightcast/{run_id}"
+        folder = _beside_versions(places, run_id)
     system, root = fsspec.core.url_to_fs(folder)
     system.makedirs(root, exist_ok=True)
     try:
@@ -33,6 +33,22 @@ def shared_folder(places: Places, run_id: str, scratch: Path, *, this_machine: b
     finally:
         with suppress(OSError):
             system.rm(root, recursive=True)
+
+
+def remove_left_shares(places: Places, run_id: str) -> None:
+    """Remove what a run that is certainly dead shared beside the model versions.
+
+    Raises:
+        OSError: the place cannot be reached.
+    """
+    if "://" in places.versions:
+        system, root = fsspec.core.url_to_fs(_beside_versions(places, run_id))
+        if system.exists(root):
+            system.rm(root, recursive=True)
+
+
+def _beside_versions(places: Places, run_id: str) -> str:
+    return f"{places.versions}/.nightcast/{run_id}"
 
 
 def store(file: Path, folder: str) -> str:

@@ -8,7 +8,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from shutil import rmtree
 from uuid import uuid4
 
 from sqlalchemy import Engine, inspect
@@ -21,6 +20,7 @@ from sql.full_disk import told_of_full_disk
 from sql.migrations.migrate import migrate
 from sql.secrets.known import hide
 from tasks.settings import Output
+from tasks.store.ownership import owned_folder, remove_dead_folders
 
 
 class PlaceError(ValueError):
@@ -124,20 +124,26 @@ class Places:
         folder = self.scratch_folder(run_id)
         try:
             # Whoever writes elsewhere names the place himself.
-            with told_of_full_disk(folder):
-                folder.mkdir(parents=True, exist_ok=True)
+            with told_of_full_disk(folder), owned_folder(folder, self._lock):
                 yield folder
         finally:
-            rmtree(folder, ignore_errors=True)
             for empty in (self._scratches, self._scratches.parent, *made_here):
                 with suppress(OSError):
                     empty.rmdir()
 
     def remove_left_over(self) -> None:
-        """Remove the scratch of killed runs, which may hold whole panels; for the owner of the job's lock."""
-        rmtree(self._scratches, ignore_errors=True)
+        """Remove the scratch of killed runs, which may hold whole panels; for the owner of the job's lock.
+
+        Another job file with the same name, whose lock is another one, may have its scratch there too.
+        """
+        remove_dead_folders(self._scratches, self._lock)
         with suppress(OSError):
             self._scratches.parent.rmdir()
+
+    @property
+    def _lock(self) -> str:
+        """What the job's lock depends on."""
+        return f"{self.job} in {self.url_text}"
 
     @property
     def _scratches(self) -> Path:

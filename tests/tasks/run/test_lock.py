@@ -119,7 +119,9 @@ def test_runs_that_were_killed_are_marked_as_crashed_and_their_scratch_goes(plac
     write.start_run(places.engine(), "r1", "sales", CUTOFF, CUTOFF)
     write.start_run(places.engine(), "r2", "rents", CUTOFF, CUTOFF)
     for job in ("sales", "rents"):
-        (places.report.parent / ".nightcast" / job / "r").mkdir(parents=True)
+        folder = places.report.parent / ".nightcast" / job / "r"
+        folder.mkdir(parents=True)
+        (folder / ".owner").write_text(f"elsewhere\n{job} in {places.url_text}")
     with one_at_a_time(places, "refused"), places.scratch("r3") as scratch:
         assert [folder.name for folder in scratch.parent.iterdir()] == ["r3"]
     states = {row["run_id"]: row for job in ("sales", "rents") for row in history.runs(places.engine(), job)}
@@ -139,6 +141,7 @@ def killed_before_the_commit(places, rows) -> None:
     night = ParquetNight(places, save_night([rows], places.base / "killed.parquet"), CUTOFF)
     night.__enter__()
     night.show()
+    night._let_go()
     write.start_run(places.engine(), "killed", "sales", CUTOFF, CUTOFF)
 
 

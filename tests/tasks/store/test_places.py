@@ -28,6 +28,7 @@ def test_what_killed_runs_left_of_one_job_goes(tmp_path):
     for name in ("sales/r1", "sales/r2", "rents/r1"):
         (folder / name).mkdir(parents=True)
         (folder / name / "panel.npz").touch()
+        (folder / name / ".owner").write_text(f"elsewhere\n{name[:5]} in {places.url_text}")
     places.remove_left_over()
     assert [file.parent.name for file in folder.rglob("*.npz")] == ["r1"]
     assert [path.name for path in folder.iterdir()] == ["rents"]

@@ -1,0 +1,130 @@
+"""Files and folders that one run makes for itself, and the proof that this run is dead.
+
+Their owner holds a lock on a file as long as its process lives; the operating system frees it, whatever ends the
+process. Some file systems that machines share do not show a lock to the other machines, so a free lock proves something
+on its own machine only.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from shutil import rmtree
+from typing import BinaryIO, Literal
+from uuid import uuid4
+
+_OWNER = ".owner"
+_DAY_SECONDS = 86_400.0
+_FOREIGN_SECONDS = 7 * _DAY_SECONDS
+_ATTEMPTS = 5
+
+
+def hold(file: Path) -> BinaryIO | None:
+    """Lock a file until what this gives is closed; None where another holds it, or it cannot be locked."""
+    held = None
+    try:
+        held = file.open("rb")
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        if held is not None:
+            held.close()
+        return None
+    return held
+
+
+def make_held(file: Path, text: str = "") -> BinaryIO | None:
+    """Make a file, locked before anybody sees it; gives what `hold` gives."""
+    aside = file.with_name(f".{uuid4().hex}")
+    try:
+        aside.write_text(text, encoding="utf-8")
+        held = hold(aside)
+        os.replace(aside, file)
+    finally:
+        aside.unlink(missing_ok=True)
+    return held
+
+
+def state_of(file: Path) -> Literal["held", "free", "unknown"]:
+    """Whether a process holds a file; unknown where the file system has no locks.
+
+    Raises:
+        FileNotFoundError: the file is gone.
+    """
+    with file.open("rb") as opened:
+        try:
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return "held"
+        except OSError:
+            return "unknown"
+    return "free"
+
+
+def host() -> str:
+    """The name of this machine, fit for a file's name."""
+    return re.sub(r"\W", "_", socket.gethostname())
+
+
+@contextmanager
+def owned_folder(folder: Path, lock: str) -> Iterator[Path]:
+    """A folder of this process alone, made now and removed at the end.
+
+    Args:
+        folder: The folder; its parents are made too.
+        lock: What lets only one run at a time make such folders, see `remove_dead_folders`.
+    """
+    held = None
+    try:
+        held = _make_owned(folder, f"{host()}\n{lock}")
+        yield folder
+    finally:
+        rmtree(folder, ignore_errors=True)
+        if held is not None:
+            held.close()
+
+
+def remove_dead_folders(parent: Path, lock: str) -> None:
+    """Remove the folders of `owned_folder` whose runs are dead; for the owner of the lock that is given.
+
+    A folder whose file is held stays in any case. Any other goes where its run had this lock, or ran on this machine;
+    or after a week.
+    """
+    with suppress(OSError):
+        for folder in [*parent.iterdir()]:
+            if _is_dead(folder, lock):
+                rmtree(folder, ignore_errors=True)
+        parent.rmdir()
+
+
+def _make_owned(folder: Path, text: str) -> BinaryIO | None:
+    for attempt in range(_ATTEMPTS):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            return make_held(folder / _OWNER, text)
+        except FileNotFoundError:
+            # Another run has just removed an empty parent.
+            if attempt == _ATTEMPTS - 1:
+                raise
+    raise AssertionError
+
+
+def _is_dead(folder: Path, lock: str) -> bool:
+    owner = folder / _OWNER
+    with suppress(OSError):
+        if not owner.exists():
+            # Its run made it just now, or was killed at that moment.
+            return time.time() - folder.stat().st_ctime > _DAY_SECONDS
+        state = state_of(owner)
+        made_on, _, made_under = owner.read_text(encoding="utf-8").partition("\n")
+        if state == "held":
+            return False
+        if made_under == lock or (state == "free" and made_on == host()):
+            return True
+        return time.time() - owner.stat().st_ctime > _FOREIGN_SECONDS
+    return False

@@ -1,0 +1,158 @@
+"""Scratch belongs to a run, and goes once that run is certainly dead."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import fsspec
+import pytest
+
+from sql.migrations.migrate import migrate
+from sql.output import write
+from tasks.run.crash_cleanup import clear_up
+from tasks.run.lock import one_at_a_time
+from tasks.settings import Output
+from tasks.store.ownership import host, make_held, owned_folder, remove_dead_folders, state_of
+from tasks.store.places import Places
+
+CUTOFF = datetime(2024, 3, 1, tzinfo=UTC)
+
+
+def left_over(folder: Path, made_on: str, lock: str) -> Path:
+    """The folder of a run that was killed."""
+    folder.mkdir(parents=True)
+    (folder / ".owner").write_text(f"{made_on}\n{lock}", encoding="utf-8")
+    return folder
+
+
+def test_two_jobs_of_one_name_with_one_folder_of_reports_leave_each_others_scratch(tmp_path):
+    places = [Places("sales", tmp_path, Output(url=f"sqlite:///{name}.db")) for name in "ab"]
+    with one_at_a_time(places[0], "refused"), places[0].scratch("r1") as one:
+        (one / "panel.arrow").touch()
+        with one_at_a_time(places[1], "refused"), places[1].scratch("r2") as other:
+            assert (one / "panel.arrow").exists()
+            assert sorted(folder.name for folder in other.parent.iterdir()) == ["r1", "r2"]
+        assert [file.name for file in sorted(one.iterdir())] == [".owner", "panel.arrow"]
+    assert not (tmp_path / "reports").exists()
+
+
+def test_a_database_has_one_lock_under_all_its_names(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    (tmp_path / "real/x.db").touch()
+    (tmp_path / "y.db").symlink_to("real/x.db")
+    with one_at_a_time(Places("sales", tmp_path, Output(url="sqlite:///real/x.db")), "refused"):
+        for name in ("link/x.db", "y.db"):
+            with (
+                pytest.raises(Exception, match="sales is being run already"),
+                one_at_a_time(Places("sales", tmp_path, Output(url=f"sqlite:///{name}")), "refused"),
+            ):
+                pass
+
+
+_KILLED = """
+import sys, threading
+from pathlib import Path
+from tasks.store.ownership import owned_folder
+
+with owned_folder(Path(sys.argv[1]), "another lock"):
+    print("begun", flush=True)
+    threading.Event().wait()
+"""
+
+
+def test_the_folder_of_a_living_process_stays_and_that_of_a_killed_one_goes(tmp_path):
+    folder = tmp_path / "scratch/r1"
+    with subprocess.Popen([sys.executable, "-c", _KILLED, str(folder)], stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"begun\n"
+        remove_dead_folders(folder.parent, "my lock")
+        assert folder.exists()
+        process.kill()
+    remove_dead_folders(folder.parent, "my lock")
+    assert not folder.parent.exists()
+
+
+@pytest.mark.parametrize(
+    ("made_on", "lock", "days", "goes"),
+    [
+        (host(), "another lock", 0, True),
+        ("elsewhere", "my lock", 0, True),
+        ("elsewhere", "another lock", 0, False),
+        ("elsewhere", "another lock", 6, False),
+        ("elsewhere", "another lock", 8, True),
+    ],
+)
+def test_a_free_lock_of_another_machine_proves_nothing_for_a_week(tmp_path, monkeypatch, made_on, lock, days, goes):
+    folder = left_over(tmp_path / "scratch/r1", made_on, lock)
+    now = time.time()
+    monkeypatch.setattr("tasks.store.ownership.time.time", lambda: now + 86_400 * days)
+    remove_dead_folders(folder.parent, "my lock")
+    assert folder.exists() != goes
+
+
+def test_where_a_file_system_has_no_locks_only_the_lock_of_the_job_proves_a_death(tmp_path, monkeypatch):
+    folders = [
+        left_over(tmp_path / f"scratch/r{n}", host(), lock) for n, lock in enumerate(["my lock", "another lock"])
+    ]
+
+    def no_locks(*_):
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr("tasks.store.ownership.fcntl.flock", no_locks)
+    assert state_of(folders[0] / ".owner") == "unknown"
+    remove_dead_folders(tmp_path / "scratch", "my lock")
+    assert [folder.exists() for folder in folders] == [False, True]
+    with owned_folder(tmp_path / "scratch/r3", "my lock") as folder:
+        assert folder.exists()
+
+
+def test_a_folder_without_an_owner_is_one_that_was_just_made(tmp_path, monkeypatch):
+    (tmp_path / "scratch/r1").mkdir(parents=True)
+    remove_dead_folders(tmp_path / "scratch", "my lock")
+    assert (tmp_path / "scratch/r1").exists()
+    now = time.time()
+    monkeypatch.setattr("tasks.store.ownership.time.time", lambda: now + 2 * 86_400)
+    remove_dead_folders(tmp_path / "scratch", "my lock")
+    assert not (tmp_path / "scratch").exists()
+
+
+def test_a_file_is_held_from_the_moment_on_in_which_it_is_seen(tmp_path, monkeypatch):
+    replace, seen = os.replace, []
+
+    def look(source, target):
+        replace(source, target)
+        seen.append(state_of(Path(target)))
+
+    monkeypatch.setattr("tasks.store.ownership.os.replace", look)
+    held = make_held(tmp_path / "file")
+    assert seen == ["held"]
+    fcntl.flock(held, fcntl.LOCK_UN)
+    assert state_of(tmp_path / "file") == "free"
+    held.close()
+
+
+def test_what_killed_runs_shared_or_were_storing_goes(tmp_path, monkeypatch):
+    near = Places("sales", tmp_path, Output(url="sqlite:///a.db"))
+    far = Places("sales", tmp_path, Output(url="sqlite:///b.db", versions=f"memory://store{tmp_path}"))
+    (tmp_path / "versions/sales/v1").mkdir(parents=True)
+    (tmp_path / "versions/sales/.v2.0123abcd").mkdir()
+    system = fsspec.filesystem("memory")
+    for run_id in ("killed", "other"):
+        system.pipe_file(f"/store{tmp_path}/.nightcast/{run_id}/shard.parquet", b"rows")
+    migrate(far.engine())
+    write.start_run(far.engine(), "killed", "sales", CUTOFF, CUTOFF)
+    clear_up(far)
+    assert [file.rpartition("/")[2] for file in system.ls(f"/store{tmp_path}/.nightcast", detail=False)] == ["other"]
+    clear_up(near)
+    names = sorted(folder.name for folder in (tmp_path / "versions/sales").iterdir())
+    assert names == [".v2.0123abcd", "v1"]
+    now = time.time()
+    monkeypatch.setattr("tasks.run.crash_cleanup.time.time", lambda: now + 2 * 86_400)
+    clear_up(near)
+    assert [folder.name for folder in (tmp_path / "versions/sales").iterdir()] == ["v1"]
