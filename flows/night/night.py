@@ -72,7 +72,7 @@ def _noted(run: Run, request: NightRequest, run_missed: RunNight, wait_for_earli
         check_places(run.places)
         check_runner(run.job.runner)
         refuse_taken_name(run.job, run.places, run.file)
-        with one_at_a_time(run.places, run.job.schedule.second_run):
+        with one_at_a_time(run.places, run.job.schedule.second_run, run.ledger.forget):
             # Another job may have taken the name while this one waited.
             refuse_taken_name(run.job, run.places, run.file)
             announce_run(run)

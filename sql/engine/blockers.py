@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextvars
 import os
 import re
 import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC
 from typing import Any
 
@@ -13,6 +17,7 @@ import sqlalchemy as sa
 from sql.errors import StorageError
 
 _LONGEST_QUERY = 80
+_SECONDS_BEFORE_ASKING = 1.0
 # What stands in quotes may be a password, and the server may have cut the query within the quotes.
 _LITERAL = re.compile(r"'(?:[^']|'')*(?:'|$)|\$(\w*)\$.*?(?:\$\1\$|$)", re.DOTALL)
 
@@ -36,6 +41,41 @@ def session_name(url: sa.URL) -> str:
     named = url.query.get("application_name")
     # PostgreSQL keeps 63 bytes.
     return str(named) if named else f"nightcast {os.getpid()} on {socket.gethostname()}"[:63]
+
+
+@contextmanager
+def asking_who_blocks(engine: sa.Engine, found: Callable[[str], None]) -> Iterator[None]:
+    """While a block waits for a lock, ask the server who holds it: afterwards nobody waits any more.
+
+    Args:
+        engine: The database that the block uses; nothing is asked but PostgreSQL.
+        found: Gets the sessions, for people, from another thread.
+    """
+    if engine.dialect.name != "postgresql":
+        yield
+        return
+    context = contextvars.copy_context()
+
+    def ask() -> None:
+        if names := blockers(engine):
+            context.run(found, names)
+
+    timer = threading.Timer(_SECONDS_BEFORE_ASKING, ask)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+
+
+def held_by(names: str) -> str:
+    """What to do about the sessions that hold a lock, as `blockers` names them."""
+    return (
+        f"The lock is held by {names}. Let that session end its transaction, or end it: SELECT "
+        "pg_terminate_backend(...) with its number, as its user or as a superuser. Then run this again."
+    )
 
 
 def blockers(engine: sa.Engine) -> str:

@@ -286,8 +286,8 @@ def storage_error(url: sa.URL, doing: str, error: Exception) -> StorageError:
 
 def _storage_error(url: sa.URL, doing: str, error: Exception) -> StorageError:
     cause = getattr(error, "orig", None) or error
-    # ADBC adds the statement, which may be long.
-    words = re.split(" query was:", " ".join(str(cause).split()), maxsplit=1, flags=re.IGNORECASE)[0]
+    # Drivers add the statement, which may be long, or a line of it.
+    words = re.split(r" query was:| LINE \d+: ", " ".join(str(cause).split()), maxsplit=1, flags=re.IGNORECASE)[0]
     reason = hide_secrets(words.rstrip(".? "), url)
     message = f"Could not {doing} the database {describe(url)}: {reason}."
     if is_denied(error, url):

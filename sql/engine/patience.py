@@ -6,11 +6,9 @@ not tried by itself, and a step of the night repeats only what is no database.
 
 from __future__ import annotations
 
-import contextvars
 import functools
 import itertools
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,7 +18,7 @@ from typing import ParamSpec, TypeVar
 
 import sqlalchemy as sa
 
-from sql.engine.blockers import blockers
+from sql.engine.blockers import asking_who_blocks, held_by
 from sql.engine.url import describe
 from sql.errors import StorageError
 
@@ -29,8 +27,6 @@ R = TypeVar("R")
 
 _PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0)
 _LONGEST_PAUSE = 30.0
-_SECONDS_BEFORE_ASKING = 1.0
-"""How long a statement waits for a lock before it is asked who holds it."""
 
 
 def _warn(text: str) -> None:
@@ -189,39 +185,25 @@ class _Wait:
 
     def _told(self, error: StorageError) -> str:
         tried = f"{error} It was tried again for {_duration(self.seconds)}."
-        if error.passes != "locked" or not self.blocked_by:
-            return tried
-        return (
-            f"{tried} The lock is held by {self.blocked_by}. Let that session end its transaction, or end it: "
-            "SELECT pg_terminate_backend(...) with its number, as its user or as a superuser. Then run this again."
-        )
+        return f"{tried} {held_by(self.blocked_by)}" if error.passes == "locked" and self.blocked_by else tried
 
 
 @contextmanager
 def _asking_who_blocks(wait: _Wait, say: Callable[[str], None]) -> Iterator[None]:
-    """While the block waits for a lock once more, ask the server who holds it: afterwards nobody waits any more."""
+    """Where the last try failed for want of a lock, ask during this one who holds it."""
     url = wait.blocked_in
-    if url is None or url.get_backend_name() != "postgresql":
+    if url is None:
         yield
         return
     from sql.engine.connection import connect
 
-    engine, context = connect(url), contextvars.copy_context()
+    def found(names: str) -> None:
+        if names != wait.blocked_by:
+            wait.blocked_by = names
+            say(f"This run waits in {wait.where} for a lock of {names}.")
 
-    def ask() -> None:
-        found = blockers(engine)
-        if found and found != wait.blocked_by:
-            wait.blocked_by = found
-            context.run(say, f"This run waits in {wait.where} for a lock of {found}.")
-
-    timer = threading.Timer(_SECONDS_BEFORE_ASKING, ask)
-    timer.daemon = True
-    timer.start()
-    try:
+    with asking_who_blocks(connect(url), found):
         yield
-    finally:
-        timer.cancel()
-        timer.join()
 
 
 def _duration(seconds: float) -> str:

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 
+from sql.engine.blockers import asking_who_blocks, held_by
 from sql.engine.connection import describe, storage_error, storage_errors
 from sql.errors import StorageError
 from sql.migrations.migrate import is_up_to_date, upgrade_on
@@ -103,14 +104,17 @@ class _Rehearsal:
         self._done.append(Attempt(f"write, change and delete rows of every table in {where}", problem))
 
     def _problem_of(self, act: Callable[[sa.Connection], Any]) -> str:
+        engine, names = self._connection.engine, list[str]()
         try:
-            with self._connection.begin_nested():
+            with asking_who_blocks(engine, names.append), self._connection.begin_nested():
                 act(self._connection)
         except StorageError as error:
-            return str(error)
+            found = error
         except sa.exc.SQLAlchemyError as error:
-            return str(storage_error(self._connection.engine.url, "try to write to", error))
-        return ""
+            found = storage_error(engine.url, "try to write to", error)
+        else:
+            return ""
+        return f"{found} {held_by(names[-1])}" if names and found.passes == "locked" else str(found)
 
 
 def _write_row(connection: sa.Connection, table: sa.Table) -> None:

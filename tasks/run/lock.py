@@ -6,7 +6,7 @@ Nights that a run starts itself, such as those of a backfill, share its lock.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Literal
@@ -30,7 +30,7 @@ class AlreadyRuns(Exception):
 
 
 @contextmanager
-def one_at_a_time(places: Places, second_run: SecondRun) -> Iterator[None]:
+def one_at_a_time(places: Places, second_run: SecondRun, forget: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Hold the job's lock until the end of the block; what a killed run left is cleared up first.
 
     Before each write in the block the lock is looked at, and taken again where the database has lost it.
@@ -39,6 +39,7 @@ def one_at_a_time(places: Places, second_run: SecondRun) -> Iterator[None]:
         places: The job's places.
         second_run: What happens while another process runs the job: `refused` raises an error, `queued` waits, for a
             day at most.
+        forget: Called when the lock was lost and is taken again: another process may have written meanwhile.
 
     Raises:
         AlreadyRuns: another process runs the job, or has begun to after the database was restarted.
@@ -52,7 +53,7 @@ def one_at_a_time(places: Places, second_run: SecondRun) -> Iterator[None]:
     _acquire(lock, places.job, _LONGEST_WAIT_SECONDS if second_run == "queued" else 0.0)
     token = _LOCKS.set({**held, _key(places): lock})
     try:
-        with checked_before_writing(lambda: _keep(places)):
+        with checked_before_writing(lambda: _keep(places, forget)):
             clear_up(places)
             yield
     finally:
@@ -76,7 +77,7 @@ def keep_lock(places: Places) -> None:
     _keep(places)
 
 
-def _keep(places: Places) -> None:
+def _keep(places: Places, forget: Callable[[], None] = lambda: None) -> None:
     lock = _held().get(_key(places))
     if lock is None or lock.is_held():
         return
@@ -88,6 +89,7 @@ def _keep(places: Places) -> None:
             "until the other one has ended, then run the night again if it is not published."
         )
     logger().warning("The database had lost the lock of %s: it is taken again.", places.job)
+    forget()
 
 
 def _held() -> Mapping[tuple[str, str], Lock | None]:

@@ -200,7 +200,7 @@ def held(statement: str, url: str) -> Iterator[psycopg.Connection[Any]]:
 def table(postgres_url, monkeypatch) -> sa.Engine:
     """A table of PostgreSQL; a statement waits a second for its lock, and the server is asked soon who holds it."""
     monkeypatch.setattr(postgresql, "LOCK_SECONDS", 1)
-    monkeypatch.setattr(module, "_SECONDS_BEFORE_ASKING", 0.2)
+    monkeypatch.setattr("sql.engine.blockers._SECONDS_BEFORE_ASKING", 0.2)
     with psycopg.connect(postgres_url, autocommit=True) as admin:
         admin.execute("CREATE TABLE kept (n integer)")
     return connect(resolve_url(postgres_url))

@@ -87,12 +87,15 @@ def test_rows_that_a_policy_or_a_trigger_refuses_are_found(postgres_url, other_u
 
 
 def test_a_table_that_another_session_locks_does_not_hold_the_check_for_long(postgres_url, monkeypatch):
-    monkeypatch.setattr("sql.migrations.rehearse._LOCK_SECONDS", 0.1)
+    monkeypatch.setattr("sql.migrations.rehearse._LOCK_SECONDS", 1)
+    monkeypatch.setattr("sql.engine.blockers._SECONDS_BEFORE_ASKING", 0.2)
     engine = connect(resolve_url(postgres_url))
     migrate(engine)
     with engine.begin() as holder:
         holder.exec_driver_sql("LOCK TABLE run IN ACCESS EXCLUSIVE MODE")
-        assert "lock timeout" in rehearse(engine, [], NOW)[0].problem
+        problem = rehearse(engine, [], NOW)[0].problem
+    assert "lock timeout" in problem
+    assert "The lock is held by process " in problem
 
 
 def test_a_database_that_cannot_take_back_a_new_table_is_asked_for_the_rights_to_rows_only(engine, monkeypatch):

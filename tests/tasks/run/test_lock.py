@@ -14,7 +14,9 @@ import pandas as pd
 import pytest
 
 from sql.engine.lock import job_lock
+from sql.engine.patience import checked_before_writing
 from sql.output import history, write
+from tasks.night.ledger import Ledger
 from tasks.publishing.parquet_night import ParquetNight, night_folder
 from tasks.publishing.publish import publish
 from tasks.run import lock as lock_module
@@ -162,3 +164,17 @@ def test_a_file_that_was_shown_over_the_one_of_before_is_what_the_table_says_aga
     pd.testing.assert_frame_equal(
         after[before.columns].sort_values(order, ignore_index=True), before.sort_values(order, ignore_index=True)
     )
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_what_was_read_before_the_lock_was_lost_is_read_again(places):
+    ledger = Ledger(places)
+    with one_at_a_time(places, "refused", ledger.forget):
+        assert ledger.runs() == []
+        _end_other_sessions(places)
+        # Another process, which ran the job in the meantime.
+        with checked_before_writing(None):
+            write.start_run(places.engine(), "other", "sales", CUTOFF, CUTOFF)
+        assert ledger.runs() == []
+        ledger.retire("no such version", "")
+        assert [row["run_id"] for row in ledger.runs()] == ["other"]
