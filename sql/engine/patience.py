@@ -94,6 +94,11 @@ def checked_before_writing(check: Callable[[], None] | None) -> Iterator[None]:
         _BEFORE_WRITING.reset(token)
 
 
+def check_always_before_writing(check: Callable[[], None]) -> None:
+    """Call this before each transaction that writes, until this process ends."""
+    _BEFORE_WRITING.set(check)
+
+
 def before_writing() -> None:
     """Make the check of `checked_before_writing`; its error comes through, and nothing must be written."""
     check = _BEFORE_WRITING.get()

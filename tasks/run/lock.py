@@ -12,13 +12,15 @@ from contextvars import ContextVar
 from typing import Literal
 
 from sql.engine.lock import Lock, job_lock
-from sql.engine.patience import checked_before_writing
+from sql.engine.patience import HASTE, check_always_before_writing, checked_before_writing, patience
+from sql.errors import StorageError
 from tasks.run.crash_cleanup import clear_up
 from tasks.step import logger, step
 from tasks.store.places import Places
 
 SecondRun = Literal["refused", "queued"]
 
+_REMEDY = "Wait until the other one has ended, then run the night again if it is not published."
 _SECONDS_BETWEEN_ATTEMPTS = 5.0
 _LONGEST_WAIT_SECONDS = 86_400.0
 # The locks that this process holds, by database and job; None for a lock of the process that started this one.
@@ -61,9 +63,32 @@ def one_at_a_time(places: Places, second_run: SecondRun, forget: Callable[[], No
         lock.release()
 
 
-def share_lock_of_parent(places: Places) -> None:
-    """Let this process run nights of a job under the lock of the process that started it and waits for it."""
+def share_lock_of_parent(places: Places, is_lost: Callable[[], bool]) -> None:
+    """Let this process run nights of a job under the lock of the process that started it and waits for it.
+
+    Before each write, `is_lost` says whether another process has the lock by now.
+    """
     _LOCKS.set({**_held(), _key(places): None})
+
+    def check() -> None:
+        if is_lost():
+            raise AlreadyRuns(f"Another process runs {places.job} now, so this night writes nothing more. {_REMEDY}")
+
+    check_always_before_writing(check)
+
+
+def look_after_lock(places: Places) -> None:
+    """Take the lock again where the database has lost it, for the processes that share it.
+
+    Raises:
+        AlreadyRuns: another process has taken it meanwhile.
+    """
+    try:
+        with patience(HASTE):
+            _keep(places)
+    except StorageError as error:
+        # Those who share it wait for the database where they use it.
+        logger().warning("The lock of %s cannot be looked after for now: %s", places.job, error)
 
 
 @step("make sure that {places.job} runs once")
@@ -85,8 +110,8 @@ def _keep(places: Places, forget: Callable[[], None] = lambda: None) -> None:
     if holder is not None:
         raise AlreadyRuns(
             f"{places.job} is being run already, by {holder}: the database was restarted, or ended the session that "
-            "held the lock of this run. This run ends here and writes nothing more, so that the two do not mix. Wait "
-            "until the other one has ended, then run the night again if it is not published."
+            "held the lock of this run. This run ends here and writes nothing more, so that the two do not mix. "
+            f"{_REMEDY}"
         )
     logger().warning("The database had lost the lock of %s: it is taken again.", places.job)
     forget()

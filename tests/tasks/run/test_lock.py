@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import os
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from tasks.night.ledger import Ledger
 from tasks.publishing.parquet_night import ParquetNight, night_folder
 from tasks.publishing.publish import publish
 from tasks.run import lock as lock_module
-from tasks.run.lock import AlreadyRuns, keep_lock, one_at_a_time
+from tasks.run.lock import AlreadyRuns, keep_lock, look_after_lock, one_at_a_time, share_lock_of_parent
 from tasks.store.night_file import save_night
 
 CUTOFF = datetime(2024, 3, 1, tzinfo=UTC)
@@ -178,3 +179,32 @@ def test_what_was_read_before_the_lock_was_lost_is_read_again(places):
         assert ledger.runs() == []
         ledger.retire("no such version", "")
         assert [row["run_id"] for row in ledger.runs()] == ["other"]
+
+
+def test_processes_that_share_a_lock_write_nothing_once_another_one_has_it(places):
+    lost = False
+
+    def in_a_process_of_its_own() -> None:
+        nonlocal lost
+        share_lock_of_parent(places, lambda: lost)
+        with one_at_a_time(places, "refused"):
+            write.retire(places.engine(), "sales", "no such version", "")
+            lost = True
+            with pytest.raises(AlreadyRuns, match="Another process runs sales now"):
+                write.retire(places.engine(), "sales", "no such version", "")
+
+    contextvars.copy_context().run(in_a_process_of_its_own)
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_the_process_that_others_share_its_lock_with_takes_it_again(places):
+    with one_at_a_time(places, "refused"):
+        _end_other_sessions(places)
+        look_after_lock(places)
+        assert another(places).acquire() is not None
+        _end_other_sessions(places)
+        other = another(places)
+        assert other.acquire() is None
+        with pytest.raises(AlreadyRuns, match="the database was restarted"):
+            look_after_lock(places)
+        other.release()
