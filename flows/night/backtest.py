@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 from typing import Any
 
 from flows.job.job import load_job
 from models.baselines.challengers import require_challengers
 from models.evaluation.backtest import BacktestResult
+from sql.full_disk import told_of_full_disk
 from tasks.evaluation.backtest import BacktestRun, Train, backtest, choose_cutoffs
 from tasks.reading.read_series import Extent, read_series
 from tasks.report.backtest_page import BacktestPage, describe_difference, write_backtest
@@ -112,7 +113,7 @@ def backtest_job(job: str | Path, cutoffs: int, challengers: Sequence[str] = (),
     """
     require_challengers(challengers)
     loaded = load_job(job)
-    with TemporaryDirectory() as folder:
+    with told_of_full_disk(gettempdir()), TemporaryDirectory() as folder:
         rows_file = read_series(loaded.job, loaded.base, Extent(), Path(folder))
         run = BacktestRun(loaded.job, rows_file, challengers, train).on_grid_of_rows()
         chosen = choose_cutoffs(run, cutoffs, datetime.now(UTC))
