@@ -6,6 +6,7 @@
 # make bench    measure accuracy, speed and scale into benchmarks/results/; PEERS=--peers adds other products
 # make docs     write the reference parts of docs/ from the code, and check every link
 # make graph    write the wings and their import graph into docs/architecture.md
+# make audit    ask whether locked packages have known vulnerabilities; needs a network that lets pypi.org be asked
 # make clean    remove the environment and the demo
 
 PYTHON ?= python3
@@ -23,7 +24,7 @@ SHELL  := /bin/bash
 # Many containers set this variable. Every process would then compile its imports again, ten seconds in each night.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test test-jax check bench docs graph clean
+.PHONY: help setup demo test test-jax check bench docs graph audit clean
 .DEFAULT_GOAL := help
 
 help:
@@ -58,8 +59,11 @@ docs: .venv/.dev
 graph: .venv/.dev
 	@$(BIN)/python docs/build.py wings
 
+audit: .venv-audit/.done
+	@.venv-audit/bin/python requirements/audit.py
+
 clean:
-	rm -rf .venv build *.egg-info $(DEMO)
+	rm -rf .venv .venv-audit build *.egg-info $(DEMO)
 
 # Each stamp marks requirements that are installed; the next run skips them.
 .venv/.python:
@@ -82,4 +86,10 @@ clean:
 .venv/.dev: .venv/.base requirements/dev.txt
 	@echo "Installing the tools of the tests"
 	@$(UV) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+# pip-audit in an environment of its own: what it needs must not change what is locked for the product.
+.venv-audit/.done: .venv/.bootstrap requirements/audit.txt
+	@$(PYTHON) -m venv --without-pip .venv-audit
+	@$(BIN)/uv pip install --quiet --python .venv-audit/bin/python --require-hashes -r requirements/audit.txt
 	@touch $@

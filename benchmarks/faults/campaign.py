@@ -77,16 +77,18 @@ class Campaign:
         for each in self.outcomes:
             sums.update(each.findings.counts)
         figures: dict[str, float | int | str | None] = {
-            "tried": len(self.outcomes),
-            "held": sum(each.held for each in self.outcomes),
+            "tried": sum(each.tries for each in self.outcomes),
+            "held": sum(each.kept for each in self.outcomes),
             **{fault: sums[fault] for fault in FAULTS},
             "looks": sum(each.seen.looks for each in self.outcomes),
             "not_carried_out": len(self.broken),
         }
         for kind, database in sorted({(each.kind, each.database) for each in self.outcomes}):
             of_kind = [each for each in self.outcomes if (each.kind, each.database) == (kind, database)]
-            figures[f"{kind}.{database}.tried"] = len(of_kind)
-            figures[f"{kind}.{database}.held"] = sum(each.held for each in of_kind)
+            figures[f"{kind}.{database}.tried"] = sum(each.tries for each in of_kind)
+            figures[f"{kind}.{database}.held"] = sum(each.kept for each in of_kind)
+            inputs = sum((each.inputs for each in of_kind), Counter[str]())
+            figures |= {f"{kind}.{database}.{name.replace(' ', '_')}": count for name, count in sorted(inputs.items())}
         return figures
 
     def _work(self, folder: Path, waiting: queue.SimpleQueue[Planned]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import functools
+import importlib
 import json
 import os
 import resource
@@ -28,9 +29,9 @@ def run_night_process(order: dict[str, Any]) -> NoReturn:
     """Run the command as an order says, in this process, which ends with it.
 
     Args:
-        order: `arguments` of the command, `environment`, `folder` to run in, files `stdout` and `stderr`, and what else
-            the night gets: `limits` (resource limits by name), `fault` (see `arrange`), `probe` (a file that gets the
-            points which the night passes).
+        order: `arguments` of the command (or of the function `call`), `environment`, `folder` to run in, files `stdout`
+            and `stderr`, and what else the night gets: `limits` (resource limits by name), `fault` (see `arrange`),
+            `probe` (a file that gets the points which the night passes).
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     os.setsid()
@@ -53,14 +54,12 @@ def run_night_process(order: dict[str, Any]) -> NoReturn:
         _probe(order["probe"], order["folder"])
     if order.get("fault"):
         arrange(order["fault"], order["folder"])
-    sys.argv = ["nightcast", *order["arguments"]]
-    from flows.cli import main
-
+    run = _command(order)
     # A signal that came before waits until the command handles it, and one that comes after its end is too late.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     code: int | str | None = 0
     try:
-        main(order["arguments"])
+        run()
     except SystemExit as end:
         code = end.code
     except BaseException:
@@ -73,6 +72,18 @@ def run_night_process(order: dict[str, Any]) -> NoReturn:
         with suppress(OSError, ValueError):
             stream.flush()
     os._exit(code if isinstance(code, int) else int(bool(code)))
+
+
+def _command(order: dict[str, Any]) -> Callable[[], Any]:
+    """What the process does: the command with its arguments, or the function `call` of the campaign."""
+    if "call" in order:
+        module, _, name = order["call"].partition(":")
+        function = getattr(importlib.import_module(module), name)
+        return lambda: function(*order["arguments"])
+    sys.argv = ["nightcast", *order["arguments"]]
+    from flows.cli import main
+
+    return lambda: main(order["arguments"])
 
 
 def _leave_out_reports() -> None:

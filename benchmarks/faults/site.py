@@ -22,9 +22,9 @@ from sql.imports.import_file import import_file
 JOB = "small"
 NIGHTS = ("2024-02-01", "2024-02-02", "2024-02-03", "2024-02-04")
 """The template ran the first two; the third is broken, and the fourth is the next ordinary one."""
-PASSWORD = "Geheim/7e4a@b0c"
-TOKEN = "token-91bc77e2"
-SECRETS = (PASSWORD, quote(PASSWORD, safe=""), quote(PASSWORD), "7e4a", TOKEN)
+PASSWORD = "Geheim/zq7wx@rest"
+TOKEN = "token-kqzx-91vw"
+SECRETS = (PASSWORD, quote(PASSWORD, safe=""), quote(PASSWORD), "zq7wx", TOKEN)
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -31,6 +32,7 @@ class Outcome:
         seen: What the reader saw meanwhile.
         seconds: How long it took.
         how: How the broken night ended, in words.
+        inputs: For a trial of many inputs: how many ended how.
     """
 
     kind: str
@@ -40,6 +42,17 @@ class Outcome:
     seen: Seen
     seconds: float
     how: str = ""
+    inputs: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def tries(self) -> int:
+        """How much was tried: a trial, or its inputs."""
+        return self.inputs.total() or 1
+
+    @property
+    def kept(self) -> int:
+        """How much of it held."""
+        return self.inputs.total() - self.inputs["unexpected"] if self.inputs else int(self.held)
 
     @property
     def held(self) -> bool:
@@ -59,6 +72,8 @@ class Trial:
         workshop: Makes its job.
         database: `sqlite` or `postgresql`.
         random: Decides everything that is left to chance.
+        seed: The number among the trials of its kind.
+        inputs: For a trial of many inputs: how many ended how.
         findings: What was found so far.
         site: Its job, once there is one.
         cutoff: The night that is broken.
@@ -66,8 +81,9 @@ class Trial:
         plain: Whether the broken night leaves out its report, which takes most of so small a night.
     """
 
-    def __init__(self, workshop: Workshop, watcher: Watcher, database: str, random: Random) -> None:
-        self.workshop, self.database, self.random = workshop, database, random
+    def __init__(self, workshop: Workshop, watcher: Watcher, database: str, random: Random, seed: int) -> None:
+        self.workshop, self.database, self.random, self.seed = workshop, database, random, seed
+        self.inputs = Counter[str]()
         self.findings, self.seen = Findings(), Seen()
         self.site: Site
         self.cutoff = NIGHTS[2]
@@ -122,9 +138,18 @@ class Trial:
             return -9
         self.how += f", ended with {code}"
         self.findings.merge(self.surprises(night, [code] if allowed is None else allowed))
-        must = {*NIGHTS[:2], *([self.cutoff] if code == 0 else [])}
-        self.findings.merge(judge(self.site, must, self._known, at_rest=settled))
+        self.left(settled=settled, published=code == 0)
         return code
+
+    def left(self, *, settled: bool = False, published: bool = False) -> None:
+        """Judge what the broken night left.
+
+        Args:
+            settled: Whether it must have cleared up behind itself already.
+            published: Whether it must be published.
+        """
+        must = {*NIGHTS[:2], *([self.cutoff] if published else [])}
+        self.findings.merge(judge(self.site, must, self._known, at_rest=settled))
 
     def follow(self, *arguments: str, seconds: float = 120.0, **order: Any) -> None:
         """Run the next ordinary night, of the same cutoff or a later one, and judge what is there then."""
@@ -184,11 +209,11 @@ Kind = Callable[[Trial], None]
 def run_trial(workshop: Workshop, watcher: Watcher, kind: tuple[str, Kind], database: str, seed: int) -> Outcome:
     """Run one trial; a campaign that cannot carry it out raises."""
     name, fault = kind
-    trial = Trial(workshop, watcher, database, Random(f"{name} {database} {seed}"))
+    trial = Trial(workshop, watcher, database, Random(f"{name} {database} {seed}"), seed)
     began = time.monotonic()
     try:
         fault(trial)
         trial.finish()
     finally:
         trial.clean()
-    return Outcome(name, database, seed, trial.findings, trial.seen, time.monotonic() - began, trial.how)
+    return Outcome(name, database, seed, trial.findings, trial.seen, time.monotonic() - began, trial.how, trial.inputs)

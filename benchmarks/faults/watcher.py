@@ -22,6 +22,8 @@ from typing import Any
 from benchmarks.shared.command import ROOT
 
 _PAUSE_SECONDS = 0.01
+# Without a buffer, so that a line that nobody has read yet shows in `select`.
+_ORDERS = open(0, "rb", buffering=0, closefd=False)  # noqa: SIM115
 _LATEST = "SELECT COUNT(*), COUNT(DISTINCT cutoff), COUNT(DISTINCT run_id) FROM latest_forecast"
 
 
@@ -66,9 +68,9 @@ class Watcher:
 
     def close(self) -> None:
         """End the process."""
-        assert self._process.stdin
-        self._process.stdin.close()
-        self._process.wait()
+        # Leaving it closes the pipes, which ends the process, and waits.
+        with self._process:
+            pass
 
     def _tell(self, what: dict[str, Any]) -> None:
         assert self._process.stdin
@@ -77,10 +79,12 @@ class Watcher:
 
 
 def watch(database: str, address: str, folder: str, rows: int) -> Seen:
-    """Look until there is a line on standard input."""
+    """Look until there is a line on standard input, and once more then."""
     seen, known = Seen(), dict[str, tuple[int, int, int]]()
     with _latest(database, address) as latest:
-        while not select.select([sys.stdin], [], [], _PAUSE_SECONDS)[0]:
+        told = False
+        while not told:
+            told = bool(select.select([_ORDERS], [], [], _PAUSE_SECONDS)[0])
             found = latest()
             if found is not None:
                 seen.looks += 1
@@ -150,13 +154,12 @@ class _latest:
 
 def main() -> None:
     """Obey the lines on standard input."""
-    # No read-ahead: `watch` waits for the line that ends it.
-    while line := sys.stdin.readline():
+    while line := _ORDERS.readline():
         order = json.loads(line).get("watch")
         if order is None:
             continue
         seen = watch(**order)
-        sys.stdin.readline()
+        _ORDERS.readline()
         print(json.dumps(vars(seen)), flush=True)
 
 

@@ -99,6 +99,13 @@ class Workshop:
         with psycopg.connect(address, autocommit=True) as connection:
             connection.execute(statement.encode())
 
+    def empty_folder(self) -> Path:
+        """A new folder, for a trial without a job; the trial removes it."""
+        self._number += 1
+        folder = self.folder / f"trial{self._number:04d}"
+        folder.mkdir()
+        return folder
+
     def site(self, shape: Shape, database: str, place: Callable[[Path], None] = lambda job: None) -> Site:
         """A new copy of the template; `place` may prepare its folder before anything is in it."""
         template = self._template(shape, database)

@@ -129,9 +129,9 @@ class Zygote:
 
     def close(self) -> None:
         """End it."""
-        assert self._process.stdin
-        self._process.stdin.close()
-        self._process.wait()
+        # Leaving it closes the pipes, which ends the process, and waits.
+        with self._process:
+            pass
 
 
 def serve() -> dict[str, Any] | None:
