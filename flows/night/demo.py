@@ -10,12 +10,14 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from errno import ENOSPC
 from pathlib import Path
 from shutil import copyfile
 from typing import Any
 
-from flows.job.job import LoadedJob, load_job
+from flows.job.job import JobError, LoadedJob, load_job
 from flows.job.moments import to_moment
+from flows.job.problems import abbreviate as shorten
 from flows.night.request import NightRequest, RunNight
 from flows.night.summary import NightSummary
 from tasks.night.ledger import Ledger
@@ -119,7 +121,19 @@ class Example:
 
 
 def make_example(folder: Path) -> Example:
-    """Make the example source and its job in a folder; a job file that exists stays as it is."""
+    """Make the example source and its job in a folder; a job file that exists stays as it is.
+
+    Raises:
+        JobError: there can be no such folder.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        if error.errno == ENOSPC:
+            raise
+        raise JobError(
+            f"The folder {shorten(str(folder))} cannot be made: {error.strerror}. Name one that this user may make."
+        ) from None
     source, rows = make_example_source(folder)
     job_file = folder / JOB_FILE
     if not job_file.exists():

@@ -25,6 +25,7 @@ _HOST = re.compile(r"(?P<host>\[[^\]]*\]|[^:@\[\]]*)(?::(?P<port>[0-9]*))?")
 _LARGEST_PORT = 65_535
 # What every file system of Linux and macOS allows.
 _LONGEST_NAME = 255
+_LONGEST_VARIABLE = 10_000
 _WINDOWS_PATH = re.compile(r"/?[A-Za-z]:[\\/]|.*\\", re.DOTALL)
 # A byte-order mark counts as a blank.
 _BLANKS = " \t\r\n\ufeff"
@@ -108,6 +109,11 @@ def _with_variables(url: str) -> sa.URL:
             )
         # A line break at the end comes from the file of a secret.
         found = os.environ[name].rstrip("\r\n")
+        if len(found) > _LONGEST_VARIABLE or any("\ud800" <= character <= "\udfff" for character in found):
+            raise SourceError(
+                f"The environment variable {name}, which a database URL names, has more than {_LONGEST_VARIABLE:,} "
+                "characters or is not UTF-8. Correct its value."
+            )
         remember_variable(name, found)
         return found
 

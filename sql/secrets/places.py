@@ -32,11 +32,12 @@ _STORAGE = re.compile(r"(s3a?|gs|gcs|az|abfss?|adl|memory|file|local)", re.IGNOR
 _URL = re.compile(r"(?P<scheme>[A-Za-z][\w+.-]*)://(?P<rest>.*)", re.DOTALL)
 _QUERY = re.compile(r"[\w.-]+=[^&]*(&[\w.-]+=[^&]*)*")
 _HOSTS = re.compile(r"[\w.,:\[\]-]*(/[^@]*)?(\?.*)?", re.DOTALL)
-_OPTION = re.compile(r"([\w.-]+)\s*=\s*('(?:\\.|[^'\\])*'|[^\s&;]+)")
+# Begins only where a word does, and looks for the next URL only so far: a long word would take time by its square.
+_OPTION = re.compile(r"(?<![\w.-])([\w.-]+)\s*=\s*('(?:\\.|[^'\\])*'|[^\s&;]+)")
 # Parts of paths that are the same for everybody are words in small letters.
 _TOKEN = re.compile(r"(?=.*[0-9A-Z]).{6,}|.{20,}", re.DOTALL)
 # Up to the next URL of the same line.
-_IN_TEXT = re.compile(r"(?<![\w+.-])[A-Za-z][\w+.-]*://(?:(?![A-Za-z][\w+.-]*://)[^\n])*")
+_IN_TEXT = re.compile(r"(?<![\w+.-])[A-Za-z][\w+.-]*://(?:(?![A-Za-z][\w+.-]{0,40}://)[^\n])*")
 
 
 def names_secret(name: str) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 
 import numpy as np
+import pytest
 
-from flows.job.job import load_job
-from flows.night.demo import EXAMPLE
+from flows.job.job import JobError, load_job
+from flows.night.demo import EXAMPLE, make_example
 from models.audit.staleness import late_steps, stale_after
 from tasks.reading.example_source import LAST_DAY
 
@@ -18,3 +20,10 @@ def test_the_example_raises_no_alert_about_a_source_that_ended_with_it():
     [newest] = np.ravel(grid.to_index(np.array([LAST_DAY], "M8[us]"))[0]).tolist()
     late = late_steps(newest, None, grid.newest_over(datetime(2060, 1, 1, tzinfo=UTC)))
     assert 12_000 < late < stale_after(grid, job.audit)
+
+
+def test_a_folder_that_cannot_be_made_is_bad_input(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for folder in (tmp_path / "pipe", tmp_path / "pipe" / "demo", tmp_path / ("x" * 300)):
+        with pytest.raises(JobError, match=r"cannot be made: .*Name one that this user may make"):
+            make_example(folder)

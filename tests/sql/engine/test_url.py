@@ -209,3 +209,10 @@ def test_a_name_that_no_file_system_takes_is_refused(backend):
 def test_a_device_or_folder_is_no_database(url, name):
     with pytest.raises(SourceError, match=f"names {name}, which is no file"):
         resolve_url(url)
+
+
+@pytest.mark.parametrize("value", ["x" * 10_001, "a\udcff"])
+def test_a_variable_that_no_url_can_hold_is_refused_and_not_shown(monkeypatch, value):
+    monkeypatch.setenv("PLACE", value)
+    with pytest.raises(SourceError, match="PLACE, which a database URL names, has more than 10,000 characters or is"):
+        resolve_url("sqlite:///${PLACE}.db")
