@@ -12,6 +12,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from sql.engine.connection import describe, storage_errors, transaction
+from sql.engine.patience import patiently
 from sql.engine.statement import instant_literal
 from sql.errors import NotPermitted
 from sql.output.tables import publication
@@ -55,6 +56,7 @@ def partitions(connection: sa.Connection) -> list[Partition]:
     return [Partition(*row) for row in rows]
 
 
+@patiently
 def add_month(engine: sa.Engine, cutoff: datetime) -> None:
     """Create the partition for the month of a cutoff, if there is none. Readers and writers do not wait for it.
 

@@ -263,6 +263,7 @@ def _stored(night: pa.Table, dialect: sa.Dialect) -> pa.Table:
     return night
 
 
+@patiently
 def add_quantile_columns(engine: sa.Engine, names: Sequence[str]) -> None:
     """Add the missing ones of these quantile columns to `forecast` and `latest_forecast`.
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -299,3 +302,24 @@ def test_the_wait_can_be_interrupted(monkeypatch):
     # The next call is tried again as the first one was.
     monkeypatch.setattr("sql.engine.patience.time.sleep", lambda seconds: None)
     assert failing(error_of("away"))() == 2
+
+
+# `publish_forecast` takes parts that cannot be taken twice: the step that publishes is tried again as a whole. Nobody
+# knows whether a rollback that was cut off had been done, and a second one would go further back. A rehearsal is of
+# `check`, which does not wait.
+NOT_REPEATED = {"publish_forecast", "rollback", "rehearse"}
+
+
+def test_whatever_reads_or_writes_the_output_is_tried_again():
+    wanted = set()
+    for folder in ("output", "migrations"):
+        for file in (Path(__file__).parents[3] / "sql" / folder).glob("*.py"):
+            for function in ast.parse(file.read_text(encoding="utf-8")).body:
+                if isinstance(function, ast.FunctionDef) and re.search(
+                    r"\b(transaction|storage_errors)\(", ast.unparse(function)
+                ):
+                    names = {ast.unparse(each) for each in function.decorator_list}
+                    wanted.add(function.name)
+                    assert ("patiently" in names) == (function.name not in NOT_REPEATED), (file.name, function.name)
+    assert len(wanted) > 15
+    assert wanted > NOT_REPEATED
