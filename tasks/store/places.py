@@ -123,8 +123,8 @@ class Places:
         made_here = [] if reports.exists() else [reports]
         folder = self.scratch_folder(run_id)
         try:
-            # Whoever writes elsewhere names the place himself.
-            with told_of_full_disk(folder), owned_folder(folder, self._lock):
+            # Whoever writes elsewhere names the place himself. What is free is measured before the folder is removed.
+            with told_of_full_disk(folder), owned_folder(folder, self._lock), told_of_full_disk(folder):
                 yield folder
         finally:
             for empty in (self._scratches, self._scratches.parent, *made_here):

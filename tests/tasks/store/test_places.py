@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from sql import full_disk
 from sql.errors import SourceError
+from sql.full_disk import FullDisk
 from tasks.settings import Output
 from tasks.store.places import PlaceError, Places, write_whole
 from tasks.store.probes import check_places
@@ -20,6 +22,21 @@ def test_a_scratch_folder_goes_with_its_run(tmp_path):
     with places.scratch("r1") as scratch, Places("rents", tmp_path, Output()).scratch("r1") as other:
         assert scratch != other
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_free_is_measured_while_the_scratch_of_a_run_is_still_there(tmp_path, monkeypatch, short_files):
+    seen: list[bool] = []
+
+    def measure(folder):
+        seen.append(any(Path(folder).iterdir()))
+        return 7
+
+    monkeypatch.setattr(full_disk, "free_bytes", measure)
+    places = Places("sales", tmp_path, Output())
+    with pytest.raises(FullDisk, match="7 bytes are free"), places.scratch("r1") as scratch, short_files(100):
+        (scratch / "rows").write_bytes(bytes(1_000))
+    assert seen == [True]
+    assert [*tmp_path.iterdir()] == []
 
 
 def test_what_killed_runs_left_of_one_job_goes(tmp_path):
