@@ -16,7 +16,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn
 
-from sql.secrets.places import remember_text
 from tasks.enduring_output import make_output_enduring
 from tasks.printing.errors import clean_error
 from tasks.printing.logs import guard_logs
@@ -41,10 +40,8 @@ def main(folder: str) -> NoReturn:
     log.setLevel(logging.INFO)
     log.propagate = False
     try:
-        from tasks.training.order import ORDER
         from tasks.training.train import train
 
-        remember_text((Path(folder) / ORDER).read_text(encoding="utf-8"))
         train(Path(folder), lambda progress: send("progress", asdict(progress)))
     except Exception as error:
         send("error", _described(clean_error(error)))

@@ -25,6 +25,7 @@ from models.settings.base import Settings
 from models.settings.forecast import ForecastSettings
 from models.settings.network import NetworkSettings
 from models.settings.training import TrainingSettings
+from sql.secrets.places import remember_text
 from tasks.runner.cluster import PACKAGE
 from tasks.store.version_store import StoredVersion
 
@@ -76,6 +77,7 @@ class Order(Settings):
             TrainingFailed: another version of this package wrote it, and its settings may mean something else.
         """
         text = (folder / ORDER).read_bytes()
+        remember_text(text.decode())
         written_by, installed = json.loads(text)["package"], version(PACKAGE)
         if written_by != installed:
             raise TrainingFailed(
