@@ -74,6 +74,11 @@ def note_answer(url: sa.URL) -> None:
     _ANSWERED.add(url)
 
 
+def has_answered(url: sa.URL) -> bool:
+    """Whether a database has ever answered this process."""
+    return url in _ANSWERED
+
+
 @contextmanager
 def patience(given: Patience) -> Iterator[None]:
     """Be so patient with databases until the end of the block."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from sql.engine.patience import checked_before_writing
+from sql.engine.patience import checked_before_writing, has_answered
 from sql.errors import StorageError, StorageFull, Unreachable
 from sql.migrations.migrate import migrate
 from sql.output.partitions import add_month
@@ -93,8 +93,9 @@ def newest_night(ledger: Ledger) -> datetime | None:
 
 def note_failure(run: Run, finished_at: datetime, error: BaseException) -> None:
     """Note that the run failed and why. Makes no tables, and never hides the failure itself."""
-    if isinstance(error, Unreachable) and error.database == run.places.url_text:
-        # A database that does not answer takes no note either.
+    is_output = isinstance(error, Unreachable) and error.database == run.places.url_text
+    if is_output and not has_answered(run.places.engine().url):
+        # There is no row of this run, and a database that never answered takes no note either.
         return
     try:
         # Another process may run the job by now, but this row is of this run alone.

@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -99,7 +100,7 @@ def nights_of(job: Path) -> tuple[dict[int, int], dict[int, str]]:
     return published, {row["cutoff"].day: row["state"] for row in history.runs(engine, "small")}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def own_server() -> Iterator[Any]:
     """A PostgreSQL server that a test may stop and start."""
     with warnings.catch_warnings():
@@ -114,9 +115,7 @@ def own_server() -> Iterator[Any]:
 def test_a_database_that_is_restarted_at_every_stage_gets_the_night_all_the_same(
     untrained, own_server, before_each_stage, pauses, monkeypatch
 ):
-    address = sa.make_url(own_server.get_uri())
-    url = sa.URL.create("postgresql", address.username, host=address.host, database="postgres", query=address.query)
-    job = untrained(url=url.render_as_string())
+    job = untrained(url=new_database(own_server))
     run_night(job, cutoff="2024-02-01")
     away: list[str] = []
 
@@ -144,6 +143,38 @@ def test_a_database_that_is_restarted_at_every_stage_gets_the_night_all_the_same
     run_night(job, cutoff="2024-02-04")
     published, states = nights_of(job)
     assert ([*published], states[3]) == ([1, 2, 4], "crashed")
+
+
+def test_a_database_that_comes_back_after_the_night_has_failed_is_told_so(
+    untrained, own_server, before_each_stage, pauses
+):
+    job = untrained(url=new_database(own_server))
+    run_night(job, cutoff="2024-02-01")
+
+    def stop(stage: str) -> None:
+        if stage == "end_run":
+            own_server.stop()
+
+    def come_back_late() -> None:
+        # The two minutes of the last write have eight pauses.
+        if pauses.count > 10:
+            own_server.ensure_postgres_running()
+
+    pauses.instead = come_back_late
+    before_each_stage(stop)
+    with pytest.raises(StorageError, match="It was tried again for 2 minutes"):
+        run_night(job, cutoff="2024-02-02")
+    published, states = nights_of(job)
+    assert (published, states) == ({1: 49, 2: 49}, {1: "completed", 2: "failed"})
+
+
+def new_database(server: Any) -> str:
+    """The URL of an empty database."""
+    address, name = sa.make_url(server.get_uri()), f"test_{uuid4().hex}"
+    url = sa.URL.create("postgresql", address.username, host=address.host, database="postgres", query=address.query)
+    with psycopg.connect(url.render_as_string(), autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name}")
+    return url.set(database=name).render_as_string()
 
 
 def test_sessions_that_are_ended_within_transactions_cost_a_night_nothing(untrained, postgres_url, pauses, monkeypatch):
