@@ -6,6 +6,7 @@ import json
 import os
 import resource
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -13,7 +14,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,10 @@ def _secrets_of_this_test() -> Iterator[None]:
     """A test knows no secret of another one."""
     yield
     forget_all()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--keep-release", action="store_true", help="keep what this version writes, for later releases")
 
 
 @pytest.fixture(scope="session")
@@ -210,3 +215,39 @@ def webhook() -> Iterator[tuple[str, list[dict[str, Any]], list[int]]]:
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@pytest.fixture
+def dump() -> Callable[[sa.Engine], str]:
+    """Tables, rows and the view of a database as SQL, without what depends on the program that wrote it."""
+
+    def text(engine: sa.Engine) -> str:
+        if engine.dialect.name == "sqlite":
+            with closing(sqlite3.connect(str(engine.url.database))) as file:
+                return "\n".join(file.iterdump()) + "\n"
+        with engine.connect() as connection:
+            programs = connection.scalar(sa.text("SELECT setting FROM pg_config WHERE name = 'BINDIR'"))
+        url = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        options = ["--inserts", "--no-owner", "--no-privileges", "--schema=public", f"--dbname={url}"]
+        command = [f"{programs}/pg_dump", *options]
+        lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+        noise = ("--", "\\", "SET ", "SELECT pg_catalog.set_config(", "CREATE SCHEMA ", "COMMENT ON SCHEMA ")
+        return "\n".join(line for line in lines if line and not line.startswith(noise)) + "\n"
+
+    return text
+
+
+@pytest.fixture
+def load_dump() -> Callable[[sa.Engine, str], None]:
+    """Fills an empty database from such a text."""
+
+    def load(engine: sa.Engine, text: str) -> None:
+        if engine.dialect.name == "sqlite":
+            with closing(sqlite3.connect(str(engine.url.database))) as connection:
+                connection.executescript(text)
+        else:
+            url = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+            with psycopg.connect(url, autocommit=True) as connection:
+                connection.execute(text.encode())
+
+    return load

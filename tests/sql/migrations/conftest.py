@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
-import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -31,10 +28,6 @@ FIGURES = {
     "special_n": 2, "special_loss": 0.9, "special_baseline_loss": 1.4,
 }  # fmt: skip
 VERDICT = {"state": "ok", "statistic": 0.3, "effect": 0.01, "onset": None, "detectable_effect": 0.1, "reason": ""}
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--keep-release", action="store_true", help="keep today's database as that of this version")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -64,38 +57,14 @@ def make_engine(dialect: str, tmp_path: Path, request: pytest.FixtureRequest) ->
 
 
 @pytest.fixture
-def dump() -> Callable[[sa.Engine], str]:
-    """Tables, rows and the view of a database as SQL, without what depends on the program that wrote it."""
-
-    def text(engine: sa.Engine) -> str:
-        if engine.dialect.name == "sqlite":
-            with closing(sqlite3.connect(str(engine.url.database))) as file:
-                return "\n".join(file.iterdump()) + "\n"
-        with engine.connect() as connection:
-            programs = connection.scalar(sa.text("SELECT setting FROM pg_config WHERE name = 'BINDIR'"))
-        url = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
-        options = ["--inserts", "--no-owner", "--no-privileges", "--schema=public", f"--dbname={url}"]
-        command = [f"{programs}/pg_dump", *options]
-        lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
-        noise = ("--", "\\", "SET ", "SELECT pg_catalog.set_config(", "CREATE SCHEMA ", "COMMENT ON SCHEMA ")
-        return "\n".join(line for line in lines if line and not line.startswith(noise)) + "\n"
-
-    return text
-
-
-@pytest.fixture
-def restore(make_engine: Callable[[str], sa.Engine]) -> Callable[[Path], sa.Engine]:
+def restore(
+    make_engine: Callable[[str], sa.Engine], load_dump: Callable[[sa.Engine, str], None]
+) -> Callable[[Path], sa.Engine]:
     """Makes a database from the text that a release left."""
 
     def from_text(file: Path) -> sa.Engine:
-        engine, text = make_engine("kept"), file.read_text(encoding="utf-8")
-        if engine.dialect.name == "sqlite":
-            with closing(sqlite3.connect(str(engine.url.database))) as connection:
-                connection.executescript(text)
-        else:
-            url = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
-            with psycopg.connect(url, autocommit=True) as connection:
-                connection.execute(text.encode())
+        engine = make_engine("kept")
+        load_dump(engine, file.read_text(encoding="utf-8"))
         return engine
 
     return from_text
