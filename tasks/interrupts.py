@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM, held back for the moment in which two places must change together."""
+"""Ctrl-C and SIGTERM: held back while two places must change together, and what the work then says that it left."""
 
 from __future__ import annotations
 
@@ -8,6 +8,43 @@ from types import FrameType
 from typing import Any
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interrupted(KeyboardInterrupt):
+    """Somebody ended the work: the message says in one line what was published and what was not.
+
+    Attributes:
+        document: The same for programs.
+        cause: What interrupted the work, for people.
+    """
+
+    def __init__(self, message: str, document: dict[str, Any], cause: str) -> None:
+        super().__init__(message, document, cause)
+        self.document, self.cause = document, cause
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+def is_interrupt(error: BaseException) -> bool:
+    """Whether an error is no failure of the work: Ctrl-C, SIGTERM, or Prefect's wish that a run ends."""
+    return not isinstance(error, Exception)
+
+
+def cause_of(error: BaseException) -> str:
+    """What interrupted the work, for people.
+
+    >>> cause_of(KeyboardInterrupt()), cause_of(KeyboardInterrupt("ended by SIGTERM"))
+    ('Ctrl-C', 'SIGTERM')
+    """
+    if isinstance(error, Interrupted):
+        return error.cause
+    # Prefect's error for a run that must end has a signal and no message.
+    number = getattr(error, "signal", None)
+    if number:
+        return signal.Signals(number).name
+    told = str(error).partition("ended by ")[2]
+    return told or ("Ctrl-C" if isinstance(error, KeyboardInterrupt) else type(error).__name__)
 
 
 class InterruptsHeldBack:
@@ -41,6 +78,11 @@ class InterruptsHeldBack:
         first, self._first = self._first, None
         if first is not None:
             signal.raise_signal(first)
+
+    def drop(self) -> None:
+        """Hold back no longer, and forget the signal that came: the work is ending already."""
+        self._restore()
+        self._first = None
 
     def _hold(self, number: int, frame: FrameType | None) -> None:
         if self._first is None:

@@ -18,6 +18,7 @@ import click
 from flows.deployments.lost_server import leave_without_it
 from sql.secrets.places import remember_text
 from tasks.enduring_output import make_output_enduring, take_output_error
+from tasks.interrupts import Interrupted, InterruptsHeldBack, cause_of
 from tasks.printing.errors import clean_error, safe_traceback
 from tasks.printing.logs import guard_logs
 from tasks.printing.safe import safe_line, safe_text, without_secrets
@@ -123,6 +124,9 @@ def answers(function: Callable[P, Answer]) -> Callable[P, None]:
             answer = function(*args, **kwargs)
         except click.ClickException:
             raise
+        except KeyboardInterrupt as interrupt:
+            _tell_of_interrupt(interrupt, as_json)
+            sys.exit(1)
         except Exception as error:
             answer = failure(error)
             click.echo(answer.text, err=True)
@@ -134,6 +138,20 @@ def answers(function: Callable[P, Answer]) -> Callable[P, None]:
             sys.exit(code)
 
     return verb
+
+
+def _tell_of_interrupt(interrupt: KeyboardInterrupt, as_json: bool) -> None:
+    """Print one line, and under `--json` one object; a further interrupt waits for it."""
+    held = InterruptsHeldBack()
+    held.begin()
+    cause = cause_of(interrupt)
+    told = interrupt if isinstance(interrupt, Interrupted) else Interrupted(f"Interrupted by {cause}.", {}, cause)
+    message = without_secrets(str(told))
+    click.echo(safe_line(message), err=True)
+    if as_json:
+        document = {"error": message, "exit_code": 1, "interrupted": True, **told.document}
+        click.echo(strict_json(without_secrets(document)))
+    held.drop()
 
 
 def _after_printing(code: int, only_shows: bool) -> int:

@@ -8,6 +8,7 @@ import click
 
 from flows.commands.answer import Answer, answers, moment_option, table
 from models.counted import counted
+from tasks.interrupts import Interrupted, cause_of
 from tasks.printing.safe import safe_lines
 
 JOB = click.argument("job")
@@ -153,7 +154,12 @@ def backtest(job: str, cutoffs: int, challengers: str, how: Literal["once", "eac
     require_challengers(names)
     from flows.night.backtest import backtest_job
 
-    result = backtest_job(job, cutoffs, names, how)
+    try:
+        result = backtest_job(job, cutoffs, names, how)
+    except KeyboardInterrupt as interrupt:
+        cause = cause_of(interrupt)
+        told = f"Interrupted by {cause}. The backtest has no results; it publishes nothing."
+        raise Interrupted(told, {"published": []}, cause) from None
     rows: list[dict[str, Any]] = result.rows()
     period = f"{result.cutoffs[0]:%Y-%m-%d %H:%M} to {result.cutoffs[-1]:%Y-%m-%d %H:%M}"
     figures = table(rows, ["metric", "model", "seasonal naive", *names, "n"], empty="Nothing to score.")

@@ -20,8 +20,10 @@ from tasks.night.ledger import Ledger
 from tasks.night.owner import refuse_taken_name
 from tasks.planning.published_grid import published_origin
 from tasks.reading.read_series import instants_between
+from tasks.run.interruption import interrupted_nights
 from tasks.run.lock import one_at_a_time
 from tasks.run.run_log import nights_done
+from tasks.store.places import Places
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,18 @@ def backfill_nights(
             return Backfilled(run_side_by_side(loaded, cutoffs, policy, workers), skipped)
         # The job's own policy is named too: with `scratch`, each night is then forecast by the model that it trains.
         requests = [NightRequest(loaded.path, cutoff=cutoff, train=policy) for cutoff in cutoffs]
-        return Backfilled([run_night(request) for request in requests], skipped)
+        return Backfilled(_one_by_one(loaded.places, requests, run_night), skipped)
+
+
+def _one_by_one(places: Places, requests: Sequence[NightRequest], run_night: RunNight) -> list[NightSummary]:
+    nights = list[NightSummary]()
+    try:
+        for request in requests:
+            nights.append(run_night(request))
+    except KeyboardInterrupt as interrupt:
+        cutoffs = [request.cutoff for request in requests if isinstance(request.cutoff, datetime)]
+        raise interrupted_nights(places, cutoffs, len(nights) + 1, interrupt) from None
+    return nights
 
 
 def _cutoffs(

@@ -32,6 +32,7 @@ from tasks.prefect_ui import label_run
 from tasks.printing.errors import clean_errors
 from tasks.printing.logs import guard_logs
 from tasks.private_files import private_files
+from tasks.run.interruption import note_interrupt
 from tasks.run.lock import one_at_a_time
 from tasks.run.run_log import announce_run, begin_run, end_run, note_failure
 from tasks.runner.cluster import check_runner
@@ -81,9 +82,11 @@ def _noted(run: Run, request: NightRequest, run_missed: RunNight, wait_for_earli
     except NameTaken:
         # The runs of that name are of another job.
         raise
-    except BaseException as error:
+    except Exception as error:
         note_failure(run, datetime.now(UTC), error)
         raise
+    except BaseException as error:
+        raise note_interrupt(run, error) from None
 
 
 def _run_stages(

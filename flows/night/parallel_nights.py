@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Sequence
-from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
+import signal
+from collections.abc import Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
 from datetime import datetime
 from pathlib import Path
+from types import FrameType
 from typing import Any
 from uuid import uuid4
 
@@ -17,10 +19,13 @@ from flows.night.request import NightRequest
 from flows.night.summary import NightSummary
 from models.cores import CORES, cores_to_use
 from models.lifecycle.retraining import Policy
+from tasks.run.interruption import interrupted_nights
 from tasks.run.lock import AlreadyRuns, look_after_lock, share_lock_of_parent
 
 _SECONDS_BETWEEN_LOOKS = 5.0
-# In each process: how many nights have ended, and the condition that says so.
+_INTERRUPTS = {signal.SIGINT, signal.SIGTERM}
+# In each process: how many nights have ended, the condition that says so, whether no further one may begin, and whether
+# one runs here.
 _ORDER: dict[str, Any] = {}
 
 
@@ -37,45 +42,76 @@ def run_side_by_side(loaded: LoadedJob, cutoffs: Sequence[datetime], train: Poli
         workers: Number of processes, which share the cores of this one.
 
     Raises:
+        Interrupted: an interrupt ended the nights that had begun, and no other one began.
         Exception: the error of the first night that failed. Later nights that had begun came to their end.
     """
     # A fork of a process that has used TensorFlow, or has threads, may hang.
     context = multiprocessing.get_context("spawn")
     ended, changed = context.Value("q", 0, lock=False), context.Condition()
-    lost = context.Value("b", 0, lock=False)
+    lost, is_over = context.Value("b", 0, lock=False), context.Value("b", 0, lock=False)
     workers = min(workers, len(cutoffs)) or 1
     cores = max(1, cores_to_use() // workers)
-    pool = ProcessPoolExecutor(workers, context, _begin, (loaded.path, ended, changed, lost, cores))
+    shared = {"ended": ended, "changed": changed, "lost": lost, "is_over": is_over}
+    pool = ProcessPoolExecutor(workers, context, _begin, (loaded.path, shared, cores))
+    nights = list[Future[NightSummary | None]]()
     try:
-        nights = [pool.submit(_run, loaded.path, *numbered, train) for numbered in enumerate(cutoffs)]
+        # What interrupts the start of a process would break the pool; each inherits this until it is ready.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTS)
+        try:
+            nights += [pool.submit(_run, loaded.path, *numbered, train) for numbered in enumerate(cutoffs)]
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         while wait(nights, timeout=_SECONDS_BETWEEN_LOOKS, return_when=FIRST_EXCEPTION).not_done:
             if any(each.done() and each.exception() for each in nights):
                 break
             look_after_lock(loaded.places)
-        return [each.result() for each in nights]
+        return [summary for each in nights if (summary := each.result()) is not None]
     except AlreadyRuns:
         lost.value = 1
         raise
+    except KeyboardInterrupt as interrupt:
+        is_over.value = 1
+        for night_process in multiprocessing.active_children():
+            night_process.terminate()
+        begun = sum(not each.cancel() for each in nights)
+        wait(nights)
+        begun -= sum(each.exception() is None and each.result() is None for each in nights if not each.cancelled())
+        raise interrupted_nights(loaded.places, cutoffs, begun, interrupt) from None
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _begin(job: Path, ended: Any, changed: Any, lost: Any, cores: int) -> None:
+def _begin(job: Path, shared: Mapping[str, Any], cores: int) -> None:
     os.environ[CORES] = str(cores)
-    _ORDER.update(ended=ended, changed=changed)
-    share_lock_of_parent(load_job(job).places, lambda: bool(lost.value))
+    _ORDER.update(shared, runs=False)
+    # Ctrl-C reaches every process of a terminal: the one that started this one tells it to end, once.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _end)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _INTERRUPTS)
+    share_lock_of_parent(load_job(job).places, lambda: bool(shared["lost"].value))
 
 
-def _run(job: Path, number: int, cutoff: datetime, train: Policy) -> NightSummary:
-    ended, changed = _ORDER["ended"], _ORDER["changed"]
+def _end(number: int, frame: FrameType | None) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if _ORDER["runs"]:
+        raise KeyboardInterrupt(f"ended by {signal.Signals(number).name}")
+
+
+def _run(job: Path, number: int, cutoff: datetime, train: Policy) -> NightSummary | None:
+    """One night; None where an interrupt came before it."""
+    ended, changed, is_over = _ORDER["ended"], _ORDER["changed"], _ORDER["is_over"]
 
     def wait_for_earlier() -> None:
         with changed:
             changed.wait_for(lambda: ended.value == number)
 
     try:
+        _ORDER["runs"] = True
+        if is_over.value:
+            return None
         return night(NightRequest(job, cutoff=cutoff, train=train), uuid4().hex, run_here, wait_for_earlier)
     finally:
+        _ORDER["runs"] = False
         wait_for_earlier()
         with changed:
             ended.value = number + 1

@@ -21,7 +21,7 @@ __all__ = [
     "upsert_promotions", "upsert_scores",
 ]  # fmt: skip
 
-RunEnd = Literal["completed", "unchanged", "skipped", "failed"]
+RunEnd = Literal["completed", "unchanged", "skipped", "failed", "interrupted"]
 
 
 def upsert_scores(engine: sa.Engine, rows: Sequence[Row]) -> int:

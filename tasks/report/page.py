@@ -70,6 +70,8 @@ def verdict(record: NightRecord, tonight: Row | None) -> tuple[str, str]:
     """The verdict on the night in a few words, and its tone: `good`, `watch` or `bad`."""
     if record.run.get("state") == "failed":
         return "The night failed", "bad"
+    if record.run.get("state") == "interrupted":
+        return "The night was interrupted; run it again", "bad"
     if any(alert["signal"] != "input" for alert in record.alerts) or (tonight and tonight["state"] == "degraded"):
         return "The loss has degraded", "bad"
     if record.alerts:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -17,6 +16,7 @@ from sql.output.publish import add_quantile_columns
 from sql.output.quantile_columns import quantile_column
 from sql.output.write import RunEnd
 from sql.secrets.known import hide
+from tasks.interrupts import cause_of, is_interrupt
 from tasks.night.ledger import Ledger
 from tasks.night.night import Night, Run
 from tasks.night.owner import claim_name, keep_name
@@ -92,7 +92,7 @@ def newest_night(ledger: Ledger) -> datetime | None:
 
 
 def note_failure(run: Run, finished_at: datetime, error: BaseException) -> None:
-    """Note that the run failed and why. Makes no tables, and never hides the failure itself."""
+    """Note that the run failed or was interrupted, and why. Makes no tables, and never hides the failure itself."""
     is_output = isinstance(error, Unreachable) and error.database == run.places.url_text
     if is_output and not has_answered(run.places.engine().url):
         # There is no row of this run, and a database that never answered takes no note either.
@@ -105,7 +105,8 @@ def note_failure(run: Run, finished_at: datetime, error: BaseException) -> None:
             run.ledger.forget("run")
             if run.run_id not in {row["run_id"] for row in run.ledger.runs()}:
                 run.ledger.start_run(run.run_id, run.requested_cutoff or run.now, run.started_at, run.kind)
-            run.ledger.finish_run(run.run_id, "failed", finished_at, {"error": _message_of(error)})
+            state: RunEnd = "interrupted" if is_interrupt(error) else "failed"
+            run.ledger.finish_run(run.run_id, state, finished_at, {"error": _message_of(error)})
     except (StorageError, ValueError, sa.exc.SQLAlchemyError) as second:
         if isinstance(error, StorageFull) and isinstance(second, StorageFull):
             # The message about the failure says it already.
@@ -114,6 +115,4 @@ def note_failure(run: Run, finished_at: datetime, error: BaseException) -> None:
 
 
 def _message_of(error: BaseException) -> str:
-    # Prefect's error for a run that must end has a signal and no message.
-    number = getattr(error, "signal", None)
-    return hide(str(error)) or (f"ended by {signal.Signals(number).name}" if number else type(error).__name__)
+    return f"ended by {cause_of(error)}" if is_interrupt(error) else hide(str(error)) or type(error).__name__

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -279,25 +276,6 @@ def test_no_file_of_a_night_holds_the_address_of_a_webhook(untrained):
     run("run", str(job))
     written = [path for path in job.parent.rglob("*") if path.is_file() and path != job]
     assert not [path.name for path in written if b"hunter2" in path.read_bytes()]
-
-
-def test_a_night_that_is_told_to_end_is_noted_as_failed_and_leaves_no_scratch(untrained):
-    job = untrained()
-    run("run", str(job), "--cutoff", "2024-02-01")
-    endless = (
-        "import flows.night.stages as s, time; s.fit_model = lambda *a: time.sleep(600); "
-        "from flows.cli import main; main()"
-    )
-    command = [sys.executable, "-c", endless, "run", str(job), "--cutoff", "2024-02-02"]
-    engine = load_job(job).places.engine()
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
-        while history.runs(engine, "small")[0]["state"] != "running":
-            assert process.poll() is None
-            time.sleep(0.1)
-        process.terminate()
-    newest = history.runs(engine, "small")[0]
-    assert (process.returncode, newest["state"], newest["error"]) == (1, "failed", "ended by SIGTERM")
-    assert [path.name for path in (job.parent / "reports").iterdir()] == ["small"]
 
 
 def test_a_job_that_is_moved_with_everything_it_made_goes_on_with_its_champion(make_job, tmp_path):

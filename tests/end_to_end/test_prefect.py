@@ -643,7 +643,7 @@ def test_ctrl_c_ends_the_runs_too_and_a_second_start_finds_everything_as_it_was(
     assert server.processes() == set()
     rows = {row["run_id"]: row for row in history.runs(load_job(jobs / "small.yaml").places.engine(), "small")}
     interrupted = rows[made["id"]]
-    assert [interrupted[each] for each in ("kind", "state", "error")] == ["train", "failed", "ended by SIGTERM"]
+    assert [interrupted[each] for each in ("kind", "state", "error")] == ["train", "interrupted", "ended by SIGTERM"]
     server.start()
     assert server.known() == before
     state = server.ended(made["id"])

@@ -92,7 +92,18 @@ def test_an_interrupted_verb_is_a_failure_in_json_too(monkeypatch):
     monkeypatch.setattr("flows.job.job.load_job", end)
     result = CliRunner().invoke(main, ["run", "x.yaml", "--json"])
     assert result.exit_code == 1
-    assert json.loads(result.stdout) == {"error": "ended by SIGTERM", "exit_code": 1}
+    assert json.loads(result.stdout) == {"error": "Interrupted by SIGTERM.", "exit_code": 1, "interrupted": True}
+    assert result.stderr == "Interrupted by SIGTERM.\n"
+
+
+def test_an_interrupted_backtest_says_that_it_publishes_nothing(monkeypatch):
+    def end(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("flows.night.backtest.backtest_job", end)
+    result = CliRunner().invoke(main, ["backtest", "x.yaml"])
+    told = "Interrupted by Ctrl-C. The backtest has no results; it publishes nothing.\n"
+    assert (result.exit_code, result.stdout, result.stderr) == (1, "", told)
 
 
 def test_help_is_help_though_json_is_asked_for():
