@@ -8,14 +8,14 @@ from collections.abc import Callable
 from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, unquote, urlencode
 
 import sqlalchemy as sa
 from sqlalchemy import exc
 
 from sql.errors import SourceError
 from sql.secrets.known import MASK, SHORTEST, hide, remember, remember_as
-from sql.secrets.places import names_secret, remember_database_url, remember_variable
+from sql.secrets.places import names_secret, remember_database_url, remember_variable, secret_options
 
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 _PASSWORD = re.compile(r"://[^:/@]*:(?!\$\{)[^@]+@")
@@ -207,8 +207,8 @@ def holds_password(url: str) -> bool:
     except (exc.ArgumentError, ValueError):
         return _PASSWORD.search(url) is not None
     # `passfile` names a file of passwords, which keeps them out of the URL.
-    options = (value for key, value in parts.query.items() if names_secret(key))
-    secrets = [parts.password, *options]
+    options = (each for key, value in parts.query.items() for each in secret_options(f"{key}={quote(str(value))}"))
+    secrets = [parts.password, *(unquote(each) for each in options)]
     return any(secret and not _VARIABLE.search(str(secret)) for secret in secrets)
 
 
@@ -227,7 +227,8 @@ def _without_password(text: str) -> str:
 def _remember(url: sa.URL) -> None:
     """Remember the password of a URL and its options that are secret."""
     visible = (url.username or "", url.host or "", url.database or "", url.get_backend_name())
-    for secret in (url.password, *(value for key, value in url.query.items() if names_secret(key))):
+    options = (each for key, value in url.query.items() for each in secret_options(f"{key}={quote(str(value))}"))
+    for secret in (url.password, *options):
         if secret:
             remember(str(secret), visible)
 

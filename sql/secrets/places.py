@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_plus
 
 from sql.secrets.known import SHORTEST_PART, remember
 
@@ -20,7 +20,7 @@ _SECRET_NAME = re.compile(
     re.IGNORECASE,
 )
 _NO_SECRET_NAME = re.compile(
-    r"^(OLD)?PWD$|(FILE|PATH|DIR|FOLDER|SOCK|SOCKET|URI|ENABLED|METHOD|TYPE|MODE|AUTHORITY)$", re.IGNORECASE
+    r"(FILE|PATH|DIR|FOLDER|SOCK|SOCKET|URI|ENABLED|METHOD|TYPE|MODE|AUTHORITY)$", re.IGNORECASE
 )
 _NO_SECRET_VALUE = re.compile(r"\d{1,7}|true|false|none|null|yes|no|on|off", re.IGNORECASE)
 _DATABASES = re.compile(
@@ -107,6 +107,8 @@ def remember_variable(name: str, value: str) -> None:
 def remember_environment() -> None:
     """Remember the secrets in the environment: variables whose name says so, and URLs with a password or a token."""
     for name, value in os.environ.items():
+        if name in ("PWD", "OLDPWD"):  # the working directory
+            continue
         if "://" in value:
             if names_secret(name) or "@" in value or name.endswith("_NOTIFY"):
                 remember_url(value)
@@ -166,9 +168,23 @@ def _split_user(rest: str) -> tuple[str, str, str]:
 
 def _remember_options(query: str) -> None:
     """Remember the secrets among options: `name=value` with `&`, `;` or blanks between them."""
-    for name, value in _OPTION.findall(query):
+    for secret in secret_options(query):
+        remember(secret)
+
+
+def secret_options(text: str) -> list[str]:
+    """The values of options whose name says that they are secret, also among the options of ODBC within one.
+
+    >>> secret_options("sslmode=require&password=hunter2&odbc_connect=DRIVER%3D%7BX%7D%3BUID%3Dme%3BPWD%3Dhunter3")
+    ['hunter2', 'hunter3']
+    """
+    secrets = list[str]()
+    for name, value in _OPTION.findall(text):
         if names_secret(name):
-            remember(value.strip("'"))
+            secrets.append(value.strip("'"))
+        elif "=" in (inner := unquote_plus(value)):
+            secrets += secret_options(inner)
+    return secrets
 
 
 def _remember_path(host: str, after: str) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import sys
 import traceback
 from typing import Any
 
-from sql.secrets.known import hide
-from sql.secrets.places import remember_environment
+from sql.secrets.known import hide, remember
+from sql.secrets.places import remember_environment, remember_url
 from tasks.printing.safe import safe_text
 from tasks.printing.visible import indented
 
@@ -18,6 +19,7 @@ def guard_logs() -> None:
     Further lines of a message are indented, so that none of them looks like a message of its own.
     """
     remember_environment()
+    _remember_prefect()
     make = logging.getLogRecordFactory()
     if getattr(make, "is_guarded", False):
         return
@@ -27,6 +29,21 @@ def guard_logs() -> None:
 
     guarded.is_guarded = True  # type: ignore[attr-defined]
     logging.setLogRecordFactory(guarded)
+
+
+def _remember_prefect() -> None:
+    """Remember the keys of Prefect's server, which may stand in a profile rather than in the environment."""
+    # Importing Prefect takes 2 s. If it has not been imported, nothing of it is read.
+    if "prefect" not in sys.modules:
+        return
+    from prefect.settings import get_current_settings
+
+    api = get_current_settings().api
+    for each in (api.key, api.auth_string):
+        if each is not None:
+            remember(each.get_secret_value())
+    if api.url and "@" in api.url:
+        remember_url(api.url)
 
 
 def _cleaned(record: logging.LogRecord) -> logging.LogRecord:

@@ -118,12 +118,12 @@ def probe_place(place: str) -> None:
         _probe_remote(place)
         return
     folder = Path(str(fsspec.core.url_to_fs(place)[1]))
-    nearest = next(parent for parent in (folder, *folder.parents) if parent.exists())
-    if not nearest.is_dir():
-        raise NotADirectoryError(f"{nearest} is a file, and {folder} should be a folder. Name another in `output`.")
     try:
-        with told_of_full_disk(folder, _PROBE_BYTES):
-            _probe_local(nearest)
+        # A folder that may not be entered does not tell what it holds.
+        nearest = next(parent for parent in (folder, *folder.parents) if parent.exists())
+        if nearest.is_dir():
+            with told_of_full_disk(folder, _PROBE_BYTES):
+                _probe_local(nearest)
     except FullDisk:
         raise
     except OSError as error:
@@ -131,6 +131,8 @@ def probe_place(place: str) -> None:
         raise PermissionError(
             f"{folder} cannot be written: {reason}. Make it writable, or name another in `output`."
         ) from error
+    if not nearest.is_dir():
+        raise NotADirectoryError(f"{nearest} is a file, and {folder} should be a folder. Name another in `output`.")
 
 
 def _is_remote(place: str) -> bool:

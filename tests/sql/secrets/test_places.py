@@ -35,6 +35,7 @@ from sql.secrets.places import (
         ("discord://4174216298/JHMHI8qBe7bk2ZwO5U711o3dV_js", "jhmhi8qbe7bk2zwo5u711o3dv_js", ""),
         ("mailtos://robot:hunter2@example.org?to=ops@example.org", "hunter2", "example.org"),
         ("tgram://123456789:AAbbCC-dd/98765", "AAbbCC-dd", ""),
+        ("mssql+pyodbc:///?odbc_connect=DRIVER%3D%7BX%7D%3BSERVER%3Dshop%3BPWD%3Dhunter2", "hunter2", "shop"),
         ("host=shop user=me password=hunter2", "hunter2", "shop me"),
     ],
 )
@@ -51,8 +52,6 @@ def test_the_names_of_variables_and_options_say_what_is_secret():
         "TEAMS_WEBHOOK",
     ]  # fmt: skip
     public = [
-        "PWD",
-        "OLDPWD",
         "PGPASSFILE",
         "passfile",
         "SSH_AUTH_SOCK",
@@ -70,6 +69,7 @@ def test_the_environment_is_read_for_secrets_and_for_urls_with_passwords(monkeyp
     monkeypatch.setenv("PREFECT_API_URL", "https://me:letmein-88@prefect.example.org/api")
     monkeypatch.setenv("HOME", "/home/plain-path")
     monkeypatch.setenv("USE_TOKEN", "true")
+    monkeypatch.setenv("PWD", "/home/plain-path")
     remember_environment()
     assert hide("hunter2 letmein-88") == "*** ***"
     assert hide("/home/plain-path is true, https://prefect.example.org/api") == (

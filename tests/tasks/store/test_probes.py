@@ -6,6 +6,7 @@ import os
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
 
 import fsspec
 import pytest
@@ -65,6 +66,15 @@ def test_a_store_is_really_written_and_cleared(monkeypatch):
     monkeypatch.setattr(type(memory), "pipe_file", deny)
     with pytest.raises(PermissionError, match=r"memory://bucket/lake cannot be written: AccessDenied\. Grant"):
         probe_place("memory://bucket/lake")
+
+
+def test_a_folder_that_may_not_be_entered_is_told_as_one_that_cannot_be_written(tmp_path, monkeypatch):
+    def deny(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "exists", deny)
+    with pytest.raises(PermissionError, match=f"^{tmp_path}/reports cannot be written: Permission denied"):
+        probe_place(f"{tmp_path}/reports")
 
 
 def test_a_disk_that_takes_no_probe_is_full(tmp_path, short_files):
