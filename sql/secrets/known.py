@@ -12,7 +12,7 @@ import html
 import json
 import re
 from collections.abc import Iterator
-from itertools import takewhile
+from itertools import islice, takewhile
 from typing import NamedTuple
 from urllib.parse import quote, quote_plus, unquote
 
@@ -29,7 +29,7 @@ SHORTEST_CUT = 8
 _LONG = 6
 # Words of messages, not of secrets; a password of this kind hides nothing from anybody.
 _PUBLIC = {"postgresql", "postgres", "psycopg", "sqlite", "duckdb", "parquet", "password", "localhost", "nightcast"}
-_MOST_CUTS = 10
+_MOST_CUTS, _LONGEST_CUT = 10, 1_000
 _WORD = re.compile(r"[A-Za-z]?[a-z]+")
 _DELIMITERS = re.compile(r"[\s/@:?#&=%'\"\\;,<>|]+")
 _AFTER_CUT = re.compile(r"(?P<dots>…|\.{2,3})?['\"]?[)\].,;]?\s*")
@@ -106,9 +106,10 @@ def _spans(text: str) -> Iterator[tuple[int, int, str]]:
         while begin >= 0:
             same = (one == other for one, other in zip(form, text[begin : begin + len(form)], strict=False))
             end = begin + sum(takewhile(bool, same))
-            if _is_hit(text, begin, end, form):
+            is_hit = _is_hit(text, begin, end, form)
+            if is_hit:
                 yield begin, end, mask
-            begin = text.find(form[:SHORTEST_PART] if can_be_cut else form, begin + 1)
+            begin = text.find(form[:SHORTEST_PART] if can_be_cut else form, end if is_hit else begin + 1)
 
 
 def _is_hit(text: str, begin: int, end: int, form: str) -> bool:
@@ -143,7 +144,7 @@ def _add(form: str) -> None:
 
 def _parts_of(value: str) -> set[str]:
     """What stands between two delimiters of URLs: readers of a URL that is not encoded differ in where they cut."""
-    cuts = [*_DELIMITERS.finditer(value)][:_MOST_CUTS]
+    cuts = [*islice(_DELIMITERS.finditer(value[:_LONGEST_CUT]), _MOST_CUTS)]
     begins, ends = [0, *(cut.end() for cut in cuts)], [*(cut.start() for cut in cuts), len(value)]
     return {value[begin:end] for begin in begins for end in ends if begin < end}
 

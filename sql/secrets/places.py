@@ -34,6 +34,8 @@ _QUERY = re.compile(r"[\w.-]+=[^&]*(&[\w.-]+=[^&]*)*")
 _HOSTS = re.compile(r"[\w.,:\[\]-]*(/[^@]*)?(\?.*)?", re.DOTALL)
 # Begins only where a word does, and looks for the next URL only so far: a long word would take time by its square.
 _OPTION = re.compile(r"(?<![\w.-])([\w.-]+)\s*=\s*('(?:\\.|[^'\\])*'|[^\s&;]+)")
+# Options within the value of an option.
+_MOST_DEPTH = 2
 # Parts of paths that are the same for everybody are words in small letters.
 _TOKEN = re.compile(r"(?=.*[0-9A-Z]).{6,}|.{20,}", re.DOTALL)
 # Up to the next URL of the same line.
@@ -172,7 +174,7 @@ def _remember_options(query: str) -> None:
         remember(secret)
 
 
-def secret_options(text: str) -> list[str]:
+def secret_options(text: str, depth: int = 0) -> list[str]:
     """The values of options whose name says that they are secret, also among the options of ODBC within one.
 
     >>> secret_options("sslmode=require&password=hunter2&odbc_connect=DRIVER%3D%7BX%7D%3BUID%3Dme%3BPWD%3Dhunter3")
@@ -182,8 +184,8 @@ def secret_options(text: str) -> list[str]:
     for name, value in _OPTION.findall(text):
         if names_secret(name):
             secrets.append(value.strip("'"))
-        elif "=" in (inner := unquote_plus(value)):
-            secrets += secret_options(inner)
+        elif depth < _MOST_DEPTH and "=" in (inner := unquote_plus(value)):
+            secrets += secret_options(inner, depth + 1)
     return secrets
 
 
