@@ -7,12 +7,15 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import gettempdir
 
 _REASONS = {
     errno.ENOSPC: "",
     errno.EDQUOT: " (the quota of this user is used up)",
     errno.EFBIG: " (a file may not be longer)",
 }
+# A disk with more bytes free than this is not the one that is full.
+_AMPLE = 1 << 20
 _REMEDY = "Free some, or name another folder."
 
 
@@ -30,6 +33,18 @@ def is_full(error: BaseException | None) -> bool:
         return False
     # NumPy counts what was not written, and drops the reason.
     return isinstance(error, FullDisk) or error.errno in {*_REASONS, errno.EROFS} or " requested and " in str(error)
+
+
+def _full_place(folder: str | Path, error: OSError) -> str | Path:
+    """The folder whose disk is full: a library that was called may have written somewhere else."""
+    left = free_bytes(folder)
+    if error.errno != errno.ENOSPC or left is None or left < _AMPLE:
+        return folder
+    for place in (error.filename, gettempdir()):
+        free = free_bytes(place) if isinstance(place, str) else None
+        if free is not None and free < _AMPLE:
+            return str(place)
+    return folder
 
 
 def no_space(folder: str | Path, wanted: int | None = None, reason: str = "") -> str:
@@ -75,4 +90,5 @@ def told_of_full_disk(folder: str | Path, wanted: int | None = None) -> Iterator
             raise
         if error.errno == errno.EROFS:
             raise FullDisk(f"{folder} can only be read. Mount its disk for writing, or name another folder.") from error
-        raise FullDisk(no_space(folder, wanted, _REASONS.get(error.errno or errno.ENOSPC, ""))) from error
+        reason = _REASONS.get(error.errno or errno.ENOSPC, "")
+        raise FullDisk(no_space(_full_place(folder, error), wanted, reason)) from error

@@ -14,7 +14,7 @@ def main() -> None:
     parser.add_argument("script", choices=SCRIPTS)
     parser.add_argument("--role", required=True, help="The role that gets the rights; it is made where there is none.")
     parser.add_argument("--database", required=True)
-    parser.add_argument("--schema", default="public", help="The schema of the source, or of the output's tables.")
+    parser.add_argument("--schema", help="Of the source, public by default, or of the output's tables, nightcast.")
     parser.add_argument("--table", default="observations", help="For source_reader, the table of the source.")
     parser.add_argument("--writer", default="nightcast_writer", help="For forecast_reader, the role that runs nights.")
     chosen = vars(parser.parse_args())

@@ -7,5 +7,8 @@ DO $$ BEGIN
   END IF;
 END $$;
 GRANT CONNECT ON DATABASE {database} TO {role};
+-- Where an administrator who is no superuser is refused here: GRANT {role} TO CURRENT_USER;
 CREATE SCHEMA IF NOT EXISTS {schema} AUTHORIZATION {role};
+-- For a schema that was there before, and belongs to another role.
+GRANT USAGE, CREATE ON SCHEMA {schema} TO {role};
 ALTER ROLE {role} IN DATABASE {database} SET search_path = {schema};

@@ -6,6 +6,7 @@ import errno
 import os
 import pickle
 from pathlib import Path
+from tempfile import gettempdir
 
 import numpy as np
 import pyarrow as pa
@@ -74,3 +75,11 @@ def test_the_free_bytes_of_a_folder_that_is_not_there_yet_are_those_of_its_disk(
     found = free_bytes(tmp_path / "not" / "yet")
     assert found is not None
     assert 0 < found <= state.f_blocks * state.f_frsize
+
+
+def test_where_the_folder_has_space_the_temporary_folder_that_is_full_is_named(tmp_path, monkeypatch):
+    free = {str(tmp_path): 10**9, gettempdir(): 512}
+    monkeypatch.setattr("sql.full_disk.free_bytes", lambda place: free.get(str(place)))
+    with pytest.raises(FullDisk) as told, told_of_full_disk(tmp_path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert str(told.value).startswith(f"no space left on {gettempdir()}, 512 bytes are free.")
