@@ -45,6 +45,7 @@ POSTGRESQL_SETUP = (
 READABLE = "Check that this user may read the file, and may enter its folder."
 """What to do where the operating system does not let a file be read."""
 
+_LONGEST_REASON = 1_000
 _REMEDIES = {
     "database is locked": "Another process is writing to it.",
     "lock timeout": "Another session holds a lock that it needs.",
@@ -287,8 +288,8 @@ def storage_error(url: sa.URL, doing: str, error: Exception) -> StorageError:
 def _storage_error(url: sa.URL, doing: str, error: Exception) -> StorageError:
     cause = getattr(error, "orig", None) or error
     # Drivers add the statement, which may be long, or a line of it.
-    words = re.split(r" query was:| LINE \d+: ", " ".join(str(cause).split()), maxsplit=1, flags=re.IGNORECASE)[0]
-    reason = hide_secrets(words.rstrip(".? "), url)
+    words = re.split(r" query(?: was)?:| LINE \d+: ", " ".join(str(cause).split()), maxsplit=1, flags=re.IGNORECASE)[0]
+    reason = hide_secrets(words.rstrip(".? "), url)[:_LONGEST_REASON]
     message = f"Could not {doing} the database {describe(url)}: {reason}."
     if is_denied(error, url):
         remedy = "Grant this right to the user of the URL, or name another user."

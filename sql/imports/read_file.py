@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
+from sql.errors import SourceError
 from sql.imports.arrow_kinds import typed_arrow
 from sql.imports.column_kinds import Typed, text_note, typed_text
 from sql.imports.dates import days_of, with_iso_times
@@ -16,6 +17,9 @@ from sql.imports.decimals import guess_decimal, with_points
 from sql.imports.file_format import FileFormat
 from sql.imports.rows_file import is_csv, read_rows
 from sql.imports.wide_table import as_long
+
+MOST_COLUMNS = 1_600
+"""Of a table, on PostgreSQL; SQLite takes some more."""
 
 
 class FileRead(NamedTuple):
@@ -43,7 +47,8 @@ def read_file(path: Path, said: FileFormat, text: Collection[str] = ()) -> FileR
         text: Columns that are text, unless `said` says otherwise.
 
     Raises:
-        SourceError: where the file cannot be read, leaves a doubt, or is not as the user says.
+        SourceError: where the file cannot be read, leaves a doubt, is not as the user says, or has more columns than a
+            table can.
     """
     file, where = read_rows(path, said), str(path)
     said.check(file.rows.column_names, where)
@@ -55,6 +60,11 @@ def read_file(path: Path, said: FileFormat, text: Collection[str] = ()) -> FileR
         # The columns that the user named may have become rows.
         said = replace(said, text=_left(said.text, rows), numbers=_left(said.numbers, rows), times=())
         notes.append("The wide table has a row for each series and time now.")
+    if rows.num_columns > MOST_COLUMNS:
+        raise SourceError(
+            f"{where} would become a table of {rows.num_columns:,} columns, and databases take at most "
+            f"{MOST_COLUMNS:,}. Say --wide if each column is a series or a day; otherwise leave columns out."
+        )
     said = replace(said, text=(*said.text, *(name for name in text if said.meaning(name) is None)))
     if not is_csv(path):
         return FileRead(typed_arrow(rows, said, where), said, notes, {})

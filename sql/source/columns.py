@@ -164,7 +164,7 @@ def _instants_and_late(
     share = pc.sum(with_offset).as_py() or 0
     target = pa.timestamp("us", "UTC" if share else None)
     if 0 < share < len(values) - values.null_count:
-        examples = [pc.filter(values, mask)[0].as_py() for mask in (with_offset, pc.invert(with_offset))]
+        examples = [pc.filter(values, mask)[0].as_py()[:40] for mask in (with_offset, pc.invert(with_offset))]
         raise SourceError(
             f"The column {name!r} of {where} holds times both with and without an offset from UTC: {examples}. "
             "Write all of them the same way."

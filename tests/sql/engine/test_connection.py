@@ -126,3 +126,13 @@ def test_postgresql_says_by_its_state_whether_a_right_is_missing(postgres_url):
 def test_other_databases_say_in_words_of_what_permission_is_denied(reason, denied):
     error = storage_error(resolve_url("mysql+pymysql://me@h/d"), "read", ValueError(reason))
     assert isinstance(error, NotPermitted) is denied
+
+
+def test_of_what_a_driver_says_the_statement_is_left_out_and_the_beginning_kept():
+    url = resolve_url("postgresql://me@h/d")
+    statement = str(
+        storage_error(url, "write to", ValueError(f"too many columns on t query: CREATE TABLE {'x' * 9_000}"))
+    )
+    assert "too many columns on t." in statement
+    assert "CREATE TABLE" not in statement
+    assert len(str(storage_error(url, "write to", ValueError("y" * 1_000_000)))) < 1_500

@@ -260,3 +260,11 @@ def test_of_many_columns_that_stand_twice_a_few_are_named(tmp_path):
     with pytest.raises(SourceError, match="names a column twice") as raised:
         import_file(file, resolve_url(f"sqlite:///{tmp_path}/new.db"), "t")
     assert len(str(raised.value)) < 400
+
+
+def test_a_file_of_more_columns_than_a_table_can_have_is_refused_before_it_is_examined(tmp_path):
+    file = tmp_path / "rows.csv"
+    file.write_text(",".join(f"c{n}" for n in range(1_601)) + "\n" + ",".join(["1"] * 1_601) + "\n")
+    with pytest.raises(SourceError, match=r"a table of 1,601 columns, and databases take at most 1,600. Say --wide if"):
+        import_file(file, resolve_url(f"sqlite:///{tmp_path}/new.db"), "t")
+    assert not (tmp_path / "new.db").exists()
