@@ -17,6 +17,7 @@ from flows.cli import main
 from flows.deployments.dispatch import run_night
 from flows.job.job import load_job
 from sql.engine.connection import transaction
+from sql.engine.storable import LONGEST_ID, storable
 from sql.output import history
 from sql.output.tables import forecast
 
@@ -223,7 +224,10 @@ def test_ids_of_any_text_are_forecast_scored_and_reported(untrained, history_fra
     )
     for cutoff in ("2024-02-01", "2024-02-02"):
         night = run("run", str(job), "--cutoff", cutoff)
-    assert set(forecast_frame(job, datetime(2024, 2, 2, tzinfo=UTC))["series_id"]) == {*odd.values(), "short"}
+    assert set(forecast_frame(job, datetime(2024, 2, 2, tzinfo=UTC))["series_id"]) == {
+        *(storable(each, LONGEST_ID) for each in odd.values()),
+        "short",
+    }
     assert {row["segment"]: row["n"] for row in night["losses"]} == {"all": 6, "region=it's": 3, "region=": 3}
     assert "<b>😀" not in Path(night["report"]).read_text(encoding="utf-8")
 
