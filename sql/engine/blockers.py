@@ -54,20 +54,22 @@ def asking_who_blocks(engine: sa.Engine, found: Callable[[str], None]) -> Iterat
     if engine.dialect.name != "postgresql":
         yield
         return
-    context = contextvars.copy_context()
+    has_ended = threading.Event()
 
     def ask() -> None:
-        if names := blockers(engine):
-            context.run(found, names)
+        # The block may come to its lock late.
+        while not has_ended.wait(_SECONDS_BEFORE_ASKING):
+            if names := blockers(engine):
+                found(names)
+                return
 
-    timer = threading.Timer(_SECONDS_BEFORE_ASKING, ask)
-    timer.daemon = True
-    timer.start()
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(ask,), daemon=True)
+    thread.start()
     try:
         yield
     finally:
-        timer.cancel()
-        timer.join()
+        has_ended.set()
+        thread.join()
 
 
 def held_by(names: str) -> str:

@@ -201,9 +201,9 @@ def held(statement: str, url: str) -> Iterator[psycopg.Connection[Any]]:
 
 @pytest.fixture
 def table(postgres_url, monkeypatch) -> sa.Engine:
-    """A table of PostgreSQL; a statement waits a second for its lock, and the server is asked soon who holds it."""
-    monkeypatch.setattr(postgresql, "LOCK_SECONDS", 1)
-    monkeypatch.setattr("sql.engine.blockers._SECONDS_BEFORE_ASKING", 0.2)
+    """A table of PostgreSQL; a statement waits two seconds for its lock, and the server is asked soon who holds it."""
+    monkeypatch.setattr(postgresql, "LOCK_SECONDS", 2)
+    monkeypatch.setattr("sql.engine.blockers._SECONDS_BEFORE_ASKING", 0.1)
     with psycopg.connect(postgres_url, autocommit=True) as admin:
         admin.execute("CREATE TABLE kept (n integer)")
     return connect(resolve_url(postgres_url))
@@ -236,7 +236,7 @@ def test_the_session_that_holds_a_lock_is_named_and_when_it_lets_go_the_work_goe
 
 
 def test_a_lock_that_is_never_given_back_fails_with_who_holds_it_and_what_to_do(table, postgres_url, pauses):
-    with held("LOCK TABLE kept IN ACCESS EXCLUSIVE MODE", postgres_url) as other, patience(Patience(locked=2.0)):
+    with held("LOCK TABLE kept IN ACCESS EXCLUSIVE MODE", postgres_url) as other, patience(Patience(locked=0.9)):
         number = other.info.backend_pid
         with pytest.raises(StorageError) as error:
             patiently(insert)(table)
@@ -259,7 +259,7 @@ def test_a_pooler_gives_the_lock_timeout_to_each_transaction(pooled_url, table, 
     engine = connect(resolve_url(pooled_url))
     for _ in range(3):
         with engine.connect() as connection:
-            assert connection.exec_driver_sql("SHOW lock_timeout").scalar_one() == "1s"
+            assert connection.exec_driver_sql("SHOW lock_timeout").scalar_one() == "2s"
             assert connection.exec_driver_sql("SHOW application_name").scalar_one() == session_name(engine.url)
 
 

@@ -87,8 +87,8 @@ def test_rows_that_a_policy_or_a_trigger_refuses_are_found(postgres_url, other_u
 
 
 def test_a_table_that_another_session_locks_does_not_hold_the_check_for_long(postgres_url, monkeypatch):
-    monkeypatch.setattr("sql.migrations.rehearse._LOCK_SECONDS", 1)
-    monkeypatch.setattr("sql.engine.blockers._SECONDS_BEFORE_ASKING", 0.2)
+    monkeypatch.setattr("sql.migrations.rehearse._LOCK_SECONDS", 2)
+    monkeypatch.setattr("sql.engine.blockers._SECONDS_BEFORE_ASKING", 0.1)
     engine = connect(resolve_url(postgres_url))
     migrate(engine)
     with engine.begin() as holder:
