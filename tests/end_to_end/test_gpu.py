@@ -74,4 +74,4 @@ def test_without_a_server_the_gpu_is_here_in_a_process_of_its_own_and_one_line_s
     assert len([line for line in lines if line.startswith("No Prefect server is configured, so runner.train_on")]) == 1
     # How far training was, and what was chosen, are told by the night.
     assert [line for line in lines if line.startswith("step 10 of 10, loss")]
-    assert [line for line in lines if line.startswith("at most 10 training steps of")]
+    assert [line for line in lines if line.lstrip().startswith("at most 10 training steps of")]

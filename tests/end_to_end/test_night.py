@@ -16,6 +16,7 @@ from sklearn.metrics import mean_absolute_error
 from flows.cli import main
 from flows.deployments.dispatch import run_night
 from flows.job.job import load_job
+from models.network.choose_plan import LEARNING_RATES
 from sql.engine.connection import transaction
 from sql.engine.storable import LONGEST_ID, storable
 from sql.output import history
@@ -291,9 +292,17 @@ def test_a_job_that_is_moved_with_everything_it_made_goes_on_with_its_champion(m
     assert str(tmp_path / "here") not in json.dumps(after)
 
 
-def test_a_night_whose_first_training_diverges_publishes_the_fallback_and_says_why(make_job):
+@pytest.fixture
+def diverging(monkeypatch) -> dict[str, int]:
+    """A job's training settings under which every training diverges; no job may ask for such a learning rate itself."""
     # Nothing survives a learning rate like this one, nor a thousandth of it.
-    job = make_job(training={"learning_rate": 1e30})
+    monkeypatch.setitem(LEARNING_RATES, "adam", 1e30)
+    # No other test has trained from this seed.
+    return {"seed": 30}
+
+
+def test_a_night_whose_first_training_diverges_publishes_the_fallback_and_says_why(make_job, diverging):
+    job = make_job(training=diverging)
     night = run("run", str(job))
     assert (night["series"], night["rows"], night["fallback_series"]) == (7, 49, 7)
     assert night["train_mode"] == "none"
@@ -305,10 +314,10 @@ def test_a_night_whose_first_training_diverges_publishes_the_fallback_and_says_w
     assert history.champion(load_job(job).places.engine(), "small") is None
 
 
-def test_a_night_whose_warm_start_diverges_forecasts_with_the_champion_as_it_was(two_nights):
+def test_a_night_whose_warm_start_diverges_forecasts_with_the_champion_as_it_was(two_nights, diverging):
     job = yaml.safe_load(two_nights.read_text(encoding="utf-8"))
     champion = history.champion(load_job(two_nights).places.engine(), "small")["version"]
-    job["training"]["learning_rate"] = 1e30
+    job["training"] |= diverging
     two_nights.write_text(yaml.safe_dump(job), encoding="utf-8")
     night = run("run", str(two_nights), "--train", "warm", "--cutoff", "2024-02-12")
     assert (night["model_version"], night["train_mode"]) == (champion, "load")
