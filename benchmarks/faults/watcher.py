@@ -82,15 +82,18 @@ def watch(database: str, address: str, folder: str, rows: int) -> Seen:
     """Look until there is a line on standard input, and once more then."""
     seen, known = Seen(), dict[str, tuple[int, int, int]]()
     with _latest(database, address) as latest:
-        told = False
+        told, pause = False, _PAUSE_SECONDS
         while not told:
-            told = bool(select.select([_ORDERS], [], [], _PAUSE_SECONDS)[0])
+            told = bool(select.select([_ORDERS], [], [], pause)[0])
+            began = time.monotonic()
             found = latest()
             if found is not None:
                 seen.looks += 1
                 if found not in ((rows, 1, 1), (0, 0, 0)):
                     seen.note("latest_forecast: {} rows of {} nights and {} runs".format(*found))
             _look_at_files(Path(folder), known, rows, seen)
+            # A reader must not take the time of the nights that it watches.
+            pause = max(_PAUSE_SECONDS, 3 * (time.monotonic() - began))
     return seen
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.faults.judge import files_of, judge, secrets_in
+from benchmarks.faults.campaign import Campaign
+from benchmarks.faults.judge import FAULTS, files_of, judge, secrets_in
 from benchmarks.faults.kinds.catalogue import KINDS, Plan
 from benchmarks.faults.site import NIGHTS, PASSWORD, SMALL, Site
 from benchmarks.faults.trial import Trial, run_trial
@@ -40,6 +41,23 @@ def watcher() -> Iterator[Watcher]:
     made = Watcher()
     yield made
     made.close()
+
+
+def test_a_short_campaign_loses_doubles_and_leaves_nothing() -> None:
+    with tempfile.TemporaryDirectory(prefix="nightcast-faults-", ignore_cleanup_errors=True) as folder:
+        campaign = Campaign(Path(folder), 1, plain=True)
+        # Of each kind one trial, on one database and then on the other; the command runs all of them on both.
+        trials = [
+            (name, kind.databases[number % len(kind.databases)], 0)
+            for number, (name, kind) in enumerate(each for each in KINDS.items() if each[1].short)
+        ]
+        campaign.run(trials)
+        campaign.close()
+    figures = campaign.figures()
+    assert [outcome for outcome in campaign.outcomes if not outcome.held] == []
+    assert {figures[name] for name in (*FAULTS, "not_carried_out")} == {0}
+    assert figures["tried"] == figures["held"] == len(trials)
+    assert sum(outcome.seen.looks for outcome in campaign.outcomes) > len(trials)
 
 
 def test_a_job_without_a_fault_is_judged_faultless(site: Site) -> None:
