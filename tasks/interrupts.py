@@ -47,6 +47,15 @@ def cause_of(error: BaseException) -> str:
     return told or ("Ctrl-C" if isinstance(error, KeyboardInterrupt) else type(error).__name__)
 
 
+def let_through() -> None:
+    """Let Ctrl-C interrupt what this process waits for from now on.
+
+    The drivers of ADBC set their own handler while they work. Afterwards Python's handler is back, but the system goes
+    on with a read or a wait that Ctrl-C has interrupted, so that Python learns of it only when that has ended.
+    """
+    signal.siginterrupt(signal.SIGINT, True)
+
+
 class InterruptsHeldBack:
     """Holds back the first signal that would end the process, from `begin` to `end`; a second one goes through at once.
 

@@ -19,6 +19,7 @@ from flows.night.request import NightRequest
 from flows.night.summary import NightSummary
 from models.cores import CORES, cores_to_use
 from models.lifecycle.retraining import Policy
+from tasks.interrupts import let_through
 from tasks.run.interruption import interrupted_nights
 from tasks.run.lock import AlreadyRuns, look_after_lock, share_lock_of_parent
 
@@ -54,6 +55,7 @@ def run_side_by_side(loaded: LoadedJob, cutoffs: Sequence[datetime], train: Poli
     shared = {"ended": ended, "changed": changed, "lost": lost, "is_over": is_over}
     pool = ProcessPoolExecutor(workers, context, _begin, (loaded.path, shared, cores))
     nights = list[Future[NightSummary | None]]()
+    let_through()
     try:
         # What interrupts the start of a process would break the pool; each inherits this until it is ready.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTS)

@@ -67,7 +67,8 @@ def end_run(night: Night, finished_at: datetime, facts: Mapping[str, Any], state
 def nights_done(ledger: Ledger) -> list[datetime]:
     """Cutoffs of the nights that are published and came to their end, oldest first.
 
-    A published night whose run then failed or crashed is not done: nobody has judged the past forecasts that night.
+    A published night whose run then failed, crashed or was interrupted is not done: nobody has judged the past
+    forecasts that night.
     """
     states: dict[datetime, set[str]] = {}
     for row in ledger.runs():

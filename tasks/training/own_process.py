@@ -14,6 +14,7 @@ from typing import Any
 
 from models.errors import TrainingFailed
 from models.training.progress import Progress
+from tasks.interrupts import let_through
 from tasks.step import logger
 from tasks.training.order import Trained
 
@@ -63,6 +64,7 @@ def _started(command: list[str], environment: dict[str, str]) -> Iterator[subpro
     Ctrl-C goes to every process of a terminal, and a service that stops sends SIGTERM to every process of its group.
     A process inherits which signals are blocked, so there is no moment in which either could end it.
     """
+    let_through()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _LEFT_TO_THE_NIGHT)
     pipe = subprocess.PIPE
     try:

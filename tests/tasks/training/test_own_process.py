@@ -233,6 +233,31 @@ def test_an_interruption_at_any_moment_of_a_training_is_no_failed_training_and_l
     assert set(outcomes[-3:]) <= {"KeyboardInterrupt", "trained"}
 
 
+_TRAINS_AFTER_READING = """
+import sys
+from pathlib import Path
+import adbc_driver_sqlite.dbapi
+from tasks.training.own_process import train_apart
+
+with adbc_driver_sqlite.dbapi.connect() as connection, connection.cursor() as cursor:
+    cursor.execute("SELECT 1")
+    cursor.fetchall()
+train_apart(Path(sys.argv[1]), print)
+"""
+
+
+def test_ctrl_c_interrupts_a_training_after_a_driver_has_used_the_signal_too(stuck):
+    with subprocess.Popen([sys.executable, "-c", _TRAINS_AFTER_READING, str(stuck)], stderr=subprocess.PIPE) as night:
+        # The child has begun to wait for its panel.
+        pipe = os.open(stuck / "panel.npz", os.O_WRONLY)
+        night.send_signal(signal.SIGINT)
+        try:
+            assert b"KeyboardInterrupt" in night.communicate(timeout=120)[1]
+        finally:
+            os.close(pipe)
+            night.kill()
+
+
 def test_the_process_ends_when_its_night_is_killed(stuck):
     code = "import sys; from pathlib import Path; from tasks.training.own_process import train_apart as t; "
     night = subprocess.Popen([sys.executable, "-c", code + "t(Path(sys.argv[1]), print)", str(stuck)])
