@@ -109,7 +109,7 @@ def unsettled_runs(engine: sa.Engine, job: str) -> list[dict[str, Any]]:
     Raises:
         StorageError: where the database does not answer.
     """
-    unsettled = run.c.job == job, run.c.publishing.is_(sa.true())
+    unsettled = run.c.job == job, run.c.publishing == sa.true()
     with transaction(engine) as connection:
         found = connection.execute(sa.select(run.c.run_id, run.c.cutoff).where(*unsettled).with_for_update())
         return [dict(row) for row in found.mappings()]

@@ -26,11 +26,12 @@ from models.counted import counted
 from sql.full_disk import told_of_full_disk
 from sql.output.quantile_columns import is_quantile_column, quantile_level
 from tasks.step import logger
-from tasks.store.ownership import host, make_held, state_of
+from tasks.store.ownership import host, is_half_made, is_regular, make_held, state_of
 
 FILE = "part-0.parquet"
 """The name of each night's file in its folder."""
 _LEFT_OVER_SECONDS = 86_400
+_HALF_MADE_SECONDS = 3_600
 
 
 class _Files(NamedTuple):
@@ -137,19 +138,25 @@ def file_aside(root: str, night: str, use: str) -> Path:
 def files_left_aside(root: str, night: str) -> list[Path]:
     """The copies of a night's file that killed runs have left, and those that other runs of this night still need."""
     folder = _folder_aside(root, night)
-    return [file for file in folder.iterdir() if file.name.startswith(_aside_prefix(root, night))]
+    prefix = _aside_prefix(root, night)
+    ours = (file for file in folder.iterdir() if file.name.startswith(prefix))
+    return [file for file in ours if is_regular(file) and not is_half_made(file)]
 
 
 def remove_old_copies(root: str, night: str) -> None:
     """Remove the copies, of whatever night, that dead runs have left: of this machine at once, of others after a day.
 
-    A run holds its copies as long as its process lives, see `hold`.
+    A run holds its copies as long as its process lives, see `hold`. Those that it was killed while making go after an
+    hour.
     """
     for file in _folder_aside(root, night).glob(f".{Path(root).name}-job=*"):
         with suppress(OSError):
-            state, is_ours = state_of(file), file.name.rpartition(".")[2].split("-")[1:2] == [host()]
             # A copy that is another name of an older file has its time, so this looks at when it got the name.
-            is_old = time.time() - file.stat().st_ctime > _LEFT_OVER_SECONDS
+            age = time.time() - file.stat().st_ctime
+            if is_half_made(file) and age < _HALF_MADE_SECONDS:
+                continue
+            state, is_ours = state_of(file), file.name.rpartition(".")[2].split("-")[1:2] == [host()]
+            is_old = is_half_made(file) or age > _LEFT_OVER_SECONDS
             if state != "held" and (is_old or (is_ours and state == "free")):
                 file.unlink()
 
@@ -171,10 +178,12 @@ def _files_below(root: str) -> _Files:
     # Another process may have written files since this one listed the folder.
     system.invalidate_cache()
     of_jobs: dict[str, list[str]] = {}
+    is_local = isinstance(system, LocalFileSystem)
     # One listing of the whole folder: on an object store, each further look is a request.
     for file in sorted(map(str, system.find(folder))):
         *_, job, cutoff, name = ["", "", *file.split("/")]
-        if job.startswith("job=") and cutoff.startswith("cutoff=") and name == FILE:
+        is_night = job.startswith("job=") and cutoff.startswith("cutoff=") and name == FILE
+        if is_night and (not is_local or is_regular(file)):
             of_jobs.setdefault(job, []).append(file)
     return _Files(system, folder, list(of_jobs.values()))
 
@@ -242,7 +251,7 @@ def _copy(night: pq.ParquetFile, names: Sequence[str], target: Path) -> None:
         rows = night.read_row_group(number)
         empty = pa.nulls(rows.num_rows, pa.float64())
         part = pa.table({name: rows[name] if name in own else empty for name in wanted})
-        writer = writer or pq.ParquetWriter(target, part.schema)
+        writer = writer or pq.ParquetWriter(target, part.schema, write_page_checksum=True)
         writer.write_table(part)
     if writer is not None:
         writer.close()

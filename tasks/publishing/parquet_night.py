@@ -13,8 +13,6 @@ from types import TracebackType
 from typing import BinaryIO
 
 import fsspec
-import pyarrow as pa
-import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
 from sql.errors import StorageError
@@ -33,24 +31,6 @@ def night_folder(places: Places, cutoff: datetime) -> str:
     return f"{places.parquet}/job={places.job}/cutoff={stamp(cutoff)}"
 
 
-def run_of_file(places: Places, cutoff: datetime) -> tuple[str, int] | None:
-    """The run that wrote a night's Parquet file, and its number of rows; None where there is no file, or a damaged one.
-
-    Raises:
-        OSError: the file may not be read.
-    """
-    system, folder = fsspec.core.url_to_fs(night_folder(places, cutoff))
-    # Another process may have written the file since this one listed the folder.
-    system.invalidate_cache()
-    try:
-        with system.open(f"{folder}/{FILE}") as stream, pq.ParquetFile(stream) as night:
-            return str(night.read_row_group(0, columns=["run_id"])["run_id"][0]), int(night.metadata.num_rows)
-    except PermissionError:
-        raise
-    except (pa.ArrowException, OSError):
-        return None
-
-
 class ParquetNight:
     """One night's Parquet file, shown within the transaction of its rows.
 
@@ -63,14 +43,15 @@ class ParquetNight:
         places: The job's places.
         file: The night, a file of `save_night`.
         cutoff: The night's cutoff.
-        is_committed: Asks the database whether the table holds this night. None where it does anyway.
+        is_committed: Asks the database whether the table holds this night. None where it does anyway: then the file of
+            before never comes back, and a failure stays one.
     """
 
     def __init__(
         self, places: Places, file: Path, cutoff: datetime, is_committed: Callable[[], bool] | None = None
     ) -> None:
         self._file, self._root, self._cutoff = file, places.parquet, cutoff
-        self._is_committed = is_committed or (lambda: True)
+        self._is_committed = is_committed
         self._system, folder = fsspec.core.url_to_fs(night_folder(places, cutoff))
         self._is_local = isinstance(self._system, LocalFileSystem)
         self._target = f"{folder}/{FILE}"
@@ -89,6 +70,7 @@ class ParquetNight:
             try:
                 with told_of_full_disk(self._root):
                     Path(self._target).parent.mkdir(parents=True, exist_ok=True)
+                _refuse_folder(Path(self._target))
                 remove_old_copies(self._root, self._target)
                 self._new, self._old = (file_aside(self._root, self._target, use) for use in ("new", "old"))
                 self._holds.append(make_held(self._new))
@@ -105,7 +87,8 @@ class ParquetNight:
         self._interrupts.begin()
         if self._new is not None and self._old is not None:
             self._shows = True
-            if Path(self._target).exists():
+            # A pipe or a device is no night: it is replaced, and never opened.
+            if Path(self._target).is_file():
                 self._holds.append(hold(Path(self._target)))
                 os.link(self._target, self._old)
             os.replace(self._new, self._target)
@@ -123,13 +106,13 @@ class ParquetNight:
     ) -> bool:
         """Settle what was shown; a failure of the connection after the commit is none, so that it ends here."""
         try:
-            if failure is None or not self._is_shown():
+            if failure is None or self._is_committed is None or not self._is_shown():
                 return False
             if self._interrupts.is_broken:
                 # Somebody wants an end at once; and the connection may still be open, so that asking would wait for it.
                 self._leaves_copies = True
                 return False
-            if not self._ask(failure):
+            if not self._ask(self._is_committed, failure):
                 self._take_back()
                 return False
             logger().warning("The night is published, although its connection failed at the end: %s", failure)
@@ -145,20 +128,21 @@ class ParquetNight:
         # A second interrupt may come between any two lines, so the disk is asked: the rename takes the copy away.
         return self._shows and (self._new is None or not self._new.exists())
 
-    def _ask(self, failure: BaseException) -> bool:
+    def _ask(self, asked: Callable[[], bool], failure: BaseException) -> bool:
         """Whether the night is committed; the failure where the database does not answer."""
         # Until there is an answer. Another interrupt may end the asking.
         self._leaves_copies = True
         for seconds in (*_SECONDS_BEFORE_ASKING_AGAIN, None):
             try:
-                is_committed = self._is_committed()
+                is_committed = asked()
             except StorageError as error:
                 if seconds is not None:
                     time.sleep(seconds)
                     continue
                 logger().warning(
-                    "Nobody knows whether the night of %s is published, because the database does not answer: %s The "
-                    "next run of the job asks again, and makes the Parquet file agree with the table.",
+                    "Nobody knows yet whether the night of %s is published, because the database does not answer: %s "
+                    "This run asks again where it tries again, or else the next run of the job, and makes the Parquet "
+                    "file agree with the table.",
                     f"{self._cutoff:%Y-%m-%d %H:%M}",
                     error,
                 )
@@ -193,6 +177,11 @@ class ParquetNight:
         while self._holds:
             if (held := self._holds.pop()) is not None:
                 held.close()
+
+
+def _refuse_folder(target: Path) -> None:
+    if target.is_dir() and not target.is_symlink():
+        raise OSError(f"{target} is a folder, but the night's Parquet file belongs there. Move the folder away.")
 
 
 def _flush(path: Path) -> None:

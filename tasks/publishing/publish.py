@@ -20,8 +20,9 @@ from sql.output.publish import digest_of
 from sql.output.quantile_columns import is_quantile_column
 from tasks.night.ledger import Ledger
 from tasks.night.night import Night
-from tasks.publishing.folder_columns import FILE, align_columns, files_left_aside
-from tasks.publishing.parquet_night import ParquetNight, night_folder, run_of_file
+from tasks.publishing.folder_columns import FILE, align_columns, files_left_aside, remove_old_copies
+from tasks.publishing.parquet_night import ParquetNight, night_folder
+from tasks.publishing.shown_file import holds_rows, run_of_file
 from tasks.step import logger, step
 from tasks.store.night_file import night_parts, save_night
 from tasks.store.ownership import state_of
@@ -59,11 +60,10 @@ def _publish_rows(night: Night, forecast_file: Path) -> Publication:
     places, cutoff, run_id = night.places, night.cutoff, night.run_id
     folder = night_folder(places, cutoff)
     before = night.ledger.publication_of(cutoff)
-    if before is not None and _is_whole(night, before):
-        with closing(night_parts(forecast_file, places.job, cutoff)) as parts:
-            if digest_of(parts) == before["digest"]:
-                # Where an earlier attempt of this run lost its connection at the end, the night is its own.
-                return Publication(before["rows"], folder, "" if before["run_id"] == run_id else before["run_id"])
+    if before is not None and _is_whole(night, before, forecast_file):
+        _remove_copies(places, cutoff)
+        # Where an earlier attempt of this run lost its connection at the end, the night is its own.
+        return Publication(before["rows"], folder, "" if before["run_id"] == run_id else before["run_id"])
     night.ledger.begin_publishing(run_id)
     with (
         ParquetNight(places, forecast_file, cutoff, lambda: night.ledger.is_published_by(cutoff, run_id)) as file,
@@ -72,6 +72,13 @@ def _publish_rows(night: Night, forecast_file: Path) -> Publication:
         night.ledger.publish_forecast(parts, before_commit=file.show)
     with pq.ParquetFile(forecast_file) as published:
         return Publication(published.metadata.num_rows, folder)
+
+
+def _remove_copies(places: Places, cutoff: datetime) -> None:
+    """Remove what an earlier attempt left, which could not ask whether its night was committed."""
+    system, folder = fsspec.core.url_to_fs(night_folder(places, cutoff))
+    if isinstance(system, LocalFileSystem):
+        remove_old_copies(places.parquet, f"{folder}/{FILE}")
 
 
 def _align(places: Places, cutoff: datetime) -> None:
@@ -127,8 +134,12 @@ def _without_empty_quantiles(rows: pa.Table) -> pa.Table:
     return rows.drop_columns([name for name in quantiles if rows[name].null_count == len(rows)])
 
 
-def _is_whole(night: Night, published: Mapping[str, Any]) -> bool:
-    """Whether all rows of a published night are there, and its file is that of the run that published it."""
-    if night.ledger.row_count(published["cutoff"]) != published["rows"]:
+def _is_whole(night: Night, published: Mapping[str, Any], forecast_file: Path) -> bool:
+    """Whether a published night has tonight's rows, and all of them are in the table and in its Parquet file."""
+    cutoff, job = published["cutoff"], night.places.job
+    if night.ledger.row_count(cutoff) != published["rows"]:
         return False
-    return run_of_file(night.places, published["cutoff"]) == (published["run_id"], published["rows"])
+    with closing(night_parts(forecast_file, job, cutoff)) as parts:
+        if digest_of(parts) != published["digest"]:
+            return False
+    return holds_rows(night.places, published, pq.read_schema(forecast_file).names)

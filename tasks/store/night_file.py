@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
+from typing import IO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -35,7 +36,7 @@ def save_night(parts: Iterable[pa.Table], file: Path) -> Path:
                 if writing is not None:
                     writing.result()
                 rows = part.drop_columns(list(IN_THE_PATH))
-                writer = writer or pq.ParquetWriter(file, rows.schema)
+                writer = writer or pq.ParquetWriter(file, rows.schema, write_page_checksum=True)
                 writing = aside.submit(writer.write_table, rows)
             if writing is not None:
                 writing.result()
@@ -55,10 +56,14 @@ def save_night(parts: Iterable[pa.Table], file: Path) -> Path:
     return file
 
 
-def night_parts(file: Path, job: str, cutoff: datetime) -> Generator[pa.Table]:
-    """The rows of a night's file with all columns of the table `forecast`, one row group after the other."""
+def night_parts(file: Path | IO[bytes], job: str, cutoff: datetime) -> Generator[pa.Table]:
+    """The rows of a night's file with all columns of the table `forecast`, one row group after the other.
+
+    Raises:
+        OSError: the file is damaged or cannot be read.
+    """
     constants = {"job": pa.scalar(job, pa.string()), "cutoff": pa.scalar(cutoff, pa.timestamp("us", "UTC"))}
-    with pq.ParquetFile(file) as parquet:
+    with pq.ParquetFile(file, page_checksum_verification=True) as parquet:
         for number in range(parquet.num_row_groups):
             part = parquet.read_row_group(number)
             for name, value in constants.items():

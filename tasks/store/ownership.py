@@ -11,6 +11,7 @@ import fcntl
 import os
 import re
 import socket
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -25,8 +26,21 @@ _FOREIGN_SECONDS = 7 * _DAY_SECONDS
 _ATTEMPTS = 5
 
 
+def is_regular(file: str | Path) -> bool:
+    """Whether a name is that of a regular file. Opening a named pipe would wait for ever.
+
+    True where nobody can tell, or nothing is there: opening it says why.
+    """
+    try:
+        return stat.S_ISREG(os.stat(file).st_mode)
+    except OSError:
+        return True
+
+
 def hold(file: Path) -> BinaryIO | None:
     """Lock a file until what this gives is closed; None where another holds it, or it cannot be locked."""
+    if not is_regular(file):
+        return None
     held = None
     try:
         held = file.open("rb")
@@ -39,23 +53,36 @@ def hold(file: Path) -> BinaryIO | None:
 
 
 def make_held(file: Path, text: str = "") -> BinaryIO | None:
-    """Make a file, locked before anybody sees it; gives what `hold` gives."""
-    aside = file.with_name(f".{uuid4().hex}")
+    """Make a file, locked before anybody sees it; gives what `hold` gives.
+
+    A kill may leave it under the name that `is_half_made` knows.
+    """
+    aside, held = file.with_name(f"{file.name}.{uuid4().hex}"), None
     try:
         aside.write_text(text, encoding="utf-8")
         held = hold(aside)
         os.replace(aside, file)
-    finally:
+    except BaseException:
+        if held is not None:
+            held.close()
         aside.unlink(missing_ok=True)
+        raise
     return held
 
 
+def is_half_made(file: Path) -> bool:
+    """Whether `make_held` is making a file, or was killed meanwhile. Looking at its lock would take it away."""
+    return re.fullmatch(r".+\.[0-9a-f]{32}", file.name) is not None
+
+
 def state_of(file: Path) -> Literal["held", "free", "unknown"]:
-    """Whether a process holds a file; unknown where the file system has no locks.
+    """Whether a process holds a file; unknown where the file system has no locks, or this is no regular file.
 
     Raises:
         FileNotFoundError: the file is gone.
     """
+    if not is_regular(file):
+        return "unknown"
     with file.open("rb") as opened:
         try:
             fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -117,7 +144,7 @@ def _make_owned(folder: Path, text: str) -> BinaryIO | None:
 def _is_dead(folder: Path, lock: str) -> bool:
     owner = folder / _OWNER
     with suppress(OSError):
-        if not owner.exists():
+        if not owner.is_file():
             # Its run made it just now, or was killed at that moment.
             return time.time() - folder.stat().st_ctime > _DAY_SECONDS
         state = state_of(owner)

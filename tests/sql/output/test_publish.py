@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.dialects import mssql, mysql, oracle, postgresql, sqlite
 
 from sql.engine.connection import transaction
 from sql.errors import StorageError
@@ -266,3 +267,20 @@ def test_a_reader_does_not_hold_up_the_night(output, make_night):
         publish_forecast(output, make_night(value=2.0))
     with transaction(output) as connection:
         assert connection.execute(sa.select(forecast.c.median).distinct()).all() == [(2.0,)]
+
+
+@pytest.mark.parametrize("kind", [sqlite, postgresql, mysql, mssql, oracle], ids=lambda kind: kind.__name__)
+def test_the_notes_of_runs_are_asked_for_in_words_that_every_database_knows(output, kind):
+    said = []
+
+    def note(connection: sa.Connection, statement: sa.ClauseElement, *_: object) -> None:
+        said.append(str(statement.compile(dialect=kind.dialect(), compile_kwargs={"literal_binds": True})))
+
+    sa.event.listen(output, "before_execute", note)
+    publish.begin_publishing(output, "r1")
+    assert publish.unsettled_runs(output, "sales") == []
+    publish.settle_runs(output, ["r1"])
+    sa.event.remove(output, "before_execute", note)
+    [asked] = [statement for statement in said if statement.startswith("SELECT")]
+    # SQL Server and Oracle know "IS NULL" alone, and no word "true".
+    assert f"publishing = {'true' if kind in (postgresql, mysql) else '1'}" in asked

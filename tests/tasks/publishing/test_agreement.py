@@ -17,6 +17,7 @@ import fsspec
 import pandas as pd
 import pytest
 import sqlalchemy as sa
+from fsspec.implementations.memory import MemoryFileSystem
 
 from sql.engine.connection import transaction
 from sql.errors import StorageError
@@ -83,7 +84,7 @@ def copies(places: Places, cutoff: datetime = CUTOFF) -> list[Path]:
 
 
 class Interrupted:
-    """Interrupts the so-manieth line of publishing, from the moment on in which the file is put in its place."""
+    """Interrupts publishing at its n-th line, counted from the moment in which the file is put in its place."""
 
     def __init__(self, line: int, times: int) -> None:
         self._left: float = line
@@ -110,7 +111,7 @@ class Interrupted:
 
 
 def interrupt_every_line(places: Places, publish_run: Callable[..., Publication], times: int, every: int = 0) -> None:
-    """Publish with so many interrupts at each line in turn, until a publication has fewer lines.
+    """Publish again and again, interrupted this many times at each line in turn, until all lines had their turn.
 
     Every night of the loop is a first one where `every` is 1, and the same night again where it is 0.
     """
@@ -204,11 +205,10 @@ def test_a_wire_that_breaks_before_the_commit_takes_the_file_back(wire, tmp_path
     assert copies(places) == []
 
 
-def make_commits_last(places: Places, seconds: float) -> None:
+def make_commits_do(places: Places, call: str) -> None:
     with places.engine().begin() as connection:
         connection.exec_driver_sql(
-            "CREATE FUNCTION last() RETURNS trigger LANGUAGE plpgsql AS "
-            f"$$ BEGIN PERFORM pg_sleep({seconds}); RETURN NULL; END $$"
+            f"CREATE FUNCTION last() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM {call}; RETURN NULL; END $$"
         )
         connection.exec_driver_sql(
             "CREATE CONSTRAINT TRIGGER last AFTER INSERT ON publication DEFERRABLE INITIALLY DEFERRED "
@@ -221,10 +221,13 @@ def test_a_wire_that_breaks_while_the_server_commits_is_waited_for(wire, tmp_pat
     places = Places("sales", tmp_path, Output(url=wire.url))
     migrate(places.engine())
     publish_run(places, "before", 1.0)
-    make_commits_last(places, 0.5)
+    make_commits_do(places, "pg_sleep(0.5)")
     wire.cuts, wire.moment = 1, "while it commits"
     assert publish_run(places, "r1", 2.0).same_as == ""
     assert in_table(places) == in_file(places) == [("r1", 2.0)] * 6
+
+
+LOCK = 4_711
 
 
 @pytest.mark.usefixtures("way")
@@ -233,20 +236,26 @@ def test_a_signal_while_the_server_commits_leaves_both_as_the_table_says(postgre
     places = Places("sales", tmp_path, Output(url=postgres_url))
     migrate(places.engine())
     publish_run(places, "before", 1.0)
-    make_commits_last(places, 0.5)
-    done = threading.Event()
+    make_commits_do(places, f"pg_advisory_xact_lock({LOCK})")
+    is_locked, done = threading.Event(), threading.Event()
 
     def send_when_it_commits() -> None:
-        asked = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
-        with places.engine().connect() as connection:
-            while not done.is_set() and not connection.scalar(sa.text(asked)):
-                connection.rollback()
-        os.kill(os.getpid(), number)
+        # The commit waits for this lock until the signal is sent, however slow the machine is.
+        waits = f"SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = {LOCK} AND NOT granted"
+        with places.engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql(f"SELECT pg_advisory_lock({LOCK})")
+            is_locked.set()
+            while not done.is_set():
+                if connection.scalar(sa.text(waits)):
+                    os.kill(os.getpid(), number)
+                    break
+            connection.exec_driver_sql(f"SELECT pg_advisory_unlock({LOCK})")
 
     before = signal.signal(number, signal.default_int_handler)
     thread = threading.Thread(target=send_when_it_commits)
     try:
         thread.start()
+        assert is_locked.wait(60)
         with pytest.raises(KeyboardInterrupt):
             publish_run(places, "r1", 2.0)
     finally:
@@ -287,9 +296,10 @@ def test_where_the_database_does_not_answer_the_next_run_mends(
         assert connection.scalars(sa.text("SELECT publishing FROM run WHERE run_id = 'r1'")).all() == [None]
 
 
-def test_a_retry_that_finds_its_own_lost_commit_reports_it_as_its_own(wire, tmp_path, publish_run, monkeypatch):
+def test_a_retry_that_finds_its_own_lost_commit_reports_it_as_its_own(wire, tmp_path, publish_run, monkeypatch, caplog):
     places = Places("sales", tmp_path, Output(url=wire.url))
     migrate(places.engine())
+    publish_run(places, "before", 1.0)
     naps: list[float] = []
 
     def the_database_is_back_for_the_next_attempt(seconds: float) -> None:
@@ -303,6 +313,8 @@ def test_a_retry_that_finds_its_own_lost_commit_reports_it_as_its_own(wire, tmp_
     assert (published.rows, published.same_as) == (6, "")
     assert naps == [1.0, 4.0, 1.0, 2.0]
     assert in_table(places) == in_file(places) == [("r1", 2.0)] * 6
+    assert copies(places) == []
+    assert "This run asks again where it tries again" in caplog.text
 
 
 def test_a_file_of_another_run_is_written_again_although_it_has_as_many_rows(places, publish_run, tmp_path):
@@ -329,3 +341,36 @@ def test_rows_that_a_run_repeated_under_its_own_name_and_never_committed_are_tak
     clear_up(places)
     assert in_file(places) == in_table(places) == [("r1", 1.0)] * 6
     assert copies(places) == []
+
+
+def no_room(*_: object) -> None:
+    raise OSError("the store takes nothing")
+
+
+@pytest.mark.parametrize("lake", ["", "memory://lake"], ids=["a disk", "an object store"])
+def test_a_mend_that_fails_says_so_and_is_tried_again(places, publish_run, tmp_path, monkeypatch, caplog, lake):
+    replace = os.replace
+
+    def replace_no_night(source: str | Path, target: str | Path) -> None:
+        (no_room if str(target).endswith(FILE) else replace)(source, target)
+
+    places = Places("sales", tmp_path, Output(url=places.output.url, parquet=f"{lake}{tmp_path}/forecasts"))
+    publish_run(places, "r1", 1.0)
+    night = f"{night_folder(places, CUTOFF)}/{FILE}"
+    with fsspec.open(night) as stream:
+        old = stream.read()
+    publish_run(places, "r2", 2.0)
+    publish.begin_publishing(places.engine(), "r2")
+    with fsspec.open(night, "wb") as stream:
+        stream.write(old)
+    with monkeypatch.context() as patch:
+        patch.setattr(MemoryFileSystem, "put_file", no_room)
+        patch.setattr("os.replace", replace_no_night)
+        clear_up(places)
+    assert "could not be mended: the store takes nothing" in caplog.text
+    assert "is published" not in caplog.text
+    assert (in_file(places)[0], in_table(places)[0]) == (("r1", 1.0), ("r2", 2.0))
+    assert publish.unsettled_runs(places.engine(), "sales") == [{"run_id": "r2", "cutoff": CUTOFF}]
+    clear_up(places)
+    assert in_file(places) == in_table(places)
+    assert publish.unsettled_runs(places.engine(), "sales") == []
