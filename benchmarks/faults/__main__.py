@@ -28,6 +28,7 @@ import time
 from pathlib import Path
 
 from benchmarks.faults.campaign import Campaign
+from benchmarks.faults.kinds import disks
 from benchmarks.faults.kinds.catalogue import KINDS, Plan
 from benchmarks.shared.record import command_line, record
 
@@ -56,7 +57,7 @@ def main() -> None:
             print("Interrupted: the figures are those of the trials so far.", flush=True)
         finally:
             campaign.close()
-    figures = campaign.figures() | {"seconds": time.monotonic() - began}
+    figures = campaign.figures() | {"full_disks_by": disks.how(), "seconds": time.monotonic() - began}
     for name, value in figures.items():
         print(f"{name:<48}{value if isinstance(value, str) else format(value, ',.6g'):>14}")
     if plan.is_whole and not given.dry:
