@@ -22,6 +22,7 @@ Without `--dry` a whole run, also one that is interrupted, is recorded. If anyth
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 import time
@@ -49,6 +50,8 @@ def main() -> None:
     given = parser.parse_args()
     plan = Plan(given.short, given.kills, given.mutations, given.kinds, given.databases, given.seed, given.count)
     began = time.monotonic()
+    # As Ctrl-C: the servers and file systems of the trials end with the campaign.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="nightcast-faults-", ignore_cleanup_errors=True) as folder:
         campaign = Campaign(Path(folder), given.workers, plain=given.short, verbose=given.verbose)
         try:
