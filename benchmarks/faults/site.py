@@ -67,6 +67,7 @@ class Site:
         url: URL of the database, for the campaign itself.
         zygote: Who runs its nights.
         given: What further variables its nights see.
+        owner: The job file that owns the job's name, where that is another one than the site's own.
     """
 
     shape: Shape
@@ -75,6 +76,7 @@ class Site:
     url: sa.URL
     zygote: Zygote
     given: dict[str, str] = field(default_factory=dict)
+    owner: Path | None = None
     _nights: int = 0
 
     @property
@@ -85,7 +87,7 @@ class Site:
     @property
     def file(self) -> Path:
         """The job file."""
-        return self.job / f"{JOB}.yaml"
+        return self.owner or self.job / f"{JOB}.yaml"
 
     @property
     def passing(self) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from pathlib import Path
 from typing import Any
 
 from benchmarks.faults.site import JOB, SMALL, WIDE
@@ -16,6 +17,7 @@ def race(trial: Trial) -> None:
     """Two processes run the same night, or two nights, of one job file."""
     trial.begin(trial.random.choice([SMALL, WIDE]))
     _run_both(trial, {}, {})
+    trial.follow()
 
 
 def race_of_two_files(trial: Trial) -> None:
@@ -31,6 +33,10 @@ def race_of_two_files(trial: Trial) -> None:
     if trial.database == "sqlite":
         os.symlink(site.job / "forecasts.db", other / "forecasts.db")
     _run_both(trial, {}, {"arguments": ["run", str(copied), "--cutoff", trial.cutoff], "environment": given})
+    # The name belongs to the file that was first; the other one is refused from then on.
+    [found] = site.execute("SELECT file FROM job")
+    site.owner = Path(found.file)
+    trial.follow()
 
 
 def _run_both(trial: Trial, first: dict[str, Any], second: dict[str, Any]) -> None:
@@ -49,7 +55,6 @@ def _run_both(trial: Trial, first: dict[str, Any], second: dict[str, Any]) -> No
         trial.findings.add("unexpected", int(not is_named), f"refused without a reason: {night.said[-500:]}")
     trial.findings.add("unexpected", int(len(refused) > 1), f"both were refused: {[each.said for each in refused]}")
     trial.ended(one, settled=True)
-    trial.follow()
 
 
 def _code(trial: Trial, night: Night) -> int:
