@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from models.counted import counted
 from tasks.night.job import Job
-from tasks.printing.safe import without_secrets
+from tasks.printing.safe import without_any_secrets
 
 Location = tuple[int | str, ...]
 
@@ -89,7 +89,7 @@ def abbreviate(value: Any) -> str:
     >>> abbreviate([1] * 100)
     '[1, 1, 1, 1, 1, 1, 1, 1, 1, 1, ...]'
     """
-    return _cut(_REPR.repr(without_secrets(value)), _LONGEST_FOUND)
+    return _cut(_REPR.repr(without_any_secrets(value)), _LONGEST_FOUND)
 
 
 def _cut(text: str, most: int) -> str:

@@ -20,7 +20,7 @@ from prefect.events.schemas.automations import AutomationCore, EventTrigger, Pos
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.types import SecretDict
 
-from sql.secrets.places import remember_url
+from sql.secrets.places import remember_target
 from tasks.prefect_ui import TAG
 
 # Deployments that must succeed every night have this tag beside the project's own.
@@ -142,7 +142,8 @@ def _block(client: SyncPrefectClient, notify: str | None) -> UUID | None:
     """The block that sends the messages; the one of an earlier installation if `notify` is None."""
     if not notify:
         return _block_in_use(client)
-    remember_url(notify)
+    if "://" in notify:
+        remember_target(notify)
     if notify.startswith(("http://", "https://")):
         block = CustomWebhookNotificationBlock(
             name=BLOCK_NAME,

@@ -14,8 +14,8 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 
 from sql.errors import SourceError
-from sql.secrets.known import MASK, SHORTEST, hide, remember, remember_as
-from sql.secrets.places import names_secret, remember_database_url, remember_variable, secret_options
+from sql.secrets.known import MASK, hide, remember, remember_as
+from sql.secrets.places import remember_url, remember_variable, secret_options
 
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 _PASSWORD = re.compile(r"://[^:/@]*:(?!\$\{)[^@]+@")
@@ -23,6 +23,7 @@ _PASSWORD = re.compile(r"://[^:/@]*:(?!\$\{)[^@]+@")
 _URL = re.compile(r"(?P<scheme>[\w+]+)://(?P<user>(?:[^:/]*(?::[^@]*)?@)?)(?P<hosts>[^/?]*)(?P<rest>.*)", re.DOTALL)
 _HOST = re.compile(r"(?P<host>\[[^\]]*\]|[^:@\[\]]*)(?::(?P<port>[0-9]*))?")
 _LARGEST_PORT = 65_535
+_SHORT = 4
 # What every file system of Linux and macOS allows.
 _LONGEST_NAME = 255
 _LONGEST_VARIABLE = 10_000
@@ -54,7 +55,7 @@ def resolve_url(url: str, base: Path | None = None) -> sa.URL:
     '/data/example.db'
     """
     # Before anything can go wrong with it.
-    remember_database_url(url)
+    remember_url(url)
     resolved = _with_variables(url)
     _remember(resolved)
     backend = resolved.get_backend_name()
@@ -214,7 +215,7 @@ def holds_password(url: str) -> bool:
 
 def _without_password(text: str) -> str:
     """What somebody wrote as a URL, with *** for whatever may be a password."""
-    remember_database_url(text)
+    remember_url(text)
 
     def mask(match: re.Match[str]) -> str:
         return match[0] if _VARIABLE.fullmatch(match[2]) else f"{match[1]}***{match[3]}"
@@ -234,14 +235,31 @@ def _remember(url: sa.URL) -> None:
 
 
 def hide_secrets(text: str, url: sa.URL) -> str:
-    """Text of a driver without the passwords of a URL, however short they are, and without any other secret."""
+    """Text of a driver without the passwords of a URL and any other secret."""
     _remember(url)
-    if url.password and len(str(url.password)) < SHORTEST:
-        text = re.sub(rf"(?<!\w){re.escape(str(url.password))}(?!\w)", MASK, text)
-    return hide(text)
+    password = str(url.password or "")
+    # A short password that is no word occurs nowhere else by chance.
+    return hide(text.replace(password, MASK) if len(password) >= _SHORT and not password.isalnum() else text)
 
 
 def describe(url: sa.URL) -> str:
     """The URL without its password, for messages."""
-    query = {k: MASK if names_secret(k) else v for k, v in url.query.items()}
-    return hide(url.set(query=query).render_as_string(hide_password=True))
+    return hide(identity_of(url))
+
+
+def identity_of(url: sa.URL) -> str:
+    """The URL without its password and nothing else changed, for comparing and keeping it: two databases stay two.
+
+    >>> identity_of(sa.make_url("postgresql://me:hunter2@shop/sales?password=hunter3"))
+    'postgresql://me:***@shop/sales?password=%2A%2A%2A'
+    """
+    query = {key: _without_options(key, value) for key, value in url.query.items()}
+    return url.set(query=query).render_as_string(hide_password=True)
+
+
+def _without_options(key: str, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    """The value of an option, with *** for what is secret in it."""
+    shown = str(value)
+    for secret in secret_options(f"{key}={quote(shown)}"):
+        shown = shown.replace(unquote(secret) or secret, MASK) if secret else shown
+    return value if shown == str(value) else shown

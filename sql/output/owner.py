@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from sql.engine.connection import storage_errors
 from sql.engine.patience import patiently
-from sql.engine.url import describe, resolve_url
+from sql.engine.url import identity_of, resolve_url
 from sql.output.schema import UTCDateTime, job_column, metadata
 from sql.output.upsert import Row, upsert
 
@@ -65,7 +65,7 @@ def address_of(url: str, base: Path) -> str:
     full = resolve_url(url, base)
     # `URL.set` keeps a user that is set to None.
     anonymous = sa.URL.create(full.drivername, host=full.host, port=full.port, database=full.database, query=full.query)
-    return describe(anonymous)
+    return identity_of(anonymous)
 
 
 def keep_owner(engine: sa.Engine, row: Row) -> None:

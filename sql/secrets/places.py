@@ -1,45 +1,57 @@
 """Where secrets stand: in URLs, in variables of the environment, and under keys whose name says so.
 
-From a URL of a database its password is secret, its user and host are not. From any other URL, such as that of a
-webhook, its user and its path are secret too, because they often hold a token.
+The password of a URL is secret, its user, host, port and path are not. Only the URL of a target of messages, such as a
+webhook, has tokens in its path, and only what stands for such a target is read as one.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 from urllib.parse import unquote, unquote_plus
 
-from sql.secrets.known import SHORTEST_PART, remember
+from sql.secrets.known import SHORTEST, remember, remember_whole
 
 _SECRET_NAME = re.compile(
-    r"pass|pwd|secret|token|credential|signature|api[_-]?key|access[_-]?key|account[_-]?key|private[_-]?key|"
+    r"pass(word|wd|phrase|code)|(?<!by)(?<!com)pass($|[_\d-])|pwd|secret|token(?!iz)|credential|signature|"
+    r"api[_-]?key|access[_-]?key|account[_-]?key|private[_-]?key|"
     r"(^|_)auth$|auth[_-]?string|authorization|webhook|^(sas|sig|key|dsn)$|_dsn$|connection[_-]?string",
     re.IGNORECASE,
 )
 _NO_SECRET_NAME = re.compile(
-    r"(FILE|PATH|DIR|FOLDER|SOCK|SOCKET|URI|ENABLED|METHOD|TYPE|MODE|AUTHORITY)$", re.IGNORECASE
+    r"(FILE|PATH|DIR|DIRECTORY|FOLDER|HOME|ROOT|SOCK|SOCKET|URI|ENABLED|METHOD|TYPE|MODE|AUTHORITY|HOST|PORT|NAME|"
+    r"LENGTH|COUNT|TTL|TIMEOUT|REGION|VERSION)$",
+    re.IGNORECASE,
 )
 _NO_SECRET_VALUE = re.compile(r"\d{1,7}|true|false|none|null|yes|no|on|off", re.IGNORECASE)
+# A key in base64 may begin with a slash too, but mixes letters and digits without end.
+_PATH = re.compile(r"(~|\.{1,2})?(/(?!(?=[^/]*\d)(?=[^/]*[a-z])(?=[^/]*[A-Z])[^/.]{16})[\w.@ -]+)+/?|[A-Za-z]:\\.*")
 _DATABASES = re.compile(
     r"(postgres|postgresql|mysql|mariadb|oracle|mssql|sqlite|duckdb|parquet|redshift|cockroachdb|snowflake|databricks|"
     r"bigquery|trino|clickhouse|db2|firebird|hana|access|crate|exasol|teradatasql|vertica)(\+\w+)?",
     re.IGNORECASE,
 )
 _STORAGE = re.compile(r"(s3a?|gs|gcs|az|abfss?|adl|memory|file|local)", re.IGNORECASE)
+_WEB = re.compile(r"(http|json|xml|form|mailto)s?", re.IGNORECASE)
 _URL = re.compile(r"(?P<scheme>[A-Za-z][\w+.-]*)://(?P<rest>.*)", re.DOTALL)
 _QUERY = re.compile(r"[\w.-]+=[^&]*(&[\w.-]+=[^&]*)*")
 _HOSTS = re.compile(r"[\w.,:\[\]-]*(/[^@]*)?(\?.*)?", re.DOTALL)
-# Begins only where a word does, and looks for the next URL only so far: a long word would take time by its square.
+# Neither a path nor the text before a colon is a user.
+_NO_USER = re.compile(r"[/?#\s]")
+_PORT = re.compile(r"\d{1,5}(?=[/?#\s])")
+_LOGIN = re.compile(r"(?!mailto:)[^\s:/@]+:(?!:)[^\s@]+@\S+")
+# Begins only where a word does: a long word would take time by its square.
 _OPTION = re.compile(r"(?<![\w.-])([\w.-]+)\s*=\s*('(?:\\.|[^'\\])*'|[^\s&;]+)")
 # Options within the value of an option.
 _MOST_DEPTH = 2
 # Parts of paths that are the same for everybody are words in small letters.
 _TOKEN = re.compile(r"(?=.*[0-9A-Z]).{6,}|.{20,}", re.DOTALL)
-# Up to the next URL of the same line.
-_IN_TEXT = re.compile(r"(?<![\w+.-])[A-Za-z][\w+.-]*://(?:(?![A-Za-z][\w+.-]{0,40}://)[^\n])*")
+_SCHEME = re.compile(r"[A-Za-z][\w+.-]*$")
+_LONGEST_SCHEME = 40
+_MOST_URLS = 1_000
 
 
 def names_secret(name: str) -> bool:
@@ -52,7 +64,7 @@ def names_secret(name: str) -> bool:
 
 
 def remember_url(text: str) -> None:
-    """Remember what is secret in a URL, also where a character of its password was not encoded.
+    """Remember the credentials of a URL, also where a character of its password was not encoded.
 
     >>> from sql.secrets.known import forget_all, hide
     >>> remember_url("postgresql://me:p@ss/word7@shop/sales?sslpassword=hidden8")
@@ -63,27 +75,149 @@ def remember_url(text: str) -> None:
     parts = _URL.fullmatch(text.strip())
     if parts is None:
         _remember_options(text)
-    elif _DATABASES.fullmatch(parts["scheme"]) or _STORAGE.fullmatch(parts["scheme"]):
-        remember_database_url(text)
-    else:
-        user, at_sign, after = _split_user(parts["rest"])
-        host = _remember_password(user, after)
-        if at_sign:
-            remember(user.partition(":")[0])
-        _remember_path(host, after)
+        return
+    user, at_sign, after = _split_user(parts["rest"])
+    password = user.partition(":")[2]
+    is_database = _DATABASES.fullmatch(parts["scheme"]) is not None
+    if not is_database and _PORT.match(password):
+        user = password = ""
+    _remember_password(user, after)
+    # The name of a key belongs to it, and a token may stand alone.
+    names_key = password if _STORAGE.fullmatch(parts["scheme"]) else not password and _WEB.fullmatch(parts["scheme"])
+    if at_sign and names_key:
+        remember(user.partition(":")[0])
 
 
-def remember_database_url(text: str) -> None:
-    """The same for a URL that is one of a database or of storage, whatever its beginning."""
+def remember_target(text: str) -> None:
+    """The same for a target of messages, such as a webhook, whose path often is a token."""
     parts = _URL.fullmatch(text.strip())
     if parts is None:
-        _remember_options(text)
+        remember(text)
         return
     user, _, after = _split_user(parts["rest"])
-    _remember_password(user, after)
-    if _STORAGE.fullmatch(parts["scheme"]) and ":" in user:
-        # The name of a key belongs to it.
-        remember(user.partition(":")[0])
+    host, (name, _, password) = _remember_password(user, after), user.partition(":")
+    if not password or _TOKEN.fullmatch(name):
+        remember(name)
+    _remember_path(host, after, "" if _WEB.fullmatch(parts["scheme"]) else host)
+
+
+def remember_variable(name: str, value: str) -> None:
+    """Remember the value of a variable that a URL names, where its name or the value itself says that it is secret."""
+    value = value.strip()
+    if _is_secret(name, value):
+        remember(value)
+    remember_url(value)
+    if "@" in value and "://" not in value:
+        remember_url(f"postgresql://{value}")
+
+
+def remember_environment() -> None:
+    """Remember the secrets in the environment: variables whose name says so, and the credentials of URLs."""
+    for name, value in os.environ.items():
+        if name in ("PWD", "OLDPWD"):  # the working directory
+            continue
+        if _is_secret(name, value):
+            remember_whole(value)
+        elif "://" not in value:
+            if names_secret(name):
+                _remember_options(value)
+        elif not _URL.fullmatch(value.strip()):
+            remember_text(value)
+        elif "webhook" in name.lower() or name.endswith("_NOTIFY"):
+            remember_target(value)
+        else:
+            remember_url(value)
+
+
+def _is_secret(name: str, value: str) -> bool:
+    """Whether the name of a variable says that it is secret, and its value is no place, switch or way to log in."""
+    if not names_secret(name) or "://" in value or not value or _NO_SECRET_VALUE.fullmatch(value):
+        return False
+    if name.lower().endswith("auth") and value.replace("-", "").isalpha():
+        return False
+    return not (_PATH.fullmatch(value) or os.path.exists(value) or secret_options(value))
+
+
+def remember_document(document: Any, keys: tuple[str, ...] = ()) -> None:
+    """Remember the secrets of a job file before anybody knows whether it is a job.
+
+    Args:
+        document: A mapping, list or text, as YAML gives it.
+        keys: The keys under which it stands.
+    """
+    if isinstance(document, Mapping):
+        for name, value in document.items():
+            remember_document(name, (*keys, ""))
+            remember_document(value, (*keys, str(name)))
+    elif isinstance(document, list | tuple | set):
+        for each in document:
+            remember_document(each, keys)
+    elif isinstance(document, str):
+        _remember_value(document, keys)
+
+
+def _remember_value(text: str, keys: tuple[str, ...]) -> None:
+    """Remember the secrets of one text of a job file: what is read as a URL depends on where it stands."""
+    key, is_url = keys[-1] if keys else "", "://" in text
+    if key == "query":  # of SQL
+        remember_text(text)
+    elif is_url and {"notify", "webhook", "targets"} & {*keys}:
+        remember_target(text)
+    elif {"webhook", "targets"} & {*keys} and key:
+        remember(text)
+    elif names_secret(key) and not is_url:
+        if _is_secret(key, text):
+            remember(text)
+    elif "url" in key or key in ("source", "output", "parquet", "versions", "runner", "dask") or names_secret(key):
+        remember_url(text if is_url or "@" not in text else f"postgresql://{text}")
+    else:
+        remember_text(text)
+        if _LOGIN.fullmatch(text) and not is_url:
+            remember_url(f"postgresql://{text}")
+
+
+def remember_text(text: str) -> None:
+    """Remember the secrets of the URLs in a text of any kind, such as a file that cannot be read as YAML.
+
+    Time grows with the length of the text alone.
+    """
+    for before, scheme, url in _urls_in(text):
+        if before in ("'", '"'):
+            # A password may hold blanks.
+            url = url.partition(before)[0]
+        elif _DATABASES.fullmatch(scheme) is None:
+            url = re.split(r"[\s'\"{}<>`]", url, maxsplit=1)[0]
+        else:
+            # A comment of YAML or a bracket ends the URL, and after a port comes no password.
+            url = re.split(r"\s#|[{}<>`]", url, maxsplit=1)[0]
+            if _PORT.match(url.partition("://")[2].partition(":")[2]):
+                url = url.split(maxsplit=1)[0]
+        end = max(url.rfind("@"), 0)
+        remember_url(url[:end] + re.split(r"[\s'\"<>`]", url[end:], maxsplit=1)[0])
+
+
+def _urls_in(text: str) -> Iterator[tuple[str, str, str]]:
+    """For each URL of a text: the character before it, its scheme, and the line from there to the next URL."""
+    starts = [
+        found.start() + each.start() - len(before)
+        for found in islice(re.finditer("://", text), _MOST_URLS)
+        if (each := _SCHEME.search(before := text[max(found.start() - _LONGEST_SCHEME, 0) : found.start()]))
+    ]
+    for begin, end in zip(starts, [*starts[1:], len(text)], strict=False):
+        line = text[begin:end].partition("\n")[0]
+        yield text[max(begin - 1, 0) : begin], line.partition("://")[0], line
+
+
+def _split_user(rest: str) -> tuple[str, str, str]:
+    """User and password, `@`, and what follows; in doubt, more belongs to the password."""
+    before_query, mark, query = rest.partition("?")
+    user, at_sign, after = before_query.rpartition("@")
+    if at_sign and not _NO_USER.search(user.partition(":")[0]) and (not mark or _QUERY.fullmatch(query)):
+        return user, at_sign, f"{after}{mark}{query}"
+    user, at_sign, after = rest.rpartition("@")
+    if at_sign and ":" in user and not _NO_USER.search(user.partition(":")[0]) and _HOSTS.fullmatch(after):
+        return user, at_sign, after
+    return "", "", rest
 
 
 def _remember_password(user: str, after: str) -> str:
@@ -95,77 +229,6 @@ def _remember_password(user: str, after: str) -> str:
         remember(password, (unquote(name), host, path))
     _remember_options(query)
     return host
-
-
-def remember_variable(name: str, value: str) -> None:
-    """Remember the value of a variable that a URL names, where its name or the value itself says that it is secret."""
-    if names_secret(name):
-        remember(value)
-    remember_url(value.strip())
-    if "@" in value and "://" not in value:
-        remember_url(f"postgresql://{value.strip()}")
-
-
-def remember_environment() -> None:
-    """Remember the secrets in the environment: variables whose name says so, and URLs with a password or a token."""
-    for name, value in os.environ.items():
-        if name in ("PWD", "OLDPWD"):  # the working directory
-            continue
-        if "://" in value:
-            if names_secret(name) or "@" in value or name.endswith("_NOTIFY"):
-                remember_url(value)
-        elif names_secret(name) and not _NO_SECRET_VALUE.fullmatch(value):
-            remember(value)
-
-
-def remember_document(document: Any, key: str = "") -> None:
-    """Remember the secrets of a job file before anybody knows whether it is a job.
-
-    Args:
-        document: A mapping, list or text, as YAML gives it.
-        key: The key under which it stands.
-    """
-    if isinstance(document, Mapping):
-        for name, value in document.items():
-            remember_document(name)
-            # Whatever stands below `notify.targets` or `webhook` is an address.
-            remember_document(value, key if _is_address(key) else str(name))
-    elif isinstance(document, list | tuple | set):
-        for each in document:
-            remember_document(each, key)
-    elif isinstance(document, str):
-        remember_text(document)
-        if _is_address(key) or names_secret(key):
-            remember_url(document) if "://" in document else remember(document)
-        elif "@" in document and ":" in document.partition("@")[0]:
-            remember_url(document if "://" in document else f"postgresql://{document}")
-
-
-def remember_text(text: str) -> None:
-    """Remember the secrets of the URLs in a text of any kind, such as a file that cannot be read as YAML."""
-    for found in _IN_TEXT.finditer(text):
-        before, url = text[max(found.start() - 1, 0)], found[0]
-        # A password may hold blanks; without quotation marks, a comment of YAML or the next bracket ends the URL.
-        url = url.partition(before)[0] if before in ("'", '"') else re.split(r"\s#|[{}<>`]", url, maxsplit=1)[0]
-        end = url.rfind("@")
-        tail = re.split(r"[\s'\"<>`]", url[end:] if end > 0 else url, maxsplit=1)[0]
-        remember_url(url[: max(end, 0)] + tail)
-
-
-def _is_address(key: str) -> bool:
-    return key in ("targets", "webhook")
-
-
-def _split_user(rest: str) -> tuple[str, str, str]:
-    """User and password, `@`, and what follows; in doubt, more belongs to the password."""
-    before_query, mark, query = rest.partition("?")
-    user, at_sign, after = before_query.rpartition("@")
-    if at_sign and (not mark or _QUERY.fullmatch(query)):
-        return user, at_sign, f"{after}{mark}{query}"
-    user, at_sign, after = rest.rpartition("@")
-    if at_sign and ":" in user and _HOSTS.fullmatch(after):
-        return user, at_sign, after
-    return "", "", rest
 
 
 def _remember_options(query: str) -> None:
@@ -189,17 +252,20 @@ def secret_options(text: str, depth: int = 0) -> list[str]:
     return secrets
 
 
-def _remember_path(host: str, after: str) -> None:
-    """Remember a URL whose path is a token, such as that of a webhook; `after` is host, path and query."""
+def _remember_path(host: str, after: str, token: str) -> None:
+    """Remember a URL whose path is a token, such as that of a webhook.
+
+    Args:
+        host: What stands in the place of the host.
+        after: Host, path and query.
+        token: The host, if it may be a token, as that of many targets of Apprise; "" otherwise.
+    """
     place, _, query = after.partition("?")
     path = place.partition("/")[2].rstrip("/")
-    if len(path) >= SHORTEST_PART and not re.fullmatch(r"api(/v?\d+)?(/\w{0,12})?", path):
+    if len(path) >= SHORTEST and not re.fullmatch(r"api(/v?\d+)?(/\w{0,12})?", path):
         remember(path, (host, *(part for part in path.split("/") if not _TOKEN.fullmatch(part))))
     values = [value for _, value in _OPTION.findall(query)]
-    # Many targets of Apprise have their token in the place of the host.
-    hosts = (
-        [] if re.fullmatch(r"(.*\.)?[A-Za-z][\w-]*\.[A-Za-z]{2,}(:\d+)?|localhost(:\d+)?|[\d.:\[\]]+", host) else [host]
-    )
-    for part in [*path.split("/"), *values, *hosts]:
+    is_host = re.fullmatch(r"(.*\.)?[A-Za-z][\w-]*\.[A-Za-z]{2,}(:\d+)?|localhost(:\d+)?|[\d.:\[\]]+", token)
+    for part in [*path.split("/"), *values, *([] if is_host else [token])]:
         if _TOKEN.fullmatch(part):
             remember(part)

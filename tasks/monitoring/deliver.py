@@ -18,7 +18,7 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx
 
-from sql.secrets.places import remember_url, remember_variable
+from sql.secrets.places import remember_target, remember_variable
 from tasks.printing.safe import quoted_answer, without_secrets
 from tasks.step import logger
 
@@ -91,7 +91,7 @@ def fill_in_environment(url: str, where: str = "notify.webhook") -> str:
 
     filled = re.sub(r"\$\{(\w+)\}", value, url)
     # The path of a webhook often is a token.
-    remember_url(filled)
+    remember_target(filled)
     return filled
 
 

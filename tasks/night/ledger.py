@@ -153,7 +153,9 @@ class Ledger:
     def finish_run(self, run_id: str, state: write.RunEnd, finished_at: datetime, facts: Mapping[str, Any]) -> None:
         """Note how a run ended; `facts` are further columns of `run`."""
         self.forget("run")
-        write.finish_run(self.engine, run_id, state, finished_at, **without_secrets(facts))
+        # The page is opened by its path.
+        shown = {name: value if name == "report" else without_secrets(value) for name, value in facts.items()}
+        write.finish_run(self.engine, run_id, state, finished_at, **shown)
 
     def mark_crashed(self, found_at: datetime) -> Sequence[Row]:
         """Note that the job's running runs are dead, and give their rows; for the owner of the job's lock."""

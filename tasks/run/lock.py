@@ -122,7 +122,7 @@ def _held() -> Mapping[tuple[str, str], Lock | None]:
 
 
 def _key(places: Places) -> tuple[str, str]:
-    return places.url_text, places.job
+    return places.database, places.job
 
 
 def _acquire(lock: Lock, job: str, longest_wait: float) -> None:

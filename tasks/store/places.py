@@ -14,7 +14,7 @@ from sqlalchemy import Engine, inspect
 
 from sql.engine.connection import connect, storage_errors
 from sql.engine.patience import patiently
-from sql.engine.url import describe, resolve_url
+from sql.engine.url import describe, identity_of, resolve_url
 from sql.errors import SourceError
 from sql.full_disk import told_of_full_disk
 from sql.migrations.migrate import migrate
@@ -87,6 +87,11 @@ class Places:
         return describe(resolve_url(self.output.url, self.base))
 
     @property
+    def database(self) -> str:
+        """What tells the output database from others: its URL with variables filled in, without a password."""
+        return identity_of(resolve_url(self.output.url, self.base))
+
+    @property
     def parquet(self) -> str:
         """Folder (path or URL) of the Parquet files."""
         return self._absolute(self.output.parquet)
@@ -143,7 +148,7 @@ class Places:
     @property
     def _lock(self) -> str:
         """What the job's lock depends on."""
-        return f"{self.job} in {self.url_text}"
+        return f"{self.job} in {self.database}"
 
     @property
     def _scratches(self) -> Path:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from sql.engine.connection import connect, storage_error
-from sql.engine.url import describe, holds_password, resolve_url
+from sql.engine.url import describe, holds_password, identity_of, resolve_url
 from sql.errors import SourceError
 
 
@@ -216,3 +216,12 @@ def test_a_variable_that_no_url_can_hold_is_refused_and_not_shown(monkeypatch, v
     monkeypatch.setenv("PLACE", value)
     with pytest.raises(SourceError, match="PLACE, which a database URL names, has more than 10,000 characters or is"):
         resolve_url("sqlite:///${PLACE}.db")
+
+
+def test_an_identity_keeps_two_databases_two_and_one_database_one(monkeypatch):
+    monkeypatch.setenv("SHOP", "/data/shop.db")
+    first = identity_of(resolve_url("sqlite:///${SHOP}"))
+    monkeypatch.setenv("SHOP", "/data/rents.db")
+    second = identity_of(resolve_url("sqlite:///${SHOP}"))
+    assert (first, second) == ("sqlite:////data/shop.db", "sqlite:////data/rents.db")
+    assert describe(resolve_url("sqlite:///${SHOP}")) == "sqlite:///${SHOP}"

@@ -111,3 +111,27 @@ def test_whatever_a_secret_is_it_is_not_in_a_text_that_was_hidden(secret, before
     assert hide(hidden) == hidden
     forget_all()
     assert hide(f"{before}{secret}") == f"{before}{secret}"
+
+
+@pytest.mark.parametrize("secret", ["a", "user", "sales", "history", "forecast", "series", "abc12"])
+def test_a_short_secret_and_a_word_of_the_product_are_hidden_only_where_a_password_stands(secret):
+    remember(secret)
+    text = f"the {secret} of user a: {secret}, series_{secret} = {secret}; forecast of sales history abc12"
+    assert hide(text) == text
+    assert hide(f"postgresql://me:{secret}@shop, password={secret}, 'token': '{secret}', pwd = '{secret}'") == (
+        "postgresql://me:***@shop, password=***, 'token': '***', pwd = '***'"
+    )
+
+
+def test_a_secret_in_digits_is_no_part_of_another_number():
+    remember("123456")
+    assert hide("0.8123456, 123456.5, 1,123456, 1234567; PIN 123456.") == (
+        "0.8123456, 123456.5, 1,123456, 1234567; PIN ***."
+    )
+
+
+def test_a_path_of_the_environment_is_not_replaced_within_another_path():
+    remember_as("/data/lake", "${LAKE}")
+    assert hide("parquet:////data/lake holds no files; '/data/lake'") == "parquet:///${LAKE} holds no files; '${LAKE}'"
+    for other in ("/data/lake/reports/x.html", "/data/lake-old", "/data/lake.db", "/srv/data/lake"):
+        assert hide(f"Wrote {other}.") == f"Wrote {other}."

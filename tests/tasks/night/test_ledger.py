@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from sql.errors import SourceError
 from sql.output import write
+from sql.secrets.known import remember, remember_as
 from tasks.night.ledger import Ledger
 from tasks.settings import Output
 from tasks.store.places import Places
@@ -98,3 +99,14 @@ def test_a_job_that_never_ran_has_no_rows_and_gets_no_tables(tmp_path):
 def test_the_ledger_of_a_job_that_never_ran_cannot_be_opened(tmp_path):
     with pytest.raises(SourceError, match="no night of sales has run yet"):
         Ledger.opened(Places("sales", tmp_path, Output(url="sqlite:///none.db")))
+
+
+def test_a_run_ends_though_a_secret_is_named_like_a_column_or_a_folder(ledger):
+    for secret in ("report", "series", "hunter2-x"):
+        remember(secret)
+    remember_as("/data", "${LAKE}")
+    ledger.start_run("r1", datetime(2024, 3, 1, tzinfo=UTC), datetime(2024, 3, 1, tzinfo=UTC))
+    facts = {"series": 45, "report": "/data/hunter2-x/x.html", "error": "no login with hunter2-x"}
+    ledger.finish_run("r1", "failed", datetime(2024, 3, 1, tzinfo=UTC), facts)
+    [row] = ledger.runs()
+    assert (row["series"], row["report"], row["error"]) == (45, "/data/hunter2-x/x.html", "no login with ***")
