@@ -9,6 +9,8 @@ import errno
 import io
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
 from sql.secrets.known import hide
@@ -34,9 +36,11 @@ class _Enduring(io.FileIO):
 class _WithoutSecrets(io.TextIOWrapper):
     """A stream that prints no secret, whoever prints: also a traceback at the end of the process."""
 
+    is_clean = False
+
     def write(self, text: str, /) -> int:
         """Print a text; gives its length."""
-        super().write(hide(text))
+        super().write(text if self.is_clean else hide(text))
         return len(text)
 
 
@@ -49,6 +53,20 @@ def make_output_enduring() -> None:
     _open_closed_streams()
     sys.stdout = _enduring(sys.stdout, sys.__stdout__, 1)
     sys.stderr = _enduring(sys.stderr, sys.__stderr__, 2)
+
+
+@contextmanager
+def clean_output() -> Iterator[None]:
+    """Print on standard output as it is what holds no secrets already: within JSON, a figure could look like one."""
+    stream = sys.stdout
+    if not isinstance(stream, _WithoutSecrets):
+        yield
+        return
+    stream.is_clean = True
+    try:
+        yield
+    finally:
+        stream.is_clean = False
 
 
 def take_output_error() -> OSError | None:

@@ -7,6 +7,8 @@ import math
 from datetime import date, datetime
 from typing import Any
 
+from sql.secrets.known import hide
+
 
 def strict_json(document: Any) -> str:
     """A document as JSON that every reader accepts.
@@ -32,4 +34,4 @@ def _finite(value: Any) -> Any:
 
 
 def _text(value: Any) -> str:
-    return value.isoformat() if isinstance(value, date | datetime) else str(value)
+    return value.isoformat() if isinstance(value, date | datetime) else hide(str(value))

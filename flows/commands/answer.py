@@ -17,7 +17,7 @@ import click
 
 from flows.deployments.lost_server import leave_without_it
 from sql.secrets.places import remember_text
-from tasks.enduring_output import make_output_enduring, take_output_error
+from tasks.enduring_output import clean_output, make_output_enduring, take_output_error
 from tasks.interrupts import Interrupted, InterruptsHeldBack, cause_of
 from tasks.printing.errors import clean_error, safe_traceback
 from tasks.printing.logs import guard_logs
@@ -97,7 +97,7 @@ class AnsweringGroup(click.Group):
             click.echo(f"Error: {safe_line(message)}", err=True)
         else:
             sys.exit(code)
-        click.echo(strict_json({"error": message, "exit_code": code}))
+        _print_json({"error": message, "exit_code": code})
         sys.exit(code)
 
 
@@ -131,13 +131,19 @@ def answers(function: Callable[P, Answer]) -> Callable[P, None]:
             answer = failure(error)
             click.echo(answer.text, err=True)
             if as_json:
-                click.echo(strict_json(answer.document))
+                _print_json(answer.document)
         else:
-            click.echo(strict_json(without_secrets(answer.document)) if as_json else safe_text(answer.text))
+            _print_json(answer.document) if as_json else click.echo(safe_text(answer.text))
         if code := _after_printing(answer.exit_code, answer.only_shows):
             sys.exit(code)
 
     return verb
+
+
+def _print_json(document: dict[str, Any]) -> None:
+    """Print one object whose texts hold no secrets; its keys and numbers stay, so that it stays JSON."""
+    with clean_output():
+        click.echo(strict_json(without_secrets(document)))
 
 
 def _tell_of_interrupt(interrupt: KeyboardInterrupt, as_json: bool) -> None:
@@ -150,7 +156,7 @@ def _tell_of_interrupt(interrupt: KeyboardInterrupt, as_json: bool) -> None:
     click.echo(safe_line(message), err=True)
     if as_json:
         document = {"error": message, "exit_code": 1, "interrupted": True, **told.document}
-        click.echo(strict_json(without_secrets(document)))
+        _print_json(document)
     held.drop()
 
 

@@ -92,7 +92,11 @@ def remember_target(text: str) -> None:
     """The same for a target of messages, such as a webhook, whose path often is a token."""
     parts = _URL.fullmatch(text.strip())
     if parts is None:
-        remember(text)
+        # An address without its beginning has a host too.
+        if "/" in text:
+            remember_target(f"https://{text}")
+        else:
+            remember(text)
         return
     user, _, after = _split_user(parts["rest"])
     host, (name, _, password) = _remember_password(user, after), user.partition(":")

@@ -23,6 +23,7 @@ from models.panel.panel import Panel
 from sql.output.quantile_columns import is_quantile_column
 from tasks.forecasting.predict import Predicted
 from tasks.night.night import Night
+from tasks.printing.safe import without_secrets
 from tasks.report.shown_series import choose_series_to_show
 from tasks.store.panel_file import load_panel
 from tasks.store.places import Places, write_whole
@@ -72,7 +73,7 @@ def write_details(night: Night, details: Details, seconds: dict[str, float], pan
         "seconds": seconds,
     }
     file = night.places.details_file(night.cutoff)
-    write_whole(file, strict_json(content))
+    write_whole(file, strict_json(without_secrets(content)))
     return file
 
 

@@ -18,7 +18,6 @@ from sql.engine.url import describe, identity_of, resolve_url
 from sql.errors import SourceError
 from sql.full_disk import told_of_full_disk
 from sql.migrations.migrate import migrate
-from sql.secrets.known import hide
 from tasks.settings import Output
 from tasks.store.ownership import owned_folder, remove_dead_folders
 
@@ -156,8 +155,8 @@ class Places:
 
 
 def write_whole(file: Path, text: str) -> None:
-    """Write a text file and its folder, without secrets; a reader finds either the old text or all of the new one."""
-    content = hide(text).encode()
+    """Write a text file without secrets, and its folder; a reader finds either the old text or all of the new one."""
+    content = text.encode()
     # A unique name: the same night may run twice at once.
     aside = file.with_name(f".{file.name}.{uuid4().hex}")
     with told_of_full_disk(file.parent, len(content)):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 from datetime import UTC, datetime
 
 import click
@@ -12,6 +14,8 @@ from click.testing import CliRunner
 from flows.commands.answer import Answer, answers, failure, moment_option, outline, table
 from models.errors import InputError, ModelError
 from sql.errors import SourceError, StorageError
+from sql.secrets.known import remember
+from tasks.enduring_output import _WithoutSecrets
 
 
 def verb(body):
@@ -104,3 +108,17 @@ def test_a_document_is_outlined_without_any_python_in_it():
         "segments: -",
         "notes: -",
     ]
+
+
+def test_json_stays_json_whatever_a_secret_is_and_its_texts_hold_none(monkeypatch):
+    printed = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", _WithoutSecrets(printed, "utf-8", write_through=True))
+    for secret in ("123456", "rolled_back", "hunter2-x", '{"text": '):
+        remember(secret)
+    document = {"value": 123456, "rolled_back": [0.123456], "text": "hunter2-x, 123456"}
+    with pytest.raises(SystemExit, match="0"):
+        verb(lambda: Answer("", document)).main(["--json"])
+    assert json.loads(printed.getvalue()) == {"value": 123456, "rolled_back": [0.123456], "text": "***, ***"}
+    # Whatever else is printed is searched as before.
+    print("hunter2-x")
+    assert printed.getvalue().endswith(b"***\n")

@@ -50,6 +50,7 @@ def test_the_secrets_of_a_url_are_hidden_and_the_rest_stays(url, secret, shown):
         ("discord://4174216298/JHMHI8qBe7bk2ZwO5U711o3dV_js", "jhmhi8qbe7bk2zwo5u711o3dv_js", ""),
         ("tgram://123456789:AAbbCC-dd/98765", "AAbbCC-dd", ""),
         ("mailtos://robot:hunter2@example.org?to=ops@example.org", "hunter2", "example.org robot"),
+        ("hooks.example.org/services/T0ABCDEF7", "T0ABCDEF7", "hooks.example.org services"),
         ("https://intranet7/hooks/ZyR83vbW77/forecast", "ZyR83vbW77", "https://intranet7 hooks forecast"),
     ],
 )

@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree
 
@@ -19,9 +20,10 @@ import pytest
 
 from sql.migrations.migrate import migrate
 from sql.output import tables
+from sql.secrets.known import remember
 from tasks.night.ledger import Ledger
 from tasks.report.accuracy import accuracy, gain, widest_interval
-from tasks.report.details import _shown_history
+from tasks.report.details import _shown_history, read_details, write_details
 from tasks.report.page import page_facts, verdict
 from tasks.report.plots import calibration, error_by_step, fan_chart
 from tasks.report.record import NightRecord
@@ -478,3 +480,34 @@ def test_a_single_step_is_told_in_the_singular(night: NightRecord):
     assert "1 step of 60 series" in screen
     assert "1 step in 31.4 s" in screen
     assert "1 steps" not in screen
+
+
+def test_a_page_holds_no_secret_and_keeps_its_plots(night):
+    night.run["error"] = "no login with hunter2-x"
+    plain = render(night)
+    remember("hunter2-x")
+    # A word that only the markup holds.
+    remember("viewBox")
+    assert "hunter2-x" not in render(night)
+    assert render(night).count("viewBox") == plain.count("viewBox") > 0
+
+
+def test_details_stay_json_whatever_a_secret_is(tmp_path, monkeypatch):
+    monkeypatch.setattr("tasks.report.details.load_panel", lambda file: None)
+    monkeypatch.setattr("tasks.report.details._examples", lambda *_: [{"first": 0.123456}])
+    places = Places("sales", tmp_path, Output())
+    job = SimpleNamespace(model_dump=lambda **_: {"name": "sales"}, aggregation_levels=None)
+    tonight: Any = SimpleNamespace(job=job, run_id="r1", cutoff=CUTOFF, now=CUTOFF, places=places)
+    details: Any = SimpleNamespace(
+        audit=SimpleNamespace(to_dict=lambda: {"fallback_rows": 123456}),
+        decision=SimpleNamespace(mode="retrain", reason="no login with hunter2-x"),
+        model=SimpleNamespace(version="v1", training={}, outcome="", failure=None),
+        predicted=SimpleNamespace(summary="", choices=[], file=None, fallback_reasons={}),
+    )
+    for secret in ("123456", "fallback_rows", "hunter2-x"):
+        remember(secret)
+    write_details(tonight, details, {}, tmp_path)
+    found = read_details(places, CUTOFF)
+    assert found["audit"] == {"fallback_rows": 123456}
+    assert found["decision"] == {"mode": "retrain", "reason": "no login with ***"}
+    assert found["examples"] == [{"first": 0.123456}]
