@@ -195,8 +195,8 @@ def _columns_of(system: fsspec.AbstractFileSystem, file: str) -> list[str] | Non
             return [name for name in pq.read_schema(stream).names if is_quantile_column(name)]
     except (FileNotFoundError, pa.ArrowException):
         return None
-    except OSError as error:
-        # Arrow does not say which file is damaged.
+    except (OSError, ValueError) as error:
+        # Arrow does not say which file is damaged. A name of a column that is no text is a ValueError.
         raise OSError(f"{file} is damaged or may not be read ({error}); restore or delete it") from error
 
 
@@ -217,8 +217,14 @@ def _add_columns(files: _Files, file: str, names: Sequence[str]) -> None:
         held = None
         try:
             held = make_held(aside)
-            with system.open(file) as stream, pq.ParquetFile(stream) as night:
-                _copy(night, names, aside)
+            try:
+                # Damage must not be copied as if it were a value.
+                with system.open(file) as stream, pq.ParquetFile(stream, page_checksum_verification=True) as night:
+                    _copy(night, names, aside)
+            except (OSError, ValueError, LookupError, pa.ArrowException) as error:
+                raise OSError(
+                    f"{file} cannot be read and written anew ({error}); if damaged, run its night again"
+                ) from error
             # A job that published this night meanwhile wrote a newer file. A small gap remains between this look and
             # the replacement, on a local disk too: neither a disk nor a store compares and replaces in one act.
             if _state_of(system, file) == before:

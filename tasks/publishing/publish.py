@@ -142,4 +142,4 @@ def _is_whole(night: Night, published: Mapping[str, Any], forecast_file: Path) -
     with closing(night_parts(forecast_file, job, cutoff)) as parts:
         if digest_of(parts) != published["digest"]:
             return False
-    return holds_rows(night.places, published, pq.read_schema(forecast_file).names)
+    return holds_rows(night.places, published, pq.read_schema(forecast_file))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from datetime import datetime
 from typing import IO, Any, TypeVar
@@ -41,13 +41,13 @@ def run_of_file(places: Places, cutoff: datetime) -> tuple[str, int] | None:
     return _read(places, cutoff, run_and_rows)
 
 
-def holds_rows(places: Places, published: Mapping[str, Any], names: Collection[str]) -> bool:
+def holds_rows(places: Places, published: Mapping[str, Any], schema: pa.Schema) -> bool:
     """Whether a night's Parquet file holds the rows that were published; reads all of it.
 
     Args:
         places: The job's places.
         published: The night's row of `publication`.
-        names: The columns of its rows without `IN_THE_PATH`. The quantile columns of other nights must be empty.
+        schema: The columns of its rows without `IN_THE_PATH`. The quantile columns of other nights must be empty.
 
     Raises:
         PermissionError: the file may not be read.
@@ -56,19 +56,22 @@ def holds_rows(places: Places, published: Mapping[str, Any], names: Collection[s
 
     def is_same(stream: IO[bytes]) -> bool:
         with closing(night_parts(stream, places.job, cutoff)) as parts:
-            digest = digest_of(_own_columns(parts, run_id, {*names, *IN_THE_PATH}))
+            digest = digest_of(_own_columns(parts, run_id, schema))
         return digest == str(published["digest"])
 
     return _read(places, cutoff, is_same) is True
 
 
-def _own_columns(parts: Iterator[pa.Table], run_id: str, names: Collection[str]) -> Iterator[pa.Table]:
+def _own_columns(parts: Iterator[pa.Table], run_id: str, schema: pa.Schema) -> Iterator[pa.Table]:
     for part in parts:
-        others = [name for name in part.column_names if name not in names]
+        others = [name for name in part.column_names if name not in (*schema.names, *IN_THE_PATH)]
         if not all(is_quantile_column(name) and part[name].null_count == len(part) for name in others):
             raise ValueError(f"The night has rows in columns that are not its own, {others}.")
         if len(part) and part["run_id"][0].as_py() != run_id:
             raise ValueError(f"The night is not that of the run {run_id}.")
+        # The digest does not tell a text from its bytes.
+        if any(part.schema.field(field.name).type != field.type for field in schema):
+            raise ValueError(f"The columns of the night are not of the types {schema}.")
         yield part.drop_columns(others)
 
 

@@ -6,6 +6,7 @@ import os
 import random
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from sql.output import history
 from tasks.night.job import Job
 from tasks.night.ledger import Ledger
 from tasks.night.night import Night
-from tasks.publishing.folder_columns import columns_of_folder, file_aside, remove_old_copies
+from tasks.publishing.folder_columns import align_columns, columns_of_folder, file_aside, remove_old_copies
 from tasks.publishing.parquet_night import night_folder
 from tasks.publishing.publish import Publication, mend, publish
 from tasks.publishing.shown_file import run_of_file
@@ -107,6 +108,32 @@ def test_damage_anywhere_in_the_file_is_found_when_its_night_runs_again(places, 
         if same_as == "":
             whole, shown = file_of(places).read_bytes(), frame
     assert healed > 12
+
+
+def test_a_damaged_file_of_another_night_stops_no_night_and_is_not_copied(places, publish_run, forecast_rows):
+    publish_run("r1")
+    whole, chosen = file_of(places).read_bytes(), random.Random(1)
+    later = save_night([forecast_rows().append_column("q0_95", pa.array([1.0] * 6))], places.base / "later.parquet")
+    shown = file_of(places, CUTOFF + timedelta(days=1))
+    shown.parent.mkdir()
+    shown.write_bytes(later.read_bytes())
+    told = []
+    for _ in range(100):
+        damaged = bytearray(whole)
+        for _ in range(2):
+            damaged[chosen.randrange(len(whole))] ^= 1 << chosen.randrange(8)
+        file_of(places).write_bytes(damaged)
+        columns_of_folder(places.parquet)
+        try:
+            align_columns(places.parquet, str(shown))
+        except OSError as error:
+            told.append(str(error))
+        else:
+            # What no checksum covers are not the values.
+            with suppress(pa.ArrowException, UnicodeDecodeError):
+                assert pq.ParquetFile(file_of(places)).read(["median"])["median"].to_pylist() == [1.0] * 6
+    assert len(told) > 50
+    assert all(str(file_of(places)) in message for message in told)
 
 
 def test_a_value_that_somebody_changed_is_found_and_a_column_of_another_night_is_not_damage(places, publish_run):
