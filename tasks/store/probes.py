@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import datetime
 from pathlib import Path
+from shutil import rmtree
 from tempfile import mkdtemp
 from typing import NamedTuple
 from uuid import uuid4
@@ -24,7 +26,8 @@ from sql.migrations.rehearse import rehearse
 from tasks.step import step
 from tasks.store.places import PlaceError, Places
 
-_PROBE_BYTES = 4096
+_PROBE = ".nightcast-"
+_PROBE_BYTES, _ATTEMPTS = 4096, 2
 # Why a night must not write there, though fsspec opens it.
 REFUSED = {
     "memory": "all of it is lost when the process ends",
@@ -140,19 +143,51 @@ def _is_remote(place: str) -> bool:
 
 
 def _probe_local(folder: Path) -> None:
+    _remove_dead_probes(folder)
+    for _ in range(_ATTEMPTS):
+        # Before it is held, another process may take the probe for one that was left.
+        with suppress(FileNotFoundError):
+            return _write_probe(folder)
+    return _write_probe(folder)
+
+
+def _write_probe(folder: Path) -> None:
     # Permissions do not show whether a disk is full or mounted for reading only: try.
-    aside = Path(mkdtemp(prefix=".nightcast-", dir=folder))
-    file, renamed = aside / "new", aside / "night"
+    aside = Path(mkdtemp(prefix=_PROBE, dir=folder))
+    held = None
     try:
+        held = _hold_folder(aside)
+        file = aside / "new"
         with file.open("wb") as stream:
             stream.write(bytes(_PROBE_BYTES))
             stream.flush()
             os.fsync(stream.fileno())
-        os.replace(file, renamed)
+        os.replace(file, aside / "night")
     finally:
-        for each in (file, renamed):
-            each.unlink(missing_ok=True)
-        aside.rmdir()
+        rmtree(aside, ignore_errors=True)
+        if held is not None:
+            os.close(held)
+
+
+def _remove_dead_probes(folder: Path) -> None:
+    """Remove what a process left that was killed while it tried."""
+    for left_over in folder.glob(f"{_PROBE}????????"):
+        with suppress(OSError):
+            held = _hold_folder(left_over)
+            if held is not None:
+                rmtree(left_over, ignore_errors=True)
+                os.close(held)
+
+
+def _hold_folder(folder: Path) -> int | None:
+    """Lock a folder until what this gives is closed; None where another process holds it, or nobody can."""
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(opened)
+        return None
+    return opened
 
 
 def _probe_remote(place: str) -> None:

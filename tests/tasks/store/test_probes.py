@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sqlite3
 from contextlib import closing
@@ -97,3 +98,20 @@ def test_tables_of_another_application_are_found(tmp_path):
         connection.execute("CREATE TABLE run (a)")
     [problem] = problems_of(Places("sales", tmp_path, Output()))
     assert "another application" in problem
+
+
+def test_what_a_killed_probe_left_goes_with_the_next_one_and_what_another_process_tries_stays(tmp_path):
+    left, held = tmp_path / ".nightcast-abcdefgh", tmp_path / ".nightcast-01234567"
+    for folder in (left, held):
+        folder.mkdir()
+        (folder / "night").write_bytes(b"0")
+    opened = os.open(held, os.O_RDONLY)
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX)
+        probe_place(str(tmp_path))
+        assert [*tmp_path.iterdir()] == [held]
+        assert (held / "night").exists()
+    finally:
+        os.close(opened)
+    probe_place(str(tmp_path))
+    assert not [*tmp_path.iterdir()]
