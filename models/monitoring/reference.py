@@ -91,7 +91,7 @@ def _reference(values: bytes, weekdays: bytes, out_of_sample: int, min_effect: f
 
 
 # One sample serves several rates.
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=16)
 def _in_control(
     values: bytes, weekdays: bytes, out_of_sample: int, min_effect: float
 ) -> tuple[FloatArray, float, FloatArray, FloatArray, FloatArray]:
