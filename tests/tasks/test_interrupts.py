@@ -10,14 +10,18 @@ from tasks.interrupts import InterruptsHeldBack
 
 @pytest.fixture
 def terminates():
-    """SIGTERM raises SystemExit, as long as the test runs."""
+    """SIGTERM raises SystemExit and SIGINT KeyboardInterrupt, as long as the test runs.
+
+    A shell that starts the tests in the background lets them ignore SIGINT.
+    """
 
     def end(number, frame):
         raise SystemExit(number)
 
-    before = signal.signal(signal.SIGTERM, end)
+    before = signal.signal(signal.SIGTERM, end), signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
-    signal.signal(signal.SIGTERM, before)
+    signal.signal(signal.SIGTERM, before[0])
+    signal.signal(signal.SIGINT, before[1])
 
 
 @pytest.mark.parametrize(("number", "error"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)])

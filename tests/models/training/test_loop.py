@@ -27,7 +27,9 @@ NETWORK = NetworkSettings(layers=[Layer(cell="gru", units=16)], context_length=2
 def course(weekly_panel):
     """Train a fresh network; options of `train` and of the plan by keyword."""
 
-    def run(panel=weekly_panel, *, plan_facts=None, weights=None, seed=0, time_limit=1e6, patience=100, **options):
+    def run(
+        panel=weekly_panel, *, plan_facts=None, weights=None, seed=0, time_limit=604_800.0, patience=100, **options
+    ):
         keras.utils.set_random_seed(0)
         plan = choose(panel, FORECAST, NETWORK, TrainingSettings(max_steps=150, batch_size=16))[0][0]
         plan = replace(plan, **(plan_facts or {}))
@@ -148,7 +150,7 @@ def test_a_warm_start_takes_a_quarter_of_the_steps(course, trained):
 
 def test_a_slow_clock_changes_nothing_while_there_is_time_for_all_steps(course, trained):
     fast, _ = trained
-    slow, _ = course(time_limit=1e6, clock=iter(np.arange(0, 1e7, 100.0)).__next__)
+    slow, _ = course(time_limit=604_800.0, clock=iter(np.arange(0, 1e7, 100.0)).__next__)
     for mine, theirs in zip(fast.get_weights(), slow.get_weights(), strict=True):
         np.testing.assert_array_equal(mine, theirs)
 

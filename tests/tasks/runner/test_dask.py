@@ -104,7 +104,12 @@ class TrainedModel:
             )
             predicted = predict(night, save_panel(self.panel, scratch / "panel.npz"), model)
             assert publish(night, predicted.file).rows == 12 * 7
-            assert {file.name for file in scratch.iterdir()} == {"panel.npz", "forecast.parquet", "calibration.npz"}
+            assert {file.name for file in scratch.iterdir()} == {
+                ".owner",
+                "panel.npz",
+                "forecast.parquet",
+                "calibration.npz",
+            }
         table = history.forecast_of(places.engine(), "sales", CUTOFF).to_pandas()
         return predicted, _ordered(table), _ordered(pd.read_parquet(places.parquet))
 
