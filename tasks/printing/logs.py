@@ -23,6 +23,8 @@ def guard_logs() -> None:
     make = logging.getLogRecordFactory()
     if getattr(make, "is_guarded", False):
         return
+    # SQLAlchemy tells of a connection that an interrupt has closed, with a traceback, where nobody listens to its log.
+    logging.getLogger("sqlalchemy").addHandler(logging.NullHandler())
 
     def guarded(*args: Any, **kwargs: Any) -> logging.LogRecord:
         return _cleaned(make(*args, **kwargs))

@@ -451,7 +451,7 @@ def test_missed_nights_are_sub_flows_of_tonight_and_each_keeps_the_lock(server, 
     assert done.stdout.splitlines()[-1] == (
         "2 nights were missed before, from 2024-02-11T00:00 to 2024-02-12T00:00: run first"
     )
-    assert done.stderr.count("The database has lost the lock of small: it is taken again.") == 3
+    assert done.stderr.count("The database had lost the lock of small: it is taken again.") == 3
     rows = {row["cutoff"].day: row for row in history.runs(load_job(job).places.engine(), "small")}
     assert {day: row["state"] for day, row in rows.items()} == dict.fromkeys([8, 9, 10, 11, 12, 13], "completed")
     wanted = {"flow_runs": {"id": {"any_": [rows[day]["run_id"] for day in (11, 12, 13)]}}}
