@@ -23,6 +23,7 @@ from sql.errors import SourceError, StorageError
 from sql.full_disk import FullDisk, told_of_full_disk
 from sql.migrations.migrate import check_output
 from sql.migrations.rehearse import rehearse
+from tasks.interrupts import InterruptsHeldBack
 from tasks.step import step
 from tasks.store.places import PlaceError, Places
 
@@ -144,11 +145,17 @@ def _is_remote(place: str) -> bool:
 
 def _probe_local(folder: Path) -> None:
     _remove_dead_probes(folder)
-    for _ in range(_ATTEMPTS):
-        # Before it is held, another process may take the probe for one that was left.
-        with suppress(FileNotFoundError):
-            return _write_probe(folder)
-    return _write_probe(folder)
+    # Ctrl-C waits for the moment that this takes, so that nothing stays.
+    interrupts = InterruptsHeldBack()
+    interrupts.begin()
+    try:
+        for _ in range(_ATTEMPTS):
+            # Before it is held, another process may take the probe for one that was left.
+            with suppress(FileNotFoundError):
+                return _write_probe(folder)
+        return _write_probe(folder)
+    finally:
+        interrupts.end()
 
 
 def _write_probe(folder: Path) -> None:
