@@ -198,7 +198,28 @@ def database_url(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def webhook() -> Iterator[tuple[str, list[dict[str, Any]], list[int]]]:
+def serve_http() -> Iterator[Callable[[type[BaseHTTPRequestHandler]], int]]:
+    """Starts a real HTTP server with a handler; gives its port. It ends with the test."""
+    running = []
+
+    def serve(handler: type[BaseHTTPRequestHandler]) -> int:
+        server = HTTPServer(("127.0.0.1", 0), handler)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        running.append((server, thread))
+        return server.server_port
+
+    yield serve
+    for server, thread in running:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture
+def webhook(
+    serve_http: Callable[[type[BaseHTTPRequestHandler]], int],
+) -> tuple[str, list[dict[str, Any]], list[int]]:
     """A real HTTP server that keeps what it is sent, and answers with the status that it is given."""
     received: list[dict[str, Any]] = []
     status = [200]
@@ -213,13 +234,7 @@ def webhook() -> Iterator[tuple[str, list[dict[str, Any]], list[int]]]:
         def log_message(self, *arguments: object) -> None:
             pass
 
-    server = HTTPServer(("127.0.0.1", 0), Target)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/hook", received, status
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    return f"http://127.0.0.1:{serve_http(Target)}/hook", received, status
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from models.errors import InputError
 from sql.engine.patience import HASTE, patience
 from sql.errors import SourceError, StorageError
 from sql.full_disk import FullDisk, told_of_full_disk
+from sql.migrations.rehearse import Attempt
 from sql.output.quantile_columns import quantile_column
 from sql.source.read import describe_source
 from tasks.forecasting.reconcile import require_method
@@ -26,7 +27,7 @@ from tasks.reading.audit import audit_input, refuse_stale
 from tasks.reading.read_series import Extent, read_series
 from tasks.runner.cluster import check_runner
 from tasks.runner.errors import RunnerError
-from tasks.store.probes import Probe, database_kept, probe_places
+from tasks.store.probes import database_kept, probe_places
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Checked:
     job: str
     problems: list[str] = field(default_factory=list)
     audit: Audit | None = None
-    tried: list[Probe] = field(default_factory=list)
+    tried: list[Attempt] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         """The result as JSON."""
@@ -104,7 +105,7 @@ def _check(loaded: LoadedJob) -> Checked:
         check_targets(loaded.job.notify)
         problem, note = problem_of_webhook(loaded.job.notify)
         problems += [problem] if problem else []
-        tried += [Probe("find the webhook's host", note=note)] if note else []
+        tried += [Attempt("find the webhook's host", note=note)] if note else []
     except NotifyError as error:
         problems.append(str(error))
     try:

@@ -67,9 +67,12 @@ def with_lock_timeout(engine: sa.Engine) -> sa.Engine:
     return engine
 
 
-def set_lock_timeout() -> str:
-    """The statement that ends waiting for a lock; a pooler keeps what is set for one transaction only."""
-    return f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'"
+def set_lock_timeout(seconds: int | None = None) -> str:
+    """The statement that ends waiting for a lock, after `LOCK_SECONDS` if no other time is given.
+
+    A pooler keeps what is set for one transaction only.
+    """
+    return f"SET LOCAL lock_timeout = '{seconds or LOCK_SECONDS}s'"
 
 
 def with_extreme_times(engine: sa.Engine) -> sa.Engine:

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from sql.engine.blockers import asking_who_blocks, held_by
 from sql.engine.connection import describe, storage_error, storage_errors
+from sql.engine.postgresql import set_lock_timeout
 from sql.errors import StorageError
 from sql.migrations.migrate import is_up_to_date, upgrade_on
 from sql.output.partitions import add_month_on, month_of
@@ -24,11 +25,11 @@ _UNDOES_TABLES = ("postgresql", "sqlite")
 
 
 class Attempt(NamedTuple):
-    """One thing that a night does.
+    """One thing that a night does, and whether it would work.
 
     Attributes:
-        what: What was tried, as in "may ...".
-        problem: Why it does not work, with the remedy; "" where it does.
+        what: What was tried, such as "write, rename and delete a file in /srv/forecasts".
+        problem: Why it would not work, with the remedy; "" where it would.
         note: Why it was not tried, or what else there is to say; "" for nothing.
     """
 
@@ -59,7 +60,7 @@ def rehearse(engine: sa.Engine, quantile_columns: Sequence[str], now: datetime) 
         try:
             if engine.dialect.name == "postgresql":
                 # A night that runs now must not wait for this.
-                connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_LOCK_SECONDS}s'")
+                connection.exec_driver_sql(set_lock_timeout(_LOCK_SECONDS))
             rehearsal = _Rehearsal(connection, done)
             if not undoes:
                 note = "not tried, because this database cannot take back a new table; the first night shows it"

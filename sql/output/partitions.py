@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from sql.engine.connection import describe, storage_errors, transaction
 from sql.engine.patience import patiently
+from sql.engine.postgresql import set_lock_timeout
 from sql.engine.statement import instant_literal
 from sql.errors import NotPermitted
 from sql.output.tables import publication
@@ -164,7 +165,7 @@ def drop_months(connection: sa.Connection, job: str, before: datetime) -> None:
     old = [partition for partition in partitions(connection) if partition.end and partition.end <= before]
     if not old:
         return
-    connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_LOCK_SECONDS}s'")
+    connection.exec_driver_sql(set_lock_timeout(_LOCK_SECONDS))
     # Lock the whole table before its partitions, as readers do; another order could cause a deadlock. The lock also
     # ensures that nobody is publishing a night into one of these months.
     connection.exec_driver_sql("LOCK TABLE forecast IN ACCESS EXCLUSIVE MODE")

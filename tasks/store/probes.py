@@ -10,7 +10,6 @@ from datetime import datetime
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
-from typing import NamedTuple
 from uuid import uuid4
 
 import fsspec
@@ -22,7 +21,7 @@ from sql.engine.url import resolve_url
 from sql.errors import SourceError, StorageError
 from sql.full_disk import FullDisk, told_of_full_disk
 from sql.migrations.migrate import check_output
-from sql.migrations.rehearse import rehearse
+from sql.migrations.rehearse import Attempt, rehearse
 from tasks.interrupts import InterruptsHeldBack
 from tasks.step import step
 from tasks.store.places import PlaceError, Places
@@ -41,30 +40,18 @@ REFUSED = {
 _REMEDY = "write a folder, or an s3://, gs:// or az:// URL"
 
 
-class Probe(NamedTuple):
-    """One thing that a night does, and whether it would work.
-
-    Attributes:
-        what: What was tried, such as "write, rename and delete a file in /srv/forecasts".
-        problem: Why it would not work, with the remedy; "" where it would.
-        note: Why it was not tried, or what else there is to say; "" for nothing.
-    """
-
-    what: str
-    problem: str = ""
-    note: str = ""
-
-
-def probe_places(places: Places, quantile_columns: Sequence[str], now: datetime) -> list[Probe]:
+def probe_places(places: Places, quantile_columns: Sequence[str], now: datetime) -> list[Attempt]:
     """Try what a night does to its folders and tables. Nothing of it stays."""
     probes = []
     uses = {"Parquet files": places.parquet, "versions": places.versions, "reports": str(places.report)}
     for use, place in uses.items():
         what = f"write, rename and delete a file in {place} ({use})"
-        probes.append(Probe(what, _problem_of_place(place)))
+        probes.append(Attempt(what, _problem_of_place(place)))
     if not probes[-1].problem:
         scratch = places.scratch_folder("check").parent
-        probes.append(Probe(f"write, rename and delete a file in {scratch} (scratch)", _problem_of_place(str(scratch))))
+        probes.append(
+            Attempt(f"write, rename and delete a file in {scratch} (scratch)", _problem_of_place(str(scratch)))
+        )
     return probes + _probe_database(places, quantile_columns, now)
 
 
@@ -78,25 +65,25 @@ def database_kept(places: Places) -> AbstractContextManager[None]:
     return journal_mode_kept(str(url.database)) if url.get_backend_name() == "sqlite" else nullcontext()
 
 
-def _probe_database(places: Places, quantile_columns: Sequence[str], now: datetime) -> list[Probe]:
+def _probe_database(places: Places, quantile_columns: Sequence[str], now: datetime) -> list[Attempt]:
     try:
         url = resolve_url(places.output.url, places.base)
         if url.get_backend_name() == "sqlite":
             file = Path(str(url.database))
-            probe = Probe(f"write to the folder of {file}", _problem_of_place(str(file.parent)))
+            probe = Attempt(f"write to the folder of {file}", _problem_of_place(str(file.parent)))
             if probe.problem or not places.has_database():
                 note = "" if probe.problem else "the database is not there yet; the first night makes it and its tables"
                 return [probe._replace(note=note)]
         ping(places.engine())
         check_output(places.engine())
-        attempts = [Probe(*each) for each in rehearse(places.engine(), quantile_columns, now)]
+        attempts = rehearse(places.engine(), quantile_columns, now)
         lock = job_lock(places.engine(), places.job, places.report.parent)
         holder = lock.acquire()
         lock.release()
     except (SourceError, StorageError, OSError) as error:
-        return [Probe(f"reach and write {places.output.url.partition(':')[0]} of output.url", str(error))]
+        return [Attempt(f"reach and write {places.output.url.partition(':')[0]} of output.url", str(error))]
     note = f"held now by {holder}: a night is running" if holder else ""
-    return [*attempts, Probe("take the lock of the job", note=note)]
+    return [*attempts, Attempt("take the lock of the job", note=note)]
 
 
 def _problem_of_place(place: str) -> str:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import socket
-import threading
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
@@ -301,7 +300,7 @@ def test_a_target_that_is_sent_a_message_later_gets_the_id_that_the_others_got(
 
 
 @pytest.fixture
-def answering():
+def answering(serve_http):
     """A real HTTP server that answers as it is told, and keeps what it is sent."""
     answers: list[bytes] = []
     received: list[tuple[str, dict[str, str], bytes]] = []
@@ -317,13 +316,7 @@ def answering():
         def log_message(self, *arguments: object) -> None:
             pass
 
-    server = HTTPServer(("127.0.0.1", 0), Target)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"//127.0.0.1:{server.server_port}/hook", answers, received
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    return f"//127.0.0.1:{serve_http(Target)}/hook", answers, received
 
 
 @pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
