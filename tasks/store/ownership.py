@@ -98,6 +98,19 @@ def host() -> str:
     return re.sub(r"\W", "_", socket.gethostname())
 
 
+def remove_dead_copies(folder: Path) -> None:
+    """Remove the copies of files that dead processes left in a folder, `.name.` and 32 hexadecimal digits.
+
+    A process holds its copy while it writes. Where the file system has no locks, copies go after a day.
+    """
+    for copy in folder.glob(".*"):
+        with suppress(OSError):
+            if is_half_made(copy) and is_regular(copy):
+                state = state_of(copy)
+                if state == "free" or (state == "unknown" and time.time() - copy.stat().st_ctime > _DAY_SECONDS):
+                    copy.unlink()
+
+
 @contextmanager
 def owned_folder(folder: Path, lock: str) -> Iterator[Path]:
     """A folder of this process alone, made now and removed at the end.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,7 +20,7 @@ from sql.errors import SourceError
 from sql.full_disk import told_of_full_disk
 from sql.migrations.migrate import migrate
 from tasks.settings import Output
-from tasks.store.ownership import owned_folder, remove_dead_folders
+from tasks.store.ownership import owned_folder, remove_dead_copies, remove_dead_folders
 
 
 class PlaceError(ValueError):
@@ -136,13 +137,15 @@ class Places:
                     empty.rmdir()
 
     def remove_left_over(self) -> None:
-        """Remove the scratch of killed runs, which may hold whole panels; for the owner of the job's lock.
+        """Remove what killed runs left: scratch, which may hold whole panels, and copies of reports; with the job's lock.
 
         Another job file with the same name, whose lock is another one, may have its scratch there too.
         """
         remove_dead_folders(self._scratches, self._lock)
         with suppress(OSError):
             self._scratches.parent.rmdir()
+        for folder in (self.report, self.report.parent):
+            remove_dead_copies(folder)
 
     @property
     def _lock(self) -> str:
@@ -155,17 +158,31 @@ class Places:
 
 
 def write_whole(file: Path, text: str) -> None:
-    """Write a text file without secrets, and its folder; a reader finds either the old text or all of the new one."""
+    """Write a text file without secrets, and its folder; a reader finds either the old text or all of the new one.
+
+    A kill may leave a copy beside the file; `Places.remove_left_over` removes it.
+    """
     content = text.encode()
-    # A unique name: the same night may run twice at once.
-    aside = file.with_name(f".{file.name}.{uuid4().hex}")
     with told_of_full_disk(file.parent, len(content)):
         file.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            aside.write_bytes(content)
+        # Another run may take the copy for a dead run's, in the moment before it is held.
+        with suppress(FileNotFoundError):
+            return _replace(file, content)
+        _replace(file, content)
+
+
+def _replace(file: Path, content: bytes) -> None:
+    # A unique name: the same night may run twice at once.
+    aside = file.with_name(f".{file.name}.{uuid4().hex}")
+    try:
+        with aside.open("xb") as stream:
+            with suppress(OSError):
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            stream.write(content)
+            stream.flush()
             os.replace(aside, file)
-        finally:
-            aside.unlink(missing_ok=True)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def stamp(moment: datetime) -> str:

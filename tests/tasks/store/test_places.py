@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -58,6 +60,38 @@ def test_a_file_that_many_write_at_once_is_one_of_theirs_whole(tmp_path):
         list(pool.map(lambda text: write_whole(file, text), texts))
     assert file.read_text(encoding="utf-8") in texts
     assert list(file.parent.iterdir()) == [file]
+
+
+def test_what_killed_runs_were_writing_beside_the_reports_goes(tmp_path):
+    places = Places("sales", tmp_path, Output())
+    page = places.report_file(datetime(2024, 3, 1, tzinfo=UTC))
+    write_whole(page, "a page")
+    (page.parent / f".{page.name}.mine").touch()
+    dead, lives = (page.parent / f".{page.name}.{letter * 32}" for letter in "ab")
+    index = page.parent.parent / f".index.html.{'c' * 32}"
+    for copy in (dead, lives, index):
+        copy.write_text("half")
+    with lives.open("rb") as writing:
+        fcntl.flock(writing, fcntl.LOCK_EX)
+        places.remove_left_over()
+        assert [copy.exists() for copy in (dead, lives, index)] == [False, True, False]
+    assert {file.name for file in page.parent.iterdir()} == {page.name, f".{page.name}.mine", lives.name}
+
+
+def test_who_writes_a_page_tries_again_where_the_copy_was_taken_for_a_dead_one(tmp_path, monkeypatch):
+    places = Places("sales", tmp_path, Output())
+    page, flock, seen = places.report_file(datetime(2024, 3, 1, tzinfo=UTC)), fcntl.flock, []
+
+    def clears_up_before(stream, operation):
+        if not seen:
+            seen.append(stream.name)
+            Path(stream.name).unlink()
+        return flock(stream, operation)
+
+    monkeypatch.setattr("tasks.store.places.fcntl.flock", clears_up_before)
+    write_whole(page, "a page")
+    assert seen
+    assert [(file.name, file.read_text(encoding="utf-8")) for file in page.parent.iterdir()] == [(page.name, "a page")]
 
 
 def test_a_write_that_fails_leaves_the_former_text(tmp_path, monkeypatch):
