@@ -137,8 +137,9 @@ class Places:
                     empty.rmdir()
 
     def remove_left_over(self) -> None:
-        """Remove what killed runs left: scratch, which may hold whole panels, and copies of reports; with the job's lock.
+        """Remove the scratch of killed runs, which may hold whole panels, and their half-written reports.
 
+        Only the owner of the job's lock may call it.
         Another job file with the same name, whose lock is another one, may have its scratch there too.
         """
         remove_dead_folders(self._scratches, self._lock)
@@ -166,9 +167,10 @@ def write_whole(file: Path, text: str) -> None:
     with told_of_full_disk(file.parent, len(content)):
         file.parent.mkdir(parents=True, exist_ok=True)
         # Another run may take the copy for a dead run's, in the moment before it is held.
-        with suppress(FileNotFoundError):
-            return _replace(file, content)
-        _replace(file, content)
+        try:
+            _replace(file, content)
+        except FileNotFoundError:
+            _replace(file, content)
 
 
 def _replace(file: Path, content: bytes) -> None:
