@@ -181,8 +181,8 @@ TimeLimit = Annotated[
     int | None,
     Field(ge=1, le=_DAY_SECONDS),
     _field(
-        f"Seconds that training may take, at most {_DAY_SECONDS:,}. It then keeps the best weights so far. If empty, "
-        "the job's limit.",
+        f"Seconds that training may take, at most {_DAY_SECONDS:,}. Where they do not suffice for all steps, it takes "
+        "fewer. If empty, the job's limit.",
         type="integer",
         minimum=1,
         maximum=_DAY_SECONDS,

@@ -70,7 +70,7 @@ class NightRequest:
             ledger=Ledger(places),
             run_id=run_id,
             kind=self.kind,
-            requested_cutoff=None if self.cutoff is None else to_cutoff(self.cutoff, zone, now),
+            requested_cutoff=None if self.cutoff is None else to_cutoff(self.cutoff, zone, now).astimezone(UTC),
             policy=self.train or job.training.policy,
             now=now,
             started_at=started_at,

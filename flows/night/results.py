@@ -105,7 +105,7 @@ class Results:
     def train_reason(self) -> str:
         """Why the model came about as it did."""
         decision, model = self.prepared.decision, self.prepared.model
-        return "; ".join(filter(None, (decision.reason, model.failure, model.outcome, model.trained_on)))
+        return "; ".join(filter(None, (decision.reason, model.failure, model.outcome, model.trained_on, model.cut)))
 
     @property
     def series(self) -> int:
@@ -151,6 +151,7 @@ class Results:
             train_mode=model.mode,
             train_reason=self.train_reason,
             trained_on=model.trained_on,
+            cut=model.cut,
             model_version=model.version,
             findings=[str(finding) for finding in audit.findings],
             scores=[] if judgement is None else judgement.scored.newest_scores,

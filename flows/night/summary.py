@@ -28,8 +28,10 @@ class NightSummary:
         fallback_series: Number of series that the model did not forecast.
         fallback_reasons: Why, and how many series each.
         train_mode: scratch, warm, load or none.
-        train_reason: Why this mode, what became of a new version, and how many series training used where not all.
+        train_reason: Why this mode, what became of a new version, and how many series and steps training used where not
+            all.
         trained_on: How many series training used; "" for all or none.
+        cut: Why training had no time for all its steps; "" where it had, or there was none.
         model_version: The version that forecast.
         findings: What the audit found in the input, for people.
         stale: Whether the newest value of the source is too old.
@@ -60,6 +62,7 @@ class NightSummary:
     train_mode: str = ""
     train_reason: str = ""
     trained_on: str = ""
+    cut: str = ""
     model_version: str = ""
     findings: list[str] = field(default_factory=list)
     stale: bool = False
@@ -89,8 +92,7 @@ class NightSummary:
             parts = [_loss_line(loss) for loss in self.losses if loss["segment"] == "all"] or ["no night to judge yet"]
         if self.fallback_series:
             parts = [f"{self.fallback_series} of {self.series} series by fallback"]
-        if self.trained_on:
-            parts.append(self.trained_on)
+        parts += filter(None, (self.trained_on, self.cut))
         if self.stale:
             parts.append("the source is stale")
         if degraded := [loss["segment"] for loss in self.losses if loss["state"] == "degraded"]:

@@ -6,6 +6,7 @@ weeks, months, quarters and years are counted on the calendar of the zone, whate
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -19,6 +20,8 @@ from models.arrays import BoolArray, DatetimeArray, IntArray
 from models.calendar.counting import index_of, last_business_day, phases, time_of
 from models.calendar.frequency import DAY, DAYS_OF_YEAR, SECOND, Rule, WeekLabel, rule_of
 from models.calendar.zones import EPOCH, ZoneOffsets, zone_names, zone_offsets
+
+_MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)
@@ -82,15 +85,12 @@ class TimeGrid:
             skipped lies off the grid; its position is that of the first instant after it.
         """
         time, missing, aware = _parsed(timestamps)
-        if self.rule.unit == "elapsed":
-            utc, exists = (time, ~missing) if aware else self._offsets.from_clock(time, again)
+        if aware:
+            index, on_grid = self._index_of_utc(time)
+        elif self.rule.unit == "elapsed":
+            utc, exists = self._offsets.from_clock(time, again)
             index = index_of(self.rule, utc)
             on_grid = exists & (time_of(self.rule, index) == utc)
-        elif aware:
-            index = index_of(self.rule, self._offsets.furthest_clock(time))
-            on_grid = self._utc(index) == time
-            rest = ~on_grid
-            on_grid[rest] = time_of(self.rule, index[rest]) == self._offsets.to_clock(time[rest])
         else:
             index = index_of(self.rule, time)
             on_grid = self._existed(index) & (time_of(self.rule, index) == time)
@@ -126,8 +126,7 @@ class TimeGrid:
         When the clocks go back, an earlier row can show a later time. So within such an hour the bound is the end of
         its second pass; otherwise it is the instant itself.
         """
-        microsecond = timedelta(microseconds=1)
-        return EPOCH + self._offsets.past_repeat((instant.astimezone(UTC) - EPOCH) // microsecond) * microsecond
+        return EPOCH + self._offsets.past_repeat((instant.astimezone(UTC) - EPOCH) // _MICROSECOND) * _MICROSECOND
 
     def instant(self, index: int) -> datetime:
         """The UTC instant of one position."""
@@ -135,7 +134,13 @@ class TimeGrid:
 
     def position(self, instant: datetime) -> int:
         """The position of the newest step that is not after an instant, which has a zone."""
-        return int(self.to_index(pd.DatetimeIndex([instant]))[0][0])
+        return self.positions([instant])[0]
+
+    def positions(self, instants: Iterable[datetime]) -> list[int]:
+        """The position of each of some instants, whatever their zones."""
+        utc = [(instant.astimezone(UTC) - EPOCH) // _MICROSECOND for instant in instants]
+        index: list[int] = self._index_of_utc(np.array(utc, np.int64))[0].tolist()
+        return index
 
     def containing(
         self, timestamps: DatetimeArray | pd.DatetimeIndex, again: BoolArray | None = None
@@ -254,6 +259,17 @@ class TimeGrid:
                 f"{replace(self, origin=None).to_local(index_of(rule, time))[0]}."
             )
         return rule._replace(phase=phase)
+
+    def _index_of_utc(self, utc: IntArray) -> tuple[IntArray, BoolArray]:
+        """`to_index` of microseconds since 1970, in UTC."""
+        if self.rule.unit == "elapsed":
+            index = index_of(self.rule, utc)
+            return index, time_of(self.rule, index) == utc
+        index = index_of(self.rule, self._offsets.furthest_clock(utc))
+        on_grid = self._utc(index) == utc
+        rest = ~on_grid
+        on_grid[rest] = time_of(self.rule, index[rest]) == self._offsets.to_clock(utc[rest])
+        return index, on_grid
 
     def _existed(self, index: IntArray) -> BoolArray:
         """Whether positions in local time existed; False where the zone skipped them."""

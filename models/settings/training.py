@@ -21,7 +21,8 @@ class TrainingSettings(Settings):
         120.0,
         gt=0,
         le=WEEK_SECONDS,
-        description="Seconds that training may take. The best weights so far are kept. At most 604,800, a week.",
+        description="Seconds that training may take. Where they do not suffice for all steps, it takes fewer. At most "
+        "604,800, a week.",
     )
     seed: int = Field(
         0,

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import keras
 
 from models.errors import TrainingFailed
 from models.network.choose_plan import choose
 from models.network.forecaster import Forecaster
+from models.network.numpy_network import Weights
 from models.network.plan import Plan
 from models.network.vocabulary import Vocabulary
 from models.panel.panel import Panel
@@ -30,6 +31,7 @@ def fit(
     training: TrainingSettings,
     *,
     start_from: Forecaster | None = None,
+    steps_before: Sequence[int] = (),
     change_plan: Callable[[Plan], Plan] = lambda plan: plan,
     on_progress: OnProgress | None = None,
 ) -> tuple[Forecaster, TrainingReport]:
@@ -41,6 +43,8 @@ def fit(
         network: The network, as far as the job determines it.
         training: The training, as far as the job determines it.
         start_from: The champion, for a warm start: its plans are kept, and training begins at its weights.
+        steps_before: For each member, the steps that there was time for in an earlier training of the job, of the same
+            mode; empty where there was none.
         change_plan: Changes each chosen plan; an ablation leaves one thing out with it.
         on_progress: Called after each round.
 
@@ -60,16 +64,32 @@ def fit(
         trained = Forecaster([change_plan(plan) for plan in plans], Vocabulary.of(sample), forecast, choices)
     else:
         trained = start_from.grown(sample, training)
-    report = _train_members(trained, sample, training, start_from, on_progress)
+    report = _train_members(trained, sample, training, _Before(start_from, steps_before), on_progress)
     report.series, report.all_series = len(sample), len(panel)
     return (start_from if start_from is not None and report.kept_champion else trained), report
+
+
+@dataclass(frozen=True)
+class _Before:
+    """The forecaster that is continued, None where there is none, and the steps of an earlier training."""
+
+    forecaster: Forecaster | None
+    steps: Sequence[int]
+
+    def weights_of(self, number: int) -> Weights | None:
+        """The weights that a member starts from."""
+        return None if self.forecaster is None else self.forecaster.members[number].weights
+
+    def steps_of(self, number: int, count: int) -> int | None:
+        """The steps of a member; None where other members were trained then."""
+        return self.steps[number] if len(self.steps) == count else None
 
 
 def _train_members(
     forecaster: Forecaster,
     panel: Panel,
     training: TrainingSettings,
-    start_from: Forecaster | None,
+    before: _Before,
     on_progress: OnProgress | None,
 ) -> TrainingReport:
     """Train every member in an equal share of the time. A member whose loss diverges is left out, with a sentence."""
@@ -82,7 +102,8 @@ def _train_members(
                 member,
                 panel,
                 training.model_copy(update={"time_limit": limit}),
-                start_from=None if start_from is None else start_from.members[number].weights,
+                start_from=before.weights_of(number),
+                steps_before=before.steps_of(number, count),
                 on_progress=_of_all(on_progress, number, count),
             )
         except TrainingFailed as error:

@@ -15,7 +15,7 @@ from models.training.devices import accelerators, shared, training_devices
 from models.training.keras_network import RecurrentForecaster
 from models.training.loop import train
 from models.training.progress import OnProgress
-from models.training.report import TrainingReport
+from models.training.report import Start, TrainingReport
 from models.training.split import choose_windows
 
 # With more recurrent steps, all layers together, a loop in the graph is faster than steps that are laid out in it.
@@ -50,6 +50,7 @@ def train_member(
     training: TrainingSettings,
     *,
     start_from: Weights | None,
+    steps_before: int | None = None,
     on_progress: OnProgress | None,
 ) -> TrainingReport:
     """Train the member's network, and leave its weights and its summary in the member.
@@ -59,6 +60,7 @@ def train_member(
         panel: The series to learn from.
         training: The training; the time limit is that of this member.
         start_from: Weights for a warm start; None to train from scratch.
+        steps_before: The steps that there was time for in an earlier training of this member; None for none.
         on_progress: Called after each round.
 
     Raises:
@@ -79,7 +81,7 @@ def train_member(
             member.flatten(panel),
             choose_windows(panel.offsets, panel.observed, member.plan).in_equal_parts(max(len(devices), 1)),
             training,
-            mode="scratch" if start_from is None else "warm",
+            start=Start("scratch" if start_from is None else "warm", steps_before),
             on_progress=on_progress,
             before_settling=lambda: member.before_settling.update(network.named_weights),
         )

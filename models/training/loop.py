@@ -2,7 +2,8 @@
 
 The flat arrays lie once on the device, and a training step is fed only the numbers of its windows: Keras's own
 training loop does the rest, on every backend. A round is a few dozen training steps. Between rounds the weights are
-averaged and validated, and the loss is checked.
+averaged and validated, and the loss is checked. The first rounds tell whether there is time for all steps, see
+`time_budget`.
 """
 
 from __future__ import annotations
@@ -23,18 +24,19 @@ from models.settings.training import TrainingSettings
 from models.training.keras_network import RecurrentForecaster
 from models.training.objective import Objective
 from models.training.progress import OnProgress, Progress
-from models.training.report import TrainingMode, TrainingReport
+from models.training.report import FROM_SCRATCH, Start, TrainingReport
 from models.training.split import VALIDATION_BATCH, VALIDATION_WINDOWS, Origins, Windows
+from models.training.time_budget import SETTLING_SHARE, Pace, steps_in_time
 
 # What Keras's `get_weights` gives.
 Snapshot = list[Float32Array]
 
 ROUND = 25
 WARM_UP_ROUNDS = 2
+# The first round compiles. The fastest one after it tells the machine's speed: any machine is slow for a moment.
+TIMED_ROUNDS = 3
 # Weights are averaged over about this many rounds (Polyak & Juditsky 1992).
 AVERAGED_ROUNDS = 4
-# After the best weights are found, this share of as many steps again includes the newest windows.
-SETTLING_SHARE = 0.2
 MOST_DIVERGENCES = 3
 # While the learning rate is high, the validation loss is noisy: patience counts only after this share of the steps.
 PATIENT_SHARE = 0.5
@@ -48,7 +50,7 @@ def train(
     windows: Windows,
     training: TrainingSettings,
     *,
-    mode: TrainingMode = "scratch",
+    start: Start = FROM_SCRATCH,
     clock: Callable[[], float] = time.monotonic,
     on_progress: OnProgress | None = None,
     before_settling: Callable[[], None] = lambda: None,
@@ -61,7 +63,7 @@ def train(
         arrays: See `features.flatten`.
         windows: See `choose_windows`.
         training: The seed of the order of windows and of the dropout, the time limit of this network, and the patience.
-        mode: "scratch" or "warm".
+        start: Whether the weights are fresh, and how many steps an earlier training took.
         clock: Gives seconds that only increase.
         on_progress: Called after each round.
         before_settling: Called once the network has its best weights, before it learns from the newest windows too.
@@ -69,7 +71,7 @@ def train(
     Raises:
         TrainingFailed: where the loss is not finite, however low the learning rate, or no series is long enough.
     """
-    return _Course(network, arrays, windows, training, mode, clock, on_progress).run(before_settling)
+    return _Course(network, arrays, windows, training, start, clock, on_progress).run(before_settling)
 
 
 class _Course:
@@ -81,7 +83,7 @@ class _Course:
         arrays: Arrays,
         windows: Windows,
         training: TrainingSettings,
-        mode: TrainingMode,
+        start: Start,
         clock: Callable[[], float],
         on_progress: OnProgress | None,
     ) -> None:
@@ -89,11 +91,14 @@ class _Course:
         self.training, self.clock, self.on_progress = training, clock, on_progress
         self.objective = Objective(network, arrays, windows, training.seed)
         self.random = np.random.default_rng(training.seed)
-        self.report = TrainingReport(mode)
-        self.warm = mode == "warm"
+        self.report = TrainingReport(start.mode)
+        self.steps_before = start.steps_before
+        self.warm = start.mode == "warm"
         self.rate = self.plan.learning_rate * (WARM_RATE if self.warm else 1.0)
-        self.steps = max(1, round(self.plan.max_steps * WARM_SHARE)) if self.warm else self.plan.max_steps
-        self.divergences = 0
+        self.planned = max(1, round(self.plan.max_steps * WARM_SHARE)) if self.warm else self.plan.max_steps
+        # The steps that there is time for.
+        self.steps = self.planned
+        self.divergences, self.is_ended = 0, False
 
     def run(self, before_settling: Callable[[], None]) -> TrainingReport:
         self.began = self.clock()
@@ -105,10 +110,9 @@ class _Course:
         report.champion_validation_loss = lowest if self.warm else None
         champion, best_step = best, 0
         waited = done = 0
-        report.stopped = f"all {counted(self.steps, 'step')} were made"
-        averaged = None
+        averaged, fastest = None, np.inf
         while done < self.steps:
-            size = min(ROUND, self.steps - done)
+            began, size = self._elapsed(), min(ROUND, self.steps - done)
             loss = self._round(self.windows.training, size, self._learning_rate(done))
             if not np.isfinite(loss):
                 self._recover(best)
@@ -125,15 +129,24 @@ class _Course:
             elif done > self.steps * PATIENT_SHARE:
                 waited += 1
             self.network.set_weights(current)
+            now = self._elapsed()
+            if done > ROUND:
+                fastest = min(fastest, (now - began) / size)
+            if done == TIMED_ROUNDS * ROUND:
+                self._keep_to_time(Pace(done, now, fastest))
             self._note_progress(done, loss, validation)
-            if self._elapsed() > self._time_before_settling:
+            if done < self.steps and now > self._time_before_settling:
                 report.stopped = f"the time limit of {self.training.time_limit:g} s"
+                self._note_end(f"{done} of {counted(self.steps, 'step')}")
                 break
             if waited >= self.training.patience:
                 report.stopped = f"{counted(waited, 'validation')} without improvement"
                 break
+        else:
+            report.stopped = f"all {counted(done, 'step')} were made"
+            report.stopped += " that there was time for" if done < self.planned else ""
         self.network.set_weights(best)
-        report.steps = done
+        report.steps, report.planned_steps, report.steps_in_time = done, [self.planned], [self.steps]
         report.validation_loss = float(lowest)
         report.kept_champion = self.warm and best is champion
         before_settling()
@@ -148,6 +161,23 @@ class _Course:
 
     def _elapsed(self) -> float:
         return self.clock() - self.began
+
+    def _keep_to_time(self, pace: Pace) -> None:
+        """Plan fewer steps where there is no time for all of them."""
+        limit = self.training.time_limit
+        self.steps = steps_in_time(self.planned, pace, limit, self.steps_before)
+        if self.steps < self.planned:
+            self.report.cut = (
+                f"there was time for {self.steps} of {counted(self.planned, 'training step')}, because all would have "
+                f"taken about {pace.seconds(self.planned):,.0f} s and training.time_limit left {limit:,.0f} s"
+            )
+
+    def _note_end(self, made: str) -> None:
+        """Say once that the clock ended the training. Another run of the same night may end elsewhere."""
+        if not self.is_ended:
+            text = f"training.time_limit ended the training after {made}, so a repeated night may give other forecasts"
+            self.report.cut = "; ".join(filter(None, (self.report.cut, text)))
+        self.is_ended = True
 
     def _compile(self) -> None:
         """A training step with a fresh optimizer."""
@@ -186,18 +216,9 @@ class _Course:
         return float(self.objective.evaluate(windows, nothing, batch_size=VALIDATION_BATCH, verbose=0))
 
     def _learning_rate(self, done: int) -> float:
-        """Warm-up, then a cosine down to a fiftieth, reached at the last step or when time will have run out.
-
-        The clock counts only where time will not suffice for all steps: the same seed gives the same learning rates
-        on a slow machine and on a fast one.
-        """
-        steps = float(self.steps)
-        if done > ROUND:
-            seconds_a_step = (self._elapsed() - self.first_round) / (done - ROUND)
-            left = self._time_before_settling - self._elapsed()
-            steps = min(steps, done + max(left, 0.0) / max(seconds_a_step, 1e-9))
+        """Warm-up, then a cosine down to a fiftieth, reached at the last step."""
         warm_up = min(1.0, (done / ROUND + 1) / (WARM_UP_ROUNDS + 1))
-        return float(self.rate * warm_up * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * min(done / steps, 1.0)))))
+        return float(self.rate * warm_up * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * min(done / self.steps, 1.0)))))
 
     def _recover(self, best: Snapshot) -> None:
         """After a loss that is not finite: go back to the best weights, at a tenth of the learning rate."""
@@ -214,8 +235,6 @@ class _Course:
     def _settle(self, best_step: int) -> None:
         """A few steps at a low rate with the newest windows too, which were held out for validation."""
         steps = round(best_step * SETTLING_SHARE)
-        if not steps or self._elapsed() > self.training.time_limit:
-            return
         before = self.network.get_weights()
         self.objective.training_end.assign(self.windows.full_end)
         done = 0
@@ -227,6 +246,8 @@ class _Course:
                 return
             done += size
             self.report.steps += size
+        if done < steps:
+            self._note_end(f"{done} of {counted(steps, 'step')} with the newest windows")
         if done:
             self.report.stopped += f", then {counted(done, 'more step')} with the newest windows"
 

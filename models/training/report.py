@@ -10,6 +10,22 @@ import numpy as np
 TrainingMode = Literal["scratch", "warm"]
 
 
+@dataclass(frozen=True)
+class Start:
+    """What a training begins from.
+
+    Attributes:
+        mode: "scratch", or "warm" for a start from the champion's weights.
+        steps_before: The steps that there was time for in an earlier training of the job in this mode; None for none.
+    """
+
+    mode: TrainingMode
+    steps_before: int | None = None
+
+
+FROM_SCRATCH = Start("scratch")
+
+
 @dataclass
 class TrainingReport:
     """How training went; losses are mean pinball losses in units of the seasonal naive's error.
@@ -23,6 +39,8 @@ class TrainingReport:
         champion_validation_loss: Of the weights that a warm start began from, on the same windows.
         history: For each round: step, loss, validation_loss.
         stopped: Why training ended, and how many steps followed with the newest windows.
+        cut: Why there was no time for all steps; "" where there was.
+        planned_steps, steps_in_time: For each member, the steps that were planned, and those that there was time for.
         kept_champion: Whether a warm start found nothing better than the weights that it began from.
         series, all_series: Series that were learnt from, and those that could have been; see `training_sample`.
     """
@@ -35,6 +53,9 @@ class TrainingReport:
     champion_validation_loss: float | None = None
     history: list[dict[str, float]] = field(default_factory=list)
     stopped: str = ""
+    cut: str = ""
+    planned_steps: list[int] = field(default_factory=list)
+    steps_in_time: list[int] = field(default_factory=list)
     kept_champion: bool = False
     series: int = 0
     all_series: int = 0
@@ -56,5 +77,8 @@ def merged(reports: list[TrainingReport]) -> TrainingReport:
         champion_validation_loss=float(np.mean(champions)) if champions else None,
         history=first.history,
         stopped="; ".join(report.stopped for report in reports),
+        cut="; ".join(f"member {number}: {report.cut}" for number, report in enumerate(reports, 1) if report.cut),
+        planned_steps=[steps for report in reports for steps in report.planned_steps],
+        steps_in_time=[steps for report in reports for steps in report.steps_in_time],
         kept_champion=all(report.kept_champion for report in reports),
     )

@@ -14,8 +14,6 @@ from datetime import UTC, datetime
 from itertools import accumulate
 from typing import Any
 
-import pandas as pd
-
 from models.calendar.grid import TimeGrid
 from tasks.night.ledger import Ledger
 from tasks.run.run_log import ENDED
@@ -78,8 +76,7 @@ def counted_points(ledger: Ledger, cutoff: datetime, grid: TimeGrid) -> CountedP
         until[night] = max([night, *newest_after]) if night_end < this_end else cutoff
     older = [evaluated_on for _, evaluated_on in earlier if evaluated_on < cutoff]
     previous = max(older, default=min(until, default=cutoff))
-    moments = pd.DatetimeIndex([cutoff, previous, *until.values()])
-    index, previous_index, *until_index = grid.to_index(moments)[0].tolist()
+    index, previous_index, *until_index = grid.positions([cutoff, previous, *until.values()])
     return CountedPoints(index, previous_index, dict(zip(until, until_index, strict=True)))
 
 

@@ -62,7 +62,7 @@ def write_details(night: Night, details: Details, seconds: dict[str, float], pan
         "audit": details.audit.to_dict(),
         "decision": {
             "mode": details.decision.mode,
-            "reason": "; ".join(filter(None, (details.decision.reason, details.model.failure))),
+            "reason": "; ".join(filter(None, (details.decision.reason, details.model.failure, details.model.cut))),
         },
         "model_version": details.model.version,
         "training": details.model.training,

@@ -47,6 +47,8 @@ def fit_model(night: Night, panel_file: Path, decision: Decision, use_new_model:
         return _without_training(champion, "training failed", error)
     logger().info("%s\n%s", "\n".join(trained.choices), trained.summary)
     champion = replace(champion, training=trained.facts)
+    if champion.cut:
+        logger().warning("%s", champion.cut)
     if trained.kept_champion and decision.champion is not None:
         return champion
     try:
@@ -75,10 +77,19 @@ def _order(night: Night, panel_file: Path, decision: Decision) -> Order:
         training=night.training,
         levels=job.aggregation_levels,
         source_fingerprint=source_fingerprint(job, night.places.base),
+        steps_before=steps_before(night, decision.mode),
         champion=None if job.promotion_settings.policy == "always" else decision.champion,
         champion_until=decision.champion_until,
         segments=job.monitor.segments,
     )
+
+
+def steps_before(night: Night, mode: str) -> list[int]:
+    """For each member, the steps that there was time for when the job was last trained in a mode; empty for never."""
+    known = [row for row in night.ledger.models() if row["trained_until"] <= night.cutoff]
+    same = [row for row in known if row["metrics"].get("mode") == mode]
+    newest = max(same, key=lambda row: (row["trained_until"], row["created_at"]), default=None)
+    return [] if newest is None else newest["metrics"].get("steps_in_time", [])
 
 
 @step("{decision.mode}: train the model")

@@ -58,3 +58,8 @@ class NightModel:
         """The share of the series that training used, for people; "" where it used all or there was none."""
         used, available = ((self.training or {}).get(name, 0) for name in ("series", "all_series"))
         return f"trained on {used:,} of {available:,} series" if used < available else ""
+
+    @property
+    def cut(self) -> str:
+        """Why training had no time for all its steps, for people; "" where it had, or there was none."""
+        return str((self.training or {}).get("cut", ""))

@@ -45,6 +45,7 @@ class Order(Settings):
         training: The job's `training`, with the policy of this night.
         levels: The aggregation levels.
         source_fingerprint: That of the history, see `source_fingerprint`.
+        steps_before: For each member, the steps that there was time for in an earlier training of the same mode.
         champion: The version that the new one is compared with; None for none.
         champion_until: The newest timestamp that it has learnt from.
         segments: Static columns whose groups are compared separately.
@@ -59,6 +60,7 @@ class Order(Settings):
     training: TrainingSettings
     levels: AggregationLevels
     source_fingerprint: str
+    steps_before: list[int] = Field(default=[])
     champion: StoredVersion | None = None
     champion_until: datetime | None = None
     segments: list[str] = Field(default=[])

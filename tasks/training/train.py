@@ -54,7 +54,13 @@ def _train(folder: Path, on_progress: Callable[[Progress], None]) -> Trained:
     panel = training_panel(panel, order.levels)
     start = None if before is None else Forecaster.load(before)
     forecaster, report = fit(
-        panel, order.forecast, order.network, order.training, start_from=start, on_progress=on_progress
+        panel,
+        order.forecast,
+        order.network,
+        order.training,
+        start_from=start,
+        steps_before=order.steps_before,
+        on_progress=on_progress,
     )
     trained = Trained(
         asdict(report),

@@ -43,3 +43,11 @@ def test_a_score_names_the_steps_and_the_night_that_it_is_of(steps, scored):
     ).text()
     [line] = [line for line in text.splitlines() if line.strip().startswith("score")]
     assert line == f"  score     mae 12.726 (seasonal naive 16.000), {scored} of the night of 2025-02-27 23:00 UTC"
+
+
+def test_a_training_without_time_for_all_steps_says_so_in_one_line():
+    cut = "there was time for 424 of 600 training steps"
+    assert (
+        summary(trained_on="trained on 9 of 60 series", cut=cut).message
+        == f"60 series; trained on 9 of 60 series; {cut}"
+    )

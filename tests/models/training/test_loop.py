@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -16,11 +17,40 @@ from models.settings.network import Layer, NetworkSettings
 from models.settings.training import TrainingSettings
 from models.training.fit_member import built
 from models.training.loop import ROUND, WARM_SHARE, train
-from models.training.report import merged
-from models.training.split import choose_windows
+from models.training.report import Start, TrainingReport, merged
+from models.training.split import Origins, choose_windows
 
 FORECAST = ForecastSettings(frequency="D", horizon=10, quantile_levels=[0.1, 0.5, 0.9])
 NETWORK = NetworkSettings(layers=[Layer(cell="gru", units=16)], context_length=28)
+BATCH = 16
+
+
+class WorkClock:
+    """A clock that the training steps move on, and not the machine.
+
+    Attributes:
+        seconds_a_step: Seconds of the step after so many steps.
+        steps: Steps drawn so far.
+        now: The time.
+    """
+
+    def __init__(self, seconds_a_step: Callable[[int], float]) -> None:
+        self.seconds_a_step, self.steps, self.now = seconds_a_step, 0, 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def timed(self, origins: Origins) -> Origins:
+        clock = self
+
+        class Timed(Origins):
+            def draw(self, random, count):
+                for _ in range(count // BATCH):
+                    clock.now += clock.seconds_a_step(clock.steps)
+                    clock.steps += 1
+                return super().draw(random, count)
+
+        return Timed(origins.newest, origins.count, origins.half_life)
 
 
 @pytest.fixture(scope="module")
@@ -31,16 +61,21 @@ def course(weekly_panel):
         panel=weekly_panel, *, plan_facts=None, weights=None, seed=0, time_limit=604_800.0, patience=100, **options
     ):
         keras.utils.set_random_seed(0)
-        plan = choose(panel, FORECAST, NETWORK, TrainingSettings(max_steps=150, batch_size=16))[0][0]
+        plan = choose(panel, FORECAST, NETWORK, TrainingSettings(max_steps=150, batch_size=BATCH))[0][0]
         plan = replace(plan, **(plan_facts or {}))
         member = Member(plan, Vocabulary.of(panel))
         network = built(member, panel)
         if weights is not None:
             network.set_weights(weights)
+        windows = choose_windows(panel.offsets, panel.observed, plan)
+        if isinstance(clock := options.get("clock"), WorkClock):
+            windows = replace(
+                windows, training=clock.timed(windows.training), everything=clock.timed(windows.everything)
+            )
         report = train(
             network,
             member.flatten(panel),
-            choose_windows(panel.offsets, panel.observed, plan),
+            windows,
             TrainingSettings(seed=seed, time_limit=time_limit, patience=patience),
             **options,
         )
@@ -68,6 +103,7 @@ def test_training_learns_the_season(trained):
     assert report.validation_loss == min(losses) < 0.95 * losses[0]
     settling = report.steps - 150
     assert settling > 0
+    assert report.cut == ""
     assert report.stopped == f"all 150 steps were made, then {settling} more steps with the newest windows"
 
 
@@ -80,12 +116,41 @@ def test_the_same_seed_gives_the_same_weights_bit_by_bit(course, trained, traine
     assert any((a != b).any() for a, b in zip(first.get_weights(), other.get_weights(), strict=True))
 
 
-def test_training_ends_with_the_time_limit_and_keeps_what_it_has(course):
-    ticks = iter(range(0, 100_000, 40))
-    network, report = course(time_limit=100.0, clock=lambda: next(ticks))
+def test_where_there_is_no_time_for_all_steps_a_slower_machine_trains_the_same_network(course):
+    network, report = course(time_limit=100.0, clock=WorkClock(lambda step: 0.6))
+    assert report.history[-1]["step"] == 106
+    assert (report.planned_steps, report.steps_in_time) == ([150], [106])
+    assert report.stopped.startswith("all 106 steps were made that there was time for")
+    assert report.cut == (
+        "there was time for 106 of 150 training steps, because all would have taken about 108 s and "
+        "training.time_limit left 100 s"
+    )
+    slower, repeated = course(time_limit=100.0, clock=WorkClock(lambda step: 0.62))
+    assert repeated.history == report.history
+    # So slow that only a job that had as many steps before has them again.
+    slowest, _ = course(time_limit=100.0, clock=WorkClock(lambda step: 0.69), start=Start("scratch", steps_before=106))
+    for mine, *others in zip(network.get_weights(), slower.get_weights(), slowest.get_weights(), strict=True):
+        for theirs in others:
+            np.testing.assert_array_equal(mine, theirs)
+
+
+def test_a_machine_that_becomes_too_slow_ends_training_in_time_and_says_so(course):
+    clock = WorkClock(lambda step: 0.3 if step < 3 * ROUND else 1.6)
+    network, report = course(time_limit=100.0, clock=clock)
+    assert clock.now < 100.0 + ROUND * 1.6
     assert report.stopped.startswith("the time limit of 100 s")
-    assert 0 < report.steps < 150
+    assert report.cut == (
+        "training.time_limit ended the training after 125 of 150 steps, so a repeated night may give other forecasts"
+    )
+    assert report.steps_in_time == [150]
     assert all(np.isfinite(weight).all() for weight in network.get_weights())
+
+
+def test_a_machine_that_becomes_too_slow_at_the_end_says_so_too(course, trained):
+    _, report = course(time_limit=100.0, clock=WorkClock(lambda step: 0.3 if step < 150 else 9.0))
+    assert trained[1].steps - 150 > ROUND
+    assert report.steps == 150 + ROUND
+    assert f"after {ROUND} of {trained[1].steps - 150} steps with the newest windows" in report.cut
 
 
 def test_training_ends_when_patience_runs_out(course):
@@ -97,7 +162,9 @@ def test_training_ends_when_patience_runs_out(course):
 def test_a_warm_start_that_finds_nothing_better_keeps_the_champion(course, trained):
     champion = trained[0].get_weights()
     # At this rate no weight moves; at a wild one it is luck, and another on each backend, whether it finds better ones.
-    network, report = course(mode="warm", weights=champion, plan_facts={"learning_rate": 1e-30, "max_steps": 100})
+    network, report = course(
+        start=Start("warm"), weights=champion, plan_facts={"learning_rate": 1e-30, "max_steps": 100}
+    )
     assert report.kept_champion
     assert report.validation_loss == report.champion_validation_loss
     for mine, theirs in zip(network.get_weights(), champion, strict=True):
@@ -107,7 +174,7 @@ def test_a_warm_start_that_finds_nothing_better_keeps_the_champion(course, train
 def test_a_warm_start_goes_on_where_the_champion_stopped(course):
     # So early that there is much left to learn, whatever is drawn and dropped.
     early, first = course(plan_facts={"max_steps": 10})
-    _, report = course(mode="warm", weights=early.get_weights(), plan_facts={"max_steps": 400})
+    _, report = course(start=Start("warm"), weights=early.get_weights(), plan_facts={"max_steps": 400})
     assert not report.kept_champion
     assert report.validation_loss < report.champion_validation_loss
     assert report.champion_validation_loss < 2 * first.validation_loss
@@ -144,7 +211,7 @@ def test_not_one_step_more_is_made_than_was_asked_for(course, steps):
 
 def test_a_warm_start_takes_a_quarter_of_the_steps(course, trained):
     champion = trained[0].get_weights()
-    _, report = course(mode="warm", weights=champion, plan_facts={"max_steps": 200})
+    _, report = course(start=Start("warm"), weights=champion, plan_facts={"max_steps": 200})
     assert len(report.history) <= round(200 * WARM_SHARE) // ROUND
 
 
@@ -161,4 +228,15 @@ def test_the_reports_of_members_are_merged_into_one(trained, trained_with_anothe
     assert both.steps == one.steps + other.steps
     assert both.validation_loss == pytest.approx((one.validation_loss + other.validation_loss) / 2)
     assert both.champion_validation_loss is None
+    assert (both.planned_steps, both.steps_in_time, both.cut) == ([150, 150], [150, 150], "")
+    late = TrainingReport("scratch", validation_loss=1.0, cut="there was no time")
+    assert merged([one, late]).cut == "member 2: there was no time"
     assert merged([one]) is one
+
+
+def test_a_moment_of_load_leaves_the_number_of_steps_as_it_is(course, trained):
+    clock = WorkClock(lambda step: 5.0 if ROUND <= step < 2 * ROUND else 0.1)
+    loaded, report = course(time_limit=200.0, clock=clock)
+    assert (report.steps_in_time, report.cut) == ([150], "")
+    for mine, theirs in zip(loaded.get_weights(), trained[0].get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -130,3 +131,9 @@ def test_an_evaluation_that_counted_nothing_comes_after_all_that_counted(places,
     for number, points in ((2, 0), (3, 6), (4, 0), (5, 12)):
         ran(number, points)
     assert found(places, 4) == (3, {2: 5, 3: 5})
+
+
+def test_a_cutoff_may_be_in_another_zone_than_the_tables(places, ran):
+    ran(1)
+    in_madrid = day(3).astimezone(ZoneInfo("Europe/Madrid"))
+    assert counted_points(Ledger(places), in_madrid, GRID) == counted_points(Ledger(places), day(3), GRID)

@@ -501,7 +501,7 @@ def test_details_stay_json_whatever_a_secret_is(tmp_path, monkeypatch):
     details: Any = SimpleNamespace(
         audit=SimpleNamespace(to_dict=lambda: {"fallback_rows": 123456}),
         decision=SimpleNamespace(mode="retrain", reason="no login with hunter2-x"),
-        model=SimpleNamespace(version="v1", training={}, outcome="", failure=None),
+        model=SimpleNamespace(version="v1", training={}, outcome="", failure=None, cut=""),
         predicted=SimpleNamespace(summary="", choices=[], file=None, fallback_reasons={}),
     )
     for secret in ("123456", "fallback_rows", "hunter2-x"):
