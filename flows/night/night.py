@@ -113,7 +113,7 @@ def _run_stages(
     forecast = forecast_and_publish(night, prepared, clock) if night.forecasts else None
     challenger = decide_promotion(night, prepared, clock) if request.promotes else ""
     judgement = judge(night, prepared.history, forecast, request.notify, clock) if night.judges else None
-    page, unwritten = report(night, prepared, forecast, clock) if forecast is not None else ("", "")
+    page, unwritten = report(night, prepared, forecast, judgement, clock) if forecast is not None else ("", "")
     results = Results(prepared, forecast, judgement, page, (name_note, caught_up.note, challenger, unwritten))
     end_run(night, datetime.now(UTC), results.run_facts(clock.seconds), results.state)
     return results.summary(night, clock.seconds)

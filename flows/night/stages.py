@@ -20,6 +20,7 @@ from tasks.publishing.publish import publish
 from tasks.publishing.retention import delete_old_nights
 from tasks.reading.audit import refuse_stale
 from tasks.report.details import Details, write_details
+from tasks.report.series.gather import SeriesFiles
 from tasks.report.write import write_report
 from tasks.run.lock import keep_lock
 from tasks.step import logger
@@ -124,7 +125,9 @@ def judge(
     return Judgement(scored, watched, (*input_changes, *watched.changes), notified)
 
 
-def report(night: Night, prepared: Prepared, forecast: Forecasted, clock: Stopwatch) -> tuple[str, str]:
+def report(
+    night: Night, prepared: Prepared, forecast: Forecasted, judgement: Judgement | None, clock: Stopwatch
+) -> tuple[str, str]:
     """Write the page of the night, and delete nights that are too old.
 
     Returns:
@@ -137,7 +140,9 @@ def report(night: Night, prepared: Prepared, forecast: Forecasted, clock: Stopwa
         try:
             details = Details(audit, prepared.decision, prepared.model, predicted)
             write_details(night, details, clock.seconds, prepared.history.panel_file)
-            page = str(write_report(night))
+            past = None if judgement is None else judgement.scored.past_forecasts
+            files = SeriesFiles(prepared.history.panel_file, predicted.file, past, audit.rows_since)
+            page = str(write_report(night, files))
         except Exception as error:
             unwritten = f"the report could not be written: {_reason(error)}"
             logger().warning("The night is published, but %s", unwritten)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from difflib import get_close_matches
 
 import numpy as np
@@ -94,6 +95,24 @@ def holiday_features(
             columns[f"after_holiday_{place}"] = count[:-2]
             columns[f"before_holiday_{place}"] = count[2:]
     return PRESENT * np.stack(list(columns.values()), axis=1).astype(np.float32), tuple(columns)
+
+
+def holiday_names(first: np.datetime64, last: np.datetime64, places: Sequence[str]) -> dict[date, str]:
+    """The public holidays of some places from a first to a last day, with their English names where they have one.
+
+    >>> holiday_names(np.datetime64("2024-01-01"), np.datetime64("2024-01-05"), ["ES"])
+    {datetime.date(2024, 1, 1): "New Year's Day"}
+    """
+    import holidays
+
+    begin, end = first.astype("M8[D]").item(), last.astype("M8[D]").item()
+    found: dict[date, str] = {}
+    for place in places:
+        country, _, region = place.partition("-")
+        years = range(begin.year, end.year + 1)
+        named = holidays.country_holidays(country, subdiv=region or None, years=years, language="en_US")
+        found |= {day: name for day, name in sorted(named.items()) if begin <= day <= end and day not in found}
+    return found
 
 
 def _days_of(grid: TimeGrid, index: IntArray) -> tuple[DatetimeArray, DatetimeArray]:

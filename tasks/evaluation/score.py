@@ -15,6 +15,7 @@ from models.evaluation.evaluation_loss import EvaluationLoss
 from models.evaluation.evaluator import Evaluator
 from models.evaluation.scales import scales_at
 from models.evaluation.segments import Segments, segments_of
+from models.evaluation.series_errors import SeriesErrors
 from models.evaluation.special_days import SpecialDayCriteria, SpecialDays
 from models.evaluation.volume_classes import VolumeClasses
 from models.panel.history_summary import Window
@@ -31,6 +32,7 @@ from tasks.night.night import Night
 from tasks.reading.read_series import as_of
 from tasks.step import step
 from tasks.store.panel_file import load_panel
+from tasks.store.past_forecasts import keep_past_forecast, keep_series_errors, spread_nights
 
 
 @dataclass(frozen=True)
@@ -41,11 +43,13 @@ class Scored:
         scores: Rows of the table `score`, of all nights that were scored.
         losses: Segment to its loss over the points that this evaluation counts, see `CountedPoints`.
         newest: Cutoff of the newest night that could be scored; None where none could.
+        past_forecasts: Folder of what the nights forecast for each series, see `read_past_forecasts`.
     """
 
     scores: list[dict[str, Any]]
     losses: dict[str, EvaluationLoss]
     newest: datetime | None
+    past_forecasts: Path
 
     @property
     def newest_scores(self) -> list[dict[str, Any]]:
@@ -88,11 +92,16 @@ def score(
     if calibration.enabled:
         covered = CoverageCount(night.ledger, panel, night.job.forecast, counted.previous_index)
     more_actuals, scores = _more_actuals(night, rows_file), list[dict[str, Any]]()
+    past_forecasts, errors = night.scratch / "past_forecasts", SeriesErrors.none(len(panel))
+    shown = spread_nights([each.cutoff_index for each in due], len(panel))
     # One night at a time: each takes as much memory as the panel, and a month of them many times that.
     for each, scale in zip(due, scales, strict=True):
         past = read_past_night(night.ledger, each, panel)
         if past is not None:
             evaluator.count(past, scale, each.counted_until)
+            errors.add(past, scale, panel.cutoff_index)
+            if each.cutoff_index in shown:
+                keep_past_forecast(past_forecasts, past)
             if covered is not None:
                 covered.add(past, each.counted_until)
             rows = _rows(night, panel.grid.instant(each.cutoff_index), evaluator.scores(past, scale))
@@ -100,8 +109,9 @@ def score(
             scores += rows
     if covered is not None:
         covered.store(night.cutoff, calibration)
+    keep_series_errors(past_forecasts, panel.series_ids, errors, evaluator.segments.at(panel.cutoff_index))
     losses = _with_instability(night, evaluator, scale_tonight, forecast_file)
-    return Scored(scores, losses, newest=max((row["cutoff"] for row in scores), default=None))
+    return Scored(scores, losses, max((row["cutoff"] for row in scores), default=None), past_forecasts)
 
 
 def history_needed(steps_back: int, monitor: MonitorSettings, grid: TimeGrid, season_length: int) -> int:

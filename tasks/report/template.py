@@ -10,6 +10,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from sql.secrets.known import hide
 
+_HERE = Path(__file__).parent
+
 
 def html_of(template: str, facts: Mapping[str, Any]) -> str:
     """A page as HTML. Every value is escaped, and none holds a secret.
@@ -19,7 +21,7 @@ def html_of(template: str, facts: Mapping[str, Any]) -> str:
         facts: The names that it reads.
     """
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader([_HERE, _HERE / "series"]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -10,20 +10,23 @@ from tasks.night.night import Night
 from tasks.report.accuracy import best_known_cutoff
 from tasks.report.details import read_details
 from tasks.report.page import page_facts
-from tasks.report.record import NightRecord
+from tasks.report.record import NightRecord, Row
 from tasks.report.run_page import show_night
+from tasks.report.series.gather import SeriesFiles, block_of_night
+from tasks.report.series.scripts import block_in, explorer_of
 from tasks.report.template import html_of
 from tasks.step import step
 from tasks.store.places import Places, write_whole
 
 
 @step("write report")
-def write_report(night: Night) -> Path:
+def write_report(night: Night, files: SeriesFiles) -> Path:
     """Write the page of tonight, see `write_page`."""
-    return write_page(night.places, night.ledger, night.cutoff, night.run_id)
+    block = block_of_night(night, files)
+    return write_page(night.places, night.ledger, night.cutoff, night.run_id, block)
 
 
-def write_page(places: Places, ledger: Ledger, cutoff: datetime, run_id: str) -> Path:
+def write_page(places: Places, ledger: Ledger, cutoff: datetime, run_id: str, block: str = "") -> Path:
     """Write the page of a night. It replaces the page of an earlier run of the same night.
 
     Args:
@@ -31,6 +34,7 @@ def write_page(places: Places, ledger: Ledger, cutoff: datetime, run_id: str) ->
         ledger: What its nights wrote.
         cutoff: The cutoff of the night.
         run_id: The run that the page describes.
+        block: What the page holds of each series, see `pack_series`; "" for what the page held before.
 
     Returns:
         The page's path.
@@ -41,7 +45,7 @@ def write_page(places: Places, ledger: Ledger, cutoff: datetime, run_id: str) ->
     """
     path = places.report_file(cutoff)
     facts = page_facts(read_record(places, ledger, cutoff, run_id))
-    write_whole(path, html_of("page.html", facts))
+    write_whole(path, page_html(facts, block or block_in(path)))
     show_night(facts, path)
     return path
 
@@ -69,6 +73,11 @@ def read_record(places: Places, ledger: Ledger, cutoff: datetime, run_id: str) -
     )
 
 
-def render(record: NightRecord) -> str:
+def render(record: NightRecord, block: str = "") -> str:
     """The page as HTML. Every value is escaped."""
-    return html_of("page.html", page_facts(record))
+    return page_html(page_facts(record), block)
+
+
+def page_html(facts: Row, block: str) -> str:
+    """The page of the facts of a night; with a block, every series can be looked at."""
+    return html_of("page.html", {**facts, "explorer": explorer_of(block) if block else None})

@@ -104,24 +104,6 @@ def two_nights(ran_twice: Path, tmp_path: Path) -> Path:
     return tmp_path / "copy" / ran_twice.name
 
 
-@pytest.fixture
-def browser_page() -> Iterator[Any]:
-    """A page of a headless Chromium, that of the system; playwright would download one of its own."""
-    from playwright.sync_api import sync_playwright
-
-    found = shutil.which("chromium") or shutil.which("chromium-browser")
-    assert found, "These tests need a Chromium: apt-get install chromium."
-    quiet = ["no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-sync"]
-    quiet += ["disable-background-networking", "disable-component-update"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=[f"--{each}" for each in quiet])
-        page = browser.new_page(viewport={"width": 1280, "height": 1700})
-        # The first page of a cold server on a busy machine takes long.
-        page.set_default_timeout(120_000)
-        yield page
-        browser.close()
-
-
 @pytest.fixture(autouse=True, scope="session")
 def _no_server() -> Iterator[None]:
     """Nights run as plain functions unless a test says otherwise."""

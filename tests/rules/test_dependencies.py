@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import tomllib
+from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
 
@@ -64,3 +65,9 @@ def test_an_audit_that_could_not_ask_about_every_package_is_none(audit: ModuleTy
     text, code = audit.verdict([known, known, {"name": "b", "skip_reason": "not found"}])
     assert (text.partition(".")[0], code) == ("Not audited: the index tells nothing of 1 of 2 locked packages (b)", 1)
     assert audit.verdict([known, known | {"name": "b"}]) == ("2 locked packages have no known vulnerability.", 0)
+
+
+def test_what_the_package_carries_is_as_it_was_when_it_was_listed() -> None:
+    files = {row[0]: row[1].strip("`") for row in listed("Carried in the package") if len(row) == 2}
+    folder = ROOT / "tasks" / "report" / "series"
+    assert files == {file.name: sha256(file.read_bytes()).hexdigest() for file in folder.glob("uplot.*")}

@@ -80,7 +80,8 @@ def test_what_killed_runs_were_writing_beside_the_reports_goes(tmp_path):
 
 def test_who_writes_a_page_tries_again_where_the_copy_was_taken_for_a_dead_one(tmp_path, monkeypatch):
     places = Places("sales", tmp_path, Output())
-    page, flock, seen = places.report_file(datetime(2024, 3, 1, tzinfo=UTC)), fcntl.flock, []
+    page, flock = places.report_file(datetime(2024, 3, 1, tzinfo=UTC)), fcntl.flock
+    seen = list[str]()
 
     def clears_up_before(stream, operation):
         if not seen:

@@ -1,0 +1,63 @@
+"""Gather what the page of a night holds of its series, from the files of the night's steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+
+from models.arrays import FloatArray
+from models.hierarchy.hierarchy import Hierarchy
+from models.hierarchy.history import aggregate_panel
+from models.panel.panel import places_of
+from tasks.night.night import Night
+from tasks.report.series.choice import choose_series
+from tasks.report.series.contents import SeriesOfNight, most_series, pack_series
+from tasks.report.series.forecast_file import ForecastArrays, read_forecast
+from tasks.store.panel_file import load_panel
+from tasks.store.past_forecasts import PastForecasts, read_past_forecasts
+
+
+@dataclass(frozen=True)
+class SeriesFiles:
+    """The files in which a night's steps left what they know of its series.
+
+    Attributes:
+        panel: The history.
+        forecast: Tonight's forecasts.
+        past_forecasts: Folder of earlier forecasts, see `read_past_forecasts`; None where no night was evaluated.
+        rows_since: Older rows were not read; None where all were.
+    """
+
+    panel: Path
+    forecast: Path
+    past_forecasts: Path | None
+    rows_since: datetime | None
+
+
+def block_of_night(night: Night, files: SeriesFiles) -> str:
+    """The block of the page, with all series, or with the largest and those that lead another list."""
+    panel, levels = load_panel(files.panel), night.job.aggregation_levels
+    past = None if files.past_forecasts is None else read_past_forecasts(files.past_forecasts)
+    overview = read_forecast(files.forecast, only_widest=True)
+    most = most_series(panel, np.array(night.job.forecast.quantile_levels), len(past.nights) if past else 0)
+    chosen = choose_series(most, _measures(overview, past))
+    of_all = len(overview.series_ids)
+    ids = None if len(chosen) == of_all else overview.series_ids[chosen]
+    panels = [panel, *([aggregate_panel(panel, Hierarchy.of(panel.series_ids, levels))] if levels else [])]
+    alerts = [row for row in night.ledger.alerts() if row["opened_at"] <= night.cutoff]
+    forecast = read_forecast(files.forecast, ids)
+    return pack_series(SeriesOfNight(night.job.name, panels, forecast, of_all, past, alerts, files.rows_since))
+
+
+def _measures(overview: ForecastArrays, past: PastForecasts | None) -> list[FloatArray]:
+    """What the lists of the page are sorted by."""
+    by_fallback = np.where(overview.by_model, np.nan, overview.size)
+    measures = [overview.size, overview.relative_width, by_fallback]
+    if past is not None:
+        place = places_of(overview.series_ids, past.series_ids)
+        errors = past.errors
+        measures += [np.where(place >= 0, each[place], np.nan) for each in (errors.mase, errors.newest_miss)]
+    return measures

@@ -1,0 +1,146 @@
+"""The page in a real browser: every series is found and drawn, whatever its name, and no other script runs."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+import pytest
+
+EVIL = ["<script>window.ran=1</script>", '"><img src=x onerror="window.ran=1">', "'); window.ran=1; ('"]
+STRANGE = [*EVIL, "emoji 🍞🥖", "عربى/قهوة", "a" * 500, "Señor/Café", "a/b#c?d&e=f%20", "</script><script>window.ran=1"]
+
+
+@pytest.fixture
+def open_page(browser_page):
+    """Opens a file in the browser, and gives the page and what its console said."""
+
+    def go(file, address=""):
+        said = []
+        browser_page.on("console", lambda message: said.append(message.text))
+        browser_page.on("pageerror", lambda error: said.append(str(error)))
+        browser_page.goto(f"file://{file}{address}")
+        browser_page.wait_for_selector("#explorer[data-ready]")
+        return browser_page, said
+
+    return go
+
+
+def names(page):
+    return page.locator("#found bdi").all_text_contents()
+
+
+def ink(page):
+    """How many pixels of the chart are drawn."""
+    return page.evaluate(
+        """() => { const canvas = document.querySelector('#chart canvas');
+        const shown = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+        let drawn = 0; for (let i = 3; i < shown.length; i += 4) drawn += shown[i] > 0; return drawn; }"""
+    )
+
+
+def test_a_search_finds_a_series_and_draws_it(make_page, open_page):
+    page, said = open_page(make_page([f"shop {number}/{item}" for number in range(4) for item in ("coffee", "tea")]))
+    assert page.locator("#name").text_content() == "shop 0/coffee"
+    assert len(names(page)) == 8
+    page.keyboard.press("/")
+    page.keyboard.type("TEA 2")
+    assert names(page) == ["shop 2/tea"]
+    page.keyboard.press("Enter")
+    assert page.locator("#name").text_content() == "shop 2/tea"
+    assert page.url.endswith("#series=shop%202%2Ftea")
+    assert ink(page) > 5_000
+    facts = page.locator("#facts").inner_text()
+    # 2 is half of the naive's 4.
+    assert "50 % lower than the seasonal naive's 4" in facts
+    assert "0.5" in facts
+    assert "86 %" in facts
+    assert "The loss is 30 % above its past" in page.locator("#its-alerts").inner_text()
+    assert page.locator("#figures tbody tr").count() == 7
+    assert said == []
+
+
+def test_an_address_opens_a_series_and_a_wrong_one_says_so(make_page, open_page):
+    file = make_page(["a", "b", "c/d"])
+    page, said = open_page(file, "#series=c%2Fd")
+    assert page.locator("#name").text_content() == "c/d"
+    page.evaluate("location.hash = '#series=b'")
+    page.wait_for_function("document.getElementById('name').textContent === 'b'")
+    page.evaluate("location.hash = '#series=nowhere'")
+    page.wait_for_selector("#missing:not([hidden])")
+    assert "nowhere is not among the 3 series" in page.locator("#missing").inner_text()
+    assert said == []
+
+
+def test_lists_say_what_they_are_sorted_by(make_page, open_page):
+    page, said = open_page(make_page(["a", "b", "c"]))
+    buttons = {text.split()[0]: number for number, text in enumerate(page.locator("#orders button").all_inner_texts())}
+    assert list(buttons) == ["Largest", "Worst", "Widest", "Surprising", "Fallback", "In"]
+
+    def listed(name):
+        page.locator("#orders button").nth(buttons[name]).click()
+        return names(page)
+
+    assert listed("Largest") == ["a", "b", "c"]
+    assert listed("Widest") == ["c", "b", "a"]
+    assert listed("Surprising") == ["c"]
+    assert listed("Fallback") == ["c"]
+    assert "too short" in page.locator("#found").inner_text()
+    assert listed("In") == ["b"]
+    assert said == []
+
+
+def test_the_arrow_keys_read_the_chart(make_page, open_page):
+    page, said = open_page(make_page(["a", "b"]))
+    page.locator("#chart").focus()
+    page.keyboard.press("ArrowLeft")
+    assert page.locator("#readout").inner_text().startswith("Thu 2024-02-29 · actual ")
+    for _ in range(2):
+        page.keyboard.press("ArrowRight")
+    assert "Sat 2024-03-02 · median " in page.locator("#readout").inner_text()
+    assert "80 % between" in page.locator("#readout").inner_text()
+    assert said == []
+
+
+def test_no_name_runs_a_script_and_every_name_is_found(make_page, open_page):
+    file = make_page(STRANGE)
+    page, said = open_page(file)
+    assert sorted(names(page)) == sorted(STRANGE)
+    for name in STRANGE:
+        page.locator("#find").fill(name)
+        page.keyboard.press("Enter")
+        assert page.locator("#name").text_content() == name
+        page.goto("about:blank")
+        page.goto(f"file://{file}#series={quote(name, safe='')}")
+        page.wait_for_selector("#explorer[data-ready]")
+        assert page.locator("#name").text_content() == name
+    assert page.evaluate("window.ran") is None
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert said == []
+
+
+def test_the_browser_refuses_a_script_that_is_not_the_pages_own(make_page, open_page):
+    file = make_page(["a", "b"])
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace("<header>", "<script>window.ran = 1</script><header>"), encoding="utf-8")
+    page, said = open_page(file)
+    assert page.evaluate("window.ran") is None
+    assert any("Content Security Policy" in each for each in said)
+
+
+def test_a_dark_screen_has_a_dark_chart_and_a_light_print(make_page, open_page, browser_page):
+    browser_page.emulate_media(color_scheme="dark")
+    page, said = open_page(make_page(["a", "b"]))
+    shown = "getComputedStyle(document.documentElement).getPropertyValue('--paper')"
+    dark = page.evaluate(shown)
+    page.emulate_media(media="print", color_scheme="dark")
+    assert page.evaluate(shown) != dark
+    page.emulate_media(media="screen", color_scheme="light")
+    assert page.evaluate(shown) != dark
+    assert said == []
+
+
+def test_without_scripts_a_page_shows_no_empty_search(make_page, browser_page):
+    context = browser_page.context.browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"file://{make_page(['a', 'b'])}")
+    assert not page.locator("#explorer").is_visible()
