@@ -125,7 +125,7 @@ def _reports_not_made(nights: Nights, every: int) -> int:
     failed = 0
     for cutoff, moment in list(cutoffs(nights.company))[::every]:
         nights.job.places.report_file(moment).unlink(missing_ok=True)
-        page = report_on(nights.job, moment)
+        page = report_on(nights.job, moment).night
         failed += f"{cutoff:%Y-%m-%d}" not in page.read_text(encoding="utf-8")
     return failed
 

@@ -111,14 +111,14 @@ def backfill(job: str, first: str, last: str, every: int | None, train: Train | 
 @moment_option("--cutoff", help="The cutoff of the night. Default: the newest published night.")
 @answers
 def report(job: str, cutoff: str | None) -> Answer:
-    """Write the HTML report of a published night again."""
+    """Write the HTML report of a published night again, and the job's home: the page over all its nights."""
     from flows.job.job import load_job
     from flows.job.moments import to_moment
     from flows.night.report import report_on
 
     loaded = load_job(job)
-    file = report_on(loaded, None if cutoff is None else to_moment(cutoff, loaded.job.forecast.zone))
-    return Answer(f"Wrote {file}", {"report": str(file)})
+    wrote = report_on(loaded, None if cutoff is None else to_moment(cutoff, loaded.job.forecast.zone))
+    return Answer(f"Wrote {wrote.night}\nWrote {wrote.home}", {"report": str(wrote.night), "home": str(wrote.home)})
 
 
 @click.command()

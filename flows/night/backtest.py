@@ -11,10 +11,12 @@ from tempfile import TemporaryDirectory, gettempdir
 from typing import Any
 
 from flows.job.job import load_job
+from flows.night.stages import update_home
 from models.baselines.challengers import require_challengers
 from models.evaluation.backtest import BacktestResult
 from sql.full_disk import told_of_full_disk
 from tasks.evaluation.backtest import BacktestRun, Train, backtest, choose_cutoffs
+from tasks.night.ledger import Ledger
 from tasks.reading.read_series import Extent, read_series
 from tasks.report.backtest_page import BacktestPage, describe_difference, write_backtest
 
@@ -118,5 +120,7 @@ def backtest_job(job: str | Path, cutoffs: int, challengers: Sequence[str] = (),
         run = BacktestRun(loaded.job, rows_file, challengers, train).on_grid_of_rows()
         chosen = choose_cutoffs(run, cutoffs, datetime.now(UTC))
         result = backtest(run, chosen)
-    page = write_backtest(loaded.places, result, chosen, TRAINED[train], loaded.job.forecast.zone)
+    now = datetime.now(UTC)
+    page = write_backtest(loaded.places, result, chosen, TRAINED[train], loaded.job.forecast.zone, now)
+    update_home(loaded.places, Ledger(loaded.places), loaded.job, page.file)
     return Backtested(loaded.job.name, chosen, result, train, page)

@@ -85,6 +85,7 @@ class DemoResult:
                 f"  {'tables':<10}{abbreviate(newest.tables)}",
                 f"  {'parquet':<10}{abbreviate(newest.parquet)}",
                 f"  {'report':<10}{abbreviate(newest.report)}",
+                *(["", f"All nights, for a browser: {Path(newest.home).as_uri()}"] if newest.home else []),
             ]
         )
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -19,11 +21,13 @@ from flows.night.stages import (
     prepare_model,
     refuse_stale_source,
     report,
+    update_home,
 )
 from flows.night.stopwatch import Stopwatch
 from flows.night.summary import NightSummary
 from models.errors import TrainingFailed
-from sql.engine.patience import Patience, patience
+from sql.engine.patience import HASTE, Patience, patience
+from sql.errors import StorageError, Unreachable
 from tasks.forecasting.reconcile import require_method
 from tasks.monitoring.notify import check_targets
 from tasks.night.night import Night, Run
@@ -62,7 +66,8 @@ def night(
     with clean_errors(), patience(Patience(say=lambda text: logger().warning("%s", text))):
         run = request.run(run_id)
         label_run(run.job.name)
-        return _noted(run, request, run_missed, wait_for_earlier)
+        summary = _noted(run, request, run_missed, wait_for_earlier)
+        return replace(summary, home=_update_home(run, summary.cutoff))
 
 
 def _noted(run: Run, request: NightRequest, run_missed: RunNight, wait_for_earlier: Callable[[], None]) -> NightSummary:
@@ -84,6 +89,7 @@ def _noted(run: Run, request: NightRequest, run_missed: RunNight, wait_for_earli
         raise
     except Exception as error:
         note_failure(run, datetime.now(UTC), error)
+        _show_failure(run, error)
         raise
     except BaseException as error:
         raise note_interrupt(run, error) from None
@@ -117,6 +123,20 @@ def _run_stages(
     results = Results(prepared, forecast, judgement, page, (name_note, caught_up.note, challenger, unwritten))
     end_run(night, datetime.now(UTC), results.run_facts(clock.seconds), results.state)
     return results.summary(night, clock.seconds)
+
+
+def _update_home(run: Run, cutoff: datetime) -> str:
+    return update_home(run.places, run.ledger, run.job, run.places.report_file(cutoff))
+
+
+def _show_failure(run: Run, error: Exception) -> None:
+    """Let the job's home show that the run failed. A database that is away knows nothing of it."""
+    if isinstance(error, Unreachable) and error.database == run.places.url_text:
+        return
+    with suppress(StorageError), patience(HASTE):
+        # A job whose first run fails before it has tables leaves nothing.
+        if run.places.has_runs():
+            _update_home(run, run.now)
 
 
 def _skip(night: Night, note: str) -> NightSummary:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from flows.night.reading import read_whole_history
 from flows.night.results import Forecasted, History, Judgement, Prepared
 from flows.night.stopwatch import Stopwatch
 from models.audit.build_panel import Audit
+from sql.engine.patience import HASTE, patience
 from sql.errors import StorageError
 from sql.source.read import describe_source
 from tasks.evaluation.hindcast import run_hindcast
 from tasks.evaluation.score import score
 from tasks.forecasting.calibration import keep_calibration
 from tasks.forecasting.predict import predict
+from tasks.home.write import write_home
 from tasks.monitoring.notify import Notified, announce_fallback, notify
 from tasks.monitoring.watch import watch
 from tasks.monitoring.watch_input import watch_input
+from tasks.night.job import Job
+from tasks.night.ledger import Ledger
 from tasks.night.night import Night
 from tasks.publishing.publish import publish
 from tasks.publishing.retention import delete_old_nights
@@ -24,6 +30,7 @@ from tasks.report.series.gather import SeriesFiles
 from tasks.report.write import write_report
 from tasks.run.lock import keep_lock
 from tasks.step import logger
+from tasks.store.places import Places
 from tasks.training.champion import judged_challenger
 from tasks.training.decide import Decision, decide
 from tasks.training.fit_model import fit_model
@@ -149,6 +156,27 @@ def report(
     with clock("forget"):
         delete_old_nights(night)
     return page, unwritten
+
+
+def update_home(places: Places, ledger: Ledger, job: Job, changed: Path) -> str:
+    """Bring the pages over all nights up to date. Where they cannot be written the log says so, and nothing else fails.
+
+    Args:
+        places: Where the job's reports are.
+        ledger: What its nights wrote.
+        job: The job.
+        changed: The page that was just written.
+
+    Returns:
+        The file of the job's home; "" where it could not be written.
+    """
+    try:
+        # Who reads the pages can do without them for a night, so a database that is away is not waited for.
+        with patience(HASTE):
+            return str(write_home(places, ledger, job.forecast.zone, changed))
+    except Exception as error:
+        logger().warning("The pages over all nights could not be written: %s", _reason(error))
+        return ""
 
 
 def _reason(error: Exception) -> str:

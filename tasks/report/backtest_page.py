@@ -11,16 +11,20 @@ from typing import Any
 
 from models.counted import counted
 from models.evaluation.backtest import NAIVE, NETWORK, BacktestResult
+from tasks.printing.safe import without_secrets
 from tasks.report import backtest_plots, plots
 from tasks.report.accuracy import COVERAGE, METRICS, is_share, label_of
 from tasks.report.screen import cell, images, measure, place_of
 from tasks.report.template import html_of
 from tasks.step import step
-from tasks.store.places import Places, write_whole
+from tasks.store.places import Places, stamp, write_whole
+from tasks.strict_json import strict_json
 
 Row = Mapping[str, Any]
 # The metrics that are plotted by step: an error, and the loss that is watched every night.
 PLOTTED = ("mase", "scaled_quantile_loss")
+# Those that the job's home shows of each backtest.
+IN_SHORT = ("mae", "mase", "weighted_quantile_loss")
 
 
 @dataclass(frozen=True)
@@ -38,9 +42,11 @@ class BacktestPage:
 
 @step("write the backtest's page")
 def write_backtest(
-    places: Places, judged: BacktestResult, cutoffs: Sequence[datetime], trained: str, zone: tzinfo
+    places: Places, judged: BacktestResult, cutoffs: Sequence[datetime], trained: str, zone: tzinfo, now: datetime
 ) -> BacktestPage:
-    """Write the page into the folder of the job's reports. It replaces the page of an earlier backtest.
+    """Write the page into the folder of the job's reports, under the time at which it was made.
+
+    Beside it lies what the job's home says of it, as JSON: `cutoffs`, `trained` and `errors`, all for people.
 
     Args:
         places: Where the job's reports are.
@@ -48,11 +54,22 @@ def write_backtest(
         cutoffs: Oldest first.
         trained: How often the network was trained, as text.
         zone: The time zone of the dates on the page.
+        now: When it was made.
     """
-    path = places.report / "backtest.html"
+    path = places.report / f"backtest-{stamp(now)}.html"
     local = [cutoff.astimezone(zone) for cutoff in cutoffs]
     facts = backtest_facts(places.job, judged, local, trained)
     write_whole(path, html_of("backtest_page.html", facts))
+    in_short = {
+        "cutoffs": f"{counted(len(local), 'cutoff')}, {local[0]:%Y-%m-%d} to {local[-1]:%Y-%m-%d}",
+        "trained": trained,
+        "errors": [
+            f"{row['metric']} {row['model']}, seasonal naive {row['seasonal naive']}"
+            for row in overall_rows(judged)
+            if row["metric"] in map(label_of, IN_SHORT)
+        ],
+    }
+    write_whole(path.with_suffix(".json"), strict_json(without_secrets(in_short)))
     return BacktestPage(path, backtest_screen(facts, path))
 
 

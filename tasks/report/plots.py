@@ -19,7 +19,7 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-# Placeholders that Matplotlib accepts as colours; `_dress` replaces them by the page's variables.
+# Placeholders that Matplotlib accepts as colours; `dress` replaces them by the page's variables.
 INK, MUTED, LINE, MODEL, NAIVE, ALARM = "#010201", "#010202", "#010203", "#010204", "#010205", "#010206"
 VARIABLES = {INK: "ink", MUTED: "muted", LINE: "line", MODEL: "model", NAIVE: "naive", ALARM: "alarm"}
 WIDTH, HEIGHT, FONT = 400, 222, 12.0
@@ -92,30 +92,14 @@ def error_by_step(steps: Sequence[int], model: Values, baseline: Values, metric:
     return as_svg(draw)
 
 
-def loss_history(
-    nights: Sequence[datetime], loss: Values, baseline: Values, degraded: Sequence[bool], hindcast: int = 0
-) -> str:
-    """The loss of each night beside that of the seasonal naive; degraded nights are marked.
-
-    Args:
-        nights: Shape (night,), naive local times.
-        loss: Shape (night,).
-        baseline: Shape (night,).
-        degraded: Shape (night,).
-        hindcast: How many of the first nights are a hindcast; they are paler.
-    """
+def loss_history(nights: Sequence[datetime], loss: Values, baseline: Values, degraded: Sequence[bool]) -> str:
+    """The loss of each night beside that of the seasonal naive; degraded nights are marked."""
 
     def draw(axes: Axes) -> None:
         dates, values = _dates(nights), as_numbers(loss)
         marker = "o" if len(nights) < 15 else ""
-        for part, alpha in ((slice(hindcast), 0.5), (slice(hindcast, None), 1.0)):
-            look: Any = {"marker": marker, "ms": 3.5, "alpha": alpha}
-            axes.plot(
-                dates[part], as_numbers(baseline)[part], color=NAIVE, linewidth=1.3, linestyle=(0, (4, 2)), **look
-            )
-            axes.plot(dates[part], values[part], color=MODEL, linewidth=1.8, **look)
-        if 0 < hindcast < len(nights):
-            axes.axvline(dates[hindcast], color=MUTED, linewidth=0.8, linestyle=(0, (1, 2)))
+        axes.plot(dates, as_numbers(baseline), color=NAIVE, linewidth=1.3, linestyle=(0, (4, 2)), marker=marker, ms=3.5)
+        axes.plot(dates, values, color=MODEL, linewidth=1.8, marker=marker, ms=3.5)
         bad = np.asarray(degraded, dtype=bool)
         axes.plot(dates[bad], values[bad], color=ALARM, linestyle="", marker="s", ms=6)
         axes.set_ylim(bottom=0)
@@ -192,7 +176,7 @@ def as_svg(draw: Callable[[Axes], None]) -> str:
             transparent=True,
             metadata={"Date": None, "Creator": None, "Format": None, "Type": None},
         )
-    return _dress(written.getvalue())
+    return dress(written.getvalue())
 
 
 def _plain_axes(axes: Axes) -> None:
@@ -206,7 +190,7 @@ def _plain_axes(axes: Axes) -> None:
     axes.yaxis.label.set_color(MUTED)
     if not isinstance(axes.yaxis.get_major_formatter(), FuncFormatter):
         axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
-        axes.yaxis.set_major_formatter(FuncFormatter(_short_number))
+        axes.yaxis.set_major_formatter(FuncFormatter(short_number))
     axes.xaxis.get_offset_text().set_color(MUTED)
 
 
@@ -229,7 +213,7 @@ def _leave_margins(figure: Figure, axes: Axes) -> None:
     )
 
 
-def _dress(svg: str) -> str:
+def dress(svg: str) -> str:
     """Keep only the `<svg>` element, without size and unused ids, and use the page's colours."""
     svg = svg[svg.index("<svg") :].strip()
     svg = re.sub(r' (width|height)="[\d.]+pt"', "", svg, count=2)
@@ -272,7 +256,7 @@ def as_percent(share: float, _: object = None) -> str:
     return f"{share:.0%}"
 
 
-def _short_number(value: float, _: object = None) -> str:
+def short_number(value: float, _: object = None) -> str:
     """A number in few characters, such as 1.23M for 1234567."""
     for size, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e4, "k")):
         if abs(value) >= size:

@@ -157,13 +157,16 @@ class TrainedOnce:
         panel: Panel,
         *settings: Settings,
         start_from: Forecaster | None = None,
+        steps_before: Sequence[int] = (),
         on_progress: Callable[[Progress], None] = lambda _: None,
     ) -> Any:
         """What `fit` gives; also reports its progress again."""
-        file = self.folder / _digest(panel, settings, start_from)
+        file = self.folder / f"{_digest(panel, settings, start_from)}-{'-'.join(map(str, steps_before))}"
         if not file.exists():
             rounds: list[Progress] = []
-            result = self.fit(panel, *settings, start_from=start_from, on_progress=rounds.append)
+            result = self.fit(
+                panel, *settings, start_from=start_from, steps_before=steps_before, on_progress=rounds.append
+            )
             unfinished = file.with_name(f"{file.name}.{os.getpid()}")
             unfinished.write_bytes(pickle.dumps((rounds, result)))
             unfinished.rename(file)

@@ -43,8 +43,10 @@ def test_a_backtest_compares_with_the_seasonal_naive_and_publishes_nothing(make_
     assert figures["mase"]["challengers"] == {}
     assert figures["mae"]["n"] == CUTOFFS * 6 * HORIZON
     assert {file.name for file in job.parent.iterdir()} - before <= {"source.db-shm", "source.db-wal", "reports"}
-    page = job.parent / "reports/small/backtest.html"
+    [page] = (job.parent / "reports/small").glob("backtest-*Z.html")
     assert answer["page"] == str(page)
+    # No night has run, and the job's home lists the backtest.
+    assert f'href="{page.name}"' in (page.parent / "index.html").read_text(encoding="utf-8")
     assert "trained once, at the first cutoff" in page.read_text(encoding="utf-8")
     assert {row["segment"] for row in answer["segments"]} == {"region=north", "region=south"}
     compared = {(row["segment"], row["metric"]): row for row in answer["differences"]}

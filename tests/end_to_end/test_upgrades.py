@@ -117,7 +117,7 @@ def test_the_next_night_runs_on_what_a_release_left(
     files = pd.read_parquet(folder / "forecasts").groupby("cutoff", observed=True).size()
     assert files.to_list() == [49, 49, 49]
     assert [row["step"] for row in history.scores(engine, "small", datetime(2024, 2, 10, tzinfo=UTC), "all", "mae")]
-    page = report_on(loaded, datetime(2024, 2, 10, tzinfo=UTC))
+    page = report_on(loaded, datetime(2024, 2, 10, tzinfo=UTC)).night
     assert "2024-02-10" in page.read_text(encoding="utf-8")
 
 

@@ -51,7 +51,14 @@ def judged() -> BacktestResult:
 
 def written(tmp_path, judged: BacktestResult):
     cutoffs = [datetime(2024, 3, day, tzinfo=UTC) for day in (1, 5, 9)]
-    return write_backtest(Places("sales", tmp_path, Output()), judged, cutoffs, "trained once", UTC)
+    return write_backtest(
+        Places("sales", tmp_path, Output()),
+        judged,
+        cutoffs,
+        "trained once",
+        UTC,
+        datetime(2024, 4, 1, 6, 30, tzinfo=UTC),
+    )
 
 
 def test_a_page_holds_every_method_segment_and_plot_and_loads_nothing(tmp_path, judged):
