@@ -9,6 +9,7 @@ from typing import Any
 
 from flows.night.summary import NightSummary
 from models.audit.build_panel import Audit
+from models.evaluation.hindcast_means import HindcastMeans, hindcast_means
 from sql.output.write import RunEnd
 from tasks.evaluation.score import Scored
 from tasks.forecasting.predict import Predicted
@@ -135,6 +136,12 @@ class Results:
             "note": self.note or None,
         }
 
+    def _hindcast(self, night: Night) -> list[HindcastMeans]:
+        """What stands in for a loss that no actual has arrived for."""
+        if self.judgement is None or any(row["n"] for row in self.judgement.watched.losses):
+            return []
+        return hindcast_means(night.ledger.hindcast_losses())
+
     def summary(self, night: Night, seconds: Mapping[str, float]) -> NightSummary:
         """The night for people and for programs."""
         audit, model, judgement = self.prepared.history.audit, self.prepared.model, self.judgement
@@ -157,6 +164,7 @@ class Results:
             scores=[] if judgement is None else judgement.scored.newest_scores,
             scored_steps=[] if judgement is None else judgement.scored.newest_steps,
             losses=[] if judgement is None else judgement.watched.losses,
+            hindcast=self._hindcast(night),
             alerts=[] if judgement is None else list(judgement.changes),
             seconds=dict(seconds),
             stale=audit.stale,

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from models.counted import counted
+from models.evaluation.hindcast_means import HindcastMeans
 from sql.output.write import RunEnd
 from tasks.printing.safe import safe_line, safe_lines
 
@@ -38,6 +39,8 @@ class NightSummary:
         scores: Metrics of the newest night with actuals, over its steps whose actuals have arrived.
         scored_steps: These steps.
         losses: Tonight's loss of each segment, with the verdict.
+        hindcast: What the first model would have lost before the job's first night, by segment; only where tonight has
+            no loss.
         alerts: Messages of the alerts that opened or closed tonight.
         seconds: Seconds of each stage.
         tables: The output database, without password.
@@ -70,6 +73,7 @@ class NightSummary:
     scores: list[dict[str, Any]] = field(default_factory=list)
     scored_steps: list[int] = field(default_factory=list)
     losses: list[dict[str, Any]] = field(default_factory=list)
+    hindcast: list[HindcastMeans] = field(default_factory=list)
     alerts: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     tables: str
@@ -107,7 +111,10 @@ class NightSummary:
 
     def to_dict(self) -> dict[str, Any]:
         """The summary as JSON, times as ISO text."""
-        return {**asdict(self), "cutoff": self.cutoff.isoformat(), "message": self.message}
+        hindcast = [
+            {**asdict(each), "first": each.first.isoformat(), "last": each.last.isoformat()} for each in self.hindcast
+        ]
+        return {**asdict(self), "hindcast": hindcast, "cutoff": self.cutoff.isoformat(), "message": self.message}
 
     def text(self) -> str:
         """The summary in several lines, for people."""
@@ -123,7 +130,7 @@ class NightSummary:
             f"  {'forecast':<10}{self.rows} rows in {self.tables}, table forecast",
             f"  {'parquet':<10}{self.parquet}",
             *(f"  {'score':<10}{line}" for line in self._score_lines()),
-            *(f"  {'loss':<10}{_loss_line(loss)}" for loss in self.losses),
+            *(f"  {'loss':<10}{line}" for line in self._loss_lines()),
             *(f"  {'alert':<10}{alert}" for alert in self.alerts),
             *(f"  {'not sent':<10}{alert}" for alert in self.undelivered),
             f"  {'report':<10}{self.report}",
@@ -131,6 +138,17 @@ class NightSummary:
             f"  {'seconds':<10}" + ", ".join(f"{stage} {spent:.1f}" for stage, spent in self.seconds.items()),
         ]
         return safe_lines(lines)
+
+    def _loss_lines(self) -> list[str]:
+        """The loss of each segment; of a night without new actuals, the hindcast."""
+        if not self.hindcast:
+            return [_loss_line(loss) for loss in self.losses]
+        lines = [_hindcast_line(each) for each in self.hindcast]
+        return [
+            "not evaluated: no new actual of an earlier forecast has arrived",
+            f"hindcast, {self.hindcast[0].basis}",
+            *lines,
+        ]
 
     def _score_lines(self) -> list[str]:
         steps = self.scored_steps
@@ -141,6 +159,13 @@ class NightSummary:
             for row in self.scores
             if row["segment"] == "all" and row["metric"] in _SHOWN
         ]
+
+
+def _hindcast_line(means: HindcastMeans) -> str:
+    return (
+        f"{means.segment}: {_figure(means.loss)} (seasonal naive {_figure(means.baseline_loss)}), "
+        f"coverage {_figure(means.coverage)}"
+    )
 
 
 def _loss_line(loss: Mapping[str, Any]) -> str:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 
+from models.evaluation.hindcast_means import hindcast_means
 from models.monitoring.signals import measure_effect
 from tasks.report import plots
 from tasks.report.accuracy import accuracy, gain, widest_interval
@@ -23,12 +24,18 @@ MODES = {
 }
 CHAMPION = "champion"
 HISTORY_HORIZONS, LEAST_HISTORY = 3, 30
-NIGHTS_SHOWN, VERSIONS_SHOWN = 90, 6
+NIGHTS_SHOWN, NIGHTS_WITH_HINDCAST, VERSIONS_SHOWN = 90, 28, 6
 
 
 def page_facts(record: NightRecord) -> Row:
     """The names that the page's template reads."""
-    record = replace(record, scores=_known(record.scores), losses=_known(record.losses), alerts=_known(record.alerts))
+    record = replace(
+        record,
+        scores=_known(record.scores),
+        losses=_known(record.losses),
+        hindcast=_known(record.hindcast),
+        alerts=_known(record.alerts),
+    )
     details = record.details or {}
     widest = widest_interval(record.forecast.get("quantile_levels") or [])
     losses = [row for row in record.losses if row["segment"] == "all"][-NIGHTS_SHOWN:]
@@ -44,9 +51,11 @@ def page_facts(record: NightRecord) -> Row:
         "verdict": verdict(record, tonight),
         "tonight": tonight,
         "gain": gain(tonight["loss"], tonight["baseline_loss"]) if tonight else None,
+        "hindcast": None if tonight and tonight["loss"] is not None else hindcast_facts(record),
         "nominal": widest,
         "loss_nights": losses,
         "loss_plot": _loss_plot(record, losses),
+        "hindcast_shown": _hindcast_before(record, losses) != [],
         "coverage_plot": _coverage_plot(record, losses, widest),
         "accuracy": accuracy(record),
         "segments": [row for row in record.losses if row["segment"] != "all" and row["evaluated_on"] == record.cutoff],
@@ -81,6 +90,21 @@ def verdict(record: NightRecord, tonight: Row | None) -> tuple[str, str]:
     if tonight["state"] != "ok":
         return "Published; too few nights to judge the loss", "watch"
     return "Published; the loss is normal", "good"
+
+
+def hindcast_facts(record: NightRecord) -> Row | None:
+    """How the first model did on past cutoffs, for a night without actuals of its own; None without a hindcast."""
+    means = hindcast_means(record.hindcast)
+    if not means:
+        return None
+    segments = [{**asdict(each), "gain": gain(each.loss, each.baseline_loss)} for each in means]
+    return {
+        **segments[0],
+        "basis": means[0].basis,
+        "first": record.local(means[0].first),
+        "last": record.local(means[0].last),
+        "segments": segments,
+    }
 
 
 def _known(rows: Sequence[Row]) -> list[Row]:
@@ -156,14 +180,26 @@ def _fan(record: NightRecord, example: Row) -> Row:
 
 def _loss_plot(record: NightRecord, losses: Sequence[Row]) -> str:
     losses = [row for row in losses if row["loss"] is not None]
-    if len(losses) < 2:
+    nights = [*_hindcast_before(record, losses), *losses][-NIGHTS_SHOWN:]
+    if len(nights) < 2:
         return ""
     return plots.loss_history(
-        [record.local(row["evaluated_on"]) for row in losses],
-        [row["loss"] for row in losses],
-        [row["baseline_loss"] for row in losses],
-        [row["state"] == "degraded" for row in losses],
+        [record.local(row["evaluated_on"]) for row in nights],
+        [row["loss"] for row in nights],
+        [row["baseline_loss"] for row in nights],
+        [row.get("state") == "degraded" for row in nights],
+        max(0, len(nights) - len(losses)),
     )
+
+
+def _hindcast_before(record: NightRecord, losses: Sequence[Row]) -> list[Row]:
+    """The hindcast that stands beside the first nights, which are compared with it; none beside many nights."""
+    known = [row["evaluated_on"] for row in losses if row["loss"] is not None]
+    if len(known) >= NIGHTS_WITH_HINDCAST:
+        return []
+    before = min(known, default=record.cutoff)
+    rows = [row for row in record.hindcast if row["segment"] == "all" and row["loss"] is not None]
+    return [row for row in rows if row["evaluated_on"] < before]
 
 
 def _coverage_plot(record: NightRecord, losses: Sequence[Row], nominal: float | None) -> str:

@@ -92,14 +92,30 @@ def error_by_step(steps: Sequence[int], model: Values, baseline: Values, metric:
     return as_svg(draw)
 
 
-def loss_history(nights: Sequence[datetime], loss: Values, baseline: Values, degraded: Sequence[bool]) -> str:
-    """The loss of each night beside that of the seasonal naive; degraded nights are marked."""
+def loss_history(
+    nights: Sequence[datetime], loss: Values, baseline: Values, degraded: Sequence[bool], hindcast: int = 0
+) -> str:
+    """The loss of each night beside that of the seasonal naive; degraded nights are marked.
+
+    Args:
+        nights: Shape (night,), naive local times.
+        loss: Shape (night,).
+        baseline: Shape (night,).
+        degraded: Shape (night,).
+        hindcast: How many of the first nights are a hindcast; they are paler.
+    """
 
     def draw(axes: Axes) -> None:
         dates, values = _dates(nights), as_numbers(loss)
         marker = "o" if len(nights) < 15 else ""
-        axes.plot(dates, as_numbers(baseline), color=NAIVE, linewidth=1.3, linestyle=(0, (4, 2)), marker=marker, ms=3.5)
-        axes.plot(dates, values, color=MODEL, linewidth=1.8, marker=marker, ms=3.5)
+        for part, alpha in ((slice(hindcast), 0.5), (slice(hindcast, None), 1.0)):
+            look: Any = {"marker": marker, "ms": 3.5, "alpha": alpha}
+            axes.plot(
+                dates[part], as_numbers(baseline)[part], color=NAIVE, linewidth=1.3, linestyle=(0, (4, 2)), **look
+            )
+            axes.plot(dates[part], values[part], color=MODEL, linewidth=1.8, **look)
+        if 0 < hindcast < len(nights):
+            axes.axvline(dates[hindcast], color=MUTED, linewidth=0.8, linestyle=(0, (1, 2)))
         bad = np.asarray(degraded, dtype=bool)
         axes.plot(dates[bad], values[bad], color=ALARM, linestyle="", marker="s", ms=6)
         axes.set_ylim(bottom=0)

@@ -21,6 +21,7 @@ class NightRecord:
         run: The row of the table `run`; empty if there is none.
         scores: Rows of `score`, of forecasts from earlier cutoffs.
         losses: Rows of `loss`, oldest first.
+        hindcast: Rows of `hindcast_loss`, oldest first.
         alerts: Rows of `alert` that were not closed by then.
         versions: Rows of `model`, newest first.
         places: Where tables, Parquet files and versions are, by label.
@@ -32,6 +33,7 @@ class NightRecord:
     run: Row = field(default_factory=dict)
     scores: Sequence[Row] = ()
     losses: Sequence[Row] = ()
+    hindcast: Sequence[Row] = ()
     alerts: Sequence[Row] = ()
     versions: Sequence[Row] = ()
     places: dict[str, str] = field(default_factory=dict)

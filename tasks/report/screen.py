@@ -121,6 +121,7 @@ def _losses(facts: Row) -> Iterator[str]:
     tonight, nominal = facts["tonight"], facts["nominal"]
     if tonight is None or tonight["loss"] is None:
         yield "not evaluated: no new actual of an earlier forecast has arrived"
+        yield from _hindcast(facts["hindcast"])
         return
     figures = f"{_number(tonight['loss'])} against the seasonal naive's {_number(tonight['baseline_loss'])}"
     yield f"{_lower(facts['gain']) or figures} than the seasonal naive ({figures}); verdict: {tonight['state']}"
@@ -129,6 +130,14 @@ def _losses(facts: Row) -> Iterator[str]:
         yield f"{tonight['coverage']:.0%} of {_number(tonight['n'])} new actuals inside the {interval}"
     if bad := [row["segment"] for row in facts["segments"] if row["state"] == "degraded"]:
         yield f"degraded in {cell(', '.join(bad))}"
+
+
+def _hindcast(found: Row | None) -> Iterator[str]:
+    if found is None:
+        return
+    figures = f"{_number(found['loss'])} against the seasonal naive's {_number(found['baseline_loss'])}"
+    covered = "" if found["coverage"] is None else f", {found['coverage']:.0%} inside the widest interval"
+    yield f"hindcast: {_lower(found['gain']) or figures} than the seasonal naive ({figures}){covered}; {found['basis']}"
 
 
 def _accuracy(facts: Row) -> Iterator[str]:

@@ -61,6 +61,7 @@ def read_record(places: Places, ledger: Ledger, cutoff: datetime, run_id: str) -
         run=next((dict(row) for row in ledger.runs() if row["run_id"] == run_id), {}),
         scores=[dict(row) for row in ledger.scores(cutoff=best)] if best else [],
         losses=[dict(row) for row in ledger.losses() if row["evaluated_on"] <= cutoff],
+        hindcast=[dict(row) for row in ledger.hindcast_losses()],
         # A page written again later must not show alerts and versions that the night did not know.
         alerts=[
             dict(row)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from flows.night.summary import NightSummary
+from models.evaluation.hindcast_means import HindcastMeans
 
 CUTOFF = datetime(2025, 2, 27, 23, tzinfo=UTC)
 
@@ -51,3 +52,20 @@ def test_a_training_without_time_for_all_steps_says_so_in_one_line():
         summary(trained_on="trained on 9 of 60 series", cut=cut).message
         == f"60 series; trained on 9 of 60 series; {cut}"
     )
+
+
+def test_a_night_without_actuals_tells_its_hindcast():
+    means = [
+        HindcastMeans(name, 28, False, CUTOFF - timedelta(days=28), CUTOFF, loss, 0.5, 0.9, 1680)
+        for name, loss in (("all", 0.25), ("region=north", 0.3))
+    ]
+    empty = {"segment": "all", "n": 0, "state": "not evaluated"}
+    lines = summary(losses=[empty], hindcast=means).text().splitlines()
+    told = [line.removeprefix("  loss      ") for line in lines if line.startswith("  loss ")]
+    assert told == [
+        "not evaluated: no new actual of an earlier forecast has arrived",
+        "hindcast, judged on 28 past cutoffs before the job existed",
+        "all: 0.250 (seasonal naive 0.500), coverage 0.900",
+        "region=north: 0.300 (seasonal naive 0.500), coverage 0.900",
+    ]
+    assert summary(hindcast=means).to_dict()["hindcast"][0]["last"] == "2025-02-27T23:00:00+00:00"

@@ -223,6 +223,39 @@ def test_a_first_night_says_that_nothing_is_scored_yet(night: NightRecord) -> No
     assert "lower" not in said.replace("Lower is better", "")
 
 
+def hindcast_row(nights_ago: int, loss: float, segment: str = "all") -> dict[str, Any]:
+    return loss_row(nights_ago, loss, segment=segment) | {"in_sample": False}
+
+
+def test_a_first_night_shows_its_hindcast_and_calls_it_one(night: NightRecord) -> None:
+    # Tonight has a row without actuals for each segment.
+    empty = [
+        loss_row(0, None, "not evaluated", segment) | {"n": 0, "coverage": None} for segment in ("all", "region=north")
+    ]
+    rows = [hindcast_row(ago, 0.1, segment) for ago in range(30, 0, -1) for segment in ("all", "region=north")]
+    first = replace(night, scores=[], losses=empty, hindcast=rows)
+    facts, said = page_facts(first), words(render(first))
+    assert facts["hindcast"]["cutoffs"] == 30
+    # 0.1 against 0.2, and 88 % of 30 times 60 actuals.
+    assert "50 % lower hindcast: 0.1 against 0.2, judged on 30 past cutoffs before the job existed" in said
+    assert "88 % hindcast: of 1,800 past actuals" in said
+    assert "hindcast says what to expect: the model was judged on 30 past cutoffs" in said
+    assert "region=north 0.1 0.2 50 % lower 88 % 1,800" in said
+    assert "hindcast: past cutoffs, before the job existed" in said
+    assert ">not evaluated<" not in render(first)
+    screen = night_screen(facts, Path("x.html"))
+    assert "hindcast: 50% lower than the seasonal naive (0.1 against the seasonal naive's 0.2)" in screen
+
+
+def test_a_hindcast_goes_once_a_night_has_its_own_figures(night: NightRecord) -> None:
+    rows = [hindcast_row(ago, 0.1) for ago in range(90, 0, -1)]
+    facts = page_facts(replace(night, hindcast=rows))
+    assert facts["hindcast"] is None
+    assert not facts["hindcast_shown"], "There are 31 nights."
+    few = page_facts(replace(night, losses=[loss_row(0, 0.1)], hindcast=rows))
+    assert (few["hindcast"], few["hindcast_shown"]) == (None, True)
+
+
 def test_a_night_whose_details_lie_elsewhere_still_has_a_page(night: NightRecord) -> None:
     said = words(render(replace(night, details=None)))
     assert "details of this night are not on this machine" in said
