@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
@@ -22,11 +24,14 @@ from tasks.store.places import Places, write_whole
 @step("write report")
 def write_report(night: Night, files: SeriesFiles) -> Path:
     """Write the page of tonight, see `write_page`."""
-    block = block_of_night(night, files)
-    return write_page(night.places, night.ledger, night.cutoff, night.run_id, block)
+    alerts = night.ledger.alerts()
+    # The series are packed while the plots are drawn.
+    with ThreadPoolExecutor(1, "series of the page") as aside:
+        packing = aside.submit(block_of_night, night, files, alerts)
+        return write_page(night.places, night.ledger, night.cutoff, night.run_id, packing.result)
 
 
-def write_page(places: Places, ledger: Ledger, cutoff: datetime, run_id: str, block: str = "") -> Path:
+def write_page(places: Places, ledger: Ledger, cutoff: datetime, run_id: str, block: Callable[[], str] = str) -> Path:
     """Write the page of a night. It replaces the page of an earlier run of the same night.
 
     Args:
@@ -34,7 +39,7 @@ def write_page(places: Places, ledger: Ledger, cutoff: datetime, run_id: str, bl
         ledger: What its nights wrote.
         cutoff: The cutoff of the night.
         run_id: The run that the page describes.
-        block: What the page holds of each series, see `pack_series`; "" for what the page held before.
+        block: Gives what the page holds of each series, see `pack_series`; "" for what the page held before.
 
     Returns:
         The page's path.
@@ -45,7 +50,7 @@ def write_page(places: Places, ledger: Ledger, cutoff: datetime, run_id: str, bl
     """
     path = places.report_file(cutoff)
     facts = page_facts(read_record(places, ledger, cutoff, run_id))
-    write_whole(path, page_html(facts, block or block_in(path)))
+    write_whole(path, page_html(facts, block() or block_in(path)))
     show_night(facts, path)
     return path
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -37,8 +39,14 @@ class SeriesFiles:
     rows_since: datetime | None
 
 
-def block_of_night(night: Night, files: SeriesFiles) -> str:
-    """The block of the page, with all series, or with the largest and those that lead another list."""
+def block_of_night(night: Night, files: SeriesFiles, alerts: Sequence[Mapping[str, Any]]) -> str:
+    """The block of the page, with all series, or with the largest and those that lead another list.
+
+    Args:
+        night: Tonight.
+        files: What its steps left.
+        alerts: Rows of `alert`, newest first.
+    """
     panel, levels = load_panel(files.panel), night.job.aggregation_levels
     past = None if files.past_forecasts is None else read_past_forecasts(files.past_forecasts)
     overview = read_forecast(files.forecast, only_widest=True)
@@ -47,7 +55,7 @@ def block_of_night(night: Night, files: SeriesFiles) -> str:
     of_all = len(overview.series_ids)
     ids = None if len(chosen) == of_all else overview.series_ids[chosen]
     panels = [panel, *([aggregate_panel(panel, Hierarchy.of(panel.series_ids, levels))] if levels else [])]
-    alerts = [row for row in night.ledger.alerts() if row["opened_at"] <= night.cutoff]
+    alerts = [row for row in alerts if row["opened_at"] <= night.cutoff]
     forecast = read_forecast(files.forecast, ids)
     return pack_series(SeriesOfNight(night.job.name, panels, forecast, of_all, past, alerts, files.rows_since))
 

@@ -13,6 +13,7 @@ MISSING = 65_535
 """Stands for NaN."""
 
 _FEWEST_STEPS, _MOST_STEPS = 2_000, 60_000
+_FIRST_FEW = 16
 # The relative error of a number that was stored in 32 bits.
 _ROUNDING = 2e-7
 # Numbers that differ by less count as equal.
@@ -69,7 +70,9 @@ def _units(rows: FloatArray, known: npt.NDArray[np.bool_], span: FloatArray) -> 
         candidates = np.flatnonzero(undecided & (power >= fine - 1) & (span / 10.0**power < _MOST_STEPS))
         if not len(candidates):
             continue
-        scaled = np.where(known[candidates], rows[candidates] / 10.0**power, 0.0)
-        whole = candidates[(np.abs(scaled - np.rint(scaled)) <= _ROUNDING * np.abs(scaled)).all(axis=1)]
-        unit[whole], undecided[whole] = 10.0**power, False
+        # Of most series the first few numbers tell that the unit is too coarse.
+        for part in (slice(_FIRST_FEW), slice(None)):
+            scaled = np.where(known[candidates, part], rows[candidates, part] / 10.0**power, 0.0)
+            candidates = candidates[(np.abs(scaled - np.rint(scaled)) <= _ROUNDING * np.abs(scaled)).all(axis=1)]
+        unit[candidates], undecided[candidates] = 10.0**power, False
     return unit
