@@ -109,15 +109,24 @@ def backfill(job: str, first: str, last: str, every: int | None, train: Train | 
 @click.command()
 @JOB
 @moment_option("--cutoff", help="The cutoff of the night. Default: the newest published night.")
+@click.option("--series", "series_id", metavar="ID", help="Write the page of this series of the night instead.")
 @answers
-def report(job: str, cutoff: str | None) -> Answer:
-    """Write the HTML report of a published night again, and the job's home: the page over all its nights."""
+def report(job: str, cutoff: str | None, series_id: str | None) -> Answer:
+    """Write the HTML report of a published night again, and the job's home: the page over all its nights.
+
+    With --series, write the page of one series of that night, which exists also where the night has too many series to
+    show each of them on one page.
+    """
     from flows.job.job import load_job
     from flows.job.moments import to_moment
-    from flows.night.report import report_on
+    from flows.night.report import report_on, report_on_series
 
     loaded = load_job(job)
-    wrote = report_on(loaded, None if cutoff is None else to_moment(cutoff, loaded.job.forecast.zone))
+    moment = None if cutoff is None else to_moment(cutoff, loaded.job.forecast.zone)
+    if series_id is not None:
+        page = report_on_series(loaded, moment, series_id)
+        return Answer(f"Wrote {page}", {"report": str(page), "series_id": series_id})
+    wrote = report_on(loaded, moment)
     return Answer(f"Wrote {wrote.night}\nWrote {wrote.home}", {"report": str(wrote.night), "home": str(wrote.home)})
 
 

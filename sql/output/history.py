@@ -94,6 +94,26 @@ def points_of(engine: sa.Engine, job: str, cutoff: datetime) -> pa.Table:
     return _forecasts(engine, job, night, lambda name: name in _POINTS)
 
 
+def series_ids_of(engine: sa.Engine, job: str, cutoff: datetime) -> list[str]:
+    """The ids of the series of a published night, sorted as the database sorts; none where it is not published."""
+    night = f"AND p.cutoff = {literal(cutoff, engine.dialect)} AND f.step = 1"
+    found: list[str] = _forecasts(engine, job, night, lambda name: name == "series_id")["series_id"].to_pylist()
+    return found
+
+
+def forecasts_of_series(
+    engine: sa.Engine, job: str, series_id: str, first_cutoff: datetime, last_cutoff: datetime
+) -> pa.Table:
+    """What the published nights between two cutoffs, both included, forecast for one series.
+
+    Returns:
+        The columns of `forecasts_between`, by cutoff and step; no rows where no night forecast the series.
+    """
+    first, last, name = (literal(each, engine.dialect) for each in (first_cutoff, last_cutoff, series_id))
+    condition = f"AND p.cutoff BETWEEN {first} AND {last} AND f.series_id = {name}"
+    return _forecasts(engine, job, condition).sort_by([("cutoff", "ascending"), ("step", "ascending")])
+
+
 def latest_forecast(engine: sa.Engine, job: str) -> pa.Table:
     """The newest published night, in the columns of `forecasts_between`; no rows where no night is published."""
     newest = f"SELECT MAX(cutoff) FROM publication WHERE job = {literal(job, engine.dialect)}"

@@ -38,13 +38,13 @@ def read_past_night(ledger: Ledger, due: NightDue, panel: Panel) -> PastNight | 
     ends = pd.DatetimeIndex([publication[end] for end in ("cutoff", "first_timestamp", "last_timestamp")])
     position, on_grid = panel.grid.to_index(ends)
     if on_grid.all() and position.tolist() == [due.cutoff_index, due.cutoff_index + 1, due.cutoff_index + horizon]:
-        rows = _forecast_rows(stored, panel)
+        rows = forecast_rows(stored, panel)
         return PastNight.of_rows(rows, panel, due.cutoff_index, horizon=int(rows.step.max()))
     logger().info("The night of %s has another time grid; it is not scored.", publication["cutoff"])
     return None
 
 
-def _forecast_rows(stored: pa.Table, panel: Panel) -> ForecastRows:
+def forecast_rows(stored: pa.Table, panel: Panel) -> ForecastRows:
     """The rows of `Ledger.figures_of`; quantile columns that are null everywhere are left out."""
     columns = {
         quantile_level(name): name

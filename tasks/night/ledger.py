@@ -117,6 +117,14 @@ class Ledger:
         """What it takes to judge one published night, see `history.figures_of`."""
         return history.figures_of(self.engine, self.job, cutoff, last_step)
 
+    def series_ids_of(self, cutoff: datetime) -> list[str]:
+        """The ids of the series of one published night."""
+        return history.series_ids_of(self.engine, self.job, cutoff)
+
+    def forecasts_of_series(self, series_id: str, first_cutoff: datetime, last_cutoff: datetime) -> pa.Table:
+        """What the published nights between two cutoffs forecast for one series, see `history.forecasts_of_series`."""
+        return history.forecasts_of_series(self.engine, self.job, series_id, first_cutoff, last_cutoff)
+
     def points_of(self, cutoff: datetime) -> pa.Table:
         """The medians and baselines of one published night, see `history.points_of`."""
         return history.points_of(self.engine, self.job, cutoff)

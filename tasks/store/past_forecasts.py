@@ -54,6 +54,8 @@ def spread_nights(cutoff_indices: Sequence[int], series: int) -> set[int]:
     >>> sorted(spread_nights(range(10, 39), 60)), sorted(spread_nights([7], 60))
     ([10, 16, 21, 27, 32, 38], [7])
     """
+    if not cutoff_indices:
+        return set()
     kept = _FEWER_NIGHTS if series > _MANY_SERIES else _NIGHTS
     places = np.linspace(0, len(cutoff_indices) - 1, min(kept, len(cutoff_indices))).round().astype(int)
     return {cutoff_indices[place] for place in places.tolist()}
@@ -62,8 +64,13 @@ def spread_nights(cutoff_indices: Sequence[int], series: int) -> set[int]:
 def keep_past_forecast(folder: Path, night: PastNight) -> None:
     """Write one night into a folder, which is made where it is missing."""
     folder.mkdir(exist_ok=True)
+    np.save(folder / f"{night.cutoff_index}.npy", interval_of(night))
+
+
+def interval_of(night: PastNight) -> Float32Array:
+    """The values of a `PastForecast`."""
     interval = night.interval or (np.full_like(night.median, np.nan),) * 2
-    np.save(folder / f"{night.cutoff_index}.npy", np.stack([night.median, *interval], axis=-1).astype(np.float32))
+    return np.stack([night.median, *interval], axis=-1).astype(np.float32)
 
 
 def keep_series_errors(

@@ -141,7 +141,9 @@ def newest_values(panel: Panel, rows: IntArray, steps: int) -> npt.NDArray[np.fl
     """The last values of some series, shape (those, steps); NaN before a series began."""
     position = panel.offsets[1:][rows][:, None] - steps + np.arange(steps)
     inside = position >= panel.offsets[:-1][rows][:, None]
-    return np.where(inside, panel.values[np.maximum(position, 0)], np.float32(np.nan))
+    # Series without any value have no place to read from.
+    found = panel.values[np.where(inside, position, 0)] if inside.any() else np.float32(np.nan)
+    return np.where(inside, found, np.float32(np.nan))
 
 
 def _quantised(name: str, values: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:

@@ -93,6 +93,7 @@
   });
   const weekday = new Intl.DateTimeFormat("en", { timeZone: zone, weekday: "short" });
   const day = (step) => dayFormat.format(new Date(x[step] * 1000));
+  const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
   const inside = (band) => `${Math.round((band[1] - band[0]) * 100)} %`;
 
   function element(tag, attributes = {}, ...children) {
@@ -491,7 +492,7 @@
     ...(page.alerts.length ? [key("alert-span", "alert")] : []),
   );
   $("held").textContent =
-    (series === page.of_all ? "" : `This page holds ${grouped.format(series)} of ${grouped.format(page.of_all)} series: the largest, and those that lead another list. For the page of any other: nightcast report ${page.job} --series NAME. `) +
+    (series === page.of_all || series === 1 ? "" : `This page holds ${grouped.format(series)} of ${grouped.format(page.of_all)} series: the largest, and those that lead another list. For the page of any other: nightcast report ${page.job} --series NAME. `) +
     (page.rows_since ? `The model was loaded and not trained, so this night read the newest rows only: the history begins on ${day(0)}.` : "");
   $("held").hidden = !$("held").textContent;
 
@@ -513,11 +514,12 @@
     $("find").value = id;
     list();
     $("missing").textContent = `${id} is not among the ${grouped.format(series)} series of this page. ` +
-      (series < page.of_all ? `Its own page: nightcast report ${page.job} --series ${JSON.stringify(id)}` : "");
+      (series < page.of_all ? `Its own page: nightcast report ${page.job} --series ${quoted(id)}` : "");
     $("missing").hidden = false;
     return false;
   }
   explorer.hidden = false;
+  explorer.classList.toggle("alone", series === 1 && page.of_all > 1);
   root.classList.add("explored");
   list();
   if (!fromAddress() && series) choose(found[0] ?? 0, false);

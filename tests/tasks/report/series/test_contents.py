@@ -47,6 +47,13 @@ def test_a_series_that_no_earlier_night_knew_has_no_errors(make_series):
     assert np.isnan(arrays["mae"]).tolist() == [False, False, True]
 
 
+def test_a_series_without_any_value_has_its_forecast(make_series):
+    night = make_series(["a"])
+    empty = replace(night.panels[0], values=np.zeros(0, np.float32), offsets=np.array([0, 0]), known_future=None)
+    header, arrays = unpack(pack_series(replace(night, panels=[empty])))
+    assert (header["history"], len(arrays["time"]), arrays["ahead"].shape) == (0, 7, (1, 7, 4))
+
+
 def test_a_page_holds_no_secret(make_series):
     remember("hunter2-x")
     assert unpack(pack_series(make_series(["a hunter2-x", "b"])))[0]["ids"] == ["a ***", "b"]
