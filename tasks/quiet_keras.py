@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from tempfile import TemporaryFile
 
+from tasks.heavy_imports import heavy_import
+
 # Otherwise TensorFlow and JAX take all memory of a GPU at once, and leave none to other processes.
 _GROW = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 
@@ -28,7 +30,8 @@ def quiet_import() -> Iterator[None]:
     with TemporaryFile() as aside:
         os.dup2(aside.fileno(), 2)
         try:
-            yield
+            with heavy_import("keras"):
+                yield
             # The first operation looks for GPUs, and writes about it.
             sys.modules["keras"].ops.zeros(1)
         except BaseException:

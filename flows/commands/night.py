@@ -8,6 +8,7 @@ import click
 
 from flows.commands.answer import Answer, answers, moment_option, table
 from models.counted import counted
+from tasks.heavy_imports import heavy_import
 from tasks.interrupts import Interrupted, cause_of
 from tasks.printing.safe import safe_lines
 
@@ -45,11 +46,12 @@ def run(job: str, cutoff: str | None, train: Train | None, horizon: int | None, 
 
     If PREFECT_API_URL is set and the server answers, the night runs as a Prefect flow.
     """
-    from flows.job.job import load_job
+    with heavy_import("flows.deployments.dispatch"):
+        from flows.job.job import load_job
 
-    # Report a misspelt key at once, not after the seconds that the next import takes.
-    load_job(job)
-    from flows.deployments.dispatch import run_night
+        # Report a misspelt key at once, not after the seconds that the next import takes.
+        load_job(job)
+        from flows.deployments.dispatch import run_night
 
     summary = run_night(job, cutoff=cutoff, train=train, horizon=horizon, time_limit=time_limit)
     return Answer(summary.text(), summary.to_dict())
@@ -64,7 +66,8 @@ def check(job: str) -> Answer:
     Reads the job file and the whole source, tries what a night will write and takes it back, and tells you how to fix
     each problem it finds. The exit code is 2 if there is a problem.
     """
-    from flows.night.check import check_job
+    with heavy_import("flows.night.check"):
+        from flows.night.check import check_job
 
     found = check_job(job)
     return Answer(found.text(), found.to_dict(), exit_code=2 if found.problems else 0, only_shows=True)
@@ -94,11 +97,12 @@ def backfill(job: str, first: str, last: str, every: int | None, train: Train | 
     Each night sees only what was known at its cutoff. Nights that are already published are skipped, so you can start
     an interrupted backfill again.
     """
-    from flows.job.job import load_job
+    with heavy_import("flows.night.backfill"):
+        from flows.job.job import load_job
 
-    load_job(job)
-    from flows.deployments.dispatch import dispatch
-    from flows.night.backfill import Span, backfill_nights
+        load_job(job)
+        from flows.deployments.dispatch import dispatch
+        from flows.night.backfill import Span, backfill_nights
 
     done = backfill_nights(job, Span(first, last, every), dispatch, train=train, workers=workers)
     lines = [f"{night.cutoff:%Y-%m-%d %H:%M}  {night.message}" for night in done.nights]
@@ -117,9 +121,10 @@ def report(job: str, cutoff: str | None, series_id: str | None) -> Answer:
     With --series, write the page of one series of that night, which exists also where the night has too many series to
     show each of them on one page.
     """
-    from flows.job.job import load_job
-    from flows.job.moments import to_moment
-    from flows.night.report import report_on, report_on_series
+    with heavy_import("flows.night.report"):
+        from flows.job.job import load_job
+        from flows.job.moments import to_moment
+        from flows.night.report import report_on, report_on_series
 
     loaded = load_job(job)
     moment = None if cutoff is None else to_moment(cutoff, loaded.job.forecast.zone)
@@ -161,7 +166,8 @@ def backtest(job: str, cutoffs: int, challengers: str, how: Literal["once", "eac
     names = list(dict.fromkeys(name.strip() for name in challengers.split(",") if name.strip()))
     # Report a missing package at once, not after the seconds that the next import takes.
     require_challengers(names)
-    from flows.night.backtest import backtest_job
+    with heavy_import("flows.night.backtest"):
+        from flows.night.backtest import backtest_job
 
     try:
         result = backtest_job(job, cutoffs, names, how)

@@ -12,6 +12,7 @@ import click
 
 from flows.commands.answer import Answer, answers
 from flows.commands.automations import notify_option
+from tasks.heavy_imports import heavy_import
 from tasks.printing.safe import safe_lines
 
 if TYPE_CHECKING:
@@ -27,8 +28,9 @@ def demo(folder: Path) -> Answer:
 
     Makes an example database and a job file in DIR (default: demo), and runs two nights on them. Needs no server.
     """
-    from flows.deployments.dispatch import dispatch
-    from flows.night.demo import run_demo
+    with heavy_import("flows.night.demo"):
+        from flows.deployments.dispatch import dispatch
+        from flows.night.demo import run_demo
 
     result = run_demo(folder, dispatch, on_progress=lambda message: click.echo(message, err=True))
     return Answer(result.text(), result.to_dict())

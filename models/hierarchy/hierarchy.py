@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import sparse
 
 from models.arrays import FloatArray, FloatingArray, IntArray, StringArray
 from models.hierarchy.aggregation_levels import AggregationLevels
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 SUMMED = "*"
 _PART = re.compile(r"(?:\A|/)((?:[^\\/]|\\.)*)", re.DOTALL)
@@ -65,6 +68,9 @@ class Hierarchy:
 
     def matrix(self, series: slice | IntArray = slice(None)) -> sparse.csr_array:
         """The summing matrix of the chosen series, shape (aggregate, chosen series): 1 where a series is a part."""
+        # Only jobs that have aggregates pay for the import.
+        from scipy import sparse
+
         aggregate = self.part_of[:, series]
         columns = np.broadcast_to(np.arange(aggregate.shape[1]), aggregate.shape)
         return sparse.csr_array(

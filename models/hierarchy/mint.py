@@ -6,7 +6,6 @@ hierarchicalforecast is an optional extra that takes seconds to import; only the
 from __future__ import annotations
 
 import numpy as np
-from scipy import sparse
 
 from models.arrays import BoolArray, FloatArray
 from models.extras import require_extra
@@ -68,6 +67,7 @@ def reconciled_means(
     if not usable.any():
         return series
     from hierarchicalforecast.methods import MinTrace
+    from scipy import sparse
 
     # Fixed series are subtracted from the aggregates; MinT then finds how far the free ones move, starting from zero.
     gap = (aggregate - hierarchy.sums(series))[usable]

@@ -12,8 +12,9 @@ from typing import NamedTuple
 import numpy as np
 
 from models.arrays import FloatArray, IntArray
+from models.monitoring.medians import medians
 from models.monitoring.null_simulation import simulate_nights
-from models.monitoring.window_scan import LENGTHS, WIDE, all_window_means, control_limits, highest_window_means
+from models.monitoring.window_scan import LENGTHS, WIDE, all_window_means, control_limits, highest_in_parts
 
 # From median absolute deviation to standard deviation, for the normal distribution.
 MAD_TO_DEVIATION = 1.4826
@@ -125,14 +126,16 @@ def _simulated(
     spread = _deviation(before, deviation / 10)
     level = _level(before[:, -min(out_of_sample, known) :], spread)
     judged = (year - level) * (deviation / spread)
-    shortfall = -np.array([np.median(means) for means in all_window_means(judged, clip_at)])
-    highest = highest_window_means(judged, clip_at, QUARTERS).reshape(-1, len(LENGTHS))
-    return highest, np.maximum(shortfall, 0.0)
+    highest, middle = [], []
+    for length, means in zip(LENGTHS.tolist(), all_window_means(judged, clip_at), strict=True):
+        highest.append(highest_in_parts(means, length, QUARTERS))
+        middle.append(medians(means.ravel("K")))
+    return np.stack(highest, axis=2).reshape(-1, len(LENGTHS)), np.maximum(-np.concatenate(middle), 0.0)
 
 
 def _level(nights: FloatArray, deviation: FloatArray) -> FloatArray:
     """Huber's location estimate (1964) of nights, clipped as they are judged; shape (..., 1)."""
-    level = np.median(nights, axis=-1, keepdims=True)
+    level = medians(nights)
     for _ in range(2):
         level = level + deviation * np.clip((nights - level) / deviation, -CLIP, CLIP).mean(axis=-1, keepdims=True)
     return np.asarray(level)
@@ -140,8 +143,7 @@ def _level(nights: FloatArray, deviation: FloatArray) -> FloatArray:
 
 def _deviation(nights: FloatArray, least: float) -> FloatArray:
     """Robust standard deviation, shape (..., 1); never below `least`, which rounding errors stay under."""
-    middle = np.median(nights, axis=-1, keepdims=True)
-    return np.maximum(MAD_TO_DEVIATION * np.median(np.abs(nights - middle), axis=-1, keepdims=True), least)
+    return np.maximum(MAD_TO_DEVIATION * medians(np.abs(nights - medians(nights))), least)
 
 
 def _centred(nights: FloatArray) -> FloatArray:

@@ -57,12 +57,20 @@ def highest_window_means(nights: FloatArray, clip_at: FloatArray, parts: int = 1
     Returns:
         Shape (year, part, window), over the windows that end in the part.
     """
-    begin = np.arange(parts) * (nights.shape[1] // parts)
-    highest = [
-        np.maximum.reduceat(means, np.maximum(begin - length + 1, 0), axis=1)
-        for length, means in zip(LENGTHS.tolist(), all_window_means(nights, clip_at), strict=True)
-    ]
-    return np.stack(highest, axis=2)
+    scanned = zip(LENGTHS.tolist(), all_window_means(nights, clip_at), strict=True)
+    return np.stack([highest_in_parts(means, length, parts) for length, means in scanned], axis=2)
+
+
+def highest_in_parts(means: FloatArray, length: int, parts: int) -> FloatArray:
+    """The highest of the means over one window in each part of a year, shape (year, part).
+
+    Args:
+        means: Shape (year, night - length + 1), see `all_window_means`.
+        length: Number of nights in the window.
+        parts: Number of equal parts of each year.
+    """
+    begin = np.arange(parts) * ((means.shape[1] + length - 1) // parts)
+    return np.asarray(np.maximum.reduceat(means, np.maximum(begin - length + 1, 0), axis=1))
 
 
 def all_window_means(nights: FloatArray, clip_at: FloatArray) -> Iterator[FloatArray]:
@@ -78,17 +86,28 @@ def all_window_means(nights: FloatArray, clip_at: FloatArray) -> Iterator[FloatA
     for wide in (False, True):
         z = np.clip(nights, -clip_at[int(wide)], clip_at[int(wide)])
         sums = np.cumsum(np.pad(z, ((0, 0), (1, 0))), axis=1, dtype=z.dtype)
+        # The highest night of each window whose length is a power of two.
+        highest = {1: z}
         for length in LENGTHS[wide == WIDE].tolist():
-            yield (sums[:, length:] - sums[:, :-length] - _highest_in_windows(z, length)) / (length - 1)
+            yield (sums[:, length:] - sums[:, :-length] - _highest_in_windows(highest, length)) / (length - 1)
 
 
-def _highest_in_windows(z: FloatArray, length: int) -> FloatArray:
-    """The highest night of each window, shape (year, night - length + 1)."""
-    covered = 1
-    while covered < length:
-        more = min(covered, length - covered)
-        z, covered = np.maximum(z[:, more:], z[:, :-more]), covered + more
-    return z
+def _highest_in_windows(highest: dict[int, FloatArray], length: int) -> FloatArray:
+    """The highest night of each window, shape (year, night - length + 1): two windows of half the length cover it.
+
+    Args:
+        highest: The same of each length that is a power of two, from the nights themselves on. Longer ones are added.
+        length: Number of nights in the window.
+    """
+    covered = 1 << (length.bit_length() - 1)
+    for shorter in (1 << power for power in range(covered.bit_length() - 1)):
+        if 2 * shorter not in highest:
+            highest[2 * shorter] = _highest_of_pairs(highest[shorter], shorter)
+    return _highest_of_pairs(highest[covered], length - covered)
+
+
+def _highest_of_pairs(z: FloatArray, apart: int) -> FloatArray:
+    return np.maximum(z[:, apart:], z[:, :-apart]) if apart else z
 
 
 def control_limits(highest: FloatArray, rate: float) -> FloatArray:

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from sql.engine.connection import transaction
 from sql.engine.patience import patiently
@@ -70,7 +69,7 @@ def write_rows(
     """Insert rows of one set of columns; where a row with the same key exists, overwrite these columns of it."""
     keys = key_columns(table)
     if connection.dialect.name in ("sqlite", "postgresql"):
-        insert: Any = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(table)
+        insert = _insert(connection.dialect.name, table)
         if overwrite:
             newer = {name: insert.excluded[name] for name in overwrite}
             insert = insert.on_conflict_do_update(index_elements=keys, set_=newer)
@@ -85,3 +84,14 @@ def write_rows(
             connection.execute(table.insert(), row)
         elif overwrite:
             connection.execute(table.update().where(same_key).values({name: row[name] for name in overwrite}))
+
+
+def _insert(dialect: str, table: sa.Table) -> Any:
+    # Each dialect imports all of its drivers, so only the one that is used is imported.
+    if dialect == "sqlite":
+        from sqlalchemy.dialects import sqlite
+
+        return sqlite.insert(table)
+    from sqlalchemy.dialects import postgresql
+
+    return postgresql.insert(table)

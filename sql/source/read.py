@@ -19,7 +19,6 @@ from sql.engine.patience import patiently
 from sql.errors import NoRows
 from sql.source.as_of import COLUMNS, newest_in_batches, newest_vintages
 from sql.source.database_reader import open_database
-from sql.source.duckdb_reader import open_duckdb
 from sql.source.parquet_reader import open_parquet
 from sql.source.reader import Bounds, Reader
 from sql.source.resolve import describe_relation, query_text, takes_since
@@ -147,6 +146,8 @@ def _opened(
     if url.get_backend_name() == "parquet":
         return open_parquet(source, url, bounds)
     if url.get_backend_name() == "duckdb":
+        from sql.source.duckdb_reader import open_duckdb
+
         return open_duckdb(source, url, base, bounds)
     return open_database(source, url, base, bounds, numbers_as_text)
 

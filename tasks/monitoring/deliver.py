@@ -13,14 +13,15 @@ import time
 import warnings
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urljoin, urlsplit
-
-import httpx
 
 from sql.secrets.places import remember_target, remember_variable
 from tasks.printing.safe import quoted_answer, without_secrets
 from tasks.step import logger
+
+if TYPE_CHECKING:
+    import httpx
 
 # The most that one attempt may take, even if a target answers byte by byte.
 _SECONDS = 15.0
@@ -128,6 +129,9 @@ def _send_by_apprise(service: Any, message: Message) -> str:
 
 
 def _post(url: str, message: Message) -> str:
+    # Only jobs that have a webhook pay for the import.
+    import httpx
+
     document = {name: value for name, value in message.items() if name not in ("title", "text")}
     # The header that receivers of webhooks agree on.
     headers = {"Idempotency-Key": str(message["message_id"])}

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from tasks.enduring_output import make_output_enduring
+from tasks.heavy_imports import heavy_import
 from tasks.printing.errors import clean_error
 from tasks.printing.logs import guard_logs
 
@@ -40,7 +41,8 @@ def main(folder: str) -> NoReturn:
     log.setLevel(logging.INFO)
     log.propagate = False
     try:
-        from tasks.training.train import train
+        with heavy_import("tasks.training.train"):
+            from tasks.training.train import train
 
         train(Path(folder), lambda progress: send("progress", asdict(progress)))
     except Exception as error:

@@ -16,7 +16,6 @@ from tasks.step import inside_flow, logger, step
 from tasks.store.probes import require_space_for_version
 from tasks.store.version_store import StoredVersion, store_version
 from tasks.training.decide import Decision
-from tasks.training.gpu_pool import train_on_gpu
 from tasks.training.night_model import NightModel
 from tasks.training.order import MODEL, Order, Trained
 from tasks.training.own_process import train_apart
@@ -105,6 +104,8 @@ def train_model(night: Night, order: Order, decision: Decision, folder: Path) ->
         order.write(folder)
     if night.job.runner.train_on == "gpu":
         if inside_flow():
+            from tasks.training.gpu_pool import train_on_gpu
+
             return train_on_gpu(night, order, folder)
         logger().info("No Prefect server is configured, so runner.train_on gpu is here.")
     with training_progress() as on_progress:

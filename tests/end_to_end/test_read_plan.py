@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -224,3 +226,15 @@ def test_all_rows_are_read_where_the_newest_ones_have_no_value(trained, long_fra
 
     assert since < night.rows_read == rows_up_to(long_frame, LOADED)
     assert night.stale
+
+
+def test_a_night_that_loads_imports_no_library_that_it_does_without(trained):
+    unneeded = {"alembic", "apprise", "httpx", "jax", "keras", "prefect", "scipy.sparse", "scipy.stats", "sklearn"}
+    unneeded |= {"sqlalchemy.dialects.postgresql", "statsmodels", "tensorflow"}
+    program = (
+        "import sys; from flows.deployments.dispatch import run_night; "
+        f"night = run_night({str(trained)!r}, cutoff={LOADED!r}); "
+        f"print(night.train_mode, sorted({unneeded!r} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "load []"
