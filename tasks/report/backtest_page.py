@@ -13,7 +13,7 @@ from models.counted import counted
 from models.evaluation.backtest import NAIVE, NETWORK, BacktestResult
 from tasks.printing.safe import without_secrets
 from tasks.report import backtest_plots, plots
-from tasks.report.accuracy import COVERAGE, METRICS, is_share, label_of
+from tasks.report.accuracy import COVERAGE, METRICS, gain, is_share, label_of
 from tasks.report.screen import cell, images, measure, place_of
 from tasks.report.template import html_of
 from tasks.step import step
@@ -23,6 +23,7 @@ from tasks.strict_json import strict_json
 Row = Mapping[str, Any]
 # The metrics that are plotted by step: an error, and the loss that is watched every night.
 PLOTTED = ("mase", "scaled_quantile_loss")
+HEADLINES = ("mae", "mase")
 # Those that the job's home shows of each backtest.
 IN_SHORT = ("mae", "mase", "weighted_quantile_loss")
 
@@ -120,9 +121,15 @@ def backtest_facts(job: str, judged: BacktestResult, cutoffs: Sequence[datetime]
         "trained": trained,
         "names": names,
         "whole": [
-            {"label": label_of(row["metric"]), "figures": [figure(row, name) for name in names], "n": row["n"]}
+            {
+                "label": label_of(row["metric"]),
+                "share": is_share(row["metric"]),
+                "figures": [figure(row, name) for name in names],
+                "n": row["n"],
+            }
             for row in whole
         ],
+        "headlines": [_headline(row) for row in whole if row["metric"] in (*HEADLINES, *widths[-1:])],
         "segments": [
             {"segment": row["segment"], "figures": [figure(row, name) for name in names], "n": row["n"]}
             for row in judged.segments
@@ -140,6 +147,20 @@ def backtest_facts(job: str, judged: BacktestResult, cutoffs: Sequence[datetime]
         "plots": {name: _plot_differences([row for row in compared if row["against"] == name]) for name in names[1:]},
         "by_fallback": {name: sum(reasons.values()) for name, reasons in judged.by_fallback.items() if reasons},
         "forecasts": judged.forecasts,
+    }
+
+
+def _headline(row: Row) -> dict[str, Any]:
+    """A metric of the model in large figures; coverage is no error, so it has no gain."""
+    value, baseline = figure(row, NETWORK), figure(row, NAIVE)
+    is_coverage = row["metric"].startswith(COVERAGE)
+    return {
+        "label": label_of(row["metric"]),
+        "share": is_share(row["metric"]),
+        "value": value,
+        "baseline": baseline,
+        "gain": None if is_coverage else gain(value, baseline),
+        "n": row["n"],
     }
 
 

@@ -41,7 +41,7 @@ def by_step(steps: Sequence[int], values: Mapping[str, Values], label: str) -> s
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
         axes.set_xlabel("step ahead")
         axes.set_ylabel(label)
-        axes.legend(frameon=False, labelcolor=MUTED, fontsize=10, ncols=2, loc="lower right")
+        axes.legend(frameon=False, labelcolor=MUTED, fontsize=10, ncols=2, loc="best")
 
     return as_svg(draw)
 

@@ -216,6 +216,15 @@
   const colour = (name) => getComputedStyle(root).getPropertyValue(`--${name}`).trim();
   const near = Math.max(0, page.history - Math.max(4 * page.horizon, 60));
 
+  // For each distance of ticks: the label, and what a new year, month or day adds below it.
+  const TICKS = [
+    [3600 * 24 * 365, "{YYYY}", null, null, null, null, null, null, 1],
+    [3600 * 24 * 28, "{MMM}", "\n{YYYY}", null, null, null, null, null, 1],
+    [3600 * 24, "{D} {MMM}", "\n{YYYY}", null, null, null, null, null, 1],
+    [3600, "{HH}:{mm}", "\n{D} {MMM} {YYYY}", null, "\n{D} {MMM}", null, null, null, 1],
+    [1, "{HH}:{mm}:{ss}", "\n{D} {MMM} {YYYY}", null, "\n{D} {MMM}", null, null, null, 1],
+  ];
+
   function columns(row) {
     const padded = (values, from) => {
       const column = new Array(length).fill(null);
@@ -273,7 +282,7 @@
         y: { range: (_, low, high) => limits(low, high) },
       },
       axes: [
-        { ...axis, space: 70 },
+        { ...axis, space: 70, values: TICKS },
         { ...axis, size: 54, values: (_, splits) => splits.map((value) => (value === null ? "" : compact.format(value))) },
       ],
       series: lines,
@@ -311,7 +320,7 @@
     for (const alert of alertsOf(chosen)) {
       const from = at(alert.begin) - half, to = (alert.end === null ? at(page.history - 1) : at(alert.end)) + half;
       ctx.fillStyle = colour("alarm");
-      ctx.globalAlpha = 0.1;
+      ctx.globalAlpha = 0.06;
       ctx.fillRect(from, top, to - from, high);
       ctx.globalAlpha = 1;
       ctx.fillRect(from, top - 4 * dot, to - from, 3 * dot);
@@ -444,8 +453,11 @@
     }
     $("facts").replaceChildren(...shown);
     const alerts = alertsOf(row);
-    $("its-alerts").replaceChildren(...alerts.map((alert) => element("li", { class: alert.end === null ? "open" : "" },
-      `${alert.end === null ? alert.state : "closed"}, segment `, element("bdi", {}, alert.segment), `: ${alert.message || alert.signal}`)));
+    $("its-alerts").replaceChildren(...alerts.map((alert) => {
+      const words = (alert.message || alert.signal).replace(`${page.job}, ${alert.segment}: `, "");
+      return element("li", {}, element("b", { class: alert.end === null ? "worse" : "" }, alert.end === null ? alert.state : "closed"),
+        " in ", element("bdi", {}, alert.segment), `: ${words}`);
+    }));
     $("its-alerts").hidden = !alerts.length;
   }
 

@@ -61,6 +61,10 @@ def written(tmp_path, judged: BacktestResult):
     )
 
 
+def squeezed(text: str) -> str:
+    return " ".join(text.split()).replace(" %", "%").replace("&#39;", "'")
+
+
 def test_a_page_holds_every_method_segment_and_plot_and_loads_nothing(tmp_path, judged):
     text = written(tmp_path, judged).file.read_text(encoding="utf-8")
     described = re.findall(r'role="img" aria-label="[^"]{20,}"><svg aria-hidden="true"', text)
@@ -68,6 +72,10 @@ def test_a_page_holds_every_method_segment_and_plot_and_loads_nothing(tmp_path, 
     said = re.sub(r"<[^>]+>", " ", re.sub(r"<(style|svg).*?</\1>", " ", text, flags=re.DOTALL))
     for words in ("2024-03-01 to 2024-03-09", "trained once", "theta", "seasonal naive", "90 % interval"):
         assert words in said
+    # The mean absolute errors of the model and of the naive, and their ratio.
+    whole = {row["metric"]: row for row in judged.scores if row["step"] == 0}
+    model, naive = whole["mae"]["value"], whole["mae"]["baseline_value"]
+    assert f"{model:.3g} {1 - model / naive:.0%} lower than the seasonal naive's {naive:.3g}" in squeezed(said)
     assert "<b>north" not in text
     assert not re.search(r'(src|href)="(?!#)', text)
 

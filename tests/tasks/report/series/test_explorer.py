@@ -54,7 +54,7 @@ def test_a_search_finds_a_series_and_draws_it(make_page, open_page):
     assert "50 % lower than the seasonal naive's 4" in facts
     assert "0.5" in facts
     assert "86 %" in facts
-    assert "The loss is 30 % above its past" in page.locator("#its-alerts").inner_text()
+    assert "open in region=south: The loss is 30 % above its past" in page.locator("#its-alerts").inner_text()
     assert page.locator("#figures tbody tr").count() == 7
     assert said == []
 
