@@ -14,6 +14,7 @@ from flows.commands.answer import AnsweringGroup
 from flows.commands.automations import automations
 from flows.commands.models import models
 from flows.commands.night import backfill, backtest, check, report, run
+from flows.commands.process_end import handle_interrupts, process_end
 from flows.commands.setup import demo, doctor, import_rows, serve
 from tasks.private_files import private_files
 
@@ -37,6 +38,8 @@ def main() -> None:
     os.environ.setdefault("DO_NOT_TRACK", "1")
     click.get_current_context().with_resource(private_files())
     if threading.current_thread() is threading.main_thread():
+        if process_end.is_ours:
+            handle_interrupts(signal.default_int_handler)
         signal.signal(signal.SIGTERM, _end)
 
 
@@ -47,6 +50,3 @@ def _end(number: int, frame: FrameType | None) -> None:
 
 for verb in (demo, import_rows, check, run, backtest, backfill, models, alerts, report, serve, automations, doctor):
     main.add_command(verb)
-
-if __name__ == "__main__":
-    main()

@@ -31,6 +31,28 @@ def is_interrupt(error: BaseException) -> bool:
     return not isinstance(error, Exception)
 
 
+def hidden_interrupt(error: BaseException) -> KeyboardInterrupt | None:
+    """The interrupt that an error stands for: Python gives some errors in its place, such as in a class that begins.
+
+    >>> class Named:
+    ...     def __set_name__(self, owner, name):
+    ...         raise KeyboardInterrupt
+    >>> try:
+    ...     type("Class", (), {"name": Named()})
+    ... except Exception as error:
+    ...     hidden_interrupt(error)
+    KeyboardInterrupt()
+    """
+    seen: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None and cause not in seen:
+        if isinstance(cause, KeyboardInterrupt):
+            return cause
+        seen.append(cause)
+        cause = cause.__cause__
+    return None
+
+
 def cause_of(error: BaseException) -> str:
     """What interrupted the work, for people.
 

@@ -81,9 +81,13 @@ def _command(order: dict[str, Any]) -> Callable[[], Any]:
         function = getattr(importlib.import_module(module), name)
         return lambda: function(*order["arguments"])
     sys.argv = ["nightcast", *order["arguments"]]
-    from flows.cli import main
+    from flows.commands.process_end import process_end
+    from flows.start import expect_interrupts, main
 
-    return lambda: main(order["arguments"])
+    # This process ends here, see below: what was registered before the fork is called too.
+    vars(process_end)["own"] = lambda: setattr(process_end, "is_ours", True)
+    expect_interrupts()
+    return main
 
 
 def _leave_out_reports() -> None:

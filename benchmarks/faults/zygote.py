@@ -142,10 +142,13 @@ def serve() -> dict[str, Any] | None:
         question = json.loads(line)
         answer: int | None
         if "start" in question:
+            # A signal that is sent to the night at once waits until the command handles it.
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
             answer = os.fork()
             if not answer:
                 order: dict[str, Any] = question["start"]
                 return order
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         else:
             pid, status = os.waitpid(question["poll"], os.WNOHANG)
             answer = status if pid else None

@@ -37,7 +37,7 @@ source: {{url: sqlite:///{folder}/source.db, table: observations}}
 forecast: {{frequency: D, horizon: 28, min_history: {min_history}}}
 training: {{max_steps: 5, policy: scratch}}
 """
-NIGHT = "from flows.cli import main; main()"
+NIGHT = "from flows.start import main; main()"
 IMPORTED_NIGHT = """
 import sys, time
 import flows.deployments.dispatch, flows.deployments.nightly
@@ -77,7 +77,19 @@ def measure(folder: Path, series: int, days: int, rounds: int, train_rounds: int
     os.environ["PYTHONPYCACHEPREFIX"] = str(folder / "bytecode")
     pq.write_table(make_history(series, days), folder / HISTORY)
     target = f"sqlite:///{folder}/source.db"
-    run([sys.executable, "-m", "flows.cli", "import", str(folder / HISTORY), "--to", target, "--table", "observations"])
+    run(
+        [
+            sys.executable,
+            "-m",
+            "flows.start",
+            "import",
+            str(folder / HISTORY),
+            "--to",
+            target,
+            "--table",
+            "observations",
+        ]
+    )
     load = os.getloadavg()[0]
     untrained, trained = {"min_history": days + 1}, {"min_history": 1}
     with server(folder) as api:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parents[2]
-NIGHTCAST = [sys.executable, "-m", "flows.cli"]
+NIGHTCAST = [sys.executable, "-m", "flows.start"]
 BUSY = 0.5
 """A higher load average than this at the start makes figures unrepeatable."""
 

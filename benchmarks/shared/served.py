@@ -96,7 +96,7 @@ def served(folder: Path, jobs: Path, job: str, environment: Mapping[str, str]) -
     passing = folder / "passing"
     passing.mkdir()
     given = {"PREFECT_HOME": str(found.home), "NIGHTCAST_JOBS": str(jobs), "TMPDIR": str(passing)}
-    command, log = [sys.executable, "-m", "flows.cli", "serve", "--port", str(port)], folder / "serve.log"
+    command, log = [sys.executable, "-m", "flows.start", "serve", "--port", str(port)], folder / "serve.log"
     with log.open("wb") as out:
         serve = subprocess.Popen(
             command, cwd=folder, env={**environment, **given}, stdout=out, stderr=out, start_new_session=True

@@ -15,10 +15,11 @@ from typing import Any, ParamSpec
 
 import click
 
+from flows.commands.process_end import process_end
 from flows.deployments.lost_server import leave_without_it
 from sql.secrets.places import remember_text
 from tasks.enduring_output import clean_output, make_output_enduring, take_output_error
-from tasks.interrupts import Interrupted, InterruptsHeldBack, cause_of
+from tasks.interrupts import Interrupted, InterruptsHeldBack, cause_of, hidden_interrupt
 from tasks.printing.errors import clean_error, safe_traceback
 from tasks.printing.logs import guard_logs
 from tasks.printing.safe import safe_line, safe_text, without_secrets
@@ -128,13 +129,18 @@ def answers(function: Callable[P, Answer]) -> Callable[P, None]:
             _tell_of_interrupt(interrupt, as_json)
             sys.exit(1)
         except Exception as error:
+            if hidden := hidden_interrupt(error):
+                _tell_of_interrupt(hidden, as_json)
+                sys.exit(1)
             answer = failure(error)
             click.echo(answer.text, err=True)
             if as_json:
                 _print_json(answer.document)
         else:
             _print_json(answer.document) if as_json else click.echo(safe_text(answer.text))
-        if code := _after_printing(answer.exit_code, answer.only_shows):
+        code = _after_printing(answer.exit_code, answer.only_shows)
+        process_end.answered(code)
+        if code:
             sys.exit(code)
 
     return verb
@@ -157,7 +163,8 @@ def _tell_of_interrupt(interrupt: KeyboardInterrupt, as_json: bool) -> None:
     if as_json:
         document = {"error": message, "exit_code": 1, "interrupted": True, **told.document}
         _print_json(document)
-    held.drop()
+    if not process_end.answered(1):
+        held.drop()
 
 
 def _after_printing(code: int, only_shows: bool) -> int:

@@ -29,6 +29,7 @@ from models.errors import TrainingFailed
 from sql.engine.patience import HASTE, Patience, patience
 from sql.errors import StorageError, Unreachable
 from tasks.forecasting.reconcile import require_method
+from tasks.interrupts import hidden_interrupt
 from tasks.monitoring.notify import check_targets
 from tasks.night.night import Night, Run
 from tasks.night.owner import NameTaken, refuse_taken_name
@@ -88,6 +89,8 @@ def _noted(run: Run, request: NightRequest, run_missed: RunNight, wait_for_earli
         # The runs of that name are of another job.
         raise
     except Exception as error:
+        if interrupt := hidden_interrupt(error):
+            raise note_interrupt(run, interrupt) from None
         note_failure(run, datetime.now(UTC), error)
         _show_failure(run, error)
         raise

@@ -12,10 +12,18 @@ FINEST_LEVEL = 0.0001
 QuantileLevel = Annotated[float, Field(ge=FINEST_LEVEL, le=1 - FINEST_LEVEL)]
 Width = Annotated[int, Field(ge=1, le=16_384)]
 SeasonLength = Annotated[int, Field(ge=1, le=1_000_000)]
-Name = Annotated[str, Field(max_length=300)]
+
+
+def _not_empty(text: str) -> str:
+    if not text.strip():
+        raise ValueError("is empty; write a name, or leave the key out")
+    return text
+
+
+Name = Annotated[str, Field(max_length=300), AfterValidator(_not_empty)]
 """A column, a table, a place."""
 
-Address = Annotated[str, Field(max_length=4_000)]
+Address = Annotated[str, Field(max_length=4_000), AfterValidator(_not_empty)]
 """A URL or a path."""
 
 

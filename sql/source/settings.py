@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 
 def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str | dict) else value
 
 
-Name = Annotated[str, Field(max_length=300)]
-Address = Annotated[str, Field(max_length=4_000)]
+def _not_empty(text: str) -> str:
+    if not text.strip():
+        raise ValueError("is empty; write a name, or leave the key out")
+    return text
+
+
+Name = Annotated[str, Field(max_length=300), AfterValidator(_not_empty)]
+Address = Annotated[str, Field(max_length=4_000), AfterValidator(_not_empty)]
 Columns = Annotated[list[Name], BeforeValidator(_as_list), Field(max_length=1_000)]
 """One column or several. A single name needs no brackets."""
 

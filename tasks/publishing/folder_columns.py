@@ -147,16 +147,16 @@ def remove_old_copies(root: str, night: str) -> None:
     """Remove the copies, of whatever night, that dead runs have left: of this machine at once, of others after a day.
 
     A run holds its copies as long as its process lives, see `hold`. Those that it was killed while making go after an
-    hour.
+    hour, if another machine made them.
     """
     for file in _folder_aside(root, night).glob(f".{Path(root).name}-job=*"):
         with suppress(OSError):
             # A copy that is another name of an older file has its time, so this looks at when it got the name.
             age = time.time() - file.stat().st_ctime
-            if is_half_made(file) and age < _HALF_MADE_SECONDS:
-                continue
-            state, is_ours = state_of(file), file.name.rpartition(".")[2].split("-")[1:2] == [host()]
-            is_old = is_half_made(file) or age > _LEFT_OVER_SECONDS
+            half_made = is_half_made(file)
+            name = file.name.rpartition(".")[0] if half_made else file.name
+            state, is_ours = state_of(file), name.rpartition(".")[2].split("-")[1:2] == [host()]
+            is_old = age > (_HALF_MADE_SECONDS if half_made else _LEFT_OVER_SECONDS)
             if state != "held" and (is_old or (is_ours and state == "free")):
                 file.unlink()
 

@@ -14,6 +14,7 @@ from tasks.night.ledger import Ledger
 from tasks.publishing.publish import mend
 from tasks.runner.shared_files import remove_left_shares
 from tasks.step import logger
+from tasks.store.ownership import is_aside
 from tasks.store.places import Places
 
 _DAY_SECONDS = 86_400.0
@@ -53,10 +54,10 @@ def clear_up(places: Places) -> None:
 
 
 def _remove_half_versions(places: Places) -> None:
-    """Remove the hidden folders of versions that were being stored on a local disk, once they are a day old."""
+    """Remove the hidden folders of versions that were being stored on a local disk; other jobs' once a day old."""
     if "://" in places.versions:
         return
     for aside in Path(places.versions, places.job).glob(".*.????????"):
         with suppress(OSError):
-            if time.time() - aside.stat().st_ctime > _DAY_SECONDS:
+            if is_aside(aside, places.lock) or time.time() - aside.stat().st_ctime > _DAY_SECONDS:
                 shutil.rmtree(aside)

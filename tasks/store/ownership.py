@@ -2,12 +2,13 @@
 
 Their owner holds a lock on a file as long as its process lives; the operating system frees it, whatever ends the
 process. Some file systems that machines share do not show a lock to the other machines, so a free lock proves something
-on its own machine only.
+on its own machine only. A kill may come before there is anything to hold: so the name itself says whose it is.
 """
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import re
 import socket
@@ -24,6 +25,7 @@ _OWNER = ".owner"
 _DAY_SECONDS = 86_400.0
 _FOREIGN_SECONDS = 7 * _DAY_SECONDS
 _ATTEMPTS = 5
+_LOOK_SECONDS = 0.01
 
 
 def is_regular(file: str | Path) -> bool:
@@ -39,12 +41,24 @@ def is_regular(file: str | Path) -> bool:
 
 def hold(file: Path) -> BinaryIO | None:
     """Lock a file until what this gives is closed; None where another holds it, or it cannot be locked."""
+    return _hold(file, attempts=1)
+
+
+def _hold(file: Path, attempts: int) -> BinaryIO | None:
     if not is_regular(file):
         return None
     held = None
     try:
         held = file.open("rb")
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for attempt in range(attempts):
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if attempt == attempts - 1:
+                    raise
+                time.sleep(_LOOK_SECONDS)
+            else:
+                break
     except OSError:
         if held is not None:
             held.close()
@@ -53,25 +67,35 @@ def hold(file: Path) -> BinaryIO | None:
 
 
 def make_held(file: Path, text: str = "") -> BinaryIO | None:
-    """Make a file, locked before anybody sees it; gives what `hold` gives.
+    """Make a file, locked before anybody sees it under its name; gives what `hold` gives.
 
     A kill may leave it under the name that `is_half_made` knows.
+
+    Raises:
+        FileNotFoundError: its folder is gone.
     """
-    aside, held = file.with_name(f"{file.name}.{uuid4().hex}"), None
-    try:
-        aside.write_text(text, encoding="utf-8")
-        held = hold(aside)
-        os.replace(aside, file)
-    except BaseException:
-        if held is not None:
-            held.close()
-        aside.unlink(missing_ok=True)
-        raise
-    return held
+    while True:
+        aside, held = file.with_name(f"{file.name}.{uuid4().hex}"), None
+        try:
+            aside.write_text(text, encoding="utf-8")
+            # Another run looks at its lock, and so has it for a moment.
+            held = _hold(aside, _ATTEMPTS)
+            os.replace(aside, file)
+        except FileNotFoundError:
+            # Another run took it for a dead run's, in the moment before it was held.
+            _close(held)
+            if not file.parent.is_dir():
+                raise
+        except BaseException:
+            _close(held)
+            aside.unlink(missing_ok=True)
+            raise
+        else:
+            return held
 
 
 def is_half_made(file: Path) -> bool:
-    """Whether `make_held` is making a file, or was killed meanwhile. Looking at its lock would take it away."""
+    """Whether `make_held` is making a file, or was killed meanwhile. Whoever makes it notices where it is removed."""
     return re.fullmatch(r".+\.[0-9a-f]{32}", file.name) is not None
 
 
@@ -121,19 +145,18 @@ def owned_folder(folder: Path, lock: str) -> Iterator[Path]:
     """
     held = None
     try:
-        held = _make_owned(folder, f"{host()}\n{lock}")
+        held = _make_owned(folder, lock)
         yield folder
     finally:
         rmtree(folder, ignore_errors=True)
-        if held is not None:
-            held.close()
+        _close(held)
 
 
 def remove_dead_folders(parent: Path, lock: str) -> None:
     """Remove the folders of `owned_folder` whose runs are dead; for the owner of the lock that is given.
 
     A folder whose file is held stays in any case. Any other goes where its run had this lock, or ran on this machine;
-    or after a week.
+    or after a week. One that was just being made, see `aside_of`, goes where its run had this lock, or after a day.
     """
     with suppress(OSError):
         for folder in [*parent.iterdir()]:
@@ -142,15 +165,38 @@ def remove_dead_folders(parent: Path, lock: str) -> None:
         parent.rmdir()
 
 
-def _make_owned(folder: Path, text: str) -> BinaryIO | None:
+def aside_of(folder: Path, lock: str) -> Path:
+    """A new name beside a folder, for making it unseen; after a kill it tells the owner of the lock whose it was."""
+    return folder.with_name(f".{folder.name}.{_mark(lock)}.{uuid4().hex[:8]}")
+
+
+def is_aside(folder: Path, lock: str) -> bool:
+    """Whether a run that had this lock was making a folder; whoever has the lock now knows that this run is dead."""
+    return folder.name.startswith(".") and folder.name.split(".")[-2:-1] == [_mark(lock)]
+
+
+def _mark(lock: str) -> str:
+    return hashlib.sha256(lock.encode()).hexdigest()[:16]
+
+
+def _make_owned(folder: Path, lock: str) -> BinaryIO | None:
     for attempt in range(_ATTEMPTS):
+        aside, held = aside_of(folder, lock), None
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            return make_held(folder / _OWNER, text)
+            aside.mkdir(parents=True)
+            held = make_held(aside / _OWNER, f"{host()}\n{lock}")
+            aside.rename(folder)
         except FileNotFoundError:
             # Another run has just removed an empty parent.
+            _close(held)
             if attempt == _ATTEMPTS - 1:
                 raise
+        except BaseException:
+            _close(held)
+            rmtree(aside, ignore_errors=True)
+            raise
+        else:
+            return held
     raise AssertionError
 
 
@@ -159,7 +205,7 @@ def _is_dead(folder: Path, lock: str) -> bool:
     with suppress(OSError):
         if not owner.is_file():
             # Its run made it just now, or was killed at that moment.
-            return time.time() - folder.stat().st_ctime > _DAY_SECONDS
+            return is_aside(folder, lock) or time.time() - folder.stat().st_ctime > _DAY_SECONDS
         state = state_of(owner)
         made_on, _, made_under = owner.read_text(encoding="utf-8").partition("\n")
         if state == "held":
@@ -168,3 +214,8 @@ def _is_dead(folder: Path, lock: str) -> bool:
             return True
         return time.time() - owner.stat().st_ctime > _FOREIGN_SECONDS
     return False
+
+
+def _close(held: BinaryIO | None) -> None:
+    if held is not None:
+        held.close()

@@ -129,7 +129,7 @@ class Places:
         folder = self.scratch_folder(run_id)
         try:
             # Whoever writes elsewhere names the place himself. What is free is measured before the folder is removed.
-            with told_of_full_disk(folder), owned_folder(folder, self._lock), told_of_full_disk(folder):
+            with told_of_full_disk(folder), owned_folder(folder, self.lock), told_of_full_disk(folder):
                 yield folder
         finally:
             for empty in (self._scratches, self._scratches.parent, *made_here):
@@ -142,14 +142,14 @@ class Places:
         Only the owner of the job's lock may call it.
         Another job file with the same name, whose lock is another one, may have its scratch there too.
         """
-        remove_dead_folders(self._scratches, self._lock)
+        remove_dead_folders(self._scratches, self.lock)
         with suppress(OSError):
             self._scratches.parent.rmdir()
         for folder in (self.report, self.report.parent):
             remove_dead_copies(folder)
 
     @property
-    def _lock(self) -> str:
+    def lock(self) -> str:
         """What the job's lock depends on."""
         return f"{self.job} in {self.database}"
 

@@ -19,7 +19,6 @@ from importlib.metadata import version as installed_version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
-from uuid import uuid4
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
@@ -28,6 +27,7 @@ from models.array_files import load_array
 from models.arrays import StringArray
 from models.errors import DamagedVersion, ModelError
 from sql.full_disk import told_of_full_disk
+from tasks.store.ownership import aside_of
 
 MANIFEST = "manifest.json"
 # The series that a version has learnt from, or that were outside of its sample.
@@ -53,7 +53,7 @@ class Entry(NamedTuple):
     sha256: str
 
 
-def store_version(folder: Path, versions: str, job: str, cutoff: datetime) -> StoredVersion:
+def store_version(folder: Path, versions: str, job: str, cutoff: datetime, lock: str) -> StoredVersion:
     """Publish a saved model under a name made of its cutoff and its digest; never overwrites.
 
     Args:
@@ -61,6 +61,7 @@ def store_version(folder: Path, versions: str, job: str, cutoff: datetime) -> St
         versions: Folder of all versions, a path or an fsspec URL.
         job: The job's name.
         cutoff: Last timestamp that the model has seen.
+        lock: What lets only one run at a time store a version; its next owner removes what a killed run leaves here.
 
     Raises:
         OSError: the store cannot be written; nothing is left of the version.
@@ -77,7 +78,7 @@ def store_version(folder: Path, versions: str, job: str, cutoff: datetime) -> St
     stored = StoredVersion(version, system.unstrip_protocol(target), digest)
     if not _is_whole(stored):
         if isinstance(system, LocalFileSystem):
-            _publish_local(folder, Path(target), manifest, stored)
+            _publish_local(folder, Path(target), manifest, stored, lock)
         else:
             _upload(folder, system, target, {**dict.fromkeys(files), MANIFEST: manifest})
     return stored
@@ -261,8 +262,8 @@ def _upload(folder: Path, system: fsspec.AbstractFileSystem, target: str, files:
         raise
 
 
-def _publish_local(folder: Path, target: Path, manifest: bytes, stored: StoredVersion) -> None:
-    aside = target.parent / f".{target.name}.{uuid4().hex[:8]}"
+def _publish_local(folder: Path, target: Path, manifest: bytes, stored: StoredVersion, lock: str) -> None:
+    aside = aside_of(target, lock)
     try:
         with told_of_full_disk(target.parent, sum(file.stat().st_size for file in folder.rglob("*")) + len(manifest)):
             _copy_folder(folder, aside)

@@ -116,7 +116,7 @@ def train_model(night: Night, order: Order, decision: Decision, folder: Path) ->
 @step("keep the new model", retries=2, retry_delay_seconds=(2, 10))
 def keep_model(night: Night, folder: Path, trained: Trained) -> StoredVersion:
     """Store the files of a new version, and list it."""
-    stored = store_version(folder, night.places.versions, night.job.name, night.cutoff)
+    stored = store_version(folder, night.places.versions, night.job.name, night.cutoff, night.places.lock)
     metrics = {name: fact for name, fact in trained.facts.items() if name != "history"}
     metrics["built_for"] = trained.built_for
     night.ledger.add_model(stored, night.started_at, night.cutoff, metrics)

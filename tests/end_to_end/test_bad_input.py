@@ -341,7 +341,7 @@ def test_a_champion_that_was_stored_unreadable_is_replaced_and_the_night_says_wh
     saved = Path(fsspec.core.url_to_fs(champion["uri"])[1])
     (saved / "manifest.json").unlink()
     (saved / name).write_bytes(content)
-    stored = store_version(saved, places.versions, "small", champion["trained_until"])
+    stored = store_version(saved, places.versions, "small", champion["trained_until"], places.lock)
     with places.engine().begin() as connection:
         connection.execute(
             model.update().where(model.c.stage == "champion").values(uri=stored.uri, digest=stored.digest)

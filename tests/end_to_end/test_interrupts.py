@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from click.testing import CliRunner
 
+from flows.cli import main
 from flows.deployments.dispatch import run_night
 from flows.job.job import load_job
 from flows.night import stages
@@ -99,6 +103,71 @@ def test_a_night_that_is_interrupted_says_what_is_published_also_after_a_second_
     assert [night.state for night in filled.nights] == ["unchanged" if stage == "score" else "completed"]
 
 
+def handles_sigterm(process: subprocess.Popen[str]) -> bool:
+    """Whether a process has a handler of its own for SIGTERM: from then on it is ready for any interrupt."""
+    status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
+    [caught] = re.findall(r"^SigCgt:\s*([0-9a-f]+)$", status, re.MULTILINE)
+    return bool(int(caught, 16) >> (signal.SIGTERM - 1) & 1)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_while_the_command_still_imports_gets_one_line_however_often_it_comes(number):
+    command = [sys.executable, "-m", "flows.start", "check", "nothing", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        while not handles_sigterm(process):
+            assert process.poll() is None
+        for _ in range(3):
+            process.send_signal(number)
+        answer, errors = process.communicate()
+    told = f"Interrupted by {'Ctrl-C' if number == signal.SIGINT else 'SIGTERM'}."
+    assert (process.returncode, errors) == (1, f"{told}\n")
+    assert json.loads(answer) == {"error": told, "exit_code": 1, "interrupted": True}
+
+
+# At its end the process waits for a thread, which says so.
+LINGERING = """
+import threading
+from flows.start import main
+
+def linger():
+    threading.main_thread().join()
+    print("lingers", flush=True)
+    threading.Event().wait()
+
+threading.Thread(target=linger).start()
+main()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(("arguments", "code"), [(["--version"], 0), (["check", "nothing"], 2)])
+def test_an_interrupt_after_the_answer_ends_the_process_with_the_code_of_the_answer(number, arguments, code):
+    command = [sys.executable, "-c", LINGERING, *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        told = process.stdout.readline()
+        assert process.stdout.readline() == "lingers\n"
+        # Python does not notice a signal that comes in the moment in which it begins to wait.
+        while process.poll() is None:
+            process.send_signal(number)
+            time.sleep(0.05)
+        assert (process.returncode, process.stdout.read()) == (code, "")
+    assert told.startswith("-c 0" if code == 0 else "Error: No job 'nothing'")
+
+
+def test_an_interrupt_that_python_turns_into_another_error_is_one_all_the_same(untrained, monkeypatch):
+    class Named:
+        def __set_name__(self, owner, name):
+            interrupt()
+
+    monkeypatch.setattr(stages, "predict", lambda *_: type("Class", (), {"name": Named()}))
+    job = untrained()
+    with pytest.raises(Interrupted, match="Nothing of the night of 2024-02-01 00:00 is published"):
+        run_night(job, cutoff="2024-02-01")
+    assert states(job)[1] == ("interrupted", "ended by Ctrl-C")
+    answer = CliRunner().invoke(main, ["run", str(job), "--cutoff", "2024-02-01", "--json"])
+    assert (answer.exit_code, json.loads(answer.stdout)["interrupted"]) == (1, True)
+
+
 def interrupt(*_):
     raise KeyboardInterrupt
 
@@ -155,7 +224,7 @@ def test_of_nights_side_by_side_none_begins_after_an_interrupt(untrained, send: 
     job = untrained()
     run_night(job, cutoff="2024-01-01")
     days = ["--from", "2024-01-02", "--to", "2024-02-25", "--workers", "2", "--train", "never"]
-    command = [sys.executable, "-m", "flows.cli", "backfill", str(job), *days, "--json"]
+    command = [sys.executable, "-m", "flows.start", "backfill", str(job), *days, "--json"]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as process:

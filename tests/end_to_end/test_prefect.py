@@ -54,7 +54,7 @@ class Server:
         """Start it, and wait until everything is there."""
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "flows.cli", "serve", "--port", str(self.port)],
+                [sys.executable, "-m", "flows.start", "serve", "--port", str(self.port)],
                 cwd=self.folder,
                 env=self.environment,
                 stdout=log,
@@ -201,7 +201,7 @@ def test_plain_functions_and_prefect_with_training_on_the_gpu_pool_give_the_same
     plain = run_night(two_nights, cutoff="2024-02-17", train="scratch")
     arguments = ["run", str(other), "--cutoff", "2024-02-17", "--train", "scratch", "--json"]
     done = subprocess.run(
-        [sys.executable, "-m", "flows.cli", *arguments],
+        [sys.executable, "-m", "flows.start", *arguments],
         env=server.environment | {"PREFECT_API_URL": server.api},
         capture_output=True,
         text=True,
@@ -318,7 +318,7 @@ def test_a_run_that_fails_leaves_no_part_of_a_secret_in_the_servers_database(ser
     document["source"]["url"] = "${SOURCE_URL}"
     two_nights.write_text(yaml.safe_dump(document), encoding="utf-8")
     done = subprocess.run(
-        [sys.executable, "-m", "flows.cli", "run", str(two_nights)],
+        [sys.executable, "-m", "flows.start", "run", str(two_nights)],
         env=server.environment
         | {
             "PREFECT_API_URL": server.api,

@@ -64,7 +64,7 @@ def add_worse(job: Path, tmp_path: Path, number: int) -> str:
     aside.mkdir()
     forecaster.save(aside)
     shutil.copy(folder / SERIES_FILE, aside)
-    stored = store_version(aside, places.versions, "small", day(number))
+    stored = store_version(aside, places.versions, "small", day(number), places.lock)
     write.add_model(
         places.engine(), "small", stored.version, day(number), day(number), stored.uri, stored.digest, first["metrics"]
     )

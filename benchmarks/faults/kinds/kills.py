@@ -131,7 +131,7 @@ class Command:
     def __init__(self, site: Site, cutoff: str, *arguments: str) -> None:
         said = site.root / "said"
         said.mkdir(exist_ok=True)
-        command = [sys.executable, "-m", "flows.cli", "run", str(site.file), "--cutoff", cutoff, *arguments]
+        command = [sys.executable, "-m", "flows.start", "run", str(site.file), "--cutoff", cutoff, *arguments]
         with (said / "command").open("wb") as out:
             self.process = subprocess.Popen(
                 command, cwd=ROOT, env=site.environment, stdout=out, stderr=out, start_new_session=True

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from flows.job.job import JobError, load_job
+from sql.source.settings import KnownFuture, Source
 
 SMALLEST = """
 name: small
@@ -155,6 +156,19 @@ def test_a_job_that_is_nowhere_is_answered_with_the_jobs_that_are_there(tmp_path
 def test_a_wrong_job_file_is_refused_with_the_place_and_the_remedy(tmp_path, text, words):
     with pytest.raises(JobError, match=f"(?s){words}"):
         load(tmp_path, text)
+
+
+@pytest.mark.parametrize("name", ["", " \t"])
+@pytest.mark.parametrize("key", ["table", "timestamp", "value", "recorded_at", "series_id", "static", "columns"])
+def test_a_name_without_characters_is_refused_wherever_a_column_or_table_is_named(tmp_path, key, name):
+    content = yaml.safe_load(SMALLEST)
+    ahead = {"table": "weather", "columns": ["warmth"]}
+    places = {"": {key: name}, r"known_future_from\.0\.": {"known_future_from": {**ahead, key: name}}}
+    for (place, part), keys in zip(places.items(), (Source.model_fields, KnownFuture.model_fields), strict=True):
+        if key in keys:
+            written = {**content, "source": {**content["source"], **part}}
+            with pytest.raises(JobError, match=rf"source\.{place}{key}(\.0)?: is empty; write a name"):
+                load(tmp_path, yaml.safe_dump(written))
 
 
 @pytest.mark.parametrize("number", [".inf", "-.inf", ".nan", "1.0e+999"])

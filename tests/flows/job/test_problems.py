@@ -62,6 +62,7 @@ def test_a_job_without_a_mistake_has_no_problem():
             GOOD + "training: fast\n",
             "training: write a mapping of its keys, such as policy, time_limit, seed (found 'fast')",
         ),
+        (GOOD + "output: {parquet: ' '}\n", "output.parquet: is empty; write a name, or leave the key out (found ' ')"),
         (GOOD + "training: {time_limit: 0}\n", "training.time_limit: Input should be greater than 0 (found 0)"),
     ],
 )

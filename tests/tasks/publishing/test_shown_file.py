@@ -207,9 +207,16 @@ def test_what_is_no_file_at_the_nights_own_place_is_replaced_or_named(places, pu
     assert as_table(places) == [("r1", 1.0)] * 6
 
 
-def test_a_copy_that_a_run_was_killed_while_making_goes_after_an_hour(places, publish_run, monkeypatch):
+@pytest.mark.parametrize(
+    ("made_on", "seconds", "goes"), [("here", 0, True), ("there", 0, False), ("there", 3_700, True)]
+)
+def test_a_copy_that_a_run_was_killed_while_making_goes_at_once_where_it_ran_here(
+    places, publish_run, monkeypatch, made_on, seconds, goes
+):
     publish_run("r1")
-    aside = file_aside(places.parquet, str(file_of(places)), "new")
+    with monkeypatch.context() as patch:
+        patch.setattr("tasks.publishing.folder_columns.host", lambda: made_on)
+        aside = file_aside(places.parquet, str(file_of(places)), "new")
 
     replace, made = os.replace, []
 
@@ -224,9 +231,8 @@ def test_a_copy_that_a_run_was_killed_while_making_goes_after_an_hour(places, pu
     aside.unlink()
     [left] = made
     left.touch()  # what a kill between the two leaves
-    remove_old_copies(places.parquet, str(file_of(places)))
-    assert left.exists()
     now = left.stat().st_ctime
-    monkeypatch.setattr("tasks.publishing.folder_columns.time.time", lambda: now + 3_700)
+    monkeypatch.setattr("tasks.publishing.folder_columns.host", lambda: "here")
+    monkeypatch.setattr("tasks.publishing.folder_columns.time.time", lambda: now + seconds)
     remove_old_copies(places.parquet, str(file_of(places)))
-    assert not left.exists()
+    assert left.exists() != goes

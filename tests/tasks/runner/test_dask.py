@@ -84,7 +84,7 @@ class TrainedModel:
         places = Places("sales", folder, Output(url="sqlite:///forecasts.db"))
         migrate(places.engine())
         keep_evidence(Ledger(places), CUTOFF - timedelta(days=1), too_narrow())
-        stored = store_version(self.model, places.versions, "sales", CUTOFF)
+        stored = store_version(self.model, places.versions, "sales", CUTOFF, "lock")
         model = NightModel("load", stored, self.model)
         job = Job(name="sales", source=SOURCE, forecast=FORECAST, runner=runner, output=places.output)
         with places.scratch("r1") as scratch:

@@ -18,7 +18,7 @@ from sql.output import write
 from tasks.run.crash_cleanup import clear_up
 from tasks.run.lock import one_at_a_time
 from tasks.settings import Output
-from tasks.store.ownership import host, make_held, owned_folder, remove_dead_folders, state_of
+from tasks.store.ownership import aside_of, host, make_held, owned_folder, remove_dead_folders, state_of
 from tasks.store.places import Places
 
 CUTOFF = datetime(2024, 3, 1, tzinfo=UTC)
@@ -122,6 +122,72 @@ def test_a_folder_without_an_owner_is_one_that_was_just_made(tmp_path, monkeypat
     assert not (tmp_path / "scratch").exists()
 
 
+_KILLED_EARLY = """
+import os, signal, sys
+from pathlib import Path
+from tasks.store.ownership import owned_folder
+
+left = [int(sys.argv[2])]
+
+def hook(event, arguments):
+    if event in ("os.mkdir", "os.rename", "open") and str(arguments[0]).startswith(sys.argv[1]):
+        left[0] -= 1
+        if left[0] == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+sys.addaudithook(hook)
+with owned_folder(Path(sys.argv[1], "scratch/r1"), "my lock"):
+    print("made", flush=True)
+"""
+
+
+def test_wherever_a_run_is_killed_while_it_makes_its_folder_the_next_owner_of_its_lock_removes_all(tmp_path):
+    for number in range(1, 20):
+        command = [sys.executable, "-c", _KILLED_EARLY, str(tmp_path), str(number)]
+        if subprocess.run(command, stdout=subprocess.PIPE, check=False).stdout:
+            break
+        left = [*(tmp_path / "scratch").glob(".*")]
+        remove_dead_folders(tmp_path / "scratch", "another lock")
+        # It may be that of a living run, unless its owner's file proves that it is dead.
+        assert [folder.exists() for folder in left] == [False] * len(left) or not list(left[0].glob(".owner"))
+        remove_dead_folders(tmp_path / "scratch", "my lock")
+        assert not (tmp_path / "scratch").exists()
+    assert number > 5
+
+
+def test_whoever_makes_a_file_makes_it_again_where_another_takes_it_for_dead(tmp_path, monkeypatch):
+    replace = os.replace
+    taken: list[Path] = []
+
+    def take(source, target):
+        if len(taken) < 2:
+            taken.append(source)
+            source.unlink()
+        replace(source, target)
+
+    monkeypatch.setattr("tasks.store.ownership.os.replace", take)
+    with make_held(tmp_path / "file", "mine"):
+        assert len(taken) == 2
+        assert (tmp_path / "file").read_text(encoding="utf-8") == "mine"
+        assert state_of(tmp_path / "file") == "held"
+    with pytest.raises(FileNotFoundError):
+        make_held(tmp_path / "gone/file")
+
+
+def test_a_look_at_the_lock_of_a_file_that_is_being_made_does_not_take_it(tmp_path, monkeypatch):
+    flock, tries = fcntl.flock, []
+
+    def looked_at(stream, how):
+        tries.append(how)
+        if len(tries) == 1:
+            raise BlockingIOError
+        flock(stream, how)
+
+    monkeypatch.setattr("tasks.store.ownership.fcntl.flock", looked_at)
+    with make_held(tmp_path / "file"):
+        assert state_of(tmp_path / "file") == "held"
+
+
 def test_a_file_is_held_from_the_moment_on_in_which_it_is_seen(tmp_path, monkeypatch):
     replace, seen = os.replace, []
 
@@ -142,6 +208,9 @@ def test_what_killed_runs_shared_or_were_storing_goes(tmp_path, monkeypatch):
     far = Places("sales", tmp_path, Output(url="sqlite:///b.db", versions=f"memory://store{tmp_path}"))
     (tmp_path / "versions/sales/v1").mkdir(parents=True)
     (tmp_path / "versions/sales/.v2.0123abcd").mkdir()
+    aside_of(tmp_path / "versions/sales/v3", near.lock).mkdir()
+    of_another = aside_of(tmp_path / "versions/sales/v4", far.lock)
+    of_another.mkdir()
     system = fsspec.filesystem("memory")
     for run_id in ("killed", "other"):
         system.pipe_file(f"/store{tmp_path}/.nightcast/{run_id}/shard.parquet", b"rows")
@@ -151,7 +220,7 @@ def test_what_killed_runs_shared_or_were_storing_goes(tmp_path, monkeypatch):
     assert [file.rpartition("/")[2] for file in system.ls(f"/store{tmp_path}/.nightcast", detail=False)] == ["other"]
     clear_up(near)
     names = sorted(folder.name for folder in (tmp_path / "versions/sales").iterdir())
-    assert names == [".v2.0123abcd", "v1"]
+    assert names == [".v2.0123abcd", of_another.name, "v1"]
     now = time.time()
     monkeypatch.setattr("tasks.run.crash_cleanup.time.time", lambda: now + 2 * 86_400)
     clear_up(near)

@@ -51,25 +51,27 @@ def versions(request, tmp_path):
 
 
 def test_a_version_comes_back_as_it_was_stored(saved, versions, tmp_path):
-    stored = store_version(saved, versions, "sales", CUTOFF)
+    stored = store_version(saved, versions, "sales", CUTOFF, "lock")
     assert stored.version == f"20240301T060000Z-{stored.digest[:8]}"
     folder = fetch_version(stored, tmp_path / "scratch")
     assert (folder / "member-0.npz").read_bytes() == (saved / "member-0.npz").read_bytes()
 
 
 def test_the_same_files_are_the_same_version_and_are_stored_once(saved, versions):
-    assert store_version(saved, versions, "sales", CUTOFF) == store_version(saved, versions, "sales", CUTOFF)
+    assert store_version(saved, versions, "sales", CUTOFF, "lock") == store_version(
+        saved, versions, "sales", CUTOFF, "lock"
+    )
 
 
 def test_other_weights_are_another_version(saved, versions):
-    before = store_version(saved, versions, "sales", CUTOFF)
+    before = store_version(saved, versions, "sales", CUTOFF, "lock")
     (saved / "member-0.npz").write_bytes(b"other")
-    assert store_version(saved, versions, "sales", CUTOFF).version != before.version
+    assert store_version(saved, versions, "sales", CUTOFF, "lock").version != before.version
 
 
 @pytest.mark.parametrize("name", ["forecaster.json", "member-0.npz"])
 def test_a_truncated_file_is_named_with_what_to_do(saved, versions, tmp_path, name):
-    stored = store_version(saved, versions, "sales", CUTOFF)
+    stored = store_version(saved, versions, "sales", CUTOFF, "lock")
     with fsspec.open(f"{stored.uri}/{name}", "rb") as file:
         whole = file.read()
     with fsspec.open(f"{stored.uri}/{name}", "wb") as file:
@@ -79,7 +81,7 @@ def test_a_truncated_file_is_named_with_what_to_do(saved, versions, tmp_path, na
 
 
 def test_a_missing_file_is_named(saved, versions, tmp_path):
-    stored = store_version(saved, versions, "sales", CUTOFF)
+    stored = store_version(saved, versions, "sales", CUTOFF, "lock")
     system, root = fsspec.core.url_to_fs(stored.uri)
     system.rm(f"{root}/member-0.npz")
     with pytest.raises(ModelError, match=r"member-0.npz of model version .* is missing"):
@@ -95,14 +97,14 @@ def test_a_version_tells_the_libraries_that_are_there_and_needs_none_of_keras_ba
         return f"{name} 1"
 
     monkeypatch.setattr("tasks.store.version_store.installed_version", found)
-    stored = store_version(saved, versions, "sales", CUTOFF)
+    stored = store_version(saved, versions, "sales", CUTOFF, "lock")
     with fsspec.open(f"{stored.uri}/{MANIFEST}") as file:
         assert json.load(file)["libraries"] == {name: f"{name} 1" for name in ("keras", "jax", "numpy")}
 
 
 @pytest.mark.parametrize(("content", "words"), [(b"{", "damaged"), (b'{"files": {}}', "is damaged"), (None, "missing")])
 def test_a_manifest_that_is_not_the_stored_one_is_refused(saved, versions, tmp_path, content, words):
-    stored = store_version(saved, versions, "sales", CUTOFF)
+    stored = store_version(saved, versions, "sales", CUTOFF, "lock")
     system, root = fsspec.core.url_to_fs(stored.uri)
     system.rm(f"{root}/{MANIFEST}")
     if content is not None:
@@ -112,7 +114,7 @@ def test_a_manifest_that_is_not_the_stored_one_is_refused(saved, versions, tmp_p
 
 
 def test_a_file_where_the_folder_of_a_version_was_is_a_missing_manifest(saved, tmp_path):
-    stored = store_version(saved, str(tmp_path / "versions"), "sales", CUTOFF)
+    stored = store_version(saved, str(tmp_path / "versions"), "sales", CUTOFF, "lock")
     folder = tmp_path / "versions" / "sales" / stored.version
     shutil.rmtree(folder)
     folder.write_text("in the way", encoding="utf-8")
@@ -123,11 +125,11 @@ def test_a_file_where_the_folder_of_a_version_was_is_a_missing_manifest(saved, t
 
 
 def test_a_copy_that_was_cut_short_is_no_version_and_is_replaced(saved, tmp_path):
-    stored = store_version(saved, str(tmp_path / "versions"), "sales", CUTOFF)
+    stored = store_version(saved, str(tmp_path / "versions"), "sales", CUTOFF, "lock")
     folder = tmp_path / "versions" / "sales" / stored.version
     (folder / MANIFEST).unlink()
     (folder / "member-0.npz").write_bytes(b"half")
-    assert store_version(saved, str(tmp_path / "versions"), "sales", CUTOFF) == stored
+    assert store_version(saved, str(tmp_path / "versions"), "sales", CUTOFF, "lock") == stored
     assert fetch_version(stored, tmp_path) == folder
     assert sorted(file.name for file in folder.parent.iterdir()) == [stored.version]
 
@@ -135,7 +137,7 @@ def test_a_copy_that_was_cut_short_is_no_version_and_is_replaced(saved, tmp_path
 def test_a_store_that_cannot_be_written_is_an_error_that_leaves_nothing(saved, tmp_path):
     (tmp_path / "file").write_text("in the way", encoding="utf-8")
     with pytest.raises(OSError, match="file"):
-        store_version(saved, str(tmp_path / "file"), "sales", CUTOFF)
+        store_version(saved, str(tmp_path / "file"), "sales", CUTOFF, "lock")
 
 
 def test_a_version_of_a_store_that_is_gone_is_a_missing_manifest(tmp_path):
@@ -151,11 +153,11 @@ def test_two_runs_that_store_the_same_version_at_once_both_find_it(saved, tmp_pa
     def slower(source, target):
         copy(source, target)
         monkeypatch.setattr(shutil, "copyfile", copy)
-        other = store_version(saved, versions, "sales", CUTOFF)
+        other = store_version(saved, versions, "sales", CUTOFF, "lock")
         first.append(fetch_version(other, tmp_path).stat().st_ino)
 
     monkeypatch.setattr(shutil, "copyfile", slower)
-    stored = store_version(saved, versions, "sales", CUTOFF)
+    stored = store_version(saved, versions, "sales", CUTOFF, "lock")
     # The first run may be reading the folder that it stored: the very same one is still there.
     assert [fetch_version(stored, tmp_path).stat().st_ino] == first
     assert [path.name for path in (tmp_path / "versions/sales").iterdir()] == [stored.version]
@@ -163,16 +165,16 @@ def test_two_runs_that_store_the_same_version_at_once_both_find_it(saved, tmp_pa
 
 @pytest.mark.parametrize("name", ["member-0.npz", MANIFEST])
 def test_storing_a_version_again_mends_a_damaged_one(saved, versions, tmp_path, name):
-    stored = store_version(saved, versions, "sales", CUTOFF)
+    stored = store_version(saved, versions, "sales", CUTOFF, "lock")
     with fsspec.open(f"{stored.uri}/{name}", "wb") as file:
         file.write(b"half")
-    assert store_version(saved, versions, "sales", CUTOFF) == stored
+    assert store_version(saved, versions, "sales", CUTOFF, "lock") == stored
     folder = fetch_version(stored, tmp_path / "scratch")
     assert (folder / "member-0.npz").read_bytes() == (saved / "member-0.npz").read_bytes()
 
 
 def test_a_version_is_found_where_the_versions_were_moved_to(saved, tmp_path):
-    stored = store_version(saved, str(tmp_path / "versions"), "sales", CUTOFF)
+    stored = store_version(saved, str(tmp_path / "versions"), "sales", CUTOFF, "lock")
     assert locate_version(stored, str(tmp_path / "elsewhere"), "sales") == stored
     (tmp_path / "versions").rename(tmp_path / "elsewhere")
     found = locate_version(stored, str(tmp_path / "elsewhere"), "sales")
@@ -188,7 +190,7 @@ def test_a_version_that_is_nowhere_stays_where_it_was_noted(tmp_path):
 def small(saved, tmp_path):
     """A version of small files in a local store, and its folder."""
     (saved / "member-0.npz").write_bytes(bytes(range(64)))
-    stored = store_version(saved, str(tmp_path / "versions"), "sales", CUTOFF)
+    stored = store_version(saved, str(tmp_path / "versions"), "sales", CUTOFF, "lock")
     return stored, tmp_path / "versions" / "sales" / stored.version
 
 
@@ -260,7 +262,7 @@ def test_whatever_stands_in_the_place_of_a_file_of_a_version_is_found(small, tmp
     ],
 )
 def test_a_version_whose_address_cannot_be_opened_is_found_where_the_versions_are_now(saved, tmp_path, uri):
-    stored = store_version(saved, str(tmp_path / "versions"), "sales", CUTOFF)
+    stored = store_version(saved, str(tmp_path / "versions"), "sales", CUTOFF, "lock")
     lost = StoredVersion(stored.version, uri, stored.digest)
     assert locate_version(lost, str(tmp_path / "versions"), "sales") == stored
     gone = locate_version(lost, str(tmp_path / "elsewhere"), "sales")
@@ -288,7 +290,7 @@ def test_a_manifest_that_names_files_outside_of_its_folder_is_refused(versions, 
 
 @pytest.mark.parametrize("versions", ["memory"], indirect=True)
 def test_a_store_whose_network_fails_is_no_damaged_version(saved, versions, tmp_path, monkeypatch):
-    stored = store_version(saved, versions, "sales", CUTOFF)
+    stored = store_version(saved, versions, "sales", CUTOFF, "lock")
 
     def fail(*arguments, **others):
         raise RuntimeError("the token has expired")
@@ -310,10 +312,10 @@ def test_a_version_for_which_there_is_no_space_says_how_much_it_wants_and_leaves
     wanted = sum(file.stat().st_size for file in saved.iterdir())
     words = f"no space left on {tmp_path}/versions/sales.*, 10,[0-9]+ bytes are wanted"
     with pytest.raises(FullDisk, match=words) as told, short_files(5_000):
-        store_version(saved, str(tmp_path / "versions"), "sales", CUTOFF)
+        store_version(saved, str(tmp_path / "versions"), "sales", CUTOFF, "lock")
     assert wanted < int(re.search(r"([0-9,]+) bytes are wanted", str(told.value))[1].replace(",", "")) < wanted + 1_000
     assert [*(tmp_path / "versions" / "sales").iterdir()] == []
-    assert fetch_version(store_version(saved, str(tmp_path / "versions"), "sales", CUTOFF), tmp_path).exists()
+    assert fetch_version(store_version(saved, str(tmp_path / "versions"), "sales", CUTOFF, "lock"), tmp_path).exists()
 
 
 @pytest.mark.parametrize("versions", ["memory"], indirect=True)
@@ -323,5 +325,5 @@ def test_a_version_that_a_store_takes_in_part_is_removed_from_it(saved, versions
 
     monkeypatch.setattr(fsspec.get_filesystem_class("memory"), "pipe_file", fail)
     with pytest.raises(FullDisk, match="no space left on memory:///versions/sales/"):
-        store_version(saved, versions, "sales", CUTOFF)
+        store_version(saved, versions, "sales", CUTOFF, "lock")
     assert fsspec.filesystem("memory").find("/versions") == []
