@@ -88,6 +88,11 @@ def show_text(name: str, text: str, description: str) -> None:
     _ask_server(_new_text, name, text, description)
 
 
+def show_link(name: str, address: str, description: str) -> None:
+    """Show a link on the run's page."""
+    _ask_server(_new_link, name, address, description)
+
+
 def _ask_server(request: Callable[..., Any], *args: Any) -> Any:
     """The answer to a request; None outside of a flow, and if the server does not accept it."""
     failures = _failures.get()
@@ -143,3 +148,9 @@ def _new_text(name: str, text: str, description: str) -> None:
     from prefect.artifacts import create_markdown_artifact
 
     create_markdown_artifact(text, key=_key(name), description=description)
+
+
+def _new_link(name: str, address: str, description: str) -> None:
+    from prefect.artifacts import create_link_artifact
+
+    create_link_artifact(address, key=_key(name), description=description)

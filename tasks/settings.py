@@ -5,6 +5,7 @@ Nothing here imports the code that obeys them, so a job file is read in millisec
 
 from __future__ import annotations
 
+import re
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
@@ -24,6 +25,12 @@ class Output(Settings):
     parquet: Folder = Field("forecasts/", description="Folder of the Parquet files: local, or s3://, gs://, az://.")
     versions: Folder = Field("versions/", description="Folder of the model versions: local, or s3://, gs://, az://.")
     report: Folder = Field("reports/", description="Local folder of the reports.")
+    report_url: Address | None = Field(
+        None,
+        description="Address at which a web server of yours publishes the folder `output.report`, such as "
+        "https://forecasts.example.org/reports. Artifacts, alerts and messages link to pages there. The reports of "
+        "`nightcast serve` need none.",
+    )
     keep_days: int | None = Field(
         None,
         ge=1,
@@ -31,6 +38,13 @@ class Output(Settings):
         description="Days before the newest cutoff for which nights are kept, in tables and Parquet files: the "
         "horizon or more. Without it, all are kept. On PostgreSQL a month (UTC) is deleted once all of it is older.",
     )
+
+    @field_validator("report_url")
+    @classmethod
+    def _is_a_web_address(cls, address: str | None) -> str | None:
+        if address is not None and (problem := _problem_of_web_address(address)):
+            raise ValueError(f"{problem}; write https://HOST/PATH, such as https://forecasts.example.org/reports")
+        return address
 
 
 class Notify(Settings):
@@ -127,3 +141,17 @@ def _is_address(text: str) -> bool:
         return parts.scheme in ("tcp", "tls") and bool(parts.hostname and parts.port) and not parts.path.strip("/")
     except ValueError:  # the port is no number, or above 65535
         return False
+
+
+def _problem_of_web_address(text: str) -> str:
+    """Why a browser could not open what is published below an address; "" if it could."""
+    try:
+        parts = urlsplit(text)
+        is_complete = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # the port is no number, or the brackets of an IPv6 address do not close
+        is_complete = False
+    if not is_complete or not text.isprintable() or re.search(r'[\s<>"\\^`{|}]', text):
+        return "not an address of the web"
+    if "@" in parts.netloc:
+        return "holds a user or a password, which everybody who gets a link would see"
+    return "holds ? or #, after which no path can follow" if parts.query or parts.fragment or text[-1] in "?#" else ""

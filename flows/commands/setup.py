@@ -118,17 +118,29 @@ def _listed(columns: Mapping[str, str]) -> str:
 @click.command()
 @click.option("--port", type=click.IntRange(1, 65535), default=4200, show_default=True, help="Port of UI and API.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--reports-port",
+    type=click.IntRange(1, 65535),
+    help="Port of the reports.  [default: one above --port]",
+)
+@click.option(
+    "--reports-host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address at which the reports are published: whoever reaches it can read them.",
+)
 @notify_option
 @answers
-def serve(port: int, host: str, notify: str | None) -> Answer:
-    """Start a local Prefect server with workers and deployments.
+def serve(port: int, host: str, reports_port: int | None, reports_host: str, notify: str | None) -> Answer:
+    """Start a local Prefect server with workers and deployments, and publish the reports.
 
     Starts the server with its UI, makes the work pools and the deployments of prefect.yaml, and starts a worker for
-    each pool. Ctrl-C stops everything.
+    each pool. Publishes the reports of all jobs at an address of their own, read-only. Ctrl-C stops everything.
     """
-    from flows.server.serve import serve_until_interrupted
+    from flows.server.serve import ReportsAddress, serve_until_interrupted
 
-    serve_until_interrupted(host, port, notify=notify)
+    reports_port = reports_port or (port + 1 if port < 65_535 else port - 1)
+    serve_until_interrupted(host, port, ReportsAddress(reports_host, reports_port), notify=notify)
     return Answer("Stopped.", {"stopped": True})
 
 

@@ -171,6 +171,7 @@ class Results:
             tables=night.places.url_text,
             parquet="" if self.forecast is None else self.forecast.publication.parquet,
             report=self.page,
+            report_url=night.places.published_at(Path(self.page)) if self.page else "",
             undelivered=[] if judgement is None else list(judgement.notified.undelivered),
             kind=night.kind,
             state=self.state,

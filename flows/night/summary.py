@@ -47,6 +47,7 @@ class NightSummary:
         parquet: Folder of this night's Parquet file.
         report: File of the page; "" where there is none.
         home: File of the page over all nights; "" where there is none.
+        report_url: Address of the page for a browser; "" where no web server is known to publish it.
         undelivered: Messages of the alerts that some target did not accept. They are sent again the next night.
         kind: The whole night (`nightly`), or only a part of it: `train`, `forecast` or `score`.
         state: completed; unchanged where the very same rows were published before; skipped where the night was left
@@ -80,6 +81,7 @@ class NightSummary:
     parquet: str = ""
     report: str = ""
     home: str = ""
+    report_url: str = ""
     undelivered: list[str] = field(default_factory=list)
     kind: str = "nightly"
     state: RunEnd = "completed"
@@ -134,6 +136,7 @@ class NightSummary:
             *(f"  {'alert':<10}{alert}" for alert in self.alerts),
             *(f"  {'not sent':<10}{alert}" for alert in self.undelivered),
             f"  {'report':<10}{self.report}",
+            *([f"  {'':<10}{self.report_url}"] if self.report_url else []),
             f"  {'nights':<10}{self.home}",
             f"  {'seconds':<10}" + ", ".join(f"{stage} {spent:.1f}" for stage, spent in self.seconds.items()),
         ]

@@ -28,7 +28,7 @@ NIGHT_TAG = "night"
 BLOCK_TYPE, BLOCK_NAME = "custom-webhook", "nightcast"
 _RUN = "prefect.flow-run"
 _LINK = "{{ flow_run|ui_url }}"
-_MESSAGE = "{{ event.payload.message }}"
+_MESSAGE = "{{ event.payload.message }}{% if event.payload.report %}\n{{ event.payload.report }}{% endif %}"
 
 
 class NotifyTargetError(ValueError):

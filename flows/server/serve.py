@@ -1,4 +1,4 @@
-"""Run a local Prefect server with its pools, workers and deployments until it is interrupted."""
+"""Run a local Prefect server with its pools, workers and deployments, and publish the reports, until interrupted."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
@@ -19,6 +20,7 @@ from flows.night.demo import JOB_FILE, make_example
 from flows.server.paused import pause_again, paused
 from flows.server.pools import POOLS
 from flows.server.processes import children, descendants, end
+from tasks.store.places import REPORT_URL
 
 EXAMPLE_FOLDER = "demo"
 _START_SECONDS = 120
@@ -30,8 +32,18 @@ class ServeError(Exception):
     """The local server or one of its parts did not start, or ended by itself."""
 
 
-def serve_until_interrupted(host: str, port: int, folder: Path | None = None, notify: str | None = None) -> None:
-    """Start the server, the pools, the deployments of `folder`/prefect.yaml and a worker for each pool.
+@dataclass(frozen=True)
+class ReportsAddress:
+    """Where the reports are published."""
+
+    host: str
+    port: int
+
+
+def serve_until_interrupted(
+    host: str, port: int, reports: ReportsAddress, folder: Path | None = None, notify: str | None = None
+) -> None:
+    """Start the server, the pools, the deployments of `folder`/prefect.yaml, a worker for each pool, and the reports.
 
     SIGINT or SIGTERM ends all of them, and the runs that are under way. A folder without a job gets the example job, so
     that there is something to run. The server keeps its database in $PREFECT_HOME, by default ~/.prefect, and continues
@@ -40,13 +52,18 @@ def serve_until_interrupted(host: str, port: int, folder: Path | None = None, no
     Args:
         host: Address to listen on.
         port: Port of the UI and the API.
+        reports: Where to publish the reports.
         folder: The folder that has prefect.yaml; the current one if None.
         notify: Where to send messages when something is wrong, see `flows.server.automations.install`.
 
     Raises:
         JobError: the folder has no prefect.yaml.
+        PortError: the reports cannot be published at that address.
         ServeError: the port is taken, or a part does not start.
     """
+    # Importing what publishes reports takes half a second, which other verbs need not wait for.
+    from flows.server.reports import address_of, listen_on
+
     api = f"http://{host}:{port}/api"
     # Prefect reads these variables before its own settings.
     environment = os.environ | {"PREFECT_API_URL": api, "DO_NOT_TRACK": "1"}
@@ -60,6 +77,10 @@ def serve_until_interrupted(host: str, port: int, folder: Path | None = None, no
         raise JobError(f"{(folder or Path()).resolve()} has no prefect.yaml. Run `serve` in the project's folder.")
     if _is_healthy(api):
         raise ServeError(f"A Prefect server already answers at {api}. Stop it, or choose another --port.")
+    # A port that is taken must be known before anything starts.
+    listen_on(reports.host, reports.port).close()
+    published = address_of(reports.host, reports.port)
+    environment[REPORT_URL] = published
     _make_example_if_there_is_no_job(folder or Path())
     running: list[subprocess.Popen[bytes]] = []
     previous = {number: signal.signal(number, _interrupt) for number in (signal.SIGTERM, signal.SIGINT)}
@@ -71,8 +92,11 @@ def serve_until_interrupted(host: str, port: int, folder: Path | None = None, no
         before = paused(api)
         _finish("prefect", ["--no-prompt", "deploy", "--all"], environment, folder)
         pause_again(api, before)
+        arguments = ["--host", reports.host, "--port", str(reports.port)]
+        running.append(_start(["flows.server.reports", *arguments], environment, folder))
         running += [_start(["prefect", "worker", "start", "--pool", pool.name], environment, folder) for pool in POOLS]
         _install_automations(api, notify)
+        log.info("The reports are at %s", published)
         log.info("Prefect is at http://%s:%d with the deployments of prefect.yaml. Ctrl-C stops it.", host, port)
         _watch(running)
     except KeyboardInterrupt:
@@ -136,7 +160,9 @@ def _wait_for(api: str, server: subprocess.Popen[bytes]) -> None:
 def _watch(running: Sequence[subprocess.Popen[bytes]]) -> None:
     while all(process.poll() is None for process in running):
         time.sleep(0.5)
-    raise ServeError("The Prefect server or a worker ended by itself; its last lines are above.")
+    raise ServeError(
+        "The Prefect server, a worker or the server of the reports ended by itself; its last lines are above."
+    )
 
 
 def _stop(running: Sequence[subprocess.Popen[bytes]], api: str) -> None:

@@ -25,15 +25,15 @@ class JobSummary(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     job: str
-    verdict: str = ""
-    tone: str = "watch"
+    verdict: str
+    tone: str
     night: str = ""
     page: str = ""
     published: int = 0
-    open_alerts: int = 0
+    open_alerts: int
     statistic: float | None = None
     gain: float | None = None
-    nights: list[float | None] = []
+    nights: list[float | None]
     has_home: bool = True
 
 
@@ -62,7 +62,7 @@ def read_summaries(reports: Path) -> list[JobSummary]:
         OSError: the folder cannot be read.
     """
     folders = sorted(entry for entry in reports.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-    return [found for folder in folders if (found := _read(folder)) is not None]
+    return [found for folder in folders if (found := read_summary(folder)) is not None]
 
 
 def jobs_page(jobs: Sequence[JobSummary]) -> str:
@@ -71,7 +71,8 @@ def jobs_page(jobs: Sequence[JobSummary]) -> str:
     return html_of("jobs.html", {"jobs": [_shown(each) for each in order]}, TEMPLATES)
 
 
-def _read(folder: Path) -> JobSummary | None:
+def read_summary(folder: Path) -> JobSummary | None:
+    """What is known of a job of a folder of reports; None where the folder is no job's."""
     try:
         document = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
         return JobSummary.model_validate({**document, "job": folder.name})
@@ -87,6 +88,9 @@ def _read(folder: Path) -> JobSummary | None:
     return JobSummary(
         job=folder.name,
         verdict="Not known before its next night",
+        tone="watch",
+        open_alerts=0,
+        nights=[],
         page=pages.nights[-1],
         has_home=(folder / HOME).is_file(),
     )

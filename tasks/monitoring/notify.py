@@ -96,14 +96,16 @@ def notify(night: Night) -> Notified:
 def _send(night: Night, targets: Sequence[Target], due: Sequence[Row], failed: Sequence[Row]) -> _Outcome:
     """Emit an event for each alert that is due, and send each target its message."""
     due = [{**each, "message_id": alert_id(each)} for each in due]
-    events = [alert_message(each, night.cutoff) for each in sorted(due, key=_importance)]
+    # The page is written at the end of the night.
+    report = night.places.published_at(night.places.report_file(night.cutoff)) or None
+    events = [{**alert_message(each, night.cutoff), "report": report} for each in sorted(due, key=_importance)]
     emitted = [event for event in events if emit(event["event"], event)]
     outcome = _Outcome({PREFECT} if emitted else set(), {})
     for target in targets:
         alerts = [*due, *(each for each in failed if target.name in each["delivery_errors"])]
         if not alerts:
             continue
-        if error := deliver(target, night_message(night.job.name, alerts, night.cutoff)):
+        if error := deliver(target, night_message(night.job.name, alerts, night.cutoff, report)):
             outcome.errors[target.name] = error
         else:
             outcome.accepted.add(target.name)
@@ -123,17 +125,19 @@ def alert_message(alert: Row, evaluated_on: datetime) -> dict[str, Any]:
     return {"id": alert["message_id"], "event": event, **texts, **moments, "evaluated_on": evaluated_on.isoformat()}
 
 
-def night_message(job: str, alerts: Sequence[Row], evaluated_on: datetime) -> dict[str, Any]:
+def night_message(job: str, alerts: Sequence[Row], evaluated_on: datetime, report: str | None = None) -> dict[str, Any]:
     """The message of a night: the JSON of the most important alert, all alerts under `alerts`, and text for people.
 
-    Its `message_id` is the same whenever the same alerts are sent again.
+    Its `message_id` is the same whenever the same alerts are sent again. `report` is the address of the night's page;
+    None where no web server is known to publish it.
     """
     events = [alert_message(each, evaluated_on) for each in sorted(alerts, key=_importance)]
     opened = sum(event["state"] != "closed" for event in events)
     title = f"{job}: {counted(opened, 'alert')} open, {len(events) - opened} closed"
     identity = message_id(str(event["id"]) for event in events)
-    text = "\n".join([*(str(event["message"]) for event in events), f"Message {identity}"])
-    return {**events[0], "message_id": identity, "alerts": events, "title": title, "text": text}
+    link = [f"Report: {report}"] if report else []
+    text = "\n".join([*(str(event["message"]) for event in events), *link, f"Message {identity}"])
+    return {**events[0], "message_id": identity, "alerts": events, "report": report, "title": title, "text": text}
 
 
 def _importance(alert: Row) -> tuple[bool, bool, bool, str, str]:

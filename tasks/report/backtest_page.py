@@ -71,15 +71,16 @@ def write_backtest(
         ],
     }
     write_whole(path.with_suffix(".json"), strict_json(without_secrets(in_short)))
-    return BacktestPage(path, backtest_screen(facts, path))
+    return BacktestPage(path, backtest_screen(facts, path, places.published_at(path)))
 
 
-def backtest_screen(facts: Row, page: Path) -> str:
+def backtest_screen(facts: Row, page: Path, address: str = "") -> str:
     """The backtest on one screen, as Markdown.
 
     Args:
         facts: What `backtest_facts` gives.
         page: The HTML page with all figures.
+        address: Where a browser finds it; "" where it is published nowhere.
     """
     rows = [
         f"| {cell(row['segment'])} | {row['label']} | {cell(row['against'])} | {row['words']} |"
@@ -87,9 +88,8 @@ def backtest_screen(facts: Row, page: Path) -> str:
     ]
     drawn = [(f"Scaled quantile loss, against {name}", plot) for name, plot in facts["plots"].items()]
     drawn += [*facts["by_step"].items(), ("Coverage by step", facts["coverage_by_step"])]
-    title = (
-        f"{facts['job']}, {counted(len(facts['cutoffs']), 'cutoff')}, {facts['trained']}. Full page: {place_of(page)}"
-    )
+    cutoffs = counted(len(facts["cutoffs"]), "cutoff")
+    title = f"{facts['job']}, {cutoffs}, {facts['trained']}. Full page: {place_of(page, address)}"
     head = ["| segment | loss | against | the model's is (95 % interval) |", "|---|---|---|---|"]
     return "\n".join([title, "", *head, *rows, "", *images(drawn)])
 

@@ -32,12 +32,13 @@ PLOTS_SHOWN = 4
 HEADLINES = {"mase": "MASE", "wape": "WAPE", "weighted_quantile_loss": "wQL"}
 
 
-def night_screen(facts: Row, report: Path) -> str:
+def night_screen(facts: Row, report: Path, address: str = "") -> str:
     """One night as Markdown.
 
     Args:
         facts: What `page_facts` gives.
         report: The HTML page.
+        address: Where a browser finds it; "" where it is published nowhere.
     """
     verdict, tone = facts["verdict"]
     ahead = f", {counted(facts['horizon'], 'step')} of {facts['frequency']} ahead" if facts["horizon"] else ""
@@ -50,7 +51,7 @@ def night_screen(facts: Row, report: Path) -> str:
         "Published": "<br>".join(_published(facts)),
         "Alerts": "<br>".join(_alerts(facts)),
         "Time": _time(facts["seconds"]),
-        "Report": place_of(report),
+        "Report": place_of(report, address),
     }
     return "\n".join(
         [
@@ -200,9 +201,15 @@ def _plots(facts: Row) -> Iterator[str]:
         yield "Blue is the model, dashed the seasonal naive. A red square marks a degraded night."
 
 
-def place_of(page: Path) -> str:
-    """The path of a file, as Markdown. It is no link: browsers follow no link from a web page to a local file."""
-    return f"`{cell(str(page.resolve()))}` on {cell(os.uname().nodename)}"
+def place_of(page: Path, address: str = "") -> str:
+    """Where a page is, as Markdown: a link to its address, or its path if it has none.
+
+    Browsers follow no link from a web page to a local file.
+    """
+    path = f"`{cell(str(page.resolve()))}` on {cell(os.uname().nodename)}"
+    return (
+        f"[{cell(address)}]({address.replace('(', '%28').replace(')', '%29').replace('|', '%7C')})" if address else path
+    )
 
 
 def images(plots: Sequence[tuple[str, str]]) -> Iterator[str]:

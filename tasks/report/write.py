@@ -51,7 +51,7 @@ def write_page(places: Places, ledger: Ledger, cutoff: datetime, run_id: str, bl
     path = places.report_file(cutoff)
     facts = page_facts(read_record(places, ledger, cutoff, run_id))
     write_whole(path, page_html(facts, block() or block_in(path)))
-    show_night(facts, path)
+    show_night(facts, path, places.published_at(path))
     return path
 
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import quote
 from uuid import uuid4
 
 from sqlalchemy import Engine, inspect
@@ -21,6 +22,9 @@ from sql.full_disk import told_of_full_disk
 from sql.migrations.migrate import migrate
 from tasks.settings import Output
 from tasks.store.ownership import owned_folder, remove_dead_copies, remove_dead_folders
+
+REPORT_URL = "NIGHTCAST_REPORT_URL"
+"""The variable of the environment in which `nightcast serve` tells its workers where it publishes reports."""
 
 
 class PlaceError(ValueError):
@@ -113,6 +117,11 @@ class Places:
     def details_file(self, cutoff: datetime) -> Path:
         """File of what the steps of one night found, beside its report."""
         return self.report / f"{stamp(cutoff)}.json"
+
+    def published_at(self, page: Path) -> str:
+        """The address of one of the job's pages for a browser; "" where no web server is known to publish them."""
+        address = self.output.report_url or os.environ.get(REPORT_URL, "")
+        return f"{address.rstrip('/')}/{quote(self.job)}/{quote(page.name)}" if address else ""
 
     def _absolute(self, place: str) -> str:
         return place.rstrip("/") if "://" in place else str((self.base / place).resolve())

@@ -45,6 +45,7 @@ class Server:
             self.port = probe.getsockname()[1]
         self.folder = folder
         self.api = f"http://127.0.0.1:{self.port}/api"
+        self.reports = f"http://127.0.0.1:{self.port + 1}"
         self.environment = os.environ | {"PREFECT_HOME": str(folder / "prefect"), "PYTHONPATH": str(ROOT)}
         shutil.copy(ROOT / "prefect.yaml", folder)
         shutil.copy(ROOT / "flows" / "night" / "store-sales.yaml", folder / "jobs")
@@ -140,6 +141,34 @@ def server(jobs: Path) -> Iterator[Server]:
 def published(job: Path, cutoff: datetime) -> pd.DataFrame:
     rows = history.forecast_of(load_job(job).places.engine(), "small", cutoff).to_pandas()
     return rows.drop(columns=["run_id", "created_at", "model_version"]).sort_values(["series_id", "step"])
+
+
+def test_the_reports_are_published_beside_the_ui_and_open_without_an_error(server, browser_page):
+    told, page = [], browser_page
+    page.on("console", lambda message: told.append(message.text))
+    page.on("pageerror", lambda error: told.append(str(error)))
+    page.goto(server.reports)
+    page.get_by_role("link", name="small", exact=True).click()
+    page.get_by_role("table").first.get_by_role("link", name="2024-02-10").click()
+    page.get_by_role("link", name="All nights").click()
+    page.get_by_role("link", name="All jobs").click()
+    assert page.url == f"{server.reports}/index.html"
+    assert told == []
+
+
+def test_a_second_server_of_the_reports_says_that_the_port_is_taken(server, tmp_path):
+    shutil.copy(ROOT / "prefect.yaml", tmp_path)
+    arguments = ["serve", "--port", "1", "--reports-port", str(server.port + 1)]
+    done = subprocess.run(
+        [sys.executable, "-m", "flows.cli", *arguments],
+        cwd=tmp_path,
+        env=server.environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert f":{server.port + 1}: another program listens there. Choose another --reports-port." in done.stderr
+    assert [file.name for file in tmp_path.iterdir()] == ["prefect.yaml"]
 
 
 def test_a_deployment_with_a_cron_gets_scheduled_runs(server):
@@ -296,12 +325,17 @@ def test_a_run_from_the_ui_is_done_by_the_worker_with_steps_that_people_understa
     server.wait(tasks)
     shown = server.ask("artifacts/filter", {"artifacts": {"flow_run_id": {"any_": [made["id"]]}}})
     artifacts = {artifact["key"]: artifact for artifact in shown}
-    names = ("reading", "input", "forecasting", "night", "errors", "fallbacks")
+    names = ("reading", "input", "forecasting", "night", "report", "errors", "fallbacks")
     assert set(artifacts) == {f"small-{name}" for name in names}
     assert "steps without a row" in {row["finding"] for row in json.loads(artifacts["small-input"]["data"])}
     assert artifacts["small-forecasting"]["data"] == 100
     assert artifacts["small-forecasting"]["description"] == "7 of 7 series"
     assert "7 steps of 7 series, 1 of them by fallback" in artifacts["small-night"]["data"]
+    # The page of the night is published, and the run leads to it.
+    page = f"{server.reports}/small/2024-02-11T000000Z.html"
+    assert page in artifacts["small-report"]["data"]
+    assert page in artifacts["small-night"]["data"]
+    assert "<html" in httpx.get(page, timeout=30).text
     run = httpx.get(f"{server.api}/flow_runs/{made['id']}", timeout=30).json()
     assert {"nightcast", "small"} <= set(run["tags"])
     wanted = {"filter": {"event": {"name": ["nightcast.run.fallback"]}}}

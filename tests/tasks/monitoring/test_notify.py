@@ -14,7 +14,7 @@ from tasks.monitoring.deliver import NotifyError, fill_in_environment
 from tasks.monitoring.episodes import AlertFacts, find_alert
 from tasks.monitoring.episodes import close_alert as close_alert_row
 from tasks.monitoring.episodes import open_alert as open_alert_row
-from tasks.monitoring.notify import check_targets, notify
+from tasks.monitoring.notify import check_targets, night_message, notify
 from tasks.night.ledger import Ledger
 from tasks.settings import Notify
 
@@ -63,6 +63,24 @@ def test_an_alert_reaches_the_webhook_once_and_its_end_once(make_night, open_ale
     for _ in range(2):
         notify(make_night(NIGHT + timedelta(days=1), started_at=NOW + timedelta(days=1), notify=Notify(webhook=url)))
     assert [each["event"] for each in received[1:]] == ["nightcast.loss.recovered"]
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_message_leads_to_the_page_of_the_night_where_it_is_published(
+    make_night, open_alert, places, webhook, monkeypatch, named
+):
+    url, received, _ = webhook
+    events = []
+    monkeypatch.setattr("tasks.monitoring.notify.emit", lambda event, payload: events.append(payload["report"]))
+    if named:
+        monkeypatch.setenv("NIGHTCAST_REPORT_URL", "http://127.0.0.1:4201/")
+    open_alert()
+    notify(make_night(NIGHT, started_at=NOW, notify=Notify(webhook=url)))
+    page = "http://127.0.0.1:4201/sales/2024-03-01T000000Z.html" if named else None
+    assert (received[0]["report"], events) == (page, [page])
+    [alert] = history.alerts(places.engine(), "sales")
+    text = night_message("sales", [alert], NIGHT, page)["text"]
+    assert text.splitlines()[1:-1] == ([f"Report: {page}"] if named else [])
 
 
 def test_a_nights_alerts_are_one_message_however_many_segments(make_night, open_alert, webhook):

@@ -389,6 +389,10 @@ def test_one_screen_tells_what_was_read_trained_published_and_how_good_it_was(ni
     # A page that came over http cannot link to a file.
     assert f"`/srv/reports/night.html` on {os.uname().nodename}" in said
     assert "file:" not in said
+    address = "https://example.org/(a)|b/night.html"
+    said = night_screen(page_facts(night), Path("/srv/reports/night.html"), address)
+    assert "[https://example.org/(a)\\|b/night.html](https://example.org/%28a%29%7Cb/night.html) |" in said
+    assert "/srv/reports" not in said
 
 
 def test_plots_on_one_screen_need_nothing_beside_them(night):
