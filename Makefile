@@ -51,6 +51,7 @@ bench: .venv/.dev
 	$(BIN)/python -m benchmarks.speed --data $(DATA) $(PEERS)
 	$(BIN)/python -m benchmarks.accuracy --data $(DATA) $(PEERS)
 	$(BIN)/python -m benchmarks.scale $(PEERS)
+	$(BIN)/python -m benchmarks.loading
 	$(BIN)/python -m benchmarks.prefect_cost
 
 docs: .venv/.dev

@@ -23,11 +23,13 @@ class Finished(NamedTuple):
     Attributes:
         answer: Its JSON object; empty without `--json`.
         seconds: From the start of the process to its end.
+        cpu_seconds: Processor seconds, also those of the processes that it waited for.
         peak_mib: The most memory it held.
     """
 
     answer: dict[str, Any]
     seconds: float
+    cpu_seconds: float
     peak_mib: float
 
 
@@ -43,15 +45,19 @@ def load_at_start() -> float:
     return load
 
 
-def run_command(arguments: list[str]) -> Finished:
+def run_command(arguments: list[str], root: Path = ROOT) -> Finished:
     """Run a verb of the command and measure it.
+
+    Args:
+        arguments: The verb and its arguments.
+        root: The checkout whose code runs.
 
     Raises:
         RuntimeError: the command fails; the message ends with its output.
     """
     with tempfile.TemporaryFile("w+") as answer, tempfile.TemporaryFile("w+") as messages:
         began = time.perf_counter()
-        process = subprocess.Popen([*NIGHTCAST, *arguments], cwd=ROOT, stdout=answer, stderr=messages)
+        process = subprocess.Popen([*NIGHTCAST, *arguments], cwd=root, stdout=answer, stderr=messages)
         # wait4 gives the memory of this one process; getrusage would give the largest of all children so far.
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - began
@@ -63,4 +69,4 @@ def run_command(arguments: list[str]) -> Finished:
             raise RuntimeError(f"nightcast {' '.join(arguments)} ended with {process.returncode}: {output}")
         # Linux counts in KiB.
         found = json.loads(answer.read()) if "--json" in arguments else {}
-        return Finished(found, seconds, usage.ru_maxrss / 1024)
+        return Finished(found, seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)

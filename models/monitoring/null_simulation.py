@@ -127,7 +127,13 @@ def _autoregressive(short: FloatArray, lasting: FloatArray, share: FloatArray, s
 
 def _normal_scores(nights: FloatArray) -> FloatArray:
     """Normal scores of nights, so that outliers do not decide the autocorrelation; shape (night,)."""
-    place = np.array([NormalDist().inv_cdf((rank + 0.5) / len(nights)) for rank in range(len(nights))])
+    place = _expected_scores(len(nights))
     values, group, size = np.unique(nights, return_inverse=True, return_counts=True)
     # Equal nights share a score: they have no order.
     return np.asarray((np.bincount(np.repeat(np.arange(len(values)), size), place) / size)[group])
+
+
+# The signals of a night mostly have as many nights.
+@lru_cache(maxsize=8)
+def _expected_scores(nights: int) -> FloatArray:
+    return np.array([NormalDist().inv_cdf((rank + 0.5) / nights) for rank in range(nights)])

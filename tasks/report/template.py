@@ -10,6 +10,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from sql.secrets.known import hide
+from tasks.report.compiled import CompiledTemplates
 
 _FOLDER = Path(__file__).parent
 
@@ -35,6 +36,7 @@ def _environment(folder: Path) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         finalize=_without_secrets,
+        bytecode_cache=CompiledTemplates(),
     )
 
 
