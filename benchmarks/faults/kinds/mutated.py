@@ -25,6 +25,8 @@ from benchmarks.shared.mutations import mutated_job_file, mutated_table
 BATCH = 50
 """Inputs of one trial."""
 _SECONDS = 20
+"""Of the processor, since the machine may have other work; `_PATIENCE` times as many where nothing is computed."""
+_PATIENCE = 5
 _BYTES = 6 << 30
 _OUTCOMES = {0: "done", 1: "failed work", 2: "bad input"}
 _SURPRISE = re.compile(r"\(unexpected;|Traceback \(most recent call last\)")
@@ -55,7 +57,7 @@ def _batch(trial: Trial, kind: str) -> None:
     }
     try:
         night = trial.workshop.zygote.start(order, folder / "said")
-        code = night.wait(_SECONDS * BATCH)
+        code = night.wait(_PATIENCE * _SECONDS * BATCH)
         results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
         if code:
             results.append(["unexpected", f"the process ended with {code}", len(results)])
@@ -78,6 +80,7 @@ def try_batch(kind: str, number: int) -> None:
         raise _TooLong
 
     signal.signal(signal.SIGALRM, too_long)
+    signal.signal(signal.SIGPROF, too_long)
     results: list[tuple[str, str, int]] = []
     for which in range(BATCH):
         folder = Path(f"job{which}")
@@ -92,19 +95,21 @@ def _outcome(arguments: list[str]) -> tuple[str, str]:
     """How the command ends, and why that is unexpected; "" where it is not."""
     from flows.cli import main
 
-    began = time.monotonic()
+    began = time.process_time()
     code: Any = 0
-    signal.alarm(_SECONDS)
+    signal.setitimer(signal.ITIMER_PROF, _SECONDS)
+    signal.alarm(_PATIENCE * _SECONDS)
     try:
         main(arguments)
     except SystemExit as end:
         code = end.code
     except _TooLong:
-        return "unexpected", f"took more than {_SECONDS} s"
+        return "unexpected", f"took more than {_SECONDS} s, or did nothing for {_PATIENCE * _SECONDS} s"
     except BaseException as error:
         return "unexpected", f"{type(error).__name__}: {error}"[:300]
     finally:
         signal.alarm(0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
     text = "".join(Path("said", name).read_text(encoding="utf-8", errors="replace") for name in ("stdout", "stderr"))
@@ -112,7 +117,7 @@ def _outcome(arguments: list[str]) -> tuple[str, str]:
         os.truncate(f"said/{name}", 0)
     if match := _SURPRISE.search(text):
         return "unexpected", text[max(0, match.start() - 300) : match.end() + 200]
-    seconds = time.monotonic() - began
+    seconds = time.process_time() - began
     if seconds > _SECONDS / 2:
         return "unexpected", f"took {seconds:.0f} s"
     return _OUTCOMES.get(code, "unexpected"), f"exit code {code}"
