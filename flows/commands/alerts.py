@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from flows.commands.answer import Answer, AnsweringGroup, answers, table
-from flows.commands.models import ledger_to_change
 from models.counted import counted
 from tasks.printing.safe import safe_lines
 
-if TYPE_CHECKING:
-    from tasks.night.ledger import Ledger
-
 JOB = click.argument("job")
-
-
-AnswerAlerts = Callable[["Ledger", str, str, datetime], list[dict[str, Any]]]
 
 
 @click.group(cls=AnsweringGroup)
@@ -58,9 +49,9 @@ def acknowledge(job: str, segment: str, person: str) -> Answer:
 
     An acknowledged alert stays open until the figures recover, but no more messages are sent about it.
     """
-    from tasks.monitoring.answer import acknowledge_alert
+    from flows.deployments.decisions import acknowledge_alerts
 
-    return _answer_alerts(job, segment, person, acknowledge_alert, f"acknowledged by {person}")
+    return _told(acknowledge_alerts(job, segment, person), f"acknowledged by {person}")
 
 
 @alerts.command()
@@ -76,14 +67,13 @@ def accept(job: str, segment: str, person: str) -> Answer:
     Closes the segment's open alerts. Later nights are compared with the level since the alert began, so only a further
     degradation raises an alert again.
     """
-    from tasks.monitoring.answer import accept_alert
+    from flows.deployments.decisions import accept_alerts
 
-    return _answer_alerts(job, segment, person, accept_alert, "accepted as normal")
+    return _told(accept_alerts(job, segment, person), "accepted as normal")
 
 
-def _answer_alerts(job: str, segment: str, person: str, answer: AnswerAlerts, label: str) -> Answer:
-    """Answer a segment's open alerts; the text names each one after the label."""
-    answered = answer(ledger_to_change(job), segment, person, datetime.now(UTC))
+def _told(answered: list[dict[str, Any]], label: str) -> Answer:
+    """The alerts that were answered, each after the label."""
     return Answer(safe_lines(f"{label}: {alert['message']}" for alert in answered), {"alerts": answered})
 
 

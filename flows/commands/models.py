@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -66,10 +65,9 @@ def show(job: str, version: str | None) -> Answer:
 @answers
 def promote(job: str, version: str) -> Answer:
     """Make a version the champion. The next night forecasts with it."""
-    ledger, now = ledger_to_change(job), datetime.now(UTC)
-    newest = max((row["cutoff"] for row in ledger.publications()), default=None)
-    ledger.promote(version, now, served_from=newest, reason=f"promoted by hand on {now:%Y-%m-%d %H:%M} UTC")
-    return Answer(f"{version} is now the champion of {ledger.job}.", {"champion": version})
+    from flows.deployments.decisions import promote_version
+
+    return Answer(f"{version} is now the champion of {promote_version(job, version)}.", {"champion": version})
 
 
 @models.command()
@@ -77,21 +75,10 @@ def promote(job: str, version: str) -> Answer:
 @answers
 def rollback(job: str) -> Answer:
     """Make the previous champion the champion again. The next night forecasts with it."""
-    ledger = ledger_to_change(job)
-    version = ledger.rollback(datetime.now(UTC))
-    return Answer(f"{version} is the champion of {ledger.job} again.", {"champion": version})
+    from flows.deployments.decisions import roll_back
 
-
-def ledger_to_change(job: str) -> Ledger:
-    """The ledger of a job that owns its name, so that a copied job file changes nothing of another job."""
-    from flows.job.job import load_job
-    from tasks.night.ledger import Ledger
-    from tasks.night.owner import refuse_taken_name
-
-    loaded = load_job(job)
-    ledger = Ledger.opened(loaded.places)
-    refuse_taken_name(loaded.job, loaded.places, loaded.path)
-    return ledger
+    name, version = roll_back(job)
+    return Answer(f"{version} is the champion of {name} again.", {"champion": version})
 
 
 def _ledger(job: str) -> Ledger:

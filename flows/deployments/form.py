@@ -39,6 +39,9 @@ TITLES = {
     "last": "To",
     "cutoffs": "Cutoffs",
     "challengers": "Compare with",
+    "person": "Your name",
+    "segment": "Segment",
+    "version": "Version",
 }
 # The form shows a calendar; those who write JSON may also give a time of day.
 _MOMENT = {
@@ -234,5 +237,29 @@ Challengers = Annotated[
         type="array",
         items={"type": "string", "enum": [*CHALLENGERS]},
         uniqueItems=True,
+    ),
+]
+_LONGEST_TEXT = 300
+Person = Annotated[
+    str,
+    Field(min_length=1, max_length=_LONGEST_TEXT),
+    _field("The name to record.", type="string", minLength=1, maxLength=_LONGEST_TEXT),
+]
+Segment = Annotated[
+    str | None,
+    Field(min_length=1, max_length=_LONGEST_TEXT),
+    _field(
+        "The group of series, such as all. If empty, the run lists those with an open alert: press Resume on its page.",
+        type="string",
+        maxLength=_LONGEST_TEXT,
+    ),
+]
+Version = Annotated[
+    str | None,
+    Field(min_length=1, max_length=_LONGEST_TEXT),
+    _field(
+        "The version that becomes the champion. If empty, the run lists all versions: press Resume on its page.",
+        type="string",
+        maxLength=_LONGEST_TEXT,
     ),
 ]

@@ -31,6 +31,8 @@ from flows.job.job import load_job
 from flows.server.automations import NotifyTargetError, Patience, install
 from sql.output import history
 from tasks.monitoring.notify import emit
+from tasks.night.ledger import Ledger
+from tasks.store.version_store import StoredVersion
 from tasks.training.sub_flow import SubFlowFailed, run_deployed
 
 ROOT = Path(__file__).parents[2]
@@ -183,6 +185,7 @@ def test_a_deployment_with_a_cron_gets_scheduled_runs(server):
 def test_the_pools_and_deployments_of_the_project_are_there(server):
     names = {row["name"] for row in server.ask("deployments/filter", {})}
     assert names >= {"nightly", "train", "forecast", "score", "backtest", "backfill", "fit"}
+    assert names >= {"acknowledge", "accept", "promote", "rollback"}
     limits = {row["name"]: row["concurrency_limit"] for row in server.ask("work_pools/filter", {})}
     assert (limits["cpu"], limits["gpu"]) == (None, 1)
     for pool in ("cpu", "gpu"):
@@ -449,6 +452,80 @@ def test_a_backtest_shows_its_errors_as_an_artifact_of_its_run(server):
         assert re.fullmatch(r"\d(\.\d\d?)?|\d\d(\.\d)?|\d{3}|0\.\d+", rows["Mean absolute error (MAE)"][name])
     assert "backtest-small-plots" in artifacts
     assert {"nightcast", "small"} <= set(httpx.get(f"{server.api}/flow_runs/{made['id']}", timeout=30).json()["tags"])
+
+
+def with_alerts(jobs: Path) -> Ledger:
+    """The ledger of `small` with open alerts of two segments."""
+    ledger = Ledger(load_job(jobs / "small.yaml").places)
+    opened = datetime(2024, 2, 10, tzinfo=UTC)
+    key = {"job": "small", "signal": "loss", "opened_at": opened, "onset": opened, "effect": 0.2, "state": "open"}
+    empty = dict.fromkeys(("acknowledged_by", "acknowledged_at", "closed_at", "accepted_at"))
+    segments = ("all", "region=north")
+    ledger.upsert_alerts([{**key, **empty, "segment": each, "message": f"small, {each}: worse"} for each in segments])
+    return ledger
+
+
+def started(server: Server, deployment: str, **parameters: str) -> str:
+    """A run of a deployment."""
+    made = server.ask(f"deployments/{server.deployment(deployment)['id']}/create_flow_run", {"parameters": parameters})
+    return str(made["id"])
+
+
+def is_paused(server: Server, run: str) -> bool:
+    """Whether a run waits for a choice."""
+    return httpx.get(f"{server.api}/flow_runs/{run}", timeout=30).json()["state"]["type"] == "PAUSED"
+
+
+def test_an_alert_is_picked_and_acknowledged_in_a_browser(server, jobs, browser_page, tmp_path):
+    ledger, page = with_alerts(jobs), browser_page
+    run = started(server, "acknowledge", job="small", person="Ana")
+    server.wait(lambda: is_paused(server, run))
+    page.goto(f"{server.api.removesuffix('/api')}/runs/flow-run/{run}")
+    page.get_by_role("button", name="Resume").first.click()
+    page.get_by_text("small, region=north: worse").first.wait_for()
+    page.screenshot(path=tmp_path / "pick.png")
+    page.locator(".schema-form-property__fields").get_by_role("button").focus()
+    page.keyboard.press("ArrowDown")
+    page.locator(".p-select-option").get_by_text("region=north", exact=True).click()
+    page.screenshot(path=tmp_path / "picked.png")
+    page.get_by_role("dialog").get_by_role("button", name="Submit").click()
+    state = server.wait(lambda: server.ended(run))
+    assert (state["type"], state["message"]) == (
+        "COMPLETED",
+        "1 alert acknowledged by Ana: small, region=north: worse",
+    )
+    ledger.forget()
+    assert {row["segment"]: row["acknowledged_by"] for row in ledger.open_alerts()} == {
+        "all": None,
+        "region=north": "Ana",
+    }
+    home = (jobs / "reports/small/index.html").read_text(encoding="utf-8")
+    assert "acknowledged</span> by Ana" in home
+
+
+def test_alerts_are_accepted_and_versions_promoted_and_rolled_back_from_the_ui(server, jobs):
+    ledger = with_alerts(jobs)
+    accepted = started(server, "accept", job="small", person="Ana", segment="all")
+    assert server.wait(lambda: server.ended(accepted))["message"].startswith("2 alerts accepted as normal by Ana")
+    ledger.forget()
+    assert ledger.open_alerts() == []
+    nothing = started(server, "accept", job="small", person="Ana")
+    assert "small has no open alert that can be accepted." in server.wait(lambda: server.ended(nothing))["message"]
+    champion = ledger.champion()
+    stored = StoredVersion("20240101T000000Z-00000000", champion["uri"], champion["digest"])
+    ledger.add_model(stored, datetime(2024, 1, 2, tzinfo=UTC), datetime(2024, 1, 1, tzinfo=UTC), {})
+    run = started(server, "promote", job="small")
+    server.wait(lambda: is_paused(server, run))
+    refused = httpx.post(f"{server.api}/flow_runs/{run}/resume", json={"run_input": {"choice": champion["version"]}})
+    assert refused.json()["status"] != "ACCEPT"
+    server.ask(f"flow_runs/{run}/resume", {"run_input": {"choice": stored.version}})
+    assert server.wait(lambda: server.ended(run))["message"] == f"{stored.version} is now the champion"
+    ledger.forget()
+    assert ledger.champion()["version"] == stored.version
+    back = started(server, "rollback", job="small")
+    assert server.wait(lambda: server.ended(back))["message"] == f"{champion['version']} is the champion again"
+    ledger.forget()
+    assert ledger.champion()["version"] == champion["version"]
 
 
 CATCHING_UP = """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import flows.job.job
-from flows.commands.models import ledger_to_change
+from flows.deployments.decisions import job_to_change
 from sql.migrations.migrate import migrate
 
 
@@ -20,6 +20,6 @@ def test_a_command_reads_the_job_file_once_so_that_no_edit_comes_between(tmp_pat
         read.append(job)
         return load(job)
 
-    monkeypatch.setattr("flows.job.job.load_job", load_and_note)
-    assert ledger_to_change(str(file)).job == "sales"
+    monkeypatch.setattr("flows.deployments.decisions.load_job", load_and_note)
+    assert job_to_change(str(file))[1].job == "sales"
     assert read == [str(file)]
