@@ -117,13 +117,17 @@ def forecast_origins(run: BacktestRun, cutoffs: list[datetime]) -> tuple[list[Or
 
     job, now = run.job, _tomorrow()
     forecaster: Forecaster | None = None
+    steps = list[int]()
     origins = list[Origin]()
     values = len(run.challengers) * len(cutoffs) * load_rows(run.rows_file).num_rows
     with spread_over(worker_count(values)) as spread:
         for cutoff in cutoffs:
             panel = run.panel_at(cutoff, now)
             if forecaster is None or run.train == "each":
-                forecaster, _ = fit(panel, job.forecast, job.network, job.training)
+                forecaster, report = fit(panel, job.forecast, job.network, job.training, steps_before=steps)
+                steps = report.steps_in_time
+                if report.cut:
+                    logger().warning("%s: %s", f"{cutoff:%Y-%m-%d %H:%M}", report.cut)
             _log(NETWORK, panel, cutoff)
             forecast = forecaster.predict(panel)
             bounds = forecaster.plan.lower_bound, job.forecast.upper_bound

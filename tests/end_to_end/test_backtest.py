@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import sys
+from contextlib import nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -17,6 +19,7 @@ from statsforecast.models import AutoETS, Theta
 from flows.cli import main
 from flows.job.job import load_job
 from tasks.evaluation.backtest import BacktestRun, forecast_origins
+from tasks.quiet_keras import quiet_import
 from tasks.reading.read_series import Extent, read_series
 
 HORIZON, CUTOFFS = 7, 2
@@ -136,6 +139,22 @@ def test_absurd_values_after_a_cutoff_change_no_forecast_from_it(forecast_from, 
         np.testing.assert_array_equal(forecast, poisoned)
     # A network that is trained a week later forecasts something else.
     assert (one[1] != as_it_was[1]).any()
+
+
+def test_a_training_without_time_for_all_steps_says_so(forecast_from, history_frame, monkeypatch, caplog):
+    with quiet_import():
+        from models.training import fit as training
+    fit = training.fit
+
+    def late(*arguments, **options):
+        forecaster, report = fit(*arguments, **options)
+        return forecaster, replace(report, cut="there was time for 4 of 5 training steps")
+
+    monkeypatch.setattr("tasks.evaluation.backtest.quiet_import", nullcontext)
+    monkeypatch.setattr(training, "fit", late)
+    forecast_from(history_frame, "2024-02-17", "once")
+    said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert said == [f"{ORIGINS[0]:%Y-%m-%d %H:%M}: there was time for 4 of 5 training steps"]
 
 
 def test_a_challenger_that_is_not_installed_is_refused_before_anything_is_read(make_job, monkeypatch):
