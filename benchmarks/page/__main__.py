@@ -19,10 +19,10 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-from benchmarks.page.simulated_night import simulate_record, simulate_series
+from benchmarks.page.simulated_night import LEVELS, NIGHTS_AGO, simulate_record, simulate_series
 from benchmarks.shared.command import load_at_start
 from benchmarks.shared.record import command_line, record_and_print
-from tasks.report.series.contents import pack_series
+from tasks.report.series.contents import most_series, pack_series
 from tasks.report.write import render
 
 QUIET = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
@@ -46,6 +46,9 @@ def main() -> None:
 def measure_page(name: str, given: argparse.Namespace, file: Path, *, whole: bool) -> dict[str, float | None]:
     """The figures of one page, each with its name before it; seconds are medians over the rounds."""
     night, record = simulate_series(given.series, given.days, whole=whole), simulate_record()
+    held = most_series(night.panels[0], LEVELS, len(NIGHTS_AGO))
+    if held < given.series:
+        raise SystemExit(f"A page holds {held} such series; {given.series} are too many.")
     packed, written = [], []
     for _ in range(given.rounds):
         began = time.perf_counter()

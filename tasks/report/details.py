@@ -31,7 +31,7 @@ from tasks.strict_json import strict_json
 from tasks.training.decide import Decision
 from tasks.training.night_model import NightModel
 
-_EXAMPLES = 6
+_EXAMPLES = 4
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from click.testing import CliRunner
 
 from flows.cli import main
 from flows.job.job import JobError, load_job
-from flows.night.report import report_on_series
+from flows.night.report import report_on, report_on_series
+from sql.output import write
 from tasks.report.series.block import unpack
 from tasks.report.series.scripts import block_in
 
@@ -67,3 +68,46 @@ def test_a_folder_that_cannot_be_written_is_named(two_nights):
     done = CliRunner().invoke(main, ["report", str(two_nights), "--series", "a", "--json"])
     assert done.exit_code in (1, 2)
     assert str(reports) in json.loads(done.stdout)["error"]
+
+
+@pytest.fixture
+def long_alerts(two_nights):
+    """The job with alerts whose messages are long, its newest page written anew."""
+    loaded = load_job(two_nights)
+    for segment in ("all", "region=north"):
+        words = f"small, {segment}: loss 36 % higher since 2024-02-05; diagnosis: " + "the level has shifted, " * 12
+        key = {"job": "small", "segment": segment, "signal": "loss", "opened_at": CUTOFF}
+        row = key | {"onset": CUTOFF, "effect": 0.36, "state": "open", "message": words}
+        write.upsert_alerts(loaded.places.engine(), [row])
+    return report_on(loaded, None).night
+
+
+def test_on_a_phone_no_column_is_cut_off_and_no_alert_fills_the_screen(long_alerts, browser_page):
+    browser_page.set_viewport_size({"width": 390, "height": 844})
+    browser_page.goto(f"file://{long_alerts}")
+    browser_page.wait_for_selector("#explorer[data-ready]")
+    browser_page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
+    cut = "[...document.querySelectorAll('.scroll')].filter(each => each.scrollWidth > each.clientWidth + 1)"
+    assert browser_page.evaluate(f"{cut}.map(each => each.ariaLabel)") == []
+    assert browser_page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    rows = browser_page.locator("#alerts tbody tr")
+    assert rows.count() == 2
+    assert max(row.bounding_box()["height"] for row in rows.all()) < 844 / 2
+
+
+def test_on_paper_nothing_is_folded_or_dark_and_tables_are_whole(long_alerts, browser_page):
+    browser_page.set_viewport_size({"width": 720, "height": 1000})
+    browser_page.emulate_media(color_scheme="dark")
+    browser_page.goto(f"file://{long_alerts}")
+    browser_page.wait_for_selector("#explorer[data-ready]")
+    browser_page.emulate_media(media="print", color_scheme="dark")
+    folded = "[...document.querySelectorAll('section > .card details > :not(summary)')]"
+    heights = browser_page.evaluate(f"{folded}.map(each => each.getBoundingClientRect().height)")
+    assert heights
+    assert min(heights) > 10
+    cut = "[...document.querySelectorAll('.scroll')].filter(each => each.scrollWidth > each.clientWidth + 1)"
+    assert browser_page.evaluate(f"{cut}.map(each => each.ariaLabel)") == []
+    assert browser_page.locator(".static svg").first.is_visible()
+    assert not browser_page.locator(".finder").is_visible()
+    assert browser_page.evaluate("getComputedStyle(document.querySelector('.stage b')).printColorAdjust") == "exact"
+    assert browser_page.pdf(format="A4").startswith(b"%PDF")

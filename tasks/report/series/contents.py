@@ -22,7 +22,7 @@ from tasks.store.past_forecasts import PastForecasts
 HISTORY_STEPS = 730
 """Steps of history on a page: two years of days."""
 
-MOST_NUMBERS = 2_750_000
+MOST_NUMBERS = 2_950_000
 """Numbers of two bytes on a page, which even where nothing can be compressed keep it below 8 MB."""
 
 _BANDS, _STATIC_COLUMNS, _ALERTS = 3, 6, 40

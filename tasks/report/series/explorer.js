@@ -158,7 +158,8 @@
       return item;
     }));
     $("count").textContent = !found.length
-      ? (searching ? "No series has such a name." : "No series is in this list.")
+      ? (!searching ? "No series is in this list." : series === page.of_all ? "No series has such a name." :
+        `None of the ${grouped.format(series)} series of this page has such a name. For any other: nightcast report ${page.job} --series NAME`)
       : `${plural(found.length, "series").replace("seriess", "series")}${searching ? " found" : ", " + order[1].title}` +
         (found.length > LISTED ? `; the first ${LISTED} are listed` : "");
     mark();
