@@ -17,6 +17,10 @@ from benchmarks.soak.growth import Sample, sample
 
 JOB = "soak"
 _FIRST = pd.Timestamp("2024-03-01")
+# Arrow has eight threads for files and one for each core, but starts another only when so many are wanted at once: by
+# chance, so also after a hundred nights. Pools of one thread are full after the first night; any further thread is a
+# leak.
+SMALL_POOLS = {"ARROW_IO_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 
 def night_samples(folder: Path, nights: int, **parts: dict[str, object]) -> list[Sample]:
@@ -25,7 +29,7 @@ def night_samples(folder: Path, nights: int, **parts: dict[str, object]) -> list
     passing = folder / "passing"
     passing.mkdir()
     command = [sys.executable, "-m", "benchmarks.soak.nights", str(folder), str(nights)]
-    environment = os.environ | {"TMPDIR": str(passing)}
+    environment = os.environ | SMALL_POOLS | {"TMPDIR": str(passing)}
     samples: list[Sample] = []
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as done:
         for line in done.stdout or ():

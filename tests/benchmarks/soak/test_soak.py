@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from benchmarks.soak.growth import Sample, grown, growth_of
 from benchmarks.soak.nights import night_samples
@@ -29,10 +30,14 @@ def test_each_measure_that_grows_is_named() -> None:
     assert grown([*steady(100), *[Sample(102.0, 5, 1, 0, 0, 80.0)] * 100]) == []
 
 
+@pytest.mark.parametrize("nights_of_each", [1, 10, 50])
+def test_a_thread_that_stays_after_some_nights_is_found(nights_of_each: int) -> None:
+    samples = [Sample(100.0, 5, 12 + night // nights_of_each, 0, 0, 90.0) for night in range(200)]
+    assert [found.split()[0] for found in grown(samples)] == ["threads"]
+
+
 def test_nights_in_one_process_leave_no_files_threads_or_children(tmp_path: Path) -> None:
     samples = night_samples(tmp_path / "soak", 12, forecast=FALLBACK)
     growth = growth_of(samples)
-    # A pool of threads may start another one late.
-    assert [growth[name] for name in ("files", "children", "temporary")] == [0, 0, 0], samples
-    assert growth["threads"] <= 1
+    assert [growth[name] for name in ("files", "threads", "children", "temporary")] == [0, 0, 0, 0], samples
     assert np.all([each.memory_mib > 50 and each.bytes_a_row > 50 for each in samples])
