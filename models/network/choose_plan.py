@@ -20,6 +20,8 @@ CYCLES = 3
 # more origins in a long window would repeat one another.
 ORIGINS = 8
 HEAD_UNITS = 32
+SMOOTHING = (0.1, 0.3, 0.6, 0.999)
+ERROR_POWER = 4.0
 # Many values take more training steps than few; with more steps still, few values are learnt by heart.
 STEPS, MANY_STEPS = 600, 1_200
 MANY_VALUES = 200_000
@@ -153,6 +155,8 @@ def choose(
         tokens=(tokens.vocabulary, tokens.dimension) if tokens else None,
         calendar=network.input.calendar,
         residual=network.residual == "seasonal",
+        smoothing=SMOOTHING,
+        error_power=ERROR_POWER,
         mix_by_state=True,
         error_units=True,
         dropout=choice.dropout(),

@@ -13,10 +13,12 @@ from models.calendar.grid import TimeGrid
 from models.calendar.public_holidays import holiday_features
 from models.errors import ModelError
 from models.metrics.seasonal_error import seasonal_error
-from models.network.scaling import Scaling, scale_panel, step_spread
 from models.network.vocabulary import Moments, Vocabulary
 from models.panel.panel import Panel
 from models.panel.parallel import in_blocks
+from models.trailing.candidates import Candidates
+from models.trailing.scaling import scale_panel, step_spread
+from models.trailing.window_shape import WindowShape
 
 Arrays = dict[str, AnyArray]
 
@@ -32,8 +34,8 @@ def flatten(
     *,
     level_window: int,
     scale_window: int,
-    seasons: tuple[int, ...],
-    at: IntArray | None = None,
+    window: WindowShape,
+    origins: IntArray | None = None,
     first: int | None = None,
 ) -> Arrays:
     """Everything that `windows.gather` reads, as NumPy arrays of float32 and int32.
@@ -43,9 +45,10 @@ def flatten(
         vocabulary: Rows of series and categories, and the scales of covariates.
         level_window: Steps over which the trailing level is taken.
         scale_window: Steps over which trailing scale and seasonal error are taken.
-        seasons: Season lengths in steps.
-        at: Shape (position,): the flat positions at which a forecast needs level, scale, error and change. They are
-            NaN elsewhere, and every weight in the loss is 1. None for everywhere, as training needs it.
+        window: The shape of the windows.
+        origins: Shape (origin,), the flat positions of forecast origins. What is derived from the values is NaN where
+            no forecast from them needs it, and every weight in the loss is 1. None for every position, as training
+            needs it.
         first: Grid position at which the calendar begins, no later than any series does; None for the beginning of
             the longest series.
 
@@ -54,6 +57,9 @@ def flatten(
         |---|---|
         | `values`, `level`, `scale` | (total,) |
         | `error`, `change` | (total, season) |
+        | `smoothed` | (total, weight) |
+        | `drift` | (total, weight * season) |
+        | `candidate_error` | (total, candidate + 1), float16 |
         | `start`, `end`, `calendar_shift`, `weight`, `row` | (series,) |
         | `static` | (series, column) |
         | `calendar` | (grid position, feature) |
@@ -70,19 +76,21 @@ def flatten(
         first = panel.cutoff_index + 1 - int(panel.lengths.max(initial=1))
     last = panel.cutoff_index + panel.horizon
 
-    def scaled(part: Panel, _: int = 0) -> Scaling:
-        return scale_panel(part, level_window, scale_window, seasons, at)
+    def derived(part: Panel, _: int = 0) -> Arrays:
+        return _derived(part, level_window, scale_window, window, origins)
 
-    # Everywhere takes twenty times the memory of the values, so it is done a few series at a time.
-    scaling = in_blocks(panel, scaled, AT_ONCE) if at is None else [scaled(panel)]
+    # Everywhere takes many times the memory of the values, so it is done a few series at a time.
+    parts = in_blocks(panel, derived, AT_ONCE) if origins is None else [derived(panel)]
     arrays: Arrays = {
         "values": panel.values,
-        **_together(scaling, at, len(panel.values)),
+        **{name: np.concatenate([part[name] for part in parts]) for name in parts[0]},
         "start": panel.offsets[:-1].astype(np.int32),
         "end": panel.offsets[1:].astype(np.int32),
         "calendar": _calendar(panel.grid, first, last),
         "calendar_shift": (panel.cutoff_index + 1 - panel.offsets[1:] - first).astype(np.int32),
-        "weight": np.concatenate(in_blocks(panel, _weight, AT_ONCE)) if at is None else np.ones(len(panel), np.float32),
+        "weight": np.concatenate(in_blocks(panel, _weight, AT_ONCE))
+        if origins is None
+        else np.ones(len(panel), np.float32),
         "row": np.array([vocabulary.series.get(str(name), 0) for name in panel.series_ids], np.int32),
         "static": _category_rows(panel, vocabulary),
     }
@@ -91,15 +99,32 @@ def flatten(
     return arrays | _covariates(panel, vocabulary)
 
 
-def _together(parts: list[Scaling], at: IntArray | None, total: int) -> Arrays:
-    """Level, scale, error and change of all series, each under its name."""
-    arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in Scaling._fields}
-    return arrays if at is None else {name: _spread(values, at, total) for name, values in arrays.items()}
+def _derived(
+    panel: Panel, level_window: int, scale_window: int, window: WindowShape, origins: IntArray | None
+) -> Arrays:
+    """What is known of the series at each position, from the past alone."""
+    at = None
+    if origins is not None:
+        series = np.searchsorted(panel.offsets, origins, side="right") - 1
+        at = window.scaled_at(panel.offsets[:-1][series], origins)
+    scaling: Arrays = {
+        name: _spread(values, at, len(panel.values))
+        for name, values in scale_panel(panel, level_window, scale_window, window.seasons, at)._asdict().items()
+    }
+    candidates = Candidates(panel, scaling, window)
+    errors = candidates.errors(origins).astype(np.float16)
+    return scaling | {
+        "smoothed": candidates.smoothed.astype(np.float32),
+        "drift": candidates.drift.astype(np.float32),
+        "candidate_error": _spread(errors, origins, len(panel.values)),
+    }
 
 
-def _spread(values: Float32Array, at: IntArray, total: int) -> Float32Array:
+def _spread(values: AnyArray, at: IntArray | None, total: int) -> AnyArray:
     """Values at some flat positions in their places; NaN in all others, so that reading one of those shows."""
-    array = np.full((total, *values.shape[1:]), np.nan, np.float32)
+    if at is None:
+        return values
+    array = np.full((total, *values.shape[1:]), np.nan, values.dtype)
     array[at] = values
     return array
 

@@ -16,7 +16,8 @@ from collections.abc import Callable, Sequence
 
 from models.network.head import scaled_lags, spread_quantiles
 from models.network.plan import Plan
-from models.network.windows import Ops, Tensor, WindowShape
+from models.network.windows import Ops, Tensor
+from models.trailing.window_shape import WindowShape
 
 # Scaled values beyond these limits are compressed or cut: one absurd value must not drown a window.
 INPUT_LIMIT = 8.0
@@ -65,9 +66,11 @@ class ForwardPass:
         quantiles = spread_quantiles(self._head(batch, state, lags, observed), self.plan.quantile_levels, self.ops)
         if self.plan.error_units:
             # The season that predicts the series best tells how large an error to expect.
-            quantiles = quantiles * self.ops.min(batch["error"][:, -origins:], axis=-1)[..., None, None]
+            # The season that predicts the series best tells how large an error to expect.
+            unit = self.ops.min(batch["error"][:, -origins:], axis=-1)
+            quantiles = quantiles * unit[..., None, None]
         if self.lag_mix is not None:
-            quantiles = quantiles + self.lag_mix(state, lags, observed)[..., None]
+            quantiles = quantiles + self.lag_mix(state, lags, observed, batch["candidate_error"])[..., None]
         return quantiles
 
     def _encode(self, batch: dict[str, Tensor], training: bool | None) -> Tensor:

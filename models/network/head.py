@@ -13,34 +13,45 @@ from statistics import NormalDist
 
 import numpy as np
 
-from models.network.windows import Ops, Tensor, WindowShape
-
-# Scaled lags are cut this many scales away.
-LAG_LIMIT = 50.0
-
-
-def lag_columns(window: WindowShape) -> int:
-    """Number of columns that `scaled_lags` gives."""
-    return 2 * int(window.lags.shape[1]) + len(window.seasons)
+from models.network.windows import Ops, Tensor
+from models.trailing.candidates import CANDIDATE_LIMIT
+from models.trailing.window_shape import WindowShape
 
 
 def scaled_lags(batch: dict[str, Tensor], window: WindowShape, origins: int, ops: Ops) -> tuple[Tensor, Tensor]:
-    """The seasonal naives of each step, relative to the origin's level and in its scale.
+    """The candidates for the median of each step, relative to the origin's level and in its scale.
 
-    There are three kinds, side by side: each lag as it was; each lag relative to the level and scale of its own cycle,
-    which shows the season without the trend; and the newest lag, moved by the change since a season ago.
+    Side by side, in the order of `Candidates`: each seasonal lag as it was; each older lag relative to the level and
+    scale of its own cycle, which shows the season without the trend; the newest lag of each season, moved by the change
+    since a season ago; the same, moved by each smoothed change; each smoothed level.
 
     Returns:
         Values, 0 where not observed, and whether they were observed; (window, origin, horizon, column) each.
     """
     level, scale = (batch[name][:, -origins:, None, None] for name in ("level", "scale"))
-    observed = batch["lags_observed"]
-    plain = (batch["lags"] - level) / scale
-    detrended = (batch["lags"] - batch["lag_level"][:, :, None]) / batch["lag_scale"][:, :, None]
-    moved = _columns(plain, window.newest, ops) + batch["change"][:, -origins:, None]
-    lags = ops.clip(ops.concatenate([plain, detrended, moved], axis=-1), -LAG_LIMIT, LAG_LIMIT)
-    seen = ops.concatenate([observed, observed, _columns(observed, window.newest, ops)], axis=-1)
-    return lags * seen, seen
+    lags, observed = batch["lags"], batch["lags_observed"]
+    plain = (lags - level) / scale
+    newest, newest_observed = _columns(plain, window.newest, ops), _columns(observed, window.newest, ops)
+    parts, seen = [plain], [observed]
+    if window.older:
+        of_cycle, in_scales = (
+            _columns(batch[name], window.older, ops)[:, :, None] for name in ("lag_level", "lag_scale")
+        )
+        parts.append((_columns(lags, window.older, ops) - of_cycle) / in_scales)
+        seen.append(_columns(observed, window.older, ops))
+    parts.append(newest + batch["change"][:, -origins:, None])
+    seen.append(newest_observed)
+    seasons = len(window.seasons)
+    for column in range(0, seasons * len(window.smoothing), seasons):
+        parts.append(newest + batch["drift"][:, :, None, column : column + seasons])
+        seen.append(newest_observed)
+    if window.smoothing:
+        levels = ops.repeat(batch["smoothed"][:, :, None], window.horizon, axis=2)
+        parts.append(levels)
+        seen.append(ops.ones_like(levels))
+    candidates = ops.clip(ops.concatenate(parts, axis=-1), -CANDIDATE_LIMIT, CANDIDATE_LIMIT)
+    known = ops.concatenate(seen, axis=-1)
+    return candidates * known, known
 
 
 def _columns(values: Tensor, which: list[int], ops: Ops) -> Tensor:

@@ -12,11 +12,12 @@ from models.network import numpy_ops
 from models.network.features import Arrays, flatten
 from models.network.numpy_network import NumpyNetwork, Weights
 from models.network.plan import Plan
-from models.network.scaling import scaling_look_back
 from models.network.vocabulary import Vocabulary
 from models.network.windows import gather
 from models.panel.panel import Panel
 from models.panel.parallel import in_blocks
+from models.trailing.scaling import scaling_look_back
+from models.trailing.smoothing import SPAN
 
 
 class Member:
@@ -55,7 +56,9 @@ class Member:
     def look_back(self) -> int:
         """How many steps before the cutoff a forecast depends on."""
         seen = max(self.window.context_length, int(self.window.lags.max()))
-        return seen + scaling_look_back(self.plan.scale_window) + max(self.plan.seasons)
+        # A forecast depends on the errors of candidates, those on candidates of then, and those on a level of then.
+        then = self.window.error_window + self.window.horizon
+        return seen + then + scaling_look_back(self.plan.scale_window) + max(SPAN, max(self.plan.seasons))
 
     def quantiles(self, panel: Panel, able: IntArray) -> FloatArray:
         """Quantiles of some series from the panel's cutoff, in their own units, computed on all cores.
@@ -85,7 +88,7 @@ class Member:
         """
         return in_units(panel, arrays, series, origin, self._scaled_quantiles(arrays, series, origin))
 
-    def flatten(self, panel: Panel, at: IntArray | None = None, first: int | None = None) -> Arrays:
+    def flatten(self, panel: Panel, origins: IntArray | None = None, first: int | None = None) -> Arrays:
         """The arrays that the network reads; see `features.flatten`."""
         plan = self.plan
         return flatten(
@@ -93,8 +96,8 @@ class Member:
             self.vocabulary,
             level_window=plan.level_window,
             scale_window=plan.scale_window,
-            seasons=plan.seasons,
-            at=at,
+            window=self.window,
+            origins=origins,
             first=first,
         )
 
@@ -109,8 +112,7 @@ class Member:
         """
         series = able[np.searchsorted(able, row) : np.searchsorted(able, row + len(block))] - row
         origin = block.offsets[1:][series] - 1
-        at = self.window.scaled_at(block.offsets[:-1][series], origin)
-        arrays = self.flatten(block, at, block.cutoff_index + 1 - longest)
+        arrays = self.flatten(block, origin, block.cutoff_index + 1 - longest)
         scaled = self._scaled_quantiles(arrays, series.astype(np.int32), origin.astype(np.int32))
         return in_units(block, arrays, series, origin, scaled)
 

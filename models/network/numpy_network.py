@@ -66,7 +66,7 @@ class NumpyNetwork(ForwardPass):
             self.output_dense = dense("output")
         if plan.residual:
             shift = dense("lag_mix/shift") if "lag_mix/shift/kernel" in weights else None
-            self.lag_mix = LagMix(weights["lag_mix/logits"], shift)
+            self.lag_mix = LagMix(weights["lag_mix/logits"], weights["lag_mix/power"], shift)
 
 
 class Dense:
@@ -85,11 +85,16 @@ class Dense:
 class LagMix:
     """See `keras_head.LagMix`."""
 
-    def __init__(self, logits: Float32Array, shift: Dense | None) -> None:
-        self.logits, self.shift = logits, shift
+    def __init__(self, logits: Float32Array, power: Float32Array, shift: Dense | None) -> None:
+        self.logits, self.power, self.shift = logits, power, shift
 
-    def __call__(self, state: Float32Array, lags: Float32Array, observed: Float32Array) -> Float32Array:
-        logits = self.logits if self.shift is None else self.logits + self.shift(state)[:, :, None]
+    def __call__(
+        self, state: Float32Array, lags: Float32Array, observed: Float32Array, error: Float32Array
+    ) -> Float32Array:
+        by_series = -self.power * error
+        if self.shift is not None:
+            by_series = by_series + self.shift(state)
+        logits = self.logits + by_series[:, :, None]
         return np.asarray(mix_lags(logits, lags, observed, numpy_ops))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from models.network.windows import WindowShape
+from models.trailing.window_shape import WindowShape
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,8 @@ class Plan:
         tokens: (vocabulary, dimension) of the embedding of quantised values; None to feed numbers.
         calendar: Whether calendar features enter.
         residual: Whether to forecast the difference from a mix of seasonal naives.
+        smoothing: Weights of the newest value in the smoothed levels and seasonal differences of that mix.
+        error_power: How much less a candidate of that mix weighs that has erred more: one over the error's power.
         mix_by_state: Whether the recurrent state shifts the weights of that mix; never without the per-step head.
         error_units: Whether that difference counts in units of the series' seasonal error, or in scales.
         series_embedding: Width of the embedding that identifies a series; 0 for none.
@@ -54,6 +56,8 @@ class Plan:
     tokens: tuple[int, int] | None
     calendar: bool
     residual: bool
+    smoothing: tuple[float, ...]
+    error_power: float
     mix_by_state: bool
     error_units: bool
     series_embedding: int
@@ -69,7 +73,7 @@ class Plan:
     @property
     def window(self) -> WindowShape:
         """The shape of the windows that the network reads."""
-        return WindowShape(self.segment, self.recurrent_steps, self.horizon, self.seasons, self.cycles)
+        return WindowShape(self.segment, self.recurrent_steps, self.horizon, self.seasons, self.cycles, self.smoothing)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON can hold it."""

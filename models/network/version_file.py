@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-FORMAT = 4
+FORMAT = 5
 _FILE = "forecaster.json"
 
 

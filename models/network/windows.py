@@ -12,82 +12,15 @@ origin and never from later ones.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from models.arrays import Int32Array, IntArray
+from models.trailing.window_shape import WindowShape
 
 Tensor = Any
 # `keras.ops`, or `numpy_ops`, which has the same functions for NumPy.
 Ops = Any
-
-
-@dataclass(frozen=True)
-class WindowShape:
-    """How long a window is, and which earlier values its head reads.
-
-    Attributes:
-        segment: Time steps that are folded into one recurrent step.
-        recurrent_steps: Their number; the context is `segment * recurrent_steps` time steps.
-        horizon: Time steps ahead.
-        seasons: Season lengths whose earlier cycles the head reads.
-        cycles: For each of `seasons`, how many cycles back.
-    """
-
-    segment: int
-    recurrent_steps: int
-    horizon: int
-    seasons: tuple[int, ...]
-    cycles: tuple[int, ...]
-
-    @property
-    def context_length(self) -> int:
-        """Time steps of the past that a window sees."""
-        return self.segment * self.recurrent_steps
-
-    @property
-    def lags(self) -> Int32Array:
-        """How far before each step of the horizon its seasonal lags lie.
-
-        Shape (horizon, lag). For step h and season m, the newest whole cycle that the origin has seen is
-        m * ceil(h / m) back; each older cycle lies one season further.
-        """
-        step = np.arange(1, self.horizon + 1)[:, None]
-        columns = [
-            season * (np.ceil(step / season).astype(np.int32) + cycle)
-            for season, count in zip(self.seasons, self.cycles, strict=True)
-            for cycle in range(count)
-        ]
-        return np.concatenate(columns, axis=1).astype(np.int32)
-
-    @property
-    def newest(self) -> list[int]:
-        """The columns of `lags` that hold the newest cycle of each season."""
-        return [int(column) for column in np.cumsum([0, *self.cycles])[:-1]]
-
-    @property
-    def newest_lags(self) -> Int32Array:
-        """The columns of `lags` with the newest cycle of each season, shape (horizon, season)."""
-        return self.lags[:, self.newest]
-
-    @property
-    def cycle_starts(self) -> Int32Array:
-        """How far before the origin the cycle of each seasonal lag ended, shape (lag,)."""
-        pairs = zip(self.seasons, self.cycles, strict=True)
-        return np.concatenate([season * np.arange(count) for season, count in pairs]).astype(np.int32)
-
-    def scaled_at(self, start: IntArray, origin: IntArray) -> IntArray:
-        """The flat positions whose level, scale and error a forecast from one origin of each window needs.
-
-        Args:
-            start: Shape (window,), where the window's series begins.
-            origin: Shape (window,).
-        """
-        steps = self.segment * np.arange(self.recurrent_steps)
-        back = np.union1d(steps, self.cycle_starts)
-        return np.maximum(origin[:, None] - back, start[:, None]).ravel()
 
 
 def gather(
@@ -112,6 +45,8 @@ def gather(
         | `level`, `scale` | (window, step) | level and scale of the series as known at each recurrent step |
         | `error`, `change` | (window, step, season) | its seasonal differences as known then, in scales |
         | `lags`, `lags_observed` | (window, origin, horizon, lag) | values whole seasons before each future step |
+        | `smoothed`, `drift` | (window, origin, column) | smoothed levels and seasonal differences, in scales |
+        | `candidate_error` | (window, origin, candidate + 1) | logarithm of each candidate's recent error, in scales |
         | `lag_level`, `lag_scale` | (window, origin, lag) | level and scale as known when the lag's cycle ended |
         | `target`, `target_observed` | (window, origin, horizon) | the values that came after |
         | `calendar` | (window, step, feature) | of the last time step of each segment |
@@ -162,6 +97,7 @@ class _Batch:
         folded = (-1, window.recurrent_steps, window.segment)
         # A step before the series began borrows the level of its first value; it holds nothing observed.
         known = ops.maximum(self.steps, self.start[:, None])
+        at_origin = ops.maximum(self.origin, self.start[:, None])
         cycle_end = ops.maximum(self.origin[..., None] - window.cycle_starts[None, None], self.start[:, None, None])
         return {
             "segments": ops.reshape(values, folded),
@@ -174,6 +110,9 @@ class _Batch:
             "lags_observed": lags_observed,
             "lag_level": ops.take(flat["level"], cycle_end),
             "lag_scale": ops.take(flat["scale"], cycle_end),
+            "smoothed": ops.take(flat["smoothed"], at_origin, axis=0),
+            "drift": ops.take(flat["drift"], at_origin, axis=0),
+            "candidate_error": ops.cast(ops.take(flat["candidate_error"], at_origin, axis=0), "float32"),
             "target": target,
             "target_observed": target_observed,
             "calendar": self._calendar("calendar", self.steps),

@@ -23,9 +23,9 @@ class LagMix(keras.layers.Layer):
         name: Of the layer.
     """
 
-    def __init__(self, horizon: int, columns: int, by_state: bool, *, name: str) -> None:
+    def __init__(self, horizon: int, columns: int, by_state: bool, power: float, *, name: str) -> None:
         super().__init__(name=name)
-        self.horizon, self.columns = horizon, columns
+        self.horizon, self.columns, self.error_power = horizon, columns, power
         self.shift = (
             keras.layers.Dense(columns + 1, use_bias=False, kernel_initializer="zeros", name="shift")
             if by_state
@@ -34,6 +34,9 @@ class LagMix(keras.layers.Layer):
 
     def build(self, state_shape: Any) -> None:
         self.logits = self.add_weight(name="logits", shape=(self.horizon, self.columns + 1), initializer="zeros")
+        self.power = self.add_weight(
+            name="power", shape=(self.columns + 1,), initializer=keras.initializers.Constant(self.error_power)
+        )
         if self.shift is not None:
             self.shift.build(state_shape)
         super().build(state_shape)
@@ -41,9 +44,12 @@ class LagMix(keras.layers.Layer):
     def compute_output_shape(self, state_shape: Any) -> tuple[int | None, ...]:
         return (*state_shape[:2], self.horizon)
 
-    def call(self, state: Tensor, lags: Tensor, observed: Tensor) -> Tensor:
+    def call(self, state: Tensor, lags: Tensor, observed: Tensor, error: Tensor) -> Tensor:
         """(window, origin, unit) and twice (window, origin, horizon, column) to (window, origin, horizon)."""
-        logits = self.logits if self.shift is None else self.logits + self.shift(state)[:, :, None]
+        by_series = -self.power * error
+        if self.shift is not None:
+            by_series = by_series + self.shift(state)
+        logits = self.logits + by_series[:, :, None]
         return mix_lags(logits, lags, observed, ops)
 
 

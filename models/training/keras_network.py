@@ -7,7 +7,6 @@ import numpy as np
 from keras import ops
 
 from models.network.forward import ForwardPass
-from models.network.head import lag_columns
 from models.network.numpy_network import Weights
 from models.network.plan import Plan
 from models.network.vocabulary import Vocabulary
@@ -62,7 +61,9 @@ class RecurrentForecaster(ForwardPass, keras.Model):
             self.output_dense = keras.layers.Dense(plan.horizon * count, name="output")
         by_state = plan.mix_by_state and plan.head is None
         self.lag_mix = (
-            LagMix(plan.horizon, lag_columns(self.window), by_state, name="lag_mix") if plan.residual else None
+            LagMix(plan.horizon, self.window.candidate_count, by_state, plan.error_power, name="lag_mix")
+            if plan.residual
+            else None
         )
 
     def seed_dropout(self, seed: int) -> None:

@@ -20,8 +20,8 @@ from models.baselines.seasonal_naive import seasonal_naive
 from models.calendar.calendar_features import calendar_features
 from models.calendar.grid import TimeGrid
 from models.calendar.repeated_hours import second_pass
-from models.network.windows import WindowShape
 from models.panel.panel import Panel
+from models.trailing.window_shape import WindowShape
 
 # Half-hour and quarter-hour offsets; changes by half an hour (Lord Howe) and by a day (Apia); midnights that are
 # skipped (Sao Paulo) or come twice (Havana, the Azores, St John's until 2011); rules that follow the moon (Casablanca).
@@ -270,7 +270,7 @@ def test_a_season_of_hours_is_hours_that_pass_and_another_hour_of_the_clock_unti
             horizon=48,
         )
         ahead = cutoff + 1 + np.arange(48)
-        lags = WindowShape(segment=24, recurrent_steps=1, horizon=48, seasons=(24,), cycles=(1,)).lags[:, 0]
+        lags = WindowShape(24, 1, horizon=48, seasons=(24,), cycles=(1,), smoothing=()).lags[:, 0]
         return hours(ahead), [seasonal_naive(panel, 48, 24)[0], hours(ahead - lags)]
 
     def differences(cutoff: int) -> list[list[int]]:

@@ -10,13 +10,15 @@ from keras import ops
 from models.errors import ModelError
 from models.network.features import flatten
 from models.network.vocabulary import Vocabulary
-from models.network.windows import WindowShape, gather
+from models.network.windows import gather
+from models.trailing.window_shape import WindowShape
 
-SHAPE = WindowShape(segment=2, recurrent_steps=3, horizon=3, seasons=(2, 4), cycles=(2, 1))
+SHAPE = WindowShape(segment=2, recurrent_steps=3, horizon=3, seasons=(2, 4), cycles=(2, 1), smoothing=(0.5,))
+WEEKS = replace(SHAPE, seasons=(7,), cycles=(1,))
 
 
 def gathered(panel, series, origin, shape=SHAPE, origins=1):
-    arrays = flatten(panel, Vocabulary.of(panel), level_window=4, scale_window=8, seasons=shape.seasons)
+    arrays = flatten(panel, Vocabulary.of(panel), level_window=4, scale_window=8, window=shape)
     flat = {name: ops.convert_to_tensor(array) for name, array in arrays.items()}
     rows, ends = (ops.convert_to_tensor(np.array(each, np.int32)) for each in (series, origin))
     batch = gather(flat, rows, ends, shape, origins=origins, ops=ops)
@@ -103,9 +105,7 @@ def test_the_holidays_of_every_step_and_of_its_newest_lags_stand_beside_other_co
         known_future=known,
         known_future_names=("k",),
     )
-    batch, _ = gathered(
-        panel, [0, 1], [29, 39], WindowShape(segment=2, recurrent_steps=3, horizon=3, seasons=(7,), cycles=(1,))
-    )
+    batch, _ = gathered(panel, [0, 1], [29, 39], WEEKS)
     for window in (0, 1):
         # Whether the day is a holiday, whether the day before is one, and the day after.
         np.testing.assert_array_equal(
@@ -129,7 +129,7 @@ def test_covariates_are_taken_by_their_names_in_the_order_in_which_they_were_lea
     learnt = make_panel({"a": np.arange(20)}, horizon=3, known_future=known, known_future_names=("rise", "fall"))
     vocabulary = Vocabulary.of(learnt)
     turned = replace(learnt, known_future=known[:, ::-1], known_future_names=("fall", "rise"))
-    windows: dict[str, Any] = {"level_window": 4, "scale_window": 8, "seasons": (7,)}
+    windows: dict[str, Any] = {"level_window": 4, "scale_window": 8, "window": WEEKS}
     mine, theirs = (flatten(each, vocabulary, **windows)["future_covariates"] for each in (learnt, turned))
     np.testing.assert_array_equal(mine, theirs)
     with pytest.raises(ModelError, match=r"trained with the covariates \['rise', 'fall'\].* has no \['rise'\]"):
@@ -141,5 +141,5 @@ def test_a_category_that_nobody_has_learnt_gets_the_row_for_unknown_ones(make_pa
     vocabulary = Vocabulary.of(panel)
     assert vocabulary.categories == {"region": {"north": 1, "south": 2}}
     tonight = replace(panel, static={"region": np.array(["south", "never seen", ""])})
-    arrays = flatten(tonight, vocabulary, level_window=4, scale_window=8, seasons=(7,))
+    arrays = flatten(tonight, vocabulary, level_window=4, scale_window=8, window=WEEKS)
     np.testing.assert_array_equal(arrays["static"][:, 0], [2, 0, 0])

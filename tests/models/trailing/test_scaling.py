@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from models.network.scaling import scale_panel, step_spread
+from models.trailing.scaling import scale_panel, step_spread
 
 
 def test_the_level_is_the_trailing_mean_and_the_scale_the_trailing_deviation(make_panel):
