@@ -42,6 +42,7 @@ class Forecaster:
         vocabulary: Rows of series and categories, scales of covariates; all members share it.
         forecast: The settings of the forecast that it was trained for.
         choices: One sentence for each number that the job left open: what was chosen, and why.
+        width: How many times as far from the median as the networks say the quantiles lie; see `training/width.py`.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Forecaster:
     ) -> None:
         self.vocabulary, self.forecast, self.choices = vocabulary, forecast, choices
         self.members = [Member(plan, vocabulary) for plan in plans]
+        self.width = 1.0
 
     @property
     def plan(self) -> Plan:
@@ -105,7 +107,7 @@ class Forecaster:
         able = np.flatnonzero(reason == "")
         quantiles = np.full((len(panel), self.plan.horizon, len(quantile_levels)), np.nan)
         if len(able):
-            predicted = np.mean([member.quantiles(panel, able) for member in self.members], axis=0)
+            predicted = self._together([member.quantiles(panel, able) for member in self.members])
             finite = np.isfinite(predicted).all(axis=(1, 2))
             reason[able[~finite]] = "the network gave no finite value"
             # Quantiles are sums of positive distances; only rounding could make neighbours cross.
@@ -151,7 +153,7 @@ class Forecaster:
         """
         index = series.astype(np.int32), origin.astype(np.int32)
         members = zip(self.members, flat, strict=True)
-        found = np.mean([member.quantiles_at(panel, arrays, *index) for member, arrays in members], axis=0)
+        found = self._together([member.quantiles_at(panel, arrays, *index) for member, arrays in members])
         return np.clip(np.maximum.accumulate(found, axis=-1), *bounds)
 
     def bounds(self, panel: Panel, forecast: ForecastSettings) -> tuple[float | None, float | None]:
@@ -178,6 +180,7 @@ class Forecaster:
             "forecast": self.forecast.model_dump(mode="json"),
             "choices": self.choices,
             "summaries": [member.summary for member in self.members],
+            "width": self.width,
         }
         write_description(folder, content)
         for number, member in enumerate(self.members):
@@ -202,6 +205,7 @@ class Forecaster:
             for number, member in enumerate(forecaster.members):
                 member.summary = content["summaries"][number]
                 member.weights = load_arrays(folder / _weights_file(number))
+            forecaster.width = float(content["width"])
             if not forecaster.members:
                 raise ValueError("it holds no network")
         except (OSError, AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
@@ -223,7 +227,14 @@ class Forecaster:
         before = Forecaster([member.plan for member in self.members], self.vocabulary, self.forecast, self.choices)
         for member, settled in zip(before.members, self.members, strict=True):
             member.weights = settled.before_settling
+        before.width = self.width
         return before
+
+    def _together(self, quantiles: list[FloatArray]) -> FloatArray:
+        """The mean of the members' quantiles, each of shape (window, horizon, level), as wide as is to be expected."""
+        mean = np.mean(quantiles, axis=0)
+        median = mean[..., [self.plan.quantile_levels.index(0.5)]]
+        return np.asarray(median + self.width * (mean - median))
 
     def _require_grid(self, panel: Panel) -> None:
         asked = panel.frequency, panel.time_zone, panel.horizon

@@ -22,6 +22,7 @@ from models.training.fit_member import train_member
 from models.training.progress import OnProgress, Progress
 from models.training.report import TrainingReport, merged
 from models.training.sample import training_sample
+from models.training.width import expected_width
 
 
 def fit(
@@ -65,6 +66,8 @@ def fit(
     else:
         trained = start_from.grown(sample, training)
     report = _train_members(trained, sample, training, _Before(start_from, steps_before), on_progress)
+    if not report.kept_champion:
+        trained.width = expected_width(trained, sample)
     report.series, report.all_series = len(sample), len(panel)
     return (start_from if start_from is not None and report.kept_champion else trained), report
 

@@ -145,6 +145,7 @@ def test_keras_forecasts_the_same_whether_steps_are_laid_out_or_not(weekly_panel
     network = NetworkSettings(layers=[Layer(units=4)], segment=1, context_length=steps)
     forecaster, _ = fit(weekly_panel, FORECAST, network, TrainingSettings(max_steps=5))
     by_keras = keras_quantiles(forecaster.members[0], weekly_panel)
+    forecaster.width = 1.0
     np.testing.assert_allclose(forecaster.predict(weekly_panel).quantiles, by_keras, rtol=1e-4)
 
 
