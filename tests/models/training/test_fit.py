@@ -21,8 +21,9 @@ def test_each_member_is_told_how_many_steps_it_had_time_for_before(monkeypatch, 
         heard.append(steps_before)
         late = f"there was time for {steps_before} of 600 training steps" if steps_before else ""
         # Nothing was trained, so nothing may be asked of the network.
-        made = {"planned_steps": [600], "steps_in_time": [steps_before or 600], "kept_champion": True}
-        return TrainingReport("scratch", cut=late, **made)
+        report = TrainingReport("scratch", cut=late, kept_champion=True)
+        report.planned_steps, report.steps_in_time = [600], [steps_before or 600]
+        return report
 
     monkeypatch.setattr(fit_module, "train_member", train_member)
     settings = NetworkSettings(members=2), TrainingSettings()
