@@ -20,6 +20,7 @@ import sys
 import tempfile
 from datetime import timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 from benchmarks.shared.command import ROOT, Finished, load_at_start, run_command
 from benchmarks.shared.record import command_line, record_and_print
@@ -46,29 +47,24 @@ def measure(folder: Path, rounds: int, beside: Path | None) -> dict[str, float |
     """
     # Processes share compiled modules, as they do wherever Python may write.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    trained = folder / "trained"
-    job = make_example(trained).job_file
-    job.write_text(job.read_text(encoding="utf-8").replace("max_steps: 600", "max_steps: 5"), encoding="utf-8")
-    run_command(["run", str(job), "--cutoff", str(LAST_DAY - timedelta(days=DAYS_AHEAD)), "--json"])
-    nights: list[Finished] = []
-    others: list[Finished] = []
+    sites = [train_night(folder / "this", ROOT)] + ([] if beside is None else [train_night(folder / "beside", beside)])
     # A first round does not count: it reads files from disk and compiles imports.
     for number in range(-1, rounds):
-        pair = [(ROOT, nights)] if beside is None else [(ROOT, nights), (beside, others)]
-        for root, kept in pair if number % 2 else reversed(pair):
-            night = load_night(trained, folder / "copy", job.name, root)
+        for site in sites if number % 2 else reversed(sites):
+            night = load_night(site, folder / "copy")
             if number >= 0:
-                kept.append(night)
+                site.nights.append(night)
+    nights = sites[0].nights
     figures: dict[str, float | None] = {
         "night_cpu_seconds": statistics.median(night.cpu_seconds for night in nights),
         "night_cpu_seconds_least": min(night.cpu_seconds for night in nights),
         "night_seconds": statistics.median(night.seconds for night in nights),
         "night_peak_mib": statistics.median(night.peak_mib for night in nights),
     }
-    if others:
-        pairs = zip(nights, others, strict=True)
+    for site in sites[1:]:
+        pairs = zip(nights, site.nights, strict=True)
         figures |= {
-            "beside_cpu_seconds": statistics.median(night.cpu_seconds for night in others),
+            "beside_cpu_seconds": statistics.median(night.cpu_seconds for night in site.nights),
             "cpu_ratio": statistics.median(night.cpu_seconds / other.cpu_seconds for night, other in pairs),
         }
     for stage in nights[0].answer["seconds"]:
@@ -76,19 +72,35 @@ def measure(folder: Path, rounds: int, beside: Path | None) -> dict[str, float |
     return figures
 
 
-def load_night(trained: Path, copy: Path, job: str, root: Path) -> Finished:
-    """Run the second night in a copy of a folder, by the code of a checkout.
+class Site(NamedTuple):
+    """A checkout, the job whose first night it has trained, and its nights that loaded the network."""
+
+    root: Path
+    job: Path
+    nights: list[Finished]
+
+
+def train_night(folder: Path, root: Path) -> Site:
+    """Make the job in a folder, and let a checkout run its first night: each may write versions of its own format."""
+    job = make_example(folder).job_file
+    job.write_text(job.read_text(encoding="utf-8").replace("max_steps: 600", "max_steps: 5"), encoding="utf-8")
+    run_command(["run", str(job), "--cutoff", str(LAST_DAY - timedelta(days=DAYS_AHEAD)), "--json"], root)
+    return Site(root, job, [])
+
+
+def load_night(site: Site, copy: Path) -> Finished:
+    """Run the second night in a copy of a site's folder, by its code.
 
     Raises:
         RuntimeError: it does not load its network.
     """
     shutil.rmtree(copy, ignore_errors=True)
-    shutil.copytree(trained, copy)
+    shutil.copytree(site.job.parent, copy)
     # Midnight in Madrid, in UTC: older commits cannot load where the cutoff has another zone.
     arguments = ["--cutoff", f"{LAST_DAY - timedelta(days=1)}T23:00Z", "--train", "never", "--json"]
-    night = run_command(["run", str(copy / job), *arguments], root)
+    night = run_command(["run", str(copy / site.job.name), *arguments], site.root)
     if night.answer["train_mode"] != "load":
-        raise RuntimeError(f"The night of {root} did not load its network: {night.answer['message']}")
+        raise RuntimeError(f"The night of {site.root} did not load its network: {night.answer['message']}")
     return night
 
 
