@@ -73,7 +73,6 @@ def pack_series(night: SeriesOfNight) -> str:
         "job": night.job,
         "ids": forecast.series_ids.tolist(),
         "of_all": night.of_all,
-        "zone": panel.time_zone,
         "frequency": panel.frequency,
         "season": panel.season_lengths[0],
         "with_hours": panel.grid.step_seconds < 80_000,
@@ -91,7 +90,7 @@ def pack_series(night: SeriesOfNight) -> str:
     return pack(
         without_secrets(header),
         {
-            "time": _seconds(panel, first_index, last_index),
+            "clock": _clock(panel, first_index, last_index),
             **_quantised("history", history),
             **_quantised("ahead", ahead),
             "size": forecast.size.astype(np.float32),
@@ -151,10 +150,10 @@ def _quantised(name: str, values: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any
     return {name: found.counts, f"{name}_base": found.base, f"{name}_unit": found.unit}
 
 
-def _seconds(panel: Panel, first_index: int, last_index: int) -> FloatArray:
-    """The instants of the page's steps, in seconds since 1970."""
-    instants = panel.grid.to_utc(np.arange(first_index, last_index + 1))
-    return instants.astype("datetime64[us]").astype(np.int64) / 1e6
+def _clock(panel: Panel, first_index: int, last_index: int) -> FloatArray:
+    """The local times of the page's steps, in seconds since 1970 on the clock of the job's zone."""
+    local = panel.grid.to_local(np.arange(first_index, last_index + 1))
+    return local.to_numpy().astype("datetime64[us]").astype(np.int64) / 1e6
 
 
 def _static(panel: Panel, rows: IntArray) -> list[dict[str, Any]]:
@@ -188,8 +187,12 @@ def _past(
         "coverage": of(errors.coverage),
         "newest_miss": of(errors.newest_miss),
     }
-    nights = []
-    for number, night in enumerate(past.nights):
+    nights = list[dict[str, int]]()
+    for night in past.nights:
+        # One that began before the page does has no place on it.
+        if night.cutoff_index < first_index:
+            continue
+        number = len(nights)
         values = np.where(known[:, None, None], night.values[np.maximum(place, 0)], np.nan)
         arrays |= _quantised(f"night{number}", values)
         nights.append({"cutoff": night.cutoff_index - first_index, "horizon": values.shape[1]})

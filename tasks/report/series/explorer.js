@@ -42,7 +42,10 @@
   const [page, data] = await unpack($("series-block").textContent);
   const series = page.ids.length;
   const length = page.history + page.horizon;
-  const x = Array.from(data.time);
+  // The clock of the job's zone, counted as if it were UTC. Where it goes back, time goes on.
+  const clock = data.clock;
+  const x = [];
+  for (let step = 0; step < length; step++) x.push(step ? Math.max(clock[step], x[step - 1] + 60) : clock[0]);
   const width = 2 + 2 * page.bands.length;
   const position = new Map(page.ids.map((id, i) => [id, i]));
 
@@ -79,20 +82,12 @@
         : (Math.abs(value) >= 1000 ? grouped : short).format(value).replace("-", "\u2212");
   const percent = (share) => (share === null ? "–" : `${Math.round(share * 100)} %`);
   const plural = (count, word) => `${grouped.format(count)} ${word}${count === 1 ? "" : "s"}`;
-  const zone = (() => {
-    try {
-      new Intl.DateTimeFormat("en", { timeZone: page.zone });
-      return page.zone;
-    } catch {
-      return "UTC";
-    }
-  })();
   const dayFormat = new Intl.DateTimeFormat("sv", {
-    timeZone: zone, year: "numeric", month: "2-digit", day: "2-digit",
+    timeZone: "UTC", year: "numeric", month: "2-digit", day: "2-digit",
     ...(page.with_hours ? { hour: "2-digit", minute: "2-digit" } : {}),
   });
-  const weekday = new Intl.DateTimeFormat("en", { timeZone: zone, weekday: "short" });
-  const day = (step) => dayFormat.format(new Date(x[step] * 1000));
+  const weekday = new Intl.DateTimeFormat("en", { timeZone: "UTC", weekday: "short" });
+  const day = (step) => dayFormat.format(new Date(clock[step] * 1000));
   const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
   const inside = (band) => `${Math.round((band[1] - band[0]) * 100)} %`;
 
@@ -116,7 +111,7 @@
     words: (i) => words(figure(name, i)),
   });
   const lists = [["Largest", { ...shownFor("size", number), title: "by the mean of tonight's median" }]];
-  if (data.mase) lists.push(["Worst", { ...shownFor("mase", number), title: "by MASE over the last weeks" }]);
+  if (data.mase) lists.push(["Worst by MASE", { ...shownFor("mase", number), title: "by MASE over the nights that were evaluated" }]);
   lists.push(["Widest", { ...shownFor("relative_width", percent), title: "widest interval, as a share of the median" }]);
   if (data.newest_miss) {
     const missed = shownFor("newest_miss", (miss) => `${number(miss)} widths off`);
@@ -217,14 +212,45 @@
   const colour = (name) => getComputedStyle(root).getPropertyValue(`--${name}`).trim();
   const near = Math.max(0, page.history - Math.max(4 * page.horizon, 60));
 
-  // For each distance of ticks: the label, and what a new year, month or day adds below it.
-  const TICKS = [
-    [3600 * 24 * 365, "{YYYY}", null, null, null, null, null, null, 1],
-    [3600 * 24 * 28, "{MMM}", "\n{YYYY}", null, null, null, null, null, 1],
-    [3600 * 24, "{D} {MMM}", "\n{YYYY}", null, null, null, null, null, 1],
-    [3600, "{HH}:{mm}", "\n{D} {MMM} {YYYY}", null, "\n{D} {MMM}", null, null, null, 1],
-    [1, "{HH}:{mm}:{ss}", "\n{D} {MMM} {YYYY}", null, "\n{D} {MMM}", null, null, null, 1],
-  ];
+  // Ticks of the time axis: their distance in seconds, or in months where that is too little.
+  const HOUR = 3600, DAY = 24 * HOUR;
+  const SECONDS = [60, 300, 900, 1800, HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, 7 * DAY, 14 * DAY];
+  const MONTHS = [1, 3, 6, 12, 24, 60, 120, 240, 600, 1200, 6000];
+  const finest = length > 1 ? (x[length - 1] - x[0]) / (length - 1) : DAY;
+  const monthOf = (second) => new Date(second * 1000).getUTCFullYear() * 12 + new Date(second * 1000).getUTCMonth();
+
+  function ticks(u, _, min, max) {
+    const most = Math.max(2, $("chart").clientWidth / 80), span = max - min;
+    const seconds = SECONDS.find((each) => span / each <= most && each >= 0.9 * finest);
+    if (seconds) {
+      // Weeks begin on Monday, and 1970 on a Thursday.
+      const shift = seconds >= 7 * DAY ? 4 * DAY : 0;
+      const first = Math.ceil((min - shift) / seconds) * seconds + shift;
+      return Array.from({ length: Math.max(0, Math.floor((max - first) / seconds) + 1) }, (_, k) => first + k * seconds);
+    }
+    const months = MONTHS.find((each) => span / (each * 30.4 * DAY) <= most) ?? MONTHS.at(-1);
+    const found = [];
+    for (let month = Math.ceil(monthOf(min) / months) * months; ; month += months) {
+      const second = Date.UTC(2000, month - 24000, 1) / 1000;
+      if (second > max) return found;
+      if (second >= min) found.push(second);
+    }
+  }
+
+  function tickLabels(u, seconds) {
+    const apart = seconds.length > 1 ? seconds[1] - seconds[0] : DAY;
+    const part = (second, options) => new Intl.DateTimeFormat("en-GB", { timeZone: "UTC", ...options }).format(new Date(second * 1000));
+    const [over, under] = apart < 0.9 * DAY ? [{ hour: "2-digit", minute: "2-digit" }, { day: "numeric", month: "short" }]
+      : apart < 27 * DAY ? [{ day: "numeric", month: "short" }, { year: "numeric" }]
+        : apart < 360 * DAY ? [{ month: "short" }, { year: "numeric" }] : [{ year: "numeric" }, null];
+    let last = "";
+    return seconds.map((second) => {
+      const below = under ? part(second, under) : "";
+      const label = part(second, over) + (below !== last ? `\n${below}` : "");
+      last = below;
+      return label;
+    });
+  }
 
   function columns(row) {
     const padded = (values, from) => {
@@ -275,15 +301,14 @@
     plot = new uPlot({
       ...size(),
       padding: [14, 8, 0, 0],
-      tzDate: (second) => uPlot.tzDate(new Date(second * 1000), zone),
       legend: { show: false },
       cursor: { y: false, points: { size: 6 }, drag: { x: true, y: false } },
       scales: {
-        x: { time: true, min: x[begin], max: x[length - 1] },
+        x: { time: false, min: x[begin], max: x[length - 1] },
         y: { range: (_, low, high) => limits(low, high) },
       },
       axes: [
-        { ...axis, space: 70, values: TICKS },
+        { ...axis, splits: ticks, values: tickLabels },
         { ...axis, size: 54, values: (_, splits) => splits.map((value) => (value === null ? "" : compact.format(value))) },
       ],
       series: lines,
@@ -372,7 +397,7 @@
       return;
     }
     const at = (column) => u.data[column][step];
-    const parts = [`${weekday.format(new Date(x[step] * 1000))} ${day(step)}`];
+    const parts = [`${weekday.format(new Date(clock[step] * 1000))} ${day(step)}`];
     if (at(1) !== null) parts.push(`actual ${number(at(1))}`);
     if (at(3) !== null) {
       parts.push(`median ${number(at(3))}`);
@@ -422,11 +447,18 @@
     if ($(`found-${place}`)) $(`found-${place}`).setAttribute("aria-selected", "true");
     mark();
     if (andSay) {
+      followNeighbours(id);
       history.replaceState(null, "", `#series=${encodeURIComponent(id)}`);
       $("said").textContent = `${id} is shown.`;
       if (matchMedia("(max-width: 860px)").matches)
         $("shown").scrollIntoView({ block: "start", behavior: reduced ? "auto" : "smooth" });
     }
+  }
+
+  // Whoever goes to the page of another night wants to see the same series there.
+  const neighbours = [...document.querySelectorAll("nav.pages a[rel]")].map((link) => [link, link.getAttribute("href")]);
+  function followNeighbours(id) {
+    for (const [link, address] of neighbours) link.setAttribute("href", `${address}#series=${encodeURIComponent(id)}`);
   }
 
   function fact(name, value, more, tone) {
@@ -521,6 +553,7 @@
     }
     if (position.has(id)) {
       choose(position.get(id), false);
+      followNeighbours(id);
       $("missing").hidden = true;
       return true;
     }

@@ -20,8 +20,8 @@ def test_a_page_holds_the_history_the_forecasts_and_the_errors_of_each_series(ma
     assert (header["ids"], header["history"], header["horizon"]) == (["a", "b", "c"], 60, 7)
     history = arrays["history_base"][:, None] + arrays["history"] * arrays["history_unit"][:, None]
     assert history == pytest.approx(night.panels[0].values.reshape(3, 60), abs=0.06)
-    assert np.datetime64(int(arrays["time"][59]), "s") == np.datetime64("2024-03-01")
-    assert len(arrays["time"]) == 67
+    assert np.datetime64(int(arrays["clock"][59]), "s") == np.datetime64("2024-03-01")
+    assert len(arrays["clock"]) == 67
     assert header["bands"] == [[0.1, 0.9]]
     assert (arrays["mae"].tolist(), arrays["mase"].tolist()) == ([2.0] * 3, [0.5] * 3)
     assert header["nights"] == [{"cutoff": 52, "horizon": 7}]
@@ -51,7 +51,7 @@ def test_a_series_without_any_value_has_its_forecast(make_series):
     night = make_series(["a"])
     empty = replace(night.panels[0], values=np.zeros(0, np.float32), offsets=np.array([0, 0]), known_future=None)
     header, arrays = unpack(pack_series(replace(night, panels=[empty])))
-    assert (header["history"], len(arrays["time"]), arrays["ahead"].shape) == (0, 7, (1, 7, 4))
+    assert (header["history"], len(arrays["clock"]), arrays["ahead"].shape) == (0, 7, (1, 7, 4))
 
 
 def test_a_page_holds_no_secret(make_series):

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from urllib.parse import quote
 
+import numpy as np
 import pytest
+
+from models.calendar.grid import TimeGrid
 
 EVIL = ["<script>window.ran=1</script>", '"><img src=x onerror="window.ran=1">', "'); window.ran=1; ('"]
 STRANGE = [*EVIL, "emoji 🍞🥖", "عربى/قهوة", "a" * 500, "Señor/Café", "a/b#c?d&e=f%20", "</script><script>window.ran=1"]
@@ -99,6 +104,57 @@ def test_the_arrow_keys_read_the_chart(make_page, open_page):
     assert "Sat 2024-03-02 · median " in page.locator("#readout").inner_text()
     assert "80 % between" in page.locator("#readout").inner_text()
     assert said == []
+
+
+def point_forecast(make_series):
+    """A horizon of one step without quantiles, no earlier night, no alert, no event, and no value yet."""
+    night = make_series(["a", "b"])
+    one = night.forecast
+    forecast = replace(
+        one, quantile_levels=np.array([0.5]), quantiles=one.quantiles[:, :1, 1:2], median=one.median[:, :1],
+        baseline=one.baseline[:, :1],
+    )  # fmt: skip
+    panel = replace(
+        night.panels[0], values=np.zeros(0, np.float32), offsets=np.zeros(3, np.int64), known_future=None, holidays=(),
+        horizon=1,
+    )  # fmt: skip
+    return {"forecast": forecast, "panels": [panel], "past": None, "alerts": []}
+
+
+def hourly(make_series):
+    """Hours over the end of summer time, when the clocks show an hour twice."""
+    panel = make_series(["a", "b"]).panels[0]
+    cutoff = TimeGrid("h", "Europe/Madrid").position(datetime(2024, 10, 27, 4, tzinfo=UTC))
+    return {"panels": [replace(panel, frequency="h", time_zone="Europe/Madrid", cutoff_index=cutoff)], "alerts": []}
+
+
+@pytest.mark.parametrize("changes", [point_forecast, hourly], ids=lambda each: each.__name__)
+def test_series_of_every_shape_are_drawn(make_page, make_series, open_page, changes):
+    page, said = open_page(make_page(["a", "b"], **changes(make_series)))
+    for button in page.locator("#orders button").all():
+        button.click()
+    page.locator("#find").fill("b")
+    page.keyboard.press("Enter")
+    assert page.locator("#name").text_content() == "b"
+    page.locator("#chart").focus()
+    page.keyboard.press("End")
+    read = page.locator("#readout").inner_text()
+    assert "median" in read
+    assert read.startswith("Sun 2024-10-27 12:00" if changes is hourly else "Sat 2024-03-02 ")
+    assert page.locator("#figures tbody tr").count() == (7 if changes is hourly else 1)
+    assert said == []
+
+
+def test_the_links_to_other_nights_keep_the_series(make_page, open_page):
+    file = make_page(["a", "b/c"])
+    links = '<nav class="pages"><a href="index.html">All</a><a rel="prev" href="before.html">before</a></nav>'
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace("<!-- other pages -->", f"<!-- other pages -->{links}"), encoding="utf-8")
+    page, _ = open_page(file)
+    page.locator("#find").fill("b/c")
+    page.keyboard.press("Enter")
+    addresses = page.evaluate("[...document.querySelectorAll('nav.pages a')].map(each => each.getAttribute('href'))")
+    assert addresses == ["index.html", "before.html#series=b%2Fc"]
 
 
 def test_no_name_runs_a_script_and_every_name_is_found(make_page, open_page):
