@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, TextIO
 
 import click
 
 from flows.commands.process_end import process_end
 from flows.deployments.lost_server import leave_without_it
 from sql.secrets.places import remember_text
+from tasks.activity import activity, line_hidden
 from tasks.enduring_output import clean_output, make_output_enduring, take_output_error
 from tasks.interrupts import Interrupted, InterruptsHeldBack, cause_of, hidden_interrupt
 from tasks.printing.errors import clean_error, safe_traceback
@@ -122,7 +123,8 @@ def answers(function: Callable[P, Answer]) -> Callable[P, None]:
         as_json = bool(kwargs.pop("as_json"))
         _log_to_standard_error()
         try:
-            answer = function(*args, **kwargs)
+            with activity(function.__name__.replace("_", " ")):
+                answer = function(*args, **kwargs)
         except click.ClickException:
             raise
         except KeyboardInterrupt as interrupt:
@@ -244,10 +246,19 @@ def _cell(value: Any) -> str:
     return f"{value.astimezone(UTC):%Y-%m-%d %H:%M}" if isinstance(value, datetime) else safe_line(value)
 
 
+class _LogHandler(logging.StreamHandler[TextIO]):
+    """Writes no log line into the line that says what is going on."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record."""
+        with line_hidden():
+            super().emit(record)
+
+
 def _log_to_standard_error() -> None:
     log = logging.getLogger("nightcast")
     if not log.handlers:
-        handler = logging.StreamHandler(sys.stderr)
+        handler = _LogHandler(sys.stderr)
         handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
         log.addHandler(handler)
         log.setLevel(logging.INFO)

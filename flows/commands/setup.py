@@ -12,6 +12,7 @@ import click
 
 from flows.commands.answer import Answer, answers
 from flows.commands.automations import notify_option
+from tasks.activity import line_hidden
 from tasks.heavy_imports import heavy_import
 from tasks.printing.safe import safe_lines
 
@@ -32,7 +33,11 @@ def demo(folder: Path) -> Answer:
         from flows.deployments.dispatch import dispatch
         from flows.night.demo import run_demo
 
-    result = run_demo(folder, dispatch, on_progress=lambda message: click.echo(message, err=True))
+    def tell(message: str) -> None:
+        with line_hidden():
+            click.echo(message, err=True)
+
+    result = run_demo(folder, dispatch, on_progress=tell)
     return Answer(result.text(), result.to_dict())
 
 

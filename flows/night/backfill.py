@@ -9,13 +9,14 @@ from pathlib import Path
 
 from flows.job.job import JobError, load_job
 from flows.job.moments import to_cutoff, to_moment
-from flows.night.parallel_nights import run_side_by_side
+from flows.night.parallel_nights import run_side_by_side, tell_of_night
 from flows.night.request import NightRequest, RunNight
 from flows.night.summary import NightSummary
 from models.audit.scan import Present
 from models.calendar.cadence import missed_nights
 from models.calendar.grid import TimeGrid
 from models.lifecycle.retraining import Policy
+from tasks.activity import TimeLeft
 from tasks.night.ledger import Ledger
 from tasks.night.owner import refuse_taken_name
 from tasks.planning.published_grid import published_origin
@@ -102,10 +103,11 @@ def backfill_nights(
 
 
 def _one_by_one(places: Places, requests: Sequence[NightRequest], run_night: RunNight) -> list[NightSummary]:
-    nights = list[NightSummary]()
+    nights, left = list[NightSummary](), TimeLeft(len(requests))
     try:
         for request in requests:
             nights.append(run_night(request))
+            tell_of_night(nights[-1], left)
     except KeyboardInterrupt as interrupt:
         cutoffs = [request.cutoff for request in requests if isinstance(request.cutoff, datetime)]
         raise interrupted_nights(places, cutoffs, len(nights) + 1, interrupt) from None

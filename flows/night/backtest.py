@@ -15,6 +15,7 @@ from flows.night.stages import update_home
 from models.baselines.challengers import require_challengers
 from models.evaluation.backtest import BacktestResult
 from sql.full_disk import told_of_full_disk
+from tasks.activity import activity
 from tasks.evaluation.backtest import BacktestRun, Train, backtest, choose_cutoffs
 from tasks.night.ledger import Ledger
 from tasks.reading.read_series import Extent, read_series
@@ -116,7 +117,8 @@ def backtest_job(job: str | Path, cutoffs: int, challengers: Sequence[str] = (),
     require_challengers(challengers)
     loaded = load_job(job)
     with told_of_full_disk(gettempdir()), TemporaryDirectory() as folder:
-        rows_file = read_series(loaded.job, loaded.base, Extent(), Path(folder))
+        with activity("reading the source"):
+            rows_file = read_series(loaded.job, loaded.base, Extent(), Path(folder))
         run = BacktestRun(loaded.job, rows_file, challengers, train).on_grid_of_rows()
         chosen = choose_cutoffs(run, cutoffs, datetime.now(UTC))
         result = backtest(run, chosen)

@@ -18,10 +18,14 @@ from flows.night.night import night, run_here
 from flows.night.request import NightRequest
 from flows.night.summary import NightSummary
 from models.cores import CORES, cores_to_use
+from models.counted import counted
 from models.lifecycle.retraining import Policy
+from tasks.activity import TimeLeft, activity, switch_off
 from tasks.interrupts import let_through
+from tasks.printing.safe import safe_line
 from tasks.run.interruption import interrupted_nights
 from tasks.run.lock import AlreadyRuns, look_after_lock, share_lock_of_parent
+from tasks.step import logger
 
 _SECONDS_BETWEEN_LOOKS = 5.0
 _INTERRUPTS = {signal.SIGINT, signal.SIGTERM}
@@ -63,10 +67,16 @@ def run_side_by_side(loaded: LoadedJob, cutoffs: Sequence[datetime], train: Poli
             nights += [pool.submit(_run, loaded.path, *numbered, train) for numbered in enumerate(cutoffs)]
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        while wait(nights, timeout=_SECONDS_BETWEEN_LOOKS, return_when=FIRST_EXCEPTION).not_done:
-            if any(each.done() and each.exception() for each in nights):
-                break
-            look_after_lock(loaded.places)
+        left, told = TimeLeft(len(nights), are_equal=True), 0
+        with activity(f"running {counted(len(nights), 'night')} in {workers} processes"):
+            while wait(nights, timeout=_SECONDS_BETWEEN_LOOKS, return_when=FIRST_EXCEPTION).not_done:
+                if any(each.done() and each.exception() for each in nights):
+                    break
+                # They end in order.
+                while nights[told].done() and (summary := nights[told].result()) is not None:
+                    tell_of_night(summary, left)
+                    told += 1
+                look_after_lock(loaded.places)
         return [summary for each in nights if (summary := each.result()) is not None]
     except AlreadyRuns:
         lost.value = 1
@@ -83,7 +93,14 @@ def run_side_by_side(loaded: LoadedJob, cutoffs: Sequence[datetime], train: Poli
         pool.shutdown(cancel_futures=True)
 
 
+def tell_of_night(summary: NightSummary, left: TimeLeft) -> None:
+    """Log the night of a backfill that has ended, and how long the others will take."""
+    logger().info("%s", safe_line(f"{summary.cutoff:%Y-%m-%d %H:%M}: {summary.message} ({left.next()})"))
+
+
 def _begin(job: Path, shared: Mapping[str, Any], cores: int) -> None:
+    # The process that started this one says what is going on.
+    switch_off()
     os.environ[CORES] = str(cores)
     _ORDER.update(shared, runs=False)
     # Ctrl-C reaches every process of a terminal: the one that started this one tells it to end, once.

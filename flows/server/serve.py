@@ -20,6 +20,7 @@ from flows.night.demo import JOB_FILE, make_example
 from flows.server.paused import pause_again, paused
 from flows.server.pools import POOLS
 from flows.server.processes import children, descendants, end
+from tasks.activity import activity, line_hidden
 from tasks.store.places import REPORT_URL
 
 EXAMPLE_FOLDER = "demo"
@@ -87,18 +88,23 @@ def serve_until_interrupted(
     try:
         server = ["flows.server.prefect_server", "server", "start", "--host", host, "--port", str(port)]
         running.append(_start(server, environment, folder))
-        _wait_for(api, running[0])
-        _finish("flows.server.pools", [], environment, folder)
+        with activity("starting the Prefect server"):
+            _wait_for(api, running[0])
+        with activity("making the work pools"):
+            _finish("flows.server.pools", [], environment, folder)
         before = paused(api)
-        _finish("prefect", ["--no-prompt", "deploy", "--all"], environment, folder)
+        with activity("making the deployments of prefect.yaml"):
+            _finish("prefect", ["--no-prompt", "deploy", "--all"], environment, folder)
         pause_again(api, before)
         arguments = ["--host", reports.host, "--port", str(reports.port)]
         running.append(_start(["flows.server.reports", *arguments], environment, folder))
         running += [_start(["prefect", "worker", "start", "--pool", pool.name], environment, folder) for pool in POOLS]
-        _install_automations(api, notify)
+        with activity("starting the workers, installing the automations"):
+            _install_automations(api, notify)
         log.info("The reports are at %s", published)
         log.info("Prefect is at http://%s:%d with the deployments of prefect.yaml. Ctrl-C stops it.", host, port)
-        _watch(running)
+        with line_hidden():
+            _watch(running)
     except KeyboardInterrupt:
         log.info("Stopping.")
     finally:

@@ -26,6 +26,7 @@ from models.panel.forecast import Forecast
 from models.panel.panel import Panel
 from models.settings.monitoring import MonitorSettings
 from sql.source.as_of import known_at
+from tasks.activity import TimeLeft, activity
 from tasks.night.job import Job
 from tasks.process_pool import spread_over, worker_count
 from tasks.quiet_keras import quiet_import
@@ -33,6 +34,7 @@ from tasks.reading.covariates import covariates
 from tasks.reading.read_series import moment_of_knowledge, seen_at
 from tasks.step import logger, step
 from tasks.store.rows_file import load_rows
+from tasks.training.progress import training_progress
 
 Train = Literal["once", "each"]
 
@@ -112,7 +114,7 @@ def forecast_origins(run: BacktestRun, cutoffs: list[datetime]) -> tuple[list[Or
     The rows are read once. Each cutoff has a panel of its own, of the rows that were known then, which is dropped
     when its forecasts are made.
     """
-    with quiet_import():
+    with activity("loading Keras"), quiet_import():
         from models.training.fit import fit
 
     job, now = run.job, _tomorrow()
@@ -120,11 +122,16 @@ def forecast_origins(run: BacktestRun, cutoffs: list[datetime]) -> tuple[list[Or
     steps = list[int]()
     origins = list[Origin]()
     values = len(run.challengers) * len(cutoffs) * load_rows(run.rows_file).num_rows
+    left = TimeLeft(len(cutoffs), are_equal=run.train == "each")
     with spread_over(worker_count(values)) as spread:
         for cutoff in cutoffs:
-            panel = run.panel_at(cutoff, now)
+            with activity(f"cutoff {cutoff:%Y-%m-%d %H:%M}: reading the rows"):
+                panel = run.panel_at(cutoff, now)
             if forecaster is None or run.train == "each":
-                forecaster, report = fit(panel, job.forecast, job.network, job.training, steps_before=steps)
+                with training_progress() as on_progress:
+                    forecaster, report = fit(
+                        panel, job.forecast, job.network, job.training, steps_before=steps, on_progress=on_progress
+                    )
                 steps = report.steps_in_time
                 if report.cut:
                     logger().warning("%s: %s", f"{cutoff:%Y-%m-%d %H:%M}", report.cut)
@@ -136,6 +143,7 @@ def forecast_origins(run: BacktestRun, cutoffs: list[datetime]) -> tuple[list[Or
                 _log(name, panel, cutoff)
                 challenges[name] = challenge(name, panel, forecast.quantile_levels, *bounds, spread)
             origins.append(_origin(panel, forecast, challenges, job.monitor))
+            logger().info("Cutoff %s done: %s", f"{cutoff:%Y-%m-%d %H:%M}", left.next())
     return origins, forecast.quantile_levels
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, TextIO
 
 import click
 
+from tasks.activity import activity, line_hidden
 from tasks.prefect_ui import show_progress
 from tasks.step import inside_flow, logger
 
@@ -34,18 +35,33 @@ def training_progress(
         clock: A monotonic clock, in seconds.
     """
     stream = stream or sys.stderr
-    if inside_flow() or not stream.isatty():
-        yield _lines(clock)
-        return
-    bar: ProgressBar[Progress | None]
-    with click.progressbar(
-        length=PARTS, label="training", file=stream, show_eta=False, item_show_func=_abbreviated
-    ) as bar:
+    with ExitStack() as until_first, ExitStack() as at_end:
+        # Before the first round Keras loads, and the training step is compiled.
+        until_first.enter_context(activity("training: loading Keras, compiling"))
+        show = _lines(clock) if inside_flow() or not stream.isatty() else _bar(stream, at_end)
 
-        def draw(progress: Progress) -> None:
-            bar.update(round(PARTS * progress.step / progress.steps) - bar.pos, progress)
+        def on_progress(progress: Progress) -> None:
+            until_first.close()
+            show(progress)
 
-        yield draw
+        yield on_progress
+
+
+def _bar(stream: TextIO, at_end: ExitStack) -> Callable[[Progress], None]:
+    """Draws a bar, which begins with the first round."""
+    bars: list[ProgressBar[Progress | None]] = []
+
+    def draw(progress: Progress) -> None:
+        if not bars:
+            at_end.enter_context(line_hidden())
+            made: ProgressBar[Progress | None] = click.progressbar(
+                length=PARTS, label="training", file=stream, show_eta=False, item_show_func=_abbreviated
+            )
+            bars.append(at_end.enter_context(made))
+        [bar] = bars
+        bar.update(round(PARTS * progress.step / progress.steps) - bar.pos, progress)
+
+    return draw
 
 
 def _abbreviated(progress: Progress | None) -> str | None:
