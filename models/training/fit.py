@@ -22,6 +22,7 @@ from models.training.fit_member import train_member
 from models.training.progress import OnProgress, Progress
 from models.training.report import TrainingReport, merged
 from models.training.sample import training_sample
+from models.training.time_budget import SETTLING_SHARE
 from models.training.width import expected_width
 
 
@@ -128,13 +129,14 @@ def _of_all(on_progress: OnProgress | None, number: int, count: int) -> OnProgre
     report = on_progress
 
     def report_part(part: Progress) -> None:
-        ahead = (count - 1 - number) * part.seconds_left / max(1 - part.step / part.steps, 1e-9)
+        # A member is done when it has seen the newest windows too.
+        ahead = (count - 1 - number) * part.seconds_left / (1 - part.step / part.steps / (1 + SETTLING_SHARE))
         report(
             replace(
                 part,
                 step=number * part.steps + part.step,
                 steps=count * part.steps,
-                seconds_left=part.seconds_left + (ahead if part.step < part.steps else 0.0),
+                seconds_left=part.seconds_left + ahead,
             )
         )
 

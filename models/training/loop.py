@@ -253,13 +253,15 @@ class _Course:
 
     def _note_progress(self, done: int, loss: float, validation: float) -> None:
         seconds = self._elapsed()
-        if self.on_progress is not None:
-            left = min(seconds / done * (self.steps - done), max(self.training.time_limit - seconds, 0.0))
-            self.on_progress(Progress(done, self.steps, loss, validation, left))
         if done <= ROUND:
             self.first_round = seconds
         elif seconds > self.first_round:
             self.report.steps_per_second = (done - ROUND) / (seconds - self.first_round)
+        if self.on_progress is not None:
+            # The first round compiles, and says little of those that follow.
+            ahead = (self.steps * (1 + SETTLING_SHARE) - done) / (self.report.steps_per_second or done / seconds)
+            left = min(ahead, max(self.training.time_limit - seconds, 0.0))
+            self.on_progress(Progress(done, self.steps, loss, validation, left))
 
 
 def _mean_prediction(_: Tensor, loss: Tensor) -> Tensor:
