@@ -37,6 +37,7 @@ KINDS: dict[str, Planned] = {
     "kill_command": Planned(kills.kill_command, 0.05, 0, share_of="kills"),
     "signal_any_time": Planned(kills.signal_any_time, 30, 1),
     "signal_twice": Planned(kills.signal_twice, 30, 1),
+    "signal_command": Planned(kills.signal_command, 15, 0),
     "signal_at_commit": Planned(kills.signal_at_commit, 40, 2),
     "signal_at_point": Planned(kills.signal_at_point, 30, 1),
     "sessions_ended": Planned(outages.sessions_ended, 40, 2, ("postgresql",)),

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+from benchmarks.faults.judge import surprises
 from benchmarks.faults.site import SMALL, WIDE, Site
 from benchmarks.faults.trial import Trial
 from benchmarks.shared.command import ROOT
@@ -60,6 +61,25 @@ def kill_command(trial: Trial) -> None:
     command.process.kill()
     code = command.process.wait()
     trial.how = f"the command, ended with {code}"
+    trial.follow()
+
+
+def signal_command(trial: Trial) -> None:
+    """SIGTERM or Ctrl-C at a random moment of the command as people start it, often twice: also while it imports."""
+    trial.begin()
+    number, times = trial.random.choice([signal.SIGTERM, signal.SIGINT]), trial.random.choice([1, 2])
+    after = trial.random.choice([0.1, 1.0, 4.0]) * trial.random.random()
+    command = Command(trial.site, trial.cutoff)
+    command.wait_until_ready()
+    time.sleep(after)
+    for _ in range(times):
+        command.process.send_signal(number)
+        time.sleep(0.002)
+    code = command.process.wait(120)
+    trial.how = f"the command, {number.name} {after:.3f} s after its beginning, {times} times, ended with {code}"
+    trial.findings.add("unexpected", int(code not in (0, 1)), f"exit code {code}: {command.said[-500:]}")
+    trial.findings.merge(surprises(command.said))
+    trial.left(settled=times == 1, published=code == 0)
     trial.follow()
 
 
@@ -131,8 +151,22 @@ class Command:
     def __init__(self, site: Site, cutoff: str, *arguments: str) -> None:
         said = site.root / "said"
         said.mkdir(exist_ok=True)
+        self._out = said / "command"
         command = [sys.executable, "-m", "flows.start", "run", str(site.file), "--cutoff", cutoff, *arguments]
-        with (said / "command").open("wb") as out:
+        with self._out.open("wb") as out:
             self.process = subprocess.Popen(
                 command, cwd=ROOT, env=site.environment, stdout=out, stderr=out, start_new_session=True
             )
+
+    def wait_until_ready(self) -> None:
+        """Wait until it handles SIGTERM; until then Python itself starts."""
+        status = Path(f"/proc/{self.process.pid}/status")
+        while self.process.poll() is None:
+            _, _, caught = status.read_text(encoding="ascii").partition("SigCgt:")
+            if int(caught.split()[0], 16) >> (signal.SIGTERM - 1) & 1:
+                return
+
+    @property
+    def said(self) -> str:
+        """Its output."""
+        return self._out.read_text(encoding="utf-8", errors="replace")
