@@ -5,6 +5,7 @@
 # make check    lint, layout, types, import rules
 # make bench    measure accuracy, speed and scale into benchmarks/results/; PEERS=--peers adds other products
 # make docs     write the reference parts of docs/ from the code, and check every link
+# make pictures take the picture of the README from a page of the demo; needs chromium
 # make graph    write the wings and their import graph into docs/architecture.md
 # make audit    ask whether locked packages have known vulnerabilities; needs a network that lets pypi.org be asked
 # make clean    remove the environment and the demo
@@ -24,7 +25,7 @@ SHELL  := /bin/bash
 # Many containers set this variable. Every process would then compile its imports again, ten seconds in each night.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test test-jax check bench docs graph audit clean
+.PHONY: help setup demo test test-jax check bench docs pictures graph audit clean
 .DEFAULT_GOAL := help
 
 help:
@@ -56,6 +57,9 @@ bench: .venv/.dev
 
 docs: .venv/.dev
 	@$(BIN)/python docs/build.py
+
+pictures: .venv/.dev demo
+	@$(BIN)/python docs/pictures.py $(DEMO)
 
 graph: .venv/.dev
 	@$(BIN)/python docs/build.py wings

@@ -21,6 +21,7 @@ SECONDS_BEFORE_FIRST, SECONDS_BETWEEN = 0.5, 0.2
 LOGGED_AFTER = (2.5, 10.0, 30.0)
 _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _ERASE = "\r\x1b[K"
+_MINUTE = 60.0
 
 
 class _Line:
@@ -30,7 +31,7 @@ class _Line:
         self.lock = threading.RLock()
         self.texts: list[tuple[str, float]] = []
         self.is_off, self.is_drawn = False, False
-        self.hidden, self.frame, self.logged = 0, 0, 0
+        self.hidden, self.frame, self.logged, self.quiet_until = 0, 0, 0, 0.0
         self.thread: threading.Thread | None = None
         self.terminal: TextIO | None = None
 
@@ -46,8 +47,8 @@ class _Line:
     def end(self) -> None:
         with self.lock:
             self.texts.pop()
-            # What is around it began long ago: it has been told of before.
-            self.logged = len(LOGGED_AFTER)
+            # What is around it began long ago: it is told of again where nothing else is for a minute.
+            self.logged, self.quiet_until = len(LOGGED_AFTER), time.monotonic() + _MINUTE
             self.erase()
 
     def erase(self) -> None:
@@ -72,7 +73,9 @@ class _Line:
         seconds = time.monotonic() - began
         if self.terminal is None:
             late = self.logged - len(LOGGED_AFTER)
-            if seconds >= (LOGGED_AFTER[self.logged] if late < 0 else 60.0 * (late + 1)):
+            is_due = time.monotonic() >= self.quiet_until if late >= 0 else seconds >= LOGGED_AFTER[self.logged]
+            if is_due:
+                self.quiet_until = time.monotonic() + _MINUTE
                 self.logged += 1
                 logger().info("%s: %.0f s so far", text, seconds)
         elif time.monotonic() - self.texts[0][1] >= SECONDS_BEFORE_FIRST:

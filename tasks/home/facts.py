@@ -230,13 +230,12 @@ def _spans_of_versions(record: JobRecord, first: datetime, last: datetime) -> li
     runs: Sequence[Row] = [
         run for run in reversed(record.night_runs()) if run["model_version"] and first <= run["cutoff"] <= last
     ]
+    # The newest night has no successor, and its version is seen all the same.
+    ends = [*(run["cutoff"] for run in runs[1:]), last + (last - first) / 100]
     spans: list[Any] = []
-    for place, run in enumerate(runs):
-        begin, end = (
-            record.local(each) for each in (run["cutoff"], runs[place + 1]["cutoff"] if runs[place + 1 :] else last)
-        )
+    for run, end in zip(runs, ends, strict=False):
         if spans and spans[-1][0] == run["model_version"]:
-            spans[-1][2] = end
+            spans[-1][2] = record.local(end)
         else:
-            spans.append([run["model_version"], begin, end])
+            spans.append([run["model_version"], record.local(run["cutoff"]), record.local(end)])
     return [Span(begin, end, place % 2 == 0) for place, (_, begin, end) in enumerate(spans)]
