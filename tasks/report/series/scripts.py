@@ -12,7 +12,11 @@ from pathlib import Path
 from markupsafe import Markup
 
 _HERE = Path(__file__).parent
-_BLOCK = re.compile(r'<script type="application/octet-stream" id="series-block">([A-Za-z0-9+/=]*)</script>')
+FORMAT = 1
+"""Of the block; the script of a release reads its own format only."""
+
+_TAG = f'<script type="application/octet-stream" id="series-block" data-format="{FORMAT}">'
+_BLOCK = re.compile(re.escape(_TAG) + r"([A-Za-z0-9+/=]*)</script>")
 
 
 @dataclass(frozen=True)
@@ -34,8 +38,7 @@ def explorer_of(block: str) -> Explorer:
     """What shows a block, see `pack_series`."""
     programs = [_text("uplot.js"), _text("explorer.js")]
     allowed = " ".join(f"'sha256-{_digest(each)}'" for each in programs)
-    data = f'<script type="application/octet-stream" id="series-block">{block}</script>'
-    scripts = "\n".join([data, *(f"<script>{each}</script>" for each in programs)])
+    scripts = "\n".join([f"{_TAG}{block}</script>", *(f"<script>{each}</script>" for each in programs)])
     return Explorer(
         f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {allowed}; base-uri 'none'",
         Markup(f"<style>{_text('uplot.css')}</style>"),
@@ -44,7 +47,7 @@ def explorer_of(block: str) -> Explorer:
 
 
 def block_in(page: Path) -> str:
-    """The block of a page that was written before; "" where there is none.
+    """The block of a page that was written before; "" where there is none, or one of another format.
 
     A page is the only place where its block is kept: it is written again from it.
     """

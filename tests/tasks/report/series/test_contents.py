@@ -11,7 +11,7 @@ from sql.secrets.known import remember
 from tasks.report.series.block import unpack
 from tasks.report.series.choice import choose_series
 from tasks.report.series.contents import MOST_NUMBERS, central_intervals, most_series, pack_series
-from tasks.report.series.scripts import block_in, explorer_of
+from tasks.report.series.scripts import FORMAT, block_in, explorer_of
 
 
 def test_a_page_holds_the_history_the_forecasts_and_the_errors_of_each_series(make_series):
@@ -90,5 +90,8 @@ def test_a_page_is_written_again_from_what_it_holds(make_page):
     block = block_in(page)
     assert unpack(block)[0]["ids"] == ["a", "b"]
     assert f">{block}<" in explorer_of(block).scripts
+    text = page.read_text(encoding="utf-8")
+    page.write_text(text.replace(f'data-format="{FORMAT}"', 'data-format="0"'), encoding="utf-8")
+    assert block_in(page) == ""
     page.write_text("<p>none</p>", encoding="utf-8")
     assert block_in(page) == block_in(page.with_name("missing.html")) == ""
