@@ -33,6 +33,7 @@ class _Line:
         self.is_off, self.is_drawn = False, False
         self.hidden, self.frame, self.logged, self.quiet_until = 0, 0, 0, 0.0
         self.thread: threading.Thread | None = None
+        self.over = threading.Event()
         self.terminal: TextIO | None = None
 
     def begin(self, text: str) -> None:
@@ -41,7 +42,8 @@ class _Line:
             self.logged = 0
             if self.thread is None:
                 self.terminal = self.terminal or _terminal()
-                self.thread = threading.Thread(target=self._move, name="activity", daemon=True)
+                self.over = threading.Event()
+                self.thread = threading.Thread(target=self._move, args=(self.over,), name="activity", daemon=True)
                 self.thread.start()
 
     def end(self) -> None:
@@ -50,6 +52,13 @@ class _Line:
             # What is around it began long ago: it is told of again where nothing else is for a minute.
             self.logged, self.quiet_until = len(LOGGED_AFTER), time.monotonic() + _MINUTE
             self.erase()
+            thread = None if self.texts else self.thread
+            if thread is not None:
+                self.thread = None
+                self.over.set()
+        if thread is not None:
+            # No thread stays when there is nothing to say.
+            thread.join()
 
     def erase(self) -> None:
         """Leave the line empty for whatever is written next."""
@@ -58,14 +67,10 @@ class _Line:
                 self._write(_ERASE)
                 self.is_drawn = False
 
-    def _move(self) -> None:
-        while True:
-            time.sleep(SECONDS_BETWEEN)
+    def _move(self, over: threading.Event) -> None:
+        while not over.wait(SECONDS_BETWEEN):
             with self.lock:
-                if not self.texts:
-                    self.thread = None
-                    return
-                if not self.hidden:
+                if self.texts and not self.hidden:
                     self._show()
 
     def _show(self) -> None:

@@ -116,7 +116,7 @@ def _night(record: JobRecord, run: Row, loss: Row | None) -> Row:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %".replace("-", "\N{MINUS SIGN}")
+    return f"{round(100 * share)} %".replace("-", "\N{MINUS SIGN}")
 
 
 def _verdict(record: JobRecord, run: Row, loss: Row | None) -> tuple[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import re
+import threading
 import time
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -52,6 +53,7 @@ def test_a_line_moves_while_something_goes_on_and_nothing_stays(terminal):
             wait(lambda: screen(terminal.getvalue()).endswith("reading the rows"))
         wait(lambda: screen(terminal.getvalue()).endswith(" reading"))
     assert screen(terminal.getvalue()) == ""
+    assert "activity" not in {each.name for each in threading.enumerate()}
     frames = {each[0] for each in terminal.getvalue().split("\x1b[K") if "reading" in each}
     assert len(frames) > 2
 
