@@ -480,7 +480,7 @@
         shown.push(fact(`Inside the ${inside(page.bands[0])} interval`, percent(coverage), "of the actuals since"));
       const miss = figure("newest_miss", row);
       if (miss !== null)
-        shown.push(fact("Newest actual", miss > 0 ? "outside" : "inside", miss > 0 ? `by ${number(miss)} widths of the interval` : "of last night's widest interval", miss > 0 ? "worse" : ""));
+        shown.push(fact("Newest actual", miss > 0 ? "outside" : "inside", miss > 0 ? `by ${number(miss)} widths of the interval` : "the widest interval forecast for it", miss > 0 ? "worse" : ""));
     } else {
       shown.push(fact("Errors", "none yet", "no actual has arrived for an earlier forecast"));
     }
