@@ -60,7 +60,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=FOLDER, help="folder of the data sets")
     parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--sets", nargs="+", choices=DATA_SETS, default=list(DATA_SETS))
+    parser.add_argument("--sets", nargs="+", choices=CUTOFFS, default=list(CUTOFFS))
     given = parser.parse_args()
     for name in given.sets:
         figures: dict[str, float] = {}

@@ -47,10 +47,10 @@ def score_nights(data_set: DataSet, data: Path, seed: int, server: sa.URL) -> di
         urls = [f"sqlite:///{place / each}.db" for each in ("source", "output")]
         if seed % 2:
             urls = [new_database(server, f"{each}_{data_set.name}_{seed}") for each in ("source", "output")]
-        _load(data / "history.parquet", urls[0], "create")
+        _load(history, place, urls[0], "create")
         cutoffs = data_set.cutoffs(history, actuals)
         if is_rolling(actuals, cutoffs):
-            _load(data / "actuals.parquet", urls[0], "append")
+            _load(actuals, place, urls[0], "append")
         job = place / f"{data_set.name}.yaml"
         text = JOB.format(
             name=data_set.name, url=urls[0], output=urls[1], frequency=data_set.frequency,
@@ -89,6 +89,8 @@ def _stored_forecasts(url: str) -> pd.DataFrame:
     return frame
 
 
-def _load(file: Path, url: str, mode: str) -> None:
+def _load(rows: pd.DataFrame, place: Path, url: str, mode: str) -> None:
+    file = place / f"{mode}.parquet"
+    rows.to_parquet(file, index=False)
     command = [*NIGHTCAST, "import", str(file), "--to", url, "--table", "observations", "--mode", mode]
     subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)

@@ -18,17 +18,33 @@ FOLDER = ROOT.parent / "shared" / "data"
 
 @dataclass(frozen=True)
 class DataSet:
-    """A data set: a folder with `history.parquet` and `actuals.parquet`, each of series_id, timestamp and value."""
+    """A data set: a folder with `history.parquet` and `actuals.parquet`, each of series_id, timestamp and value.
+
+    Attributes:
+        name: Its name.
+        frequency: Of its series.
+        horizon: Steps ahead.
+        season_length: Steps of the season by which errors are scaled.
+        folder: The folder, where it has another name.
+        every: Only every so many-th series by id, for a job of few series.
+    """
 
     name: str
     frequency: str
     horizon: int
     season_length: int
+    folder: str = ""
+    every: int = 1
+
+    def place(self, data: Path) -> Path:
+        """Its folder among the data sets."""
+        return data / (self.folder or self.name)
 
     def read(self, folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
         """The history, and the actuals after it."""
         history, actuals = (pd.read_parquet(folder / f"{name}.parquet") for name in ("history", "actuals"))
-        return history, actuals
+        chosen = sorted(history["series_id"].unique())[:: self.every]
+        return tuple(rows[rows["series_id"].isin(chosen)] for rows in (history, actuals))  # type: ignore[return-value]
 
     def cutoffs(self, history: pd.DataFrame, actuals: pd.DataFrame) -> list[pd.Timestamp]:
         """The cutoffs to forecast at, oldest first.
@@ -44,7 +60,20 @@ class DataSet:
         return [last.max() + night * self.horizon * step for night in range(horizons)]
 
 
-DATA_SETS = {each.name: each for each in (DataSet("tourism_monthly", "MS", 24, 12), DataSet("pedestrian", "h", 48, 24))}
+LARGE_SETS = (
+    DataSet("tourism_monthly", "MS", 24, 12),
+    DataSet("tourism_quarterly", "QS", 8, 4),
+    DataSet("m3_monthly", "MS", 18, 12),
+    DataSet("m3_quarterly", "QS", 8, 4),
+    DataSet("montevideo_bus", "h", 24, 24),
+    DataSet("beijing_air", "h", 48, 24),
+    DataSet("pedestrian", "h", 48, 24),
+)
+SMALL_SETS = (
+    DataSet("tourism_monthly_few", "MS", 24, 12, "tourism_monthly", every=36),
+    DataSet("pedestrian_few", "h", 48, 24, "pedestrian", every=11),
+)
+DATA_SETS = {each.name: each for each in (*LARGE_SETS, *SMALL_SETS)}
 
 
 def is_rolling(actuals: pd.DataFrame, cutoffs: list[pd.Timestamp]) -> bool:

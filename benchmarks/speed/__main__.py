@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.shared.command import load_at_start
-from benchmarks.shared.data_sets import DATA_SETS, FOLDER
+from benchmarks.shared.data_sets import DATA_SETS, FOLDER, LARGE_SETS
 from benchmarks.shared.record import command_line, record_and_print
 from benchmarks.shared.simulated_history import HISTORY, HORIZON
 from benchmarks.speed import beside
@@ -31,7 +31,9 @@ def main() -> None:
     parser.add_argument("--train-seconds", type=float, default=30.0)
     parser.add_argument("--peers", action="store_true", help="also neuralforecast; the first time installs it")
     parser.add_argument("--data", type=Path, default=FOLDER, help="folder of the data sets")
-    parser.add_argument("--peer-sets", nargs="+", choices=DATA_SETS, default=["tourism_monthly"])
+    parser.add_argument(
+        "--peer-sets", nargs="+", choices=[each.name for each in LARGE_SETS], default=["tourism_monthly"]
+    )
     parser.add_argument("--peer-rounds", type=int, default=3, help="how often each product runs")
     parser.add_argument("--equal-steps", type=int, default=125, help="training steps with the equal network")
     parser.add_argument("--peer-steps", type=int, help="an upper limit of neuralforecast's steps, to try things out")
