@@ -45,7 +45,7 @@ def frame_of(*revisions: tuple[str, str, float, str]) -> pd.DataFrame:
 @pytest.fixture
 def make_as_of_job(make_job, database_url, monkeypatch):
     """Makes a job that only the fallback forecasts, without reports, which take most of the time of a small night."""
-    monkeypatch.setattr("flows.night.stages.write_report", lambda night: night.places.report)
+    monkeypatch.setattr("flows.night.stages.write_report", lambda night, *_: night.places.report)
 
     def make(*revisions: tuple[str, str, float, str], **source):
         parts = {"static": [], "recorded_at": "loaded_at", **source}

@@ -50,7 +50,7 @@ main()
 @pytest.fixture
 def untrained(make_job, monkeypatch):
     """Makes a job that forecasts by the fallback alone, without reports."""
-    monkeypatch.setattr("flows.night.stages.write_report", lambda night: night.places.report)
+    monkeypatch.setattr("flows.night.stages.write_report", lambda night, *_: night.places.report)
     return lambda **settings: make_job(**{"forecast": {"min_history": 10_000}, **settings})
 
 

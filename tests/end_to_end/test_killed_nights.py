@@ -42,7 +42,7 @@ def in_a_child(cutoff, stage):
     child = os.fork()
     if child:
         return os.waitpid(child, 0)[1]
-    stages_of_night.write_report = lambda night: night.places.report
+    stages_of_night.write_report = lambda night, *_: night.places.report
     if stage == "the commit":
         publishing.ParquetNight.show = show_and_die
     elif stage:
@@ -71,7 +71,7 @@ print(json.dumps(found))
 @pytest.fixture
 def untrained(make_job, monkeypatch):
     """Makes a job that forecasts by the fallback alone, without reports, which take most of so small a night."""
-    monkeypatch.setattr("flows.night.stages.write_report", lambda night: night.places.report)
+    monkeypatch.setattr("flows.night.stages.write_report", lambda night, *_: night.places.report)
     return lambda **settings: make_job(**{"forecast": {"min_history": 10_000}, **settings})
 
 

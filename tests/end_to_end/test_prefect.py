@@ -545,13 +545,13 @@ def without_lock(places, *others):
 
 stages.predict = without_lock
 # Reports take most of so small a night.
-stages.write_report = lambda night: night.places.report
+stages.write_report = lambda night, *_: night.places.report
 print(run_night(sys.argv[1], now=datetime(2024, 2, 14, 4, tzinfo=UTC)).note)
 """
 
 
 def test_missed_nights_are_sub_flows_of_tonight_and_each_keeps_the_lock(server, make_job, monkeypatch):
-    monkeypatch.setattr("flows.night.stages.write_report", lambda night: night.places.report)
+    monkeypatch.setattr("flows.night.stages.write_report", lambda night, *_: night.places.report)
     job = make_job(forecast={"min_history": 10_000}, schedule={"catch_up": "all"})
     for day in (8, 9, 10):
         run_night(job, cutoff=f"2024-02-{day:02d}")

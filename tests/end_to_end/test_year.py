@@ -50,7 +50,7 @@ def spring(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         training = {"max_steps": 300, "time_limit": 3600}
         nights = Nights(company, folder, Files(folder), 27, network=network, training=training)
         # Those that are asked for again at the end are made as any other.
-        patch.setattr("flows.night.stages.write_report", lambda night: night.places.report)
+        patch.setattr("flows.night.stages.write_report", lambda night, *_: night.places.report)
         nights.run()
         figures, _ = figures_of(nights, report_every=1)
         quiet = Limit("points between a level and its share of actuals", "coverage_error_undisturbed", COVERAGE)
