@@ -141,7 +141,8 @@ def files_of(site: Site) -> set[str]:
 
 def left_over(site: Site, published: set[str], known: set[str]) -> list[str]:
     """Files and folders that no published night explains, and temporary files."""
-    allowed = {"forecasts.db", "forecasts/", f"forecasts/job={JOB}/", "reports/", f"reports/{JOB}/"}
+    homes = {"reports/index.html", f"reports/{JOB}/index.html", f"reports/{JOB}/index.json"}
+    allowed = {"forecasts.db", "forecasts/", f"forecasts/job={JOB}/", "reports/", f"reports/{JOB}/", *homes}
     for day in published:
         folder = f"forecasts/job={JOB}/cutoff={day}T000000Z/"
         pages = {f"reports/{JOB}/{day}T000000Z.{kind}" for kind in ("html", "json")}
