@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
 import signal
@@ -72,11 +73,9 @@ def run_side_by_side(loaded: LoadedJob, cutoffs: Sequence[datetime], train: Poli
             while wait(nights, timeout=_SECONDS_BETWEEN_LOOKS, return_when=FIRST_EXCEPTION).not_done:
                 if any(each.done() and each.exception() for each in nights):
                     break
-                # They end in order.
-                while nights[told].done() and (summary := nights[told].result()) is not None:
-                    tell_of_night(summary, left)
-                    told += 1
+                told += _tell_of_ended(nights[told:], left)
                 look_after_lock(loaded.places)
+            _tell_of_ended(nights[told:], left)
         return [summary for each in nights if (summary := each.result()) is not None]
     except AlreadyRuns:
         lost.value = 1
@@ -96,6 +95,15 @@ def run_side_by_side(loaded: LoadedJob, cutoffs: Sequence[datetime], train: Poli
 def tell_of_night(summary: NightSummary, left: TimeLeft) -> None:
     """Log the night of a backfill that has ended, and how long the others will take."""
     logger().info("%s", safe_line(f"{summary.cutoff:%Y-%m-%d %H:%M}: {summary.message} ({left.next()})"))
+
+
+def _tell_of_ended(nights: Sequence[Future[NightSummary | None]], left: TimeLeft) -> int:
+    """Tell of the nights that have ended well since they were last looked at; gives their number. They end in order."""
+    ended = [*itertools.takewhile(lambda each: each.done() and not each.exception(), nights)]
+    for each in ended:
+        if (summary := each.result()) is not None:
+            tell_of_night(summary, left)
+    return len(ended)
 
 
 def _begin(job: Path, shared: Mapping[str, Any], cores: int) -> None:

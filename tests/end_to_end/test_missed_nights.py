@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 from datetime import UTC, datetime
 
@@ -292,6 +293,15 @@ def test_nights_that_may_continue_one_anothers_model_are_not_run_side_by_side(ma
 def test_a_backfill_takes_every_so_many_steps(run_until):
     done = backfill_nights(run_until(), Span("2024-02-01", "2024-02-07", every=3), run_here)
     assert ([night.cutoff.day for night in done.nights], done.skipped) == ([4, 7], 1)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_backfill_names_each_night_as_it_ends(run_until, caplog, workers):
+    caplog.set_level(logging.INFO, logger="nightcast")
+    backfill_nights(run_until(), Span("2024-02-04", "2024-02-06"), run_here, train="never", workers=workers)
+    told = [record.getMessage() for record in caplog.records]
+    for place, day in enumerate((4, 5, 6), start=1):
+        [_] = [line for line in told if line.startswith(f"2024-02-0{day} 00:00: 7 ") and f"({place} of 3" in line]
 
 
 def test_a_job_runs_only_once_at_a_time(run_until):
