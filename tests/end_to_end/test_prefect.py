@@ -162,7 +162,7 @@ def test_a_second_server_of_the_reports_says_that_the_port_is_taken(server, tmp_
     shutil.copy(ROOT / "prefect.yaml", tmp_path)
     arguments = ["serve", "--port", "1", "--reports-port", str(server.port + 1)]
     done = subprocess.run(
-        [sys.executable, "-m", "flows.cli", *arguments],
+        [sys.executable, "-m", "flows.start", *arguments],
         cwd=tmp_path,
         env=server.environment,
         capture_output=True,
