@@ -6,11 +6,13 @@ import atexit
 import os
 import signal
 import sys
+import threading
 from contextlib import suppress
 from typing import Any
 
 SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 """What interrupts the command, and its name for people."""
+_SOON_SECONDS = 0.01
 
 
 class ProcessEnd:
@@ -27,6 +29,7 @@ class ProcessEnd:
     def own(self) -> None:
         """Let the process end with the command, before Python takes its modules apart and handles no signal."""
         self.is_ours = True
+        sys.unraisablehook = _interrupt_again
         # What is registered first is called last.
         atexit.register(self._leave)
 
@@ -45,6 +48,20 @@ class ProcessEnd:
 
 
 process_end = ProcessEnd()
+
+
+def _interrupt_again(dropped: Any) -> None:
+    """Interrupt again where Python has dropped an interrupt: no error leaves a finalizer, such as a cursor's.
+
+    Not at once, which would be in here.
+    """
+    if not issubclass(dropped.exc_type, KeyboardInterrupt):
+        sys.__unraisablehook__(dropped)
+        return
+    number = signal.SIGTERM if SIGNALS[signal.SIGTERM] in str(dropped.exc_value) else signal.SIGINT
+    again = threading.Timer(_SOON_SECONDS, signal.pthread_kill, [threading.main_thread().ident, number])
+    again.daemon = True
+    again.start()
 
 
 def handle_interrupts(handler: Any) -> None:

@@ -148,7 +148,7 @@ def owned_folder(folder: Path, lock: str) -> Iterator[Path]:
         held = _make_owned(folder, lock)
         yield folder
     finally:
-        rmtree(folder, ignore_errors=True)
+        remove_folder(folder, lock)
         _close(held)
 
 
@@ -161,17 +161,35 @@ def remove_dead_folders(parent: Path, lock: str) -> None:
     with suppress(OSError):
         for folder in [*parent.iterdir()]:
             if _is_dead(folder, lock):
-                rmtree(folder, ignore_errors=True)
+                remove_folder(folder, lock)
         parent.rmdir()
 
 
+def remove_folder(folder: Path, lock: str) -> None:
+    """Remove a folder under a name by which the next owner of the lock knows it.
+
+    A kill or a second interrupt meanwhile may leave a part of it, which no longer says whose it was.
+    """
+    aside = folder if is_aside(folder, lock) else aside_of(folder, lock)
+    with suppress(OSError):
+        folder.rename(aside)
+    for each in (aside, folder):
+        rmtree(each, ignore_errors=True)
+
+
 def aside_of(folder: Path, lock: str) -> Path:
-    """A new name beside a folder, for making it unseen; after a kill it tells the owner of the lock whose it was."""
+    """A new name beside a folder, for making or removing it unseen.
+
+    After a kill it tells the owner of the lock whose it was.
+    """
     return folder.with_name(f".{folder.name}.{_mark(lock)}.{uuid4().hex[:8]}")
 
 
 def is_aside(folder: Path, lock: str) -> bool:
-    """Whether a run that had this lock was making a folder; whoever has the lock now knows that this run is dead."""
+    """Whether a run that had this lock was making or removing a folder.
+
+    Whoever has the lock now knows that this run is dead.
+    """
     return folder.name.startswith(".") and folder.name.split(".")[-2:-1] == [_mark(lock)]
 
 

@@ -27,7 +27,7 @@ from models.array_files import load_array
 from models.arrays import StringArray
 from models.errors import DamagedVersion, ModelError
 from sql.full_disk import told_of_full_disk
-from tasks.store.ownership import aside_of
+from tasks.store.ownership import aside_of, remove_folder
 
 MANIFEST = "manifest.json"
 # The series that a version has learnt from, or that were outside of its sample.
@@ -269,7 +269,7 @@ def _publish_local(folder: Path, target: Path, manifest: bytes, stored: StoredVe
             _copy_folder(folder, aside)
             (aside / MANIFEST).write_bytes(manifest)
         if target.exists() and not _is_whole(stored):  # damaged, or left by a copy that was cut short elsewhere
-            shutil.rmtree(target)
+            remove_folder(target, lock)
         try:
             aside.rename(target)
         except OSError:

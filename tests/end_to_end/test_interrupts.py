@@ -154,6 +154,39 @@ def test_an_interrupt_after_the_answer_ends_the_process_with_the_code_of_the_ans
     assert told.startswith("-c 0" if code == 0 else "Error: No job 'nothing'")
 
 
+# A stage that never ends. The interrupt comes in a finalizer, from which Python lets no error out.
+FINALIZING = """
+import os, sys, time
+import flows.night.stages as stages
+from flows.start import main
+
+class Cursor:
+    def __del__(self):
+        os.kill(os.getpid(), int(number))
+        for _ in range(1_000):
+            pass
+
+def never_ends(*_):
+    Cursor()
+    time.sleep(600)
+
+number = sys.argv.pop(1)
+stages.predict = never_ends
+main()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_that_python_drops_in_a_finalizer_is_not_lost(untrained, number):
+    job = untrained()
+    command = [sys.executable, "-c", FINALIZING, str(int(number)), "run", str(job), "--cutoff", "2024-02-01"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert ended.returncode == 1
+    assert "Nothing of the night of 2024-02-01 00:00 is published" in ended.stderr
+    assert "ignored" not in ended.stderr
+    assert states(job)[1] == ("interrupted", f"ended by {'Ctrl-C' if number == signal.SIGINT else 'SIGTERM'}")
+
+
 def test_an_interrupt_that_python_turns_into_another_error_is_one_all_the_same(untrained, monkeypatch):
     class Named:
         def __set_name__(self, owner, name):

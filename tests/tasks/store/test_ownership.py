@@ -155,6 +155,39 @@ def test_wherever_a_run_is_killed_while_it_makes_its_folder_the_next_owner_of_it
     assert number > 5
 
 
+_KILLED_LATE = """
+import os, signal, sys
+from pathlib import Path
+from tasks.store.ownership import owned_folder, remove_dead_folders
+
+left = [int(sys.argv[2])]
+
+def hook(event, arguments):
+    if event in ("os.rename", "os.remove", "os.rmdir", "os.scandir", "os.listdir"):
+        left[0] -= 1
+        if left[0] == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+with owned_folder(Path(sys.argv[1], "scratch/r1"), "my lock") as folder:
+    (folder / "training").mkdir()
+    for name in ("a.arrow", "training/b.arrow", "z.arrow"):
+        (folder / name).touch()
+    sys.addaudithook(hook)
+print("removed", flush=True)
+"""
+
+
+def test_wherever_a_run_is_killed_while_it_removes_its_folder_the_next_owner_of_its_lock_removes_the_rest(tmp_path):
+    for number in range(1, 40):
+        command = [sys.executable, "-c", _KILLED_LATE, str(tmp_path), str(number)]
+        if subprocess.run(command, stdout=subprocess.PIPE, check=False).stdout:
+            break
+        assert len(list((tmp_path / "scratch").iterdir())) <= 1
+        remove_dead_folders(tmp_path / "scratch", "my lock")
+        assert not (tmp_path / "scratch").exists()
+    assert number > 5
+
+
 def test_whoever_makes_a_file_makes_it_again_where_another_takes_it_for_dead(tmp_path, monkeypatch):
     replace = os.replace
     taken: list[Path] = []
