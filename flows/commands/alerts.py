@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import getpass
+from statistics import fmean
 from typing import Any
 
 import click
 
 from flows.commands.answer import Answer, AnsweringGroup, answers, table
 from models.counted import counted
-from tasks.printing.safe import safe_lines
+from tasks.printing.safe import safe_line, safe_lines
 
 JOB = click.argument("job")
+REPLAYED = ["nights", "from", "to", "state", "degraded", "statistic", "effect", "loss", "baseline_loss"]
 
 
 @click.group(cls=AnsweringGroup)
@@ -83,18 +85,21 @@ def _told(answered: list[dict[str, Any]], label: str) -> Answer:
 def replay(job: str) -> Answer:
     """Apply the job file's current alert settings to all stored nights.
 
-    Shows each night's verdicts and the alerts that would have been raised. Changes nothing. Use it after you edit
-    `monitor` in the job file.
+    Shows the verdicts by segment, quiet nights that follow each other in one line, and the alerts that would have been
+    raised. Changes nothing. Use it after you edit `monitor` in the job file.
     """
     from flows.job.job import load_job
-    from tasks.monitoring.replay import episodes_of, replay_rule
+    from tasks.monitoring.replay import by_segment, episodes_of, replay_rule
     from tasks.night.ledger import Ledger
 
     loaded = load_job(job)
     nights = replay_rule(Ledger.opened(loaded.places), loaded.job)
     episodes = episodes_of(nights, loaded.job.forecast.zone)
-    columns = ["evaluated_on", "segment", "loss", "baseline_loss", "statistic", "effect", "detectable_effect", "state"]
-    text = table(nights, columns, empty="No night has been scored yet.") + "\n\n"
+    text = "\n\n".join(
+        safe_line(segment) + "\n" + table([_folded(group) for group in groups], REPLAYED, empty="")
+        for segment, groups in by_segment(nights).items()
+    )
+    text = (text or "No night has been scored yet.") + "\n\n"
     text += table(episodes, ["opened_at", "closed_at", "message"], empty="No alert would have been raised.")
     silent = sum(night["state"] == "not evaluated" for night in nights)
     degraded = sum(night["state"] == "degraded" for night in nights)
@@ -103,3 +108,25 @@ def replay(job: str) -> Answer:
     return Answer(
         text, {"nights": nights, "degraded": degraded, "not_evaluated": silent, "alerts": episodes}, only_shows=True
     )
+
+
+def _folded(group: list[dict[str, Any]]) -> dict[str, Any]:
+    """Nights of a segment as one row: their mean losses, and the largest statistic and the effect of that night."""
+    from tasks.monitoring.replay import degraded_signals
+
+    def known(name: str) -> list[float]:
+        return [row[name] for row in group if row[name] is not None and row[name] == row[name]]
+
+    means = {name: fmean(known(name)) if known(name) else None for name in ("loss", "baseline_loss")}
+    highest = max(known("statistic"), default=None)
+    effect = next((row["effect"] for row in group if highest is not None and row["statistic"] == highest), None)
+    return {
+        "nights": len(group),
+        "from": group[0]["evaluated_on"],
+        "to": group[-1]["evaluated_on"],
+        "state": group[-1]["state"],
+        "degraded": ", ".join(degraded_signals(group[-1])) or None,
+        "statistic": highest,
+        "effect": effect,
+        **means,
+    }

@@ -47,7 +47,7 @@ def report_on(loaded: LoadedJob, cutoff: datetime | None) -> Reported:
     ledger = Ledger.opened(loaded.places)
     night = _night_at(loaded, ledger, cutoff)
     page = write_page(loaded.places, ledger, night["cutoff"], night["run_id"])
-    return Reported(page, write_home(loaded.places, ledger, loaded.job.forecast.zone))
+    return Reported(page, _write_home(loaded, ledger))
 
 
 def report_on_series(loaded: LoadedJob, cutoff: datetime | None, series_id: str) -> Path:
@@ -85,14 +85,16 @@ def _require_series(loaded: LoadedJob, ledger: Ledger, night: Mapping[str, Any],
     )
 
 
+def _write_home(loaded: LoadedJob, ledger: Ledger) -> Path:
+    return write_home(loaded.places, ledger, loaded.job.forecast.zone, monitor=loaded.job.monitor)
+
+
 def _night_at(loaded: LoadedJob, ledger: Ledger, cutoff: datetime | None) -> Mapping[str, Any]:
     """The row of a published night."""
     nights = ledger.publications()
     if not nights:
         tried = ledger.runs()
-        home = (
-            f" {write_home(loaded.places, ledger, loaded.job.forecast.zone)} lists those that failed." if tried else ""
-        )
+        home = f" {_write_home(loaded, ledger)} lists those that failed." if tried else ""
         raise JobError(f"{loaded.job.name} has no night in {loaded.places.url_text} yet.{home} Try `nightcast run`.")
     chosen = [night for night in nights if cutoff in (None, night["cutoff"])]
     if not chosen:

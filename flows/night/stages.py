@@ -173,7 +173,7 @@ def update_home(places: Places, ledger: Ledger, job: Job, changed: Path) -> str:
     try:
         # Who reads the pages can do without them for a night, so a database that is away is not waited for.
         with patience(HASTE):
-            return str(write_home(places, ledger, job.forecast.zone, changed))
+            return str(write_home(places, ledger, job.forecast.zone, changed, job.monitor))
     except Exception as error:
         logger().warning("The pages over all nights could not be written: %s", _reason(error))
         return ""

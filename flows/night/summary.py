@@ -98,6 +98,7 @@ class NightSummary:
             parts = [f"{self.train_mode}: {self.not_taken or self.model_version}"]
         if self.kind == "score":
             parts = [_loss_line(loss) for loss in self.losses if loss["segment"] == "all"] or ["no night to judge yet"]
+            parts = [*(line for line in self._score_lines() if line.startswith("mae ")), *parts]
         if self.fallback_series:
             parts = [f"{self.fallback_series} of {self.series} series by fallback"]
         parts += filter(None, (self.trained_on, self.cut))

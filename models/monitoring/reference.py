@@ -83,6 +83,11 @@ def learn_reference(
     return _reference(values.tobytes(), weekday.tobytes(), out_of_sample, min_effect, rate)
 
 
+def usual_level(values: FloatArray, weekday: IntArray, out_of_sample: int) -> FloatArray:
+    """The level of `learn_reference` alone, which needs no simulation, shape (7,); arguments as there."""
+    return _levels(values, weekday, out_of_sample)[0]
+
+
 # A replay, and two signals of a night that is run twice, ask for the same nights again.
 @lru_cache(maxsize=256)
 def _reference(values: bytes, weekdays: bytes, out_of_sample: int, min_effect: float, rate: float) -> Reference:
@@ -98,16 +103,22 @@ def _in_control(
 ) -> tuple[FloatArray, float, FloatArray, FloatArray, FloatArray]:
     """Level, deviation and clipping of a reference sample; highest window means of simulated years; their shortfall."""
     nights, weekday = np.frombuffer(values), np.frombuffer(weekdays, np.int64)
+    levels, level, rest = _levels(nights, weekday, out_of_sample)
+    deviation = float(_deviation(rest, 1e-3 * max(1.0, abs(level)))[0])
+    clip_at = np.maximum(np.array([CLIP, CLIP_WIDE]) * deviation, CLIP_EFFECTS * min_effect)
+    highest, shortfall = _simulated(rest, weekday, out_of_sample, deviation, clip_at)
+    return levels, deviation, clip_at, np.maximum(highest, min_effect), shortfall
+
+
+def _levels(nights: FloatArray, weekday: IntArray, out_of_sample: int) -> tuple[FloatArray, float, FloatArray]:
+    """The level of each day of the week, shape (7,); that of all; how far each night lies from it."""
     old = len(nights) - out_of_sample
     cycle = _weekly_cycle(np.concatenate([_centred(nights[:old]), _centred(nights[old:])]), weekday)
     nights = nights - cycle[weekday]
     # A model is better on what it has learnt from, so the in-sample nights are moved to the level of the others.
     rest = np.concatenate([_centred(nights[:old]), _centred(nights[old:])])
     level = float(nights[-1] - rest[-1])
-    deviation = float(_deviation(rest, 1e-3 * max(1.0, abs(level)))[0])
-    clip_at = np.maximum(np.array([CLIP, CLIP_WIDE]) * deviation, CLIP_EFFECTS * min_effect)
-    highest, shortfall = _simulated(rest, weekday, out_of_sample, deviation, clip_at)
-    return level + cycle, deviation, clip_at, np.maximum(highest, min_effect), shortfall
+    return level + cycle, level, rest
 
 
 def _simulated(

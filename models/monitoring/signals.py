@@ -8,9 +8,10 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from models.arrays import FloatArray, IntArray
+from models.arrays import BoolArray, FloatArray, IntArray
 from models.counted import counted
 from models.monitoring.change_detection import (
+    MIN_OUT_OF_SAMPLE,
     Nights,
     Sensitivity,
     Verdict,
@@ -20,6 +21,7 @@ from models.monitoring.change_detection import (
     reference_sample,
 )
 from models.monitoring.mix_adjustment import CaseMix, expected_log_ratio
+from models.monitoring.reference import usual_level
 from models.settings.monitoring import MonitorSettings
 
 Signal = Literal["loss", "bias", "coverage", "instability"]
@@ -71,19 +73,49 @@ def verdict_on(
         bias, and a share of the actuals for the coverage: how far it fell. `onset` is an index into `nights`.
     """
     rows = [*hindcast, *nights]
-    n = _column(rows, "n")
-    typical_n = float(np.median(n[n > 0])) if (n > 0).any() else 0.0
-    enough = (n > 0) & (n >= monitor.min_actuals * typical_n)
+    n, enough, typical_n = _scored(rows, monitor)
     if not enough[-1]:
         arrived = int(np.nan_to_num(n[-1]))
         reason = f"{arrived} actuals tonight, usually {typical_n:.0f}" if arrived else "no new actual has arrived"
         return Verdict("not evaluated", float("nan"), float("nan"), None, reason=reason)
     chart = _chart(signal, nights, hindcast, weekday, np.where(enough, _values(signal, rows), np.nan), accepted)
     if signal == "loss":
-        mix = expected_log_ratio(_case_mix(rows), reference_sample(chart))
-        chart = replace(chart, values=chart.values - mix)
+        chart = replace(chart, values=chart.values - expected_log_ratio(_case_mix(rows), reference_sample(chart)))
     verdict = _judged(signal, chart, monitor, rate)
     return verdict if verdict.onset is None else verdict._replace(onset=verdict.onset - len(hindcast))
+
+
+def usual_ratio(
+    nights: Sequence[Mapping[str, Any]],
+    hindcast: Sequence[Mapping[str, Any]],
+    weekday: IntArray,
+    monitor: MonitorSettings,
+    accepted: Sequence[AcceptedChange] = (),
+) -> float:
+    """The loss over the seasonal naive's that the rule expects of the newest night: its level for days such as these.
+
+    Arguments as of `verdict_on`.
+
+    Returns:
+        NaN where the rule knows too few nights to compare with.
+    """
+    rows = [*hindcast, *nights]
+    _, enough, _ = _scored(rows, monitor)
+    chart = _chart("loss", nights, hindcast, weekday, np.where(enough, _values("loss", rows), np.nan), accepted)
+    chosen = reference_sample(chart)
+    out_of_sample = int(np.count_nonzero(chosen >= chart.in_sample))
+    if len(chosen) < monitor.reference_nights or out_of_sample < MIN_OUT_OF_SAMPLE:
+        return float("nan")
+    mix = expected_log_ratio(_case_mix(rows), chosen)
+    level = usual_level((chart.values - mix)[chosen], weekday[chosen], out_of_sample)
+    return float(np.exp(level[weekday[-1]] + mix[-1]))
+
+
+def _scored(rows: Sequence[Mapping[str, Any]], monitor: MonitorSettings) -> tuple[FloatArray, BoolArray, float]:
+    """The number of actuals of each night, whether it had enough to be judged, and the number that is typical."""
+    n = _column(rows, "n")
+    typical_n = float(np.median(n[n > 0])) if (n > 0).any() else 0.0
+    return n, (n > 0) & (n >= monitor.min_actuals * typical_n), typical_n
 
 
 def _chart(

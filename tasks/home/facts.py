@@ -8,13 +8,15 @@ from typing import Any, NamedTuple
 
 from models.monitoring.signals import measure_effect
 from tasks.home.files import day_of, moment_of
-from tasks.home.record import JobRecord
+from tasks.home.record import NIGHTS_SHOWN, JobRecord
 from tasks.home.timeline import Lane, Span, Timeline, timeline
-from tasks.report.accuracy import gain
+from tasks.monitoring.explained import explained
+from tasks.monitoring.usual import ratio_of
+from tasks.report.accuracy import gain, headline
 from tasks.report.page import MODES, verdict
 from tasks.report.record import NightRecord, Row
 
-NIGHTS_SHOWN, LANES_DRAWN = 30, 8
+LANES_DRAWN = 8
 # Widths of the plot in pixels, and how many nights it shows: a phone has no room for a year.
 PLOTS = {1180: 400, 400: 120}
 # Verdicts on nights that came to no end, and of what tone each is.
@@ -46,7 +48,8 @@ def home_facts(record: JobRecord) -> Row:
     """The names that the template of a home reads."""
     losses = {row["evaluated_on"]: row for row in record.losses}
     nights = [_night(record, run, losses.get(run["cutoff"])) for run in record.night_runs()]
-    alerts = [_alert(record, row) for row in sorted(record.alerts, key=_urgency)]
+    known = [_alert(record, row) for row in sorted(record.alerts, key=_newest_first)]
+    still_open = [alert for alert in known if alert["state"] != "closed"]
     champion = next((row for row in record.versions if row["stage"] == "champion"), None)
     newest = nights[0] if nights else None
     return {
@@ -59,9 +62,12 @@ def home_facts(record: JobRecord) -> Row:
         "published": len(record.published),
         "failed": sum(night["state"] in ("failed", "crashed", "interrupted") for night in nights),
         "judged": next((night for night in nights if night["statistic"] is not None), None),
-        "compared": next((night for night in nights if night["gain"] is not None), None),
-        "alerts": alerts,
-        "open_alerts": [alert for alert in alerts if alert["state"] != "closed"],
+        "compared": next((night for night in nights if night["ratio"] is not None), None),
+        "accuracy": _accuracy(record),
+        "alerts": known,
+        "open_alerts": still_open,
+        "explained": explained(still_open),
+        "closed_alerts": [alert for alert in known if alert["state"] == "closed"],
         "champion": None if champion is None else _version(record, champion),
         "versions": [_version(record, row) for row in record.versions],
         "backtests": [_backtest(record, name) for name in reversed(record.pages.backtests)],
@@ -74,7 +80,7 @@ def home_facts(record: JobRecord) -> Row:
 
 def summary(facts: Row) -> Row:
     """What the page over all jobs says of one, as JSON."""
-    newest, judged, compared = facts["newest"], facts["judged"], facts["compared"]
+    newest, judged, compared, accuracy = (facts[name] for name in ("newest", "judged", "compared", "accuracy"))
     return {
         "job": facts["job"],
         "verdict": facts["verdict"][0],
@@ -84,7 +90,9 @@ def summary(facts: Row) -> Row:
         "published": facts["published"],
         "open_alerts": len(facts["open_alerts"]),
         "statistic": judged["statistic"] if judged else None,
-        "gain": compared["gain"] if compared else None,
+        "mae_gain": accuracy["gain"] if accuracy and accuracy["metric"] == "mae" else None,
+        "ratio": compared["ratio"] if compared else None,
+        "usual": compared["usual"] if compared else None,
         "nights": [night["statistic"] for night in reversed(facts["nights"][:60])],
     }
 
@@ -93,7 +101,7 @@ def _night(record: JobRecord, run: Row, loss: Row | None) -> Row:
     cutoff, known = run["cutoff"], loss or {}
     is_judged = known.get("state", "not evaluated") != "not evaluated" and known["statistic"] is not None
     statistic = known["statistic"] / (known["threshold"] or 1.0) if is_judged else None
-    better = gain(known["loss"], known["baseline_loss"]) if loss else None
+    ratio, usual = ratio_of(known), record.usual.get(cutoff)
     # Where a later run failed, the forecast of an earlier one stays; old nights are deleted from the tables.
     is_deleted = cutoff not in record.published and run["state"] in ("completed", "unchanged")
     return {
@@ -102,8 +110,8 @@ def _night(record: JobRecord, run: Row, loss: Row | None) -> Row:
         "page": record.pages.night(cutoff),
         "state": run["state"],
         "verdict": _verdict(record, run, loss),
-        "gain": better,
-        "gain_words": "" if better is None else f"{_percent(abs(better))} {'lower' if better >= 0 else 'higher'}",
+        "ratio": ratio,
+        "usual": usual,
         "statistic": statistic,
         "is_above": statistic is not None and statistic > 1,
         "of_limit": "–" if statistic is None else _percent(statistic),
@@ -113,6 +121,14 @@ def _night(record: JobRecord, run: Row, loss: Row | None) -> Row:
         "fallback": "–" if run["fallback_series"] is None else f"{run['fallback_series']:,}",
         "note": "; ".join(filter(None, ("its forecasts have been deleted" * is_deleted, run["error"] or run["note"]))),
     }
+
+
+def _accuracy(record: JobRecord) -> Row | None:
+    """The error that stands first, of the forecast with most steps scored."""
+    row = headline(record.scores)
+    if row is None:
+        return None
+    return {**row, "gain": gain(row["value"], row["baseline_value"]), "day": day_of(record.local(row["cutoff"]))}
 
 
 def _percent(share: float) -> str:
@@ -131,8 +147,8 @@ def _verdict(record: JobRecord, run: Row, loss: Row | None) -> tuple[str, str]:
     return verdict(NightRecord(record.job, cutoff, run=run, alerts=known), loss)
 
 
-def _urgency(alert: Row) -> tuple[bool, float]:
-    return alert["state"] == "closed", -alert["opened_at"].timestamp()
+def _newest_first(alert: Row) -> float:
+    return -float(alert["opened_at"].timestamp())
 
 
 def _alert(record: JobRecord, row: Row) -> Row:

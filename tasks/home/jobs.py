@@ -32,7 +32,9 @@ class JobSummary(BaseModel):
     published: int = 0
     open_alerts: int
     statistic: float | None = None
-    gain: float | None = None
+    mae_gain: float | None = None
+    ratio: float | None = None
+    usual: float | None = None
     nights: list[float | None]
     has_home: bool = True
 

@@ -9,13 +9,18 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
+from models.settings.monitoring import MonitorSettings
 from tasks.home.files import Pages
+from tasks.monitoring.usual import usual_ratio_of
+from tasks.monitoring.watch import PastLosses
 from tasks.night.ledger import Ledger
+from tasks.report.accuracy import best_known_cutoff
 from tasks.report.record import Row
 from tasks.store.places import Places
 
 # Runs of these kinds make no forecast.
 _NO_NIGHT = {"train", "score"}
+NIGHTS_SHOWN = 30
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,9 @@ class JobRecord:
         runs: Rows of `run`, newest first.
         published: Cutoffs of the nights in the tables.
         losses: Rows of `loss` of all series, oldest first.
+        usual: The loss over the seasonal naive's that the rule expected of a night, of the newest nights.
         hindcasts: The same of `hindcast_loss`.
+        scores: Rows of `score` over all steps and series, of the forecast with most steps scored.
         alerts: Rows of `alert`, newest first.
         versions: Rows of `model`, newest first.
         promotions: Rows of `promotion`, oldest first.
@@ -43,7 +50,9 @@ class JobRecord:
     runs: Sequence[Row] = ()
     published: frozenset[datetime] = frozenset()
     losses: Sequence[Row] = ()
+    usual: dict[datetime, float | None] = field(default_factory=dict)
     hindcasts: Sequence[Row] = ()
+    scores: Sequence[Row] = ()
     alerts: Sequence[Row] = ()
     versions: Sequence[Row] = ()
     promotions: Sequence[Row] = ()
@@ -63,7 +72,7 @@ class JobRecord:
         return [newest[cutoff] for cutoff in sorted(newest, reverse=True)]
 
 
-def read_job(places: Places, ledger: Ledger, zone: tzinfo) -> JobRecord:
+def read_job(places: Places, ledger: Ledger, zone: tzinfo, monitor: MonitorSettings) -> JobRecord:
     """Read what the home of a job shows. Before the first night there is nothing.
 
     Raises:
@@ -71,14 +80,21 @@ def read_job(places: Places, ledger: Ledger, zone: tzinfo) -> JobRecord:
         OSError: the folder of reports cannot be read.
     """
     pages = Pages.of(places.report)
+    losses, hindcasts = _known(ledger.losses("all")), _known(ledger.hindcast_losses())
+    past = PastLosses(losses, hindcasts, ledger.alerts())
+    newest = [row["evaluated_on"] for row in losses[-NIGHTS_SHOWN:]]
+    best = best_known_cutoff(ledger.scores(segment="all", metric="mae"))
+    scores = ledger.scores(cutoff=best, segment="all") if best else []
     return JobRecord(
         job=ledger.job,
         zone=zone,
         pages=pages,
         runs=_known(ledger.runs()),
         published=frozenset(row["cutoff"] for row in ledger.publications()),
-        losses=_known(ledger.losses("all")),
-        hindcasts=[row for row in _known(ledger.hindcast_losses()) if row["segment"] == "all"],
+        losses=losses,
+        usual={night: usual_ratio_of(night, "all", past, monitor, zone) for night in newest},
+        hindcasts=[row for row in hindcasts if row["segment"] == "all"],
+        scores=[row for row in _known(scores) if row["step"] == 0],
         alerts=_known(ledger.alerts()),
         versions=_known(ledger.models()),
         promotions=_known(ledger.promotions()),

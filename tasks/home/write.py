@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import tzinfo
 from pathlib import Path
 
+from models.settings.monitoring import MonitorSettings
 from tasks.home.facts import home_facts, summary
 from tasks.home.files import TEMPLATES, Pages, link_pages
 from tasks.home.jobs import HOME, SUMMARY, write_jobs
@@ -15,7 +16,9 @@ from tasks.store.places import Places, write_whole
 from tasks.strict_json import strict_json
 
 
-def write_home(places: Places, ledger: Ledger, zone: tzinfo, changed: Path | None = None) -> Path:
+def write_home(
+    places: Places, ledger: Ledger, zone: tzinfo, changed: Path | None = None, monitor: MonitorSettings | None = None
+) -> Path:
     """Bring the pages over all nights up to date: links, the job's home, and the page over all jobs.
 
     Args:
@@ -24,6 +27,7 @@ def write_home(places: Places, ledger: Ledger, zone: tzinfo, changed: Path | Non
         zone: The job's time zone.
         changed: The page that was just written: only its links and those of its neighbours are written. None for
             those of all pages.
+        monitor: The job's settings, from which follows what is usual; None for the default ones.
 
     Returns:
         The file of the job's home.
@@ -34,7 +38,7 @@ def write_home(places: Places, ledger: Ledger, zone: tzinfo, changed: Path | Non
     """
     pages = Pages.of(places.report)
     link_pages(pages, zone, None if changed is None else changed.name)
-    facts = home_facts(read_job(places, ledger, zone))
+    facts = home_facts(read_job(places, ledger, zone, monitor or MonitorSettings()))
     file = places.report / HOME
     write_whole(file, html_of("home.html", facts, TEMPLATES))
     write_whole(places.report / SUMMARY, strict_json(summary(facts)))

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from models.counted import counted
 from tasks.monitoring.deliver import Target, deliver, targets_of
+from tasks.monitoring.explained import explanation_of
 from tasks.monitoring.message_ids import alert_id, content_id, message_id
 from tasks.night.ledger import Row
 from tasks.night.night import Night
@@ -150,16 +151,7 @@ def _is_relevant(alert: Row, alerts: Sequence[Row], evaluated_on: datetime) -> b
     if alert["closed_at"] is not None:
         # A new webhook must not be flooded with alerts that were closed long ago.
         return bool(evaluated_on - alert["closed_at"] <= _CLOSED_IS_NEWS_FOR)
-    return alert["state"] != "acknowledged" and not _is_explained(alert, alerts)
-
-
-def _is_explained(alert: Row, alerts: Sequence[Row]) -> bool:
-    """Whether another open alert explains this one."""
-    if alert["signal"] == "input":
-        return False
-    segment, signal = alert["segment"], alert["signal"]
-    reasons = {("all", "input"), ("all", "loss"), ("all", signal), (segment, "loss")} - {(segment, signal)}
-    return any((each["segment"], each["signal"]) in reasons for each in alerts if each["closed_at"] is None)
+    return alert["state"] != "acknowledged" and explanation_of(alert, alerts) is None
 
 
 def _is_due_again(alert: Row, now: datetime, repeat: timedelta) -> bool:

@@ -131,7 +131,7 @@ def loss_row(figures: Row, past: PastLosses, monitor: MonitorSettings, zone: tzi
             verdicts[signal] = {"state": "not evaluated", "reason": "not watched", "onset": None}
             continue
         rate = false_alarm_rate(signal, segment, segments, monitor)
-        accepted = _accepted(past.alerts, segment, signal, evaluations)
+        accepted = accepted_changes(past.alerts, segment, signal, evaluations)
         verdict = verdict_on(signal, nights, before, weekday, monitor, rate, accepted)
         onset = None if verdict.onset is None else evaluations[verdict.onset]
         verdicts[signal] = {**verdict._asdict(), "onset": onset}
@@ -204,7 +204,7 @@ def close_orphan(alert: Row, evaluated_on: datetime) -> dict[str, Any]:
     }
 
 
-def _accepted(
+def accepted_changes(
     alerts: Sequence[Row], segment: str, signal: str, evaluations: Sequence[datetime]
 ) -> list[AcceptedChange]:
     """The changes of a segment's signal that were accepted by the last of some evaluations, oldest first."""

@@ -23,6 +23,10 @@ METRICS = {
     "instability": ("Instability: change since the night before, in seasonal errors", False),
 }
 COVERAGE = "coverage_"
+# The seasonal naive is a single value, so quantile losses favour whatever has quantiles: no difference is shown.
+OF_QUANTILES = frozenset({"pinball_loss", "scaled_quantile_loss", "weighted_quantile_loss"})
+# The error that stands first, beside that of the seasonal naive: the first of these that was scored.
+HEADLINES = ("mae", "mase")
 # The plot by step shows one error: the first of these that was scored.
 STEP_METRICS = ("mae", "mase", "pinball_loss")
 
@@ -42,7 +46,8 @@ def accuracy(record: NightRecord) -> Row | None:
     return {
         "cutoff": record.local(cutoff),
         "steps": len(by_step),
-        "overall": _scores([row for row in rows if row["segment"] == "all" and row["step"] == 0]),
+        "overall": (overall := _scores([row for row in rows if row["segment"] == "all" and row["step"] == 0])),
+        "headline": headline(overall),
         "by_segment": _scores([row for row in rows if row["segment"] != "all" and row["step"] == 0]),
         "metric": METRICS[metric][0] if metric else "",
         "by_step": by_step,
@@ -56,6 +61,12 @@ def accuracy(record: NightRecord) -> Row | None:
         if by_step
         else "",
     }
+
+
+def headline(scores: Sequence[Row]) -> Row | None:
+    """The error that stands first, of scores over all steps; None where none of them was scored."""
+    known = {row["metric"]: row for row in scores if row["value"] is not None}
+    return next((known[metric] for metric in HEADLINES if metric in known), None)
 
 
 def best_known_cutoff(scores: Sequence[Mapping[str, Any]]) -> datetime | None:
@@ -96,7 +107,7 @@ def _score(row: Row) -> Row:
     metric = row["metric"]
     share = is_share(metric)
     # Coverage, bias and instability are not errors: a lower one is no gain.
-    comparable = metric not in ("bias", "instability") and not metric.startswith(COVERAGE)
+    comparable = metric not in ("bias", "instability", *OF_QUANTILES) and not metric.startswith(COVERAGE)
     return row | {
         "label": label_of(metric),
         "share": share,

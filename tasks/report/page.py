@@ -10,10 +10,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 
+from models.counted import counted
 from models.evaluation.hindcast_means import hindcast_means
 from models.monitoring.signals import measure_effect
+from tasks.monitoring.explained import explained
+from tasks.monitoring.usual import ratio_of
 from tasks.report import plots
-from tasks.report.accuracy import accuracy, gain, widest_interval
+from tasks.report.accuracy import accuracy, widest_interval
 from tasks.report.record import NightRecord, Row
 
 # For each mode of training: a short name, and the beginning of a sentence.
@@ -50,7 +53,9 @@ def page_facts(record: NightRecord) -> Row:
         "seconds": (record.run.get("seconds") or {}) | (details.get("seconds") or {}),
         "verdict": verdict(record, tonight),
         "tonight": tonight,
-        "gain": gain(tonight["loss"], tonight["baseline_loss"]) if tonight else None,
+        "ratio": ratio_of(tonight) if tonight else None,
+        "usual": record.usual.get("all"),
+        "seen": _seen(record, tonight),
         "hindcast": None if tonight and tonight["loss"] is not None else hindcast_facts(record),
         "nominal": widest,
         "loss_nights": losses,
@@ -58,7 +63,11 @@ def page_facts(record: NightRecord) -> Row:
         "hindcast_shown": _hindcast_before(record, losses) != [],
         "coverage_plot": _coverage_plot(record, losses, widest),
         "accuracy": accuracy(record),
-        "segments": [row for row in record.losses if row["segment"] != "all" and row["evaluated_on"] == record.cutoff],
+        "segments": [
+            {**row, "ratio": ratio_of(row), "usual": record.usual.get(row["segment"])}
+            for row in record.losses
+            if row["segment"] != "all" and row["evaluated_on"] == record.cutoff
+        ],
         "fans": [_fan(record, example) for example in details.get("examples") or []],
         "fallback": sorted((details.get("fallback") or {}).items(), key=lambda item: -item[1]),
         "audit": details.get("audit"),
@@ -68,7 +77,9 @@ def page_facts(record: NightRecord) -> Row:
         "training_plot": _training_plot(details.get("training")),
         "network": details.get("network"),
         "versions": [_version(record, row) for row in record.versions[:VERSIONS_SHOWN]],
-        "alerts": [row | {"effect_words": _effect(row)} for row in record.alerts],
+        "alerts": [
+            {**_alert(each.alert), "others": [_alert(row) for row in each.others]} for each in explained(record.alerts)
+        ],
         "places": record.places,
         "has_details": record.details is not None,
         "local": record.local,
@@ -97,7 +108,7 @@ def hindcast_facts(record: NightRecord) -> Row | None:
     means = hindcast_means(record.hindcast)
     if not means:
         return None
-    segments = [{**asdict(each), "gain": gain(each.loss, each.baseline_loss)} for each in means]
+    segments = [{**asdict(each), "ratio": ratio_of(asdict(each))} for each in means]
     return {
         **segments[0],
         "basis": means[0].basis,
@@ -126,6 +137,10 @@ def _run(record: NightRecord) -> Row:
     }
     row = {key: value for key, value in record.run.items() if value is not None}
     return {"run_id": None, "started_at": None, "error": None} | known | row
+
+
+def _alert(row: Row) -> Row:
+    return row | {"effect_words": _effect(row)}
 
 
 def _effect(alert: Row) -> str:
@@ -187,9 +202,35 @@ def _loss_plot(record: NightRecord, losses: Sequence[Row]) -> str:
         [record.local(row["evaluated_on"]) for row in nights],
         [row["loss"] for row in nights],
         [row["baseline_loss"] for row in nights],
-        [row.get("state") == "degraded" for row in nights],
+        plots.Judged([_over_limit(row) for row in nights], _since_onset(nights)),
         max(0, len(nights) - len(losses)),
     )
+
+
+def _over_limit(row: Row) -> float | None:
+    """The statistic of a night over its limit; None where the rule gave no verdict."""
+    statistic = row.get("statistic")
+    return None if statistic is None or row["state"] == "not evaluated" else statistic / (row["threshold"] or 1.0)
+
+
+def _since_onset(nights: Sequence[Row]) -> list[bool]:
+    """Whether each night lies between the onset of a degradation and the last night that was degraded by it."""
+    spans = [
+        (row["onset"], row["evaluated_on"]) for row in nights if row.get("state") == "degraded" and row.get("onset")
+    ]
+    return [any(first <= row["evaluated_on"] <= last for first, last in spans) for row in nights]
+
+
+def _seen(record: NightRecord, tonight: Row | None) -> str:
+    """What the rule saw tonight, in words; "" where it gave no verdict."""
+    over = _over_limit(tonight) if tonight else None
+    if tonight is None or over is None:
+        return ""
+    told = f"statistic {100 * over:.0f} % of its limit"
+    if tonight["state"] != "degraded" or not tonight.get("onset"):
+        return told
+    nights = sum(tonight["onset"] <= row["evaluated_on"] for row in record.losses if row["segment"] == "all")
+    return f"{told}; {counted(nights, 'night')} since {record.local(tonight['onset']):%Y-%m-%d}"
 
 
 def _hindcast_before(record: NightRecord, losses: Sequence[Row]) -> list[Row]:

@@ -10,7 +10,7 @@ import io
 import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
@@ -92,20 +92,30 @@ def error_by_step(steps: Sequence[int], model: Values, baseline: Values, metric:
     return as_svg(draw)
 
 
-def loss_history(
-    nights: Sequence[datetime], loss: Values, baseline: Values, degraded: Sequence[bool], hindcast: int = 0
-) -> str:
-    """The loss of each night beside that of the seasonal naive; degraded nights are marked.
+class Judged(NamedTuple):
+    """What the rule saw of each night.
+
+    Attributes:
+        over_limit: Shape (night,), its statistic over its limit; None where it gave no verdict.
+        since_onset: Shape (night,), whether the night lies between the onset of a degradation and its last night.
+    """
+
+    over_limit: Values
+    since_onset: Sequence[bool]
+
+
+def loss_history(nights: Sequence[datetime], loss: Values, baseline: Values, judged: Judged, hindcast: int = 0) -> str:
+    """The loss of each night beside that of the seasonal naive, and below it what the rule saw.
 
     Args:
         nights: Shape (night,), naive local times.
         loss: Shape (night,).
         baseline: Shape (night,).
-        degraded: Shape (night,).
+        judged: The statistic of each night, and those since an onset; both panels mark these.
         hindcast: How many of the first nights are a hindcast; they are paler.
     """
 
-    def draw(axes: Axes) -> None:
+    def draw_losses(axes: Axes) -> None:
         dates, values = _dates(nights), as_numbers(loss)
         marker = "o" if len(nights) < 15 else ""
         for part, alpha in ((slice(hindcast), 0.5), (slice(hindcast, None), 1.0)):
@@ -116,13 +126,32 @@ def loss_history(
             axes.plot(dates[part], values[part], color=MODEL, linewidth=1.8, **look)
         if 0 < hindcast < len(nights):
             axes.axvline(dates[hindcast], color=MUTED, linewidth=0.8, linestyle=(0, (1, 2)))
-        bad = np.asarray(degraded, dtype=bool)
-        axes.plot(dates[bad], values[bad], color=ALARM, linestyle="", marker="s", ms=6)
+        _shade(axes, dates, judged.since_onset)
         axes.set_ylim(bottom=0)
         axes.set_ylabel("loss")
         _date_axis(axes)
 
-    return as_svg(draw)
+    def draw_statistic(axes: Axes) -> None:
+        dates, values = _dates(nights), as_numbers(judged.over_limit)
+        axes.plot(dates, np.ones(len(dates)), color=ALARM, linewidth=1.2, linestyle=(0, (4, 2)))
+        axes.plot(dates, values, color=INK, linewidth=1.1, marker="o" if len(nights) < 15 else "", ms=3)
+        above = values > 1
+        axes.plot(dates[above], values[above], color=ALARM, linestyle="", marker="s", ms=5)
+        _shade(axes, dates, judged.since_onset)
+        axes.set_ylim(min(0.0, axes.get_ylim()[0]), max(1.25, axes.get_ylim()[1]))
+        axes.set_ylabel("of limit")
+        _date_axis(axes)
+
+    judges = any(value is not None for value in judged.over_limit)
+    return as_svg(draw_losses, draw_statistic) if judges else as_svg(draw_losses)
+
+
+def _shade(axes: Axes, dates: Any, chosen: Sequence[bool]) -> None:
+    """A pale band from the first to the last of neighbouring nights that are chosen."""
+    edges = np.flatnonzero(np.diff([False, *chosen, False]))
+    for first, end in zip(edges[::2], edges[1::2], strict=True):
+        half = np.timedelta64(12, "h")
+        axes.axvspan(dates[first] - half, dates[end - 1] + half, color=ALARM, alpha=0.14, linewidth=0)
 
 
 def coverage_plot(nights: Sequence[datetime], coverage: Values, nominal: float | None) -> str:
@@ -177,14 +206,17 @@ def training_history(steps: Sequence[int], loss: Values, validation_loss: Values
     return as_svg(draw)
 
 
-def as_svg(draw: Callable[[Axes], None]) -> str:
-    """The drawing of a function as `<svg>` in the page's colours."""
+def as_svg(*draws: Callable[[Axes], None]) -> str:
+    """Drawings, one below the other, as `<svg>` in the page's colours; those below the first are half as tall."""
+    heights = [1.0] + [0.5] * (len(draws) - 1)
+    height = HEIGHT * sum(heights)
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH / 72, HEIGHT / 72))
-        axes = figure.add_subplot()
-        draw(axes)
-        _plain_axes(axes)
-        _leave_margins(figure, axes)
+        figure = Figure(figsize=(WIDTH / 72, height / 72))
+        panels = figure.subplots(len(draws), squeeze=False, gridspec_kw={"height_ratios": heights, "hspace": 0.4})[:, 0]
+        for draw, axes in zip(draws, panels, strict=True):
+            draw(axes)
+            _plain_axes(axes)
+        _leave_margins(figure, panels, height)
         written = io.StringIO()
         figure.savefig(
             written,
@@ -210,23 +242,29 @@ def _plain_axes(axes: Axes) -> None:
     axes.xaxis.get_offset_text().set_color(MUTED)
 
 
-def _leave_margins(figure: Figure, axes: Axes) -> None:
+def _leave_margins(figure: Figure, panels: Sequence[Axes], height: float) -> None:
     """Leave room for the labels, by their number of characters.
 
     The browser sets the text in its own font, so Matplotlib could not measure it better; and to measure, it would draw
     each plot twice.
     """
-    low, high = sorted(axes.get_ylim())
-    shown = [value for value in axes.yaxis.get_majorticklocs() if low <= value <= high]
-    widest = max(map(len, axes.yaxis.get_major_formatter().format_ticks(shown)), default=0)
+    axes = panels[-1]
+    widest = max(_widest_label(each) for each in panels)
     left = WIDEST_CHARACTER * widest * FONT + LINE_HEIGHT * FONT * (bool(axes.get_ylabel()) + 0.5)
     below = 1 + (bool(axes.get_xlabel()) or isinstance(axes.xaxis.get_major_formatter(), ConciseDateFormatter))
     figure.subplots_adjust(
         left=left / WIDTH,
         right=1 - FONT / WIDTH,
-        bottom=(LINE_HEIGHT * below + 0.5) * FONT / HEIGHT,
-        top=1 - 0.6 * FONT / HEIGHT,
+        bottom=(LINE_HEIGHT * below + 0.5) * FONT / height,
+        top=1 - 0.6 * FONT / height,
     )
+
+
+def _widest_label(axes: Axes) -> int:
+    """The number of characters of the longest label of the vertical axis."""
+    low, high = sorted(axes.get_ylim())
+    shown = [value for value in axes.yaxis.get_majorticklocs() if low <= value <= high]
+    return max(map(len, axes.yaxis.get_major_formatter().format_ticks(shown)), default=0)
 
 
 def dress(svg: str) -> str:

@@ -8,6 +8,10 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from pydantic import ValidationError
+
+from models.settings.monitoring import MonitorSettings
+
 Row = dict[str, Any]
 
 
@@ -22,6 +26,7 @@ class NightRecord:
         scores: Rows of `score`, of forecasts from earlier cutoffs.
         losses: Rows of `loss`, oldest first.
         hindcast: Rows of `hindcast_loss`, oldest first.
+        usual: The loss over the seasonal naive's that the rule expected tonight, by segment, where it is known.
         alerts: Rows of `alert` that were not closed by then.
         versions: Rows of `model`, newest first.
         places: Where tables, Parquet files and versions are, by label.
@@ -34,6 +39,7 @@ class NightRecord:
     scores: Sequence[Row] = ()
     losses: Sequence[Row] = ()
     hindcast: Sequence[Row] = ()
+    usual: dict[str, float | None] = field(default_factory=dict)
     alerts: Sequence[Row] = ()
     versions: Sequence[Row] = ()
     places: dict[str, str] = field(default_factory=dict)
@@ -48,6 +54,16 @@ class NightRecord:
     def forecast(self) -> Row:
         """The job's `forecast` settings."""
         return ((self.details or {}).get("job") or {}).get("forecast") or {}
+
+    @property
+    def monitor(self) -> MonitorSettings:
+        """The job's `monitor` settings; the default ones where they are on another machine."""
+        settings = ((self.details or {}).get("job") or {}).get("monitor") or {}
+        try:
+            return MonitorSettings.model_validate(settings)
+        except ValidationError:
+            # An older release wrote them.
+            return MonitorSettings()
 
     def local(self, moment: datetime | str) -> datetime:
         """A moment as a local time of the job, without a zone."""

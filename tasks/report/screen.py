@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from models.counted import counted, in_number
-from tasks.report.accuracy import COVERAGE
+from tasks.report.accuracy import COVERAGE, OF_QUANTILES
 from tasks.report.record import Row
 
 MARKS = {"good": "🟢", "watch": "🟡", "bad": "🔴"}
@@ -29,7 +29,7 @@ COLOURS = {
 FINDINGS_SHOWN = 6
 PLOTS_SHOWN = 4
 # The most common metrics, with their short names. All others are in the table of errors.
-HEADLINES = {"mase": "MASE", "wape": "WAPE", "weighted_quantile_loss": "wQL"}
+HEADLINES = {"mae": "MAE", "mase": "MASE", "wape": "WAPE", "weighted_quantile_loss": "wQL"}
 
 
 def night_screen(facts: Row, report: Path, address: str = "") -> str:
@@ -46,8 +46,8 @@ def night_screen(facts: Row, report: Path, address: str = "") -> str:
         "Read": _read(facts),
         "Findings": "<br>".join(_findings(facts)),
         "Model": _model(facts),
-        "Tonight's loss": "<br>".join(_losses(facts)),
         "Accuracy": "<br>".join(_accuracy(facts)),
+        "Tonight's loss": "<br>".join(_losses(facts)),
         "Published": "<br>".join(_published(facts)),
         "Alerts": "<br>".join(_alerts(facts)),
         "Time": _time(facts["seconds"]),
@@ -124,8 +124,7 @@ def _losses(facts: Row) -> Iterator[str]:
         yield "not evaluated: no new actual of an earlier forecast has arrived"
         yield from _hindcast(facts["hindcast"])
         return
-    figures = f"{_number(tonight['loss'])} against the seasonal naive's {_number(tonight['baseline_loss'])}"
-    yield f"{_lower(facts['gain']) or figures} than the seasonal naive ({figures}); verdict: {tonight['state']}"
+    yield f"{_against(tonight, facts['ratio'], facts['usual'])}; verdict: {tonight['state']}"
     if tonight["coverage"] is not None:
         interval = f"{nominal:.0%} interval" if nominal else "widest interval"
         yield f"{tonight['coverage']:.0%} of {_number(tonight['n'])} new actuals inside the {interval}"
@@ -136,9 +135,15 @@ def _losses(facts: Row) -> Iterator[str]:
 def _hindcast(found: Row | None) -> Iterator[str]:
     if found is None:
         return
-    figures = f"{_number(found['loss'])} against the seasonal naive's {_number(found['baseline_loss'])}"
     covered = "" if found["coverage"] is None else f", {found['coverage']:.0%} inside the widest interval"
-    yield f"hindcast: {_lower(found['gain']) or figures} than the seasonal naive ({figures}){covered}; {found['basis']}"
+    yield f"hindcast: {_against(found, found['ratio'], None)}{covered}; {found['basis']}"
+
+
+def _against(row: Row, ratio: float | None, usual: float | None) -> str:
+    """A loss beside the seasonal naive's, and what the ratio of both usually is."""
+    figures = f"{_number(row['loss'])} against the seasonal naive's {_number(row['baseline_loss'])}"
+    expected = "" if usual is None else f", usually {usual:.2f}"
+    return figures if ratio is None else f"{figures}, a ratio of {ratio:.2f}{expected}"
 
 
 def _accuracy(facts: Row) -> Iterator[str]:
@@ -147,7 +152,9 @@ def _accuracy(facts: Row) -> Iterator[str]:
         return
     overall = {row["metric"]: row for row in known["overall"]}
     errors = [
-        f"{name} {measure(row['value'], row['share'])} (naive {measure(row['baseline_value'], row['share'])})"
+        f"{name} {measure(row['value'], row['share'])}"
+        # Its single value is no match for quantiles.
+        + ("" if metric in OF_QUANTILES else f" (naive {measure(row['baseline_value'], row['share'])})")
         for metric, name in HEADLINES.items()
         if (row := overall.get(metric))
     ]
@@ -180,7 +187,8 @@ def _alerts(facts: Row) -> Iterator[str]:
     for alert in facts["alerts"]:
         unsent = f", not delivered to {', '.join(alert['delivery_errors'])}" if alert.get("delivery_errors") else ""
         state = f"{alert['state']} by {alert['acknowledged_by']}" if alert["acknowledged_by"] else alert["state"]
-        yield f"🔔 {cell(alert['message'] or alert['signal'])} ({cell(state)}{unsent})"
+        others = f"; explains {counted(len(alert['others']), 'other alert')}" if alert["others"] else ""
+        yield f"🔔 {cell(alert['message'] or alert['signal'])} ({cell(state)}{unsent}){others}"
 
 
 def _time(seconds: dict[str, float]) -> str:
@@ -198,7 +206,7 @@ def _plots(facts: Row) -> Iterator[str]:
     drawn = [*images([(title, svg) for title, svg in plots if svg][:PLOTS_SHOWN])]
     yield from drawn
     if drawn:
-        yield "Blue is the model, dashed the seasonal naive. A red square marks a degraded night."
+        yield "Blue is the model, dashed the seasonal naive. Below the loss: the statistic over its limit, red above."
 
 
 def place_of(page: Path, address: str = "") -> str:

@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
+from tasks.monitoring.usual import usual_ratio_of
+from tasks.monitoring.watch import PastLosses
 from tasks.night.ledger import Ledger
 from tasks.night.night import Night
 from tasks.report.accuracy import best_known_cutoff
@@ -60,6 +62,9 @@ def read_record(places: Places, ledger: Ledger, cutoff: datetime, run_id: str) -
     # One metric of one segment shows which forecast has most steps scored. Only that forecast's scores are read whole.
     overview = [row for row in ledger.scores(segment="all", metric="mae") if row["cutoff"] < cutoff]
     best = best_known_cutoff(overview)
+    details, past = read_details(places, cutoff), PastLosses(ledger.losses(), ledger.hindcast_losses(), ledger.alerts())
+    known = NightRecord(ledger.job, cutoff, details=details)
+    segments = {row["segment"] for row in past.live if row["evaluated_on"] == cutoff}
     return NightRecord(
         job=ledger.job,
         cutoff=cutoff,
@@ -75,7 +80,8 @@ def read_record(places: Places, ledger: Ledger, cutoff: datetime, run_id: str) -
         ],
         versions=[dict(row) for row in ledger.models() if row["trained_until"] <= cutoff],
         places={"Tables": places.url_text, "Parquet": places.parquet, "Versions": places.versions},
-        details=read_details(places, cutoff),
+        usual={each: usual_ratio_of(cutoff, each, past, known.monitor, known.zone) for each in segments},
+        details=details,
     )
 
 

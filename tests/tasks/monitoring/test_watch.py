@@ -15,8 +15,9 @@ from models.settings.monitoring import MonitorSettings
 from sql.errors import SourceError
 from sql.output import history, write
 from tasks.monitoring.answer import accept_alert, acknowledge_alert
-from tasks.monitoring.replay import episodes_of, replay_rule
-from tasks.monitoring.watch import watch
+from tasks.monitoring.replay import by_segment, episodes_of, is_quiet, replay_rule
+from tasks.monitoring.usual import usual_ratio_of
+from tasks.monitoring.watch import PastLosses, watch
 from tasks.night.ledger import Ledger
 
 FIRST = datetime(2024, 1, 1, tzinfo=UTC)
@@ -276,6 +277,38 @@ def test_one_segment_is_accepted_alone_and_a_stale_source_is_not(places, evaluat
     write.upsert_alerts(places.engine(), [stale])
     with pytest.raises(SourceError, match=r"is about its input\. It closes when the source has new values"):
         accept_alert(Ledger(places), "all", "ana", NOW)
+
+
+def test_what_is_usual_is_the_level_that_the_rule_compares_with(places, run_nights):
+    def usual(night):
+        ledger = Ledger(places)
+        past = PastLosses(ledger.losses(), ledger.hindcast_losses(), ledger.alerts())
+        return usual_ratio_of(night, "all", past, RULE, UTC)
+
+    run_nights([0.5] * 3 + [0.9] * 5)
+    # The baseline's loss is 1, and before the change the loss was 0.5.
+    assert usual(day(7)) == pytest.approx(0.5, abs=0.01)
+    assert usual(day(8)) is None, "There is no such night."
+    accept_alert(Ledger(places), "all", "ana", NOW)
+    assert usual(day(7)) == pytest.approx(0.9, abs=0.02)
+
+
+def test_nothing_is_usual_before_there_are_nights_to_compare_with(places, evaluation):
+    evaluation(0, {"all": 0.5})
+    assert usual_ratio_of(day(0), "all", PastLosses(Ledger(places).losses(), [], []), RULE, UTC) is None
+
+
+def test_a_replay_folds_quiet_nights_by_segment(places, evaluation, make_night):
+    with_backtest(places, "all", "region=north")
+    for number in range(12):
+        evaluation(number, {"region=north": 0.5, "all": 0.9 if 2 < number < 9 else 0.5})
+    folded = by_segment(replay_rule(Ledger(places), make_night(**watched()).job))
+    assert list(folded) == ["all", "region=north"]
+    assert [len(group) for group in folded["region=north"]] == [12]
+    quiet = [len(group) for group in folded["all"] if is_quiet(group[0])]
+    assert len(quiet) == 2
+    assert all(len(group) == 1 for group in folded["all"] if not is_quiet(group[0]))
+    assert sum(map(len, folded["all"])) == 12
 
 
 @pytest.mark.parametrize("bias", [-0.4, 0.4])

@@ -169,10 +169,11 @@ def words(text: str) -> str:
 
 def test_the_page_says_how_the_night_went(night: NightRecord) -> None:
     said = words(render(night))
-    # Tonight's loss: 0.13 + 0.02 sin 0 = 0.13 against 0.2, 35 % lower.
+    # 1 - 4.7 / 6.7 is 0.2985; tonight's loss is 0.13 + 0.02 sin 0 = 0.13.
     for fact in (
         "store-sales", "Friday 2025-02-28 (Europe/Madrid)", "28 steps of D ahead", "1,680 rows published",
-        "35 % lower", "0.13 against 0.2", "88 %", "3.3 % of series", "the champion is 28 days old",
+        "30 % lower 4.7 against 6.7, the forecast of 2025-01-31", "0.65 0.13 against 0.2", "88 %",
+        "3.3 % of series", "the champion is 28 days old",
         "Published; the loss is normal", "Madrid/coffee", "nothing observed in the last season",
         "gaps", "left unobserved", "21.3 %", "No alert is open", "context of 91 steps", "gru 128", "1a2b3c4d",
         "sqlite:///forecasts.db",
@@ -237,14 +238,14 @@ def test_a_first_night_shows_its_hindcast_and_calls_it_one(night: NightRecord) -
     facts, said = page_facts(first), words(render(first))
     assert facts["hindcast"]["cutoffs"] == 30
     # 0.1 against 0.2, and 88 % of 30 times 60 actuals.
-    assert "50 % lower hindcast: 0.1 against 0.2, judged on 30 past cutoffs before the job existed" in said
+    assert "0.50 hindcast: 0.1 against 0.2, judged on 30 past cutoffs before the job existed" in said
     assert "88 % hindcast: of 1,800 past actuals" in said
     assert "hindcast says what to expect: the model was judged on 30 past cutoffs" in said
-    assert "region=north 0.1 0.2 50 % lower 88 % 1,800" in said
+    assert "region=north 0.1 0.2 0.50 88 % 1,800" in said
     assert "hindcast: past cutoffs, before the job existed" in said
     assert ">not evaluated<" not in render(first)
     screen = night_screen(facts, Path("x.html"))
-    assert "hindcast: 50% lower than the seasonal naive (0.1 against the seasonal naive's 0.2)" in screen
+    assert "hindcast: 0.1 against the seasonal naive's 0.2, a ratio of 0.50, 88% inside the widest interval" in screen
 
 
 def test_a_hindcast_goes_once_a_night_has_its_own_figures(night: NightRecord) -> None:
@@ -266,11 +267,63 @@ def test_a_night_of_which_nothing_is_known_has_a_page() -> None:
     assert "store-sales" in words(render(NightRecord("store-sales", CUTOFF)))
 
 
+def test_what_is_usual_stands_beside_the_ratio_wherever_it_is_shown(night: NightRecord) -> None:
+    judged = replace(night, usual={"all": 0.48, "region=north": 0.7})
+    said = words(render(judged))
+    assert "0.65 usually 0.48; 0.13 against 0.2" in said
+    assert "region=north 0.15 0.2 0.75, usually 0.70 88 %" in said
+    assert "a ratio of 0.65, usually 0.48; verdict: ok" in night_screen(page_facts(judged), Path("x.html"))
+
+
+def test_a_quantile_loss_is_not_said_to_be_lower_than_that_of_a_single_value(night: NightRecord) -> None:
+    row = score_row(28, 0, "weighted_quantile_loss", 0.135, 0.36)
+    said = words(render(replace(night, scores=[*night.scores, row])))
+    assert "Weighted quantile loss (wQL) 0.135 0.36 – 60" in said
+    assert "Mean absolute error (MAE) 4.7 6.7 30 % lower 60" in said
+
+
+def test_the_loss_plot_shows_what_the_rule_saw_and_since_when(night: NightRecord) -> None:
+    bad = [
+        {**row, "state": "degraded", "statistic": 0.6, "onset": CUTOFF - 4 * DAY}
+        if row["segment"] == "all" and row["evaluated_on"] >= CUTOFF - DAY
+        else row
+        for row in night.losses
+    ]
+    judged = replace(night, losses=bad)
+    # A statistic of 0.6 over a limit of 0.3.
+    assert "statistic 200 % of its limit; 5 nights since 2025-02-24" in words(render(judged))
+    plot, calm = page_facts(judged)["loss_plot"], page_facts(night)["loss_plot"]
+    assert "of limit" in calm
+    assert plot.count("opacity: 0.14") == 2
+    assert "opacity: 0.14" not in calm
+    unjudged = [{**row, "state": "not evaluated", "statistic": None} for row in night.losses]
+    assert "of limit" not in page_facts(replace(night, losses=unjudged))["loss_plot"]
+
+
+def test_an_alert_that_explains_others_stands_first_and_they_are_folded_under_it(night: NightRecord) -> None:
+    alerts = [
+        {"segment": segment, "signal": signal, "opened_at": CUTOFF, "onset": CUTOFF, "effect": 0.31, "state": "open",
+         "message": f"{segment}: {signal} is worse", "acknowledged_by": None}
+        for segment, signal in (("region=north", "bias"), ("region=north", "loss"), ("all", "bias"), ("all", "loss"))
+    ]  # fmt: skip
+    bad = replace(night, alerts=alerts)
+    text = render(bad)
+    assert "all: loss is worse and 3 more alerts" in words(text)
+    first, folded = text[text.index('id="alerts"') :].split("<details>")[:2]
+    assert re.findall(r"[\w=]+: \w+ is worse", first) == ["all: loss is worse"]
+    assert "3 more, which all, loss explains" in folded
+    assert len(re.findall(r": \w+ is worse", folded)) == 3
+    assert "all: loss is worse (open); explains 3 other alerts |" in night_screen(page_facts(bad), Path("x.html"))
+    # Segments that got worse alone explain only themselves.
+    alone = page_facts(replace(night, alerts=alerts[:2]))["alerts"]
+    assert [(each["signal"], len(each["others"])) for each in alone] == [("loss", 1)]
+
+
 def test_a_missing_number_is_never_shown_as_one(night: NightRecord) -> None:
     rows = [loss_row(1, 0.1), loss_row(0, float("nan"), state="not evaluated")]
     text = render(replace(night, losses=rows))
     assert ">nan" not in text
-    assert page_facts(replace(night, losses=rows))["gain"] is None
+    assert page_facts(replace(night, losses=rows))["ratio"] is None
 
 
 def test_an_open_alert_is_the_first_thing_the_page_says(night: NightRecord) -> None:
@@ -360,7 +413,7 @@ def test_the_page_of_a_night_is_written_from_the_tables_of_its_database(database
     assert [file.name for file in path.parent.iterdir()] == ["2025-02-27T230000Z.html"]
     said = words(path.read_text(encoding="utf-8"))
     # The night's own loss, 0.1 against 0.2: what a later night wrote is not this night's.
-    assert "50 % lower 0.1 against 0.2" in said
+    assert "0.50 0.1 against 0.2" in said
     assert "Mean absolute error (MAE) 4 8 50 % lower 60" in said
     assert "known" in said
     assert "newer" not in said
@@ -380,10 +433,10 @@ def test_one_screen_tells_what_was_read_trained_published_and_how_good_it_was(ni
     assert "| **Findings** | 131 gaps (Madrid/tea, …): left unobserved |" in lines
     said = "\n".join(lines)
     assert "Training continued from the champion: the champion is 28 days old<br>version" in said
-    # 0.13 is 35 % below 0.2.
-    assert "35% lower than the seasonal naive (0.13 against the seasonal naive's 0.2); verdict: ok" in said
+    assert said.index("**Accuracy**") < said.index("**Tonight's loss**")
+    assert "0.13 against the seasonal naive's 0.2, a ratio of 0.65; verdict: ok" in said
     assert "88% of 60 new actuals inside the 90% interval" in said
-    assert "the forecast of 2025-01-31, 28 steps scored<br>47% inside the 50% interval" in said
+    assert "the forecast of 2025-01-31, 28 steps scored<br>MAE 4.7 (naive 6.7)<br>47% inside the 50% interval" in said
     assert "28 steps of 60 series, 2 of them by fallback<br>1 by fallback: nothing observed" in said
     assert "| **Alerts** | none |" in lines
     # A page that came over http cannot link to a file.
