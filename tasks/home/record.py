@@ -83,7 +83,7 @@ def read_job(places: Places, ledger: Ledger, zone: tzinfo, monitor: MonitorSetti
     losses, hindcasts = _known(ledger.losses("all")), _known(ledger.hindcast_losses())
     past = PastLosses(losses, hindcasts, ledger.alerts())
     newest = [row["evaluated_on"] for row in losses[-NIGHTS_SHOWN:]]
-    best = best_known_cutoff(ledger.scores(segment="all", metric="mae"))
+    best = best_known_cutoff(ledger.scores(segment="all", metric="mae")) if losses else None
     scores = ledger.scores(cutoff=best, segment="all") if best else []
     return JobRecord(
         job=ledger.job,
