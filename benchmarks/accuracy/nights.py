@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from pandas.tseries.frequencies import to_offset
 
 from benchmarks.shared.command import NIGHTCAST, ROOT
-from benchmarks.shared.data_sets import COLUMNS, LEVELS, DataSet, is_rolling
+from benchmarks.shared.data_sets import LEVELS, DataSet, is_rolling
 from benchmarks.shared.databases import new_database
 from benchmarks.shared.scoring import score
 from flows.deployments.dispatch import run_night
@@ -60,8 +60,7 @@ def score_nights(data_set: DataSet, data: Path, seed: int, server: sa.URL) -> di
         train_seconds = _run_nights(data_set, job, cutoffs)
         forecast = _stored_forecasts(urls[1])
         figures = score(data_set, history, actuals, forecast)
-        # The baseline in place of every quantile.
-        naive = score(data_set, history, actuals, forecast.assign(**dict.fromkeys(COLUMNS, forecast["baseline"])))
+        naive = score(data_set, history, actuals, forecast, naive="baseline")
     print(f"{data_set.name}, seed {seed}: MASE {figures['mase']:.4f}, wQL {figures['wql']:.4f}", flush=True)
     figures |= {f"seasonal_naive.{name}": naive[name] for name in ("mase", "smape", "wql")}
     return figures | {"train_seconds": train_seconds}

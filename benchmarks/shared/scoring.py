@@ -14,9 +14,16 @@ import pandas as pd
 
 from benchmarks.shared.data_sets import COLUMNS, LEVELS, DataSet
 from models.metrics.evaluate import evaluate_segments
+from models.metrics.naive_quantiles import naive_quantiles
 
 
-def score(data_set: DataSet, history: pd.DataFrame, actuals: pd.DataFrame, forecast: pd.DataFrame) -> dict[str, float]:
+def score(
+    data_set: DataSet,
+    history: pd.DataFrame,
+    actuals: pd.DataFrame,
+    forecast: pd.DataFrame,
+    naive: str | None = None,
+) -> dict[str, float]:
     """The scores of forecasts.
 
     Args:
@@ -25,6 +32,7 @@ def score(data_set: DataSet, history: pd.DataFrame, actuals: pd.DataFrame, forec
         actuals: What came after it, in the same columns.
         forecast: Columns series_id, cutoff, step, timestamp and q0_1 to q0_9, in the units of `value`. A row counts
             if its series ends at or before its cutoff; each actual counts once, for its earliest cutoff.
+        naive: The column of the seasonal naive, to score it with its quantiles in place of the forecast's.
 
     Returns:
         mase, smape, wql and coverage_80.
@@ -45,6 +53,9 @@ def score(data_set: DataSet, history: pd.DataFrame, actuals: pd.DataFrame, forec
     quantiles = pairs[COLUMNS].to_numpy().reshape(*actual.shape, len(LEVELS))
     median = quantiles[:, :, len(LEVELS) // 2]
     scale = scales(data_set, pd.concat([history, actuals])[["series_id", "timestamp", "value"]], keys)
+    if naive:
+        point = pairs[naive].to_numpy().reshape(actual.shape)
+        median, quantiles = point, naive_quantiles(point, LEVELS, scale, data_set.season_length)
     found = metrics(actual, quantiles, LEVELS, scale)
     return {
         "mase": mase(actual, median, scale, len({series for series, _ in keys})),

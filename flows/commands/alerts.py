@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
@@ -110,7 +111,7 @@ def replay(job: str) -> Answer:
     )
 
 
-def _folded(group: list[dict[str, Any]]) -> dict[str, Any]:
+def _folded(group: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Nights of a segment as one row: their mean losses, and the largest statistic and the effect of that night."""
     from tasks.monitoring.replay import degraded_signals
 

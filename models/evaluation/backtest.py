@@ -13,8 +13,8 @@ from models.arrays import BoolArray, FloatArray, IntArray, StringArray
 from models.evaluation.scales import scales_at
 from models.metrics.evaluate import Score, evaluate_segments
 from models.metrics.mean_losses import mean_losses
+from models.metrics.naive_quantiles import naive_quantiles
 from models.metrics.paired_difference import paired_difference
-from models.metrics.statistics import as_quantiles
 from models.panel.panel import Panel
 
 NETWORK, NAIVE = "model", "seasonal naive"
@@ -80,17 +80,18 @@ def score_origins(whole: Panel, origins: Sequence[Origin], quantile_levels: Floa
     scale = np.concatenate([each[place] for each, place in zip(scales, places, strict=True)])
     actual = np.concatenate([_actual(whole, origin)[place] for origin, place in zip(origins, places, strict=True)])
     baseline = np.concatenate([origin.baseline for origin in origins])
+    naive = naive_quantiles(baseline, quantile_levels, scale, whole.season_lengths[0])
     quantiles = {name: np.concatenate([origin.quantiles[name] for origin in origins]) for name in origins[0].quantiles}
     segments = _joined_segments(origins)
     scores = {
-        name: evaluate_segments(actual, each, quantile_levels, scale, segments, baseline)
+        name: evaluate_segments(actual, each, quantile_levels, scale, segments, naive)
         for name, each in quantiles.items()
     }
     rows = _rows(scores)
     # All forecasters are compared on the same points: those that the naive can forecast too.
     common = np.where(np.isnan(baseline), np.nan, actual)
     losses = {name: mean_losses(common, each, quantile_levels, scale) for name, each in quantiles.items()}
-    losses[NAIVE] = mean_losses(common, as_quantiles(baseline, quantile_levels), quantile_levels, scale)
+    losses[NAIVE] = mean_losses(common, naive, quantile_levels, scale)
     cutoff = np.repeat(np.arange(len(origins)), [len(origin.series_ids) for origin in origins])
     return BacktestResult(
         scores=[_without(row, "segment") for row in rows if row["segment"] == "all"],

@@ -12,6 +12,7 @@ from models.evaluation.scales import usable_scale
 from models.evaluation.segments import Segments
 from models.evaluation.special_days import SpecialDays
 from models.metrics.evaluate import evaluate_segments
+from models.metrics.naive_quantiles import naive_quantiles
 from models.panel.panel import Panel
 
 
@@ -52,9 +53,8 @@ class Evaluator:
         if not night.realised.any():
             return []
         segments = self.segments.of_night(night)
-        scores = evaluate_segments(
-            night.actual, night.quantiles, night.quantile_levels, scale, segments, night.baseline
-        )
+        naive = naive_quantiles(night.baseline, night.quantile_levels, scale, self.panel.season_lengths[0])
+        scores = evaluate_segments(night.actual, night.quantiles, night.quantile_levels, scale, segments, naive)
         version = {segment: night.version_of(mask) for segment, mask in segments.items()}
         return [
             {"segment": segment, "model_version": version[segment], **score._asdict()}

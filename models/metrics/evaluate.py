@@ -20,7 +20,6 @@ from models.arrays import BoolArray, FloatArray, FloatingArray, IntArray
 from models.metrics.statistics import (
     Statistic,
     absolute_over_actual,
-    as_quantiles,
     checked,
     inside,
     mean_of,
@@ -77,8 +76,8 @@ def evaluate_segments(
         quantile_levels: Shape (level,), ascending, with 0.5 among them.
         scale: Shape (series,), see `seasonal_error`; series where it is NaN or 0 are in no scaled metric.
         segments: Name to a mask of shape (series,); segments may overlap.
-        baseline: Shape (series, horizon), a point forecast, which stands for each of its quantiles; NaN where it has
-            none, then left out. It has no coverage.
+        baseline: Shape (series, horizon, level), such as `naive_quantiles`; NaN where it has none, then left out. Its
+            coverage is not given.
 
     Returns:
         For each segment its scores, metric by metric, step 0 first.
@@ -99,16 +98,16 @@ def evaluate_segments(
     rows = {name: slice(None) if mask.all() else np.flatnonzero(mask) for name, mask in segments.items()}
     baseline_statistics: Iterator[Statistic] | None = None
     if baseline is not None:
-        if baseline.shape != actual.shape:
-            raise ValueError(f"baseline of shape {baseline.shape} does not fit actuals of shape {actual.shape}.")
-        both_known = np.where(np.isnan(baseline), np.nan, actual)
-        baseline_statistics = _statistics(both_known, as_quantiles(baseline, quantile_levels), quantile_levels, scale)
+        if baseline.shape != quantiles.shape:
+            raise ValueError(f"baseline of shape {baseline.shape} does not fit quantiles of shape {quantiles.shape}.")
+        both_known = np.where(np.isnan(baseline[..., 0]), np.nan, actual)
+        baseline_statistics = _statistics(both_known, baseline, quantile_levels, scale)
     scores: dict[str, list[Score]] = {name: [] for name in segments}
     for statistic in _statistics(actual, quantiles, quantile_levels, scale):
         found = _aggregated(statistic, rows)
         other = None if baseline_statistics is None else _aggregated(next(baseline_statistics), rows)
         for name, (values, n) in found.items():
-            # A point forecast has no interval.
+            # What a baseline's intervals hold says nothing about the forecast.
             without = other is None or statistic.metric.startswith("coverage")
             naive = np.full(len(values), np.nan) if without or other is None else other[name][0]
             scores[name] += [

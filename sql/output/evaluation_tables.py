@@ -48,7 +48,11 @@ def _figures() -> list[sa.Column[Any]]:
     """How far an evaluation's forecasts were from the actuals."""
     return [
         sa.Column("loss", sa.Double, doc="Mean scaled quantile loss of the points; a point counts 10 at most."),
-        sa.Column("baseline_loss", sa.Double, doc="The same of the seasonal naive, on the points that have one."),
+        sa.Column(
+            "baseline_loss",
+            sa.Double,
+            doc="The same of the seasonal naive, a single value, where it has one.",
+        ),
         sa.Column("coverage", sa.Double, doc="Share of points inside the widest central interval, 0 to 1."),
         sa.Column("bias", sa.Double, doc="Mean of (median − actual), in seasonal errors of each series."),
         sa.Column("n", sa.BigInteger, doc="Number of points whose actuals were new."),

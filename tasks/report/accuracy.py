@@ -23,8 +23,6 @@ METRICS = {
     "instability": ("Instability: change since the night before, in seasonal errors", False),
 }
 COVERAGE = "coverage_"
-# The seasonal naive is a single value, so quantile losses favour whatever has quantiles: no difference is shown.
-OF_QUANTILES = frozenset({"pinball_loss", "scaled_quantile_loss", "weighted_quantile_loss"})
 # The error that stands first, beside that of the seasonal naive: the first of these that was scored.
 HEADLINES = ("mae", "mase")
 # The plot by step shows one error: the first of these that was scored.
@@ -107,7 +105,7 @@ def _score(row: Row) -> Row:
     metric = row["metric"]
     share = is_share(metric)
     # Coverage, bias and instability are not errors: a lower one is no gain.
-    comparable = metric not in ("bias", "instability", *OF_QUANTILES) and not metric.startswith(COVERAGE)
+    comparable = metric not in ("bias", "instability") and not metric.startswith(COVERAGE)
     return row | {
         "label": label_of(metric),
         "share": share,

@@ -7,8 +7,9 @@ says so; the page never fails.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from typing import Any
 
 from models.counted import counted
 from models.evaluation.hindcast_means import hindcast_means
@@ -139,11 +140,11 @@ def _run(record: NightRecord) -> Row:
     return {"run_id": None, "started_at": None, "error": None} | known | row
 
 
-def _alert(row: Row) -> Row:
-    return row | {"effect_words": _effect(row)}
+def _alert(row: Mapping[str, Any]) -> Row:
+    return {**row, "effect_words": _effect(row)}
 
 
-def _effect(alert: Row) -> str:
+def _effect(alert: Mapping[str, Any]) -> str:
     """How much worse a signal is, or for how long the source has had no value."""
     effect = alert["effect"]
     return "–" if effect is None else measure_effect(alert["signal"], effect)

@@ -216,7 +216,7 @@ def as_svg(*draws: Callable[[Axes], None]) -> str:
         for draw, axes in zip(draws, panels, strict=True):
             draw(axes)
             _plain_axes(axes)
-        _leave_margins(figure, panels, height)
+        _leave_margins(figure, list(panels), height)
         written = io.StringIO()
         figure.savefig(
             written,

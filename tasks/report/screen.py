@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from models.counted import counted, in_number
-from tasks.report.accuracy import COVERAGE, OF_QUANTILES
+from tasks.report.accuracy import COVERAGE
 from tasks.report.record import Row
 
 MARKS = {"good": "🟢", "watch": "🟡", "bad": "🔴"}
@@ -152,9 +152,7 @@ def _accuracy(facts: Row) -> Iterator[str]:
         return
     overall = {row["metric"]: row for row in known["overall"]}
     errors = [
-        f"{name} {measure(row['value'], row['share'])}"
-        # Its single value is no match for quantiles.
-        + ("" if metric in OF_QUANTILES else f" (naive {measure(row['baseline_value'], row['share'])})")
+        f"{name} {measure(row['value'], row['share'])} (naive {measure(row['baseline_value'], row['share'])})"
         for metric, name in HEADLINES.items()
         if (row := overall.get(metric))
     ]

@@ -14,7 +14,7 @@ import sklearn.metrics
 from models.metrics.evaluate import Score, evaluate_segments
 from models.metrics.mean_losses import mean_losses
 from models.metrics.seasonal_error import seasonal_error
-from models.metrics.statistics import pinball_of_each
+from models.metrics.statistics import as_quantiles, pinball_of_each
 
 with warnings.catch_warnings():
     # Its docstrings hold escapes that Python remarks upon when it first compiles them.
@@ -55,7 +55,8 @@ def evaluate(
 ) -> list[Score]:
     """The scores of one segment that holds every series."""
     everyone = {"all": np.ones(len(actual), bool)}
-    return evaluate_segments(actual, quantiles, quantile_levels, scale, everyone, baseline)["all"]
+    naive = None if baseline is None else as_quantiles(baseline, quantile_levels)
+    return evaluate_segments(actual, quantiles, quantile_levels, scale, everyone, naive)["all"]
 
 
 def by_metric(scores: list[Score], step: int = 0) -> dict[str, Score]:
@@ -315,7 +316,7 @@ def test_each_segment_is_evaluated_as_if_it_were_alone(case: Case) -> None:
     scale = seasonal_error(values, offsets, SEASON)
     segments = {"all": np.ones(3, bool), "same": np.ones(3, bool), "two": np.array([True, False, True])}
 
-    found = evaluate_segments(actual, quantiles, LEVELS, scale, segments, baseline)
+    found = evaluate_segments(actual, quantiles, LEVELS, scale, segments, as_quantiles(baseline, LEVELS))
 
     for name, mask in segments.items():
         alone = evaluate(actual[mask], quantiles[mask], LEVELS, scale[mask], baseline[mask])
