@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -18,6 +18,8 @@ from tasks.night.ledger import Ledger
 from tasks.settings import Output
 from tasks.store.places import Places
 
+DAY = timedelta(days=1)
+FIRST = datetime(2024, 1, 1, 23, tzinfo=UTC)  # midnight of 2 January in Madrid
 MADRID = ZoneInfo("Europe/Madrid")
 EVIL = "<script>alert('x')</script>\"><b>"
 
@@ -92,6 +94,51 @@ def test_each_plot_has_words_and_links_for_the_nights(make_nights):
     assert text.count('<div role="img" aria-label="Loss of the model') == text.count("<svg") == 2
     assert text.count('xlink:href="2024-01-05T230000Z.html"') == 4
     assert "#0102" not in text
+
+
+def test_the_error_beside_the_naive_s_stands_before_the_loss_that_the_rule_sees(make_nights):
+    score = {"job": "sales", "segment": "all", "n": 1680, "model_version": "v0", "baseline_value": 20.0}
+    scores = [
+        {**score, "cutoff": FIRST + place * DAY, "step": step, "metric": "mae", "value": value}
+        for place, value in ((1, 12.0), (3, 13.0))
+        for step in range(2)
+        # Of the newer forecast only one step could be scored.
+        if place == 1 or step
+    ]
+    said = words(written(make_nights(5, rows={tables.score: scores})))
+    assert "MAE beside seasonal naive 40 % lower 12 against 20, the forecast of 2024-01-03" in said
+    assert said.index("MAE beside seasonal naive") < said.index("Loss over the naive's")
+    assert "MAE beside" not in words(written(make_nights(5, job="unscored")))
+
+
+def test_alerts_that_another_one_explains_are_folded_under_it(make_nights):
+    places = make_nights(30)
+    ledger = Ledger(places)
+    alert = {"job": "sales", "opened_at": first(places) + 20 * DAY, "onset": first(places) + 18 * DAY, "effect": 0.31}
+    kinds = [
+        ("region=north", "loss", "open"),
+        ("all", "loss", "open"),
+        ("all", "bias", "open"),
+        ("low", "loss", "closed"),
+    ]
+    ledger.upsert_alerts(
+        [
+            {**alert, "segment": segment, "signal": signal, "state": state, "message": f"{segment}: {signal} is worse",
+             "closed_at": alert["opened_at"] + DAY if state == "closed" else None}
+            for segment, signal, state in kinds
+        ]
+    )  # fmt: skip
+    text = written(places)
+    part = text[text.index('id="alerts"') : text.index('id="versions"')]
+    first_table, folded, closed = re.findall(r"<table.*?</table>", part, flags=re.DOTALL)
+    told = [re.findall(r"[\w=]+: \w+ is worse", table) for table in (first_table, folded, closed)]
+    assert told == [
+        ["all: loss is worse"],
+        ["all: bias is worse", "region=north: loss is worse"],
+        ["low: loss is worse"],
+    ]
+    assert "2 more, which all, loss explains" in words(part)
+    assert part.index("<details>") < part.index("all: bias is worse") < part.index("</details>")
 
 
 def test_a_night_above_the_limit_and_an_alert_from_onset_to_close_are_marked(make_nights):
