@@ -129,15 +129,10 @@ def _of_all(on_progress: OnProgress | None, number: int, count: int) -> OnProgre
     report = on_progress
 
     def report_part(part: Progress) -> None:
-        # A member is done when it has seen the newest windows too.
-        ahead = (count - 1 - number) * part.seconds_left / (1 - part.step / part.steps / (1 + SETTLING_SHARE))
-        report(
-            replace(
-                part,
-                step=number * part.steps + part.step,
-                steps=count * part.steps,
-                seconds_left=part.seconds_left + ahead,
-            )
-        )
+        left = part.seconds_left
+        if left is not None:
+            # A member is done when it has seen the newest windows too.
+            left += (count - 1 - number) * left / (1 - part.step / part.steps / (1 + SETTLING_SHARE))
+        report(replace(part, step=number * part.steps + part.step, steps=count * part.steps, seconds_left=left))
 
     return report_part

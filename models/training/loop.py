@@ -258,9 +258,10 @@ class _Course:
         elif seconds > self.first_round:
             self.report.steps_per_second = (done - ROUND) / (seconds - self.first_round)
         if self.on_progress is not None:
-            # The first round compiles, and says little of those that follow.
-            ahead = (self.steps * (1 + SETTLING_SHARE) - done) / (self.report.steps_per_second or done / seconds)
-            left = min(ahead, max(self.training.time_limit - seconds, 0.0))
+            left = None
+            if self.report.steps_per_second:
+                ahead = (self.steps * (1 + SETTLING_SHARE) - done) / self.report.steps_per_second
+                left = min(ahead, max(self.training.time_limit - seconds, 0.0))
             self.on_progress(Progress(done, self.steps, loss, validation, left))
 
 

@@ -15,14 +15,14 @@ class Progress:
         steps: Training steps to make.
         loss: Mean loss of the last round.
         validation_loss: Loss on the held-out windows after it.
-        seconds_left: Estimated seconds to the end.
+        seconds_left: Estimated seconds to the end; None after the first round, whose time is mostly compilation.
     """
 
     step: int
     steps: int
     loss: float
     validation_loss: float
-    seconds_left: float
+    seconds_left: float | None
 
 
 OnProgress = Callable[[Progress], None]

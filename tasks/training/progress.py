@@ -65,7 +65,12 @@ def _bar(stream: TextIO, at_end: ExitStack) -> Callable[[Progress], None]:
 
 
 def _abbreviated(progress: Progress | None) -> str | None:
-    return None if progress is None else f"loss {progress.validation_loss:.4f}, {progress.seconds_left:.0f} s left"
+    return None if progress is None else f"loss {progress.validation_loss:.4f}{_left(progress, ', ')}"
+
+
+def _left(progress: Progress, before: str) -> str:
+    """The time left after some text; "" where it is not known yet."""
+    return "" if progress.seconds_left is None else f"{before}{progress.seconds_left:.0f} s left"
 
 
 def _lines(clock: Callable[[], float]) -> Callable[[Progress], None]:
@@ -77,12 +82,12 @@ def _lines(clock: Callable[[], float]) -> Callable[[Progress], None]:
         last_line[0] = clock()
         show(progress.step / progress.steps, f"step {progress.step} of {progress.steps}, {_abbreviated(progress)}")
         logger().info(
-            "step %d of %d, loss %.4f, validation %.4f, about %.0f s left",
+            "step %d of %d, loss %.4f, validation %.4f%s",
             progress.step,
             progress.steps,
             progress.loss,
             progress.validation_loss,
-            progress.seconds_left,
+            _left(progress, ", about "),
         )
 
     return line

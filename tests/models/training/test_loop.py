@@ -191,10 +191,21 @@ def test_progress_has_the_loss_and_the_time_left(course):
     seen: list[Any] = []
     course(on_progress=seen.append)
     assert [each.step for each in seen] == list(range(ROUND, 151, ROUND))
-    # The newest windows come after the last round, a fifth of all steps more.
+    # The first round compiles. The newest windows come after the last round, a fifth of all steps more.
+    assert [each.seconds_left is None for each in seen] == [True] + [False] * (len(seen) - 1)
     assert 0 < seen[-1].seconds_left < seen[-2].seconds_left
     assert seen[0].steps == 150
     assert all(np.isfinite(each.loss) and np.isfinite(each.validation_loss) for each in seen)
+
+
+@pytest.mark.parametrize("seconds_to_compile", [0.0, 90.0])
+def test_the_time_left_is_right_within_a_third_as_soon_as_it_is_told(course, seconds_to_compile):
+    clock = WorkClock(lambda step: seconds_to_compile / ROUND + 0.1 if step < ROUND else 0.1)
+    told: list[tuple[float, float | None]] = []
+    course(time_limit=1_000.0, clock=clock, on_progress=lambda each: told.append((clock.now, each.seconds_left)))
+    assert len(told) > 3
+    for now, left in told[1:]:
+        assert left == pytest.approx(clock.now - now, rel=1 / 3)
 
 
 def test_series_too_short_for_any_window_are_an_error(course, make_panel):

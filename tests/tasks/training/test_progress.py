@@ -30,6 +30,17 @@ def test_a_log_gets_a_line_now_and_then_and_one_at_the_end(caplog):
     assert SECONDS_BETWEEN_LINES == 10
 
 
+def test_a_time_left_that_is_not_known_yet_is_not_told(caplog):
+    caplog.set_level(logging.INFO, logger="nightcast")
+    terminal, first = Terminal(), Progress(25, 600, 0.3, 0.2, None)
+    for stream in (io.StringIO(), terminal):
+        with training_progress(stream) as on_progress:
+            on_progress(first)
+    assert [record.getMessage() for record in caplog.records] == ["step 25 of 600, loss 0.3000, validation 0.2000"]
+    assert "loss 0.2000" in terminal.getvalue()
+    assert "left" not in terminal.getvalue()
+
+
 def test_a_terminal_gets_a_bar_with_the_loss_and_the_time_left(caplog):
     terminal = Terminal()
     with training_progress(terminal) as on_progress:
