@@ -6,7 +6,8 @@ The sources are simulated: daily series of two years and, with `--hourly`, hourl
 each source: one trains for a few steps, the other one a horizon later only forecasts. Each has a process of its own as
 a scheduler would run it. Beside them, on the same rows, in turn and each in a fresh process: a bare ADBC fetch and the
 night's own read, which also checks, encodes and keeps the rows; a bare ADBC ingest into a table without an index and
-the night's own indexed, atomic publish. The fastest round of each counts.
+the night's own indexed, atomic publish. The fastest round of each counts. Last, the view `forecast_vs_actual` of one
+night and of one series.
 
 With `--peers`, also a script that a team would write, on the smallest source in SQLite: pandas reads the same rows, a
 trained neuralforecast LSTM forecasts them, pandas writes the forecasts. `script_over_night` is the script's seconds
@@ -15,8 +16,9 @@ over those of the night's stages from the query to the published rows. Neither c
 The name of a figure begins with `<database>.<series>.`, or with `<database>.hourly_<series>.` for hourly series. The
 figures that others read have no prefix: they are the worst of all databases at the largest daily size.
 `cost_exponent` is the slope of log(seconds of all stages) over log(series) of the night that forecasts.
-`memory_over_panel` is (the higher peak of the two nights - 1.5 GB of TensorFlow) over the bytes of the float32 panel of
-the whole history. Only the night that trains reads all of it, so a small panel may give a negative ratio.
+`actuals_over_stages` is the share of that night that storing the actuals of a whole horizon takes. `memory_over_panel`
+is (the higher peak of the two nights - 1.5 GB of TensorFlow) over the bytes of the float32 panel of the whole history.
+Only the night that trains reads all of it, so a small panel may give a negative ratio.
 """
 
 from __future__ import annotations

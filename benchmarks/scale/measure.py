@@ -20,6 +20,7 @@ from benchmarks.scale.timed_work import (
     ingest_history,
     publish_file,
     read_rows,
+    read_view,
     save_published,
 )
 from benchmarks.shared.command import run_command
@@ -66,7 +67,8 @@ class Measurement:
         """All figures; a name ends in its unit, a ratio has none."""
         source_url, output_url = self.make_url("source"), self.make_url("output")
         alone(ingest_history, source_url, self.source)
-        return self._nights(source_url, output_url) | self._read(source_url) | self._write(output_url)
+        nights = self._nights(source_url, output_url) | self._views(output_url)
+        return nights | self._read(source_url) | self._write(output_url)
 
     def _nights(self, source_url: str, output_url: str) -> Figures:
         source = self.source
@@ -78,6 +80,8 @@ class Measurement:
         stages = {f"{stage}_seconds": float(seconds) for stage, seconds in night.answer["seconds"].items()}
         peak_bytes = max(night.peak_mib, trained.peak_mib) * 2**20
         return stages | {
+            # All actuals of a horizon at once; a job that runs every night stores those of one step.
+            "actuals_over_stages": stages["actuals_seconds"] / sum(stages.values()),
             "rows": float(night.answer["rows_read"]),
             "rows_of_the_training_night": float(trained.answer["rows_read"]),
             "stages_seconds": sum(stages.values()),
@@ -86,6 +90,16 @@ class Measurement:
             "training_night_seconds": trained.seconds,
             "training_night_peak_mib": trained.peak_mib,
             "memory_over_panel": (peak_bytes - TENSORFLOW_BYTES) / (4 * source.series * source.steps),
+        }
+
+    def _views(self, url: str) -> Figures:
+        night, series = f"cutoff = '{self.source.earlier_cutoff:%Y-%m-%d %H:%M:%S.%f}'", "series_id = 'series-000000'"
+        if not url.startswith("sqlite"):
+            night = f"cutoff = '{self.source.earlier_cutoff.isoformat()}'"
+        asked = {"view_of_a_night": night, "view_of_a_series": series}
+        return {
+            f"{name}_seconds": min(alone(read_view, url, condition).seconds for _ in range(self.rounds))
+            for name, condition in asked.items()
         }
 
     def _read(self, url: str) -> Figures:

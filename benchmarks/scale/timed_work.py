@@ -63,6 +63,19 @@ def read_rows(url: str, file: Path) -> float:
     return time.perf_counter() - began
 
 
+def read_view(url: str, condition: str) -> float:
+    """Forecasts beside their actuals, over ADBC."""
+    began = time.perf_counter()
+    connection = adbc_connection(resolve_url(url))
+    assert connection is not None  # SQLite and PostgreSQL have a driver.
+    with closing(connection), connection.cursor() as cursor:
+        query = "SELECT series_id, step, median, actual, error, inside FROM forecast_vs_actual WHERE job = 'scale'"
+        cursor.execute(f"{query} AND {condition} AND actual IS NOT NULL")
+        if not cursor.fetch_arrow_table().num_rows:
+            raise RuntimeError(f"The view has no actual where {condition}.")
+    return time.perf_counter() - began
+
+
 def ingest(url: str, table: str, rows: pa.Table | pa.RecordBatchReader) -> float:
     """A bare ADBC ingest into a new table without an index, committed."""
     began = time.perf_counter()

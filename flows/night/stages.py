@@ -11,6 +11,7 @@ from models.audit.build_panel import Audit
 from sql.engine.patience import HASTE, patience
 from sql.errors import StorageError
 from sql.source.read import describe_source
+from tasks.evaluation.actuals import store_actuals
 from tasks.evaluation.hindcast import run_hindcast
 from tasks.evaluation.score import score
 from tasks.forecasting.calibration import keep_calibration
@@ -115,7 +116,9 @@ def decide_promotion(night: Night, prepared: Prepared, clock: Stopwatch) -> str:
 def judge(
     night: Night, history: History, forecast: Forecasted | None, sends_alerts: bool, clock: Stopwatch
 ) -> Judgement:
-    """Score past forecasts by the actuals that have arrived, compare the loss with past nights, and notify people."""
+    """Store the actuals that have arrived, score past forecasts by them, judge the loss, and notify people."""
+    with clock("actuals"):
+        store_actuals(night, history.panel_file, history.rows_file)
     with clock("score"):
         scored = score(
             night,

@@ -18,6 +18,7 @@ _STAGES = {
     "predict": "forecasting",
     "publish": "publishing",
     "judge": "comparing challenger and champion",
+    "actuals": "storing the actuals that have arrived",
     "score": "scoring past forecasts",
     "watch": "comparing the loss with past nights",
     "notify": "sending messages",

@@ -161,3 +161,30 @@ def _joined(arrays: list[pa.Array], kind: Kind) -> pa.ChunkedArray:
     types = {array.type for array in arrays if not pa.types.is_null(array.type)}
     target = types.pop() if len(types) == 1 else _ARROW_TYPES[kind] if not types else pa.string()
     return pa.chunked_array([array.cast(target) for array in arrays], target)
+
+
+def as_sqlite_text(rows: pa.Table) -> pa.Table:
+    """Rows with their times as text, as the output tables hold them on SQLite.
+
+    Instants are in UTC and have six decimals; times without a zone end with the second.
+
+    >>> as_sqlite_text(pa.table({"at": pa.array([0], pa.timestamp("us", "UTC"))}))["at"][0].as_py()
+    '1970-01-01 00:00:00.000000'
+    >>> as_sqlite_text(pa.table({"clock": pa.array([0], pa.timestamp("us"))}))["clock"][0].as_py()
+    '1970-01-01 00:00:00'
+    """
+    for i, field in enumerate(rows.schema):
+        if pa.types.is_timestamp(field.type):
+            # A cast to a type without zone keeps the time in UTC. The text has the decimals of its unit.
+            times = rows[field.name].cast(pa.timestamp("us" if field.type.tz else "s"), safe=False)
+            rows = rows.set_column(i, field.name, times.cast(pa.string()))
+    return rows
+
+
+def typed(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+    """A column of `select` in its Arrow type; the text of a time, of which there are few, is read once each."""
+    if pa.types.is_timestamp(kind) and pa.types.is_string(column.type):
+        texts = column.dictionary_encode().unify_dictionaries()
+        times = [chunk.dictionary.cast(pa.timestamp("us")).take(chunk.indices) for chunk in texts.chunks]
+        column = pa.chunked_array(times, pa.timestamp("us"))
+    return column.cast(kind)

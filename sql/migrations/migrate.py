@@ -18,6 +18,9 @@ VERSION_TABLE = "nightcast_version"
 _LOCK = 7_417_063_251_034_221
 """The key of an advisory lock of PostgreSQL: any number that no other application uses."""
 
+_ADDED_IN = {"0002": ("actual", "forecast_vs_actual")}
+"""The tables and views that a migration adds to those of the version before."""
+
 
 @patiently
 def migrate(engine: sa.Engine, revision: str = "head") -> None:
@@ -55,11 +58,15 @@ def upgrade_on(connection: sa.Connection, revision: str = "head") -> None:
         sqlalchemy.exc.SQLAlchemyError: where the database refuses.
     """
     current = _current(connection)
-    if current is None:
-        _refuse_foreign_tables(connection.engine, connection)
-    else:
+    if current is not None:
         _refuse_newer(connection.engine, current)
+    _refuse_foreign_tables(connection, current)
     _upgrade(connection, revision)
+    if revision == "head":
+        from sql.output.views import write_views
+
+        # Views hold nothing, so no migration describes them: they are those of today.
+        write_views(connection)
 
 
 @patiently
@@ -78,10 +85,9 @@ def check_output(engine: sa.Engine) -> None:
             check_rights_to_rows(connection, [*metadata.tables])
         else:
             check_rights(connection, [*metadata.tables, VERSION_TABLE] if current is not None else [])
-        if current is None:
-            _refuse_foreign_tables(engine, connection)
-        else:
+        if current is not None:
             _refuse_newer(engine, current)
+        _refuse_foreign_tables(connection, current)
 
 
 def newest_version() -> str:
@@ -121,13 +127,17 @@ def _refuse_newer(engine: sa.Engine, current: str) -> None:
         )
 
 
-def _refuse_foreign_tables(engine: sa.Engine, connection: sa.Connection) -> None:
+def _refuse_foreign_tables(connection: sa.Connection, current: str | None) -> None:
     from sql.output.tables import metadata
+    from sql.output.views import VIEWS
 
+    ours = {name for version, names in _ADDED_IN.items() if current is None or version > current for name in names}
+    if current is None:
+        ours |= {*metadata.tables, *VIEWS}
     inspector = sa.inspect(connection)
-    foreign = sorted(set(metadata.tables) & {*inspector.get_table_names(), *inspector.get_view_names()})
+    foreign = sorted(ours & {*inspector.get_table_names(), *inspector.get_view_names()})
     if foreign:
         raise StorageError(
-            f"{describe(engine.url)} already has tables of another application with names that nightcast needs: "
-            f"{', '.join(foreign)}. Name another database in output.url."
+            f"{describe(connection.engine.url)} already has tables of another application with names that nightcast "
+            f"needs: {', '.join(foreign)}. Name another database in output.url."
         )

@@ -17,7 +17,7 @@ from sql.errors import StorageError
 from sql.migrations.migrate import is_up_to_date, upgrade_on
 from sql.output.partitions import add_month_on, month_of
 from sql.output.publish import add_columns_on
-from sql.output.schema import UTCDateTime
+from sql.output.schema import LocalDateTime, UTCDateTime
 from sql.output.tables import metadata
 
 _LOCK_SECONDS = 5
@@ -143,7 +143,7 @@ def _write_no_row(connection: sa.Connection, table: sa.Table) -> None:
 def _value_of(column: sa.Column[Any]) -> Any:
     """A value that a column takes, and that no job has."""
     kind = column.type
-    if isinstance(kind, UTCDateTime | sa.DateTime):
+    if isinstance(kind, UTCDateTime | LocalDateTime | sa.DateTime):
         return datetime(2000, 1, 1, tzinfo=UTC)
     if isinstance(kind, sa.Boolean):
         return False

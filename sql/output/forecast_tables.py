@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from sql.output.schema import Name, UTCDateTime, cutoff_column, job_column, metadata
+from sql.output.schema import LocalDateTime, Name, UTCDateTime, cutoff_column, job_column, metadata
 
 # The order of the key is the order in which nights are written, read and replaced: a night is
 # one stretch of the primary key, which on SQLite is the table itself.
@@ -31,6 +31,12 @@ forecast = sa.Table(
     ),
     sa.Column("run_id", sa.Text, nullable=False, doc="Run that published the row, see `run`."),
     sa.Column("created_at", UTCDateTime, nullable=False, doc="When the row was made."),
+    sa.Column(
+        "local_time",
+        LocalDateTime,
+        doc="`timestamp` on the clock of the job's `time_zone`, without a zone; NULL in nights of a release that did "
+        "not store it.",
+    ),
     sqlite_with_rowid=False,
     info={
         "purpose": "One row for each step of each series and aggregate, as one night forecast it. The first night with "
@@ -40,9 +46,29 @@ forecast = sa.Table(
 
 FORECAST_COLUMNS = (
     "job", "series_id", "cutoff", "step", "timestamp", "mean", "median", "baseline",
-    "model_version", "source", "reason", "run_id", "created_at",
+    "model_version", "source", "reason", "run_id", "created_at", "local_time",
 )  # fmt: skip
 """The columns of every published night, besides its quantiles."""
+
+# The order of the key is that in which actuals arrive: each night adds one stretch, and retention deletes one.
+actual = sa.Table(
+    "actual",
+    metadata,
+    job_column(),
+    sa.Column("timestamp", UTCDateTime, primary_key=True, doc="The time of the value, as `forecast.timestamp`."),
+    sa.Column("series_id", Name, primary_key=True, doc="The series or aggregate, see [Series ids](#series-ids)."),
+    sa.Column(
+        "value",
+        sa.Double,
+        nullable=False,
+        doc="The actual, as it was compared with the forecasts: in the units of the series, to seven digits.",
+    ),
+    sa.Column(
+        "evaluated_on", UTCDateTime, nullable=False, doc="Cutoff of the night that first saw this value, or its change."
+    ),
+    sqlite_with_rowid=False,
+    info={"purpose": "One row for each actual of a published forecast, as the newest evaluation knows it."},
+)
 
 publication = sa.Table(
     "publication",

@@ -11,12 +11,12 @@ from typing import Any
 import pyarrow as pa
 import sqlalchemy as sa
 
-from sql.engine.bulk import Column, Kind, select
+from sql.engine.bulk import Column, Kind, select, typed
 from sql.engine.connection import adbc_connection, storage_errors
 from sql.engine.patience import patiently
 from sql.engine.statement import literal, quoted
 from sql.output.quantile_columns import is_quantile_column
-from sql.output.schema import UTCDateTime
+from sql.output.schema import LocalDateTime, UTCDateTime
 from sql.output.tables import (
     alert,
     calibration,
@@ -42,6 +42,8 @@ _KINDS: dict[Kind, pa.DataType] = {
     "integer": pa.int32(),
     "timestamp": pa.timestamp("us", "UTC"),
 }
+# Times that a clock shows have no zone.
+_TYPES = {"local_time": pa.timestamp("us")}
 
 
 def forecasts_between(engine: sa.Engine, job: str, first_timestamp: datetime, last_timestamp: datetime) -> pa.Table:
@@ -141,26 +143,22 @@ def _forecasts(
         connection = adbc_connection(engine.url)
         with nullcontext() if connection is None else closing(connection):
             rows = select(connection, engine, columns, tail)
-    return pa.table({column.name: _typed(rows[column.name], column.kind) for column in columns})
+    return pa.table({column.name: typed(rows[column.name], _arrow_type(column)) for column in columns})
 
 
 def _kind(name: str) -> Kind:
     if name not in forecast.c:
         return "number"
     column_type = forecast.c[name].type
-    if isinstance(column_type, UTCDateTime):
+    if isinstance(column_type, UTCDateTime | LocalDateTime):
         return "timestamp"
     if isinstance(column_type, sa.Double):
         return "number"
     return "integer" if isinstance(column_type, sa.Integer) else "text"
 
 
-def _typed(column: pa.ChunkedArray, kind: Kind) -> pa.ChunkedArray:
-    if kind == "timestamp" and pa.types.is_string(column.type):
-        texts = column.dictionary_encode().unify_dictionaries()
-        times = [chunk.dictionary.cast(pa.timestamp("us")).take(chunk.indices) for chunk in texts.chunks]
-        column = pa.chunked_array(times, pa.timestamp("us"))
-    return column.cast(_KINDS[kind])
+def _arrow_type(column: Column) -> pa.DataType:
+    return _TYPES.get(column.name, _KINDS[column.kind])
 
 
 def publications(engine: sa.Engine, job: str) -> list[Row]:

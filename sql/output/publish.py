@@ -1,4 +1,4 @@
-"""Publishes the forecasts of a night, all or none, and maintains the view of the newest night."""
+"""Publishes the forecasts of a night, all or none, and adds the columns of new quantile levels."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
 
+from sql.engine.bulk import as_sqlite_text
 from sql.engine.connection import adbc_connection, describe, storage_errors, transaction
 from sql.engine.patience import patiently
 from sql.engine.statement import literal, text_literal
@@ -19,8 +20,9 @@ from sql.errors import StorageError
 from sql.output.digest import NightDigest
 from sql.output.partitions import add_month, refuse_who_owns_nothing
 from sql.output.quantile_columns import is_quantile_column
-from sql.output.schema import UTCDateTime
+from sql.output.schema import LocalDateTime, UTCDateTime
 from sql.output.tables import FORECAST_COLUMNS, forecast, publication, run
+from sql.output.views import write_views
 
 _BATCH_ROWS = 10_000
 _UTC = pa.timestamp("us", "UTC")
@@ -190,6 +192,10 @@ def _column(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
         if not (pa.types.is_timestamp(column.type) and column.type.tz):
             raise ValueError(f"The column {name} is {column.type}, without a time zone. Give its timestamps one.")
         return column.cast(_UTC, safe=False)
+    if isinstance(forecast.c[name].type, LocalDateTime):
+        if not pa.types.is_timestamp(column.type) or column.type.tz:
+            raise ValueError(f"The column {name} is {column.type}. Give the times of a clock, without a time zone.")
+        return column.cast(pa.timestamp("us"), safe=False)
     return column.cast(pa.int32() if name == "step" else pa.string())
 
 
@@ -253,19 +259,13 @@ def _over_adbc(
 
 
 def _stored(night: pa.Table, dialect: sa.Dialect) -> pa.Table:
-    """The rows as the database stores them: SQLite stores timestamps as text, like `UTCDateTime`."""
-    if dialect.name != "sqlite":
-        return night
-    for i, field in enumerate(night.schema):
-        if pa.types.is_timestamp(field.type):
-            # A cast to a type without zone keeps the time in UTC; its text has six decimals.
-            night = night.set_column(i, field.name, night[field.name].cast(pa.timestamp("us")).cast(pa.string()))
-    return night
+    """The rows as the database stores them: SQLite stores times as text, like `UTCDateTime` and `LocalDateTime`."""
+    return as_sqlite_text(night) if dialect.name == "sqlite" else night
 
 
 @patiently
 def add_quantile_columns(engine: sa.Engine, names: Sequence[str]) -> None:
-    """Add the missing ones of these quantile columns to `forecast` and `latest_forecast`.
+    """Add the missing ones of these quantile columns to `forecast` and its views.
 
     Raises:
         StorageError: where the table does not exist, or this user may not alter it.
@@ -287,7 +287,7 @@ def add_columns_on(connection: sa.Connection, names: Sequence[str]) -> None:
         connection.execute(sa.text("LOCK TABLE forecast IN ACCESS EXCLUSIVE MODE"))
     for name in _missing_columns(connection, names):
         connection.exec_driver_sql(f"ALTER TABLE forecast ADD COLUMN {name} DOUBLE PRECISION")
-    _write_latest_view(connection)
+    write_views(connection)
 
 
 def _missing_columns(connection: sa.Connection, names: Sequence[str]) -> list[str]:
@@ -297,17 +297,3 @@ def _missing_columns(connection: sa.Connection, names: Sequence[str]) -> list[st
         )
     present = {column["name"] for column in sa.inspect(connection).get_columns("forecast")}
     return [name for name in names if name not in present]
-
-
-def _write_latest_view(connection: sa.Connection) -> None:
-    columns = ", ".join(f"f.{column['name']}" for column in sa.inspect(connection).get_columns("forecast"))
-    # Where possible, replace the view in place, so that views of others on it stay.
-    create = "CREATE OR REPLACE VIEW"
-    if connection.dialect.name != "postgresql":
-        connection.exec_driver_sql("DROP VIEW IF EXISTS latest_forecast")
-        create = "CREATE VIEW"
-    connection.exec_driver_sql(
-        f"{create} latest_forecast AS SELECT {columns} FROM forecast f "
-        "JOIN (SELECT job, MAX(cutoff) AS cutoff FROM publication GROUP BY job) p "
-        "ON p.job = f.job AND p.cutoff = f.cutoff"
-    )

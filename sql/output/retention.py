@@ -1,4 +1,4 @@
-"""Deletes old nights from `forecast`, `publication` and `calibration`. Scores, losses and runs stay."""
+"""Deletes old nights from `forecast`, `publication` and `calibration`, and their actuals. All else stays."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from sql.engine.connection import storage_errors, transaction
 from sql.engine.patience import patiently
 from sql.errors import StorageError
 from sql.output.partitions import drop_months, month_of
-from sql.output.tables import calibration, forecast, publication
+from sql.output.tables import actual, calibration, forecast, publication
 
 
 @patiently
 def forget_nights(engine: sa.Engine, job: str, before: datetime) -> int:
-    """Delete the nights of a job before a moment, all of them or none.
+    """Delete the nights of a job before a moment, all of them or none, and the actuals that no night forecasts then.
 
     On PostgreSQL a night is deleted with its month (UTC), once the whole month is before the moment. The partition of
     the month is dropped; rows are deleted only where it holds nights of other jobs or other months.
@@ -44,6 +44,10 @@ def forget_nights(engine: sa.Engine, job: str, before: datetime) -> int:
                 drop_months(connection, job, limit)
             for table in (forecast, publication, calibration):
                 connection.execute(table.delete().where(table.c.job == job, table.c.cutoff < limit))
+            # The nights that stay forecast what comes after their cutoffs.
+            oldest = sa.select(sa.func.min(publication.c.cutoff)).where(publication.c.job == job)
+            kept = connection.execute(oldest).scalar_one_or_none() or limit
+            connection.execute(actual.delete().where(actual.c.job == job, actual.c.timestamp <= kept))
     except StorageError as error:
         if error.passes == "locked":
             # Old nights can wait until the next night, and whoever reads them now cannot.

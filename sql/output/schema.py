@@ -36,6 +36,25 @@ class UTCDateTime(sa.TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+class LocalDateTime(sa.TypeDecorator[datetime]):
+    """What a clock shows, without a zone; on SQLite text to the second, such as `2024-01-31 18:00:00`.
+
+    The text sorts as the times do, and is what SQLite's own `datetime()` gives.
+    """
+
+    impl = sa.DateTime
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
+        """The type of a database."""
+        if dialect.name != "sqlite":
+            return self.impl_instance
+        # The package imports every driver of its dialect, so it is imported where it is used.
+        from sqlalchemy.dialects.sqlite import DATETIME
+
+        return DATETIME(truncate_microseconds=True)  # type: ignore[no-untyped-call]
+
+
 Name = (
     sa.String(LONGEST_ID)
     .with_variant(sa.Text(), "sqlite", "postgresql")

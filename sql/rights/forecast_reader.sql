@@ -1,4 +1,5 @@
--- A role that reads the tables and views of the output, those of later releases and months too.
+-- A role that reads the tables and views of the output, those of later releases and months too: for dashboards and
+-- planners, who begin with the view forecast_vs_actual.
 -- Run it as an administrator in the database of the output, after output_writer.sql.
 DO $$ BEGIN
   IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {role_text}) THEN

@@ -10,9 +10,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from models.calendar.grid import TimeGrid
+from models.panel.panel import Panel
 from models.settings.monitoring import MonitorSettings
 from tasks.evaluation.counted_points import CountedPoints, counted_points
 from tasks.night.ledger import Ledger
+from tasks.night.night import Night
 from tasks.reading.read_series import recorded_since
 
 
@@ -29,6 +31,25 @@ class NightDue:
     publication: Mapping[str, Any]
     cutoff_index: int
     counted_until: int
+
+
+def due_tonight(night: Night, panel: Panel, rows_file: Path) -> tuple[CountedPoints, list[NightDue]]:
+    """What earlier evaluations counted, and the nights that tonight's evaluation scores, oldest first.
+
+    Nights are scored again as far back as `rescored_after` says. Where the job leaves that open, also those of which a
+    row was recorded since the evaluation before.
+
+    Args:
+        night: Tonight.
+        panel: Tonight's history.
+        rows_file: The rows from which it was built.
+    """
+    monitor, grid = night.job.monitor, panel.grid
+    counted = counted_points(night.ledger, night.cutoff, grid)
+    after = rescored_after(counted, monitor, panel.season_lengths[0])
+    if monitor.rescore_steps is None:
+        after = min(after, before_newly_recorded(rows_file, night.grid, counted.previous_index))
+    return counted, nights_due(night.ledger, counted, grid, after)
 
 
 def nights_due(ledger: Ledger, counted: CountedPoints, grid: TimeGrid, rescored_after: int) -> list[NightDue]:

@@ -21,10 +21,9 @@ from models.evaluation.volume_classes import VolumeClasses
 from models.panel.history_summary import Window
 from models.panel.panel import Panel
 from models.settings.monitoring import MonitorSettings
-from tasks.evaluation.counted_points import CountedPoints, counted_points
 from tasks.evaluation.instability import instability_tonight
 from tasks.evaluation.keep_scores import keep_scores
-from tasks.evaluation.nights_due import before_newly_recorded, nights_due, rescored_after
+from tasks.evaluation.nights_due import due_tonight
 from tasks.evaluation.stored_night import read_past_night
 from tasks.forecasting.aggregates import merge_aggregates
 from tasks.forecasting.calibration import CoverageCount
@@ -84,8 +83,7 @@ def score(
     """
     evaluator = _evaluator(night, load_panel(panel_file))
     panel, season_length = evaluator.panel, evaluator.panel.season_lengths[0]
-    counted = counted_points(night.ledger, night.cutoff, panel.grid)
-    due = nights_due(night.ledger, counted, panel.grid, _rescored_after(night, counted, rows_file, season_length))
+    counted, due = due_tonight(night, panel, rows_file)
     cutoffs = [*(each.cutoff_index for each in due), panel.cutoff_index]
     *scales, scale_tonight = scales_at(panel, season_length, cutoffs, window)
     calibration, covered = night.job.calibration, None
@@ -162,16 +160,8 @@ def _previous_criteria(night: Night) -> str | None:
     return newest or next(filter(None, (row["special_definition"] for row in night.ledger.hindcast_losses())), None)
 
 
-def _rescored_after(night: Night, counted: CountedPoints, rows_file: Path, season_length: int) -> int:
-    """The grid position after which nights are scored again, with what was recorded lately unless the job names it."""
-    after = rescored_after(counted, night.job.monitor, season_length)
-    if night.job.monitor.rescore_steps is not None:
-        return after
-    return min(after, before_newly_recorded(rows_file, night.grid, counted.previous_index))
-
-
 def _more_actuals(night: Night, rows_file: Path) -> int | None:
     """How many more actuals a score needs to replace a stored one, see `keep_scores`."""
-    if all(row["cutoff"] <= night.cutoff for row in night.ledger.publications()):
+    if not night.is_past:
         return None
     return 1 if as_of(rows_file) else 0

@@ -117,7 +117,8 @@ def forecast_rows(forecast: Forecast, panel: Panel, common: CommonColumns) -> pa
     """Rows of the table `forecast`, series by series and step by step; NaN and empty texts become null."""
     series, horizon = forecast.mean.shape
     count = series * horizon
-    ahead = panel.grid.to_utc(panel.cutoff_index + 1 + np.arange(horizon))
+    index = panel.cutoff_index + 1 + np.arange(horizon)
+    ahead, on_clock = panel.grid.to_utc(index), panel.grid.to_local(index).to_numpy()
     instant = pa.timestamp("us", "UTC")
 
     def of_series(values: AnyArray) -> pa.Array:
@@ -145,6 +146,7 @@ def forecast_rows(forecast: Forecast, panel: Panel, common: CommonColumns) -> pa
         "reason": or_null(forecast.reason),
         "run_id": same(common.run_id, pa.string()),
         "created_at": same(common.created_at, instant),
+        "local_time": pa.array(np.tile(on_clock, series)).cast(pa.timestamp("us")),
     }
     for position, level in enumerate(forecast.quantile_levels):
         columns[quantile_column(float(level))] = pa.array(forecast.quantiles[:, :, position].ravel(), from_pandas=True)

@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import sqlalchemy as sa
 
+from sql.downstream import actuals
 from sql.engine.patience import before_writing
 from sql.output import history, publish, write
 from sql.output.retention import forget_nights
@@ -129,6 +130,10 @@ class Ledger:
         """The medians and baselines of one published night, see `history.points_of`."""
         return history.points_of(self.engine, self.job, cutoff)
 
+    def actuals_between(self, first: datetime, last: datetime) -> pa.Table:
+        """The stored actuals of a range of time, see `actuals.actuals_between`."""
+        return actuals.actuals_between(self.engine, self.job, first, last)
+
     def row_count(self, cutoff: datetime) -> int:
         """The number of forecast rows that one night has now."""
         return history.row_count(self.engine, self.job, cutoff)
@@ -197,6 +202,10 @@ class Ledger:
         """Delete the nights before a cutoff; gives their number."""
         self.forget("publication")
         return forget_nights(self.engine, self.job, before)
+
+    def keep_actuals(self, rows: pa.Table, outdated: pa.Table) -> int:
+        """Replace rows of `actual`, see `actuals.keep_actuals`."""
+        return actuals.keep_actuals(self.engine, rows, outdated)
 
     def upsert_scores(self, rows: Sequence[Row]) -> int:
         """Write rows of `score`."""

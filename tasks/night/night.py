@@ -91,3 +91,8 @@ class Night(Run):
     """
 
     cutoff: datetime
+
+    @property
+    def is_past(self) -> bool:
+        """Whether a later night is published, whose evaluation has seen more actuals."""
+        return any(row["cutoff"] > self.cutoff for row in self.ledger.publications())

@@ -2,7 +2,8 @@
 
 Readers take the columns of the first file. Where a later file has others, pandas and pyarrow drop them in silence, and
 Polars and DuckDB refuse the folder. So each night's file gets every quantile column of the folder, empty where the
-night has no such level, and a new level adds its column to the files that are there.
+night has no such level, and a new level adds its column to the files that are there. So does `local_time`, which the
+files of an older release lack.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from sql.output.quantile_columns import is_quantile_column, quantile_level
 from tasks.step import logger
 from tasks.store.ownership import host, is_half_made, is_regular, make_held, state_of
 
+LOCAL_TIME = "local_time"
 FILE = "part-0.parquet"
 """The name of each night's file in its folder."""
 _LEFT_OVER_SECONDS = 86_400
@@ -49,7 +51,7 @@ class _Files(NamedTuple):
 
 
 def columns_of_folder(root: str) -> list[str]:
-    """The quantile columns of the night files below a root folder (path or URL), by level.
+    """The columns that the night files below a root folder (path or URL) may lack: `local_time`, quantiles by level.
 
     Only the oldest and the newest file of each job are opened, see `align_columns`, which also tells of a file that
     is left out here because it is damaged or may not be read.
@@ -62,11 +64,11 @@ def columns_of_folder(root: str) -> list[str]:
     for file in {end for nights in files.of_jobs for end in (nights[0], nights[-1])}:
         with suppress(OSError):
             names.update(_columns_of(files.system, file) or ())
-    return _by_level(names)
+    return _in_order(names)
 
 
 def write_copy(file: Path, names: Sequence[str], target: Path) -> Path:
-    """Copy a night's file; the copy also has these quantile columns, empty where the file lacks them. Gives `target`.
+    """Copy a night's file; the copy also has these columns, empty where the file lacks them. Gives `target`.
 
     Raises:
         OSError: the copy cannot be written; nothing is left of it.
@@ -86,7 +88,7 @@ def write_copy(file: Path, names: Sequence[str], target: Path) -> Path:
 
 
 def align_columns(root: str, shown: str) -> None:
-    """Give every night file below a root folder all quantile columns of the folder.
+    """Give every night file below a root folder all columns of the folder, see `columns_of_folder`.
 
     Where they have them, that is where neither the levels nor the jobs changed, this opens two files of each job. The
     newest files are changed first, so that the oldest one shows whether all were. Each file is replaced whole.
@@ -113,7 +115,7 @@ def align_columns(root: str, shown: str) -> None:
             failure = error
     if changed:
         logger().info(
-            "Added the quantile columns of other nights and jobs to %s in %s, so that it reads as one table.",
+            "Added the columns of other nights and jobs to %s in %s, so that it reads as one table.",
             counted(changed, "file"),
             root,
         )
@@ -189,10 +191,10 @@ def _files_below(root: str) -> _Files:
 
 
 def _columns_of(system: fsspec.AbstractFileSystem, file: str) -> list[str] | None:
-    """The quantile columns of a file; None where it is gone by now, or is no Parquet file."""
+    """The columns of a file that others may lack; None where it is gone by now, or is no Parquet file."""
     try:
         with system.open(file) as stream:
-            return [name for name in pq.read_schema(stream).names if is_quantile_column(name)]
+            return [name for name in pq.read_schema(stream).names if _may_be_lacking(name)]
     except (FileNotFoundError, pa.ArrowException):
         return None
     except (OSError, ValueError) as error:
@@ -205,8 +207,12 @@ def _has(system: fsspec.AbstractFileSystem, file: str, names: Sequence[str]) -> 
     return known is None or set(names) <= set(known)
 
 
-def _by_level(names: Iterable[str]) -> list[str]:
-    return sorted({*names}, key=quantile_level)
+def _may_be_lacking(name: str) -> bool:
+    return name == LOCAL_TIME or is_quantile_column(name)
+
+
+def _in_order(names: Iterable[str]) -> list[str]:
+    return sorted({*names}, key=lambda name: 0.0 if name == LOCAL_TIME else quantile_level(name))
 
 
 def _add_columns(files: _Files, file: str, names: Sequence[str]) -> None:
@@ -248,16 +254,19 @@ def _state_of(system: fsspec.AbstractFileSystem, file: str) -> Mapping[str, Any]
 
 
 def _copy(night: pq.ParquetFile, names: Sequence[str], target: Path) -> None:
-    """Write a night again, row group by row group, with these quantile columns after its other columns."""
+    """Write a night again, row group by row group, with these columns after its other columns."""
     own = night.schema_arrow.names
-    quantiles = _by_level([*filter(is_quantile_column, own), *names])
-    wanted = [name for name in own if not is_quantile_column(name)] + quantiles
+    added = _in_order([*filter(_may_be_lacking, own), *names])
+    wanted = [name for name in own if not _may_be_lacking(name)] + added
     writer: pq.ParquetWriter | None = None
     for number in range(night.num_row_groups):
         rows = night.read_row_group(number)
-        empty = pa.nulls(rows.num_rows, pa.float64())
-        part = pa.table({name: rows[name] if name in own else empty for name in wanted})
+        part = pa.table({name: rows[name] if name in own else _empty(name, rows.num_rows) for name in wanted})
         writer = writer or pq.ParquetWriter(target, part.schema, write_page_checksum=True)
         writer.write_table(part)
     if writer is not None:
         writer.close()
+
+
+def _empty(name: str, count: int) -> pa.Array:
+    return pa.nulls(count, pa.timestamp("us") if name == LOCAL_TIME else pa.float64())

@@ -74,6 +74,9 @@ def test_nights_run_with_the_rights_of_the_scripts_and_no_more(make_job, postgre
     with psycopg.connect(reader) as connection:
         newest = connection.execute("SELECT DISTINCT cutoff::date::text FROM latest_forecast").fetchall()
         assert newest == [("2024-02-01",)]
+        # The views read tables in the name of their owner.
+        known = connection.execute("SELECT DISTINCT actual IS NOT NULL FROM forecast_vs_actual ORDER BY 1").fetchall()
+        assert known == [(False,), (True,)]
         # A month that was made after the grant.
         assert connection.execute("SELECT count(*) > 0 FROM forecast_2024_02").fetchone() == (True,)
         with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):

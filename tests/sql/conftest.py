@@ -69,6 +69,7 @@ def make_night() -> Callable[..., pa.Table]:
             "reason": pa.array(["too short"] * n),
             "run_id": pa.array(["r1"] * n),
             "created_at": pa.array([CREATED] * n, instant),
+            "local_time": pa.array([cutoff.replace(tzinfo=None) + timedelta(days=step, hours=1) for step in steps]),
         }
         return pa.table(columns | {level: pa.array([value] * n) for level in levels})
 

@@ -79,6 +79,7 @@ def forecast_rows():
                 "reason": pa.array([None] * len(keys), pa.string()),
                 "run_id": pa.array([run_id] * len(keys)),
                 "created_at": pa.array([cutoff] * len(keys), instant),
+                "local_time": pa.array([cutoff.replace(tzinfo=None) + timedelta(days=step) for _, step in keys]),
                 "q0_1": pa.array([value - 1] * len(keys)),
                 "q0_5": pa.array([value] * len(keys)),
                 "q0_9": pa.array([value + 1] * len(keys)),

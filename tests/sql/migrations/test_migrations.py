@@ -24,7 +24,7 @@ def test_an_empty_database_gets_every_table_and_the_view(engine):
     migrate(engine)
     inspector = sa.inspect(engine)
     assert {*inspector.get_table_names()} == {*metadata.tables, VERSION_TABLE}
-    assert inspector.get_view_names() == ["latest_forecast"]
+    assert sorted(inspector.get_view_names()) == ["forecast_vs_actual", "latest_forecast"]
 
 
 def test_the_migrated_tables_are_those_that_the_code_knows(output):

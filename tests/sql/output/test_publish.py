@@ -39,7 +39,7 @@ def test_a_night_is_read_back_as_it_was_published(output, make_night):
             "job": "sales", "series_id": "s000000", "cutoff": NIGHT, "step": 3,
             "timestamp": datetime(2024, 2, 3, tzinfo=UTC), "mean": pytest.approx(0.1), "median": 0.1, "baseline": None,
             "model_version": None, "source": "fallback", "reason": "too short", "run_id": "r1", "created_at": CREATED,
-            "q0_1": 0.1, "q0_9": 0.1,
+            "local_time": datetime(2024, 2, 3, 1), "q0_1": 0.1, "q0_9": 0.1,
         }
     ]  # fmt: skip
     assert publications(output, "sales") == [

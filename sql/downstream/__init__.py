@@ -1,0 +1,4 @@
+"""What dashboards and planners read beside forecasts: the actuals.
+
+Its face: `keep_actuals`.
+"""
