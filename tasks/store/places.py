@@ -20,6 +20,7 @@ from sql.engine.url import describe, identity_of, resolve_url
 from sql.errors import SourceError
 from sql.full_disk import told_of_full_disk
 from sql.migrations.migrate import migrate
+from tasks.interrupts import InterruptsHeldBack
 from tasks.settings import Output
 from tasks.store.ownership import owned_folder, remove_dead_copies, remove_dead_folders
 
@@ -132,18 +133,26 @@ class Places:
 
     @contextmanager
     def scratch(self, run_id: str) -> Iterator[Path]:
-        """The scratch folder of a run, made now and removed when the run ends."""
+        """The scratch folder of a run, made now and removed when the run ends.
+
+        An interrupt that comes during the removal waits for its end; a second one does not.
+        """
         reports = self.report.parent
         made_here = [] if reports.exists() else [reports]
-        folder = self.scratch_folder(run_id)
+        folder, interrupts = self.scratch_folder(run_id), InterruptsHeldBack()
         try:
             # Whoever writes elsewhere names the place himself. What is free is measured before the folder is removed.
             with told_of_full_disk(folder), owned_folder(folder, self.lock), told_of_full_disk(folder):
-                yield folder
+                try:
+                    yield folder
+                finally:
+                    interrupts.begin()
         finally:
+            interrupts.begin()
             for empty in (self._scratches, self._scratches.parent, *made_here):
                 with suppress(OSError):
                     empty.rmdir()
+            interrupts.end()
 
     def remove_left_over(self) -> None:
         """Remove the scratch of killed runs, which may hold whole panels, and their half-written reports.

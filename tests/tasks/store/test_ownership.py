@@ -188,6 +188,40 @@ def test_wherever_a_run_is_killed_while_it_removes_its_folder_the_next_owner_of_
     assert number > 5
 
 
+_INTERRUPTED_LATE = """
+import os, signal, sys
+from pathlib import Path
+from tasks.settings import Output
+from tasks.store.places import Places
+
+left = [int(sys.argv[2])]
+
+def hook(event, arguments):
+    if event in ("os.rename", "os.remove", "os.rmdir", "os.scandir", "os.listdir"):
+        left[0] -= 1
+        if left[0] == 0:
+            os.kill(os.getpid(), signal.SIGINT)
+
+try:
+    with Places("sales", Path(sys.argv[1]), Output()).scratch("r1") as folder:
+        (folder / "a.arrow").touch()
+        sys.addaudithook(hook)
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+"""
+
+
+def test_wherever_an_interrupt_comes_while_scratch_is_removed_nothing_is_left_and_it_is_not_lost(tmp_path):
+    for number in range(1, 40):
+        command = [sys.executable, "-c", _INTERRUPTED_LATE, str(tmp_path), str(number)]
+        told = subprocess.run(command, stdout=subprocess.PIPE, check=False, text=True).stdout
+        assert not (tmp_path / "reports").exists()
+        if not told:
+            break
+        assert told == "interrupted\n"
+    assert number > 5
+
+
 def test_whoever_makes_a_file_makes_it_again_where_another_takes_it_for_dead(tmp_path, monkeypatch):
     replace = os.replace
     taken: list[Path] = []
