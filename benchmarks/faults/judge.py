@@ -115,7 +115,7 @@ def unlike(file: Path, rows: pd.DataFrame) -> str:
 
 def _comparable(rows: pd.DataFrame) -> pd.DataFrame:
     rows = rows.sort_values(["series_id", "step"]).reset_index(drop=True)
-    for name in {"cutoff", "timestamp", "created_at"} & set(rows.columns):
+    for name in {"cutoff", "timestamp", "local_time", "created_at"} & set(rows.columns):
         text = not pd.api.types.is_datetime64_any_dtype(rows[name])
         rows[name] = pd.to_datetime(rows[name], utc=True, format="ISO8601" if text else None).astype(
             "datetime64[us, UTC]"
