@@ -28,7 +28,7 @@ def test_an_address_of_the_web_is_taken(address):
 @pytest.mark.parametrize(
     ("address", "words"),
     [
-        ("", "not an address of the web"),
+        ("", "is empty; write a name, or leave the key out"),
         ("reports/", "not an address of the web"),
         ("ftp://example.org", "not an address of the web"),
         ("javascript:alert(1)", "not an address of the web"),

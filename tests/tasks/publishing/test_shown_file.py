@@ -179,7 +179,7 @@ def test_a_night_looks_at_regular_files_only(places, publish_run, monkeypatch, k
     make_special(aside, kind, monkeypatch)
     publish_run("r1")
     publish_run("r2", value=2.0)
-    assert columns_of_folder(places.parquet) == ["q0_1", "q0_5", "q0_9"]
+    assert columns_of_folder(places.parquet) == ["local_time", "q0_1", "q0_5", "q0_9"]
     assert as_table(places) == [("r2", 2.0)] * 6
     assert run_of_file(places, before) is None
     assert hold(file_of(places, before)) is None

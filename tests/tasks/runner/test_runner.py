@@ -29,11 +29,16 @@ def test_an_address_of_a_scheduler_is_understood(address: str) -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["10.0.0.5:8786", "http://dask:8787", "tcp://dask", "tcp://:8786", "tcp://dask:port", "tcp://dask:99999", ""],
+    ["10.0.0.5:8786", "http://dask:8787", "tcp://dask", "tcp://:8786", "tcp://dask:port", "tcp://dask:99999"],
 )
 def test_what_is_no_address_is_refused_with_one_that_is(address: str) -> None:
     with pytest.raises(ValidationError, match="write tcp://HOST:PORT"):
         Runner(dask=address)
+
+
+def test_an_empty_address_is_refused() -> None:
+    with pytest.raises(ValidationError, match="is empty; write a name, or leave the key out"):
+        Runner(dask="")
 
 
 def test_a_scheduler_and_processes_at_once_are_refused() -> None:
