@@ -12,6 +12,7 @@ import click
 from flows.commands.alerts import alerts
 from flows.commands.answer import AnsweringGroup
 from flows.commands.automations import automations
+from flows.commands.init import init
 from flows.commands.models import models
 from flows.commands.night import backfill, backtest, check, report, run
 from flows.commands.process_end import handle_interrupts, process_end
@@ -24,7 +25,7 @@ from tasks.private_files import private_files
 def main() -> None:
     """Forecast every series of a database each night, and raise an alert when the forecasts get worse.
 
-    Start with `nightcast demo`: it makes an example and runs it.
+    Start with `nightcast demo`: it makes an example and runs it. For your own rows, start with `nightcast init`.
 
     JOB is the path of a job's YAML file, or the name of a file in the jobs folder without `.yaml`. The jobs folder is
     $NIGHTCAST_JOBS; if that is not set, ./jobs; if there is no such folder, ./demo.
@@ -48,5 +49,7 @@ def _end(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt(f"ended by {signal.Signals(number).name}")
 
 
-for verb in (demo, import_rows, check, run, backtest, backfill, models, alerts, report, serve, automations, doctor):
+for verb in (
+    demo, init, import_rows, check, run, backtest, backfill, models, alerts, report, serve, automations, doctor,
+):  # fmt: skip
     main.add_command(verb)

@@ -53,7 +53,7 @@ def read_rows(path: Path, said: FileFormat) -> FileRows:
     kind, read = ("CSV", _read_csv) if is_csv(path) else ("Parquet", _read_parquet)
     remedy = _HEADER if kind == "CSV" else "Write the file again, or give a CSV file."
     if kind == "CSV" or not path.is_dir():
-        _check_readable(path, remedy)
+        check_readable(path, remedy)
     try:
         found = read(path, said)
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
@@ -72,7 +72,7 @@ def _beginning(names: list[str]) -> str:
     return f"{[name[:_LONGEST_SHOWN] for name in names[:_MOST_SHOWN]]}{', ...' if len(names) > _MOST_SHOWN else ''}"
 
 
-def _check_readable(path: Path, remedy: str) -> None:
+def check_readable(path: Path, remedy: str) -> None:
     """Raise a plain error for a missing, empty or unreadable file, before Arrow raises an obscure one."""
     try:
         # To open a named pipe would wait for somebody to write into it.

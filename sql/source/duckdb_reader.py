@@ -36,22 +36,36 @@ def open_duckdb(source: Source, url: sa.URL, base: Path | None, bounds: Bounds) 
         SourceError: where DuckDB is not installed, a file, table or column is missing, or the query is not a SELECT.
         StorageError: where another process is writing to the file.
     """
+    where = f"{describe_relation(source)} in {describe(url)}"
+    with connected_duckdb(url) as connection:
+        import duckdb
+
+        connection.execute(f"SET TimeZone = {text_literal(bounds.zone.key)}")
+        origin = _origin(connection, source, base, where, bounds)
+        try:
+            found = connection.sql(f"SELECT * {origin} LIMIT 0")
+        except duckdb.Error as error:
+            raise SourceError(f"{capitalize(where)} cannot be run: {_reason(error)}. Correct the query.") from error
+        check_names(source, found.columns, where)
+        yield _reader(connection, source, found.to_arrow_table().schema, origin, where, bounds)
+
+
+@contextmanager
+def connected_duckdb(url: sa.URL) -> Iterator[Any]:
+    """A connection to a DuckDB file that cannot write.
+
+    Raises:
+        SourceError: where DuckDB is not installed, or the file is missing.
+        StorageError: where the block fails to read, such as where another process is writing to the file.
+    """
     try:
         import duckdb
     except ImportError:
         raise SourceError(f"DuckDB is not installed, and {describe(url)} needs it: {DUCKDB_SETUP}.") from None
     check_file(url, "DuckDB")
-    where = f"{describe_relation(source)} in {describe(url)}"
     try:
         with closing(duckdb.connect(str(url.database), read_only=True)) as connection:
-            connection.execute(f"SET TimeZone = {text_literal(bounds.zone.key)}")
-            origin = _origin(connection, source, base, where, bounds)
-            try:
-                found = connection.sql(f"SELECT * {origin} LIMIT 0")
-            except duckdb.Error as error:
-                raise SourceError(f"{capitalize(where)} cannot be run: {_reason(error)}. Correct the query.") from error
-            check_names(source, found.columns, where)
-            yield _reader(connection, source, found.to_arrow_table().schema, origin, where, bounds)
+            yield connection
     except (duckdb.Error, pa.ArrowException, OSError) as error:
         raise storage_error(url, "read from", error) from error
 
@@ -59,7 +73,15 @@ def open_duckdb(source: Source, url: sa.URL, base: Path | None, bounds: Bounds) 
 def _origin(connection: Any, source: Source, base: Path | None, where: str, bounds: Bounds) -> str:
     if source.query is not None:
         return query_clause(source, base, bounds, _DIALECT, where)
-    name = source.table or ""
+    return duckdb_table(connection, source.table or "", where)
+
+
+def duckdb_table(connection: Any, name: str, where: str) -> str:
+    """The FROM clause of a table or view.
+
+    Raises:
+        SourceError: where it does not exist; names those that do.
+    """
     tables = "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = current_database()"
     views = "SELECT schema_name, view_name FROM duckdb_views() WHERE NOT internal"
     existing = set(connection.sql(f"{tables} UNION {views}").fetchall())

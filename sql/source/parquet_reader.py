@@ -40,7 +40,7 @@ def open_parquet(source: Source, url: sa.URL, bounds: Bounds) -> Iterator[Reader
             "query them with DuckDB: create a view of the files in a DuckDB file, and read that."
         )
     try:
-        place = _place(Path(str(url.database)), source.table, where)
+        place = place_of(Path(str(url.database)), source.table, where)
         rows, uniform = parts_of(place, where, {each.name for each in wanted_columns(source)})
         check_names(source, rows.schema.names, where)
         # Arrow cannot compare a bound with the statistics of parts in several types.
@@ -156,7 +156,12 @@ def _common(kinds: Sequence[pa.DataType]) -> pa.DataType | None:
 _SHORT_READAHEAD = {"batch_readahead": 2, "fragment_readahead": 1}
 
 
-def _place(folder: Path, table: str, where: str) -> Path:
+def place_of(folder: Path, table: str, where: str) -> Path:
+    """The file or the folder of parts that a table of Parquet files is.
+
+    Raises:
+        SourceError: where there is none; names the tables that are there.
+    """
     if folder.is_file():
         raise SourceError(
             f"{folder} is a file, but a parquet:// URL names a folder of tables. "

@@ -75,12 +75,14 @@ def test_every_command_of_the_readme_does_what_it_says(folder: Path) -> None:
                 command = re.sub(r"\s+#.*", "", line)
                 if command not in ELSEWHERE:
                     said[command] = run(shlex.split(INSTEAD.get(command, command)), folder)
+                if command.startswith("nightcast init"):
+                    with (folder / "jobs" / "mine.yaml").open("a", encoding="utf-8") as job:
+                        job.write("training: {max_steps: 30}\nmonitor: {hindcast_nights: 7}\n")
         elif block.language == "python":
             said[block.text] = run([sys.executable, "-c", block.text], folder)
-        elif block.language == "yaml" and "name: mine" in block.text:
-            quick = yaml.safe_load(block.text) | {"training": {"max_steps": 30}, "monitor": {"hindcast_nights": 7}}
-            (folder / "mine.yaml").write_text(yaml.safe_dump(quick), encoding="utf-8")
 
+    proposed = next(output for command, output in said.items() if command.startswith("nightcast init"))
+    assert proposed.startswith(next(block.text for block in BLOCKS if block.text.startswith("history.csv: ")))
     assert "Night         model         series" in said["make demo"]
     assert "2025-01-31    scratch           60" in said["make demo"]
     assert re.search(r"mean absolute error \(MAE\) +\d", said["make demo"])

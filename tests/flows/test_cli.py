@@ -15,6 +15,7 @@ from flows.cli import main
 
 VERBS = [
     "demo",
+    "init",
     "import",
     "check",
     "run",
