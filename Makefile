@@ -7,6 +7,7 @@
 # make docs     write the reference parts of docs/ from the code, and check every link
 # make pictures take the picture of the README from a page of the demo; needs chromium
 # make graph    write the wings and their import graph into docs/architecture.md
+# make dbt      run the dbt package of examples/dbt on a small job, in SQLite and PostgreSQL
 # make audit    ask whether locked packages have known vulnerabilities; needs a network that lets pypi.org be asked
 # make clean    remove the environment and the demo
 
@@ -25,7 +26,7 @@ SHELL  := /bin/bash
 # Many containers set this variable. Every process would then compile its imports again, ten seconds in each night.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test test-jax check bench docs pictures graph audit clean
+.PHONY: help setup demo test test-jax check bench docs pictures graph dbt audit clean
 .DEFAULT_GOAL := help
 
 help:
@@ -64,11 +65,14 @@ pictures: .venv/.dev demo
 graph: .venv/.dev
 	@$(BIN)/python docs/build.py wings
 
+dbt: .venv/.dev .venv-dbt/.done
+	@$(BIN)/python -m pytest tests/end_to_end/downstream/test_dbt.py --dbt "$$PWD/.venv-dbt/bin/dbt"
+
 audit: .venv-audit/.done
 	@.venv-audit/bin/python requirements/audit.py
 
 clean:
-	rm -rf .venv .venv-audit build *.egg-info $(DEMO)
+	rm -rf .venv .venv-audit .venv-dbt build *.egg-info $(DEMO)
 
 # Each stamp marks requirements that are installed; the next run skips them.
 .venv/.python:
@@ -91,6 +95,12 @@ clean:
 .venv/.dev: .venv/.base requirements/dev.txt
 	@echo "Installing the tools of the tests"
 	@$(UV) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+# dbt needs other versions of some packages than the product.
+.venv-dbt/.done: .venv/.bootstrap requirements/dbt.txt
+	@$(PYTHON) -m venv --without-pip .venv-dbt
+	@$(BIN)/uv pip install --quiet --python .venv-dbt/bin/python --require-hashes -r requirements/dbt.txt
 	@touch $@
 
 # pip-audit in an environment of its own: what it needs must not change what is locked for the product.

@@ -17,7 +17,8 @@ from typing import Any
 
 HERE = Path(__file__).parent
 LOCKED = (
-    "base", "postgres", "challengers", "dask", "duckdb", "hierarchy", "jax", "gpu", "dev", "audit", "bootstrap",
+    "base", "postgres", "challengers", "dask", "duckdb", "hierarchy", "jax", "gpu", "dev", "audit", "dbt",
+    "bootstrap",
 )  # fmt: skip
 """The locked files."""
 SHOWN = 5
