@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from models.arrays import DatetimeArray, IntArray
-from models.calendar.frequency import DAY, DAYS_OF_YEAR, MONTHS, SECOND, WEEKDAYS
+from models.calendar.frequency import DAY, DAYS_OF_YEAR, MONTHS, MOST_DAYS, SECOND, WEEKDAYS
 from models.calendar.grid import TimeGrid
 from models.calendar.origin import origin_of_timestamps
 
@@ -50,7 +50,7 @@ def infer_frequency(timestamps: pd.DatetimeIndex, series: IntArray, time_zone: s
         time_zone: The zone of the days.
 
     Returns:
-        None where no series has two different timestamps, at least a second apart.
+        None where no series has two timestamps that are at least a second and at most ten years apart.
 
     >>> months = pd.DatetimeIndex(["2024-01-31", "2024-02-29", "2024-03-31", "2024-04-30"])
     >>> infer_frequency(months, np.zeros(4, int))
@@ -83,7 +83,9 @@ def _gaps(times: IntArray, series: IntArray) -> IntArray:
 
 
 def _commonest_gap(times: DatetimeArray, series: IntArray) -> int | None:
-    lengths, counts = np.unique(_gaps(times.astype(np.int64), series), return_counts=True)
+    gaps = _gaps(times.astype(np.int64), series)
+    # Longer ones are those to a day such as 9999-12-31, which stands for "never".
+    lengths, counts = np.unique(gaps[gaps <= MOST_DAYS * DAY], return_counts=True)
     return int(lengths[counts.argmax()]) if len(lengths) else None
 
 

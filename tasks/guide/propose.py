@@ -98,8 +98,8 @@ def _on_grid(sample: Sample, rows: pa.Table, columns: Columns, series: IntArray,
     inferred = infer_frequency(times, series, time_zone)
     if inferred is None:
         raise GuideError(
-            f"No series of {sample.where} has two times in {columns.timestamp!r}, if "
-            f"{listed(columns.series_id) or 'no column'} is its id. Name the column of the id (--series-id)."
+            f"No series of {sample.where} has two times in {columns.timestamp!r} that are a second to ten years apart, "
+            f"if {listed(columns.series_id) or 'no column'} is its id. Name the column of the id (--series-id)."
         )
     if wishes.time_zone is None:
         time_zone, inferred = _with_zone(times, series, inferred, columns)
@@ -108,7 +108,9 @@ def _on_grid(sample: Sample, rows: pa.Table, columns: Columns, series: IntArray,
     observed = rows[columns.value].is_valid().to_numpy()
     index, last = grid.to_index(times)[0], int(grid.to_index(times[observed])[0].max())
     horizon = wishes.horizon or _horizon(grid, columns, ahead=int(index.max()) - last)
-    least, largest = (float(each.as_py()) for each in pc.min_max(rows[columns.value].cast(pa.float64())).values())
+    least, largest = (
+        float(each.as_py()) for each in pc.min_max(rows[columns.value].cast(pa.float64(), safe=False)).values()
+    )
     found = Range(rows.num_rows, len(np.unique(series)), times[observed].min(), times[observed].max(), least, largest)
     return Proposal(
         where=sample.where,

@@ -61,6 +61,8 @@ def test_single_events_are_not_regular():
     assert inferred(pd.Timestamp("2021-01-01") + pd.to_timedelta(seconds, unit="s")).regular < 0.2
 
 
-@pytest.mark.parametrize("times", [[], ["2024-01-01"], ["2024-01-01", "2024-01-01"], ["2024-01-01", None]])
+@pytest.mark.parametrize(
+    "times", [[], ["2024-01-01"], ["2024-01-01", "2024-01-01"], ["2024-01-01", None], ["1700-01-01", "2200-01-01"]]
+)
 def test_a_single_time_has_no_frequency(times):
     assert inferred(times) is None

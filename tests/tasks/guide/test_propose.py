@@ -129,6 +129,11 @@ def test_values_below_zero_have_no_bound_and_a_part_of_a_table_is_said():
     assert "only the first 120 rows" in why(found, "source")
 
 
+def test_values_of_more_digits_than_a_double_has_are_no_obstacle():
+    found = propose(sample(**two_shops(units=np.arange(120) + 10**17)), Wishes())
+    assert (found.found.least, found.lower_bound) == (1e17, 0)
+
+
 def test_single_events_are_named_as_unsure():
     seconds = np.sort(np.random.default_rng(0).choice(10**6, 100, replace=False))
     found = propose(sample(at=pd.Timestamp("2024-01-01") + pd.to_timedelta(seconds, unit="s"), n=seconds), Wishes())
