@@ -32,7 +32,8 @@ def spring(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
             doubled="2025-02-22",
             born=("2025-02-22",),
             died=("2025-02-23",),
-            shift=("2025-02-24", 0.4),
+            # The network follows a new level within days: only a large one costs enough to be told from chance.
+            shift=("2025-02-24", 0.15),
             away="2025-03-01",
             twice="2025-03-03",
             killed="2025-03-03",
