@@ -236,7 +236,8 @@ def test_a_job_elsewhere_is_named_by_its_path(monthly, folder):
 
 
 def test_a_table_of_duckdb_without_an_id_is_read_by_a_query(monthly, folder):
-    duckdb = pytest.importorskip("duckdb")
+    import duckdb
+
     with closing(duckdb.connect("counts.duckdb")) as connection:
         connection.execute("CREATE TABLE of_month AS SELECT * FROM 'counts.csv'")
         connection.execute("CREATE TABLE notes (text TEXT)")

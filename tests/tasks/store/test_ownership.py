@@ -122,20 +122,29 @@ def test_a_folder_without_an_owner_is_one_that_was_just_made(tmp_path, monkeypat
     assert not (tmp_path / "scratch").exists()
 
 
-_KILLED_EARLY = """
+# The process sends itself a signal at the event of this number, among those of some kinds that are about some paths.
+_SIGNALLED = """
 import os, signal, sys
 from pathlib import Path
+
+def signal_at(number, events, below=""):
+    left = [int(sys.argv[2])]
+
+    def hook(event, arguments):
+        if event in events and str(arguments[0]).startswith(below):
+            left[0] -= 1
+            if left[0] == 0:
+                os.kill(os.getpid(), number)
+
+    sys.addaudithook(hook)
+
+REMOVALS = "os.rename", "os.remove", "os.rmdir", "os.scandir", "os.listdir"
+"""
+
+_KILLED_EARLY = f"""{_SIGNALLED}
 from tasks.store.ownership import owned_folder
 
-left = [int(sys.argv[2])]
-
-def hook(event, arguments):
-    if event in ("os.mkdir", "os.rename", "open") and str(arguments[0]).startswith(sys.argv[1]):
-        left[0] -= 1
-        if left[0] == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-sys.addaudithook(hook)
+signal_at(signal.SIGKILL, ("os.mkdir", "os.rename", "open"), below=sys.argv[1])
 with owned_folder(Path(sys.argv[1], "scratch/r1"), "my lock"):
     print("made", flush=True)
 """
@@ -155,24 +164,14 @@ def test_wherever_a_run_is_killed_while_it_makes_its_folder_the_next_owner_of_it
     assert number > 5
 
 
-_KILLED_LATE = """
-import os, signal, sys
-from pathlib import Path
-from tasks.store.ownership import owned_folder, remove_dead_folders
-
-left = [int(sys.argv[2])]
-
-def hook(event, arguments):
-    if event in ("os.rename", "os.remove", "os.rmdir", "os.scandir", "os.listdir"):
-        left[0] -= 1
-        if left[0] == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
+_KILLED_LATE = f"""{_SIGNALLED}
+from tasks.store.ownership import owned_folder
 
 with owned_folder(Path(sys.argv[1], "scratch/r1"), "my lock") as folder:
     (folder / "training").mkdir()
     for name in ("a.arrow", "training/b.arrow", "z.arrow"):
         (folder / name).touch()
-    sys.addaudithook(hook)
+    signal_at(signal.SIGKILL, REMOVALS)
 print("removed", flush=True)
 """
 
@@ -188,24 +187,14 @@ def test_wherever_a_run_is_killed_while_it_removes_its_folder_the_next_owner_of_
     assert number > 5
 
 
-_INTERRUPTED_LATE = """
-import os, signal, sys
-from pathlib import Path
+_INTERRUPTED_LATE = f"""{_SIGNALLED}
 from tasks.settings import Output
 from tasks.store.places import Places
-
-left = [int(sys.argv[2])]
-
-def hook(event, arguments):
-    if event in ("os.rename", "os.remove", "os.rmdir", "os.scandir", "os.listdir"):
-        left[0] -= 1
-        if left[0] == 0:
-            os.kill(os.getpid(), signal.SIGINT)
 
 try:
     with Places("sales", Path(sys.argv[1]), Output()).scratch("r1") as folder:
         (folder / "a.arrow").touch()
-        sys.addaudithook(hook)
+        signal_at(signal.SIGINT, REMOVALS)
 except KeyboardInterrupt:
     print("interrupted", flush=True)
 """
