@@ -495,7 +495,8 @@ def test_an_alert_is_picked_and_acknowledged_in_a_browser(server, jobs, browser_
         "1 alert acknowledged by Ana: small, region=north: worse",
     )
     ledger.forget()
-    assert {row["segment"]: row["acknowledged_by"] for row in ledger.open_alerts()} == {
+    losses = [row for row in ledger.open_alerts() if row["signal"] == "loss"]
+    assert {row["segment"]: row["acknowledged_by"] for row in losses} == {
         "all": None,
         "region=north": "Ana",
     }
@@ -508,7 +509,8 @@ def test_alerts_are_accepted_and_versions_promoted_and_rolled_back_from_the_ui(s
     accepted = started(server, "accept", job="small", person="Ana", segment="all")
     assert server.wait(lambda: server.ended(accepted))["message"].startswith("2 alerts accepted as normal by Ana")
     ledger.forget()
-    assert ledger.open_alerts() == []
+    # The night of the form found the source stale; an alert of the input ends when values come, and nobody accepts it.
+    assert {row["signal"] for row in ledger.open_alerts()} <= {"input"}
     nothing = started(server, "accept", job="small", person="Ana")
     assert "small has no open alert that can be accepted." in server.wait(lambda: server.ended(nothing))["message"]
     champion = ledger.champion()
