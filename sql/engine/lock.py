@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import os
 import socket
+import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,6 +31,13 @@ class Lock(Protocol):
 
         Returns:
             None where this process has it now; else who holds it, and since when.
+
+        Raises:
+            StorageError: where the database does not answer.
+        """
+
+    def holder(self) -> str | None:
+        """Who holds the lock, and since when, without taking it; None where it is free.
 
         Raises:
             StorageError: where the database does not answer.
@@ -83,16 +91,17 @@ class AdvisoryLock:
                 acquire, self._release = (_ACQUIRE_IN_TRANSACTION, "ROLLBACK") if pooled else (_ACQUIRE, _RELEASE)
                 if self._connection.scalar(sa.text(acquire), {"name": self._name}):
                     return None
-                holder = self._connection.execute(sa.text(_HOLDER), {"name": self._name}).first()
+                holder = _holder(self._connection, self._name)
             except sa.exc.SQLAlchemyError:
                 self.release()
                 raise
         self.release()
-        if holder is None:
-            return "another process"
-        name = str(holder.application_name or "").removeprefix("nightcast ")
-        since = f" since {_time_text(holder.backend_start)}" if holder.backend_start else ""
-        return f"process {name or '?'}{since}"
+        return holder or "another process"
+
+    @patiently
+    def holder(self) -> str | None:
+        with storage_errors(self._engine.url, "look at the job's lock in"), self._engine.connect() as connection:
+            return _holder(connection, self._name)
 
     def is_held(self) -> bool:
         if self._connection is None:
@@ -112,6 +121,15 @@ class AdvisoryLock:
                 self._connection.invalidate()
             self._connection.close()
             self._connection = None
+
+
+def _holder(connection: sa.Connection, name: str) -> str | None:
+    found = connection.execute(sa.text(_HOLDER), {"name": name}).first()
+    if found is None:
+        return None
+    program = str(found.application_name or "").removeprefix("nightcast ")
+    since = f" since {_time_text(found.backend_start)}" if found.backend_start else ""
+    return f"process {program or '?'}{since}"
 
 
 def _is_pooled(connection: sa.Connection) -> bool:
@@ -151,6 +169,7 @@ class FileLock:
         if not self._path.parent.exists():
             self._path.parent.mkdir(parents=True)
             self._made_folder = True
+        looks_left = 10
         while True:
             file = self._path.open("a+", encoding="utf-8")
             try:
@@ -158,7 +177,13 @@ class FileLock:
             except BlockingIOError:
                 with file:
                     file.seek(0)
-                    return file.read() or "another process"
+                    holder = file.read()
+                if looks_left:
+                    # Who only looks at the lock has it for an instant, and so must not have a night refused.
+                    looks_left -= 1
+                    time.sleep(0.01)
+                    continue
+                return holder or "another process"
             if self._is_at_path(file):
                 break
             # The former holder removed the file between opening and locking: try again with a new file.
@@ -169,6 +194,17 @@ class FileLock:
             os.truncate(file.fileno(), 0)
             os.write(file.fileno(), holder.encode())
         self._file = file
+        return None
+
+    def holder(self) -> str | None:
+        try:
+            with self._path.open(encoding="utf-8") as file:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    return file.read() or "another process"
+        except FileNotFoundError:
+            pass
         return None
 
     def is_held(self) -> bool:

@@ -79,15 +79,15 @@ def link_pages(pages: Pages, zone: tzinfo, changed: str | None = None) -> None:
     Args:
         pages: The pages.
         zone: The time zone of the dates in the links.
-        changed: Name of a page that is new or was written again: only its links and those of its neighbours are
-            written. None for all.
+        changed: Name of a page that is new or was written again: only its links, those of its neighbours, and those of
+            the first page, before which old pages may have been deleted, are written. None for all.
 
     Raises:
         OSError: a page cannot be read or written.
     """
     for names in (pages.nights, pages.backtests):
         for place in range(len(names)):
-            if changed is None or changed in names[max(0, place - 1) : place + 2]:
+            if changed is None or place == 0 or changed in names[max(0, place - 1) : place + 2]:
                 _link(pages.folder, names, place, zone)
 
 

@@ -1,9 +1,10 @@
-"""Delete nights that are older than the job keeps them: first their rows, then their Parquet files."""
+"""Delete nights that are older than the job keeps them: first their rows, then their Parquet files and pages."""
 
 from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import fsspec
 
@@ -30,6 +31,7 @@ def delete_old_nights(night: Night) -> int:
     try:
         nights = night.ledger.delete_nights(before)
         _remove_files(night.places, before)
+        _remove_pages(night.places.report, before)
     except (StorageError, OSError) as error:
         logger().warning("Old nights stay until the next run. %s", error)
         return 0
@@ -45,3 +47,11 @@ def _remove_files(places: Places, before: datetime) -> None:
         named = re.search(r"/cutoff=(\d{4}-\d\d-\d\dT\d{6}Z)/?$", str(path))
         if named and named[1] < stamp(before):
             system.rm(path, recursive=True)
+
+
+def _remove_pages(folder: Path, before: datetime) -> None:
+    """Remove the pages of old nights, and those of single series of them; pages of backtests stay."""
+    for page in (*folder.glob("*.html"), *folder.glob("series/*.html")):
+        named = re.match(r"(\d{4}-\d\d-\d\dT\d{6}Z)[.-]", page.name)
+        if named and named[1] < stamp(before):
+            page.unlink(missing_ok=True)

@@ -192,6 +192,16 @@ def test_the_links_between_pages_follow_the_pages_that_are_there(make_nights):
     assert [links_of(places, cutoff)[1:] for cutoff in (nights[2], nights[4])] == [[names[4]], [names[2]]]
 
 
+def test_the_oldest_page_that_is_kept_leads_to_none_that_was_deleted(make_nights):
+    places = make_nights(5, pages=5)
+    nights = [row["cutoff"] for row in Ledger(places).publications()]
+    written(places)
+    names = [places.report_file(cutoff).name for cutoff in nights]
+    places.report_file(nights[0]).unlink()
+    written(places, places.report_file(nights[4]))
+    assert links_of(places, nights[1]) == ["index.html", names[2]]
+
+
 def test_a_night_writes_only_the_pages_beside_its_own(make_nights):
     places = make_nights(6, pages=6)
     written(places)

@@ -64,6 +64,20 @@ def test_nights_older_than_the_job_keeps_them_leave_tables_and_folder(places, ni
     assert [row["cutoff"].day for row in history.publications(places.engine(), "sales")] == [1, 2, 3]
 
 
+def test_pages_go_with_their_nights_and_those_of_backtests_and_of_people_stay(places, night_of, publish_nights):
+    publish_nights()
+    stamps = [f"2024-0{month}T000000Z" for month in ("1-31", "2-01", "2-02", "2-03")]
+    nights = [f"{stamp}.html" for stamp in stamps]
+    series = [f"series/{stamp}-Madrid.html" for stamp in stamps]
+    others = ["index.html", "backtest-2024-01-01T000000Z.html", "2024-01-31 notes.html"]
+    (places.report / "series").mkdir(parents=True)
+    for name in (*nights, *series, *others):
+        (places.report / name).write_text("<html>")
+    delete_old_nights(night_of(3, keep_days=2))
+    kept = {str(page.relative_to(places.report)) for page in places.report.rglob("*.html")}
+    assert kept == {*nights[1:], *series[1:], *others}
+
+
 def test_a_folder_on_another_file_system_is_cleared_too(night_of, publish_nights):
     remote = {"keep_days": 2, "parquet": "memory://old-lake/forecasts"}
     publish_nights(**remote)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import fcntl
 import os
 import subprocess
 import sys
@@ -52,6 +53,31 @@ def test_a_second_run_that_is_queued_begins_when_the_first_has_ended(places, mon
     monkeypatch.setattr(lock_module, "time", waiting)
     with one_at_a_time(places, "queued"):
         assert other.acquire() is not None
+
+
+def test_who_looks_at_a_lock_does_not_take_it(places):
+    mine, other = another(places), another(places)
+    assert other.holder() is None
+    assert mine.acquire() is None
+    assert f"process {os.getpid()} on" in other.holder()
+    assert mine.is_held()
+    mine.release()
+    assert other.holder() is None
+    with one_at_a_time(places, "refused"):
+        pass
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_night_that_begins_while_somebody_looks_at_the_file_of_its_lock_is_not_refused(places, monkeypatch):
+    mine, other = another(places), another(places)
+    assert mine.acquire() is None
+    [file] = places.base.glob(".*.lock")
+    mine.release()
+    with file.open("w", encoding="utf-8") as looked_at:
+        fcntl.flock(looked_at, fcntl.LOCK_SH)
+        monkeypatch.setattr(time, "sleep", lambda seconds: fcntl.flock(looked_at, fcntl.LOCK_UN))
+        assert other.acquire() is None
+        other.release()
 
 
 def test_another_job_in_the_same_database_does_not_wait(places):
