@@ -36,7 +36,8 @@ class Output(Settings):
         ge=1,
         le=40_000,
         description="Days before the newest cutoff for which nights are kept, in tables, Parquet files and pages: "
-        "the horizon or more. Without it, all are kept. On PostgreSQL a month (UTC) is deleted once all of it is older.",
+        "the horizon or more. Without it, all are kept. On PostgreSQL a month (UTC) is deleted once all of it is "
+        "older.",
     )
 
     @field_validator("report_url")
