@@ -4,7 +4,8 @@
 # make test-jax the tests that train a network, on JAX
 # make check    lint, layout, types, import rules
 # make bench    measure accuracy, speed and scale into benchmarks/results/; PEERS=--peers adds other products
-# make docs     write the reference parts of docs/ from the code, and check every link
+# make docs     write the reference parts of docs/ from the code, check every link, and make the site: site/index.html
+# make test-docs  make the site, and open it from the disk in a browser
 # make pictures take the picture of the README from a page of the demo; needs chromium
 # make graph    write the wings and their import graph into docs/architecture.md
 # make dbt      run the dbt package of examples/dbt on a small job, in SQLite and PostgreSQL
@@ -26,7 +27,7 @@ SHELL  := /bin/bash
 # Many containers set this variable. Every process would then compile its imports again, ten seconds in each night.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test test-jax check bench docs pictures graph dbt audit clean
+.PHONY: help setup demo test test-jax check bench docs test-docs pictures graph dbt audit clean
 .DEFAULT_GOAL := help
 
 help:
@@ -56,8 +57,13 @@ bench: .venv/.dev
 	$(BIN)/python -m benchmarks.loading
 	$(BIN)/python -m benchmarks.prefect_cost
 
-docs: .venv/.dev
+docs: .venv/.dev .venv-docs/.done
 	@$(BIN)/python docs/build.py
+	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --quiet
+	@echo "The site: site/index.html"
+
+test-docs: docs
+	@$(BIN)/python -m pytest tests/end_to_end/test_site.py --site site
 
 pictures: .venv/.dev demo
 	@$(BIN)/python docs/pictures.py $(DEMO)
@@ -72,7 +78,7 @@ audit: .venv-audit/.done
 	@.venv-audit/bin/python requirements/audit.py
 
 clean:
-	rm -rf .venv .venv-audit .venv-dbt build *.egg-info $(DEMO)
+	rm -rf .venv .venv-audit .venv-dbt .venv-docs site build *.egg-info $(DEMO)
 
 # Each stamp marks requirements that are installed; the next run skips them.
 .venv/.python:
@@ -101,6 +107,12 @@ clean:
 .venv-dbt/.done: .venv/.bootstrap requirements/dbt.txt
 	@$(PYTHON) -m venv --without-pip .venv-dbt
 	@$(BIN)/uv pip install --quiet --python .venv-dbt/bin/python --require-hashes -r requirements/dbt.txt
+	@touch $@
+
+# The tools of the site, which neither the product nor its tests need.
+.venv-docs/.done: .venv/.bootstrap requirements/docs.txt
+	@$(PYTHON) -m venv --without-pip .venv-docs
+	@$(BIN)/uv pip install --quiet --python .venv-docs/bin/python --require-hashes -r requirements/docs.txt
 	@touch $@
 
 # pip-audit in an environment of its own: what it needs must not change what is locked for the product.

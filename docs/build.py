@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from commands_reference import commands_reference
 from job_reference import job_reference
 from tables_reference import tables_reference
 from wings import wings_reference
@@ -23,6 +24,7 @@ PAGES = (*sorted((ROOT / "docs").glob("*.md")), *sorted(ROOT.glob("*.md")))
 BLOCK = re.compile(r"(<!-- reference: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 REFERENCES: dict[str, Callable[[], str]] = {
+    "commands": commands_reference,
     "job": job_reference,
     "tables": tables_reference,
     "wings": wings_reference,

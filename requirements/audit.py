@@ -18,7 +18,7 @@ from typing import Any
 HERE = Path(__file__).parent
 LOCKED = (
     "base", "postgres", "challengers", "dask", "duckdb", "hierarchy", "jax", "gpu", "dev", "audit", "dbt",
-    "bootstrap",
+    "docs", "bootstrap",
 )  # fmt: skip
 """The locked files."""
 SHOWN = 5

@@ -52,6 +52,7 @@ def _secrets_of_this_test() -> Iterator[None]:
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--keep-release", action="store_true", help="keep what this version writes, for later releases")
     parser.addoption("--dbt", help="the program dbt, to run the package of examples/dbt with")
+    parser.addoption("--site", help="the folder of the documentation's site, to open it in a browser")
 
 
 @pytest.fixture(scope="session")

@@ -35,7 +35,7 @@ def test_a_reference_that_was_not_asked_for_stays_as_it_is() -> None:
     assert run("docs/build.py", "--check", "wings").returncode == 0
     done = run("docs/build.py", "--check", "rooms")
     assert done.returncode == 2
-    assert "no reference has the name rooms; there are job, tables, wings" in done.stderr
+    assert "no reference has the name rooms; there are commands, job, tables, wings" in done.stderr
 
 
 def test_the_graph_leaves_out_arrows_that_a_longer_path_implies() -> None:
