@@ -20,6 +20,7 @@ _DELIMITERS = ",;\t|^~"
 _SAMPLE_BYTES = 1 << 17
 _SEP = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_LIKE_A_TIME = re.compile(r"(\d{4}[-/.]\d\d?([-/.]\d\d?)?|\d\d?[-/.]\d\d?[-/.]\d{2,4})([ T]\d\d?:\d\d.*)?")
 _UNNAMED = re.compile(r"|Unnamed: 0")
 
 
@@ -63,6 +64,7 @@ def read_csv_text(path: Path, said: FileFormat) -> CsvText:
             f"{path} has a single column with {delimiter!r} between columns: {rows.column_names[0][:60]!r}. "
             "Say what is between them, such as --delimiter ';' or --delimiter tab."
         )
+    _check_names(rows, str(path))
     rows, notes = _without_unnamed(rows, str(path))
     empty = functools.reduce(pc.and_, (pc.is_null(column) for column in rows.columns))
     if n := pc.sum(empty).as_py():
@@ -73,6 +75,23 @@ def read_csv_text(path: Path, said: FileFormat) -> CsvText:
     if delimiter != "," and not said.delimiter:
         notes.append(f"The columns are separated by {'tabs' if delimiter == chr(9) else repr(delimiter)}.")
     return CsvText(rows, delimiter, encoding, notes)
+
+
+def _check_names(rows: pa.Table, where: str) -> None:
+    """Raise an error where the first line is a row like the others: it would be lost as names."""
+    for name in rows.column_names:
+        # A wide table has days as names too, but none of them in a column of days.
+        if _LIKE_A_TIME.fullmatch(name) and pc.all(pc.equal(_shapes(rows[name]), _shapes(pa.array([name]))[0])).as_py():
+            first = ", ".join(repr(each[:40]) for each in rows.column_names[:5])
+            raise SourceError(
+                f"The first line of {where} looks like a row: {first}. Write a line with the names of the columns "
+                "above it, such as series_id,timestamp,value."
+            )
+
+
+def _shapes(texts: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """Each text with 9 for every digit, so that all days of one spelling are the same."""
+    return pc.replace_substring_regex(texts, r"\d", "9")
 
 
 def _guessed_delimiter(lines: list[str], where: str) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,6 +21,18 @@ _YEAR_LAST = r"^\s*(?P<a>\d{1,2})(?P<sep>[./-])(?P<b>\d{1,2})[./-]\d{4}" + _END
 _YEAR_FIRST = r"^\s*\d{4}(?P<sep>[./-])\d{1,2}[./-]\d{1,2}" + _END
 _SHORT_YEAR = r"^\s*\d{1,2}(?P<sep>[./-])\d{1,2}[./-]\d\d" + _END
 _COMPACT = r"^\s*(19|20)\d{6}\s*$"
+_YEAR = r"^\s*(1[5-9]|20)\d\d\s*$"
+_QUARTER = re.compile(r"\s*(\d{4})[- ]?Q([1-4])\s*", re.IGNORECASE)
+# Months and quarters whose fields can mean nothing else, each with its format; and moments as numbers.
+_PERIODS = {
+    r"^\s*\d{4}-(0[1-9]|1[0-2])\s*$": "%Y-%m",
+    r"^\s*\d{4}/(0[1-9]|1[0-2])\s*$": "%Y/%m",
+    r"^\s*(0[1-9]|1[0-2])/\d{4}\s*$": "%m/%Y",
+    r"(?i)^\s*(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec) \d{4}\s*$": "%b %Y",
+    r"(?i)^\s*(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)-\d{4}\s*$": "%b-%Y",
+    r"(?i)^\s*\d{4}[- ]?q[1-4]\s*$": "quarters",
+}
+_NUMBERS = {r"^\d{10}$": "seconds since 1970", r"^\d{13}$": "milliseconds since 1970", _YEAR: "%Y", _COMPACT: "%Y%m%d"}
 _CLOCK_AFTER = re.compile(r"(?<=\d)[ T,]+(?=\d)")
 _CLOCKS = ("", "%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p", "%H:%M:%S%z", "%H:%M%z")
 # SQL Server writes seven digits, and nobody needs the seventh.
@@ -34,6 +47,7 @@ def with_iso_times(texts: pa.Table, said: FileFormat, where: str) -> tuple[pa.Ta
     Args:
         texts: Columns of strings.
         said: What the user says. Its date format holds for columns of times, and for others where all fields have it.
+            Without it, months and quarters are found where there is no other time.
         where: The file, for an error.
 
     Returns:
@@ -63,12 +77,51 @@ def with_iso_times(texts: pa.Table, said: FileFormat, where: str) -> tuple[pa.Ta
         if wrong:
             raise _no_time(name, where, f" like {found}", wrong, made.null_count - column.null_count)
         texts, formats[name] = texts.set_column(i, name, made), found
+    if (
+        not said.date_format
+        and not formats
+        and not any(_is_time(texts[name], said, name) for name in texts.column_names)
+    ):
+        texts, formats = _with_periods(texts, said)
     if said.date_format and not formats:
         raise SourceError(
             f"No column of {where} has the date format {said.date_format}. Correct it, or name the column of times "
             "with --time."
         )
     return texts, formats
+
+
+def _is_time(column: pa.ChunkedArray, said: FileFormat, name: str) -> bool:
+    present = column.drop_null()
+    return said.meaning(name) == "time" or (len(present) > 0 and _all(present, _ISO))
+
+
+def _with_periods(texts: pa.Table, said: FileFormat) -> tuple[pa.Table, dict[str, str]]:
+    """For a file without a column of times: its months or quarters, by their first days."""
+    formats = dict[str, str]()
+    for i, name in enumerate(texts.column_names):
+        present = texts[name].drop_null()
+        if said.meaning(name) or not len(present):
+            continue
+        if found := _period(present):
+            texts, formats[name] = texts.set_column(i, name, _converted(texts[name], found)[0]), found
+    return texts, formats
+
+
+def _period(present: pa.ChunkedArray) -> str | None:
+    return next((each for form, each in _PERIODS.items() if _all(present, form)), None)
+
+
+def form_of_times(fields: pa.ChunkedArray) -> str | None:
+    """What numbers in a column of times mean, if all of them can: `%Y%m%d`, `%Y`, or (milli)seconds since 1970.
+
+    Args:
+        fields: Strings without nulls.
+
+    >>> form_of_times(pa.chunked_array([["20240101", "20240102"]]))
+    '%Y%m%d'
+    """
+    return next((each for form, each in _NUMBERS.items() if _all(fields, form)), None)
 
 
 def _check_iso(present: pa.ChunkedArray, name: str, where: str) -> None:
@@ -106,8 +159,8 @@ def _guess(present: pa.ChunkedArray, name: str, where: str, *, must_be: bool) ->
     if _all(present, _ISO):
         return None
     sample = present.slice(0, 1) if must_be else present
-    if must_be and _all(present, _COMPACT):
-        return "%Y%m%d"
+    if must_be and (found := _period(present) or form_of_times(present)):
+        return found
     if _all(sample, _YEAR_FIRST):
         sep = str(pc.extract_regex(present[0], _YEAR_FIRST).as_py()["sep"])
         return sep.join(("%Y", "%m", "%d")) if sep != "-" or _all(present, _YEAR_FIRST) else None
@@ -152,6 +205,10 @@ def _converted(column: pa.ChunkedArray, date_format: str) -> tuple[pa.ChunkedArr
 
 def _parser(date_format: str) -> Callable[[str], str | None]:
     """A function that gives a time in ISO 8601, or None; a clock may follow the day where the format has none."""
+    if date_format == "quarters":
+        return _first_day_of_quarter
+    if date_format.endswith("seconds since 1970"):
+        return functools.partial(_moment, units=1_000 if date_format.startswith("milli") else 1)
     has_clock = any(each in date_format for each in ("%H", "%I", "%X", "%c"))
     formats = [date_format] if has_clock else [f"{date_format} {clock}".strip() for clock in _CLOCKS]
 
@@ -169,6 +226,15 @@ def _parser(date_format: str) -> Callable[[str], str | None]:
         return None
 
     return parse
+
+
+def _first_day_of_quarter(field: str) -> str | None:
+    found = _QUARTER.fullmatch(field)
+    return f"{found[1]}-{3 * int(found[2]) - 2:02d}-01" if found else None
+
+
+def _moment(field: str, units: int) -> str | None:
+    return datetime.fromtimestamp(int(field) / units, UTC).isoformat(" ") if field.isdigit() else None
 
 
 def days_of(names: list[str], said: FileFormat) -> dict[str, str]:

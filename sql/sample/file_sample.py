@@ -110,8 +110,10 @@ def sample_parquet(place: Path, where: str, said: FileFormat | None = None) -> S
         raise SourceError(f"{where} cannot be read as Parquet: {reason}. {_WRITE_AGAIN}") from error
     if not total:
         raise SourceError(f"{where} has no rows. Write the history into it.")
+    zones = {field.name: field.type.tz for field in rows.schema if pa.types.is_timestamp(field.type) and field.type.tz}
     rows, left_out = readable(rows)
-    return Sample(typed_arrow(rows, said or FileFormat(), where), where, total <= most, left_out=left_out)
+    typed_rows = typed_arrow(rows, said or FileFormat(), where)
+    return Sample(typed_rows, where, total <= most, left_out=left_out, zones=zones)
 
 
 def _pieces(parts: pyarrow.dataset.Dataset, most: int) -> pa.Table:

@@ -26,6 +26,7 @@ class Sample:
         whole: Whether these are all rows.
         only_first: Whether they are the first rows and no others.
         left_out: Columns of kinds that a job does not read, each with its kind.
+        zones: The time zone that the file itself gives to columns of times, where it does.
         notes: What a person should know about how a file was read, in sentences.
     """
 
@@ -34,6 +35,7 @@ class Sample:
     whole: bool
     only_first: bool = False
     left_out: dict[str, str] = field(default_factory=dict)
+    zones: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
 

@@ -174,7 +174,8 @@ def _instants_and_late(
     except pa.ArrowInvalid:
         raise SourceError(
             f"The column {name!r} of {where} holds text that is not a time: {_offending(texts, target)}. "
-            "Write times as 2024-01-31 or 2024-01-31 18:00:00, with an offset (+00:00) where they are not local."
+            "Write times as 2024-01-31 or 2024-01-31 18:00:00, with an offset (+00:00) where they are not local. "
+            "Convert numbers in a query, such as to_timestamp(...) or datetime(..., 'unixepoch')."
         ) from None
     too_early, too_late = (pc.fill_null(mask, False) for mask in _beyond(parsed))
     inside = pc.if_else(pc.or_(too_early, too_late), None, parsed)

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sql.imports.csv_text import counts_rows
+from sql.sample.sample import Sample
 from tasks.guide.names import is_of_calendar, rank_of_value
 from tasks.guide.proposal import Columns, GuideError, listed
 
@@ -16,7 +17,7 @@ MOST_COVARIATES = 20
 _TAKEN = {"series_id", "timestamp", "value", "value_text", "recorded_at"}
 
 
-def name_numbers(rows: pa.Table, columns: Columns, changing: list[str], wished: str | None, where: str) -> None:
+def name_numbers(rows: pa.Table, columns: Columns, changing: list[str], wished: str | None, sample: Sample) -> None:
     """Fill in `value`, `known_future` and `observed_past`.
 
     The value is a column that ends before others do, if some are known ahead; of several, the one whose name says so.
@@ -26,7 +27,7 @@ def name_numbers(rows: pa.Table, columns: Columns, changing: list[str], wished: 
         columns: Has the time and the id.
         changing: Numeric columns that are not static.
         wished: The column that the user names.
-        where: The source, for an error.
+        sample: Where the rows are from, for an error.
 
     Raises:
         GuideError: where no column holds numbers, or the wished one does not.
@@ -36,15 +37,16 @@ def name_numbers(rows: pa.Table, columns: Columns, changing: list[str], wished: 
     if wished is not None and wished not in numeric:
         kind = "no value" if wished in changing else _kind(rows[wished].type)
         raise GuideError(
-            f"The column {wished!r} of {where} holds {kind}, not numbers. Name another one (--value), or say that the "
-            f"text is numbers (--number {wished}, for a file)."
+            f"The column {wished!r} of {sample.where} holds {kind}, not numbers. Name another one (--value), or "
+            f"say that the text is numbers (--number {wished}, for a file)."
         )
     ends = {name: _last(rows, columns.timestamp, name) for name in numeric}
     candidates = [name for name in numeric if not is_of_calendar(name)] or numeric
     if not candidates:
         raise GuideError(
-            f"{where} has no column of numbers beside {columns.timestamp!r}: {_kinds(rows)}. If one of them holds "
-            "numbers in another spelling, say so (--number COLUMN, for a file)."
+            f"{sample.where} has no column of numbers beside {columns.timestamp!r}: {_kinds(rows)}. If one of them "
+            "holds numbers in another spelling, say so (--number COLUMN, for a file). "
+            f"{' '.join(sample.notes)}".rstrip()
         )
     columns.value = wished or _likeliest(rows, candidates, ends)
     if wished is None:

@@ -10,7 +10,9 @@ import pyarrow.compute as pc
 from models.arrays import IntArray
 from models.calendar.grid import TimeGrid
 from models.calendar.infer_frequency import Inferred, infer_frequency
+from models.calendar.skipped_hour import skipped_hour
 from models.calendar.zones import zone_names
+from sql.imports.dates import form_of_times
 from sql.sample.sample import Sample
 from tasks.guide.names import rank_of_time, says_when_known
 from tasks.guide.number_columns import name_numbers
@@ -56,7 +58,7 @@ def propose(sample: Sample, wishes: Wishes) -> Proposal:
     columns.value = wishes.value or ""
     name_series(rows, columns, wishes.series_id)
     series = codes_of(rows, columns.series_id)
-    name_numbers(rows, columns, name_static(rows, columns, series), wishes.value, sample.where)
+    name_numbers(rows, columns, name_static(rows, columns, series), wishes.value, sample)
     columns.left_out |= {name: f"it holds {kind}, which a job does not read" for name, kind in sample.left_out.items()}
     proposal = _on_grid(sample, rows, columns, series, wishes)
     if sample.only_first:
@@ -75,6 +77,7 @@ def _with_time(sample: Sample, wishes: Wishes) -> Columns:
         raise GuideError(
             f"{sample.where} has no column of times. It has {listed(sample.rows.column_names, 20)}. Write times as "
             "2024-01-31 or 2024-01-31 18:00:00, or say how a file writes them (--time COLUMN, --date-format)."
+            f"{_maybe_times(sample)}"
         )
     order = sorted(times, key=rank_of_time)
     columns = Columns(wishes.timestamp or order[0])
@@ -84,6 +87,24 @@ def _with_time(sample: Sample, wishes: Wishes) -> Columns:
     if recorded := [name for name in order if name != columns.timestamp and says_when_known(name)]:
         columns.doubt("source.recorded_at", f"{recorded[0]} may be when a row became known; docs/job-file.md, As of")
     return columns
+
+
+def _maybe_times(sample: Sample) -> str:
+    """A hint at numbers that may be times, of which a file's can be named and a table's must be converted."""
+    for name in sample.rows.column_names:
+        column = sample.rows[name]
+        if not (pa.types.is_integer(column.type) or pa.types.is_string(column.type)) or column.null_count == len(
+            column
+        ):
+            continue
+        fields = column.drop_null().cast(pa.string())
+        if form := form_of_times(fields):
+            meaning = "days" if form == "%Y%m%d" else "years" if form == "%Y" else form
+            return (
+                f" {name!r} holds {fields[0].as_py()} and the like: if these are {meaning}, say --time {name} for a "
+                "CSV file, and make them times in a view for a table."
+            )
+    return ""
 
 
 def _example(sample: Sample, wishes: Wishes) -> str:
@@ -102,7 +123,11 @@ def _on_grid(sample: Sample, rows: pa.Table, columns: Columns, series: IntArray,
             f"if {listed(columns.series_id) or 'no column'} is its id. Name the column of the id (--series-id)."
         )
     if wishes.time_zone is None:
-        time_zone, inferred = _with_zone(times, series, inferred, columns)
+        named = sample.zones.get(columns.timestamp, "UTC")
+        if named != "UTC" and named in zone_names():
+            time_zone, inferred = named, infer_frequency(times, series, named) or inferred
+        else:
+            time_zone, inferred = _with_zone(times, series, inferred, columns)
     _doubt_frequency(inferred, columns)
     grid = TimeGrid(inferred.frequency, time_zone, origin=inferred.origin)
     observed = rows[columns.value].is_valid().to_numpy()
@@ -129,8 +154,7 @@ def _on_grid(sample: Sample, rows: pa.Table, columns: Columns, series: IntArray,
 def _with_zone(times: pd.DatetimeIndex, series: IntArray, found: Inferred, columns: Columns) -> tuple[str, Inferred]:
     """The zone of the days, and the frequency in it. Only days and longer steps show it, by where they begin."""
     if times.tz is None:
-        columns.doubt("forecast.time_zone", "the times name no zone; UTC is assumed. Name yours (--zone)")
-        return "UTC", found
+        return _with_local_zone(times, series, found, columns)
     whole_days = TimeGrid(found.frequency).step_seconds >= 86_400
     if whole_days and (found.origin is not None or found.on_grid < _ON_GRID):
         for zone in _ZONES:
@@ -140,6 +164,23 @@ def _with_zone(times: pd.DatetimeIndex, series: IntArray, found: Inferred, colum
                 return zone, there
     why = "every time has its offset from UTC, so no value moves, but the zone says when a day begins"
     columns.doubt("forecast.time_zone", f"{why}; UTC is assumed. Name yours (--zone)")
+    return "UTC", found
+
+
+def _with_local_zone(
+    times: pd.DatetimeIndex, series: IntArray, found: Inferred, columns: Columns
+) -> tuple[str, Inferred]:
+    """The zone of times without one: steps of an hour or less show it, by the hour that clocks leave out in spring."""
+    short = TimeGrid(found.frequency).step_seconds <= 3_600
+    for zone in _ZONES if short else ():
+        if day := skipped_hour(times, zone):
+            columns.doubt(
+                "forecast.time_zone",
+                f"the times name no zone, but an hour is missing on {day:%Y-%m-%d} as in {zone}, and maybe in others "
+                "(--zone)",
+            )
+            return zone, infer_frequency(times, series, zone) or found
+    columns.doubt("forecast.time_zone", "the times name no zone; UTC is assumed. Name yours (--zone)")
     return "UTC", found
 
 

@@ -57,7 +57,7 @@ def test_a_program_gets_the_same_as_one_object(folder):
 
 
 def test_a_mistake_is_one_message_and_leaves_nothing(folder):
-    result = init("visits.csv")
+    result = init("visits.csv", "--text", "month")
     assert result.exit_code == 2
     assert "visits.csv has no column of times. It has place, month, visits." in result.stderr
     assert [each.name for each in folder.iterdir()] == ["visits.csv"]

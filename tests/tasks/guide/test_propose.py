@@ -9,6 +9,7 @@ import pytest
 
 from sql.imports.arrow_kinds import typed_arrow
 from sql.imports.file_format import FileFormat
+from sql.sample.file_sample import sample_file
 from sql.sample.sample import Sample
 from tasks.guide.job_text import scalar
 from tasks.guide.proposal import GuideError, Wishes
@@ -159,6 +160,46 @@ def test_single_events_are_named_as_unsure():
 def test_rows_that_suggest_no_job_are_refused_with_a_remedy(rows, wishes, words):
     with pytest.raises(GuideError, match=words):
         propose(sample(**rows), wishes)
+
+
+@pytest.mark.parametrize(
+    ("zone", "proposed"),
+    [("Europe/Madrid", "Europe/Berlin"), ("Europe/Lisbon", "Europe/London"), ("America/Toronto", "America/New_York")],
+)
+def test_an_hour_that_is_missing_in_spring_shows_the_zone_of_local_times(zone, proposed):
+    hours = pd.date_range("2024-03-01", "2024-06-01", freq="h", tz="UTC").tz_convert(zone).tz_localize(None)
+    found = propose(sample(meter="a", at=hours, load=np.arange(len(hours)) % 24), Wishes())
+    assert (found.time_zone, found.frequency) == (proposed, "h")
+    assert f"as in {proposed}, and maybe in others" in why(found, "forecast.time_zone")
+
+
+def test_hours_that_miss_none_and_hours_before_any_change_are_taken_for_utc():
+    for hours in (
+        pd.date_range("2024-03-01", "2024-06-01", freq="h"),
+        pd.date_range("2024-01-01", periods=99, freq="h"),
+    ):
+        found = propose(sample(meter="a", at=hours, load=np.arange(len(hours)) % 24), Wishes())
+        assert (found.time_zone, found.frequency) == ("UTC", "h")
+        assert "UTC is assumed" in why(found, "forecast.time_zone")
+
+
+def test_the_zone_that_a_file_names_is_the_job_s(tmp_path):
+    file = tmp_path / "sales.parquet"
+    pd.DataFrame(two_shops()).assign(day=lambda rows: rows.day.dt.tz_localize("Europe/Madrid")).to_parquet(file)
+    found = propose(sample_file(file, FileFormat()), Wishes())
+    assert (found.time_zone, found.frequency, found.origin) == ("Europe/Madrid", "D", None)
+    assert not why(found, "forecast.time_zone")
+
+
+def test_numbers_that_may_be_times_and_text_that_may_be_numbers_are_named_in_the_error(tmp_path):
+    with pytest.raises(GuideError, match="'day' holds 20240101 and the like: if these are days, say --time day"):
+        propose(sample(shop=["a"] * 60, day=DAYS.strftime("%Y%m%d").astype(int), units=[1] * 60), Wishes())
+    file = tmp_path / "sales.csv"
+    file.write_text("shop,day,units\na,2024-01-01,1.5\na,2024-01-02,n/a\n", encoding="utf-8")
+    with pytest.raises(
+        GuideError, match=r"'units' stays text, so that 'n/a' .* Say --number units if it holds numbers"
+    ):
+        propose(sample_file(file, FileFormat()), Wishes())
 
 
 @pytest.mark.parametrize("text", ["units", "no", "1e3", "a: b", "x #y", "it's", 'a"b', "größe", "a\nb", "~", "sold at"])
