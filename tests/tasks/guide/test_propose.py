@@ -192,7 +192,7 @@ def test_the_zone_that_a_file_names_is_the_job_s(tmp_path):
 
 
 def test_numbers_that_may_be_times_and_text_that_may_be_numbers_are_named_in_the_error(tmp_path):
-    with pytest.raises(GuideError, match="'day' holds 20240101 and the like: if these are days, say --time day"):
+    with pytest.raises(GuideError, match=r"'day' holds 20240101 and the like: if these are days, say so \(--time day"):
         propose(sample(shop=["a"] * 60, day=DAYS.strftime("%Y%m%d").astype(int), units=[1] * 60), Wishes())
     file = tmp_path / "sales.csv"
     file.write_text("shop,day,units\na,2024-01-01,1.5\na,2024-01-02,n/a\n", encoding="utf-8")
