@@ -101,8 +101,8 @@ def _maybe_times(sample: Sample) -> str:
         if form := form_of_times(fields):
             meaning = "days" if form == "%Y%m%d" else "years" if form == "%Y" else form
             return (
-                f" {name!r} holds {fields[0].as_py()} and the like: if these are {meaning}, say so (--time {name}, for a "
-                "CSV file), or make them times in a view of a table."
+                f" {name!r} holds {fields[0].as_py()} and the like: if these are {meaning}, say so (--time {name}, "
+                "for a CSV file), or make them times in a view of a table."
             )
     return ""
 
