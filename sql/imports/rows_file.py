@@ -13,6 +13,12 @@ from sql.imports.csv_text import counts_rows, read_csv_text
 from sql.imports.file_format import FileFormat
 from sql.source.parquet_reader import parts_of
 
+_CONVERT = "Convert it to one of them."
+_REMEDIES = {
+    (".xlsx", ".xls", ".xlsm", ".xlsb", ".ods"): "Save the sheet of the history as CSV UTF-8.",
+    (".gz", ".zip", ".bz2", ".xz", ".zst", ".7z"): "Unpack it first.",
+    (".db", ".sqlite", ".sqlite3", ".duckdb"): "If it is a database, give its URL, such as sqlite:///history.db.",
+}
 # The name that pandas gives to an index without one.
 _INDEX = "__index_level_0__"
 _MOST_SHOWN, _LONGEST_SHOWN = 5, 60
@@ -49,7 +55,8 @@ def read_rows(path: Path, said: FileFormat) -> FileRows:
             hold a column in types without a common one.
     """
     if not is_csv(path) and path.suffix.lower() != ".parquet":
-        raise SourceError(f"{path} is neither .csv nor .parquet (nor .tsv or .txt). Convert it to one of them.")
+        remedy = next((each for suffixes, each in _REMEDIES.items() if path.suffix.lower() in suffixes), _CONVERT)
+        raise SourceError(f"{path} is neither .csv nor .parquet (nor .tsv or .txt). {remedy}")
     kind, read = ("CSV", _read_csv) if is_csv(path) else ("Parquet", _read_parquet)
     remedy = _HEADER if kind == "CSV" else "Write the file again, or give a CSV file."
     if kind == "CSV" or not path.is_dir():

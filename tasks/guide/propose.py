@@ -12,6 +12,7 @@ from models.calendar.grid import TimeGrid
 from models.calendar.infer_frequency import Inferred, infer_frequency
 from models.calendar.skipped_hour import skipped_hour
 from models.calendar.zones import zone_names
+from sql.errors import counted_rows
 from sql.imports.dates import form_of_times
 from sql.sample.sample import Sample
 from tasks.guide.names import rank_of_time, says_when_known
@@ -52,7 +53,9 @@ def propose(sample: Sample, wishes: Wishes) -> Proposal:
     columns = _with_time(sample, wishes)
     rows = sample.rows.filter(pc.is_valid(sample.rows[columns.timestamp]))
     if missing := sample.rows.num_rows - rows.num_rows:
-        columns.doubt("source.timestamp", f"{missing} rows have none, and a night refuses them; leave them out")
+        columns.doubt(
+            "source.timestamp", f"{counted_rows(missing)} without a time, which a night refuses; leave them out"
+        )
     if not rows.num_rows:
         raise GuideError(f"The column {columns.timestamp!r} of {sample.where} holds no time. Name another one.")
     columns.value = wishes.value or ""

@@ -124,7 +124,10 @@ def test_local_times_are_not_appended_to_instants(postgres_url, csv):
     [
         ("gone.csv", None, "There is no file .*gone.csv. A relative path starts from /"),
         ("gone.parquet", None, "There is no file .*gone.parquet"),
-        ("a.xlsx", "x", "neither .csv nor .parquet"),
+        ("a.xlsx", "x", "neither .csv nor .parquet.* Save the sheet of the history as CSV UTF-8"),
+        ("a.csv.gz", "x", "neither .csv nor .parquet.* Unpack it first"),
+        ("a.db", "x", "neither .csv nor .parquet.* give its URL, such as sqlite:///history.db"),
+        ("a.json", "x", "neither .csv nor .parquet.* Convert it to one of them"),
         (
             "a.parquet",
             "no parquet",
