@@ -8,7 +8,7 @@ from contextlib import suppress
 from signal import Signals
 from types import FrameType
 
-from flows.commands.process_end import SIGNALS, handle_interrupts, process_end
+from flows.commands.process_end import SIGNALS, handle_interrupts, interrupt_again, process_end
 
 
 def main() -> None:
@@ -31,6 +31,7 @@ def main() -> None:
 def expect_interrupts() -> None:
     """Let an interrupt end this process with one line, until the verb begins and tells of it itself."""
     handle_interrupts(_end_before_the_work)
+    sys.unraisablehook = interrupt_again
 
 
 def _end_before_the_work(number: int, frame: FrameType | None) -> None:

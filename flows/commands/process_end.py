@@ -29,7 +29,6 @@ class ProcessEnd:
     def own(self) -> None:
         """Let the process end with the command, before Python takes its modules apart and handles no signal."""
         self.is_ours = True
-        sys.unraisablehook = _interrupt_again
         # What is registered first is called last.
         atexit.register(self._leave)
 
@@ -50,10 +49,10 @@ class ProcessEnd:
 process_end = ProcessEnd()
 
 
-def _interrupt_again(dropped: Any) -> None:
+def interrupt_again(dropped: Any) -> None:
     """Interrupt again where Python has dropped an interrupt: no error leaves a finalizer, such as a cursor's.
 
-    Not at once, which would be in here.
+    Not at once, which would be in here. It is for `sys.unraisablehook`.
     """
     if not issubclass(dropped.exc_type, KeyboardInterrupt):
         sys.__unraisablehook__(dropped)
