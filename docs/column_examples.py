@@ -130,6 +130,15 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "kind": "nightly",
         "publishing": "NULL",
     },
+    "scenario": {
+        "scenario": "promotion=1 at steps 1-7",
+        "step": "1",
+        "set_values": '{"promotion": 1.0}',
+        "mean": "69.4",
+        "median": "69.0",
+        "base_median": "59.1",
+        "created_by": "ana",
+    },
     "score": {"step": "0", "metric": "mae", "value": "3.1", "baseline_value": "4.4"},
 }
 

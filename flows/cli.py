@@ -12,6 +12,7 @@ import click
 from flows.commands.alerts import alerts
 from flows.commands.answer import AnsweringGroup
 from flows.commands.automations import automations
+from flows.commands.explanation import explain, what_if
 from flows.commands.init import init
 from flows.commands.models import models
 from flows.commands.night import backfill, backtest, check, report, run
@@ -50,6 +51,7 @@ def _end(number: int, frame: FrameType | None) -> None:
 
 
 for verb in (
-    demo, init, import_rows, check, run, backtest, backfill, models, alerts, report, serve, automations, doctor,
+    demo, init, import_rows, check, run, backtest, backfill, models, alerts, report, explain, what_if, serve,
+    automations, doctor,
 ):  # fmt: skip
     main.add_command(verb)

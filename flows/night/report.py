@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from flows.job.job import JobError, LoadedJob
-from flows.job.moments import local_day
-from flows.job.problems import abbreviate
+from flows.job.job import LoadedJob
+from flows.night.published_night import night_at, require_series
 from sql.full_disk import told_of_full_disk
 from tasks.evaluation.series_nights import read_series_nights
 from tasks.home.write import write_home
@@ -21,8 +18,6 @@ from tasks.reading.audit import audit_input
 from tasks.reading.read_series import Extent, read_series
 from tasks.report.series.one import write_series_page
 from tasks.report.write import write_page
-
-_SIMILAR = 5
 
 
 class Reported(NamedTuple):
@@ -45,7 +40,7 @@ def report_on(loaded: LoadedJob, cutoff: datetime | None) -> Reported:
             those that failed.
     """
     ledger = Ledger.opened(loaded.places)
-    night = _night_at(loaded, ledger, cutoff)
+    night = night_at(loaded, ledger, cutoff)
     page = write_page(loaded.places, ledger, night["cutoff"], night["run_id"])
     return Reported(page, _write_home(loaded, ledger))
 
@@ -60,8 +55,8 @@ def report_on_series(loaded: LoadedJob, cutoff: datetime | None, series_id: str)
         InputError, SourceError, StorageError: as reading for a night.
     """
     ledger = Ledger.opened(loaded.places)
-    night = _night_at(loaded, ledger, cutoff)
-    _require_series(loaded, ledger, night, series_id)
+    night = night_at(loaded, ledger, cutoff)
+    require_series(loaded, ledger, night, [series_id])
     job, now = loaded.job.on_grid_of(published_origin(loaded.job, ledger)), datetime.now(UTC)
     with told_of_full_disk(gettempdir()), TemporaryDirectory() as folder:
         rows_file = read_series(job, loaded.base, Extent(night["cutoff"], now), Path(folder))
@@ -70,34 +65,5 @@ def report_on_series(loaded: LoadedJob, cutoff: datetime | None, series_id: str)
         return write_series_page(loaded.places, ledger, night, found.panel, found.tonight, found.past)
 
 
-def _require_series(loaded: LoadedJob, ledger: Ledger, night: Mapping[str, Any], series_id: str) -> None:
-    known = ledger.series_ids_of(night["cutoff"])
-    if series_id in known:
-        return
-    folded = {each.casefold(): each for each in known}
-    near = [folded[each] for each in get_close_matches(series_id.casefold(), list(folded), n=_SIMILAR)]
-    # Names that hold what was typed, where none is like the whole of it.
-    near = near or [each for each in known if series_id.casefold() in each.casefold()][:_SIMILAR]
-    similar = f"similar ones are {', '.join(map(abbreviate, near))}" if near else f"it has {len(known):,} others"
-    day = local_day(night["cutoff"], loaded.job.forecast.zone)
-    raise JobError(
-        f"The night of {day} of {loaded.job.name} has no series {abbreviate(series_id)}; {similar}. Name one of them."
-    )
-
-
 def _write_home(loaded: LoadedJob, ledger: Ledger) -> Path:
     return write_home(loaded.places, ledger, loaded.job.forecast.zone, monitor=loaded.job.monitor)
-
-
-def _night_at(loaded: LoadedJob, ledger: Ledger, cutoff: datetime | None) -> Mapping[str, Any]:
-    """The row of a published night."""
-    nights = ledger.publications()
-    if not nights:
-        tried = ledger.runs()
-        home = f" {_write_home(loaded, ledger)} lists those that failed." if tried else ""
-        raise JobError(f"{loaded.job.name} has no night in {loaded.places.url_text} yet.{home} Try `nightcast run`.")
-    chosen = [night for night in nights if cutoff in (None, night["cutoff"])]
-    if not chosen:
-        known = [f"{night['cutoff']:%Y-%m-%dT%H:%MZ}" for night in nights[-5:]]
-        raise JobError(f"{loaded.job.name} has no night of {cutoff}; the newest are {known}. Name one.")
-    return chosen[-1]

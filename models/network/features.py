@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import timedelta
 from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 
@@ -21,6 +23,8 @@ from models.trailing.scaling import scale_panel, step_spread
 from models.trailing.window_shape import WindowShape
 
 Arrays = dict[str, AnyArray]
+Unseen = Literal["calendar", "holidays"]
+"""An input of the time grid that a network can be asked not to see."""
 
 # Covariates are cut this many standard deviations from their mean.
 COVARIATE_LIMIT = 10.0
@@ -97,6 +101,27 @@ def flatten(
     if vocabulary.holidays:
         arrays["holidays"] = _holidays(panel.grid, first, last, vocabulary.holidays)
     return arrays | _covariates(panel, vocabulary)
+
+
+def without_inputs(arrays: Arrays, panel: Panel, unseen: Collection[Unseen]) -> Arrays:
+    """The same arrays, in which the network learns nothing from some inputs of the time grid.
+
+    Args:
+        arrays: From `flatten`; they stay as they are.
+        panel: The series that they were made of.
+        unseen: `calendar` has its mean over the year before the cutoff at every step. `holidays` are none at the steps
+            ahead; those of the past stay, since they explain the values of then.
+    """
+    changed = dict(arrays)
+    if "calendar" in unseen:
+        last = panel.cutoff_index
+        first = panel.grid.position(panel.grid.instant(last) - timedelta(days=365)) + 1
+        mean = _calendar(panel.grid, min(first, last), last).mean(axis=0)
+        changed["calendar"] = np.tile(mean, (len(arrays["calendar"]), 1))
+    if "holidays" in unseen and "holidays" in arrays:
+        changed["holidays"] = arrays["holidays"].copy()
+        changed["holidays"][len(changed["holidays"]) - panel.horizon :] = 0.0
+    return changed
 
 
 def _derived(

@@ -9,7 +9,8 @@ Keras). Nothing here needs Keras, so a night that only forecasts need not wait f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from copy import copy
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Self
@@ -23,7 +24,7 @@ from models.baselines.fallback import Fallback
 from models.baselines.seasonal_naive import seasonal_naive
 from models.errors import DamagedVersion, ModelError
 from models.network.choose_plan import trained_as, usual_lower_bound
-from models.network.features import Arrays
+from models.network.features import Arrays, Unseen
 from models.network.member import Member
 from models.network.plan import Plan
 from models.network.version_file import read_description, write_description
@@ -127,6 +128,14 @@ class Forecaster:
             reason=reason.astype(str),
         )
 
+    def blind_to(self, unseen: Collection[Unseen]) -> Forecaster:
+        """The same networks, which forecast a panel without some inputs of the time grid; see `without_inputs`."""
+        return self._of([member.blind_to(unseen) for member in self.members])
+
+    def beside(self, longest: int) -> Forecaster:
+        """The same networks, for some series of a panel whose longest series has so many steps; see `Member.beside`."""
+        return self._of([member.beside(longest) for member in self.members])
+
     def flatten(self, panel: Panel) -> list[Arrays]:
         """The arrays that each member reads, for `quantiles_at`: laid out once, for origins at every step."""
         return [member.flatten(panel) for member in self.members]
@@ -229,6 +238,11 @@ class Forecaster:
             member.weights = settled.before_settling
         before.width = self.width
         return before
+
+    def _of(self, members: list[Member]) -> Forecaster:
+        other = copy(self)
+        other.members = members
+        return other
 
     def _together(self, quantiles: list[FloatArray]) -> FloatArray:
         """The mean of the members' quantiles, each of shape (window, horizon, level), as wide as is to be expected."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from copy import copy
 from functools import partial
 
 import numpy as np
@@ -9,7 +11,7 @@ import numpy.typing as npt
 
 from models.arrays import Float32Array, FloatArray, Int32Array, IntArray
 from models.network import numpy_ops
-from models.network.features import Arrays, flatten
+from models.network.features import Arrays, Unseen, flatten, without_inputs
 from models.network.numpy_network import NumpyNetwork, Weights
 from models.network.plan import Plan
 from models.network.vocabulary import Vocabulary
@@ -38,6 +40,8 @@ class Member:
         self.summary = ""
         self._weights: Weights = {}
         self.before_settling: Weights = {}
+        self._unseen: frozenset[Unseen] = frozenset()
+        self._longest = 0
 
     @property
     def weights(self) -> Weights:
@@ -51,6 +55,21 @@ class Member:
     @weights.setter
     def weights(self, weights: Weights) -> None:
         self._weights, self._network = weights, NumpyNetwork(self.plan, weights)
+
+    def blind_to(self, unseen: Collection[Unseen]) -> Member:
+        """The same network, which forecasts from the panel's cutoff without some inputs; see `without_inputs`."""
+        blind = copy(self)
+        blind._unseen = frozenset(unseen)
+        return blind
+
+    def beside(self, longest: int) -> Member:
+        """The same network, for some series of a panel whose longest series has so many steps.
+
+        The calendar of a window begins where the longest series does, so a short series is forecast as in its panel.
+        """
+        other = copy(self)
+        other._longest = longest
+        return other
 
     @property
     def look_back(self) -> int:
@@ -70,8 +89,9 @@ class Member:
         Returns:
             Shape (able, horizon, level), ascending but for rounding; not finite where the network gave no number.
         """
+        longest = min(max(int(panel.lengths.max()), self._longest), self.look_back)
         panel = panel.newest(self.look_back)
-        of_block = partial(self._quantiles_of_block, able=able, longest=int(panel.lengths.max()))
+        of_block = partial(self._quantiles_of_block, able=able, longest=longest)
         return np.concatenate(in_blocks(panel, of_block))
 
     def quantiles_at(self, panel: Panel, arrays: Arrays, series: Int32Array, origin: Int32Array) -> FloatArray:
@@ -113,6 +133,8 @@ class Member:
         series = able[np.searchsorted(able, row) : np.searchsorted(able, row + len(block))] - row
         origin = block.offsets[1:][series] - 1
         arrays = self.flatten(block, origin, block.cutoff_index + 1 - longest)
+        if self._unseen:
+            arrays = without_inputs(arrays, block, self._unseen)
         scaled = self._scaled_quantiles(arrays, series.astype(np.int32), origin.astype(np.int32))
         return in_units(block, arrays, series, origin, scaled)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from sql.output.schema import LocalDateTime, Name, UTCDateTime, cutoff_column, job_column, metadata
+from sql.output.schema import JSON, LocalDateTime, Name, UTCDateTime, cutoff_column, job_column, metadata
 
 # The order of the key is the order in which nights are written, read and replaced: a night is
 # one stretch of the primary key, which on SQLite is the table itself.
@@ -68,6 +68,41 @@ actual = sa.Table(
     ),
     sqlite_with_rowid=False,
     info={"purpose": "One row for each actual of a published forecast, as the newest evaluation knows it."},
+)
+
+scenario = sa.Table(
+    "scenario",
+    metadata,
+    job_column(),
+    sa.Column("scenario", Name, primary_key=True, doc="Name of the scenario, from `nightcast what-if --name`."),
+    sa.Column("series_id", Name, primary_key=True, doc="The series, see [Series ids](#series-ids)."),
+    sa.Column("step", sa.Integer, primary_key=True, autoincrement=False, doc="Steps after the cutoff, from 1."),
+    sa.Column(
+        "cutoff", UTCDateTime, nullable=False, doc="The published night that was forecast again: its `forecast.cutoff`."
+    ),
+    sa.Column("timestamp", UTCDateTime, nullable=False, doc="The time that the row forecasts."),
+    sa.Column(
+        "set_values",
+        JSON,
+        doc="What was set at this step: a value for each column; NULL at a step where nothing was set.",
+    ),
+    sa.Column("mean", sa.Double, doc="Expected value under the scenario, in the units of the series."),
+    sa.Column("median", sa.Double, doc="The value that the actual exceeds half of the time then, in the same units."),
+    sa.Column(
+        "base_median",
+        sa.Double,
+        doc="The median without the scenario: `forecast.median`, or, if the source or the job has changed since that "
+        "night, the forecast from what they are now.",
+    ),
+    sa.Column("model_version", sa.Text, nullable=False, doc="Version that forecast the night, and the scenario."),
+    sa.Column("created_at", UTCDateTime, nullable=False, doc="When the scenario was written."),
+    sa.Column("created_by", sa.Text, nullable=False, doc="Who asked for it."),
+    sqlite_with_rowid=False,
+    info={
+        "purpose": "One row for each step of each series of a scenario: the forecast of a published night under other "
+        "values of what is known ahead. No night reads it. The first scenario with a new quantile level adds a column "
+        "for it, as in `forecast`."
+    },
 )
 
 publication = sa.Table(

@@ -1,4 +1,4 @@
-"""Deletes old nights from `forecast`, `publication` and `calibration`, and their actuals. All else stays."""
+"""Deletes old nights with their scenarios, calibrations and actuals. All else stays."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sql.engine.connection import storage_errors, transaction
 from sql.engine.patience import patiently
 from sql.errors import StorageError
 from sql.output.partitions import drop_months, month_of
-from sql.output.tables import actual, calibration, forecast, publication
+from sql.output.tables import actual, calibration, forecast, publication, scenario
 
 
 @patiently
@@ -42,7 +42,7 @@ def forget_nights(engine: sa.Engine, job: str, before: datetime) -> int:
             nights = int(connection.execute(old).scalar_one())
             if engine.dialect.name == "postgresql":
                 drop_months(connection, job, limit)
-            for table in (forecast, publication, calibration):
+            for table in (forecast, publication, calibration, scenario):
                 connection.execute(table.delete().where(table.c.job == job, table.c.cutoff < limit))
             # The nights that stay forecast what comes after their cutoffs.
             oldest = sa.select(sa.func.min(publication.c.cutoff)).where(publication.c.job == job)

@@ -24,6 +24,8 @@ VERBS = [
     "models",
     "alerts",
     "report",
+    "explain",
+    "what-if",
     "serve",
     "doctor",
     "automations",

@@ -329,3 +329,21 @@ def test_nothing_to_train_on_is_an_error(make_panel):
     panel = make_panel({"a": np.arange(5)}, horizon=10, refused={"a": "short"})
     with pytest.raises(ModelError, match="Every series was refused"):
         fit(panel, FORECAST, NETWORK, TRAINING)
+
+
+def test_a_network_that_is_blind_to_the_calendar_forecasts_otherwise_and_stays_as_it_is(trained, weekly_panel):
+    before = trained.predict(weekly_panel).median
+    blind = trained.blind_to({"calendar"}).predict(weekly_panel).median
+    assert np.abs(blind - before).max() > 1e-6
+    np.testing.assert_array_equal(trained.predict(weekly_panel).median, before)
+    # It has no holidays to be blind to.
+    np.testing.assert_array_equal(trained.blind_to({"holidays"}).predict(weekly_panel).median, before)
+
+
+def test_a_short_series_alone_is_forecast_as_beside_the_longest_one(trained, make_panel, make_weekly):
+    series = make_weekly(2, 140)
+    panel = make_panel({**series, "short": series["s000"][:12]}, horizon=10)
+    together = trained.predict(panel).quantiles[-1:]
+    alone = panel.without({"s000", "s001"})
+    fallback = trained.fallback(alone)
+    np.testing.assert_allclose(trained.beside(140).predict_shard(alone, fallback).quantiles, together, rtol=1e-6)
