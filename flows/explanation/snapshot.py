@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from flows.job.job import JobError, LoadedJob
 from flows.night.published_night import night_at, require_series
+from sql.downstream.scenarios import PublishedNight, published_night
 from sql.full_disk import told_of_full_disk
-from sql.output.scenario import PublishedNight, published_night
 from tasks.explanation.again import Again, forecast_again
 from tasks.night.ledger import Ledger
 from tasks.planning.published_grid import published_origin

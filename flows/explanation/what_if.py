@@ -12,8 +12,8 @@ from flows.explanation.snapshot import Asked, ask
 from flows.job.job import LoadedJob
 from flows.job.moments import local_day
 from models.counted import counted
+from sql.downstream.scenarios import replace_scenario
 from sql.engine.storable import LONGEST_ID, storable
-from sql.output.scenario import replace_scenario
 from tasks.explanation.scenario import (
     Scenario,
     ScenarioError,

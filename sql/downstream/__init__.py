@@ -1,4 +1,4 @@
-"""What dashboards and planners read beside forecasts: the actuals.
+"""What dashboards and planners read beside forecasts: the actuals, and scenarios.
 
-Its face: `keep_actuals`.
+Its face: `keep_actuals`, `replace_scenario`.
 """

@@ -18,7 +18,7 @@ from models.network.features import Unseen
 from models.network.forecaster import Forecaster
 from models.panel.forecast import Forecast
 from models.panel.panel import Panel, places_of
-from sql.output.scenario import PublishedNight
+from sql.downstream.scenarios import PublishedNight
 from tasks.forecasting.calibration import unpacked
 from tasks.forecasting.shard import Method
 from tasks.night.job import Job
@@ -158,14 +158,14 @@ def _load(places: Places, night: PublishedNight, version: str, scratch: Path) ->
     if row is None:
         raise DamagedVersion(
             f"The night of {when} was forecast by version {version}, which is not in the table model any more. "
-            "Name a night of another version with --cutoff.",
+            "Name a night of another version (--cutoff).",
         )
     try:
         return Forecaster.load(fetch_version(stored_version(places, row), scratch))
     except DamagedVersion as error:
         raise DamagedVersion(
             f"The night of {when} was forecast by version {version}, which is gone: {error.found}. Restore it from a "
-            "backup, or name a night of another version with --cutoff.",
+            "backup, or name a night of another version (--cutoff).",
             error.found,
         ) from error
 

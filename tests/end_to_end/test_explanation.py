@@ -209,7 +209,7 @@ def test_the_version_that_published_explains_its_night_whichever_is_the_champion
         connection.execute("UPDATE model SET uri = 'file:///nowhere'")
     error = ask("explain", promoted, "--series", "a", code=1)["error"]
     assert f"was forecast by version {row['version']}, which is gone" in error
-    assert "or name a night of another version with --cutoff" in error
+    assert "or name a night of another version (--cutoff)" in error
 
 
 def test_a_source_that_has_changed_since_is_said(promoted, tmp_path):

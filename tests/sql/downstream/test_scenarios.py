@@ -3,13 +3,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
+from sql.downstream.scenarios import published_night, replace_scenario
 from sql.engine.connection import transaction
 from sql.errors import StorageError
 from sql.output import publish, write
 from sql.output.history import forecast_of
 from sql.output.publish import publish_forecast
 from sql.output.retention import forget_nights
-from sql.output.scenario import published_night, replace_scenario
 from sql.output.tables import scenario
 
 NIGHT = datetime(2024, 1, 31, tzinfo=UTC)
@@ -106,7 +106,7 @@ def test_a_reader_in_the_middle_of_a_publish_sees_the_night_before_it(output, ma
 def test_the_statements_of_a_reader_belong_to_one_snapshot(output, make_night):
     publish_forecast(output, make_night(value=1.0))
     write.upsert_calibration(output, {"job": "sales", "cutoff": NIGHT, "applied_calibration": b"one"})
-    published = []
+    published = list[bool]()
 
     def replace_the_night(connection, cursor, statement, *_):
         if "FROM forecast" in statement and not published:
