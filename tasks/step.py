@@ -82,12 +82,10 @@ def step(
 
 def inside_flow() -> bool:
     """Whether this runs as part of a Prefect flow."""
-    # Importing Prefect takes 2 s. If it has not been imported, no flow can be running.
-    if "prefect" not in sys.modules:
-        return False
-    from prefect.context import FlowRunContext
-
-    return FlowRunContext.get() is not None
+    # Importing Prefect takes 2 s. If it has not been imported, no flow can be running; and while another thread still
+    # imports it, an import here would find half of it.
+    context = getattr(sys.modules.get("prefect.context"), "FlowRunContext", None)
+    return context is not None and context.get() is not None
 
 
 def _as_task(function: Callable[P, R], name: str, retries: int, delays: list[float]) -> Callable[P, R]:
