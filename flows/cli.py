@@ -17,7 +17,8 @@ from flows.commands.init import init
 from flows.commands.models import models
 from flows.commands.night import backfill, backtest, check, report, run
 from flows.commands.process_end import handle_interrupts, process_end
-from flows.commands.setup import demo, doctor, import_rows, serve
+from flows.commands.schedule import schedule, serve
+from flows.commands.setup import demo, doctor, import_rows
 from tasks.private_files import private_files
 
 
@@ -51,7 +52,7 @@ def _end(number: int, frame: FrameType | None) -> None:
 
 
 for verb in (
-    demo, init, import_rows, check, run, backtest, backfill, models, alerts, report, explain, what_if, serve,
-    automations, doctor,
+    demo, init, import_rows, check, run, backtest, backfill, models, alerts, report, explain, what_if, schedule,
+    serve, automations, doctor,
 ):  # fmt: skip
     main.add_command(verb)

@@ -16,8 +16,6 @@ from typing import Any
 
 import httpx
 
-from benchmarks.shared.command import ROOT
-
 OVER = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 """States in which a run has ended."""
 
@@ -74,21 +72,18 @@ class Served:
 
 
 @contextmanager
-def served(folder: Path, jobs: Path, job: str, environment: Mapping[str, str]) -> Iterator[Served]:
+def served(folder: Path, jobs: Path, environment: Mapping[str, str]) -> Iterator[Served]:
     """Start `nightcast serve` for a jobs folder with one job; all its processes end with the block.
 
     Args:
         folder: A new folder for what the server and Prefect leave.
         jobs: The jobs folder.
-        job: The name of its job.
         environment: What the server, its worker and its runs see.
 
     Raises:
         RuntimeError: it does not start; ends with what it said.
     """
     folder.mkdir(parents=True)
-    deployments = (ROOT / "prefect.yaml").read_text(encoding="utf-8").replace("store-sales", job)
-    (folder / "prefect.yaml").write_text(deployments, encoding="utf-8")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -16,7 +16,7 @@ def flow_samples(folder: Path, flows: int) -> list[Sample]:
     jobs = folder / "jobs"
     make_job(jobs, flows, forecast=dict(_FALLBACK))
     samples = []
-    with served(folder / "served", jobs, JOB, os.environ | SMALL_POOLS | {"PYTHONPATH": str(ROOT)}) as server:
+    with served(folder / "served", jobs, os.environ | SMALL_POOLS | {"PYTHONPATH": str(ROOT)}) as server:
         worker = server.worker()
         for cutoff in cutoffs(flows):
             state = server.wait_for(server.start_night(JOB, cutoff), OVER, 600)

@@ -1,4 +1,4 @@
-"""`demo`, `import`, `serve`, `doctor`: the verbs that prepare a first night."""
+"""`demo`, `import`, `doctor`: the verbs that prepare a first night."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flows.commands.answer import Answer, answers
-from flows.commands.automations import notify_option
 from tasks.activity import line_hidden
 from tasks.heavy_imports import heavy_import
 from tasks.printing.safe import safe_lines
@@ -118,35 +117,6 @@ def import_rows(file: Path, url: str, table_name: str, mode: str, said: FileForm
 
 def _listed(columns: Mapping[str, str]) -> str:
     return ", ".join(f"{name} ({kind})" for name, kind in columns.items())
-
-
-@click.command()
-@click.option("--port", type=click.IntRange(1, 65535), default=4200, show_default=True, help="Port of UI and API.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option(
-    "--reports-port",
-    type=click.IntRange(1, 65535),
-    help="Port of the reports.  [default: one above --port]",
-)
-@click.option(
-    "--reports-host",
-    default="127.0.0.1",
-    show_default=True,
-    help="Address at which the reports are published: whoever reaches it can read them.",
-)
-@notify_option
-@answers
-def serve(port: int, host: str, reports_port: int | None, reports_host: str, notify: str | None) -> Answer:
-    """Start a local Prefect server with workers and deployments, and publish the reports.
-
-    Starts the server with its UI, makes the work pools and the deployments of prefect.yaml, and starts a worker for
-    each pool. Publishes the reports of all jobs at an address of their own, read-only. Ctrl-C stops everything.
-    """
-    from flows.server.serve import ReportsAddress, serve_until_interrupted
-
-    reports_port = reports_port or (port + 1 if port < 65_535 else port - 1)
-    serve_until_interrupted(host, port, ReportsAddress(reports_host, reports_port), notify=notify)
-    return Answer("Stopped.", {"stopped": True})
 
 
 @click.command()

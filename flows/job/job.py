@@ -17,6 +17,8 @@ from tasks.night.job import Job
 from tasks.store.places import Places
 from tasks.yaml_file import YamlError, kind_of, read_yaml
 
+SCHEDULES = "schedules.yaml"
+"""The file of a jobs folder that says when its jobs run, and is no job itself."""
 # Names of jobs, in a message.
 _MOST_NAMED = 5
 
@@ -126,7 +128,7 @@ def jobs_by_name() -> dict[str, Path]:
         files = sorted(jobs_folder().glob("*.y*ml"), key=lambda file: (file.stem, file.suffix == ".yaml"))
     except OSError:  # a name that is too long, for example
         files = []
-    return {file.stem: file for file in files if file.suffix in (".yaml", ".yml")}
+    return {file.stem: file for file in files if file.suffix in (".yaml", ".yml") and file.name != SCHEDULES}
 
 
 def jobs_folder() -> Path:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -12,7 +11,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from flows.job.job import JobError, jobs_folder, load_job
+from flows.job.job import SCHEDULES, JobError, load_job
+from flows.job.next_commands import next_commands
 from flows.job.problems import abbreviate, problems_of
 from sql.engine.url import describe, resolve_url
 from sql.full_disk import told_of_full_disk
@@ -133,7 +133,7 @@ def make_job(asked: NewJob) -> MadeJob:
         rows=loaded.rows if loaded else None,
         notes=loaded.notes if loaded else sample.notes,
         variables=[target.url.variable] if target.url.variable else [],
-        next=_next_commands(name, file),
+        next=next_commands(name, file),
     )
 
 
@@ -164,6 +164,8 @@ def _free_file(folder: Path, name: str) -> Path:
             f"{abbreviate(name)} cannot be the name of a job: {wrong[0].removeprefix('name: ')}. Name another one "
             "(--name), of lower-case letters, digits, _ and -, such as daily-sales."
         )
+    if f"{name}.yaml" == SCHEDULES:
+        raise JobError(f"{SCHEDULES} says when jobs run, so no job can be named {name}. Name another one (--name).")
     for ending in (".yaml", ".yml"):
         if os.path.lexists(file := folder / f"{name}{ending}"):
             raise _taken(file)
@@ -297,12 +299,6 @@ def _remove(file: Path, *, is_new: bool) -> None:
         # Only if nothing else is in it.
         if is_new:
             file.parent.rmdir()
-
-
-def _next_commands(name: str, file: Path) -> list[str]:
-    is_found = os.path.realpath(jobs_folder()) == os.path.realpath(file.parent)
-    job = name if is_found else shlex.quote(os.path.relpath(file))
-    return [f"nightcast check {job}", f"nightcast run {job}", "nightcast serve"]
 
 
 def made_document(made: MadeJob) -> dict[str, Any]:

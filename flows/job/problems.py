@@ -41,7 +41,12 @@ _REPR.maxlevel, _REPR.maxlist, _REPR.maxdict, _REPR.maxstring, _REPR.maxother = 
 
 
 def problems_of(document: dict[str, Any]) -> list[str]:
-    """Every problem of a job file: where it is, what was found, and the remedy.
+    """Every problem of a job file: where it is, what was found, and the remedy."""
+    return [text for _, text in located_problems(document)]
+
+
+def located_problems(document: dict[str, Any]) -> list[tuple[Location, str]]:
+    """The same with the location of each problem; it is () for the file as a whole.
 
     The validation stops at a wrong value, and does not compare it with other keys. So each key that is wrong is taken
     out, and the rest is validated again. A comparison with a key that was wrong would say nothing, and is left out.
@@ -49,7 +54,7 @@ def problems_of(document: dict[str, Any]) -> list[str]:
     Args:
         document: The job file, as YAML gives it.
     """
-    document, wrong, taken_out, found = _unshared(document), set[Location](), set[Location](), list[str]()
+    document, wrong, taken_out, found = _unshared(document), set[Location](), set[Location](), dict[str, Location]()
     for _ in range(_MOST_ROUNDS):
         try:
             Job.model_validate(document)
@@ -58,12 +63,13 @@ def problems_of(document: dict[str, Any]) -> list[str]:
         else:
             break
         intended = {near for problem in problems if (near := _intended(problem)) is not None}
-        found += [
-            _described(problem)
+        more_found = {
+            _described(problem): problem["loc"]
             for problem in problems
             if not (problem["type"] == "missing" and problem["loc"] in intended)
             and not (_compares(problem) and _any_inside(_keys_of(problem, document), wrong))
-        ]
+        }
+        found = {**found, **{text: place for text, place in more_found.items() if text not in found}}
         wrong |= {location for problem in problems for location in _keys_of(problem, document)}
         take_out = {location for problem in problems for location in _to_take_out(problem, document)} - taken_out
         if not take_out:
@@ -71,9 +77,9 @@ def problems_of(document: dict[str, Any]) -> list[str]:
         for location in take_out:
             _take_out(document, location)
         taken_out |= take_out
-    told = list(dict.fromkeys(found))
-    more = len(told) - _MOST_PROBLEMS
-    return told[:_MOST_PROBLEMS] + ([f"and {counted(more, 'more problem')}. Correct these first."] if more > 0 else [])
+    first = [(location, text) for text, location in found.items()][:_MOST_PROBLEMS]
+    more = len(found) - len(first)
+    return first + ([((), f"and {counted(more, 'more problem')}. Correct these first.")] if more > 0 else [])
 
 
 def _unshared(value: Any) -> Any:

@@ -15,7 +15,7 @@ from pathlib import Path
 from shutil import copyfile
 from typing import Any
 
-from flows.job.job import JobError, LoadedJob, load_job
+from flows.job.job import SCHEDULES, JobError, LoadedJob, load_job
 from flows.job.moments import to_moment
 from flows.job.problems import abbreviate as shorten
 from flows.night.request import NightRequest, RunNight
@@ -122,7 +122,7 @@ class Example:
 
 
 def make_example(folder: Path) -> Example:
-    """Make the example source and its job in a folder; a job file that exists stays as it is.
+    """Make the example source, its job and the job's schedule in a folder; a job file that exists stays as it is.
 
     Raises:
         JobError: there can be no such folder.
@@ -139,6 +139,8 @@ def make_example(folder: Path) -> Example:
     job_file = folder / JOB_FILE
     if not job_file.exists():
         copyfile(EXAMPLE, job_file)
+        if not (schedules := folder / SCHEDULES).exists():
+            copyfile(EXAMPLE.with_name(SCHEDULES), schedules)
     return Example(job_file, source, rows)
 
 

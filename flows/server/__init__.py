@@ -1,4 +1,4 @@
-"""`nightcast serve` and its neighbours: a Prefect server, pools, automations, doctor.
+"""`nightcast serve` and its neighbours: a Prefect server, pools, schedules, automations, doctor.
 
 Its face: `serve`.
 """

@@ -6,13 +6,14 @@ they are: somebody may have changed a pool's limit or a queue's priority.
 
 from __future__ import annotations
 
+import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows.job.job import JobError
-from flows.server.schedules import check_schedules
+from flows.server.prefect_file import check_schedules, prefect_file
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
@@ -91,6 +92,7 @@ def _make_queue(client: SyncPrefectClient, pool: str, name: str, priority: int) 
 if __name__ == "__main__":
     make_pools()
     try:
-        check_schedules(Path())
+        check_schedules(file := prefect_file(Path()))
     except JobError as error:
         sys.exit(f"The pools exist, but the deployments cannot be made: {error}")
+    print(f"The pools exist. Next: prefect --no-prompt deploy --all --prefect-file {shlex.quote(str(file))}")

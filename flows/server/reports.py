@@ -177,8 +177,16 @@ def _read_regular(file: Path) -> tuple[bytes, os.stat_result]:
         return stream.read(), status
 
 
-def listen_on(host: str, port: int) -> socket.socket:
+def listen_on(
+    host: str, port: int, what: str = "The reports cannot be published", begin: str = "--reports-"
+) -> socket.socket:
     """A socket that listens on an address.
+
+    Args:
+        host: The address.
+        port: The port.
+        what: What cannot be done where it is not free, for the message.
+        begin: How the options begin that choose another host and port.
 
     Raises:
         PortError: the port is taken, or this machine does not have the address.
@@ -196,9 +204,9 @@ def listen_on(host: str, port: int) -> socket.socket:
     except OSError as error:
         is_taken = error.errno == errno.EADDRINUSE
         raise PortError(
-            f"The reports cannot be published at {address_of(host, port)}: "
+            f"{what} at {address_of(host, port)}: "
             f"{'another program listens there' if is_taken else error.strerror or error}. "
-            f"Choose another {'--reports-port' if is_taken else '--reports-host or --reports-port'}."
+            f"Choose another {f'{begin}port' if is_taken else f'{begin}host or {begin}port'}."
         ) from None
     return listening
 

@@ -8,24 +8,29 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import httpx
 
-from flows.job.job import JobError
-from flows.night.demo import JOB_FILE, make_example
+from flows.job.job import SCHEDULES, jobs_by_name, jobs_folder
+from flows.job.schedules import read_schedules
+from flows.server.check_jobs import check_jobs
+from flows.server.environment import WORKING_FOLDER, server_environment
 from flows.server.paused import pause_again, paused
 from flows.server.pools import POOLS
+from flows.server.prefect_file import check_schedules, prefect_file
 from flows.server.processes import children, descendants, end
 from tasks.activity import activity, line_hidden
-from tasks.store.places import REPORT_URL
 
-EXAMPLE_FOLDER = "demo"
-_START_SECONDS = 120
+# A machine that is busy takes minutes, and says meanwhile what it waits for.
+_START_SECONDS = 300
 _PATIENCE_SECONDS = 20
+_LOOK_EVERY = 2.0
 log = logging.getLogger("nightcast")
 
 
@@ -41,70 +46,59 @@ class ReportsAddress:
     port: int
 
 
-def serve_until_interrupted(
-    host: str, port: int, reports: ReportsAddress, folder: Path | None = None, notify: str | None = None
-) -> None:
-    """Start the server, the pools, the deployments of `folder`/prefect.yaml, a worker for each pool, and the reports.
+def serve_until_interrupted(host: str, port: int, reports: ReportsAddress, notify: str | None = None) -> None:
+    """Start the server, the pools, the deployments, a worker for each pool, and the reports of the jobs folder.
 
-    SIGINT or SIGTERM ends all of them, and the runs that are under way. A folder without a job gets the example job, so
-    that there is something to run. The server keeps its database in $PREFECT_HOME, by default ~/.prefect, and continues
-    with it at the next start.
+    The job files are read first: what is wrong with one is told, and the others are served. SIGINT or SIGTERM ends
+    everything, and the runs that are under way. The server keeps its database in $PREFECT_HOME, by default ~/.prefect,
+    and continues with it at the next start. While it runs, it follows what changes in the jobs folder.
 
     Args:
         host: Address to listen on.
         port: Port of the UI and the API.
         reports: Where to publish the reports.
-        folder: The folder that has prefect.yaml; the current one if None.
         notify: Where to send messages when something is wrong, see `flows.server.automations.install`.
 
     Raises:
-        JobError: the folder has no prefect.yaml.
-        PortError: the reports cannot be published at that address.
-        ServeError: the port is taken, or a part does not start.
+        JobError: there is no job whose file can be used, or the schedules or a prefect.yaml cannot be read.
+        PortError: a port is taken, or this machine does not have the address.
+        PrefectHomeError: the folder of Prefect cannot be written.
+        ServeError: a part does not start, or ends by itself.
     """
     # Importing what publishes reports takes half a second, which other verbs need not wait for.
-    from flows.server.reports import address_of, listen_on
+    from flows.server.reports import address_of
 
     api = f"http://{host}:{port}/api"
-    # Prefect reads these variables before its own settings.
-    environment = os.environ | {"PREFECT_API_URL": api, "DO_NOT_TRACK": "1"}
-    # prefect.yaml makes runs work in $PWD, which only a shell sets correctly.
-    environment["PWD"] = str((folder or Path()).resolve())
-    # The server's usage statistics have a separate switch, which pyproject.toml sets for this folder only.
-    environment.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
-    # An automation reports late runs. The default of 15 s is too short for a worker that is busy.
-    environment.setdefault("PREFECT_SERVER_SERVICES_LATE_RUNS_AFTER_SECONDS", "600")
-    if not ((folder or Path()) / "prefect.yaml").is_file():
-        raise JobError(f"{(folder or Path()).resolve()} has no prefect.yaml. Run `serve` in the project's folder.")
-    if _is_healthy(api):
-        raise ServeError(f"A Prefect server already answers at {api}. Stop it, or choose another --port.")
-    # A port that is taken must be known before anything starts.
-    listen_on(reports.host, reports.port).close()
+    with _stage(f"Reading the jobs of {jobs_folder().resolve()}"):
+        deployed = _checked_files()
+    _refuse_taken_ports(host, port, reports)
     published = address_of(reports.host, reports.port)
-    environment[REPORT_URL] = published
-    _make_example_if_there_is_no_job(folder or Path())
+    environment = server_environment(api, published)
     running: list[subprocess.Popen[bytes]] = []
     previous = {number: signal.signal(number, _interrupt) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        server = ["flows.server.prefect_server", "server", "start", "--host", host, "--port", str(port)]
-        running.append(_start(server, environment, folder))
-        with activity("starting the Prefect server"):
-            _wait_for(api, running[0])
-        with activity("making the work pools"):
-            _finish("flows.server.pools", [], environment, folder)
-        before = paused(api)
-        with activity("making the deployments of prefect.yaml"):
-            _finish("prefect", ["--no-prompt", "deploy", "--all"], environment, folder)
-        pause_again(api, before)
-        arguments = ["--host", reports.host, "--port", str(reports.port)]
-        running.append(_start(["flows.server.reports", *arguments], environment, folder))
-        running += [_start(["prefect", "worker", "start", "--pool", pool.name], environment, folder) for pool in POOLS]
-        with activity("starting the workers, installing the automations"):
+        with _stage("Starting the Prefect server"):
+            server = ["flows.server.prefect_server", "server", "start", "--host", host, "--port", str(port)]
+            running.append(_start(server, environment))
+            _wait_for_server(api, running[0])
+        with _stage("Making the work pools"):
+            _finish("flows.server.pools", [], environment)
+        with _stage("Making the deployments"):
+            before = paused(api)
+            _finish("prefect", ["--no-prompt", "deploy", "--all", "--prefect-file", str(deployed)], environment)
+            seen = _folder_state()
+            _apply_schedules(api)
+            pause_again(api, before)
+        with _stage("Starting the workers"):
+            arguments = ["--host", reports.host, "--port", str(reports.port)]
+            running.append(_start(["flows.server.reports", *arguments], environment))
+            running += [_start(["prefect", "worker", "start", "--pool", pool.name], environment) for pool in POOLS]
             _install_automations(api, notify)
+            _wait_for_workers(api, running)
         log.info("The reports are at %s", published)
-        log.info("Prefect is at http://%s:%d with the deployments of prefect.yaml. Ctrl-C stops it.", host, port)
+        log.info("Prefect is at http://%s:%d. Ctrl-C stops it.", host, port)
         with line_hidden():
-            _watch(running)
+            _watch(running, api, seen)
     except KeyboardInterrupt:
         log.info("Stopping.")
     finally:
@@ -113,11 +107,62 @@ def serve_until_interrupted(
             signal.signal(number, handler)
 
 
-def _make_example_if_there_is_no_job(folder: Path) -> None:
-    if os.environ.get("NIGHTCAST_JOBS") or (folder / "jobs").is_dir() or (folder / EXAMPLE_FOLDER / JOB_FILE).exists():
-        return
-    made = make_example(folder / EXAMPLE_FOLDER)
-    log.info("There is no job yet, so the example %s was made, with its source beside it.", made.job_file)
+@contextmanager
+def _stage(text: str) -> Iterator[None]:
+    """A block that is told of at once, and again while it lasts."""
+    log.info("%s", text)
+    with activity(text):
+        yield
+
+
+def _checked_files() -> Path:
+    """Tell what is wrong with job files; gives the prefect.yaml to deploy.
+
+    Raises:
+        JobError: as `serve_until_interrupted`.
+    """
+    found = check_jobs()
+    for problem in found.problems.values():
+        log.warning("%s", problem)
+    if found.problems:
+        log.warning("Jobs with a problem fail until their files are mended; the others are served.")
+    scheduled = read_schedules()
+    log.info("%s", _in_words(found.ready, scheduled))
+    file = prefect_file(Path())
+    check_schedules(file)
+    return file
+
+
+def _in_words(jobs: Collection[str], scheduled: Collection[str]) -> str:
+    without = [job for job in jobs if job not in scheduled]
+    told = f"Jobs: {', '.join(jobs)}."
+    if not without:
+        return told
+    hint = f"`nightcast schedule {without[0]} '0 3 * * *'` puts one on a schedule."
+    return f"{told} No schedule: {', '.join(without)}. {hint}"
+
+
+def _refuse_taken_ports(host: str, port: int, reports: ReportsAddress) -> None:
+    """Look at both ports before anything starts.
+
+    Raises:
+        PortError: one is taken.
+    """
+    from flows.server.reports import PortError, listen_on
+
+    if _is_healthy(f"http://{host}:{port}/api"):
+        raise PortError(
+            f"A Prefect server already answers at http://{host}:{port}/api. Stop it, or choose another --port."
+        )
+    listen_on(host, port, "The Prefect server cannot start", "--").close()
+    listen_on(reports.host, reports.port).close()
+
+
+def _apply_schedules(api: str) -> None:
+    from flows.server.apply_schedules import apply_all
+
+    for each in apply_all(api):
+        log.info("%s", each)
 
 
 def _install_automations(api: str, notify: str | None) -> None:
@@ -136,14 +181,16 @@ def _command(arguments: Sequence[str]) -> list[str]:
     return [sys.executable, "-m", *arguments]
 
 
-def _start(arguments: Sequence[str], environment: dict[str, str], folder: Path | None) -> subprocess.Popen[bytes]:
+def _start(arguments: Sequence[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
     # In a session of its own, so that Ctrl-C reaches only this process, which then stops the others in order.
-    return subprocess.Popen(_command(arguments), env=environment, cwd=folder, stdout=sys.stderr, start_new_session=True)
+    return subprocess.Popen(
+        _command(arguments), env=environment, cwd=WORKING_FOLDER, stdout=sys.stderr, start_new_session=True
+    )
 
 
-def _finish(module: str, arguments: Sequence[str], environment: dict[str, str], folder: Path | None) -> None:
+def _finish(module: str, arguments: Sequence[str], environment: dict[str, str]) -> None:
     command = [sys.executable, "-m", module, *arguments]
-    done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True)
+    done = subprocess.run(command, env=environment, cwd=WORKING_FOLDER, capture_output=True, text=True)
     if done.returncode:
         raise ServeError(f"{module} {' '.join(arguments)} failed: {(done.stderr or done.stdout).strip()[-2000:]}")
 
@@ -155,20 +202,70 @@ def _is_healthy(api: str) -> bool:
         return False
 
 
-def _wait_for(api: str, server: subprocess.Popen[bytes]) -> None:
+def _wait_for_server(api: str, server: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while not _is_healthy(api):
         if server.poll() is not None or time.monotonic() > deadline:
-            raise ServeError(f"The Prefect server did not answer at {api}. If the port is taken, use another --port.")
+            raise ServeError(f"The Prefect server did not answer at {api}; its last lines are above.")
         time.sleep(0.5)
 
 
-def _watch(running: Sequence[subprocess.Popen[bytes]]) -> None:
-    while all(process.poll() is None for process in running):
+def _wait_for_workers(api: str, running: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Wait until each pool that is not paused has a worker."""
+    deadline = time.monotonic() + _START_SECONDS
+    while waiting := [pool["name"] for pool in _pools(api) if pool["status"] == "NOT_READY"]:
+        _refuse_ended(running)
+        if time.monotonic() > deadline:
+            raise ServeError(f"No worker of the pool {waiting[0]} is ready after {_START_SECONDS} s.")
         time.sleep(0.5)
-    raise ServeError(
-        "The Prefect server, a worker or the server of the reports ended by itself; its last lines are above."
-    )
+
+
+def _pools(api: str) -> list[dict[str, Any]]:
+    try:
+        answer = httpx.post(f"{api}/work_pools/filter", json={}, timeout=30).raise_for_status()
+    except httpx.HTTPError:
+        return [{"name": pool.name, "status": "NOT_READY"} for pool in POOLS]
+    names = {pool.name for pool in POOLS}
+    return [pool for pool in answer.json() if pool["name"] in names]
+
+
+def _watch(running: Sequence[subprocess.Popen[bytes]], api: str, seen: object) -> None:
+    """Bring the server in line with the jobs folder whenever that changes, until a part ends."""
+    latest, looked = seen, time.monotonic()
+    while True:
+        _refuse_ended(running)
+        time.sleep(0.5)
+        if time.monotonic() - looked < _LOOK_EVERY:
+            continue
+        # An editor may replace a file in two steps, between which it is not there: look twice.
+        before, latest, looked = latest, _folder_state(), time.monotonic()
+        if latest == before != seen:
+            seen = latest
+            _follow(api)
+
+
+def _follow(api: str) -> None:
+    try:
+        _apply_schedules(api)
+    except Exception as error:
+        log.warning("The change of the jobs folder is not applied: %s", error)
+
+
+def _folder_state() -> object:
+    """What tells whether the jobs of the folder or their schedules have changed."""
+    try:
+        status = (jobs_folder() / SCHEDULES).stat()
+        written = (status.st_mtime_ns, status.st_size)
+    except OSError:
+        written = None
+    return [*jobs_by_name()], written
+
+
+def _refuse_ended(running: Sequence[subprocess.Popen[bytes]]) -> None:
+    if any(process.poll() is not None for process in running):
+        raise ServeError(
+            "The Prefect server, a worker or the server of the reports ended by itself; its last lines are above."
+        )
 
 
 def _stop(running: Sequence[subprocess.Popen[bytes]], api: str) -> None:

@@ -29,6 +29,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from flows.deployments.dispatch import run_night
 from flows.job.job import load_job
 from flows.server.automations import NotifyTargetError, Patience, install
+from flows.server.set_schedule import listed_schedules, put_off, put_on
 from sql.output import history
 from tasks.monitoring.notify import emit
 from tasks.night.ledger import Ledger
@@ -49,8 +50,13 @@ class Server:
         self.api = f"http://127.0.0.1:{self.port}/api"
         self.reports = f"http://127.0.0.1:{self.port + 1}"
         self.environment = os.environ | {"PREFECT_HOME": str(folder / "prefect"), "PYTHONPATH": str(ROOT)}
-        shutil.copy(ROOT / "prefect.yaml", folder)
-        shutil.copy(ROOT / "flows" / "night" / "store-sales.yaml", folder / "jobs")
+        for name in ("store-sales.yaml", "schedules.yaml"):
+            shutil.copy(ROOT / "flows" / "night" / name, folder / "jobs")
+        # A module and a folder of the user's own, whose names the product uses too.
+        (folder / "tasks.py").write_text("raise SystemExit('not this one')", encoding="utf-8")
+        (folder / "sql").mkdir()
+        with (folder / "jobs" / "schedules.yaml").open("a", encoding="utf-8") as schedules:
+            schedules.write('gone: {cron: "0 2 * * *", time_zone: UTC}\n')
         self.log = folder / "serve.log"
 
     def start(self) -> None:
@@ -159,7 +165,8 @@ def test_the_reports_are_published_beside_the_ui_and_open_without_an_error(serve
 
 
 def test_a_second_server_of_the_reports_says_that_the_port_is_taken(server, tmp_path):
-    shutil.copy(ROOT / "prefect.yaml", tmp_path)
+    (tmp_path / "jobs").mkdir()
+    shutil.copy(ROOT / "flows" / "night" / "store-sales.yaml", tmp_path / "jobs")
     arguments = ["serve", "--port", "1", "--reports-port", str(server.port + 1)]
     done = subprocess.run(
         [sys.executable, "-m", "flows.start", *arguments],
@@ -170,7 +177,7 @@ def test_a_second_server_of_the_reports_says_that_the_port_is_taken(server, tmp_
     )
     assert done.returncode == 2
     assert f":{server.port + 1}: another program listens there. Choose another --reports-port." in done.stderr
-    assert [file.name for file in tmp_path.iterdir()] == ["prefect.yaml"]
+    assert [file.name for file in tmp_path.rglob("*")] == ["jobs", "store-sales.yaml"]
 
 
 def test_a_deployment_with_a_cron_gets_scheduled_runs(server):
@@ -180,6 +187,56 @@ def test_a_deployment_with_a_cron_gets_scheduled_runs(server):
     assert {run["deployment_id"] for run in runs} == {nightly["id"]}
     local = pd.DatetimeIndex([run["expected_start_time"] for run in runs]).tz_convert("Europe/Madrid")
     assert set(local.hour) == {3}
+    assert {run["parameters"]["job"] for run in runs} == {"store-sales"}
+
+
+def test_serve_says_what_it_waits_for_and_which_scheduled_job_is_gone(server):
+    told = [line.partition(" ")[2] for line in server.log.read_text(encoding="utf-8").splitlines()]
+    stages = [line for line in told if re.match("(Reading the jobs|Starting|Making)(?!.* so far$)", line)]
+    assert stages == [
+        f"Reading the jobs of {server.folder}/jobs",
+        "Starting the Prefect server",
+        "Making the work pools",
+        "Making the deployments",
+        "Starting the workers",
+    ]
+    assert "store-sales runs at 0 3 * * * (Europe/Madrid)." in told
+    [gone] = [line for line in told if "a schedule of gone" in line]
+    assert gone.endswith("the schedule is left out. `nightcast schedule gone --off` removes it.")
+
+
+def test_a_schedule_is_applied_at_once_stays_paused_and_follows_the_file(server, jobs, monkeypatch):
+    def known() -> Any:
+        found = {each["slug"]: each for each in server.deployment("nightly")["schedules"]}.get("small")
+        return found and (
+            found["schedule"]["cron"],
+            found["schedule"]["timezone"],
+            found["active"],
+            found["parameters"],
+        )
+
+    monkeypatch.setenv("NIGHTCAST_JOBS", str(jobs))
+    monkeypatch.setenv("PREFECT_API_URL", server.api)
+    assert put_on("small", "30 4 * * mon-fri", "Asia/Tokyo").is_applied
+    assert known() == ("30 4 * * mon-fri", "Asia/Tokyo", True, {"job": "small"})
+    nightly = server.deployment("nightly")
+    [schedule] = [each for each in nightly["schedules"] if each["slug"] == "small"]
+    address = f"{server.api}/deployments/{nightly['id']}/schedules/{schedule['id']}"
+    server.wait(lambda: httpx.patch(address, json={"active": False}, timeout=30).is_success)
+    done = put_on("small", "0 5 * * *", None)
+    assert "It is paused there, and stays so" in done.server
+    assert known() == ("0 5 * * *", "UTC", False, {"job": "small"})
+    states = {each.job: each.state for each in listed_schedules(None)}
+    assert states == {"store-sales": "on", "small": "paused", "gone": "job is gone"}
+    # A change of the file alone, as of somebody who has no server in sight.
+    monkeypatch.delenv("PREFECT_API_URL")
+    assert not put_off("small").is_applied
+    server.wait(lambda: known() is None)
+    # And a new job is in the forms.
+    (jobs / "late.yaml").symlink_to("small.yaml")
+    server.wait(lambda: "late" in server.deployment("nightly")["parameter_openapi_schema"]["properties"]["job"]["enum"])
+    (jobs / "late.yaml").unlink()
+    server.wait(lambda: "late" not in str(server.deployment("train")["parameter_openapi_schema"]))
 
 
 def test_the_pools_and_deployments_of_the_project_are_there(server):

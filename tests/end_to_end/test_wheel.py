@@ -96,6 +96,8 @@ def test_the_wheel_holds_every_file_of_the_four_packages_and_no_other(wheel: Pat
     }
     assert names == wanted - STAYS_BEHIND
     assert {
+        "flows/deployments/prefect.yaml",
+        "flows/night/schedules.yaml",
         "flows/night/store-sales.yaml",
         "sql/migrations/env.py",
         "sql/rights/output_writer.sql",

@@ -26,6 +26,7 @@ VERBS = [
     "report",
     "explain",
     "what-if",
+    "schedule",
     "serve",
     "doctor",
     "automations",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 # Options of other programs, and of verbs that no form has.
-_KNOWN = {"--no-deps", "--no-prompt", "--all", "--python", "--require-hashes", "--segment"}
+_KNOWN = {"--no-deps", "--no-prompt", "--all", "--python", "--require-hashes", "--segment", "--jobs"}
 
 
 def test_a_remedy_names_what_to_set_and_its_option_only_in_brackets():

@@ -22,7 +22,7 @@ def killed_under_prefect(trial: Trial) -> None:
     """A night of a deployment, whose process, or worker too, is killed; or somebody cancels it."""
     site = trial.begin()
     whom = trial.random.choice(["night", "night", "worker and night", "cancelled"])
-    with served(site.root / "served", site.job, JOB, site.environment) as server:
+    with served(site.root / "served", site.job, site.environment) as server:
         run = server.start_night(JOB, trial.cutoff)
         state = server.wait_for(run, {"RUNNING", *OVER})
         time.sleep(trial.random.uniform(0, 8))

@@ -88,7 +88,12 @@ def test_daily_sales_with_promotions_become_a_job_that_check_finds_ready(daily, 
     result = made(daily)
     assert result.file == folder / "jobs" / "daily-sales.yaml"
     assert (result.rows, result.loaded) == (342, f"table daily_sales of sqlite:///{folder}/daily-sales.db")
-    assert result.next == ["nightcast check daily-sales", "nightcast run daily-sales", "nightcast serve"]
+    assert result.next == [
+        "nightcast check daily-sales",
+        "nightcast run daily-sales",
+        "nightcast schedule daily-sales '0 3 * * *'",
+        "nightcast serve",
+    ]
     job = checked(result, 3, 300)
     assert (job.source.series_id, job.source.timestamp, job.source.value) == (["shop"], "sold_on", "units")
     assert (job.source.static, job.source.known_future) == (["region"], ["promotion"])

@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
+from flows.job.cron import Schedule
 from flows.job.job import JobError, load_job
+from flows.job.schedules import read_schedules, set_schedule
 from flows.night.demo import EXAMPLE, make_example
 from models.audit.staleness import late_steps, stale_after
 from tasks.reading.example_source import LAST_DAY
@@ -27,3 +29,12 @@ def test_a_folder_that_cannot_be_made_is_bad_input(tmp_path):
     for folder in (tmp_path / "pipe", tmp_path / "pipe" / "demo", tmp_path / ("x" * 300)):
         with pytest.raises(JobError, match=r"cannot be made: .*Name one that this user may make"):
             make_example(folder)
+
+
+def test_the_example_is_on_a_schedule_until_somebody_takes_it_off(tmp_path, monkeypatch):
+    monkeypatch.setenv("NIGHTCAST_JOBS", str(tmp_path))
+    make_example(tmp_path)
+    assert read_schedules() == {"store-sales": Schedule("0 3 * * *", "Europe/Madrid")}
+    set_schedule("store-sales", None)
+    make_example(tmp_path)
+    assert read_schedules() == {}

@@ -1,4 +1,4 @@
-"""Schedules that name jobs which are not there are told before anything is started."""
+"""Which prefect.yaml is deployed, and that its schedules of jobs which are not there are told."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from flows.job.job import JobError
-from flows.server.schedules import check_schedules
+from flows.server.prefect_file import OURS, check_schedules, prefect_file, scheduled_jobs
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def project(tmp_path, monkeypatch):
         (tmp_path / "prefect.yaml").write_text(yaml.safe_dump({"deployments": deployments}), encoding="utf-8")
         for name in jobs:
             (tmp_path / "jobs" / f"{name}.yaml").write_text("name: x", encoding="utf-8")
-        return tmp_path
+        return tmp_path / "prefect.yaml"
 
     return make
 
@@ -41,11 +41,21 @@ def test_without_any_job_the_example_is_the_one_that_will_be_there(project):
         check_schedules(project("sales"))
 
 
-def test_a_folder_without_the_file_or_with_another_kind_of_file_is_refused(project):
-    folder = project()
+def test_the_file_of_the_package_is_deployed_unless_the_folder_has_one_of_this_product(project):
+    folder = project().parent
+    assert prefect_file(folder) == OURS
+    own = folder / "prefect.yaml"
+    for entrypoint, wanted in (("flows.deployments.nightly.nightly", own), ("mine.py:nightly", OURS)):
+        deployments = [{"name": "nightly", "entrypoint": entrypoint}]
+        own.write_text(yaml.safe_dump({"deployments": deployments}), encoding="utf-8")
+        assert prefect_file(folder) == wanted
+    own.unlink()
+    assert prefect_file(folder) == OURS
+    assert scheduled_jobs(OURS) == []
+
+
+def test_a_file_that_is_no_yaml_is_refused(project):
+    folder = project().parent
     (folder / "prefect.yaml").write_text("a: [", encoding="utf-8")
     with pytest.raises(JobError, match="line 1, column 5: not YAML"):
-        check_schedules(folder)
-    (folder / "prefect.yaml").unlink()
-    with pytest.raises(JobError, match=r"has no prefect\.yaml"):
-        check_schedules(folder)
+        prefect_file(folder)
