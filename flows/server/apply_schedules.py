@@ -88,8 +88,10 @@ def apply_one(api: str, job: str, schedule: Schedule | None) -> OnServer | None:
 def apply_all(api: str) -> list[str]:
     """Give a server the jobs of the jobs folder and their schedules, and remove the schedules of all other jobs.
 
+    A schedule that somebody paused or resumed in the UI gets its job back: Prefect empties the parameters then.
+
     Returns:
-        What changed, and which schedules are left out because their job is gone; a sentence for each.
+        What changed, a sentence for each.
 
     Raises:
         JobError: the file of the schedules cannot be read.
@@ -98,7 +100,7 @@ def apply_all(api: str) -> list[str]:
     wanted, jobs = read_schedules(), [*jobs_by_name()]
     # A prefect.yaml of somebody's own may hold schedules too.
     kept = scheduled_jobs(prefect_file(Path()))
-    told = [_gone(job) for job in wanted if job not in jobs]
+    told = list[str]()
     with _client(api) as client:
         if jobs:
             _list_jobs(client, jobs, drop=True)
@@ -114,11 +116,19 @@ def apply_all(api: str) -> list[str]:
     return told
 
 
-def _gone(job: str) -> str:
-    return (
-        f"{schedules_file()} has a schedule of {job}, and the jobs folder {jobs_folder().resolve()} has no such job: "
-        f"the schedule is left out. `nightcast schedule {job} --off` removes it."
-    )
+def left_out() -> list[str]:
+    """The schedules of the jobs folder whose job is gone, a sentence for each.
+
+    Raises:
+        JobError: the file of the schedules cannot be read.
+    """
+    folder, jobs = jobs_folder().resolve(), jobs_by_name()
+    return [
+        f"{schedules_file()} has a schedule of {job}, and the jobs folder {folder} has no such job: the schedule is "
+        f"left out. `nightcast schedule {job} --off` removes it."
+        for job in read_schedules()
+        if job not in jobs
+    ]
 
 
 @contextmanager
@@ -135,7 +145,7 @@ def _client(api: str) -> Iterator[SyncPrefectClient]:
 
     try:
         # Whoever types a command does not wait for a server that is away; one that is starting is asked later.
-        httpx.get(f"{api}/health", timeout=10)
+        httpx.get(f"{api}/health", timeout=30)
         with temporary_settings({PREFECT_API_URL: api}), get_client(sync_client=True) as client:
             yield client
     except PrefectHTTPStatusError as error:
@@ -193,7 +203,7 @@ def _put(client: SyncPrefectClient, nightly: Mapping[str, Any], job: str, schedu
         return True
     if _schedule(known) == schedule and known["parameters"] == wanted["parameters"]:
         return False
-    # Whether it is paused is not said, and so stays.
+    # What is not said, such as whether it is paused, stays.
     _request(client, "PATCH", _SCHEDULE, (identity, known["id"]), wanted)
     return True
 
@@ -216,6 +226,6 @@ if __name__ == "__main__":
     try:
         if not (server := os.environ.get("PREFECT_API_URL")):
             sys.exit("Set PREFECT_API_URL to the API of the server, such as http://127.0.0.1:4200/api.")
-        print("\n".join(apply_all(server)) or "The schedules are as they should be.")
+        print("\n".join([*apply_all(server), *left_out()]) or "The schedules are as they should be.")
     except (ValueError, NoServer, SchedulesRefused) as error:
         sys.exit(f"Error: {error}")

@@ -44,7 +44,9 @@ def pause_again(api: str, before: set[tuple[str, str]]) -> None:
         for schedule in each["schedules"]:
             if schedule["slug"] and (each["name"], schedule["slug"]) in before and schedule["active"]:
                 url = f"{address}/schedules/{schedule['id']}"
-                httpx.patch(url, json={"active": False}, timeout=_SECONDS).raise_for_status()
+                # Without them, Prefect would empty the parameters: the schedule would have lost its job.
+                wanted = {"active": False, "parameters": schedule["parameters"]}
+                httpx.patch(url, json=wanted, timeout=_SECONDS).raise_for_status()
 
 
 def _deployments(api: str) -> list[dict[str, Any]]:

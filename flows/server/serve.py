@@ -31,6 +31,8 @@ from tasks.activity import activity, line_hidden
 _START_SECONDS = 300
 _PATIENCE_SECONDS = 20
 _LOOK_EVERY = 2.0
+# A pause or its end in the UI takes a schedule's job away until the schedules are applied again.
+_APPLY_EVERY = 20.0
 log = logging.getLogger("nightcast")
 
 
@@ -87,7 +89,7 @@ def serve_until_interrupted(host: str, port: int, reports: ReportsAddress, notif
             before = paused(api)
             _finish("prefect", ["--no-prompt", "deploy", "--all", "--prefect-file", str(deployed)], environment)
             seen = _folder_state()
-            _apply_schedules(api)
+            _apply_schedules(api, is_new=True)
             pause_again(api, before)
         with _stage("Starting the workers"):
             arguments = ["--host", reports.host, "--port", str(reports.port)]
@@ -158,10 +160,11 @@ def _refuse_taken_ports(host: str, port: int, reports: ReportsAddress) -> None:
     listen_on(reports.host, reports.port).close()
 
 
-def _apply_schedules(api: str) -> None:
-    from flows.server.apply_schedules import apply_all
+def _apply_schedules(api: str, is_new: bool) -> None:
+    """Apply the schedules; tell also of those that are left out if the folder is new or has changed."""
+    from flows.server.apply_schedules import apply_all, left_out
 
-    for each in apply_all(api):
+    for each in [*apply_all(api), *(left_out() if is_new else ())]:
         log.info("%s", each)
 
 
@@ -231,7 +234,7 @@ def _pools(api: str) -> list[dict[str, Any]]:
 
 def _watch(running: Sequence[subprocess.Popen[bytes]], api: str, seen: object) -> None:
     """Bring the server in line with the jobs folder whenever that changes, until a part ends."""
-    latest, looked = seen, time.monotonic()
+    latest, looked, applied = seen, time.monotonic(), time.monotonic()
     while True:
         _refuse_ended(running)
         time.sleep(0.5)
@@ -239,16 +242,19 @@ def _watch(running: Sequence[subprocess.Popen[bytes]], api: str, seen: object) -
             continue
         # An editor may replace a file in two steps, between which it is not there: look twice.
         before, latest, looked = latest, _folder_state(), time.monotonic()
-        if latest == before != seen:
-            seen = latest
-            _follow(api)
+        is_new = latest == before != seen
+        if is_new or looked - applied > _APPLY_EVERY:
+            seen = latest if is_new else seen
+            _follow(api, is_new)
+            applied = time.monotonic()
 
 
-def _follow(api: str) -> None:
+def _follow(api: str, is_new: bool) -> None:
     try:
-        _apply_schedules(api)
+        _apply_schedules(api, is_new)
     except Exception as error:
-        log.warning("The change of the jobs folder is not applied: %s", error)
+        if is_new:
+            log.warning("The change of the jobs folder is not applied: %s", error)
 
 
 def _folder_state() -> object:

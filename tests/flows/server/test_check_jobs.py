@@ -6,7 +6,6 @@ import pytest
 import yaml
 
 from flows.job.job import JobError
-from flows.server import check_jobs as module
 from flows.server.check_jobs import check_jobs
 
 GOOD = {"source": {"url": "sqlite:///a.db", "table": "t"}, "forecast": {"frequency": "D", "horizon": 7}}
@@ -59,7 +58,7 @@ def test_a_variable_that_is_not_set_and_a_folder_that_takes_no_report_are_told(j
     jobs("sales", GOOD | {"source": {"url": "${SALES_URL}", "table": "t"}})
     assert "SALES_URL" in check_jobs().problems["sales"]
     # Root may write everywhere.
-    monkeypatch.setattr(module.os, "access", lambda path, mode: False)
+    monkeypatch.setattr("os.access", lambda path, mode: False)
     with pytest.raises(JobError, match=r"good.yaml: its reports cannot be written below .*: this user may not"):
         check_jobs()
 
