@@ -63,7 +63,8 @@ class Server:
         """Start it, and wait until everything is there."""
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "flows.start", "serve", "--port", str(self.port)],
+                # As the command does, this finds no module of the current folder.
+                [sys.executable, "-P", "-m", "flows.start", "serve", "--port", str(self.port)],
                 cwd=self.folder,
                 env=self.environment,
                 stdout=log,
