@@ -6,7 +6,7 @@
 # make bench    measure accuracy, speed and scale into benchmarks/results/; PEERS=--peers adds other products
 # make docs     write the reference parts of docs/ from the code, check every link, and make the site: site/index.html
 # make test-docs  make the site, and open it from the disk in a browser
-# make pictures take the picture of the README from a page of the demo; needs chromium
+# make pictures draw the pictures of docs/ and take those of pages of the demo; needs chromium
 # make graph    write the wings and their import graph into docs/architecture.md
 # make dbt      run the dbt package of examples/dbt on a small job, in SQLite and PostgreSQL
 # make audit    ask whether locked packages have known vulnerabilities; needs a network that lets pypi.org be asked
@@ -66,6 +66,7 @@ test-docs: docs
 	@$(BIN)/python -m pytest tests/end_to_end/test_site.py --site site
 
 pictures: .venv/.dev demo
+	@$(BIN)/python docs/drawings.py
 	@$(BIN)/python docs/pictures.py $(DEMO)
 
 graph: .venv/.dev
