@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -21,7 +22,7 @@ PICTURES = Path(__file__).with_name("pictures")
 INK, SOFT, BLUE, GREEN, RED = "#23313f", "#8a97a3", "#2b6cb0", "#2f855a", "#c05621"
 PALE_BLUE, PALE_GREEN, PALE_RED, PALE = "#dbe9f6", "#dcf1e4", "#fbe6d8", "#eef1f4"
 # On white in every colour scheme. Letters are drawn, because not every machine has the font.
-STYLE = {"svg.fonttype": "path", "svg.hashsalt": "nightcast", "font.size": 11, "font.family": "DejaVu Sans"}
+STYLE: Any = {"svg.fonttype": "path", "svg.hashsalt": "nightcast", "font.size": 11, "font.family": "DejaVu Sans"}
 Point = tuple[float, float]
 
 
@@ -200,11 +201,11 @@ def segments() -> Figure:
         arrow(axes, (centre, 1.82), (centre, 1.2))
         if week < 5:
             arrow(axes, (centre + 0.35, 0.95), (centre + 7 * width - 0.35, 0.95), BLUE)
-    x = left + width * (day + 0.5)
-    axes.plot(x[:42], level[:42], color=INK, lw=1.3, marker="o", ms=2.5)
-    axes.fill_between(x[41:], level[41:] - np.linspace(0, 0.3, 15), level[41:] + np.linspace(0, 0.3, 15),
+    at = left + width * (day + 0.5)
+    axes.plot(at[:42], level[:42], color=INK, lw=1.3, marker="o", ms=2.5)
+    axes.fill_between(at[41:], level[41:] - np.linspace(0, 0.3, 15), level[41:] + np.linspace(0, 0.3, 15),
                       color=PALE_GREEN)  # fmt: skip
-    axes.plot(x[41:], level[41:], color=GREEN, lw=1.6)
+    axes.plot(at[41:], level[41:], color=GREEN, lw=1.6)
     cut = left + 42 * width
     axes.plot([cut, cut], [1.75, 3.2], color=RED, lw=1.4, ls="--")
     note(axes, (cut, 3.32), "cutoff", RED)
