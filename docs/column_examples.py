@@ -57,6 +57,21 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "message_id": "5b1d7c1e-3f0a-5c58-9d57-6f2a8f0c9a11",
         "accepted_at": "2025-03-01 08:12:30",
     },
+    "anomaly": {
+        "actual": "96.0",
+        "expected": "41.5",
+        "probability": "0.00004",
+        "direction": "above",
+        "since": "2025-02-28 23:00:00",
+        "evaluated_on": "2025-02-28 23:00:00",
+    },
+    "anomaly_rate": {
+        "rate": "0.001",
+        "actuals": "420",
+        "anomalies": "1",
+        "state": "ok",
+        "tail_counts": '{"0": 9, "1": 12, "3": 7, …}',
+    },
     "calibration": {"applied_calibration": "`PK…`, 4 kB", "coverage_evidence": "`PK…`, 9 kB"},
     "forecast": _FORECAST,
     "forecast_vs_actual": _FORECAST

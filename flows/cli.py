@@ -10,6 +10,7 @@ from types import FrameType
 import click
 
 from flows.commands.alerts import alerts
+from flows.commands.anomalies import anomalies
 from flows.commands.answer import AnsweringGroup
 from flows.commands.automations import automations
 from flows.commands.explanation import explain, what_if
@@ -52,7 +53,7 @@ def _end(number: int, frame: FrameType | None) -> None:
 
 
 for verb in (
-    demo, init, import_rows, check, run, backtest, backfill, models, alerts, report, explain, what_if, schedule,
-    serve, automations, doctor,
+    demo, init, import_rows, check, run, backtest, backfill, models, alerts, anomalies, report, explain, what_if,
+    schedule, serve, automations, doctor,
 ):  # fmt: skip
     main.add_command(verb)

@@ -16,9 +16,9 @@ over those of the night's stages from the query to the published rows. Neither c
 The name of a figure begins with `<database>.<series>.`, or with `<database>.hourly_<series>.` for hourly series. The
 figures that others read have no prefix: they are the worst of all databases at the largest daily size.
 `cost_exponent` is the slope of log(seconds of all stages) over log(series) of the night that forecasts.
-`actuals_over_stages` is the share of that night that storing the actuals of a whole horizon takes. `memory_over_panel`
-is (the higher peak of the two nights - 1.5 GB of TensorFlow) over the bytes of the float32 panel of the whole history.
-Only the night that trains reads all of it, so a small panel may give a negative ratio.
+`actuals_over_stages` is the share of that night that storing and judging the actuals of a whole horizon takes.
+`memory_over_panel` is (the higher peak of the two nights - 1.5 GB of TensorFlow) over the bytes of the float32 panel of
+the whole history. Only the night that trains reads all of it, so a small panel may give a negative ratio.
 """
 
 from __future__ import annotations

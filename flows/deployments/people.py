@@ -94,7 +94,7 @@ def _answer(job: str, person: str, segment: str | None, how: Literal["acknowledg
 def _open_alerts(job: str, how: str) -> dict[str, str]:
     """For each segment with open alerts, what they say: the whole job first."""
     ledger = job_to_change(job)[1]
-    rows = [row for row in ledger.open_alerts() if how == "acknowledge" or row["signal"] != "input"]
+    rows = [row for row in ledger.open_alerts() if how == "acknowledge" or row["signal"] not in ("input", "anomaly")]
     if not rows:
         raise SourceError(f"{ledger.job} has no open alert{' that can be accepted' if how == 'accept' else ''}.")
     segments = sorted({row["segment"] for row in rows}, key=lambda segment: (segment != "all", segment))

@@ -19,6 +19,7 @@ from tasks.forecasting.predict import predict
 from tasks.home.write import write_home
 from tasks.monitoring.notify import Notified, announce_fallback, notify
 from tasks.monitoring.watch import watch
+from tasks.monitoring.watch_anomalies import watch_anomalies
 from tasks.monitoring.watch_input import watch_input
 from tasks.night.job import Job
 from tasks.night.ledger import Ledger
@@ -129,10 +130,11 @@ def judge(
         )
     with clock("watch"):
         input_changes = watch_input(night, history.audit)
+        anomaly_changes = watch_anomalies(night)
         watched = watch(night, scored.losses)
     with clock("notify"):
         notified = _notify(night, sends_alerts)
-    return Judgement(scored, watched, (*input_changes, *watched.changes), notified)
+    return Judgement(scored, watched, (*input_changes, *anomaly_changes, *watched.changes), notified)
 
 
 def report(

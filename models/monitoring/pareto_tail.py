@@ -20,3 +20,17 @@ def pareto_excess(rarer: FloatArray | float) -> FloatArray:
     (0.0, 3.0)
     """
     return np.asarray((1 - HEAVY) / HEAVY * (np.asarray(rarer) ** HEAVY - 1))
+
+
+def pareto_rarity(excess: FloatArray, at: float) -> FloatArray:
+    """How many times as rare as the beginning of the tail values are: `pareto_excess` turned around, in other units.
+
+    Args:
+        excess: How far above the beginning, in distances between it and the value that is `at` times as rare; infinite
+            for what is beyond any tail.
+        at: Above 1.
+
+    >>> pareto_rarity(np.array([0.0, 1.0, 3.0]), at=16.0).tolist()
+    [1.0, 16.0, 256.0]
+    """
+    return np.asarray((1 + np.asarray(excess) * (at**HEAVY - 1)) ** (1 / HEAVY))

@@ -228,16 +228,20 @@ def measure_effect(signal: str, effect: float) -> str:
     """The size of an effect with its unit, and for the bias its direction: only the bias has two.
 
     Args:
-        signal: A `Signal`, or `input`, whose effect is a number of steps.
+        signal: A `Signal`; `input`, whose effect is a number of steps; or `anomaly`, a share of actuals.
         effect: As the alert stores it.
 
     >>> measure_effect("loss", 0.12), measure_effect("instability", 0.5), measure_effect("bias", -1.664)
     ('12 %', '50 %', '1.66 seasonal errors lower')
+    >>> measure_effect("anomaly", 0.0123)
+    '1.23 % of actuals'
     >>> measure_effect("coverage", 0.26), measure_effect("coverage", 0.01), measure_effect("input", 3.0)
     ('26 percentage points', '1 percentage point', '3 steps')
     """
     if signal == "bias":
         return f"{abs(effect):.2f} seasonal errors {'higher' if effect > 0 else 'lower'}"
+    if signal == "anomaly":
+        return f"{100 * effect:.3g} % of actuals"
     if signal in ("coverage", "input"):
         scale, noun = (100, "percentage point") if signal == "coverage" else (1, "step")
         return counted(round(scale * abs(effect)), noun)

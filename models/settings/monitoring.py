@@ -1,10 +1,10 @@
-"""When forecasts count as degraded, and how quantiles are calibrated."""
+"""When forecasts count as degraded, how quantiles are calibrated, and which actuals are anomalies."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from models.settings.base import Name, Settings
 
@@ -94,3 +94,25 @@ class CalibrationSettings(Settings):
         le=1,
         description="Weight of hindcast evaluations relative to live ones; 0 ignores them.",
     )
+
+
+class AnomalySettings(Settings):
+    """Which actuals count as anomalies: those that lie where forecasts did not expect them."""
+
+    enabled: bool = Field(True, description="Judge actuals; `false` judges none.")
+    rate: float = Field(
+        0.001,
+        gt=0,
+        lt=1,
+        description="Share of actuals that may be anomalies although nothing happened: 0.001 is one in a thousand. "
+        "What is an anomaly follows past actuals, so that this share is held.",
+    )
+
+    @field_validator("rate", mode="before")
+    @classmethod
+    def _some_but_not_all(cls, rate: Any) -> Any:
+        if isinstance(rate, int | float) and rate == 0:
+            raise ValueError("with 0 no actual is ever an anomaly; give a small share such as 0.001, or enabled: false")
+        if isinstance(rate, int | float) and rate == 1:
+            raise ValueError("with 1 every actual is an anomaly; give a small share such as 0.001")
+        return rate

@@ -1,4 +1,4 @@
-"""What dashboards and planners read beside forecasts: the actuals, and scenarios.
+"""What dashboards and planners read beside forecasts: the actuals, the anomalies among them, and scenarios.
 
-Its face: `keep_actuals`, `replace_scenario`.
+Its face: `keep_actuals`, `Judged`, `replace_scenario`.
 """

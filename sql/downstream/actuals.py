@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, nullcontext, suppress
 from datetime import datetime
+from typing import NamedTuple
 
 import adbc_driver_manager
 import adbc_driver_manager.dbapi
@@ -12,11 +13,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
 
+from sql.downstream.anomalies import Judged
 from sql.engine.bulk import Column, as_sqlite_text, select, typed
 from sql.engine.connection import adbc_connection, storage_errors, transaction
 from sql.engine.patience import before_writing, patiently
 from sql.engine.statement import literal
-from sql.output.tables import actual
+from sql.output.tables import actual, anomaly
 
 _READ = {
     Column("series_id", "series_id", "text"): pa.string(),
@@ -48,14 +50,15 @@ def actuals_between(engine: sa.Engine, job: str, first: datetime, last: datetime
 
 
 @patiently
-def keep_actuals(engine: sa.Engine, rows: pa.Table, outdated: pa.Table) -> int:
-    """Replace actuals in one transaction: delete the outdated ones, and insert the given ones.
+def keep_actuals(engine: sa.Engine, rows: pa.Table, outdated: pa.Table, judged: Judged | None = None) -> int:
+    """Replace actuals in one transaction, and what is judged of them: delete outdated rows, and insert the given ones.
 
     Args:
         engine: The output database, migrated.
         rows: The columns of `actual`, of one job, with time zones in timestamps; fastest in the order of its key.
         outdated: The `job`, `timestamp` and `series_id` of rows to delete: those whose value changed, which are among
             `rows`, and those whose value is not known any more.
+        judged: The anomalies among them; None where actuals are not judged.
 
     Returns:
         The number of rows inserted.
@@ -67,32 +70,54 @@ def keep_actuals(engine: sa.Engine, rows: pa.Table, outdated: pa.Table) -> int:
         return 0
     before_writing()
     connection = adbc_connection(engine.url)
+    parts = [_Part(actual, rows, outdated)]
+    if judged is not None:
+        parts.append(_Part(anomaly, judged.rows, judged.outdated))
+    statements = [] if judged is None else [*judged.rate_statements(engine.dialect)]
     if connection is None:
-        _over_sqlalchemy(engine, rows, outdated)
+        _over_sqlalchemy(engine, parts, statements)
     else:
         with storage_errors(engine.url, "write to"), closing(connection):
-            _over_adbc(connection, engine.dialect, rows, outdated)
+            _over_adbc(connection, engine.dialect, parts, statements)
     return int(rows.num_rows)
 
 
-def _over_sqlalchemy(engine: sa.Engine, rows: pa.Table, outdated: pa.Table) -> None:
+class _Part(NamedTuple):
+    """What is written to one table: rows to insert once those with some keys are deleted."""
+
+    table: sa.Table
+    rows: pa.Table
+    outdated: pa.Table
+
+
+def _over_sqlalchemy(engine: sa.Engine, parts: Sequence[_Part], statements: Sequence[str]) -> None:
     with transaction(engine) as connection:
-        for statement in _deletes(outdated, engine.dialect):
-            connection.execution_options(no_parameters=True).exec_driver_sql(statement)
-        for batch in rows.to_batches(max_chunksize=_ROWS_AT_ONCE):
-            connection.execute(actual.insert(), batch.to_pylist())
+        plain = connection.execution_options(no_parameters=True)
+        for part in parts:
+            for statement in _deletes(part, engine.dialect):
+                plain.exec_driver_sql(statement)
+            for batch in part.rows.to_batches(max_chunksize=_ROWS_AT_ONCE):
+                connection.execute(part.table.insert(), batch.to_pylist())
+        for statement in statements:
+            plain.exec_driver_sql(statement)
 
 
 def _over_adbc(
-    connection: adbc_driver_manager.dbapi.Connection, dialect: sa.Dialect, rows: pa.Table, outdated: pa.Table
+    connection: adbc_driver_manager.dbapi.Connection,
+    dialect: sa.Dialect,
+    parts: Sequence[_Part],
+    statements: Sequence[str],
 ) -> None:
     try:
         with connection.cursor() as cursor:
-            for statement in _deletes(outdated, dialect):
+            for part in parts:
+                for statement in _deletes(part, dialect):
+                    cursor.execute(statement)
+                if part.rows.num_rows:
+                    stored = as_sqlite_text(part.rows) if dialect.name == "sqlite" else part.rows
+                    cursor.adbc_ingest(part.table.name, stored, mode="append")
+            for statement in statements:
                 cursor.execute(statement)
-            if rows.num_rows:
-                stored = as_sqlite_text(rows) if dialect.name == "sqlite" else rows
-                cursor.adbc_ingest("actual", stored, mode="append")
         connection.commit()
     except BaseException:
         # A database that had to end the transaction itself refuses to do it again, which must not hide why it did.
@@ -101,11 +126,13 @@ def _over_adbc(
         raise
 
 
-def _deletes(outdated: pa.Table, dialect: sa.Dialect) -> Iterator[str]:
+def _deletes(part: _Part, dialect: sa.Dialect) -> Iterator[str]:
+    outdated = part.outdated
     for timestamp in pc.unique(outdated["timestamp"]):
         same_time = outdated.filter(pc.equal(outdated["timestamp"], timestamp))
         job, instant = (literal(value.as_py(), dialect) for value in (same_time["job"][0], timestamp))
         ids = same_time["series_id"].to_pylist()
         for first in range(0, len(ids), _IDS_AT_ONCE):
             listed = ", ".join(literal(name, dialect) for name in ids[first : first + _IDS_AT_ONCE])
-            yield f"DELETE FROM actual WHERE job = {job} AND timestamp = {instant} AND series_id IN ({listed})"
+            same = f"job = {job} AND timestamp = {instant} AND series_id IN ({listed})"
+            yield f"DELETE FROM {part.table.name} WHERE {same}"

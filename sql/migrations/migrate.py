@@ -18,7 +18,7 @@ VERSION_TABLE = "nightcast_version"
 _LOCK = 7_417_063_251_034_221
 """The key of an advisory lock of PostgreSQL: any number that no other application uses."""
 
-_ADDED_IN = {"0002": ("actual", "forecast_vs_actual"), "0003": ("scenario",)}
+_ADDED_IN = {"0002": ("actual", "forecast_vs_actual"), "0003": ("scenario",), "0004": ("anomaly", "anomaly_rate")}
 """The tables and views that a migration adds to those of the version before."""
 
 

@@ -1,4 +1,4 @@
-"""Tables of evaluations: scores and losses against actuals, and the alerts that follow from them."""
+"""Tables of evaluations: scores, losses and anomalies of actuals, and the alerts that follow from them."""
 
 from __future__ import annotations
 
@@ -119,18 +119,74 @@ hindcast_loss = sa.Table(
     },
 )
 
+# The order of the key is that of `actual`: each night adds one stretch, and retention deletes one.
+anomaly = sa.Table(
+    "anomaly",
+    metadata,
+    job_column(),
+    sa.Column("timestamp", UTCDateTime, primary_key=True, doc="The time of the actual, as `actual.timestamp`."),
+    sa.Column("series_id", Name, primary_key=True, doc="The series or aggregate, see [Series ids](#series-ids)."),
+    sa.Column("actual", sa.Double, nullable=False, doc="What happened, as `actual.value`."),
+    sa.Column(
+        "expected", sa.Double, nullable=False, doc="The median of the forecast that judges it, in the same units."
+    ),
+    sa.Column(
+        "probability",
+        sa.Double,
+        nullable=False,
+        doc="Probability of an actual as far out, to either side, as the forecast and past actuals have it; at most "
+        "the job's `anomalies.rate`.",
+    ),
+    sa.Column("direction", sa.Text, nullable=False, doc="`above` or `below` what was expected."),
+    sa.Column(
+        "since",
+        UTCDateTime,
+        nullable=False,
+        doc="`timestamp` of the first of the unbroken run of anomalies of the series that this one belongs to.",
+    ),
+    sa.Column("model_version", sa.Text, doc="Version that forecast it; NULL for the fallback."),
+    sa.Column("cutoff", UTCDateTime, nullable=False, doc="The night whose forecast judges it: the newest before it."),
+    sa.Column(
+        "evaluated_on", UTCDateTime, nullable=False, doc="Cutoff of the night that first saw this value, or its change."
+    ),
+    sqlite_with_rowid=False,
+    info={"purpose": "One row for each actual that lies where its forecast did not expect it."},
+)
+
+anomaly_rate = sa.Table(
+    "anomaly_rate",
+    metadata,
+    job_column(),
+    evaluated_on_column(),
+    sa.Column("rate", sa.Double, nullable=False, doc="The job's `anomalies.rate`."),
+    sa.Column("actuals", sa.BigInteger, nullable=False, doc="Number of actuals that were judged for the first time."),
+    sa.Column("anomalies", sa.BigInteger, nullable=False, doc="Number of anomalies among them."),
+    sa.Column("state", sa.Text, nullable=False, doc="`ok`, or `many` where chance does not explain so many anomalies."),
+    sa.Column(
+        "tail_counts",
+        sa.JSON,
+        nullable=False,
+        doc="How many of the actuals lay how far out: for each fiftieth of a power of ten of the probability by the "
+        "forecast alone, from 0 for 1, their number. Later nights rank actuals by it.",
+    ),
+    info={
+        "purpose": "One row for each evaluation that saw new actuals: how many it judged, and how many are anomalies."
+    },
+)
+
 alert = sa.Table(
     "alert",
     metadata,
     job_column(),
     segment_column("Group of series that got worse, see [Segments](#segments)."),
-    sa.Column("signal", Name, primary_key=True, doc="`loss`, `bias`, `coverage`, `instability` or `input`."),
+    sa.Column("signal", Name, primary_key=True, doc="`loss`, `bias`, `coverage`, `instability`, `input` or `anomaly`."),
     sa.Column("opened_at", UTCDateTime, primary_key=True, doc="Cutoff of the night that opened the alert."),
     sa.Column("onset", UTCDateTime, doc="Evaluation on which the degradation most likely began."),
     sa.Column(
         "effect",
         sa.Double,
-        doc="Size: a share of the loss or instability, seasonal errors for `bias`, a fall of the share for `coverage`.",
+        doc="Size: a share of the loss or instability, seasonal errors for `bias`, a fall of the share for `coverage`, "
+        "steps without a value for `input`, the share of actuals that are anomalies for `anomaly`.",
     ),
     sa.Column("state", sa.Text, nullable=False, doc="`open`, `acknowledged` or `closed`."),
     sa.Column("message", sa.Text, doc="The alert in words, as it is sent."),

@@ -1,4 +1,4 @@
-"""Deletes old nights with their scenarios, calibrations and actuals. All else stays."""
+"""Deletes old nights with their scenarios, calibrations, actuals and anomalies. All else stays."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sql.engine.connection import storage_errors, transaction
 from sql.engine.patience import patiently
 from sql.errors import StorageError
 from sql.output.partitions import drop_months, month_of
-from sql.output.tables import actual, calibration, forecast, publication, scenario
+from sql.output.tables import actual, anomaly, calibration, forecast, publication, scenario
 
 
 @patiently
@@ -47,7 +47,8 @@ def forget_nights(engine: sa.Engine, job: str, before: datetime) -> int:
             # The nights that stay forecast what comes after their cutoffs.
             oldest = sa.select(sa.func.min(publication.c.cutoff)).where(publication.c.job == job)
             kept = connection.execute(oldest).scalar_one_or_none() or limit
-            connection.execute(actual.delete().where(actual.c.job == job, actual.c.timestamp <= kept))
+            for table in (actual, anomaly):
+                connection.execute(table.delete().where(table.c.job == job, table.c.timestamp <= kept))
     except StorageError as error:
         if error.passes == "locked":
             # Old nights can wait until the next night, and whoever reads them now cannot.

@@ -1,4 +1,4 @@
-"""Store the actuals of published forecasts, as tonight's evaluation sees them."""
+"""Store the actuals of published forecasts, as tonight's evaluation sees them, and the anomalies among them."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import pyarrow as pa
 from models.arrays import BoolArray, Float32Array, IntArray
 from models.hierarchy.history import REACH_SEASONS
 from models.panel.panel import Panel
+from tasks.evaluation.anomalies import NewActuals, judge_actuals
 from tasks.evaluation.nights_due import NightDue, due_tonight
 from tasks.evaluation.stored_night import number_column, positions_of_series
 from tasks.forecasting.aggregates import merge_aggregates
@@ -27,6 +28,7 @@ from tasks.store.panel_file import load_panel
 def store_actuals(night: Night, panel_file: Path, rows_file: Path) -> int:
     """Bring the table `actual` up to date for the nights that tonight's evaluation scores, see `nights_due`.
 
+    What is new is judged, see `judge_actuals`, and both are stored in one transaction.
     An actual that was revised is replaced, and one that the source no longer has is deleted. A past night that runs
     again as of its own time only adds actuals that are lacking: what later nights saw is newer.
 
@@ -49,7 +51,8 @@ def store_actuals(night: Night, panel_file: Path, rows_file: Path) -> int:
     if as_of(rows_file) and night.is_past:
         outdated[:] = False
     keys = arrived.rows(outdated, night).select(["job", "timestamp", "series_id"])
-    return night.ledger.keep_actuals(arrived.rows(lacking | (outdated & known), night), keys)
+    judged = judge_actuals(night, NewActuals(arrived.panel, arrived.index, arrived.values, lacking, outdated))
+    return night.ledger.keep_actuals(arrived.rows(lacking | (outdated & known), night), keys, judged)
 
 
 @dataclass(frozen=True)

@@ -34,9 +34,15 @@ def accept_alert(ledger: Ledger, segment: str, person: str, at: datetime) -> lis
     The alert of the whole job explains those of its segments, so these are accepted with it, signal by signal.
 
     Raises:
-        SourceError: the segment has no open alert, or only one of its input.
+        SourceError: the segment has no open alert, or only one of its input or of anomalies.
     """
-    alerts = [each for each in _open_alerts(ledger, segment) if each["signal"] in get_args(Signal)]
+    found = _open_alerts(ledger, segment)
+    alerts = [each for each in found if each["signal"] in get_args(Signal)]
+    if not alerts and any(each["signal"] == "anomaly" for each in found):
+        raise SourceError(
+            f"The open alert of segment {segment!r} of {ledger.job} is about anomalies. It closes when a night finds "
+            "no more of them than chance explains. Use `alerts acknowledge`."
+        )
     if not alerts:
         raise SourceError(
             f"The open alert of segment {segment!r} of {ledger.job} is about its input. It closes when the source has "

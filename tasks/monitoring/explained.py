@@ -1,4 +1,7 @@
-"""Which alert explains which: a stale source all others, the whole job its segments, the loss the other signals."""
+"""Which alert explains which: a stale source all others, the whole job its segments, the loss the other signals.
+
+Anomalies are explained by nothing, since their alert names the series.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import NamedTuple
 
 from tasks.night.ledger import Row
 
-_SIGNALS = ("input", "loss", "bias", "coverage", "instability")
+_SIGNALS = ("input", "loss", "bias", "coverage", "instability", "anomaly")
 
 
 class Explained(NamedTuple):
@@ -19,7 +22,7 @@ class Explained(NamedTuple):
 
 def explanation_of(alert: Row, alerts: Sequence[Row]) -> Row | None:
     """The open alert that explains this one, the most important where several do; None where none does."""
-    if alert["signal"] == "input":
+    if alert["signal"] in ("input", "anomaly"):
         return None
     segment, signal = alert["segment"], alert["signal"]
     reasons = [("all", "input"), ("all", "loss"), ("all", signal), (segment, "loss")]

@@ -27,6 +27,7 @@ _EVENTS = {
     "bias": ("nightcast.bias.degraded", "nightcast.bias.recovered"),
     "coverage": ("nightcast.coverage.degraded", "nightcast.coverage.recovered"),
     "instability": ("nightcast.instability.degraded", "nightcast.instability.recovered"),
+    "anomaly": ("nightcast.anomaly.many", "nightcast.anomaly.few"),
     "input": ("nightcast.input.stale", "nightcast.input.fresh"),
 }
 
@@ -72,7 +73,8 @@ def notify(night: Night) -> Notified:
 
     An alert is due if it opened or closed and was not sent yet, if it is still open `repeat_after_days` after it was
     last sent, and for a target that did not accept it before. An alert that another open alert explains is not sent: a
-    stale source explains all others, the whole job explains its segments, and the loss explains the other signals.
+    stale source explains all others, the whole job explains its segments, and the loss explains the other signals but
+    anomalies, which no other alert explains.
     """
     settings, ledger = night.job.notify, night.ledger
     targets = targets_of(settings.webhook, settings.targets)

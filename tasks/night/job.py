@@ -14,7 +14,7 @@ from models.settings.audit import AuditSettings
 from models.settings.base import Address, Settings
 from models.settings.forecast import ForecastSettings
 from models.settings.hierarchy import HierarchySettings
-from models.settings.monitoring import CalibrationSettings, MonitorSettings
+from models.settings.monitoring import AnomalySettings, CalibrationSettings, MonitorSettings
 from models.settings.network import NetworkSettings
 from models.settings.schedule import ScheduleSettings
 from models.settings.training import PromotionSettings, TrainingSettings
@@ -48,6 +48,7 @@ class Job(Settings):
     schedule: ScheduleSettings = ScheduleSettings()
     output: Output = Output()
     monitor: MonitorSettings = MonitorSettings()
+    anomalies: AnomalySettings = AnomalySettings()
     notify: Notify = Notify()
 
     @field_validator("name")

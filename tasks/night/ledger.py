@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import sqlalchemy as sa
 
-from sql.downstream import actuals
+from sql.downstream import actuals, anomalies
 from sql.engine.patience import before_writing
 from sql.output import history, publish, write
 from sql.output.retention import forget_nights
@@ -134,6 +134,26 @@ class Ledger:
         """The stored actuals of a range of time, see `actuals.actuals_between`."""
         return actuals.actuals_between(self.engine, self.job, first, last)
 
+    def anomalies_since(self, first: datetime | None) -> pa.Table:
+        """The anomalies from a time on, all where it is None, see `anomalies.anomalies_since`."""
+        return anomalies.anomalies_since(self.engine, self.job, first)
+
+    def anomalies_on(self, evaluated_on: datetime) -> pa.Table:
+        """The anomalies that one evaluation found, as `anomalies_since`."""
+        return anomalies.anomalies_on(self.engine, self.job, evaluated_on)
+
+    def anomaly_rates(self, before: datetime, most: int) -> Sequence[Row]:
+        """How many anomalies evaluations before a moment found, newest first, see `anomalies.anomaly_rates`."""
+        return anomalies.anomaly_rates(self.engine, self.job, before, most)
+
+    def anomaly_totals(self, since: datetime | None = None) -> tuple[int, int]:
+        """How many actuals evaluations from a time on judged, and how many of them were anomalies."""
+        return anomalies.anomaly_totals(self.engine, self.job, since)
+
+    def anomaly_rate_of(self, evaluated_on: datetime) -> Row | None:
+        """How many anomalies one evaluation found; None where it judged no actual."""
+        return anomalies.anomaly_rate_of(self.engine, self.job, evaluated_on)
+
     def row_count(self, cutoff: datetime) -> int:
         """The number of forecast rows that one night has now."""
         return history.row_count(self.engine, self.job, cutoff)
@@ -203,9 +223,9 @@ class Ledger:
         self.forget("publication")
         return forget_nights(self.engine, self.job, before)
 
-    def keep_actuals(self, rows: pa.Table, outdated: pa.Table) -> int:
-        """Replace rows of `actual`, see `actuals.keep_actuals`."""
-        return actuals.keep_actuals(self.engine, rows, outdated)
+    def keep_actuals(self, rows: pa.Table, outdated: pa.Table, judged: anomalies.Judged | None) -> int:
+        """Replace rows of `actual`, and the anomalies among them, see `actuals.keep_actuals`."""
+        return actuals.keep_actuals(self.engine, rows, outdated, judged)
 
     def upsert_scores(self, rows: Sequence[Row]) -> int:
         """Write rows of `score`."""

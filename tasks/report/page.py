@@ -93,10 +93,13 @@ def verdict(record: NightRecord, tonight: Row | None) -> tuple[str, str]:
         return "The night failed", "bad"
     if record.run.get("state") == "interrupted":
         return "The night was interrupted; run it again", "bad"
-    if any(alert["signal"] != "input" for alert in record.alerts) or (tonight and tonight["state"] == "degraded"):
+    signals = {alert["signal"] for alert in record.alerts}
+    if signals - {"input", "anomaly"} or (tonight and tonight["state"] == "degraded"):
         return "The loss has degraded", "bad"
-    if record.alerts:
+    if "input" in signals:
         return "The source is stale", "bad"
+    if signals:
+        return "Published; more actuals than usual were not expected", "watch"
     if tonight is None:
         return "Published; not scored yet", "watch"
     if tonight["state"] != "ok":

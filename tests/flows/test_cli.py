@@ -23,6 +23,7 @@ VERBS = [
     "backfill",
     "models",
     "alerts",
+    "anomalies",
     "report",
     "explain",
     "what-if",

@@ -1,4 +1,4 @@
-"""What the page of a night holds of its series: history, forecasts, earlier forecasts, errors, events and alerts."""
+"""What the page of a night holds of its series: history, forecasts, errors, events, anomalies and alerts."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from models.arrays import BoolArray, FloatArray, IntArray, StringArray
 from models.panel.panel import Panel, places_of
 from tasks.printing.safe import without_secrets
+from tasks.report.series.anomalies import marked_anomalies
 from tasks.report.series.block import pack
 from tasks.report.series.events import holidays_between, yes_or_no
 from tasks.report.series.forecast_file import ForecastArrays
@@ -40,6 +42,7 @@ class SeriesOfNight:
         past: What earlier nights forecast; None where no night was evaluated.
         alerts: Rows of `alert`, newest first.
         rows_since: Older rows were not read; None where all were.
+        anomalies: Rows of `anomaly`; None for none.
     """
 
     job: str
@@ -49,6 +52,7 @@ class SeriesOfNight:
     past: PastForecasts | None
     alerts: Sequence[Mapping[str, Any]]
     rows_since: datetime | None
+    anomalies: pa.Table | None = None
 
 
 def pack_series(night: SeriesOfNight) -> str:
@@ -84,6 +88,7 @@ def pack_series(night: SeriesOfNight) -> str:
         "flags": flags,
         "holidays": holidays_between(panel, first_index, last_index),
         "alerts": alerts,
+        "anomalies": marked_anomalies(night.anomalies, forecast.series_ids, panel, first_index),
         "rows_since": night.rows_since,
         **past_header,
     }
@@ -101,6 +106,11 @@ def pack_series(night: SeriesOfNight) -> str:
             **past_arrays,
         },
     )
+
+
+def begin_of(panel: Panel) -> datetime:
+    """The instant of the first step of history that a page may show."""
+    return panel.grid.instant(panel.cutoff_index - history_steps(panel) + 1)
 
 
 def history_steps(panel: Panel) -> int:

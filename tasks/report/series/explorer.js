@@ -82,6 +82,7 @@
         : (Math.abs(value) >= 1000 ? grouped : short).format(value).replace("-", "\u2212");
   const percent = (share) => (share === null ? "–" : `${Math.round(share * 100)} %`);
   const plural = (count, word) => `${grouped.format(count)} ${word}${count === 1 ? "" : "s"}`;
+  const rarity = (probability) => `one in ${probability > 1e-9 ? number(1 / probability) : "a billion or more"}`;
   const dayFormat = new Intl.DateTimeFormat("sv", {
     timeZone: "UTC", year: "numeric", month: "2-digit", day: "2-digit",
     ...(page.with_hours ? { hour: "2-digit", minute: "2-digit" } : {}),
@@ -117,6 +118,13 @@
     const missed = shownFor("newest_miss", (miss) => `${number(miss)} widths off`);
     missed.rows = missed.rows.filter((i) => figure("newest_miss", i) > 0);
     lists.push(["Surprising", { ...missed, title: "the newest actual lies outside its interval, by so many widths" }]);
+  }
+  const anomalies = new Map();
+  page.anomalies.of.forEach((i, k) => anomalies.set(i, [...(anomalies.get(i) ?? []), k]));
+  if (anomalies.size) {
+    // They come newest first, and of one time the least probable first; so the first of each series leads.
+    const words = (i) => `${day(page.anomalies.step[anomalies.get(i)[0]])}, ${rarity(page.anomalies.probability[anomalies.get(i)[0]])}`;
+    lists.push(["Anomalies", { rows: [...anomalies.keys()], words, title: "actuals that were not expected, newest first" }]);
   }
   const fallback = all.filter((i) => !data.by_model[i]).sort(down((i) => figure("size", i)));
   lists.push(["Fallback", { rows: fallback, words: (i) => page.reasons[i], title: "not forecast by the model" }]);
@@ -313,7 +321,7 @@
       ],
       series: lines,
       bands,
-      hooks: { drawClear: [drawMarks], draw: [drawCutoff], setCursor: [readOut] },
+      hooks: { drawClear: [drawMarks], draw: [drawCutoff, drawAnomalies], setCursor: [readOut] },
     }, [x, ...values], box);
     plot.setScale("x", { min: x[begin], max: x[length - 1] });
     const sized = new ResizeObserver(() => plot.setSize(size()));
@@ -390,6 +398,24 @@
     ctx.restore();
   }
 
+  function drawAnomalies(u) {
+    const { ctx } = u, { left, top, width: wide, height: high } = u.bbox, dot = devicePixelRatio;
+    ctx.save();
+    ctx.beginPath();
+    ctx.rect(left, top, wide, high);
+    ctx.clip();
+    ctx.strokeStyle = colour("alarm");
+    ctx.lineWidth = 2 * dot;
+    for (const k of anomalies.get(chosen) ?? []) {
+      const step = page.anomalies.step[k], value = u.data[1][step];
+      if (value === null) continue;
+      ctx.beginPath();
+      ctx.arc(u.valToPos(x[step], "x", true), u.valToPos(value, "y", true), 6 * dot, 0, 2 * Math.PI);
+      ctx.stroke();
+    }
+    ctx.restore();
+  }
+
   function readOut(u) {
     const step = u.cursor.idx;
     if (step === null || step === undefined) {
@@ -407,6 +433,12 @@
     if (night >= 0 && at(u.data.length - 3) !== null) {
       const [middle, low, high] = [3, 2, 1].map((back) => at(u.data.length - back));
       parts.push(`forecast of ${day(page.nights[night].cutoff)}: ${number(middle)}` + (low === null ? "" : `, between ${number(low)} and ${number(high)}`));
+    }
+    for (const k of anomalies.get(chosen) ?? []) {
+      const { step: steps, expected, probability, since } = page.anomalies;
+      if (steps[k] !== step) continue;
+      const began = since[k] === step ? "" : since[k] < 0 ? `, since before ${day(0)}` : `, since ${day(since[k])}`;
+      parts.push(`anomaly: ${number(expected[k])} was expected, ${rarity(probability[k])}${began}`);
     }
     page.flags.forEach((name, flag) => flagged(flag, chosen, step) && parts.push(name));
     for (const [place, name] of page.holidays) if (place === step) parts.push(name);
@@ -534,6 +566,7 @@
   $("event-keys").append(
     ...page.flags.map((name, flag) => key(`flag flag${flag}`, name)),
     ...(page.holidays.length ? [key("holiday", "public holiday")] : []),
+    ...(anomalies.size ? [key("anomaly", "anomaly")] : []),
     ...(page.alerts.length ? [key("alert-span", "alert")] : []),
   );
   $("held").textContent =

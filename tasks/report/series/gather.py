@@ -15,8 +15,9 @@ from models.hierarchy.hierarchy import Hierarchy
 from models.hierarchy.history import aggregate_panel
 from models.panel.panel import places_of
 from tasks.night.night import Night
+from tasks.report.series.anomalies import newest_anomaly, read_anomalies
 from tasks.report.series.choice import choose_series
-from tasks.report.series.contents import SeriesOfNight, most_series, pack_series
+from tasks.report.series.contents import SeriesOfNight, begin_of, most_series, pack_series
 from tasks.report.series.forecast_file import ForecastArrays, read_forecast
 from tasks.store.panel_file import load_panel
 from tasks.store.past_forecasts import PastForecasts, read_past_forecasts
@@ -51,13 +52,16 @@ def block_of_night(night: Night, files: SeriesFiles, alerts: Sequence[Mapping[st
     past = None if files.past_forecasts is None else read_past_forecasts(files.past_forecasts)
     overview = read_forecast(files.forecast, only_widest=True)
     most = most_series(panel, np.array(night.job.forecast.quantile_levels), len(past.nights) if past else 0)
-    chosen = choose_series(most, _measures(overview, past))
+    anomalies = read_anomalies(night.ledger, begin_of(panel), night.cutoff)
+    chosen = choose_series(most, [*_measures(overview, past), newest_anomaly(anomalies, overview.series_ids)])
     of_all = len(overview.series_ids)
     ids = None if len(chosen) == of_all else overview.series_ids[chosen]
     panels = [panel, *([aggregate_panel(panel, Hierarchy.of(panel.series_ids, levels))] if levels else [])]
     alerts = [row for row in alerts if row["opened_at"] <= night.cutoff]
     forecast = read_forecast(files.forecast, ids)
-    return pack_series(SeriesOfNight(night.job.name, panels, forecast, of_all, past, alerts, files.rows_since))
+    return pack_series(
+        SeriesOfNight(night.job.name, panels, forecast, of_all, past, alerts, files.rows_since, anomalies)
+    )
 
 
 def _measures(overview: ForecastArrays, past: PastForecasts | None) -> list[FloatArray]:

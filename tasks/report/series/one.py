@@ -15,7 +15,8 @@ import pyarrow as pa
 from models.panel.panel import Panel
 from tasks.night.ledger import Ledger
 from tasks.report import plots
-from tasks.report.series.contents import SeriesOfNight, newest_values, pack_series
+from tasks.report.series.anomalies import read_anomalies
+from tasks.report.series.contents import SeriesOfNight, begin_of, newest_values, pack_series
 from tasks.report.series.forecast_file import ForecastArrays, forecast_arrays
 from tasks.report.series.scripts import explorer_of
 from tasks.report.template import html_of
@@ -53,7 +54,8 @@ def write_series_page(
     forecast = forecast_arrays(tonight)
     alerts = [row for row in ledger.alerts() if row["opened_at"] <= cutoff]
     of_all = publication["rows"] // tonight.num_rows
-    night = SeriesOfNight(places.job, [panel], forecast, of_all, past, alerts, None)
+    anomalies = read_anomalies(ledger, begin_of(panel), cutoff)
+    night = SeriesOfNight(places.job, [panel], forecast, of_all, past, alerts, None, anomalies)
     series_id = str(forecast.series_ids[0])
     path = places.report / "series" / page_name(series_id, cutoff)
     night_page = places.report_file(cutoff)

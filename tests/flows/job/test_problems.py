@@ -162,3 +162,18 @@ def test_no_problem_repeats_a_url_or_target_written_under_the_wrong_key(mistake)
 def test_a_part_that_is_no_mapping_is_named_beside_another_mistake(part):
     [first, second] = told(yaml.safe_dump({**yaml.safe_load(GOOD), "name": "Bad Name", part: 5}))
     assert (first.startswith("name: "), second.startswith(f"{part}: write a mapping")) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("rate", "reason"),
+    [
+        (0, "with 0 no actual is ever an anomaly; give a small share such as 0.001, or enabled: false"),
+        (1, "with 1 every actual is an anomaly; give a small share such as 0.001"),
+        (1.5, "less than 1"),
+        (-0.1, "greater than 0"),
+    ],
+)
+def test_a_rate_of_anomalies_that_lists_nothing_or_everything_is_refused_with_the_reason(rate, reason):
+    [problem] = told(yaml.safe_dump({**yaml.safe_load(GOOD), "anomalies": {"rate": rate}}))
+    assert problem.startswith("anomalies.rate: ")
+    assert reason in problem

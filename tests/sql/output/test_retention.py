@@ -1,5 +1,9 @@
 from datetime import UTC, datetime, timedelta
 
+import pyarrow as pa
+
+from sql.downstream.actuals import keep_actuals
+from sql.downstream.anomalies import Judged, anomalies_since, anomaly_totals
 from sql.output.history import forecast_of, latest_forecast, publications
 from sql.output.publish import publish_forecast
 from sql.output.retention import forget_nights
@@ -40,3 +44,23 @@ def test_sqlite_lets_go_to_the_day(sqlite_url, make_night):
         publish_forecast(engine, make_night(FIRST + timedelta(days=day)))
     assert forget_nights(engine, "sales", FIRST + timedelta(days=7)) == 7
     assert len(publications(engine, "sales")) == 3
+
+
+def test_anomalies_go_with_their_nights_and_their_number_stays(output, make_night):
+    for day in (0, 40):
+        publish_forecast(output, make_night(FIRST + timedelta(days=day)))
+    instants = [FIRST + timedelta(days=day) for day in (1, 41)]
+    keys = {"job": ["sales"] * 2, "timestamp": pa.array(instants, pa.timestamp("us", "UTC")), "series_id": ["a", "b"]}
+    rest = {"actual": [9.0] * 2, "expected": [1.0] * 2, "probability": [1e-6] * 2, "direction": ["above"] * 2}
+    rest |= {"model_version": pa.array([None] * 2, pa.string())}
+    rest |= dict.fromkeys(("since", "cutoff", "evaluated_on"), keys["timestamp"])
+    stored = pa.table({**keys, "value": [9.0] * 2, "evaluated_on": keys["timestamp"]})
+    rate = {"job": "sales", "evaluated_on": FIRST, "rate": 0.001, "actuals": 2, "anomalies": 2, "state": "ok",
+            "tail_counts": {"300": 2}}  # fmt: skip
+    none = pa.table(keys).slice(0, 0)
+    keep_actuals(output, stored, none, Judged(pa.table(keys | rest), none, rate))
+
+    forget_nights(output, "sales", FIRST + timedelta(days=40))
+
+    assert anomalies_since(output, "sales", None)["series_id"].to_pylist() == ["b"]
+    assert anomaly_totals(output, "sales") == (2, 2)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from sql.secrets.known import remember
+from tasks.report.series.anomalies import newest_anomaly
 from tasks.report.series.block import unpack
 from tasks.report.series.choice import choose_series
 from tasks.report.series.contents import MOST_NUMBERS, central_intervals, most_series, pack_series
@@ -95,3 +98,21 @@ def test_a_page_is_written_again_from_what_it_holds(make_page):
     assert block_in(page) == ""
     page.write_text("<p>none</p>", encoding="utf-8")
     assert block_in(page) == block_in(page.with_name("missing.html")) == ""
+
+
+def test_a_page_marks_the_anomalies_of_its_steps_and_series(make_series):
+    days = [datetime(2024, 2, 1, tzinfo=UTC), datetime(2024, 2, 29, tzinfo=UTC)]
+    instants = pa.array([*days, days[1], datetime(2023, 1, 1, tzinfo=UTC), days[1]], pa.timestamp("us", "UTC"))
+    anomalies = pa.table({
+        "series_id": ["a", "b", "a", "a", "unknown"], "timestamp": instants, "expected": [1.0, 2.0, 3.0, 4.0, 5.0],
+        "probability": [1e-4, 1e-5, 1e-6, 1e-4, 1e-4], "since": instants,
+    })  # fmt: skip
+    header, _ = unpack(pack_series(make_series(["a", "b"], anomalies=anomalies)))
+    assert header["anomalies"] == {
+        "of": [0, 1, 0], "step": [58, 58, 30], "expected": [3.0, 2.0, 1.0], "probability": [1e-6, 1e-5, 1e-4],
+        "since": [58, 58, 30],
+    }  # fmt: skip
+    newest = newest_anomaly(anomalies, np.array(["a", "b", "c"]))
+    assert newest.tolist()[:2] == [days[1].timestamp()] * 2
+    assert np.isnan(newest[2])
+    assert np.isnan(newest_anomaly(None, np.array(["a"]))).all()

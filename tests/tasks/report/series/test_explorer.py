@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from urllib.parse import quote
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from models.calendar.grid import TimeGrid
@@ -91,6 +92,31 @@ def test_lists_say_what_they_are_sorted_by(make_page, open_page):
     assert listed("Fallback") == ["c"]
     assert "too short" in page.locator("#found").inner_text()
     assert listed("In") == ["b"]
+    assert said == []
+
+
+def test_anomalies_have_a_list_and_are_read_with_what_was_expected(make_page, open_page):
+    days = [datetime(2024, 2, day, tzinfo=UTC) for day in (28, 29, 29)]
+    anomalies = pa.table({
+        "series_id": ["a", "b", "a"], "timestamp": pa.array(days, pa.timestamp("us", "UTC")),
+        "expected": [8.5, 7.0, 9.0], "probability": [1e-4, 2e-5, 1e-12],
+        "since": pa.array([days[0], days[1], days[0]], pa.timestamp("us", "UTC")),
+    })  # fmt: skip
+    page, said = open_page(make_page(["a", "b", "c"], anomalies=anomalies))
+    page.locator("#orders button", has_text="Anomalies").click()
+    assert names(page) == ["a", "b"]
+    assert "2024-02-29, one in a billion or more" in page.locator("#found").inner_text()
+    assert "2024-02-29, one in 50,000" in page.locator("#found").inner_text()
+    page.locator("#chart").focus()
+    page.keyboard.press("ArrowLeft")
+    assert (
+        "anomaly: 9 was expected, one in a billion or more, since 2024-02-28" in page.locator("#readout").inner_text()
+    )
+    page.keyboard.press("ArrowLeft")
+    assert "anomaly: 8.5 was expected, one in 10,000" in page.locator("#readout").inner_text()
+    page.keyboard.press("ArrowLeft")
+    assert "anomaly" not in page.locator("#readout").inner_text()
+    assert page.locator("#event-keys .anomaly").count() == 1
     assert said == []
 
 
