@@ -109,11 +109,16 @@ def unknown_parameters(flow: Any, parameters: Mapping[str, Any]) -> str:
     found += [f"needs {name!r}" for name in needed if name not in parameters]
     if not found:
         return ""
-    return (
-        f"{flow.name} takes {', '.join(taken)}: it {', and '.join(found)}. If a form or a schedule sent these "
-        "parameters, the deployment is from another version of the code: run `prefect --no-prompt deploy --all` in the "
-        "project's folder."
+    why = (
+        "If a form or a schedule sent these parameters, the deployment is from another version of the code: start "
+        "`nightcast serve` again, or deploy again on a server of your own."
     )
+    if "job" in needed and "job" not in parameters:
+        why += (
+            " A schedule that somebody paused or resumed in the UI has lost its job in Prefect: `nightcast schedule "
+            "JOB CRON` gives it back."
+        )
+    return f"{flow.name} takes {', '.join(taken)}: it {', and '.join(found)}. {why}"
 
 
 def _explain_parameters(flow: Any, flow_run: FlowRun, state: State[Any]) -> None:

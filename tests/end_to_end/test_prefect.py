@@ -491,7 +491,7 @@ def test_what_no_form_would_send_fails_before_anything_is_read_and_says_what_to_
     # This one crashes first: Prefect looks at the names of parameters before there is a run that could fail.
     state = server.wait(lambda: (state := server.ended(older)) and state["type"] == "FAILED" and state)
     assert "it knows no 'colour'" in state["message"]
-    assert "run `prefect --no-prompt deploy --all` in the project's folder" in state["message"]
+    assert "start `nightcast serve` again, or deploy again on a server of your own" in state["message"]
     assert {row["run_id"] for row in history.runs(engine, "small")} == before
 
 

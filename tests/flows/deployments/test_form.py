@@ -57,8 +57,12 @@ def test_a_wrong_value_is_refused_with_its_field_and_the_remedy(flow, parameters
             {"job": "small", "colour": "red"},
             "takes job, cutoff, .*: it knows no 'colour'. .* from another ver",
         ),
-        (nightly, {}, "it needs 'job'"),
-        (backfill, {"job": "small", "begin": "x", "last": "y"}, "it knows no 'begin', and needs 'first'. .* deploy -"),
+        (nightly, {}, "it needs 'job'. .* paused or resumed .*: `nightcast schedule JOB CRON` gives it back"),
+        (
+            backfill,
+            {"job": "small", "begin": "x", "last": "y"},
+            "it knows no 'begin', and needs 'first'. .* or deploy again",
+        ),
     ],
 )
 def test_parameters_of_another_version_than_the_code_are_named_with_the_remedy(flow, parameters, words):
