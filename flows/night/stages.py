@@ -14,6 +14,7 @@ from sql.source.read import describe_source
 from tasks.evaluation.actuals import store_actuals
 from tasks.evaluation.hindcast import run_hindcast
 from tasks.evaluation.score import score
+from tasks.explanation.night_parts import NightFiles
 from tasks.forecasting.calibration import keep_calibration
 from tasks.forecasting.predict import predict
 from tasks.home.write import write_home
@@ -153,7 +154,9 @@ def report(
             details = Details(audit, prepared.decision, prepared.model, predicted)
             write_details(night, details, clock.seconds, prepared.history.panel_file)
             past = None if judgement is None else judgement.scored.past_forecasts
-            files = SeriesFiles(prepared.history.panel_file, predicted.file, past, audit.rows_since)
+            folder = prepared.model.folder
+            forecast_with = None if folder is None else NightFiles(folder, predicted.calibration_file)
+            files = SeriesFiles(prepared.history.panel_file, predicted.file, past, audit.rows_since, forecast_with)
             page = str(write_report(night, files))
         except Exception as error:
             unwritten = f"the report could not be written: {_reason(error)}"

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from models.arrays import BoolArray, FloatArray
+from models.arrays import BoolArray, FloatArray, StringArray
 from models.calibration.calibration import Calibration
 from models.errors import DamagedVersion
 from models.hierarchy.hierarchy import Hierarchy
@@ -178,13 +178,15 @@ def _panel_of(job: Job, places: Places, night: PublishedNight, scratch: Path) ->
     return load_panel(audit_input(job, rows_file, cutoff, now).panel_file)
 
 
+def calibration_of_series(stored: Calibration, series_ids: StringArray) -> Calibration:
+    """The calibration of some series, from that of all series that a model forecast."""
+    place = places_of(series_ids, stored.series_ids)
+    stretch = np.where(place >= 0, stored.stretch[np.maximum(place, 0)], 1.0)
+    return replace(stored, series_ids=series_ids, stretch=stretch)
+
+
 def _calibration(night: PublishedNight, panel: Panel) -> Calibration | None:
     """The calibration that the night applied to the series of a panel; None where it applied none."""
     if night.applied_calibration is None:
         return None
-    stored = Calibration.from_arrays(unpacked(night.applied_calibration))
-    place = places_of(panel.series_ids, stored.series_ids)
-    if (place >= 0).all():
-        return stored.of(place)
-    stretch = np.where(place >= 0, stored.stretch[np.maximum(place, 0)], 1.0)
-    return replace(stored, series_ids=panel.series_ids, stretch=stretch)
+    return calibration_of_series(Calibration.from_arrays(unpacked(night.applied_calibration)), panel.series_ids)

@@ -53,13 +53,18 @@ def figures_of(found: Explanation, panel: Panel, published: FloatArray, *, chang
         changed: Whether the forecast from today's rows is another one than the published one.
     """
     lines = [Figure("without_all", "all taken out", found.without_all[0], "all of the following at once")]
-    lines += [Figure(part.kind, _name(part), part.effect[0], _how(part, panel)) for part in found.parts]
+    lines += [Figure(part.kind, part_name(part), part.effect[0], _how(part, panel)) for part in found.parts]
     lines.append(Figure("rest", "rest", found.rest[0], "the parts act together and need not add up"))
     if changed:
         how = "the source or the job has changed since that night"
         lines.append(Figure("changed_since", "changed since", published - found.forecast[0], how))
     total = published if changed else found.forecast[0]
     return [*lines, Figure("forecast", "forecast", total, "the published median")]
+
+
+def part_name(part: Part) -> str:
+    """The name of a part for people."""
+    return f"public holidays {part.name}" if part.kind == "holidays" else part.name
 
 
 def describe_rule(values: Sequence[float], season: int) -> str:
@@ -81,10 +86,6 @@ def describe_rule(values: Sequence[float], season: int) -> str:
         shown = [*shown[:7], "..."]
     rule = f"each step takes the newest value of its place in the season of {season} steps: {', '.join(shown)}"
     return f"{rule}, and again from step {season + 1} on"
-
-
-def _name(part: Part) -> str:
-    return f"public holidays {part.name}" if part.kind == "holidays" else part.name
 
 
 def _how(part: Part, panel: Panel) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sqlite3
 from contextlib import closing
@@ -16,6 +17,7 @@ from flows.cli import main
 from flows.deployments.dispatch import run_night
 from flows.job.job import load_job
 from tasks.night.ledger import Ledger
+from tasks.report.series.block import unpack
 from tasks.store.version_store import StoredVersion
 
 CUTOFF = "2024-02-03"
@@ -104,6 +106,18 @@ def test_an_explanation_of_a_step_reads_as_a_table(promoted):
     ]  # fmt: skip
     assert "of 7 steps ahead" in told
     assert float(lines[-1].split()[1]) == pytest.approx(medians(promoted)[6], rel=1e-3)
+
+
+def test_the_page_of_the_night_says_the_same(promoted):
+    file = next((promoted.parent / "reports" / "small").glob("2*.html"))
+    [block] = re.findall(r'id="series-block"[^>]*>([^<]+)<', file.read_text(encoding="utf-8"))
+    header, arrays = unpack(block.strip())
+    explained = [name for name, row in zip(header["ids"], arrays["part_row"], strict=True) if row >= 0]
+    assert explained == list("abcdef")
+    found = ask("explain", promoted, "--series", "c")["figures"]
+    assert header["parts"] == [figure["name"] for figure in found[:-1]]
+    on_page = arrays["parts"][int(arrays["part_row"][header["ids"].index("c")])]
+    np.testing.assert_allclose(on_page, [figure["by_step"] for figure in found[:-1]], rtol=1e-3, atol=1e-3)
 
 
 def test_a_series_of_the_fallback_is_explained_by_its_rule(promoted):

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from models.arrays import BoolArray, FloatArray, IntArray, StringArray
 from models.panel.panel import Panel, places_of
+from tasks.explanation.night_parts import NightParts
 from tasks.printing.safe import without_secrets
 from tasks.report.series.anomalies import marked_anomalies
 from tasks.report.series.block import pack
@@ -43,6 +44,7 @@ class SeriesOfNight:
         alerts: Rows of `alert`, newest first.
         rows_since: Older rows were not read; None where all were.
         anomalies: Rows of `anomaly`; None for none.
+        parts: What moved the forecasts of the leading series; None where it is not known.
     """
 
     job: str
@@ -53,6 +55,7 @@ class SeriesOfNight:
     alerts: Sequence[Mapping[str, Any]]
     rows_since: datetime | None
     anomalies: pa.Table | None = None
+    parts: NightParts | None = None
 
 
 def pack_series(night: SeriesOfNight) -> str:
@@ -90,6 +93,7 @@ def pack_series(night: SeriesOfNight) -> str:
         "alerts": alerts,
         "anomalies": marked_anomalies(night.anomalies, forecast.series_ids, panel, first_index),
         "rows_since": night.rows_since,
+        "parts": [] if night.parts is None else night.parts.names,
         **past_header,
     }
     return pack(
@@ -103,6 +107,7 @@ def pack_series(night: SeriesOfNight) -> str:
             "by_model": forecast.by_model.astype(np.uint8),
             "flags": flag_bits,
             "in_alert": in_alert,
+            **_parts(night.parts, forecast.series_ids),
             **past_arrays,
         },
     )
@@ -207,6 +212,16 @@ def _past(
         arrays |= _quantised(f"night{number}", values)
         nights.append({"cutoff": night.cutoff_index - first_index, "horizon": values.shape[1]})
     return {"nights": nights, "points": bool(errors.points.any())}, arrays
+
+
+def _parts(parts: NightParts | None, ids: StringArray) -> dict[str, npt.NDArray[Any]]:
+    """What moved the forecasts: figures of shape (explained, figure, horizon), and the row of each series in them.
+
+    A series whose forecast is not explained has row -1.
+    """
+    if parts is None:
+        return {}
+    return {"part_row": places_of(ids, parts.series_ids).astype(np.float32), "parts": parts.values}
 
 
 def _alerts(night: SeriesOfNight, first_index: int) -> tuple[list[dict[str, Any]], npt.NDArray[np.uint8]]:

@@ -473,6 +473,7 @@
     draw();
     facts(row);
     table(row);
+    why(row);
     for (const item of $("found").children) item.setAttribute("aria-selected", "false");
     const place = found.indexOf(row);
     if (place >= 0) active = place;
@@ -537,6 +538,41 @@
         element("td", {}, String(k + 1)), element("td", { class: "nowrap" }, day(page.history + k)),
         ...figures.map((values) => element("td", { class: "n" }, number(values[k]))))),
       ),
+    );
+  }
+
+  // What moved the forecast: the mean of all steps first, then each step. The figures of a line add up to its median.
+  function why(row) {
+    const names = page.parts ?? [];
+    const at = names.length ? data.part_row[row] : -1;
+    $("why").hidden = !names.length || !data.by_model[row];
+    $("why-note").textContent = at >= 0
+      ? "Each part is the forecast minus the forecast without it, in units of the series. The parts act together and need not add up: the rest is what is missing."
+      : `This page explains ${plural(data.parts ? data.parts.length / (names.length * page.horizon) : 0, "forecast")}: those of the largest series, and of those that lead another list. For this one: nightcast explain ${page.job} --series ${quoted(page.ids[row])}`;
+    if (at < 0) {
+      $("parts").replaceChildren();
+      return;
+    }
+    const median = aheadOf(row, 0);
+    const part = (figure, k) => data.parts[(at * names.length + figure) * page.horizon + k];
+    const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
+    const steps = Array.from({ length: page.horizon }, (_, k) => k);
+    const signed = (value, figure) => {
+      const shown = Math.abs(value) < 5e-5 ? "0" : number(value);
+      return figure && shown !== "0" && value > 0 ? `+${shown}` : shown;
+    };
+    const cells = (values, total) => [
+      ...values.map((value, figure) => element("td", { class: "n" }, signed(value, figure))),
+      element("td", { class: "n" }, number(total)),
+    ];
+    $("parts").replaceChildren(
+      element("thead", {}, element("tr", {}, element("th", { scope: "col" }, "step"), element("th", { scope: "col" }, "day"),
+        ...[...names, "forecast"].map((name) => element("th", { scope: "col", class: "n" }, element("bdi", {}, name))))),
+      element("tbody", {},
+        element("tr", { class: "mean" }, element("td", {}, "mean"), element("td", {}, plural(page.horizon, "step")),
+          ...cells(names.map((_, figure) => mean(steps.map((k) => part(figure, k)))), mean(median))),
+        ...steps.slice(0, 400).map((k) => element("tr", {}, element("td", {}, String(k + 1)), element("td", { class: "nowrap" }, day(page.history + k)),
+          ...cells(names.map((_, figure) => part(figure, k)), median[k])))),
     );
   }
 

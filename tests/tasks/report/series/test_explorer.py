@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 from models.calendar.grid import TimeGrid
+from tasks.explanation.night_parts import NightParts
 
 EVIL = ["<script>window.ran=1</script>", '"><img src=x onerror="window.ran=1">', "'); window.ran=1; ('"]
 STRANGE = [*EVIL, "emoji 🍞🥖", "عربى/قهوة", "a" * 500, "Señor/Café", "a/b#c?d&e=f%20", "</script><script>window.ran=1"]
@@ -118,6 +119,39 @@ def test_anomalies_have_a_list_and_are_read_with_what_was_expected(make_page, op
     assert "anomaly" not in page.locator("#readout").inner_text()
     assert page.locator("#event-keys .anomaly").count() == 1
     assert said == []
+
+
+def test_a_series_says_what_moved_its_forecast_and_one_that_is_not_explained_how_to_ask(make_page, open_page):
+    parts = NightParts(
+        np.array(["a"]),
+        ["all taken out", "level", "promotion", "rest"],
+        np.stack([np.full(7, 20.0), np.full(7, -2.5), np.arange(7.0), np.zeros(7)])[None].astype(np.float32),
+    )
+    page, said = open_page(make_page(["a", "it's", "z"], parts=parts))
+    page.locator("#why summary").click()
+    rows = page.locator("#parts tr")
+    assert rows.nth(0).locator("th").all_text_contents() == [
+        "step", "day", "all taken out", "level", "promotion", "rest", "forecast",
+    ]  # fmt: skip
+    mean = rows.nth(1).locator("td").all_text_contents()
+    assert mean[:6] == ["mean", "7 steps", "20", "\u22122.5", "+3", "0"]
+    last = rows.nth(8).locator("td").all_text_contents()
+    assert last[:6] == ["7", "2024-03-08", "20", "\u22122.5", "+6", "0"]
+    page.locator("#found li", has_text="it's").click()
+    assert rows.count() == 0
+    assert page.locator("#why-note").text_content() == (
+        "This page explains 1 forecast: those of the largest series, and of those that lead another list. "
+        "For this one: nightcast explain sales --series 'it'\\''s'"
+    )
+    # The fallback has no parts.
+    page.locator("#found li", has_text="z").click()
+    assert page.locator("#why").is_hidden()
+    assert said == []
+
+
+def test_a_page_without_parts_does_not_speak_of_them(make_page, open_page):
+    page, _ = open_page(make_page(["a", "b"]))
+    assert page.locator("#why").is_hidden()
 
 
 def test_the_arrow_keys_read_the_chart(make_page, open_page):
