@@ -9,6 +9,7 @@
 # make pictures draw the pictures of docs/ and take those of pages of the demo; needs chromium
 # make graph    write the wings and their import graph into docs/architecture.md
 # make dbt      run the dbt package of examples/dbt on a small job, in SQLite and PostgreSQL
+# make containers  check Dockerfile, compose.yaml and kubernetes/, and run what they say without an engine; needs root
 # make audit    ask whether locked packages have known vulnerabilities; needs a network that lets pypi.org be asked
 # make clean    remove the environment and the demo
 
@@ -27,7 +28,7 @@ SHELL  := /bin/bash
 # Many containers set this variable. Every process would then compile its imports again, ten seconds in each night.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test test-jax check bench docs test-docs pictures graph dbt audit clean
+.PHONY: help setup demo test test-jax check bench docs test-docs pictures graph dbt containers audit clean
 .DEFAULT_GOAL := help
 
 help:
@@ -75,11 +76,14 @@ graph: .venv/.dev
 dbt: .venv/.dev .venv-dbt/.done
 	@$(BIN)/python -m pytest tests/end_to_end/downstream/test_dbt.py --dbt "$$PWD/.venv-dbt/bin/dbt"
 
+containers: .venv/.dev .venv-containers/.done
+	@$(BIN)/python -m pytest -n 0 tests/containers --containers "$$PWD/.venv-containers/bin"
+
 audit: .venv-audit/.done
 	@.venv-audit/bin/python requirements/audit.py
 
 clean:
-	rm -rf .venv .venv-audit .venv-dbt .venv-docs site build *.egg-info $(DEMO)
+	rm -rf .venv .venv-audit .venv-containers .venv-dbt .venv-docs site build *.egg-info $(DEMO)
 
 # Each stamp marks requirements that are installed; the next run skips them.
 .venv/.python:
@@ -114,6 +118,12 @@ clean:
 .venv-docs/.done: .venv/.bootstrap requirements/docs.txt
 	@$(PYTHON) -m venv --without-pip .venv-docs
 	@$(BIN)/uv pip install --quiet --python .venv-docs/bin/python --require-hashes -r requirements/docs.txt
+	@touch $@
+
+# Linters and schemas of containers; they need packages that the product does not.
+.venv-containers/.done: .venv/.bootstrap requirements/containers.txt
+	@$(PYTHON) -m venv --without-pip .venv-containers
+	@$(BIN)/uv pip install --quiet --python .venv-containers/bin/python --require-hashes -r requirements/containers.txt
 	@touch $@
 
 # pip-audit in an environment of its own: what it needs must not change what is locked for the product.

@@ -17,8 +17,8 @@ from typing import Any
 
 HERE = Path(__file__).parent
 LOCKED = (
-    "base", "postgres", "challengers", "dask", "duckdb", "hierarchy", "jax", "gpu", "dev", "audit", "dbt",
-    "docs", "bootstrap",
+    "base", "postgres", "challengers", "dask", "duckdb", "hierarchy", "kubernetes", "jax", "gpu", "dev", "audit", "dbt",
+    "docs", "containers", "bootstrap",
 )  # fmt: skip
 """The locked files."""
 SHOWN = 5

@@ -53,6 +53,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--keep-release", action="store_true", help="keep what this version writes, for later releases")
     parser.addoption("--dbt", help="the program dbt, to run the package of examples/dbt with")
     parser.addoption("--site", help="the folder of the documentation's site, to open it in a browser")
+    parser.addoption("--containers", help="the folder of the programs that check what concerns containers")
 
 
 @pytest.fixture(scope="session")
