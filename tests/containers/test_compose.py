@@ -116,7 +116,7 @@ def test_the_services_run_a_night_and_publish_its_page(engine, compose, postgres
     night = engine.run("nightcast", *NIGHTLY, entrypoint=secrets)
     assert night.returncode == 0, night.stdout + night.stderr + engine.log("worker-cpu")[-4000:]
     listed = engine.run("nightcast", "nightcast", "models", "list", "small", "--json", entrypoint=secrets)
-    assert [each["stage"] for each in json.loads(listed.stdout)["versions"]] == ["champion"]
+    assert [each["stage"] for each in json.loads(listed.stdout)["models"]] == ["champion"]
 
     # Published where Prefect's database is too, each under a role and a password of its own.
     count = "SELECT count(*), count(DISTINCT run_id), min(source) FROM latest_forecast"
