@@ -15,6 +15,7 @@ times as wide. The figures of a kind and a width:
     shock           share of all series that are anomalies on the one night on which all of them are 6 half widths high
     after_shock     held over the 30 nights after it
 
+Planted ones are about 0.01 % of actuals, and count when later ones are ranked: that much less is left for others.
 `judge_seconds` is how long the newest night took: its tail probabilities, and the ranks among past ones.
 """
 
@@ -62,15 +63,12 @@ def main() -> None:
 def judge_year(year: Year, rate: float) -> tuple[BoolArray, BoolArray, float]:
     """Which actuals are anomalies, shape (night, series), which nights have many, and the seconds of the newest."""
     rows: list[dict[str, Any]] = []
-    half = np.maximum((year.quantiles[:, -1] - year.quantiles[:, 0]) / 2, 1.0)
     found, many = np.zeros(year.actual.shape, bool), np.zeros(len(year.actual), bool)
-    # As the night does it, from the changes before its first judged actual.
-    spread = np.sqrt((np.diff(year.actual[:56], axis=0) ** 2).mean(axis=0))
     seconds = 0.0
     for night, drawn in enumerate(year.actual):
-        actual = drawn + SPIKE * half if night == SHOCK else drawn
+        actual = drawn + SPIKE * year.half if night == SHOCK else drawn
         began = time.perf_counter()
-        tails, _ = tail_probability(actual, year.quantiles, LEVELS, spread)
+        tails, _ = tail_probability(actual, year.quantiles, LEVELS, year.spread)
         past = PastTails.of(rows[::-1], rate)
         found[night] = past.probability(tails) <= rate
         anomalies = int(found[night].sum())
