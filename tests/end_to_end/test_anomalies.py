@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import date, datetime, timedelta
+from functools import partial
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -23,17 +24,28 @@ NIGHTS = ("2024-02-01", "2024-02-02", "2024-02-03", "2024-02-04")
 
 
 @pytest.fixture
-def make_noisy_job(make_job, database_url, monkeypatch):
+def make_noisy_job(make_noisy_job_at, database_url):
+    """As `make_noisy_job_at`, on SQLite and on PostgreSQL."""
+    return partial(make_noisy_job_at, database_url)
+
+
+@pytest.fixture
+def make_noisy_sqlite_job(make_noisy_job_at):
+    """As `make_noisy_job_at`, in files of SQLite: for tests of many nights."""
+    return partial(make_noisy_job_at, None)
+
+
+@pytest.fixture
+def make_noisy_job_at(make_job, monkeypatch):
     """Makes a job of noisy series that only the fallback forecasts, without reports; `changes` are added to values."""
     monkeypatch.setattr("flows.night.stages.write_report", lambda night, *_: night.places.report)
 
-    def make(changes: dict[tuple[str, str], float] | None = None, series: str = "abcd", **parts):
-        rows = noisy(series)
+    def make(url: str | None, changes: dict[tuple[str, str], float] | None = None, **parts):
+        rows = noisy("abcd")
         for (name, day), change in (changes or {}).items():
             rows.loc[(rows["series_id"] == name) & (rows["day"] == day), "value"] += change
-        forecast = {**FALLBACK, **parts.pop("forecast", {})}
         monitor = {"segments": [], **parts.pop("monitor", {})}
-        return make_job(rows, url=database_url, forecast=forecast, monitor=monitor, source={"static": []}, **parts)
+        return make_job(rows, url=url, forecast=FALLBACK, monitor=monitor, source={"static": []}, **parts)
 
     return make
 
@@ -116,8 +128,8 @@ def test_a_level_shift_is_one_run_and_a_revision_divides_it(make_noisy_job):
     assert anomalies(job) == {("a", day): ("above", first) for day, first in since.items()}
 
 
-def test_an_actual_that_is_revised_ten_times_is_judged_anew_each_time_and_counted_once(make_noisy_job):
-    job = make_noisy_job()
+def test_an_actual_that_is_revised_ten_times_is_judged_anew_each_time_and_counted_once(make_noisy_sqlite_job):
+    job = make_noisy_sqlite_job()
     night(job, "2024-02-01")
     night(job, "2024-02-02")
     assert anomalies(job) == {}
@@ -129,8 +141,8 @@ def test_an_actual_that_is_revised_ten_times_is_judged_anew_each_time_and_counte
     assert query(job, "SELECT actuals, anomalies FROM anomaly_rate").to_numpy().tolist() == [[4, 0]]
 
 
-def test_an_actual_that_arrives_a_month_late_is_judged_by_the_night_before_it(make_noisy_job):
-    job = make_noisy_job({("b", "2024-01-22"): 900.0}, monitor={"rescore_steps": 40})
+def test_an_actual_that_arrives_a_month_late_is_judged_by_the_night_before_it(make_noisy_sqlite_job):
+    job = make_noisy_sqlite_job({("b", "2024-01-22"): 900.0}, monitor={"rescore_steps": 40})
     with transaction(connect(resolve_url(load_job(job).job.source.url, job.parent))) as connection:
         connection.execute(sa.text("UPDATE history SET value = NULL WHERE series_id = 'b' AND value > 900"))
     for day in ("2024-01-21", "2024-01-22", "2024-02-20"):
@@ -144,8 +156,8 @@ def test_an_actual_that_arrives_a_month_late_is_judged_by_the_night_before_it(ma
     assert (_day(row.cutoff), _day(row.evaluated_on)) == ("2024-01-21", "2024-02-21")
 
 
-def test_a_job_that_judges_no_actuals_stores_them_all_the_same(make_noisy_job):
-    job = make_noisy_job({("a", "2024-02-02"): 900.0}, anomalies={"enabled": False})
+def test_a_job_that_judges_no_actuals_stores_them_all_the_same(make_noisy_sqlite_job):
+    job = make_noisy_sqlite_job({("a", "2024-02-02"): 900.0}, anomalies={"enabled": False})
     for day in NIGHTS[:2]:
         night(job, day)
     assert len(query(job, "SELECT * FROM actual")) == 4
