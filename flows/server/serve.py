@@ -28,7 +28,7 @@ from flows.server.processes import children, descendants, end
 from tasks.activity import activity, line_hidden
 
 # A machine that is busy takes minutes, and says meanwhile what it waits for.
-_START_SECONDS = 300
+_START_SECONDS = 600
 _PATIENCE_SECONDS = 20
 _LOOK_EVERY = 2.0
 # A pause or its end in the UI takes a schedule's job away until the schedules are applied again.
