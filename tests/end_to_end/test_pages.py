@@ -127,3 +127,18 @@ def test_a_page_excuses_no_command_that_it_does_not_have(name: str) -> None:
     text = "".join((DOCS / f"{each}.md").read_text(encoding="utf-8") for each in PAGES)
     assert all(f"\n{command}\n" in text for command in WITHOUT | ELSEWHERE)
     assert "```sh\n" in (DOCS / f"{name}.md").read_text(encoding="utf-8")
+
+
+def test_a_page_writes_its_files_and_stops_at_the_first_command_that_fails(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        "```yaml\n# jobs/a.yaml\nname: a\n```\n```yaml\n# jobs/a.yaml, at the end\nmore: 1\n```\n"
+        "```sh\ncat jobs/a.yaml\nleft out\n```\n```python\nprint(6 * 7)\n```\n"
+        "```sh\necho why >&2; exit 3\necho never\n```\n",
+        encoding="utf-8",
+    )
+    commands = run_page(page, tmp_path, {"left out": "here"}, {})
+    assert next(commands) == ("cat jobs/a.yaml", "name: a\nmore: 1\n")
+    assert next(commands) == ("print(6 * 7)\n", "42\n")
+    with pytest.raises(RuntimeError, match="ended with 3:\n\nwhy"):
+        next(commands)
