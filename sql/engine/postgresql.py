@@ -23,6 +23,8 @@ LOCK_SECONDS = 10
 
 # All of these stay with the client; a pooler refuses parameters that the server would have to keep for a session.
 _DEFAULTS = {
+    # Whatever the encoding of the database: drivers give bytes where it is SQL_ASCII, which is none.
+    "client_encoding": "UTF8",
     "connect_timeout": "5",
     # Notice within half a minute, not two hours, that a server vanished in the middle of a query.
     "keepalives_idle": "10",
@@ -120,7 +122,7 @@ def libpq_uri(url: sa.URL) -> str:
 
     >>> url = "postgresql://me@/d?host=a:5432&host=b:5433&application_name=sales"
     >>> libpq_uri(sa.make_url(url)).partition("&keep")[0]
-    'postgresql://?application_name=sales&connect_timeout=5&dbname=d&host=a%2Cb'
+    'postgresql://?application_name=sales&client_encoding=UTF8&connect_timeout=5&dbname=d&host=a%2Cb'
     """
     psycopg = url.set(drivername="postgresql+psycopg").get_dialect()()
     parameters = {**_DEFAULTS, "application_name": session_name(url)} | dict(psycopg.create_connect_args(url)[1])

@@ -106,6 +106,26 @@ def test_other_databases_have_no_adbc_connection():
     assert adbc_source_connection(url) is None
 
 
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1", "UTF8"])
+def test_text_of_a_database_in_any_encoding_is_the_same_through_both_drivers(postgres_url, encoding):
+    name = f"in_{encoding.lower()}"
+    server = connect(resolve_url(postgres_url)).execution_options(isolation_level="AUTOCOMMIT")
+    url = resolve_url(postgres_url).set(database=name)
+    with server.connect() as admin:
+        admin.execute(sa.text(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'"))
+        try:
+            with transaction(connect(url)) as connection:
+                connection.execute(sa.text("CREATE TABLE t (shop TEXT)"))
+                connection.execute(sa.text("INSERT INTO t VALUES ('Málaga')"))
+            with connect_source(url).connect() as connection:
+                assert connection.scalar(sa.text("SELECT shop FROM t")) == "Málaga"
+            with closing(adbc_source_connection(url)) as adbc, adbc.cursor() as cursor:
+                cursor.execute("SELECT shop FROM t")
+                assert cursor.fetchall() == [("Málaga",)]
+        finally:
+            admin.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
 def test_postgresql_says_by_its_state_whether_a_right_is_missing(postgres_url):
     raising = "DO $$ BEGIN RAISE EXCEPTION 'access denied to {0}' USING ERRCODE = '{0}'; END $$"
     for state, denied in (("P0001", False), ("42501", True)):
