@@ -5,7 +5,7 @@ compares them with the tables, their columns, and the keys of a job file.
 """
 
 _TEXT = """
-    above accepted_at account acknowledged_at acknowledged_by action actual adagrad address administrator
+    above accepted_at account acknowledged_at acknowledged_by action actual actuals adagrad address administrator
     again_after_days aggregates always anomalies anomaly anomaly_rate applied_calibration backfill backtest base_median
     baseline baseline_loss baseline_value batch_size below bottom_up bucket calendar calibration catch_up challenger
     champion champion_coverage champion_e_value champion_loss champion_version charts closed_at column columns completed
