@@ -103,13 +103,14 @@ def _with_periods(texts: pa.Table, said: FileFormat) -> tuple[pa.Table, dict[str
         present = texts[name].drop_null()
         if said.meaning(name) or not len(present):
             continue
-        if found := _period(present):
+        if found := _form(present, _PERIODS):
             texts, formats[name] = texts.set_column(i, name, _converted(texts[name], found)[0]), found
     return texts, formats
 
 
-def _period(present: pa.ChunkedArray) -> str | None:
-    return next((each for form, each in _PERIODS.items() if _all(present, form)), None)
+def _form(fields: pa.ChunkedArray, forms: dict[str, str]) -> str | None:
+    """The first of some forms that all fields have."""
+    return next((each for form, each in forms.items() if _all(fields, form)), None)
 
 
 def form_of_times(fields: pa.ChunkedArray) -> str | None:
@@ -121,7 +122,7 @@ def form_of_times(fields: pa.ChunkedArray) -> str | None:
     >>> form_of_times(pa.chunked_array([["20240101", "20240102"]]))
     '%Y%m%d'
     """
-    return next((each for form, each in _NUMBERS.items() if _all(fields, form)), None)
+    return _form(fields, _NUMBERS)
 
 
 def _check_iso(present: pa.ChunkedArray, name: str, where: str) -> None:
@@ -159,7 +160,7 @@ def _guess(present: pa.ChunkedArray, name: str, where: str, *, must_be: bool) ->
     if _all(present, _ISO):
         return None
     sample = present.slice(0, 1) if must_be else present
-    if must_be and (found := _period(present) or form_of_times(present)):
+    if must_be and (found := _form(present, {**_PERIODS, **_NUMBERS})):
         return found
     if _all(sample, _YEAR_FIRST):
         sep = str(pc.extract_regex(present[0], _YEAR_FIRST).as_py()["sep"])

@@ -126,11 +126,7 @@ def _on_grid(sample: Sample, rows: pa.Table, columns: Columns, series: IntArray,
             f"if {listed(columns.series_id) or 'no column'} is its id. Name the column of the id (--series-id)."
         )
     if wishes.time_zone is None:
-        named = sample.zones.get(columns.timestamp, "UTC")
-        if named != "UTC" and named in zone_names():
-            time_zone, inferred = named, infer_frequency(times, series, named) or inferred
-        else:
-            time_zone, inferred = _with_zone(times, series, inferred, columns)
+        time_zone, inferred = _with_zone(times, series, inferred, columns, sample.zones.get(columns.timestamp, "UTC"))
     _doubt_frequency(inferred, columns)
     grid = TimeGrid(inferred.frequency, time_zone, origin=inferred.origin)
     observed = rows[columns.value].is_valid().to_numpy()
@@ -154,8 +150,15 @@ def _on_grid(sample: Sample, rows: pa.Table, columns: Columns, series: IntArray,
     )
 
 
-def _with_zone(times: pd.DatetimeIndex, series: IntArray, found: Inferred, columns: Columns) -> tuple[str, Inferred]:
-    """The zone of the days, and the frequency in it. Only days and longer steps show it, by where they begin."""
+def _with_zone(
+    times: pd.DatetimeIndex, series: IntArray, found: Inferred, columns: Columns, named: str
+) -> tuple[str, Inferred]:
+    """The zone of the days, and the frequency in it: the one that the file names, unless that is UTC.
+
+    Without that, only days and longer steps show it, by where they begin.
+    """
+    if named != "UTC" and named in zone_names():
+        return named, infer_frequency(times, series, named) or found
     if times.tz is None:
         return _with_local_zone(times, series, found, columns)
     whole_days = TimeGrid(found.frequency).step_seconds >= 86_400

@@ -9,11 +9,11 @@ from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
 from tasks.report.template import html_of
-from tasks.store.places import stamp, write_whole
+from tasks.store.places import STAMP, stamp, write_whole
 
 TEMPLATES = Path(__file__).parent
-_NIGHT = re.compile(r"(\d{4}-\d\d-\d\dT\d{6}Z)\.html")
-_BACKTEST = re.compile(r"backtest-(\d{4}-\d\d-\d\dT\d{6}Z)\.html")
+_NIGHT = re.compile(rf"({STAMP})\.html")
+_BACKTEST = re.compile(rf"backtest-({STAMP})\.html")
 _BEGIN, _END = b"<!-- other pages -->", b"<!-- end of other pages -->"
 _HEAD = 1 << 18
 
@@ -58,7 +58,7 @@ def moment_of(name: str) -> datetime:
     >>> moment_of("backtest-2025-03-01T041500Z.html")
     datetime.datetime(2025, 3, 1, 4, 15, tzinfo=datetime.timezone.utc)
     """
-    [written] = re.findall(r"\d{4}-\d\d-\d\dT\d{6}Z", name)
+    [written] = re.findall(STAMP, name)
     return datetime.strptime(written, "%Y-%m-%dT%H%M%SZ").replace(tzinfo=UTC)
 
 

@@ -11,7 +11,7 @@ import fsspec
 from sql.errors import StorageError
 from tasks.night.night import Night
 from tasks.step import logger, step
-from tasks.store.places import Places, stamp
+from tasks.store.places import STAMP, Places, stamp
 
 
 @step("delete old nights")
@@ -43,8 +43,8 @@ def _remove_files(places: Places, before: datetime) -> None:
     if not system.exists(folder):
         return
     for path in system.ls(folder, detail=False):
-        # Stamps sort like times. A folder without one belongs to somebody else.
-        named = re.search(r"/cutoff=(\d{4}-\d\d-\d\dT\d{6}Z)/?$", str(path))
+        # A folder without a stamp belongs to somebody else.
+        named = re.search(rf"/cutoff=({STAMP})/?$", str(path))
         if named and named[1] < stamp(before):
             system.rm(path, recursive=True)
 
@@ -52,6 +52,6 @@ def _remove_files(places: Places, before: datetime) -> None:
 def _remove_pages(folder: Path, before: datetime) -> None:
     """Remove the pages of old nights, and those of single series of them; pages of backtests stay."""
     for page in (*folder.glob("*.html"), *folder.glob("series/*.html")):
-        named = re.match(r"(\d{4}-\d\d-\d\dT\d{6}Z)[.-]", page.name)
+        named = re.match(rf"({STAMP})[.-]", page.name)
         if named and named[1] < stamp(before):
             page.unlink(missing_ok=True)

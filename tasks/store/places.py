@@ -205,6 +205,10 @@ def _replace(file: Path, content: bytes) -> None:
         aside.unlink(missing_ok=True)
 
 
+STAMP = r"\d{4}-\d\d-\d\dT\d{6}Z"
+"""The pattern of what `stamp` writes; stamps sort like times."""
+
+
 def stamp(moment: datetime) -> str:
     """A UTC moment as part of a file's name.
 
