@@ -6,9 +6,12 @@ import keras
 import numpy as np
 from keras import ops
 
+from models.arrays import AnyArray
+from models.network import numpy_ops
+from models.network.features import Arrays
 from models.network.member import Member
 from models.network.numpy_network import Weights
-from models.network.windows import gather
+from models.network.windows import Tensor, gather
 from models.panel.panel import Panel
 from models.settings.training import TrainingSettings
 from models.training.devices import accelerators, shared, training_devices
@@ -27,21 +30,32 @@ def built(member: Member, panel: Panel) -> RecurrentForecaster:
 
     Args:
         member: The plan and the vocabulary.
-        panel: Its covariates set the width of the windows; nothing is computed from its values.
+        panel: Its covariates set the width of the windows; its values decide nothing.
     """
     plan = member.plan
     # Laid-out steps run faster on a CPU, but take long to lay out where there are many. A GPU's cuDNN needs the loop.
     few_steps = plan.recurrent_steps * len(plan.layers) <= LONG
     unroll = keras.backend.backend() == "tensorflow" and few_steps and not accelerators()
     network = RecurrentForecaster(plan, member.vocabulary, unroll=unroll)
-    # One series is as wide as all of them.
-    flat = {name: ops.convert_to_tensor(array) for name, array in member.flatten(panel.part(slice(0, 1))).items()}
-    # Symbols serve instead of numbers: JAX would compile every operation on a real window.
-    one = keras.KerasTensor((1,), "int32")
-    network(gather(flat, one, one, member.window, origins=1, ops=ops))
+    network({name: _as_first_input(array) for name, array in _any_window(member, panel).items()})
     if member.weights:
         network.named_weights = member.weights
     return network
+
+
+def _any_window(member: Member, panel: Panel) -> Arrays:
+    """A window of the first series, which is as wide as those of all others."""
+    arrays = member.flatten(panel.part(slice(0, 1)))
+    first, origin = np.zeros(1, np.int32), arrays["end"] - 1
+    return gather(arrays, first, origin, member.window, origins=1, ops=numpy_ops)
+
+
+def _as_first_input(array: AnyArray) -> Tensor:
+    """What layers take their shapes from: numbers where one call costs less than laying out a graph."""
+    if keras.backend.backend() == "tensorflow":
+        return ops.convert_to_tensor(array)
+    # JAX would compile every operation on a real window.
+    return keras.KerasTensor(array.shape, str(array.dtype))
 
 
 def train_member(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -48,6 +50,9 @@ class RecurrentForecaster(ForwardPass, keras.Model):
         ]
         self.drop = keras.layers.Dropout(plan.dropout, name="dropout") if plan.dropout else None
         self._make_head(plan)
+
+    def build(self, batch_shape: Any) -> None:
+        """Leave it to the first call, in which each layer builds itself. Keras would trace that call once more."""
 
     def _make_head(self, plan: Plan) -> None:
         count = len(plan.quantile_levels)
