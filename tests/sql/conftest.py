@@ -16,8 +16,14 @@ CREATED = datetime(2024, 2, 1, 3, 0, tzinfo=UTC)
 
 
 @pytest.fixture
+def postgres_template(request: pytest.FixtureRequest) -> str:
+    """The tables are there where a test asks for `output`."""
+    return str(request.getfixturevalue("postgres_with_tables")) if "output" in request.fixturenames else "template1"
+
+
+@pytest.fixture
 def engine(database_url: str) -> sa.Engine:
-    """An empty database."""
+    """A database, empty unless the test asks for `output` too."""
     return connect(resolve_url(database_url))
 
 

@@ -22,6 +22,12 @@ CUTOFF = datetime(2024, 3, 1, tzinfo=UTC)
 
 
 @pytest.fixture
+def postgres_template(request) -> str:
+    """The tables are there where a test asks for `places`."""
+    return request.getfixturevalue("postgres_with_tables") if "places" in request.fixturenames else "template1"
+
+
+@pytest.fixture
 def places(tmp_path, database_url):
     """Places of the job `sales`, its tables migrated; on SQLite and on PostgreSQL."""
     found = Places("sales", tmp_path, Output(url=database_url))

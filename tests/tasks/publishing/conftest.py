@@ -92,8 +92,14 @@ class BreakableWire:
 
 
 @pytest.fixture
+def postgres_template(postgres_with_tables: str) -> str:
+    """Every database of these tests has the tables."""
+    return postgres_with_tables
+
+
+@pytest.fixture
 def wire(postgres_url) -> Iterator[BreakableWire]:
-    """A `BreakableWire` to an empty database on PostgreSQL."""
+    """A `BreakableWire` to the database of `postgres_url`."""
     with tempfile.TemporaryDirectory(prefix="nightcast-wire-") as folder:
         made = BreakableWire(sa.make_url(postgres_url), Path(folder))
         yield made

@@ -21,7 +21,6 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from sql.engine.connection import transaction
 from sql.errors import StorageError
-from sql.migrations.migrate import migrate
 from sql.output import history, publish, write
 from tasks.night.job import Job
 from tasks.night.ledger import Ledger
@@ -116,10 +115,10 @@ def interrupt_every_line(places: Places, publish_run: Callable[..., Publication]
     Every night of the loop is a first one where `every` is 1, and the same night again where it is 0.
     """
     publish_run(places, "before", -1.0)
-    seen = set()
+    seen, after = set(), in_table(places)
     for line in range(0, 200, STRIDE):
         cutoff = CUTOFF + timedelta(days=line * every)
-        before = in_table(places, cutoff)
+        before = in_table(places, cutoff) if every else after
         try:
             with Interrupted(line, times):
                 publish_run(places, f"r{line}", float(line), cutoff)
@@ -157,7 +156,6 @@ def test_an_interrupt_at_any_line_waits_until_the_night_is_published(places, pub
 @pytest.mark.parametrize("every", [0, 1], ids=["the same night again", "first nights"])
 def test_after_two_interrupts_at_any_line_the_next_run_mends(publish_run, tmp_path, postgres_url, every):
     places = Places("sales", tmp_path, Output(url=postgres_url))
-    migrate(places.engine())
     interrupt_every_line(places, publish_run, 2, every)
 
 
@@ -165,7 +163,6 @@ def test_after_two_interrupts_at_any_line_the_next_run_mends(publish_run, tmp_pa
 @pytest.mark.parametrize("times", [1, 2])
 def test_an_object_store_is_as_the_table_says_too(tmp_path, postgres_url, publish_run, times):
     places = Places("sales", tmp_path, Output(url=postgres_url, parquet=f"memory://lake{tmp_path}"))
-    migrate(places.engine())
     interrupt_every_line(places, publish_run, times)
 
 
@@ -175,7 +172,6 @@ def test_a_wire_that_breaks_after_the_commit_leaves_the_night_published_by_its_o
     wire, tmp_path, publish_run, is_first, caplog
 ):
     places = Places("sales", tmp_path, Output(url=wire.url))
-    migrate(places.engine())
     if not is_first:
         publish_run(places, "before", 1.0)
     wire.cuts = 1
@@ -189,7 +185,6 @@ def test_a_wire_that_breaks_after_the_commit_leaves_the_night_published_by_its_o
 @pytest.mark.usefixtures("way")
 def test_a_wire_that_breaks_before_the_commit_takes_the_file_back(wire, tmp_path, publish_run, monkeypatch):
     places = Places("sales", tmp_path, Output(url=wire.url))
-    migrate(places.engine())
     publish_run(places, "before", 1.0)
     seen = []
     monkeypatch.setattr("tasks.step.time.sleep", lambda seconds: seen.append(in_file(places)))
@@ -219,7 +214,6 @@ def make_commits_do(places: Places, call: str) -> None:
 @pytest.mark.usefixtures("way")
 def test_a_wire_that_breaks_while_the_server_commits_is_waited_for(wire, tmp_path, publish_run):
     places = Places("sales", tmp_path, Output(url=wire.url))
-    migrate(places.engine())
     publish_run(places, "before", 1.0)
     make_commits_do(places, "pg_sleep(0.5)")
     wire.cuts, wire.moment = 1, "while it commits"
@@ -234,7 +228,6 @@ LOCK = 4_711
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_while_the_server_commits_leaves_both_as_the_table_says(postgres_url, tmp_path, publish_run, number):
     places = Places("sales", tmp_path, Output(url=postgres_url))
-    migrate(places.engine())
     publish_run(places, "before", 1.0)
     make_commits_do(places, f"pg_advisory_xact_lock({LOCK})")
     is_locked, done = threading.Event(), threading.Event()
@@ -273,7 +266,6 @@ def test_where_the_database_does_not_answer_the_next_run_mends(
     wire, tmp_path, publish_run, monkeypatch, moment, is_first, state
 ):
     places = Places("sales", tmp_path, Output(url=wire.url))
-    migrate(places.engine())
     if not is_first:
         publish_run(places, "before", 1.0)
     monkeypatch.setattr("time.sleep", lambda seconds: None)
@@ -298,7 +290,6 @@ def test_where_the_database_does_not_answer_the_next_run_mends(
 
 def test_a_retry_that_finds_its_own_lost_commit_reports_it_as_its_own(wire, tmp_path, publish_run, monkeypatch, caplog):
     places = Places("sales", tmp_path, Output(url=wire.url))
-    migrate(places.engine())
     publish_run(places, "before", 1.0)
     naps: list[float] = []
 
