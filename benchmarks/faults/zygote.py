@@ -26,7 +26,8 @@ _WARM = (
     "flows.cli", "flows.deployments.dispatch", "flows.night.night", "flows.night.check", "flows.job.job", "tempfile",
     "uuid", "adbc_driver_manager.dbapi", "adbc_driver_sqlite.dbapi", "adbc_driver_postgresql.dbapi", "psycopg",
     "sqlalchemy.dialects.postgresql", "sqlalchemy.dialects.sqlite", "fsspec.implementations.local", "pyarrow.parquet",
-    "pyarrow.dataset", "pandas", "httpx", "jinja2", "apprise", "alembic.command",
+    "pyarrow.dataset", "pandas", "httpx", "jinja2", "matplotlib.figure", "matplotlib.dates", "apprise",
+    "matplotlib.backends.backend_svg", "alembic.command",
 )  # fmt: skip
 
 

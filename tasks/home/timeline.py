@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import io
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
+from typing import Any
 
+import matplotlib as mpl
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from tasks.report.drawing.axes import (
+from tasks.report.plots import (
     ALARM,
     FONT,
     INK,
@@ -17,25 +23,18 @@ from tasks.report.drawing.axes import (
     MODEL,
     MUTED,
     NAIVE,
-    Axes,
-    Box,
-    Stroke,
+    STYLE,
     Values,
-    as_days,
     as_numbers,
-    stroke_at,
-    svg_of,
-    text_at,
+    dress,
+    short_number,
 )
-from tasks.report.drawing.ticks import Ticks, date_ticks, number_ticks
 
 # Heights in pixels: of a panel with a line, of a lane of alerts, of the versions, of a panel's title, of the dates.
 _PANEL, _LANE, _STRIP, _TITLE, _DATES = 128.0, 32.0, 16.0, 32.0, 34.0
 _LEFT, _RIGHT = 46.0, 10.0
 _FEW, _LONGEST_NAME = 15, 40
-_DASHES = (4.0, 2.0)
-# Room above the values, as a share of their range.
-_MARGIN = 0.05
+_DASHES = (0, (4, 2))
 
 
 @dataclass(frozen=True)
@@ -96,99 +95,133 @@ def timeline(shown: Timeline, width: int) -> str:
         shown: What is drawn.
         width: In pixels of the page.
     """
-    rows = [("Loss", _PANEL, _losses(shown)), ("Statistic of the rule, and its limit", _PANEL, _statistic(shown))]
-    if shown.lanes:
-        rows.append(("Alerts, from onset to close", _LANE * len(shown.lanes), _alerts(shown.lanes, shown.period)))
-    rows.append(("Model versions", _STRIP, _versions(shown.versions)))
-    first, last = as_days(shown.period)
-    room = max(0.5, 0.01 * (last - first))
-    ends = first - room, last + room
-    dates = date_ticks(*ends, max(4, int(width / 130)))
-    parts, top = list[str](), 0.0
-    for title, tall, axes in rows:
-        box = Box(_LEFT, top + _TITLE, width - _LEFT - _RIGHT, tall)
-        top = box.top + tall
-        parts.append(text_at(0, box.top - 9, title, MUTED))
-        parts += _lines(axes, dates, box, ends)
-        parts.append(axes.svg(box, ends, axes.y.ends(_MARGIN)))
-    for place, label in zip(_across(dates.places, box, ends), dates.labels, strict=True):
-        parts.append(text_at(place, top + 1.3 * FONT, label, MUTED, "middle"))
-    parts.append(text_at(width - _RIGHT, top + 2.6 * FONT, dates.note, MUTED, "end"))
-    return svg_of(width, top + _DATES, parts)
+    heights = [_PANEL, _PANEL, *([_LANE * len(shown.lanes)] if shown.lanes else []), _STRIP]
+    height = sum(heights) + _TITLE * len(heights) + _DATES
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(width / 72, height / 72))
+        panels = _panels(figure, heights, width, height)
+        _draw_losses(panels[0], shown)
+        _draw_statistic(panels[1], shown)
+        if shown.lanes:
+            _draw_alerts(panels[2], shown.lanes, shown.period)
+        _draw_versions(panels[-1], shown.versions)
+        _date_axis(panels, shown, width)
+        written = io.StringIO()
+        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        figure.savefig(written, format="svg", transparent=True, metadata=nothing)
+    # By itself Matplotlib opens each link in a window of its own.
+    return dress(written.getvalue()).replace(' target="_blank"', "")
 
 
-def _lines(axes: Axes, dates: Ticks, box: Box, ends: tuple[float, float]) -> Iterator[str]:
-    """Lines at the dates and at the levels of the panel, these with their labels."""
-    for x in _across(dates.places, box, ends):
-        yield stroke_at([(x, box.top), (x, box.top + box.height)], Stroke(LINE, 0.7, opacity=0.6))
-    low, high = axes.y.ends(_MARGIN)
-    levels = axes.y.ticks(low, high)
-    for place, label in zip(levels.places, levels.labels, strict=True):
-        y = box.top + box.height * (high - place) / (high - low)
-        yield stroke_at([(box.left, y), (box.left + box.width, y)], Stroke(LINE, 0.7))
-        yield text_at(box.left - 0.3 * FONT, y + 0.35 * FONT, label, MUTED, "end")
+def _panels(figure: Figure, heights: Sequence[float], width: float, height: float) -> list[Axes]:
+    panels, top = list[Axes](), height
+    for tall in heights:
+        top -= _TITLE + tall
+        place = (_LEFT / width, top / height, (width - _LEFT - _RIGHT) / width, tall / height)
+        axes = figure.add_axes(place)
+        axes.spines[:].set_visible(False)
+        axes.tick_params(length=0, colors=MUTED, labelsize=FONT, labelbottom=False)
+        axes.set_axisbelow(True)
+        panels.append(axes)
+    return panels
 
 
-def _across(places: Sequence[float], box: Box, ends: tuple[float, float]) -> list[float]:
-    return [box.left + box.width * (place - ends[0]) / (ends[1] - ends[0]) for place in places]
+def _draw_losses(axes: Axes, shown: Timeline) -> None:
+    _title(axes, "Loss")
+    marker = "o" if len(shown.nights) < _FEW else ""
+    nights = _dates(shown.nights)
+    axes.plot(_dates(shown.hindcast_nights), as_numbers(shown.hindcast_loss), color=MUTED, linewidth=1.3)
+    axes.plot(nights, as_numbers(shown.baseline), color=NAIVE, linewidth=1.2, linestyle=_DASHES, marker=marker, ms=3.5)
+    axes.plot(nights, as_numbers(shown.loss), color=MODEL, linewidth=1.8, marker=marker, ms=3.5)
+    # A loss has no mark of its own that a mouse could hit. Matplotlib leaves out what is wholly transparent.
+    targets = axes.scatter(nights, as_numbers(shown.loss), s=60, color=MODEL, alpha=0.01, linewidths=0, zorder=4)
+    targets.set_urls([page or None for page in shown.pages])
+    _level_axis(axes)
 
 
-def _losses(shown: Timeline) -> Axes:
-    axes, nights, loss = Axes(), as_days(shown.nights), as_numbers(shown.loss)
-    dots = 3.5 * (len(nights) < _FEW)
-    axes.line(as_days(shown.hindcast_nights), as_numbers(shown.hindcast_loss), Stroke(MUTED, 1.3))
-    axes.line(nights, as_numbers(shown.baseline), Stroke(NAIVE, 1.2, _DASHES, dots))
-    axes.line(nights, loss, Stroke(MODEL, 1.8, dots=dots))
-    # A loss has no mark of its own that a mouse could hit.
-    axes.links(nights, loss, Stroke(MODEL, 0.0, dots=8.0, opacity=0.01), shown.pages)
-    return _from_zero(axes)
-
-
-def _statistic(shown: Timeline) -> Axes:
-    axes, nights, values = Axes(), as_days(shown.nights), as_numbers(shown.statistic)
+def _draw_statistic(axes: Axes, shown: Timeline) -> None:
+    _title(axes, "Statistic of the rule, and its limit")
+    nights, values = _dates(shown.nights), as_numbers(shown.statistic)
     limits = as_numbers(shown.limit)
-    axes.line(nights, limits, Stroke(ALARM, 1.2, _DASHES, 6.0 * (len(nights) < 2)))
-    axes.line(nights, values, Stroke(INK, 1.1))
+    axes.plot(nights, limits, color=ALARM, linewidth=1.2, linestyle=_DASHES, marker="_" if len(nights) < 2 else "")
+    axes.plot(nights, values, color=INK, linewidth=1.1)
     above = values > np.where(np.isfinite(limits), limits, 1.0)
     # Each night leads to its page.
-    for chosen, stroke in (
-        (~above, Stroke(INK, 0.0, dots=3.0)),
-        (above, Stroke(ALARM, 0.0, dots=5.0, cap="square")),
-    ):
-        pages = [page for page, wanted in zip(shown.pages, chosen, strict=True) if wanted]
-        axes.links(nights[chosen], values[chosen], stroke, pages)
-    axes.y.high = max(1.25, axes.y.ends(_MARGIN)[1])
-    return _from_zero(axes)
+    for chosen, colour, mark, size in ((~above, INK, "o", 9.0), (above, ALARM, "s", 26.0)):
+        points = axes.scatter(nights[chosen], values[chosen], s=size, color=colour, marker=mark, linewidths=0, zorder=3)
+        points.set_urls([page or None for page, wanted in zip(shown.pages, chosen, strict=True) if wanted])
+    _level_axis(axes)
+    axes.set_ylim(top=max(1.25, axes.get_ylim()[1]))
 
 
-def _alerts(lanes: Sequence[Lane], period: tuple[datetime, datetime]) -> Axes:
-    axes = _without_levels(Axes(), float(len(lanes)))
-    for row, lane in enumerate(lanes, 1):
+def _draw_alerts(axes: Axes, lanes: Sequence[Lane], period: tuple[datetime, datetime]) -> None:
+    _title(axes, "Alerts, from onset to close")
+    axes.set_ylim(len(lanes), 0)
+    axes.set_yticks([])
+    for row, lane in enumerate(lanes):
         # The name stands above its bars: from their begin to the right, or from their end to the left.
         first, last = min(bar.begin for bar in lane.spans), max(bar.end for bar in lane.spans)
         is_late = first - period[0] > 0.55 * (period[1] - period[0])
-        name = lane.name if len(lane.name) <= _LONGEST_NAME else f"{lane.name[: _LONGEST_NAME - 1]}…"
-        middle = len(lanes) - row + 0.25
-        axes.text(as_days([last if is_late else first])[0], middle + 0.25, name, "end" if is_late else "start")
+        axes.annotate(
+            lane.name if len(lane.name) <= _LONGEST_NAME else f"{lane.name[: _LONGEST_NAME - 1]}…",
+            (_dates([last if is_late else first])[0], row),
+            xytext=(0, -15),
+            textcoords="offset pixels",
+            horizontalalignment="right" if is_late else "left",
+            fontsize=FONT,
+            color=INK,
+            # A name may hold a dollar sign, which would begin a formula.
+            parse_math=False,
+        )
         for bar in lane.spans:
-            height = as_numbers([middle, middle])
-            axes.line(as_days([bar.begin, bar.end]), height, Stroke(ALARM, 7.0, opacity=1 if bar.is_open else 0.45))
-    return axes
+            begin, end = _dates([bar.begin, bar.end])
+            axes.plot(
+                [begin, end], [row + 0.75] * 2, color=ALARM, alpha=1 if bar.is_open else 0.45, linewidth=7,
+                solid_capstyle="butt",
+            )  # fmt: skip
 
 
-def _versions(spans: Sequence[Span]) -> Axes:
-    axes = _without_levels(Axes(), 1.0)
+def _draw_versions(axes: Axes, spans: Sequence[Span]) -> None:
+    _title(axes, "Model versions")
+    axes.set_ylim(0, 1)
+    axes.set_yticks([])
     for span in spans:
-        begin, end = as_days([span.begin, span.end])
-        axes.span(begin, end, MODEL, 0.75 if span.is_open else 0.35)
-    return axes
+        begin, end = _dates([span.begin, span.end])
+        axes.axvspan(begin, end, color=MODEL, alpha=0.75 if span.is_open else 0.35, linewidth=0)
 
 
-def _without_levels(axes: Axes, high: float) -> Axes:
-    axes.y.low, axes.y.high, axes.y.ticks = 0.0, high, lambda *_: Ticks([], [])
-    return axes
+def _title(axes: Axes, text: str) -> None:
+    axes.annotate(
+        text,
+        (0, 1),
+        xycoords="axes fraction",
+        xytext=(-_LEFT, 9),
+        textcoords="offset pixels",
+        fontsize=FONT,
+        color=MUTED,
+    )
 
 
-def _from_zero(axes: Axes) -> Axes:
-    axes.y.low, axes.y.ticks = min(0.0, axes.y.ends(_MARGIN)[0]), partial(number_ticks, most=4)
-    return axes
+def _level_axis(axes: Axes) -> None:
+    axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=4))
+    axes.yaxis.set_major_formatter(FuncFormatter(short_number))
+    axes.grid(axis="y", color=LINE, linewidth=0.7)
+
+
+def _date_axis(panels: Sequence[Axes], shown: Timeline, width: float) -> None:
+    moments = date2num(shown.period)  # type: ignore[no-untyped-call]
+    room = max(0.5, 0.01 * (moments[1] - moments[0]))
+    locator = AutoDateLocator(minticks=2, maxticks=max(4, int(width / 130)))  # type: ignore[no-untyped-call]
+    for axes in panels:
+        axes.set_xlim(moments[0] - room, moments[1] + room)
+        axes.xaxis.set_major_locator(locator)
+        axes.grid(axis="x", color=LINE, linewidth=0.7, alpha=0.6)
+    last = panels[-1]
+    last.tick_params(labelbottom=True)
+    last.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+    last.xaxis.get_offset_text().set_color(MUTED)
+
+
+def _dates(times: Sequence[datetime]) -> Any:
+    return np.array(times, dtype="datetime64[us]")

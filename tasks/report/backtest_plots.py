@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
+from typing import Any
 
-import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from models.evaluation.backtest import NAIVE, NETWORK
-from tasks.report.drawing.axes import LINE, MODEL, MUTED, Axes, Stroke, Values, as_numbers
-from tasks.report.drawing.axes import NAIVE as NAIVE_COLOUR
-from tasks.report.drawing.ticks import Ticks
-from tasks.report.plots import DASHES, PERCENT, as_svg, by_steps, dots_of
+from tasks.report.plots import LINE, MODEL, MUTED, Values, as_numbers, as_percent, as_svg
+from tasks.report.plots import NAIVE as NAIVE_COLOUR
 
-_OTHER_DASHES = ((1.0, 1.5), (6.0, 2.0), (4.0, 1.5, 1.0, 1.5))
+_DASHES = ((0, (1, 1.5)), (0, (6, 2)), (0, (4, 1.5, 1, 1.5)))
 
 
 def by_step(steps: Sequence[int], values: Mapping[str, Values], label: str) -> str:
@@ -24,19 +23,27 @@ def by_step(steps: Sequence[int], values: Mapping[str, Values], label: str) -> s
         values: For each forecaster its value at each step; None where there is none.
         label: The name of the metric.
     """
-    axes, dots = by_steps(), dots_of(len(steps) < 3)
-    others = [name for name in values if name not in (NETWORK, NAIVE)]
-    for name, line in values.items():
-        if name == NETWORK:
-            stroke = Stroke(MODEL, 1.8, (), dots)
-        elif name == NAIVE:
-            stroke = Stroke(NAIVE_COLOUR, 1.3, DASHES, dots)
-        else:
-            stroke = Stroke(MUTED, 1.3, _OTHER_DASHES[others.index(name) % len(_OTHER_DASHES)], dots)
-        axes.line(as_numbers(steps), as_numbers(line), stroke)
-        axes.legend.append((name, stroke))
-    axes.y.low, axes.y.label = 0.0, label
-    return as_svg(axes)
+
+    def draw(axes: Axes) -> None:
+        others = [name for name in values if name not in (NETWORK, NAIVE)]
+        marker = "o" if len(steps) < 3 else ""
+        for name, line in values.items():
+            style: dict[str, Any]
+            if name == NETWORK:
+                style = {"color": MODEL, "linewidth": 1.8}
+            elif name == NAIVE:
+                style = {"color": NAIVE_COLOUR, "linewidth": 1.3, "linestyle": (0, (4, 2))}
+            else:
+                dash = _DASHES[others.index(name) % len(_DASHES)]
+                style = {"color": MUTED, "linewidth": 1.3, "linestyle": dash}
+            axes.plot(steps, as_numbers(line), label=name, marker=marker, ms=4, **style)
+        axes.set_ylim(bottom=0)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+        axes.set_xlabel("step ahead")
+        axes.set_ylabel(label)
+        axes.legend(frameon=False, labelcolor=MUTED, fontsize=10, ncols=2, loc="best")
+
+    return as_svg(draw)
 
 
 def coverage_by_step(steps: Sequence[int], values: Mapping[float, Values]) -> str:
@@ -46,12 +53,19 @@ def coverage_by_step(steps: Sequence[int], values: Mapping[float, Values]) -> st
         steps: Shape (step,).
         values: For each nominal coverage the observed coverage at each step.
     """
-    axes = by_steps()
-    for nominal, line in values.items():
-        axes.level(nominal, Stroke(MUTED, 1.0, DASHES))
-        axes.line(as_numbers(steps), as_numbers(line), Stroke(MODEL, 1.8, dots=dots_of(len(steps) < 3)))
-    axes.y.low, axes.y.high, axes.y.ticks, axes.y.label = 0.0, 1.02, PERCENT, "inside the interval"
-    return as_svg(axes)
+
+    def draw(axes: Axes) -> None:
+        marker = "o" if len(steps) < 3 else ""
+        for nominal, line in values.items():
+            axes.axhline(nominal, color=MUTED, linewidth=1.0, linestyle=(0, (4, 2)))
+            axes.plot(steps, as_numbers(line), color=MODEL, linewidth=1.8, marker=marker, ms=4)
+        axes.set_ylim(0, 1.02)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+        axes.yaxis.set_major_formatter(FuncFormatter(as_percent))
+        axes.set_xlabel("step ahead")
+        axes.set_ylabel("inside the interval")
+
+    return as_svg(draw)
 
 
 def differences(names: Sequence[str], share: Values, low: Values, high: Values) -> str:
@@ -63,10 +77,16 @@ def differences(names: Sequence[str], share: Values, low: Values, high: Values) 
         low: Shape (row,), the lower end of the interval; None where it is not known.
         high: Shape (row,), the upper end.
     """
-    axes, places = Axes(), [float(place) for place in range(len(names), 0, -1)]
-    axes.upright(0.0, Stroke(LINE, 1.4))
-    axes.flat_bars(as_numbers(low), as_numbers(high), np.array(places), Stroke(MODEL, 2.2, opacity=0.55))
-    axes.line(as_numbers(share), np.array(places), Stroke(MODEL, 0.0, dots=6.0))
-    axes.x.ticks = partial(PERCENT, most=5)
-    axes.y.low, axes.y.high, axes.y.ticks = 0.4, len(names) + 0.6, lambda *_: Ticks(places, list(names))
-    return as_svg(axes)
+
+    def draw(axes: Axes) -> None:
+        place = range(len(names), 0, -1)
+        axes.axvline(0, color=LINE, linewidth=1.4)
+        axes.hlines(place, as_numbers(low), as_numbers(high), color=MODEL, linewidth=2.2, alpha=0.55)
+        axes.plot(as_numbers(share), list(place), color=MODEL, linestyle="", marker="o", ms=6)
+        axes.set_ylim(0.4, len(names) + 0.6)
+        axes.set_yticks(list(place), list(names))
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
+        axes.xaxis.set_major_formatter(FuncFormatter(as_percent))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda at, _: names[len(names) - round(at)]))
+
+    return as_svg(draw)

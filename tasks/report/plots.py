@@ -1,48 +1,40 @@
-"""Plots of the report, in the page's colours and fonts.
+"""Plots of the report, drawn by Matplotlib in the page's colours and fonts.
 
-Each function gives one `<svg>` without a size, to be put into HTML as it is.
+Each function gives one `<svg>` without a size, to be put into HTML as it is. Text stays text, and colours are CSS
+variables of the page, so that a plot follows light and dark mode.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import io
+import re
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import matplotlib as mpl
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from models.arrays import FloatArray
-from tasks.report.drawing.axes import (
-    ALARM,
-    CHARACTER,
-    FONT,
-    INK,
-    LINE,
-    LINE_HEIGHT,
-    MODEL,
-    MUTED,
-    NAIVE,
-    Axes,
-    Box,
-    Stroke,
-    Values,
-    as_days,
-    as_numbers,
-    stroke_at,
-    svg_of,
-    text_at,
-)
-from tasks.report.drawing.ticks import Ticks, as_percent, date_ticks, number_ticks
+# Placeholders that Matplotlib accepts as colours; `dress` replaces them by the page's variables.
+INK, MUTED, LINE, MODEL, NAIVE, ALARM = "#010201", "#010202", "#010203", "#010204", "#010205", "#010206"
+VARIABLES = {INK: "ink", MUTED: "muted", LINE: "line", MODEL: "model", NAIVE: "naive", ALARM: "alarm"}
+WIDTH, HEIGHT, FONT = 400, 222, 12.0
+# In units of the font's size.
+WIDEST_CHARACTER, LINE_HEIGHT = 0.6, 1.3
+STYLE: Any = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "nightcast",
+    "font.size": FONT,
+    "axes.formatter.use_mathtext": False,
+    "axes.unicode_minus": True,
+    "path.simplify": True,
+}
 
-WIDTH, HEIGHT = 400, 222
-# Room beyond the values, as a share of their range.
-HORIZONTAL, VERTICAL = 0.01, 0.05
-# So many nights have a dot each.
-FEW = 15
-DASHES, DOTS = (4.0, 2.0), (1.0, 2.0)
-PERCENT = partial(number_ticks, label=as_percent)
-STEPS = partial(number_ticks, most=8, whole=True)
+Values = Sequence[float | None]
 
 
 def fan_chart(
@@ -63,29 +55,41 @@ def fan_chart(
         baseline: Shape (horizon,).
         quantiles: For each level its forecast, shape (horizon,). Levels p and 1 - p form an interval.
     """
-    axes, ahead, dots = Axes(), as_days(times), 4.0 * (len(times) == 1)
-    for low, high in _pairs(sorted(quantiles)):
-        ends = as_numbers(quantiles[low]), as_numbers(quantiles[high])
-        if len(times) > 1:
-            axes.band(ahead, *ends, MODEL, 0.16)
-        else:
-            # A single step has no area, so draw bars.
-            axes.bars(ahead, *ends, Stroke(MODEL, 8.0, opacity=0.3))
-    axes.line(as_days(history_times), as_numbers(history), Stroke(INK, 1.1))
-    axes.line(ahead, as_numbers(baseline), Stroke(NAIVE, 1.1, DASHES, dots))
-    axes.line(ahead, as_numbers(median), Stroke(MODEL, 1.8, dots=dots))
-    if len(history_times):
-        axes.upright(as_days(history_times)[-1], Stroke(MUTED, 0.8, DOTS))
-    return dated(axes)
+
+    def draw(axes: Axes) -> None:
+        levels = sorted(quantiles)
+        ahead, middle = _dates(times), as_numbers(median)
+        bands = [(as_numbers(quantiles[p]), as_numbers(quantiles[q])) for p, q in _pairs(levels)]
+        for low, high in bands:
+            if len(times) > 1:
+                axes.fill_between(ahead, low, high, color=MODEL, alpha=0.16, linewidth=0)
+            else:
+                # A single step has no area, so draw bars.
+                axes.vlines(ahead, low, high, color=MODEL, alpha=0.3, linewidth=8)
+        marker = "o" if len(times) == 1 else ""
+        axes.plot(_dates(history_times), as_numbers(history), color=INK, linewidth=1.1)
+        axes.plot(ahead, as_numbers(baseline), color=NAIVE, linewidth=1.1, linestyle=(0, (4, 2)), marker=marker, ms=4)
+        axes.plot(ahead, middle, color=MODEL, linewidth=1.8, marker=marker, ms=4)
+        if len(history_times):
+            axes.axvline(_dates(history_times)[-1], color=MUTED, linewidth=0.8, linestyle=(0, (1, 2)))
+        _date_axis(axes)
+
+    return as_svg(draw)
 
 
 def error_by_step(steps: Sequence[int], model: Values, baseline: Values, metric: str) -> str:
     """The model's error at each step ahead, beside that of the seasonal naive."""
-    axes, at, dots = by_steps(), as_numbers(steps), dots_of(len(steps) < 3)
-    axes.line(at, as_numbers(baseline), Stroke(NAIVE, 1.3, DASHES, dots))
-    axes.line(at, as_numbers(model), Stroke(MODEL, 1.8, dots=dots))
-    axes.y.low, axes.y.label = 0.0, metric
-    return as_svg(axes)
+
+    def draw(axes: Axes) -> None:
+        marker = "o" if len(steps) < 3 else ""
+        axes.plot(steps, as_numbers(baseline), color=NAIVE, linewidth=1.3, linestyle=(0, (4, 2)), marker=marker, ms=4)
+        axes.plot(steps, as_numbers(model), color=MODEL, linewidth=1.8, marker=marker, ms=4)
+        axes.set_ylim(bottom=0)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+        axes.set_xlabel("step ahead")
+        axes.set_ylabel(metric)
+
+    return as_svg(draw)
 
 
 class Judged(NamedTuple):
@@ -110,157 +114,205 @@ def loss_history(nights: Sequence[datetime], loss: Values, baseline: Values, jud
         judged: The statistic of each night, and those since an onset; both panels mark these.
         hindcast: How many of the first nights are a hindcast; they are paler.
     """
-    dates, values, losses = as_days(nights), as_numbers(loss), Axes()
-    _shade(losses, dates, judged.since_onset)
-    for part, opacity in ((slice(hindcast), 0.5), (slice(hindcast, None), 1.0)):
-        dots = dots_of(len(nights) < FEW)
-        losses.line(dates[part], as_numbers(baseline)[part], Stroke(NAIVE, 1.3, DASHES, dots, opacity))
-        losses.line(dates[part], values[part], Stroke(MODEL, 1.8, (), dots, opacity))
-    if 0 < hindcast < len(nights):
-        losses.upright(dates[hindcast], Stroke(MUTED, 0.8, DOTS))
-    losses.y.low, losses.y.label = 0.0, "loss"
-    if all(value is None for value in judged.over_limit):
-        return dated(losses)
-    return dated(losses, _statistic(dates, judged))
+
+    def draw_losses(axes: Axes) -> None:
+        dates, values = _dates(nights), as_numbers(loss)
+        marker = "o" if len(nights) < 15 else ""
+        for part, alpha in ((slice(hindcast), 0.5), (slice(hindcast, None), 1.0)):
+            look: Any = {"marker": marker, "ms": 3.5, "alpha": alpha}
+            axes.plot(
+                dates[part], as_numbers(baseline)[part], color=NAIVE, linewidth=1.3, linestyle=(0, (4, 2)), **look
+            )
+            axes.plot(dates[part], values[part], color=MODEL, linewidth=1.8, **look)
+        if 0 < hindcast < len(nights):
+            axes.axvline(dates[hindcast], color=MUTED, linewidth=0.8, linestyle=(0, (1, 2)))
+        _shade(axes, dates, judged.since_onset)
+        axes.set_ylim(bottom=0)
+        axes.set_ylabel("loss")
+        _date_axis(axes)
+
+    def draw_statistic(axes: Axes) -> None:
+        dates, values = _dates(nights), as_numbers(judged.over_limit)
+        axes.plot(dates, np.ones(len(dates)), color=ALARM, linewidth=1.2, linestyle=(0, (4, 2)))
+        axes.plot(dates, values, color=INK, linewidth=1.1, marker="o" if len(nights) < 15 else "", ms=3)
+        above = values > 1
+        axes.plot(dates[above], values[above], color=ALARM, linestyle="", marker="s", ms=5)
+        _shade(axes, dates, judged.since_onset)
+        axes.set_ylim(min(0.0, axes.get_ylim()[0]), max(1.25, axes.get_ylim()[1]))
+        axes.set_ylabel("of limit")
+        _date_axis(axes)
+
+    judges = any(value is not None for value in judged.over_limit)
+    return as_svg(draw_losses, draw_statistic) if judges else as_svg(draw_losses)
 
 
-def _statistic(dates: FloatArray, judged: Judged) -> Axes:
-    axes, values = Axes(), as_numbers(judged.over_limit)
-    _shade(axes, dates, judged.since_onset)
-    axes.level(1.0, Stroke(ALARM, 1.2, DASHES))
-    axes.line(dates, values, Stroke(INK, 1.1, dots=3.0 * (len(dates) < FEW)))
-    above = values > 1
-    axes.line(dates[above], values[above], Stroke(ALARM, 0.0, dots=5.0, cap="square"))
-    lowest, highest = axes.y.ends(VERTICAL)
-    axes.y.low, axes.y.high, axes.y.label = min(0.0, lowest), max(1.25, highest), "of limit"
-    return axes
-
-
-def _shade(axes: Axes, dates: FloatArray, chosen: Sequence[bool]) -> None:
+def _shade(axes: Axes, dates: Any, chosen: Sequence[bool]) -> None:
     """A pale band from the first to the last of neighbouring nights that are chosen."""
     edges = np.flatnonzero(np.diff([False, *chosen, False]))
     for first, end in zip(edges[::2], edges[1::2], strict=True):
-        # Half a day on either side.
-        axes.span(dates[first] - 0.5, dates[end - 1] + 0.5, ALARM, 0.14)
+        half = np.timedelta64(12, "h")
+        axes.axvspan(dates[first] - half, dates[end - 1] + half, color=ALARM, alpha=0.14, linewidth=0)
 
 
 def coverage_plot(nights: Sequence[datetime], coverage: Values, nominal: float | None) -> str:
     """The observed coverage of the widest interval night by night, beside its nominal coverage."""
-    axes, values = Axes(), as_numbers(coverage)
-    if nominal is not None:
-        axes.level(nominal, Stroke(MUTED, 1.2, DASHES))
-    axes.line(as_days(nights), values, Stroke(MODEL, 1.8, dots=dots_of(len(nights) < FEW)))
-    lowest = np.nanmin(values) if np.isfinite(values).any() else 0.0
-    axes.y.low, axes.y.high = max(0.0, min(0.5, lowest - 0.05)), 1.02
-    axes.y.ticks, axes.y.label = PERCENT, "inside the interval"
-    return dated(axes)
+
+    def draw(axes: Axes) -> None:
+        marker = "o" if len(nights) < 15 else ""
+        if nominal is not None:
+            axes.axhline(nominal, color=MUTED, linewidth=1.2, linestyle=(0, (4, 2)))
+        axes.plot(_dates(nights), as_numbers(coverage), color=MODEL, linewidth=1.8, marker=marker, ms=3.5)
+        lowest = np.nanmin(as_numbers(coverage)) if np.isfinite(as_numbers(coverage)).any() else 0.0
+        axes.set_ylim(max(0.0, min(0.5, lowest - 0.05)), 1.02)
+        axes.yaxis.set_major_formatter(FuncFormatter(as_percent))
+        axes.set_ylabel("inside the interval")
+        _date_axis(axes)
+
+    return as_svg(draw)
 
 
 def calibration(nominal: Sequence[float], observed: Sequence[float]) -> str:
     """The observed coverage of each central interval against its nominal coverage."""
-    axes, whole = Axes(), as_numbers([0.0, 1.0])
-    axes.line(whole, whole, Stroke(MUTED, 1.2, DASHES))
-    axes.line(as_numbers(nominal), as_numbers(observed), Stroke(MODEL, 1.8, dots=5.0))
-    axes.x.low, axes.x.high, axes.x.ticks, axes.x.label = 0.0, 1.0, PERCENT, "nominal"
-    axes.y.low, axes.y.high, axes.y.ticks, axes.y.label = 0.0, 1.02, PERCENT, "observed"
-    return as_svg(axes)
+
+    def draw(axes: Axes) -> None:
+        axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1.2, linestyle=(0, (4, 2)))
+        axes.plot(nominal, observed, color=MODEL, linewidth=1.8, marker="o", ms=5)
+        axes.set_xlim(0, 1)
+        axes.set_ylim(0, 1.02)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(MaxNLocator(nbins=5))
+            axis.set_major_formatter(FuncFormatter(as_percent))
+        axes.set_xlabel("nominal")
+        axes.set_ylabel("observed")
+
+    return as_svg(draw)
 
 
 def training_history(steps: Sequence[int], loss: Values, validation_loss: Values) -> str:
     """Training and validation loss over the optimizer's steps; the best validation loss is marked."""
-    axes, at, validation, dots = Axes(), as_numbers(steps), as_numbers(validation_loss), dots_of(len(steps) < 3)
-    axes.line(at, as_numbers(loss), Stroke(MUTED, 1.2, dots=dots))
-    axes.line(at, validation, Stroke(MODEL, 1.8, dots=dots))
-    if np.isfinite(validation).any():
-        best = np.nanargmin(validation)
-        axes.line(at[[best]], validation[[best]], Stroke(MODEL, 0.0, dots=6.0))
-    axes.x.ticks, axes.x.label, axes.y.label = partial(STEPS, most=6), "optimizer step", "loss"
-    return as_svg(axes)
+
+    def draw(axes: Axes) -> None:
+        validation = as_numbers(validation_loss)
+        marker = "o" if len(steps) < 3 else ""
+        axes.plot(steps, as_numbers(loss), color=MUTED, linewidth=1.2, marker=marker, ms=3.5)
+        axes.plot(steps, validation, color=MODEL, linewidth=1.8, marker=marker, ms=3.5)
+        if np.isfinite(validation).any():
+            best = int(np.nanargmin(validation))
+            axes.plot([steps[best]], [validation[best]], color=MODEL, marker="o", ms=6)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+        axes.set_xlabel("optimizer step")
+        axes.set_ylabel("loss")
+
+    return as_svg(draw)
 
 
-def by_steps() -> Axes:
-    """A panel over the steps of a forecast."""
-    axes = Axes()
-    axes.x.ticks, axes.x.label = STEPS, "step ahead"
-    return axes
+def as_svg(*draws: Callable[[Axes], None]) -> str:
+    """Drawings, one below the other, as `<svg>` in the page's colours; those below the first are half as tall."""
+    heights = [1.0] + [0.5] * (len(draws) - 1)
+    height = HEIGHT * sum(heights)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH / 72, height / 72))
+        panels = figure.subplots(len(draws), squeeze=False, gridspec_kw={"height_ratios": heights, "hspace": 0.4})[:, 0]
+        for draw, axes in zip(draws, panels, strict=True):
+            draw(axes)
+            _plain_axes(axes)
+        _leave_margins(figure, list(panels), height)
+        written = io.StringIO()
+        figure.savefig(
+            written,
+            format="svg",
+            transparent=True,
+            metadata={"Date": None, "Creator": None, "Format": None, "Type": None},
+        )
+    return dress(written.getvalue())
 
 
-def dots_of(few: bool) -> float:
-    """The diameter of dots on values, of which only a few have dots."""
-    return 4.0 if few else 0.0
+def _plain_axes(axes: Axes) -> None:
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["bottom"].set_color(LINE)
+    axes.tick_params(length=0, colors=MUTED, labelsize=FONT)
+    axes.grid(axis="y", color=LINE, linewidth=0.7)
+    axes.set_axisbelow(True)
+    axes.margins(x=0.01)
+    axes.xaxis.label.set_color(MUTED)
+    axes.yaxis.label.set_color(MUTED)
+    if not isinstance(axes.yaxis.get_major_formatter(), FuncFormatter):
+        axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
+        axes.yaxis.set_major_formatter(FuncFormatter(short_number))
+    axes.xaxis.get_offset_text().set_color(MUTED)
 
 
-def dated(*panels: Axes) -> str:
-    """As `as_svg`, over dates."""
-    for axes in panels:
-        axes.x.ticks = date_ticks
-    return as_svg(*panels)
+def _leave_margins(figure: Figure, panels: Sequence[Axes], height: float) -> None:
+    """Leave room for the labels, by their number of characters.
+
+    The browser sets the text in its own font, so Matplotlib could not measure it better; and to measure, it would draw
+    each plot twice.
+    """
+    axes = panels[-1]
+    widest = max(_widest_label(each) for each in panels)
+    left = WIDEST_CHARACTER * widest * FONT + LINE_HEIGHT * FONT * (bool(axes.get_ylabel()) + 0.5)
+    below = 1 + (bool(axes.get_xlabel()) or isinstance(axes.xaxis.get_major_formatter(), ConciseDateFormatter))
+    figure.subplots_adjust(
+        left=left / WIDTH,
+        right=1 - FONT / WIDTH,
+        bottom=(LINE_HEIGHT * below + 0.5) * FONT / height,
+        top=1 - 0.6 * FONT / height,
+    )
 
 
-def as_svg(*panels: Axes) -> str:
-    """Panels, one below the other over the same values, as `<svg>`; those below the first are half as tall."""
-    shares = [1.0] + [0.5] * (len(panels) - 1)
-    height, last = HEIGHT * sum(shares), panels[-1]
-    y_ticks = [axes.y.ticks(*axes.y.ends(VERTICAL)) for axes in panels]
-    widest = max(len(label) for ticks in y_ticks for label in ticks.labels)
-    left = CHARACTER * widest * FONT + LINE_HEIGHT * FONT * (any(axes.y.label for axes in panels) + 0.5)
-    # A name that is longer than half the plot is cut off, not the plot.
-    left, right = min(left, WIDTH / 2), FONT
-    for axes in panels[:-1]:
-        last.x.seen += axes.x.seen
-    x_ends = last.x.ends(HORIZONTAL)
-    x_ticks = last.x.ticks(*x_ends)
-    below = FONT * (LINE_HEIGHT * (1 + bool(last.x.label or last.x.ticks is date_ticks)) + 0.5)
-    above = [
-        (1.2 if place else 0.6) * FONT + LINE_HEIGHT * FONT * ((len(axes.legend) + 1) // 2)
-        for place, axes in enumerate(panels)
-    ]
-    room, top, parts = height - below - sum(above), 0.0, list[str]()
-    for axes, ticks, share, over in zip(panels, y_ticks, shares, above, strict=True):
-        box = Box(left, top + over, WIDTH - left - right, room * share / sum(shares))
-        parts += _legend(axes, box)
-        parts += _y_axis(axes, ticks, box)
-        parts.append(axes.svg(box, x_ends, axes.y.ends(VERTICAL)))
-        top = box.top + box.height
-    return svg_of(WIDTH, height, [*parts, *_x_axis(last, x_ticks, box, x_ends)])
+def _widest_label(axes: Axes) -> int:
+    """The number of characters of the longest label of the vertical axis."""
+    low, high = sorted(axes.get_ylim())
+    shown = [value for value in axes.yaxis.get_majorticklocs() if low <= value <= high]
+    return max(map(len, axes.yaxis.get_major_formatter().format_ticks(shown)), default=0)
 
 
-def _y_axis(axes: Axes, ticks: Ticks, box: Box) -> Iterator[str]:
-    """Lines across the panel, with their labels, and the name of the axis."""
-    low, high = axes.y.ends(VERTICAL)
-    for place, label in zip(ticks.places, ticks.labels, strict=True):
-        y = box.top + box.height * (high - place) / (high - low)
-        yield stroke_at([(box.left, y), (box.left + box.width, y)], Stroke(LINE, 0.7))
-        yield text_at(box.left - 0.3 * FONT, y + 0.35 * FONT, label, MUTED, "end")
-    if axes.y.label:
-        middle = box.top + box.height / 2
-        turned = text_at(0, 0, axes.y.label, MUTED, "middle")
-        yield f'<g transform="translate({FONT:g} {middle:.1f}) rotate(-90)">{turned}</g>'
+def dress(svg: str) -> str:
+    """Keep only the `<svg>` element, without size and unused ids, and use the page's colours."""
+    svg = svg[svg.index("<svg") :].strip()
+    svg = re.sub(r' (width|height)="[\d.]+pt"', "", svg, count=2)
+    # A page has several plots. Only ids that something refers to stay. They are digests of their content, so equal ids
+    # mean equal content.
+    referred = set(re.findall(r'(?:#)([\w-]+)[)"]', svg))
+    svg = re.sub(r' id="([\w-]+)"', lambda found: found[0] if found[1] in referred else "", svg)
+    for colour, name in VARIABLES.items():
+        svg = svg.replace(colour, f"var(--{name})")
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    return svg.replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1)
 
 
-def _x_axis(axes: Axes, ticks: Ticks, box: Box, ends: tuple[float, float]) -> Iterator[str]:
-    """The line below the panel, labels, and the name of the axis or what the labels have in common."""
-    bottom, right = box.top + box.height, box.left + box.width
-    yield stroke_at([(box.left, bottom), (right, bottom)], Stroke(LINE, 0.8))
-    for place, label in zip(ticks.places, ticks.labels, strict=True):
-        x = box.left + box.width * (place - ends[0]) / (ends[1] - ends[0])
-        yield text_at(x, bottom + LINE_HEIGHT * FONT, label, MUTED, "middle")
-    if axes.x.label:
-        yield text_at(box.left + box.width / 2, bottom + 2 * LINE_HEIGHT * FONT, axes.x.label, MUTED, "middle")
-    if ticks.note:
-        yield text_at(right, bottom + 2 * LINE_HEIGHT * FONT, ticks.note, MUTED, "end")
-
-
-def _legend(axes: Axes, box: Box) -> Iterator[str]:
-    """The names of lines above the panel, two in a row."""
-    rows = (len(axes.legend) + 1) // 2
-    for place, (name, stroke) in enumerate(axes.legend):
-        x = box.left + place % 2 * box.width / 2
-        y = box.top - LINE_HEIGHT * FONT * (rows - place // 2 - 0.5)
-        yield stroke_at([(x, y), (x + 24, y)], stroke._replace(dots=0.0))
-        yield text_at(x + 30, y + 0.35 * FONT, name, MUTED)
+def _date_axis(axes: Axes) -> None:
+    locator = AutoDateLocator(minticks=3, maxticks=6)  # type: ignore[no-untyped-call]
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
 
 
 def _pairs(levels: Sequence[float]) -> list[tuple[float, float]]:
     """The pairs of levels p and 1 - p, widest first."""
     return [(p, q) for p in levels for q in levels if p < 0.5 and abs(p + q - 1.0) < 1e-9]
+
+
+def as_numbers(values: Values) -> Any:
+    """An array, NaN where None; shape as given."""
+    return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+
+
+def _dates(times: Sequence[datetime]) -> Any:
+    return np.array(times, dtype="datetime64[us]")
+
+
+def as_percent(share: float, _: object = None) -> str:
+    """A share for an axis.
+
+    >>> as_percent(0.25)
+    '25%'
+    """
+    return f"{share:.0%}"
+
+
+def short_number(value: float, _: object = None) -> str:
+    """A number in few characters, such as 1.23M for 1234567."""
+    for size, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if abs(value) >= size:
+            return f"{value / (1e3 if letter == 'k' else size):.3g}{letter}"
+    return f"{value:.4g}".replace("-", "\N{MINUS SIGN}")
