@@ -193,6 +193,7 @@ class _Course:
         )
         # TensorFlow lays out the graph of a step twice where the first one makes variables.
         optimizer.build(self.objective.trainable_variables)
+        self.optimizer_at_first = [ops.convert_to_numpy(each) for each in self.objective.optimizer.variables]
 
     def _round(self, origins: Origins, steps: int, rate: float) -> float:
         """Make some training steps; gives their mean loss."""
@@ -230,7 +231,9 @@ class _Course:
             )
         self.rate /= 10
         self.network.set_weights(best)
-        self._compile()
+        # A new optimizer would need a new graph, which costs seconds.
+        for variable, first in zip(self.objective.optimizer.variables, self.optimizer_at_first, strict=True):
+            variable.assign(first)
 
     def _settle(self, best_step: int) -> None:
         """A few steps at a low rate with the newest windows too, which were held out for validation."""
