@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,19 @@ def keras_quantiles() -> Callable[..., npt.NDArray[np.float64]]:
         patch.syspath_prepend(Path(__file__).parent)
         from keras_reference import keras_quantiles  # type: ignore[import-not-found]  # found by the path above
     return keras_quantiles
+
+
+@pytest.fixture(scope="module")
+def kept_graphs() -> Iterator[Any]:
+    """Trainings of this module share what Keras lays out for them, see `kept_graphs.py`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(Path(__file__).parent)
+        from kept_graphs import KeptGraphs  # type: ignore[import-not-found]  # found by the path above
+
+        kept = KeptGraphs()
+        patch.setattr("models.training.fit_member.built", kept.built)
+        patch.setattr("models.training.loop.Objective", kept.objective)
+        yield kept
 
 
 # A window of four weeks that forecasts a week, and a training of a few seconds.

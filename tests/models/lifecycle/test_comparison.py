@@ -27,7 +27,7 @@ def panel(make_panel, make_weekly):
 
 
 @pytest.fixture(scope="module")
-def networks(panel):
+def networks(panel, kept_graphs):
     return [fit(panel, FORECAST, NETWORK, TrainingSettings(max_steps=5, seed=seed))[0] for seed in (0, 1)]
 
 
@@ -107,7 +107,7 @@ def test_held_out_steps_are_those_that_neither_has_learnt_from(panel, networks):
         assert len(compare_held_out(rivals(panel, networks), age).by_step) == judged
 
 
-def test_before_settling_a_network_is_what_it_would_be_without_the_newest_windows(panel, monkeypatch):
+def test_before_settling_a_network_is_what_it_would_be_without_the_newest_windows(panel, monkeypatch, kept_graphs):
     settings = TrainingSettings(max_steps=10)
     trained, _ = fit(panel, FORECAST, NETWORK, settings)
     monkeypatch.setattr("models.training.loop.SETTLING_SHARE", 0.0)

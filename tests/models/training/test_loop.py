@@ -54,17 +54,28 @@ class WorkClock:
 
 
 @pytest.fixture(scope="module")
-def course(weekly_panel):
-    """Train a fresh network; options of `train` and of the plan by keyword."""
+def course(weekly_panel, kept_graphs):
+    """Train a fresh network, and give its weights; options of `train` and of the plan by keyword.
+
+    `shares_nothing` is for a training with a graph of its own.
+    """
 
     def run(
-        panel=weekly_panel, *, plan_facts=None, weights=None, seed=0, time_limit=604_800.0, patience=100, **options
+        panel=weekly_panel,
+        *,
+        plan_facts=None,
+        weights=None,
+        seed=0,
+        time_limit=604_800.0,
+        patience=100,
+        shares_nothing=False,
+        **options,
     ):
         keras.utils.set_random_seed(0)
         plan = choose(panel, FORECAST, NETWORK, TrainingSettings(max_steps=150, batch_size=BATCH))[0][0]
         plan = replace(plan, **(plan_facts or {}))
         member = Member(plan, Vocabulary.of(panel))
-        network = built(member, panel)
+        network = (built if shares_nothing else kept_graphs.built)(member, panel)
         if weights is not None:
             network.set_weights(weights)
         windows = choose_windows(panel.offsets, panel.observed, plan)
@@ -79,15 +90,15 @@ def course(weekly_panel):
             TrainingSettings(seed=seed, time_limit=time_limit, patience=patience),
             **options,
         )
-        return network, report
+        return network.get_weights(), report
 
     return run
 
 
 @pytest.fixture(scope="module")
 def trained(course):
-    """A network after a training without any options, and its report; many tests look at the same one."""
-    return course()
+    """What a training without any options gives; many tests look at the same one."""
+    return course(shares_nothing=True)
 
 
 @pytest.fixture(scope="module")
@@ -109,11 +120,11 @@ def test_training_learns_the_season(trained):
 
 def test_the_same_seed_gives_the_same_weights_bit_by_bit(course, trained, trained_with_another_seed):
     first, _ = trained
-    second, _ = course()
+    second, _ = course(shares_nothing=True)
     other, _ = trained_with_another_seed
-    for mine, theirs in zip(first.get_weights(), second.get_weights(), strict=True):
+    for mine, theirs in zip(first, second, strict=True):
         np.testing.assert_array_equal(mine, theirs)
-    assert any((a != b).any() for a, b in zip(first.get_weights(), other.get_weights(), strict=True))
+    assert any((a != b).any() for a, b in zip(first, other, strict=True))
 
 
 def test_where_there_is_no_time_for_all_steps_a_slower_machine_trains_the_same_network(course):
@@ -129,7 +140,7 @@ def test_where_there_is_no_time_for_all_steps_a_slower_machine_trains_the_same_n
     assert repeated.history == report.history
     # So slow that only a job that had as many steps before has them again.
     slowest, _ = course(time_limit=100.0, clock=WorkClock(lambda step: 0.69), start=Start("scratch", steps_before=106))
-    for mine, *others in zip(network.get_weights(), slower.get_weights(), slowest.get_weights(), strict=True):
+    for mine, *others in zip(network, slower, slowest, strict=True):
         for theirs in others:
             np.testing.assert_array_equal(mine, theirs)
 
@@ -143,7 +154,7 @@ def test_a_machine_that_becomes_too_slow_ends_training_in_time_and_says_so(cours
         "training.time_limit ended the training after 125 of 150 steps, so a repeated night may give other forecasts"
     )
     assert report.steps_in_time == [150]
-    assert all(np.isfinite(weight).all() for weight in network.get_weights())
+    assert all(np.isfinite(weight).all() for weight in network)
 
 
 def test_a_machine_that_becomes_too_slow_at_the_end_says_so_too(course, trained):
@@ -160,28 +171,28 @@ def test_training_ends_when_patience_runs_out(course):
 
 
 def test_a_warm_start_that_finds_nothing_better_keeps_the_champion(course, trained):
-    champion = trained[0].get_weights()
+    champion = trained[0]
     # At this rate no weight moves; at a wild one it is luck, and another on each backend, whether it finds better ones.
     network, report = course(
         start=Start("warm"), weights=champion, plan_facts={"learning_rate": 1e-30, "max_steps": 100}
     )
     assert report.kept_champion
     assert report.validation_loss == report.champion_validation_loss
-    for mine, theirs in zip(network.get_weights(), champion, strict=True):
+    for mine, theirs in zip(network, champion, strict=True):
         np.testing.assert_array_equal(mine, theirs)
 
 
 def test_a_warm_start_goes_on_where_the_champion_stopped(course):
     # So early that there is much left to learn, whatever is drawn and dropped.
     early, first = course(plan_facts={"max_steps": 10})
-    _, report = course(start=Start("warm"), weights=early.get_weights(), plan_facts={"max_steps": 400})
+    _, report = course(start=Start("warm"), weights=early, plan_facts={"max_steps": 400})
     assert not report.kept_champion
     assert report.validation_loss < report.champion_validation_loss
     assert report.champion_validation_loss < 2 * first.validation_loss
 
 
 def test_a_loss_that_is_not_finite_is_tried_at_lower_rates_and_then_given_up(course, trained):
-    broken = trained[0].get_weights()
+    broken = list(trained[0])
     broken[0] = np.full_like(broken[0], np.nan)
     with pytest.raises(TrainingFailed, match=r"not finite 4 times.*Lower training.learning_rate"):
         course(weights=broken)
@@ -222,7 +233,7 @@ def test_not_one_step_more_is_made_than_was_asked_for(course, steps):
 
 
 def test_a_warm_start_takes_a_quarter_of_the_steps(course, trained):
-    champion = trained[0].get_weights()
+    champion = trained[0]
     _, report = course(start=Start("warm"), weights=champion, plan_facts={"max_steps": 200})
     assert len(report.history) <= round(200 * WARM_SHARE) // ROUND
 
@@ -230,7 +241,7 @@ def test_a_warm_start_takes_a_quarter_of_the_steps(course, trained):
 def test_a_slow_clock_changes_nothing_while_there_is_time_for_all_steps(course, trained):
     fast, _ = trained
     slow, _ = course(time_limit=604_800.0, clock=iter(np.arange(0, 1e7, 100.0)).__next__)
-    for mine, theirs in zip(fast.get_weights(), slow.get_weights(), strict=True):
+    for mine, theirs in zip(fast, slow, strict=True):
         np.testing.assert_array_equal(mine, theirs)
 
 
@@ -250,5 +261,5 @@ def test_a_moment_of_load_leaves_the_number_of_steps_as_it_is(course, trained):
     clock = WorkClock(lambda step: 5.0 if ROUND <= step < 2 * ROUND else 0.1)
     loaded, report = course(time_limit=200.0, clock=clock)
     assert (report.steps_in_time, report.cut) == ([150], "")
-    for mine, theirs in zip(loaded.get_weights(), trained[0].get_weights(), strict=True):
+    for mine, theirs in zip(loaded, trained[0], strict=True):
         np.testing.assert_array_equal(mine, theirs)
