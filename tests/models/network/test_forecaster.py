@@ -24,7 +24,7 @@ TRAINING = TrainingSettings(max_steps=200, batch_size=16)
 
 
 @pytest.fixture(scope="module")
-def trained(weekly_panel):
+def trained(weekly_panel, kept_graphs):
     return fit(weekly_panel, FORECAST, NETWORK, TRAINING)[0]
 
 
@@ -103,10 +103,11 @@ def test_the_bounds_that_a_job_names_now_hold_for_the_model_and_the_fallback(tra
         assert (array <= 24.1).all()
 
 
-def test_without_a_bound_in_the_job_the_one_chosen_in_training_holds(make_panel, make_weekly):
+def test_without_a_bound_in_the_job_the_one_chosen_in_training_holds(make_panel, make_weekly, kept_graphs):
     unbounded = FORECAST.model_copy(update={"lower_bound": None})
-    near_zero = make_panel({name: values % 1 for name, values in make_weekly(5, 140).items()}, horizon=10)
-    forecaster, _ = fit(near_zero, unbounded, NETWORK, TrainingSettings(max_steps=5))
+    # As many values as those of `trained`, so that both share a graph.
+    near_zero = make_panel({name: values % 1 for name, values in make_weekly(20, 140).items()}, horizon=10)
+    forecaster, _ = fit(near_zero, unbounded, NETWORK, TRAINING.model_copy(update={"max_steps": 5}))
     below = make_panel({"a": np.tile([-9.0, 9.0], 70)}, horizon=10)
     assert forecaster.bounds(below, unbounded) == (0, None)
     assert forecaster.bounds(below, FORECAST.model_copy(update={"lower_bound": -8.0, "upper_bound": 8.0})) == (-8, 8)
@@ -283,13 +284,13 @@ def test_token_stacks_train_and_forecast(weekly_panel, layers):
     network = NetworkSettings(
         layers=[Layer(cell=cell, units=units) for cell, units in layers],
         segment=1,
-        context_length=28,
+        context_length=14,
         head=[],
         residual="none",
         input=InputSettings(tokens=Tokens(), calendar=False, series_embedding=0, static_embedding=0),
     )
     forecast = ForecastSettings(frequency="D", horizon=10, quantile_levels=[0.5], lower_bound=0)
-    forecaster, report = fit(weekly_panel, forecast, network, TrainingSettings(max_steps=75))
+    forecaster, report = fit(weekly_panel, forecast, network, TrainingSettings(max_steps=75, batch_size=16))
     first, last = report.history[0]["validation_loss"], report.validation_loss
     assert last < first
     assert (
@@ -298,7 +299,7 @@ def test_token_stacks_train_and_forecast(weekly_panel, layers):
     assert forecaster.predict(weekly_panel).quantiles.shape == (20, 10, 1)
 
 
-def test_a_warm_start_keeps_old_rows_and_gives_new_series_the_unknown_one(weekly_panel, make_panel, make_weekly):
+def test_a_warm_start_keeps_old_rows_and_gives_new_series_the_unknown_one(make_panel, make_weekly, kept_graphs):
     network = NetworkSettings(layers=[Layer(units=8)])
     long = make_panel(make_weekly(4, 1_100), horizon=10)
     champion, _ = fit(long, FORECAST, network, TrainingSettings(max_steps=25))
