@@ -77,11 +77,21 @@ def told_on_the_way(caplog):
     log.removeHandler(caplog.handler)
 
 
-@pytest.fixture
-def job(make_job):
-    """A job that has run one night, by the fallback alone, which takes no training."""
-    file = make_job(forecast={"min_history": 10_000})
+@pytest.fixture(scope="module")
+def ran_once(make_job_in, tmp_path_factory):
+    """A job that has run one night, by the fallback alone, which takes no training; and a copy of its folder."""
+    file = make_job_in(tmp_path_factory.mktemp("ran_once") / "job", forecast={"min_history": 10_000})
     assert CliRunner().invoke(main, ["run", str(file), "--cutoff", "2024-02-01"]).exit_code == 0
+    return file, shutil.copytree(file.parent, file.parent.with_name("kept"))
+
+
+@pytest.fixture
+def job(ran_once):
+    """A job that has run one night, as that night left it."""
+    file, kept = ran_once
+    # At the path where it ran: elsewhere, its name would be that of another job.
+    shutil.rmtree(file.parent)
+    shutil.copytree(kept, file.parent)
     return file
 
 
