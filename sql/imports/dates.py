@@ -256,6 +256,8 @@ def days_of(names: list[str], said: FileFormat) -> dict[str, str]:
             f"The names of columns such as {dated[0]!r} leave open which number is the month. Say --wide and "
             f"--date-format {orders[0]} or --date-format {orders[1]}."
         )
+    # Trying a name in every format takes long, and each of these formats has a year.
+    names = [name for name in names if re.search(r"\d", name)] if not said.date_format else names
     for each in [said.date_format] if said.date_format else [*_NAMES, *orders]:
         if len(found := _named(names, each)) > 1:
             return found
