@@ -12,6 +12,7 @@ from models.panel.panel import Panel
 from models.settings.forecast import ForecastSettings
 from models.settings.network import NetworkSettings
 from models.settings.training import TrainingSettings
+from models.trailing.smoothing import PROFILE_SPAN
 
 LONGEST_SEGMENT = 48
 FEWEST_SEGMENTS = 8
@@ -21,6 +22,9 @@ CYCLES = 3
 ORIGINS = 8
 HEAD_UNITS = 32
 SMOOTHING = (0.1, 0.3, 0.6, 0.999)
+# A season is averaged over many cycles where a typical series holds that many, and where a mean is near the median: it
+# is not where many values are zero.
+PROFILE_WEIGHTS, MOST_ZEROS = (0.1, 0.3), 0.25
 ERROR_POWER = 4.0
 # Many values take more training steps than few; with more steps still, few values are learnt by heart.
 STEPS, MANY_STEPS = 600, 1_200
@@ -47,6 +51,7 @@ class _Choice:
         seasons: Seasons that a typical series holds twice, shortest first.
         typical: Median number of observed values of a series.
         values: Number of observed values of the panel.
+        zeros: Share of them that are zero.
         reasons: One sentence for each choice.
     """
 
@@ -55,6 +60,7 @@ class _Choice:
     seasons: tuple[int, ...]
     typical: int
     values: int
+    zeros: float
     reasons: list[str] = field(default_factory=list)
 
     @classmethod
@@ -62,7 +68,9 @@ class _Choice:
         counts = panel.observed_counts[panel.observed_counts > 0]
         typical = int(np.median(counts)) if len(counts) else 1
         seasons = tuple(length for length in panel.season_lengths if 2 * length <= typical) or (1,)
-        return cls(network, panel.season_lengths[0], seasons, typical, int(counts.sum()))
+        values = int(counts.sum())
+        zeros = np.count_nonzero(panel.values == 0) / max(values, 1)
+        return cls(network, panel.season_lengths[0], seasons, typical, values, zeros)
 
     def segment(self) -> int:
         if self.network.segment is not None:
@@ -83,6 +91,11 @@ class _Choice:
                 f"context {steps * segment}: three seasons of {longest} steps and two horizons, if series allow"
             )
         return steps
+
+    def profile_seasons(self) -> tuple[int, ...]:
+        if self.zeros > MOST_ZEROS:
+            return ()
+        return tuple(length for length in self.seasons if 1 < length <= self.typical // PROFILE_SPAN)
 
     def layers(self) -> tuple[tuple[str, int], ...]:
         if self.network.layers:
@@ -156,6 +169,8 @@ def choose(
         calendar=network.input.calendar,
         residual=network.residual == "seasonal",
         smoothing=SMOOTHING,
+        profile_weights=PROFILE_WEIGHTS,
+        profile_seasons=choice.profile_seasons(),
         error_power=ERROR_POWER,
         mix_by_state=True,
         error_units=True,

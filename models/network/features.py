@@ -63,6 +63,7 @@ def flatten(
         | `error`, `change` | (total, season) |
         | `smoothed` | (total, weight) |
         | `drift` | (total, weight * season) |
+        | `profile` | (total, season * weight), in the units of the series |
         | `candidate_error` | (total, candidate + 1), float16 |
         | `start`, `end`, `calendar_shift`, `weight`, `row` | (series,) |
         | `static` | (series, column) |
@@ -141,6 +142,7 @@ def _derived(
     return scaling | {
         "smoothed": candidates.smoothed.astype(np.float32),
         "drift": candidates.drift.astype(np.float32),
+        "profile": candidates.profile.astype(np.float32),
         "candidate_error": _spread(errors, origins, len(panel.values)),
     }
 

@@ -66,7 +66,6 @@ class ForwardPass:
         quantiles = spread_quantiles(self._head(batch, state, lags, observed), self.plan.quantile_levels, self.ops)
         if self.plan.error_units:
             # The season that predicts the series best tells how large an error to expect.
-            # The season that predicts the series best tells how large an error to expect.
             unit = self.ops.min(batch["error"][:, -origins:], axis=-1)
             quantiles = quantiles * unit[..., None, None]
         if self.lag_mix is not None:

@@ -23,7 +23,7 @@ def scaled_lags(batch: dict[str, Tensor], window: WindowShape, origins: int, ops
 
     Side by side, in the order of `Candidates`: each seasonal lag as it was; each older lag relative to the level and
     scale of its own cycle, which shows the season without the trend; the newest lag of each season, moved by the change
-    since a season ago; the same, moved by each smoothed change; each smoothed level.
+    since a season ago; the same, moved by each smoothed change; each smoothed level; each profile.
 
     Returns:
         Values, 0 where not observed, and whether they were observed; (window, origin, horizon, column) each.
@@ -49,6 +49,9 @@ def scaled_lags(batch: dict[str, Tensor], window: WindowShape, origins: int, ops
         levels = ops.repeat(batch["smoothed"][:, :, None], window.horizon, axis=2)
         parts.append(levels)
         seen.append(ops.ones_like(levels))
+    if window.profile_seasons:
+        parts.append((batch["profile"] - level) / scale)
+        seen.append(batch["profile_observed"])
     candidates = ops.clip(ops.concatenate(parts, axis=-1), -CANDIDATE_LIMIT, CANDIDATE_LIMIT)
     known = ops.concatenate(seen, axis=-1)
     return candidates * known, known
@@ -59,7 +62,7 @@ def _columns(values: Tensor, which: list[int], ops: Ops) -> Tensor:
 
 
 def mix_lags(logits: Tensor, lags: Tensor, observed: Tensor, ops: Ops) -> Tensor:
-    """The weighted mean of the seasonal naives and the level; with equal logits, the plain mean of those observed.
+    """The weighted mean of simple forecasts and the level; with equal logits, the plain mean of those observed.
 
     Args:
         logits: Shape (..., horizon, column + 1); the last one is the level's, which is 0 in scaled units.

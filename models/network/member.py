@@ -19,7 +19,7 @@ from models.network.windows import gather
 from models.panel.panel import Panel
 from models.panel.parallel import in_blocks
 from models.trailing.scaling import scaling_look_back
-from models.trailing.smoothing import SPAN
+from models.trailing.smoothing import PROFILE_SPAN, SPAN
 
 
 class Member:
@@ -77,7 +77,8 @@ class Member:
         seen = max(self.window.context_length, int(self.window.lags.max()))
         # A forecast depends on the errors of candidates, those on candidates of then, and those on a level of then.
         then = self.window.error_window + self.window.horizon
-        return seen + then + scaling_look_back(self.plan.scale_window) + max(SPAN, max(self.plan.seasons))
+        scaled = scaling_look_back(self.plan.scale_window) + max(SPAN, max(self.plan.seasons))
+        return seen + then + max(scaled, PROFILE_SPAN * max(self.plan.profile_seasons, default=0))
 
     def quantiles(self, panel: Panel, able: IntArray) -> FloatArray:
         """Quantiles of some series from the panel's cutoff, in their own units, computed on all cores.

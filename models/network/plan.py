@@ -28,6 +28,8 @@ class Plan:
         calendar: Whether calendar features enter.
         residual: Whether to forecast the difference from a mix of seasonal naives.
         smoothing: Weights of the newest value in the smoothed levels and seasonal differences of that mix.
+        profile_seasons: Seasons that are averaged over many cycles for that mix.
+        profile_weights: Weights of the newest cycle in these averages.
         error_power: How much less a candidate of that mix weighs that has erred more: one over the error's power.
         mix_by_state: Whether the recurrent state shifts the weights of that mix; never without the per-step head.
         error_units: Whether that difference counts in units of the series' seasonal error, or in scales.
@@ -57,6 +59,8 @@ class Plan:
     calendar: bool
     residual: bool
     smoothing: tuple[float, ...]
+    profile_seasons: tuple[int, ...]
+    profile_weights: tuple[float, ...]
     error_power: float
     mix_by_state: bool
     error_units: bool
@@ -73,7 +77,16 @@ class Plan:
     @property
     def window(self) -> WindowShape:
         """The shape of the windows that the network reads."""
-        return WindowShape(self.segment, self.recurrent_steps, self.horizon, self.seasons, self.cycles, self.smoothing)
+        return WindowShape(
+            self.segment,
+            self.recurrent_steps,
+            self.horizon,
+            self.seasons,
+            self.cycles,
+            self.smoothing,
+            self.profile_seasons,
+            self.profile_weights,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON can hold it."""
@@ -86,4 +99,6 @@ class Plan:
         def frozen(value: Any) -> Any:
             return tuple(frozen(item) for item in value) if isinstance(value, list) else value
 
+        # Versions that were trained before there were profiles have none.
+        content = {"profile_seasons": (), "profile_weights": (), **content}
         return cls(**{key: frozen(value) for key, value in content.items()})

@@ -46,6 +46,7 @@ def gather(
         | `error`, `change` | (window, step, season) | its seasonal differences as known then, in scales |
         | `lags`, `lags_observed` | (window, origin, horizon, lag) | values whole seasons before each future step |
         | `smoothed`, `drift` | (window, origin, column) | smoothed levels and seasonal differences, in scales |
+        | `profile`, `profile_observed` | (window, origin, horizon, season * weight) | means over many cycles; if any |
         | `candidate_error` | (window, origin, candidate + 1) | logarithm of each candidate's recent error, in scales |
         | `lag_level`, `lag_scale` | (window, origin, lag) | level and scale as known when the lag's cycle ended |
         | `target`, `target_observed` | (window, origin, horizon) | the values that came after |
@@ -113,11 +114,27 @@ class _Batch:
             "smoothed": ops.take(flat["smoothed"], at_origin, axis=0),
             "drift": ops.take(flat["drift"], at_origin, axis=0),
             "candidate_error": ops.cast(ops.take(flat["candidate_error"], at_origin, axis=0), "float32"),
+            **self._profiles(),
             "target": target,
             "target_observed": target_observed,
             "calendar": self._calendar("calendar", self.steps),
             "future_calendar": self._calendar("calendar", self.future),
         }
+
+    def _profiles(self) -> dict[str, Tensor]:
+        """Means over many cycles at the newest cycle of each future step, where the window has any."""
+        ops, window = self.ops, self.window
+        if not window.profile_seasons:
+            return {}
+        count = len(window.profile_weights)
+        at = self.future[..., None] - window.lags[None, None, :, window.profile_columns]
+        inside = (at >= self._beside(self.start, at)) & (at < self._beside(self.end, at))
+        rows = ops.take(self.flat["profile"], ops.where(inside, at, 0), axis=0)
+        # Each season reads its own columns of the row where its cycle lies.
+        parts = [rows[:, :, :, season, season * count : (season + 1) * count] for season in range(at.shape[-1])]
+        values = self._side_by_side(parts)
+        known = ops.repeat(inside, count, axis=-1) & ops.logical_not(ops.isnan(values))
+        return {"profile": ops.where(known, values, 0.0), "profile_observed": ops.cast(known, values.dtype)}
 
     def of_series(self) -> dict[str, Tensor]:
         """What does not change with time."""

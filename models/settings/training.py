@@ -65,7 +65,11 @@ class TrainingSettings(Settings):
         "it equally.",
     )
     patience: int = Field(
-        8, ge=1, le=1_000_000, description="Validations without improvement after which training stops."
+        5,
+        ge=1,
+        le=1_000_000,
+        description="Validations without improvement, one in each 25 steps, after which training returns to the best "
+        "weights and lets the learning rate fall to zero.",
     )
     retrain_after_days: float = Field(
         30.0, gt=0, le=CENTURY_DAYS, description="Age of the champion at which `auto` trains from scratch."

@@ -13,7 +13,7 @@ import numpy as np
 
 from models.arrays import AnyArray, FloatArray, IntArray
 from models.panel.panel import Panel
-from models.trailing.smoothing import exponentially_weighted
+from models.trailing.smoothing import PROFILE_SPAN, exponentially_weighted
 from models.trailing.window_shape import WindowShape
 
 # Candidates are cut this many scales away from the level.
@@ -30,11 +30,13 @@ class Candidates:
     Args:
         panel: The series.
         scaling: The arrays of `scale_panel` by their names, laid out by flat position; NaN where not needed.
-        window: Seasons, cycles and smoothing.
+        window: Seasons, cycles, smoothing and profiles.
 
     Attributes:
         smoothed: Shape (total, weight): the exponentially weighted means, relative to the level, in scales.
         drift: Shape (total, weight * season): the same of the differences from a season before, in scales.
+        profile: Shape (total, season * weight): the exponentially weighted mean of the values at the same place of the
+            last cycles, in the units of the series; NaN where none was observed.
     """
 
     def __init__(self, panel: Panel, scaling: Mapping[str, AnyArray], window: WindowShape) -> None:
@@ -45,11 +47,20 @@ class Candidates:
         self.change = scaling["change"]
         levels = exponentially_weighted(self.values, self.place, window.smoothing)
         self.smoothed = _known((levels - self.level[:, None]) / self.scale[:, None])
+        self.profile = self._profiles()
         drifts = []
         for season in window.seasons:
             difference = self.values - self._before(self.values, season)
             drifts.append(exponentially_weighted(difference, self.place, window.smoothing) / self.scale[:, None])
         self.drift = _known(np.stack(drifts, axis=2).reshape(len(self.values), -1))
+
+    def _profiles(self) -> FloatArray:
+        window = self.window
+        parts = [
+            exponentially_weighted(self.values, self.place, window.profile_weights, cycle=season, span=PROFILE_SPAN)
+            for season in window.profile_seasons
+        ]
+        return np.concatenate([np.empty((len(self.values), 0)), *parts], axis=1)
 
     def errors(self, at: IntArray | None = None) -> FloatArray:
         """How wrong each candidate was over the last steps.
@@ -106,6 +117,12 @@ class Candidates:
                 yield error(newest[season] + self.drift[origin, weight * len(seasons) + season] * scale)
         for weight in range(len(window.smoothing)):
             yield error(level + self.smoothed[origin, weight] * scale)
+        count = len(window.profile_weights)
+        for season, lag in enumerate(window.profile_columns):
+            distance = int(window.lags[lead - 1, lag])
+            for weight in range(count):
+                profile = self.profile[before(distance), season * count + weight]
+                yield error(np.where(place >= distance, profile, np.nan))
         yield error(level)
 
     def _sums(self, error: FloatArray, at: IntArray | None) -> tuple[FloatArray, FloatArray]:

@@ -22,6 +22,8 @@ class WindowShape:
         seasons: Season lengths whose earlier cycles the head reads.
         cycles: For each of `seasons`, how many cycles back.
         smoothing: Weights of the newest value in the exponentially smoothed levels and seasonal differences.
+        profile_seasons: Those of `seasons` that are averaged over many cycles.
+        profile_weights: Weights of the newest cycle in these averages.
     """
 
     segment: int
@@ -30,6 +32,8 @@ class WindowShape:
     seasons: tuple[int, ...]
     cycles: tuple[int, ...]
     smoothing: tuple[float, ...]
+    profile_seasons: tuple[int, ...] = ()
+    profile_weights: tuple[float, ...] = ()
 
     @property
     def context_length(self) -> int:
@@ -62,6 +66,11 @@ class WindowShape:
         return [column for column in range(sum(self.cycles)) if column not in self.newest]
 
     @property
+    def profile_columns(self) -> list[int]:
+        """The columns of `lags` that hold the newest cycle of each of `profile_seasons`."""
+        return [self.newest[self.seasons.index(season)] for season in self.profile_seasons]
+
+    @property
     def error_leads(self) -> list[int]:
         """The steps ahead over which the errors of candidates are averaged: first, middle and last."""
         return sorted({1, (self.horizon + 1) // 2, self.horizon})
@@ -75,7 +84,9 @@ class WindowShape:
     def candidate_count(self) -> int:
         """Number of simple forecasts: those of `Candidates`, without the level."""
         seasons = len(self.seasons)
-        return sum(self.cycles) + len(self.older) + seasons + (seasons + 1) * len(self.smoothing)
+        smoothed = (seasons + 1) * len(self.smoothing)
+        profiles = len(self.profile_seasons) * len(self.profile_weights)
+        return sum(self.cycles) + len(self.older) + seasons + smoothed + profiles
 
     @property
     def newest_lags(self) -> Int32Array:

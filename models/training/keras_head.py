@@ -12,14 +12,15 @@ from models.network.windows import Tensor
 
 
 class LagMix(keras.layers.Layer):
-    """A learnt weighted mean of the seasonal naives and the level, whose weights the state may shift.
+    """A learnt weighted mean of simple forecasts and the level, whose weights the state may shift.
 
-    Untrained, it is the plain mean of everything that was observed.
+    Untrained, it weighs each of them by one over a power of its recent error.
 
     Args:
         horizon: Steps ahead; each has weights of its own.
-        columns: Number of seasonal naives.
+        columns: Number of simple forecasts, without the level.
         by_state: Whether the recurrent state shifts the weights.
+        power: The power of the error that training begins with.
         name: Of the layer.
     """
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import keras
 import numpy as np
@@ -38,8 +39,9 @@ TIMED_ROUNDS = 3
 # Weights are averaged over about this many rounds (Polyak & Juditsky 1992).
 AVERAGED_ROUNDS = 4
 MOST_DIVERGENCES = 3
-# While the learning rate is high, the validation loss is noisy: patience counts only after this share of the steps.
-PATIENT_SHARE = 0.5
+# Once nothing more is learnt, the rate falls from this share of what it was at the best weights, over this share of the
+# steps that they took, and at least so many rounds.
+COOLING_RATE, COOLING_SHARE, COOLING_ROUNDS = 0.5, 0.5, 4
 # A warm start begins near the end, so it takes a share of the training steps, at a share of the learning rate.
 WARM_SHARE, WARM_RATE = 0.25, 0.3
 
@@ -74,6 +76,15 @@ def train(
     return _Course(network, arrays, windows, training, start, clock, on_progress).run(before_settling)
 
 
+@dataclass(frozen=True)
+class _Cooling:
+    """The steps in which the learning rate falls to zero: where they begin, how many they are, and the first rate."""
+
+    began: int
+    steps: int
+    rate: float
+
+
 class _Course:
     """One training from its first round to its last."""
 
@@ -98,6 +109,7 @@ class _Course:
         self.planned = max(1, round(self.plan.max_steps * WARM_SHARE)) if self.warm else self.plan.max_steps
         # The steps that there is time for.
         self.steps = self.planned
+        self.cooling: _Cooling | None = None
         self.divergences, self.is_ended = 0, False
 
     def run(self, before_settling: Callable[[], None]) -> TrainingReport:
@@ -126,8 +138,11 @@ class _Course:
             report.history.append({"step": done, "loss": loss, "validation_loss": validation})
             if validation < lowest:
                 best, lowest, best_step, waited = averaged, validation, done, 0
-            elif done > self.steps * PATIENT_SHARE:
+            else:
                 waited += 1
+            if waited >= self.training.patience and self._cool(best_step, done):
+                current = averaged = best
+                report.stopped = f"{counted(waited, 'validation')} without improvement, then the rate fell to zero"
             self.network.set_weights(current)
             now = self._elapsed()
             if done > ROUND:
@@ -139,12 +154,10 @@ class _Course:
                 report.stopped = f"the time limit of {self.training.time_limit:g} s"
                 self._note_end(f"{done} of {counted(self.steps, 'step')}")
                 break
-            if waited >= self.training.patience:
-                report.stopped = f"{counted(waited, 'validation')} without improvement"
-                break
         else:
-            report.stopped = f"all {counted(done, 'step')} were made"
-            report.stopped += " that there was time for" if done < self.planned else ""
+            if self.cooling is None:
+                report.stopped = f"all {counted(done, 'step')} were made"
+                report.stopped += " that there was time for" if done < self.planned else ""
         self.network.set_weights(best)
         report.steps, report.planned_steps, report.steps_in_time = done, [self.planned], [self.steps]
         report.validation_loss = float(lowest)
@@ -171,6 +184,17 @@ class _Course:
                 f"there was time for {self.steps} of {counted(self.planned, 'training step')}, because all would have "
                 f"taken about {pace.seconds(self.planned):,.0f} s and training.time_limit left {limit:,.0f} s"
             )
+
+    def _cool(self, best_step: int, done: int) -> bool:
+        """Begin to cool at the best weights, if that ends earlier than all steps do; once in a training."""
+        rounds = max(COOLING_ROUNDS, round(COOLING_SHARE * best_step / ROUND))
+        if self.cooling is not None or done + rounds * ROUND >= self.steps:
+            return False
+        # The averaged weights lag behind the steps by about two rounds.
+        rate = COOLING_RATE * self._learning_rate(max(best_step - AVERAGED_ROUNDS // 2 * ROUND, 0))
+        self.cooling = _Cooling(done, rounds * ROUND, rate)
+        self.steps = done + rounds * ROUND
+        return True
 
     def _note_end(self, made: str) -> None:
         """Say once that the clock ended the training. Another run of the same night may end elsewhere."""
@@ -217,7 +241,9 @@ class _Course:
         return float(self.objective.evaluate(windows, nothing, batch_size=VALIDATION_BATCH, verbose=0))
 
     def _learning_rate(self, done: int) -> float:
-        """Warm-up, then a cosine down to a fiftieth, reached at the last step."""
+        """Warm-up, then a cosine down to a fiftieth, reached at the last step; a straight line to 0 while cooling."""
+        if self.cooling is not None:
+            return self.cooling.rate * (1 - (done - self.cooling.began) / self.cooling.steps)
         warm_up = min(1.0, (done / ROUND + 1) / (WARM_UP_ROUNDS + 1))
         return float(self.rate * warm_up * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * min(done / self.steps, 1.0)))))
 

@@ -38,6 +38,18 @@ def test_seasons_that_were_not_seen_twice_are_left_out(make_panel):
     assert plan.seasons == (24,)
 
 
+def test_a_season_is_averaged_over_cycles_where_a_series_has_many_and_few_values_are_zero(make_panel):
+    values = 1.0 + np.arange(16 * 24)
+    plan, _ = chosen(make_panel({"a": values}, season_lengths=(24, 48)))
+    assert plan.seasons == (24, 48)
+    assert plan.profile_seasons == (24,)
+    plan, _ = chosen(make_panel({"a": values[1:]}, season_lengths=(24, 48)))
+    assert plan.profile_seasons == ()
+    # The mean of counts that are mostly zero is far from their median.
+    plan, _ = chosen(make_panel({"a": np.where(values % 3 == 0, 0.0, values)}, season_lengths=(24, 48)))
+    assert plan.profile_seasons == ()
+
+
 def test_what_the_job_says_is_not_chosen(make_panel):
     network = NetworkSettings(
         segment=1,

@@ -51,6 +51,19 @@ def test_a_window_holds_the_values_up_to_its_origin_and_targets_after_it(panel):
     np.testing.assert_array_equal(batch["lags"][0, 0], [[108, 106, 106], [109, 107, 107], [108, 106, 108]])
 
 
+def test_a_window_holds_the_profile_of_the_newest_cycle_of_each_step(panel):
+    shape = replace(SHAPE, profile_seasons=(2, 4), profile_weights=(0.5,))
+    batch, _ = gathered(panel, [1, 1], [20 + 9, 20 + 1], shape)
+    # Each cycle counts half as much as the one after it, back to the beginning of the series at 100.
+    two = (108 + 106 / 2 + 104 / 4 + 102 / 8 + 100 / 16) / (2 - 1 / 16)
+    four, four_newer = (106 + 102 / 2) / 1.5, (108 + 104 / 2 + 100 / 4) / 1.75
+    expected = [[two, four], [two + 1, four + 1], [two, four_newer]]
+    np.testing.assert_allclose(batch["profile"][0, 0], expected, rtol=1e-6)
+    np.testing.assert_array_equal(batch["profile_observed"][0, 0], 1)
+    np.testing.assert_array_equal(batch["profile_observed"][1, 0], [[1, 0], [1, 0], [1, 1]])
+    np.testing.assert_array_equal(batch["profile"][1, 0, :, 1], [0, 0, 100])
+
+
 def test_every_recurrent_step_is_an_origin_of_its_own(panel):
     batch, _ = gathered(panel, [0], [9], origins=3)
     np.testing.assert_array_equal(batch["target"][0], [[6, 7, 8], [8, 9, 10], [10, 11, 12]])

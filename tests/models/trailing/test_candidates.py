@@ -5,9 +5,19 @@ import pytest
 
 from models.trailing.candidates import PRIOR_ERRORS, Candidates
 from models.trailing.scaling import scale_panel
+from models.trailing.smoothing import PROFILE_SPAN
 from models.trailing.window_shape import WindowShape
 
-WINDOW = WindowShape(segment=4, recurrent_steps=3, horizon=6, seasons=(4, 8), cycles=(2, 1), smoothing=(0.3, 0.999))
+WINDOW = WindowShape(
+    segment=4,
+    recurrent_steps=3,
+    horizon=6,
+    seasons=(4, 8),
+    cycles=(2, 1),
+    smoothing=(0.3, 0.999),
+    profile_seasons=(4,),
+    profile_weights=(0.2,),
+)
 
 
 def candidates_of(panel):
@@ -70,9 +80,30 @@ def test_a_wandering_series_trusts_its_last_value_and_a_seasonal_one_its_season(
     panel = make_panel({"wander": wander, "season": season}, horizon=6, season_lengths=(4, 8))
     ends = dict(zip(panel.series_ids, panel.offsets[1:] - 1, strict=True))
     errors = candidates_of(panel).errors(np.array([ends["wander"], ends["season"]]))
-    last_value, last_season = WINDOW.candidate_count - 1, 0
+    # The profile comes after the last value.
+    last_value, last_season = WINDOW.candidate_count - 2, 0
     assert errors[0, last_value] < errors[0, last_season]
     assert errors[1, last_season] < errors[1, last_value] - 2
+
+
+def test_a_profile_is_the_mean_over_many_cycles_and_errs_least_where_a_season_repeats_itself_with_noise(make_panel):
+    random = np.random.default_rng(3)
+    season = np.tile([0.0, 5.0, -2.0, 9.0], 30) + random.normal(size=120)
+    season[37] = np.nan
+    candidates = candidates_of(make_panel({"a": season}, horizon=6, season_lengths=(4, 8)))
+    origin = 119
+    cycles = season[origin - 4 * np.arange(PROFILE_SPAN)]
+    weights = 0.8 ** np.arange(PROFILE_SPAN)
+    np.testing.assert_allclose(candidates.profile[origin, 0], (weights * cycles).sum() / weights.sum(), rtol=1e-6)
+    # A gap counts for nothing.
+    cycles = season[origin - 6 - 4 * np.arange(PROFILE_SPAN)]
+    assert np.isnan(season[37])
+    assert (origin - 6 - 37) % 4 == 0
+    known = ~np.isnan(cycles)
+    expected = (weights * cycles)[known].sum() / weights[known].sum()
+    np.testing.assert_allclose(candidates.profile[origin - 6, 0], expected, rtol=1e-6)
+    errors = candidates.errors(np.array([origin]))[0]
+    assert np.argmin(errors) == WINDOW.candidate_count - 1
 
 
 def test_a_few_origins_get_what_they_get_among_all(make_panel, series):
@@ -88,7 +119,9 @@ def test_nothing_depends_on_what_comes_later_or_on_other_series(make_panel, seri
     alone = candidates_of(make_panel({"a": series}, horizon=6, season_lengths=(4, 8)))
     other = candidates_of(make_panel({"a": later, "b": 1e9 * series}, horizon=6, season_lengths=(4, 8)))
     for mine, theirs in zip(
-        (alone.errors(), alone.smoothed, alone.drift), (other.errors(), other.smoothed, other.drift), strict=True
+        (alone.errors(), alone.smoothed, alone.drift, alone.profile),
+        (other.errors(), other.smoothed, other.drift, other.profile),
+        strict=True,
     ):
         np.testing.assert_allclose(mine[:70], theirs[:70], rtol=1e-5, atol=1e-5)
 
@@ -101,6 +134,7 @@ def test_figures_are_finite_whatever_the_series_holds(make_panel, values):
     for figures in (candidates.smoothed, candidates.drift, candidates.errors()):
         assert np.isfinite(figures).all()
         assert np.isfinite(figures.astype(np.float16)).all()
+    assert not np.isinf(candidates.profile).any()
 
 
 def test_without_a_past_all_candidates_are_alike(make_panel):

@@ -28,6 +28,17 @@ def test_it_is_the_weighted_mean_of_the_last_steps_of_the_same_series(series):
             np.testing.assert_allclose(found[position, column], expected, rtol=1e-12)
 
 
+def test_a_mean_over_cycles_is_that_of_the_same_step_of_each(series):
+    values, place = series
+    found = exponentially_weighted(values, place, [0.3], cycle=7, span=8)
+    for position in (6, 149, 150, 239):
+        cycles = values[position - 7 * np.arange(min(8, place[position] // 7 + 1))]
+        weights = 0.7 ** np.arange(len(cycles))
+        known = ~np.isnan(cycles)
+        expected = (weights[known] * cycles[known]).sum() / weights[known].sum() if known.any() else np.nan
+        np.testing.assert_allclose(found[position, 0], expected, rtol=1e-12)
+
+
 def test_what_lies_further_back_changes_no_digit(series):
     values, place = series
     whole = exponentially_weighted(values, place, [0.1])

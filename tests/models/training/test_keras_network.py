@@ -100,7 +100,8 @@ def test_an_untrained_network_forecasts_the_mean_of_its_lags_and_level(batch, we
     change = ops.convert_to_numpy(window["change"])[:, -1, None, :]
     drift, smoothed = (ops.convert_to_numpy(window[name])[:, 0, None] for name in ("drift", "smoothed"))
     smoothed = np.repeat(smoothed, plain.shape[1], axis=1)
-    parts = [plain, detrended, newest + change, newest + drift, smoothed, np.zeros_like(newest)]
+    profile = (ops.convert_to_numpy(window["profile"])[:, 0] - level) / scale
+    parts = [plain, detrended, newest + change, newest + drift, smoothed, profile, np.zeros_like(newest)]
     candidates = np.concatenate(parts, axis=-1)
     # One over the fourth power of the recent error.
     weight = ops.convert_to_numpy(window["candidate_error"])[:, 0, None].astype(np.float64)

@@ -16,9 +16,10 @@ from models.settings.forecast import ForecastSettings
 from models.settings.network import Layer, NetworkSettings
 from models.settings.training import TrainingSettings
 from models.training.fit_member import built
-from models.training.loop import ROUND, WARM_SHARE, train
+from models.training.loop import COOLING_ROUNDS, ROUND, WARM_SHARE, train
 from models.training.report import Start, TrainingReport, merged
 from models.training.split import Origins, choose_windows
+from models.training.time_budget import SETTLING_SHARE
 
 FORECAST = ForecastSettings(frequency="D", horizon=10, quantile_levels=[0.1, 0.5, 0.9])
 NETWORK = NetworkSettings(layers=[Layer(cell="gru", units=16)], context_length=28)
@@ -165,9 +166,12 @@ def test_a_machine_that_becomes_too_slow_at_the_end_says_so_too(course, trained)
 
 
 def test_training_ends_when_patience_runs_out(course):
-    # At this rate nothing is learnt after the first rounds.
-    _, report = course(patience=1, plan_facts={"learning_rate": 1e-9, "max_steps": 400})
-    assert report.stopped.startswith("1 validation without improvement") or report.steps < 400
+    # At this rate no weight moves, so the first round is the best.
+    _, report = course(patience=3, plan_facts={"learning_rate": 1e-30, "max_steps": 400})
+    assert report.stopped.startswith("3 validations without improvement, then the rate fell to zero")
+    cooled = ROUND * (1 + 3 + COOLING_ROUNDS)
+    assert [each["step"] for each in report.history] == list(range(ROUND, cooled + 1, ROUND))
+    assert report.steps == cooled + ROUND * SETTLING_SHARE
 
 
 def test_a_warm_start_that_finds_nothing_better_keeps_the_champion(course, trained):
