@@ -29,6 +29,8 @@ MODES = {
 CHAMPION = "champion"
 HISTORY_HORIZONS, LEAST_HISTORY = 3, 30
 NIGHTS_SHOWN, NIGHTS_WITH_HINDCAST, VERSIONS_SHOWN = 90, 28, 6
+# Fewer nights have no plot of their coverage.
+NIGHTS_WITH_COVERAGE = 14
 
 
 def page_facts(record: NightRecord) -> Row:
@@ -249,7 +251,7 @@ def _hindcast_before(record: NightRecord, losses: Sequence[Row]) -> list[Row]:
 
 def _coverage_plot(record: NightRecord, losses: Sequence[Row], nominal: float | None) -> str:
     known = [row for row in losses if row["coverage"] is not None]
-    if len(known) < 2:
+    if len(losses) < NIGHTS_WITH_COVERAGE or len(known) < 2:
         return ""
     return plots.coverage_plot(
         [record.local(row["evaluated_on"]) for row in known], [row["coverage"] for row in known], nominal

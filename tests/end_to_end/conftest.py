@@ -98,6 +98,13 @@ def ran_twice(make_job_in: Callable[..., Path], tmp_path_factory: pytest.TempPat
 
 
 @pytest.fixture
+def without_plots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages of nights and of jobs have no plots, which take half of the time of a small night."""
+    monkeypatch.setattr("tasks.report.plots.as_svg", lambda *_: "")
+    monkeypatch.setattr("tasks.home.facts.timeline", lambda *_: "")
+
+
+@pytest.fixture
 def two_nights(ran_twice: Path, tmp_path: Path) -> Path:
     """A job of this test's own that ran two nights, a week apart; its model versions stay where they were made."""
     shutil.copytree(ran_twice.parent, tmp_path / "copy")

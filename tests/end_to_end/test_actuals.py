@@ -23,7 +23,7 @@ FALLBACK = {"min_history": 100_000, "horizon": 3, "time_zone": "Europe/Madrid"}
 
 
 @pytest.fixture
-def make_small_job(make_job, database_url, monkeypatch):
+def make_small_job(make_job, database_url, monkeypatch, without_plots):
     """Makes a job that only the fallback forecasts, without reports, which take most of the time of a small night."""
     monkeypatch.setattr("flows.night.stages.write_report", lambda night, *_: night.places.report)
 

@@ -36,7 +36,7 @@ def make_noisy_sqlite_job(make_noisy_job_at):
 
 
 @pytest.fixture
-def make_noisy_job_at(make_job, monkeypatch):
+def make_noisy_job_at(make_job, monkeypatch, without_plots):
     """Makes a job of noisy series that only the fallback forecasts, without reports; `changes` are added to values."""
     monkeypatch.setattr("flows.night.stages.write_report", lambda night, *_: night.places.report)
 

@@ -32,7 +32,7 @@ from tasks.training.champion import champion_as_of
 
 
 @pytest.fixture(autouse=True)
-def _no_reports(monkeypatch):
+def _no_reports(monkeypatch, without_plots):
     # Reports take most of the time of a small night.
     monkeypatch.setattr("flows.night.stages.write_report", lambda night, *_: night.places.report)
 

@@ -79,7 +79,7 @@ def trained_once(make_job_in, tmp_path_factory, long_frame) -> Path:
 
 
 @pytest.fixture
-def trained(trained_once, tmp_path, monkeypatch) -> Path:
+def trained(trained_once, tmp_path, monkeypatch, without_plots) -> Path:
     """A copy of that job for one test."""
     shutil.copytree(trained_once.parent, tmp_path / "copy")
     monkeypatch.setenv("SOURCE_URL", f"sqlite:///{tmp_path / 'copy' / 'source.db'}")

@@ -38,7 +38,7 @@ STAGES = [
 
 
 @pytest.fixture
-def untrained(make_job, monkeypatch) -> Callable[..., Path]:
+def untrained(make_job, monkeypatch, without_plots) -> Callable[..., Path]:
     """Makes a job that forecasts by the fallback alone, without the page, which takes most of so small a night."""
     monkeypatch.setattr("tasks.report.write.html_of", lambda name, facts: "")
     return lambda **settings: make_job(**{"forecast": {"min_history": 10_000}, **settings})
