@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from models.network.choose_profiles import PROFILE_WEIGHTS, useful_profiles
 from models.network.plan import Plan
 from models.panel.panel import Panel
 from models.settings.forecast import ForecastSettings
 from models.settings.network import NetworkSettings
 from models.settings.training import TrainingSettings
-from models.trailing.smoothing import PROFILE_SPAN
 
 LONGEST_SEGMENT = 48
 FEWEST_SEGMENTS = 8
@@ -22,9 +22,6 @@ CYCLES = 3
 ORIGINS = 8
 HEAD_UNITS = 32
 SMOOTHING = (0.1, 0.3, 0.6, 0.999)
-# A season is averaged over many cycles where a typical series holds that many, and where a mean is near the median: it
-# is not where many values are zero.
-PROFILE_WEIGHTS, MOST_ZEROS = (0.1, 0.3), 0.25
 ERROR_POWER = 4.0
 # Many values take more training steps than few; with more steps still, few values are learnt by heart.
 STEPS, MANY_STEPS = 600, 1_200
@@ -51,7 +48,6 @@ class _Choice:
         seasons: Seasons that a typical series holds twice, shortest first.
         typical: Median number of observed values of a series.
         values: Number of observed values of the panel.
-        zeros: Share of them that are zero.
         reasons: One sentence for each choice.
     """
 
@@ -60,7 +56,6 @@ class _Choice:
     seasons: tuple[int, ...]
     typical: int
     values: int
-    zeros: float
     reasons: list[str] = field(default_factory=list)
 
     @classmethod
@@ -68,9 +63,7 @@ class _Choice:
         counts = panel.observed_counts[panel.observed_counts > 0]
         typical = int(np.median(counts)) if len(counts) else 1
         seasons = tuple(length for length in panel.season_lengths if 2 * length <= typical) or (1,)
-        values = int(counts.sum())
-        zeros = np.count_nonzero(panel.values == 0) / max(values, 1)
-        return cls(network, panel.season_lengths[0], seasons, typical, values, zeros)
+        return cls(network, panel.season_lengths[0], seasons, typical, int(counts.sum()))
 
     def segment(self) -> int:
         if self.network.segment is not None:
@@ -91,11 +84,6 @@ class _Choice:
                 f"context {steps * segment}: three seasons of {longest} steps and two horizons, if series allow"
             )
         return steps
-
-    def profile_seasons(self) -> tuple[int, ...]:
-        if self.zeros > MOST_ZEROS:
-            return ()
-        return tuple(length for length in self.seasons if 1 < length <= self.typical // PROFILE_SPAN)
 
     def layers(self) -> tuple[tuple[str, int], ...]:
         if self.network.layers:
@@ -170,7 +158,7 @@ def choose(
         residual=network.residual == "seasonal",
         smoothing=SMOOTHING,
         profile_weights=PROFILE_WEIGHTS,
-        profile_seasons=choice.profile_seasons(),
+        profile_seasons=(),
         error_power=ERROR_POWER,
         mix_by_state=True,
         error_units=True,
@@ -182,6 +170,10 @@ def choose(
         **_training_numbers(training, choice.values),
         lower_bound=choice.lower_bound(panel, forecast),
     )
+    plan = replace(plan, profile_seasons=useful_profiles(panel, plan))
+    if plan.profile_seasons:
+        seasons_text = " and ".join(map(str, plan.profile_seasons))
+        choice.reasons.append(f"means over many cycles of {seasons_text} steps: no simple forecast erred less")
     course = f"at most {plan.max_steps} training steps of {plan.batch_size} windows, at most {training.time_limit:g} s"
     return _members(plan, network.members, network.segment is None), [*choice.reasons, course]
 

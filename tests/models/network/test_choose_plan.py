@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from models.network.choose_plan import choose, trained_as
+from models.network.choose_profiles import useful_profiles
 from models.network.plan import Plan
 from models.settings.forecast import ForecastSettings
 from models.settings.network import InputSettings, Layer, NetworkSettings, Tokens
@@ -38,16 +39,39 @@ def test_seasons_that_were_not_seen_twice_are_left_out(make_panel):
     assert plan.seasons == (24,)
 
 
-def test_a_season_is_averaged_over_cycles_where_a_series_has_many_and_few_values_are_zero(make_panel):
-    values = 1.0 + np.arange(16 * 24)
-    plan, _ = chosen(make_panel({"a": values}, season_lengths=(24, 48)))
-    assert plan.seasons == (24, 48)
+@pytest.fixture
+def noisy_days():
+    """Days around zero that the seasonal naive forecasts badly, since each value has noise of its own."""
+    random = np.random.default_rng(0)
+    return 10 * np.sin(np.arange(64 * 24) * 2 * np.pi / 24) + 5 * random.normal(size=64 * 24)
+
+
+def test_a_season_is_averaged_over_many_cycles_where_no_other_forecast_erred_less(make_panel, noisy_days):
+    plan, reasons = chosen(make_panel({"a": noisy_days}, season_lengths=(24, 192)))
+    # Of the longer season the series holds eight cycles.
+    assert plan.seasons == (24, 192)
     assert plan.profile_seasons == (24,)
-    plan, _ = chosen(make_panel({"a": values[1:]}, season_lengths=(24, 48)))
+    assert "means over many cycles of 24 steps: no simple forecast erred less" in reasons
+    plan, _ = chosen(make_panel({"a": np.cumsum(noisy_days)}, season_lengths=(24, 192)))
     assert plan.profile_seasons == ()
-    # The mean of counts that are mostly zero is far from their median.
-    plan, _ = chosen(make_panel({"a": np.where(values % 3 == 0, 0.0, values)}, season_lengths=(24, 48)))
+
+
+def test_a_season_of_few_cycles_or_of_many_zeros_is_not_averaged(make_panel, noisy_days):
+    plan, _ = chosen(make_panel({"a": noisy_days[: 16 * 24]}, season_lengths=(24,)))
+    assert plan.profile_seasons == (24,)
+    plan, _ = chosen(make_panel({"a": noisy_days[: 16 * 24 - 1]}, season_lengths=(24,)))
     assert plan.profile_seasons == ()
+    plan, _ = chosen(make_panel({"a": np.maximum(noisy_days, 0)}, season_lengths=(24,)))
+    assert plan.profile_seasons == ()
+
+
+def test_of_very_many_series_a_part_tells_which_seasons_are_averaged(make_panel, noisy_days, monkeypatch):
+    series = {f"{number:02}": np.cumsum(noisy_days) if number % 4 else noisy_days for number in range(12)}
+    panel = make_panel(series, season_lengths=(24,))
+    assert useful_profiles(panel, chosen(panel)[0]) == ()
+    # Every fourth series.
+    monkeypatch.setattr("models.network.choose_profiles.ENOUGH_VALUES", len(panel.values) // 4)
+    assert useful_profiles(panel, chosen(panel)[0]) == (24,)
 
 
 def test_what_the_job_says_is_not_chosen(make_panel):
