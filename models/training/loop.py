@@ -78,11 +78,11 @@ def train(
 
 @dataclass(frozen=True)
 class _Cooling:
-    """The steps in which the learning rate falls to zero: where they begin, how many they are, and the first rate."""
+    """The steps in which the learning rate falls to zero: where they begin, and the first rate, a share of the peak."""
 
     began: int
     steps: int
-    rate: float
+    share: float
 
 
 class _Course:
@@ -107,8 +107,8 @@ class _Course:
         self.warm = start.mode == "warm"
         self.rate = self.plan.learning_rate * (WARM_RATE if self.warm else 1.0)
         self.planned = max(1, round(self.plan.max_steps * WARM_SHARE)) if self.warm else self.plan.max_steps
-        # The steps that there is time for.
-        self.steps = self.planned
+        # The steps that there is time for, and those after which training ends.
+        self.in_time = self.steps = self.planned
         self.cooling: _Cooling | None = None
         self.divergences, self.is_ended = 0, False
 
@@ -147,7 +147,7 @@ class _Course:
             now = self._elapsed()
             if done > ROUND:
                 fastest = min(fastest, (now - began) / size)
-            if done == TIMED_ROUNDS * ROUND:
+            if done == TIMED_ROUNDS * ROUND and self.cooling is None:
                 self._keep_to_time(Pace(done, now, fastest))
             self._note_progress(done, loss, validation)
             if done < self.steps and now > self._time_before_settling:
@@ -159,7 +159,7 @@ class _Course:
                 report.stopped = f"all {counted(done, 'step')} were made"
                 report.stopped += " that there was time for" if done < self.planned else ""
         self.network.set_weights(best)
-        report.steps, report.planned_steps, report.steps_in_time = done, [self.planned], [self.steps]
+        report.steps, report.planned_steps, report.steps_in_time = done, [self.planned], [self.in_time]
         report.validation_loss = float(lowest)
         report.kept_champion = self.warm and best is champion
         before_settling()
@@ -178,7 +178,7 @@ class _Course:
     def _keep_to_time(self, pace: Pace) -> None:
         """Plan fewer steps where there is no time for all of them."""
         limit = self.training.time_limit
-        self.steps = steps_in_time(self.planned, pace, limit, self.steps_before)
+        self.in_time = self.steps = steps_in_time(self.planned, pace, limit, self.steps_before)
         if self.steps < self.planned:
             self.report.cut = (
                 f"there was time for {self.steps} of {counted(self.planned, 'training step')}, because all would have "
@@ -191,8 +191,8 @@ class _Course:
         if self.cooling is not None or done + rounds * ROUND >= self.steps:
             return False
         # The averaged weights lag behind the steps by about two rounds.
-        rate = COOLING_RATE * self._learning_rate(max(best_step - AVERAGED_ROUNDS // 2 * ROUND, 0))
-        self.cooling = _Cooling(done, rounds * ROUND, rate)
+        rate = self._learning_rate(max(best_step - AVERAGED_ROUNDS // 2 * ROUND, 0))
+        self.cooling = _Cooling(done, rounds * ROUND, COOLING_RATE * rate / self.rate)
         self.steps = done + rounds * ROUND
         return True
 
@@ -243,7 +243,7 @@ class _Course:
     def _learning_rate(self, done: int) -> float:
         """Warm-up, then a cosine down to a fiftieth, reached at the last step; a straight line to 0 while cooling."""
         if self.cooling is not None:
-            return self.cooling.rate * (1 - (done - self.cooling.began) / self.cooling.steps)
+            return self.rate * self.cooling.share * (1 - (done - self.cooling.began) / self.cooling.steps)
         warm_up = min(1.0, (done / ROUND + 1) / (WARM_UP_ROUNDS + 1))
         return float(self.rate * warm_up * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * min(done / self.steps, 1.0)))))
 

@@ -165,13 +165,18 @@ def test_a_machine_that_becomes_too_slow_at_the_end_says_so_too(course, trained)
     assert f"after {ROUND} of {trained[1].steps - 150} steps with the newest windows" in report.cut
 
 
-def test_training_ends_when_patience_runs_out(course):
+# The first one ends before the speed is known.
+@pytest.mark.parametrize(("patience", "begins"), [(1, "1 validation"), (3, "3 validations")])
+def test_once_nothing_more_is_learnt_the_rate_falls_to_zero_and_training_ends(course, patience, begins):
     # At this rate no weight moves, so the first round is the best.
-    _, report = course(patience=3, plan_facts={"learning_rate": 1e-30, "max_steps": 400})
-    assert report.stopped.startswith("3 validations without improvement, then the rate fell to zero")
-    cooled = ROUND * (1 + 3 + COOLING_ROUNDS)
+    _, report = course(patience=patience, plan_facts={"learning_rate": 1e-30, "max_steps": 400})
+    assert report.stopped.startswith(f"{begins} without improvement, then the rate fell to zero")
+    cooled = ROUND * (1 + patience + COOLING_ROUNDS)
     assert [each["step"] for each in report.history] == list(range(ROUND, cooled + 1, ROUND))
     assert report.steps == cooled + ROUND * SETTLING_SHARE
+    # It was not the time that ended it.
+    assert report.steps_in_time == report.planned_steps == [400]
+    assert report.cut == ""
 
 
 def test_a_warm_start_that_finds_nothing_better_keeps_the_champion(course, trained):
