@@ -108,7 +108,8 @@ def test_an_evaluation_does_not_depend_on_later_values(panel, forecaster):
             # Running sums over later values change the rounding, and nothing else.
             assert one.losses["half"].loss == pytest.approx(other.losses["half"].loss, rel=1e-6)
             assert one.losses["all"].baseline_loss == other.losses["all"].baseline_loss
-            assert one.losses["all"].instability == pytest.approx(other.losses["all"].instability, rel=1e-6)
+            # A difference of two forecasts that are alike: their rounding weighs more in it than in a loss.
+            assert one.losses["all"].instability == pytest.approx(other.losses["all"].instability, rel=1e-6, abs=1e-6)
         else:
             assert one.losses["all"].loss < other.losses["all"].loss
 
