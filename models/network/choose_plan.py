@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from models.network.choose_profiles import PROFILE_WEIGHTS, useful_profiles
+from models.network.choose_profiles import useful_profiles
 from models.network.plan import Plan
 from models.panel.panel import Panel
 from models.settings.forecast import ForecastSettings
@@ -22,6 +22,7 @@ CYCLES = 3
 ORIGINS = 8
 HEAD_UNITS = 32
 SMOOTHING = (0.1, 0.3, 0.6, 0.999)
+PROFILE_WEIGHTS = (0.1, 0.3)
 ERROR_POWER = 4.0
 # Many values take more training steps than few; with more steps still, few values are learnt by heart.
 STEPS, MANY_STEPS = 600, 1_200
@@ -170,7 +171,7 @@ def choose(
         **_training_numbers(training, choice.values),
         lower_bound=choice.lower_bound(panel, forecast),
     )
-    plan = replace(plan, profile_seasons=useful_profiles(panel, plan))
+    plan = replace(plan, profile_seasons=useful_profiles(panel, plan, choice.typical))
     if plan.profile_seasons:
         seasons_text = " and ".join(map(str, plan.profile_seasons))
         choice.reasons.append(f"means over many cycles of {seasons_text} steps: no simple forecast erred less")

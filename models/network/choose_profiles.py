@@ -13,7 +13,6 @@ from models.trailing.candidates import Candidates
 from models.trailing.scaling import scale_panel
 from models.trailing.smoothing import PROFILE_SPAN
 
-PROFILE_WEIGHTS = 0.1, 0.3
 # How much less than every other candidate the best profile must have erred. Where none is better, profiles cost
 # accuracy: each is one more candidate that has to be unlearnt.
 ADVANTAGE = 0.02
@@ -25,25 +24,24 @@ ORIGINS = 0, 1 / 8, 1 / 4, 3 / 8
 ENOUGH_VALUES = 500_000
 
 
-def useful_profiles(panel: Panel, plan: Plan) -> tuple[int, ...]:
+def useful_profiles(panel: Panel, plan: Plan, typical: int) -> tuple[int, ...]:
     """The seasons of the plan to average: none, unless the mean over many cycles of one has been the best forecast.
 
     Args:
         panel: The series.
-        plan: Its window, without profiles.
+        plan: Its window, without seasons that are averaged.
+        typical: Median number of observed values of a series.
     """
-    counts = panel.observed_counts[panel.observed_counts > 0]
-    typical = int(np.median(counts)) if len(counts) else 0
     seasons = tuple(length for length in plan.seasons if 1 < length <= typical // PROFILE_SPAN)
-    zeros = np.count_nonzero(panel.values == 0) / max(int(counts.sum()), 1)
+    zeros = np.count_nonzero(panel.values == 0) / max(int(panel.observed_counts.sum()), 1)
     if not seasons or zeros > MOST_ZEROS:
         return ()
     panel = _some_series(panel)
-    window = replace(plan, profile_seasons=seasons, profile_weights=PROFILE_WEIGHTS).window
+    window = replace(plan, profile_seasons=seasons).window
     scaling = scale_panel(panel, plan.level_window, plan.scale_window, plan.seasons)
     errors = Candidates(panel, scaling._asdict(), window).errors(_past_origins(panel)).mean(axis=0)
-    # The level comes last, and the profiles before it.
-    first = window.candidate_count - len(seasons) * len(PROFILE_WEIGHTS)
+    # The profiles come after the other candidates, and the level last.
+    first = plan.window.candidate_count
     others = min(errors[:first].min(), errors[-1])
     # Where one season repeats itself, means over the others pay too: they differ from it.
     return seasons if errors[first:-1].min() < others - ADVANTAGE else ()

@@ -50,7 +50,5 @@ def exponentially_weighted(
 
 def _joined(sums: FloatArray, factor: float, distance: int, place: IntArray) -> FloatArray:
     joined = sums.copy()
-    if distance >= len(sums):
-        return joined
     joined[distance:] += np.where(place[distance:] >= distance, factor * sums[:-distance], 0.0)
     return joined

@@ -68,10 +68,11 @@ def test_a_season_of_few_cycles_or_of_many_zeros_is_not_averaged(make_panel, noi
 def test_of_very_many_series_a_part_tells_which_seasons_are_averaged(make_panel, noisy_days, monkeypatch):
     series = {f"{number:02}": np.cumsum(noisy_days) if number % 4 else noisy_days for number in range(12)}
     panel = make_panel(series, season_lengths=(24,))
-    assert useful_profiles(panel, chosen(panel)[0]) == ()
+    plan, _ = chosen(panel)
+    assert useful_profiles(panel, plan, len(noisy_days)) == ()
     # Every fourth series.
     monkeypatch.setattr("models.network.choose_profiles.ENOUGH_VALUES", len(panel.values) // 4)
-    assert useful_profiles(panel, chosen(panel)[0]) == (24,)
+    assert useful_profiles(panel, plan, len(noisy_days)) == (24,)
 
 
 def test_what_the_job_says_is_not_chosen(make_panel):
